@@ -1,0 +1,261 @@
+"""The command line: files in, a verdict on standard output, an exit code that a pipeline can act on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from canaryjudge._version import __version__
+from canaryjudge.errors import CanaryJudgeError, DataError
+from canaryjudge.policy import Policy, json_schema, load_policy
+
+__all__ = ["main"]
+
+_EXIT_CODES = {"pass": 0, "fail": 1, "marginal": 3, "no_data": 4}
+_BAD_INPUT = 2
+_BUG = 70
+_EXIT_HELP = (
+    "exit codes of judge: 0 pass, 1 fail, 3 marginal, 4 marginal where every marginal metric lacks data, "
+    "2 bad usage or unusable input, 70 a bug of canaryjudge"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Arguments, those of the process where left out.
+
+    Returns
+    -------
+    int
+        The exit code: for `judge` 0 pass, 1 fail, 3 marginal, 4 marginal for want of data; 2 bad usage or unusable input, 70 a
+        bug; for other commands 0, 2 or 70.
+    """
+    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        return int(options.run(options))
+    except CanaryJudgeError as error:
+        _complain(error.message, error.hint)
+        return _BAD_INPUT
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away; there is nobody to tell
+        return _BAD_INPUT
+    except OSError as error:
+        _complain(
+            f"{error.filename or 'input or output'}: {error.strerror or error}",
+            "Check the path and its permissions.",
+        )
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the last line of defense: no traceback for users
+        _complain(
+            f"this is a bug of canaryjudge {__version__}: {type(error).__name__}: {error}",
+            "Please report it with the policy and data.",
+        )
+        return _BUG
+
+
+def _complain(message: str, hint: str) -> None:
+    print(f"canaryjudge: {message}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="canaryjudge", description="Judge a canary against its baseline.", epilog=_EXIT_HELP
+    )
+    parser.add_argument("--version", action="version", version=f"canaryjudge {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    judge = commands.add_parser(
+        "judge",
+        help="judge a release",
+        epilog=_EXIT_HELP,
+        description="Judge a release: a policy and data in, a verdict out.",
+    )
+    _add_input(judge)
+    judge.add_argument(
+        "--baseline",
+        default="baseline",
+        metavar="ARM",
+        help="name of the baseline in the data (default: baseline)",
+    )
+    judge.add_argument(
+        "--canary", default="canary", metavar="ARM", help="name of the canary in the data (default: canary)"
+    )
+    judge.add_argument(
+        "--format",
+        choices=("text", "json", "markdown"),
+        default="text",
+        help="how to write the verdict (default: text)",
+    )
+    judge.add_argument("--output", metavar="FILE", help="write the verdict there instead of standard output")
+    judge.add_argument(
+        "--exit",
+        action="append",
+        default=[],
+        type=_remapping,
+        metavar="OUTCOME=CODE",
+        help="use another exit code for pass, fail, marginal or no_data, such as marginal=0; may be repeated",
+    )
+    judge.set_defaults(run=_judge)
+
+    verify = commands.add_parser(
+        "verify",
+        help="judge again and compare",
+        description="Judge again: 0 if the verdict is reproduced byte for byte, 2 with the first difference.",
+    )
+    verify.add_argument(
+        "--verdict", required=True, metavar="FILE", help="JSON that judge --format json wrote"
+    )
+    _add_input(verify)
+    verify.set_defaults(run=_verify)
+
+    validate = commands.add_parser(
+        "validate", help="check a policy", description="Check a policy without data."
+    )
+    validate.add_argument("policy", nargs="+", metavar="POLICY", help="policy files, YAML or JSON")
+    validate.set_defaults(run=_validate)
+
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of policies",
+        description="Print the JSON Schema of policies, for editors.",
+    )
+    schema.set_defaults(run=_schema)
+    return parser
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
+    parser.add_argument(
+        "--data", required=True, metavar="FILE", help="CSV, JSON, NDJSON or Parquet; - for standard input"
+    )
+    parser.add_argument(
+        "--data-format",
+        choices=("csv", "json", "ndjson", "parquet"),
+        help="format of the data, where the name does not tell (standard input: csv)",
+    )
+    parser.add_argument(
+        "--wide", metavar="COLUMN", help="the data have a column a metric, and this column names the arm"
+    )
+
+
+def _remapping(text: str) -> tuple[str, int]:
+    outcome, _, code = text.partition("=")
+    if outcome not in _EXIT_CODES or not code.isdigit() or int(code) > 255:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not like marginal=0 (outcomes: {', '.join(_EXIT_CODES)}; codes 0 to 255)"
+        )
+    return outcome, int(code)
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from canaryjudge.judge import judge  # noqa: PLC0415 - the other commands need no statistics
+
+    policy = load_policy(options.policy)
+    verdict = judge(_data(options, policy), policy, baseline=options.baseline, canary=options.canary)
+    text = {"text": verdict.explain, "json": verdict.to_json, "markdown": verdict.to_markdown}[
+        options.format
+    ]()
+    _write(text, options.output)
+    codes: dict[str, int] = _EXIT_CODES | dict(options.exit)
+    outcome = verdict.outcome.value
+    if verdict.lacks_data:  # who remaps marginal means these too, unless no_data is remapped by itself
+        remapped = {name for name, _ in options.exit}
+        outcome = "marginal" if "marginal" in remapped and "no_data" not in remapped else "no_data"
+    return codes[outcome]
+
+
+def _write(text: str, output: str | None) -> None:
+    text = text if text.endswith("\n") else text + "\n"
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        Path(output).write_text(text, encoding="utf-8")
+
+
+def _data(options: argparse.Namespace, policy: Policy) -> Any:
+    from canaryjudge.integrations.tables import read_table, widen_columns  # noqa: PLC0415 - the other commands read no data
+
+    if options.data == "-":
+        table = read_table(
+            sys.stdin.buffer, format=options.data_format or "csv", wide=options.wide is not None
+        )
+    else:
+        table = read_table(options.data, format=options.data_format, wide=options.wide is not None)
+    return table if options.wide is None else widen_columns(table, options.wide, policy)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from canaryjudge.judge import judge  # noqa: PLC0415 - the other commands need no statistics
+    from canaryjudge.verdict import Verdict  # noqa: PLC0415
+
+    written = _read(options.verdict)
+    claimed = Verdict.from_json(written)
+    policy = load_policy(options.policy)
+    again = judge(_data(options, policy), policy, baseline=claimed.baseline_arm, canary=claimed.canary_arm)
+    if again.to_json().encode() == written:
+        print(f"reproduced: {claimed.reason}")
+        return 0
+    there, here = json.loads(written), again.to_dict()
+    field, said, found = _first_difference(there, here) or (
+        "layout of the file",
+        "the same values",
+        "written differently",
+    )
+    raise DataError(
+        f"the verdict is not reproduced: {field} was {said}, and is {found}",
+        "Check policy, data and version.",
+    )
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file", "Check the path.") from None
+
+
+def _first_difference(there: Any, here: Any, where: str = "") -> tuple[str, str, str] | None:
+    """Find the first field in which two documents differ, in the order of the document; digests before what follows from them."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        first = ("version", "policy_digest", "data_digest")
+        keys = [*(key for key in first if key in here), *here, *there]
+        pairs = [(f"{where}.{key}".lstrip("."), there.get(key), here.get(key)) for key in dict.fromkeys(keys)]
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        pairs = [(f"{where}[{index}]", *both) for index, both in enumerate(zip(there, here, strict=True))]
+    else:
+        same = there == here and type(there) is type(here)
+        return None if same else (where, json.dumps(there)[:80], json.dumps(here)[:80])
+    return next((found for field, a, b in pairs if (found := _first_difference(a, b, field))), None)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    for path in options.policy:
+        policy = load_policy(path)
+        metrics = len(policy.metrics)
+        print(f"{path}: valid, {metrics} metric{'s' if metrics != 1 else ''}")
+    return 0
+
+
+def _schema(_: argparse.Namespace) -> int:
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

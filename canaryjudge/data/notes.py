@@ -1,0 +1,54 @@
+"""What is odd about a metric's data, as facts: a code, a count, and numbers. The words are made in `explain`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Note", "NoteCode"]
+
+NoteCode = Literal[
+    "missing_values",  # NaN or null values, left out
+    "infinite_values",  # left out
+    "missing_times",  # points without a time, left out
+    "no_traffic",  # intervals whose total is 0, left out
+    "out_of_order",  # points whose time lies before their predecessor's; sorted
+    "duplicate_times",  # points that share their time with another of the arm
+    "identical_rows",  # rows that repeat metric, arm, time and value to the letter; kept once
+    "gaps",  # intervals without a point, inside the arm's span
+    "outside_overlap",  # points outside the time that both arms cover, left out
+    "unpaired",  # points inside the overlap whose interval the other arm lacks, left out
+    "no_overlap",  # pairing auto: the arms' times do not overlap, so windows were compared
+    "no_times",  # one arm has times and the other has none, so order is time
+    "unequal_lengths",  # the arms have different numbers of points
+    "constant",  # every value of the arm is the same
+    "all_zero",  # every value of the arm is zero
+    "too_few_points",  # fewer points than the metric's minimum
+    "suggest_samples",  # a gauge with repeated times: kind samples may fit
+    "time_unit",  # numeric times that are read as milliseconds, microseconds or nanoseconds
+    "split_mismatch",  # the arms' totals are not shared as the policy's split says
+]
+
+
+class Note(BaseModel):
+    """One oddity of one metric.
+
+    Attributes
+    ----------
+    code : str
+        What it is; one of `NoteCode`.
+    arm : str or None
+        The arm in which it was found, by the caller's name; None where it is about both.
+    count : int or None
+        How many points it is about.
+    facts : dict
+        Further numbers that belong to it, such as ``{"overlap_start": ..., "overlap_end": ...}`` (seconds since 1970).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: NoteCode
+    arm: str | None = None
+    count: int | None = None
+    facts: dict[str, float | str] = {}

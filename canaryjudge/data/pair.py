@@ -1,0 +1,88 @@
+"""What every kind of input becomes: two arms of one metric as clean, aligned arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data.notes import Note
+from canaryjudge.policy import Kind
+
+__all__ = ["Arm", "FloatArray", "MetricPair"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm of one metric.
+
+    Attributes
+    ----------
+    value : ndarray, shape (n,)
+        Finite values in the metric's unit, in order of time; events for ratios and counts.
+    total : ndarray, shape (n,), or None
+        What the events are of (ratios) or their exposure (counts); positive.
+    time : ndarray, shape (n,), or None
+        Seconds since 1970, ascending.
+    """
+
+    value: FloatArray
+    total: FloatArray | None = None
+    time: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @property
+    def events(self) -> float:
+        """Sum of the values."""
+        return float(self.value.sum())
+
+    @property
+    def exposure(self) -> float:
+        """Sum of the totals; the number of points where there are none."""
+        return float(len(self.value) if self.total is None else self.total.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPair:
+    """Both arms of one metric, ready for a rule.
+
+    Under `concurrent`, the arms of gauges, ratios and counts are aligned: point i of both lies in the same interval.
+
+    Attributes
+    ----------
+    name : str
+        The metric.
+    kind : str
+        Its kind.
+    baseline, canary : Arm
+        The arms; either may be empty.
+    pairing : {"concurrent", "windows"}
+        Whether the arms share the clock.
+    interval : float or None
+        Spacing of the points in seconds, where there are times.
+    notes : tuple of Note
+        What is odd about the data.
+    """
+
+    name: str
+    kind: Kind
+    baseline: Arm
+    canary: Arm
+    pairing: Literal["concurrent", "windows"] = "windows"
+    interval: float | None = None
+    notes: tuple[Note, ...] = ()
+
+    def digest(self) -> str:
+        """Give the SHA-256 of the arrays that were judged, in hexadecimal."""
+        sha = hashlib.sha256(f"{self.name}\0{self.kind}\0{self.pairing}".encode())
+        for arm in (self.baseline, self.canary):
+            for array in (arm.value, arm.total, arm.time):
+                sha.update(b"-" if array is None else f"{len(array)}:".encode() + np.ascontiguousarray(array, dtype="<f8").tobytes())
+        return sha.hexdigest()

@@ -1,0 +1,135 @@
+"""One arm of one metric as the caller gave it: columns not yet read, of one length, with their place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from canaryjudge.data.columns import Column, as_column, time_index
+from canaryjudge.data.frames import as_frame
+from canaryjudge.data.places import Place, likely_name, shown
+from canaryjudge.errors import DataError
+
+__all__ = ["ArmMapping", "RawSeries", "Source", "raw_series"]
+
+
+@dataclass(frozen=True, slots=True)
+class RawSeries:
+    """Unread columns of one arm of one metric.
+
+    Attributes
+    ----------
+    place : Place
+        Whose they are.
+    value : column, shape (n,)
+        The numbers.
+    total, time : column, shape (n,), or None
+        Where the caller gave them.
+    replica : column, shape (n,), or None
+        Which of several instances a point is from: equal points of two replicas are two points.
+    """
+
+    place: Place
+    value: Column
+    total: Column | None = None
+    time: Column | None = None
+    replica: Column | None = None
+
+
+class Source(Protocol):
+    """Data of any shape, asked for one series at a time."""
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that occur."""
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms that occur, over all metrics."""
+
+    def series(self, metric: str, arm: str) -> RawSeries:
+        """Give one arm of one metric; one without points where it does not occur."""
+
+
+def raw_series(data: Any, place: Place) -> RawSeries:
+    """Take one series: array-like, a mapping of columns, or nothing.
+
+    Parameters
+    ----------
+    data : array-like, Series, mapping, DataFrame or None
+        The values; or columns `value`, `time` and `total`, and `row`, the number by which errors name a point. A pandas Series
+        with a DatetimeIndex brings its times.
+    place : Place
+        Whose it is.
+
+    Returns
+    -------
+    RawSeries
+        Columns of one length.
+
+    Raises
+    ------
+    DataError
+        If it is none of these, the value column is missing, or lengths differ.
+    """
+    if data is None:
+        return RawSeries(place, np.empty(0))
+    columns = _columns(data)
+    if not columns:
+        return RawSeries(place, np.empty(0))
+    if "value" not in columns:
+        hint = likely_name("value", map(str, columns), "columns")
+        raise DataError(f"{place}: there is no column 'value'", hint)
+    if columns["value"] is None:
+        return RawSeries(place, np.empty(0))
+    place = Place(place.metric, place.arm, _row_numbers(columns))
+    value = as_column(columns["value"], place, "value")
+    time = columns.get("time")
+    if time is None:
+        time = time_index(columns["value"])
+    extra = {"total": columns.get("total"), "time": time, "replica": columns.get("replica")}
+    found = {name: as_column(column, place, name) for name, column in extra.items() if column is not None}
+    for name, column in found.items():
+        if len(column) != len(value):
+            raise DataError(
+                f"{place}: value has {len(value)} points and {name} has {len(column)}",
+                "Give the columns of a series the same length.",
+            )
+    if place.rows is not None and len(place.rows) != len(value):
+        place = Place(place.metric, place.arm)
+    return RawSeries(place, value, **found)
+
+
+def _columns(data: Any) -> Mapping[Any, Any]:
+    if isinstance(data, Mapping):
+        return data
+    frame = None if isinstance(data, list | tuple | range | np.ndarray) else as_frame(data)
+    return {"value": data} if frame is None else {str(name): frame[name] for name in frame.columns}
+
+
+def _row_numbers(columns: Mapping[Any, Any]) -> np.ndarray[Any, Any] | None:
+    rows = columns.get("row")
+    return rows if isinstance(rows, np.ndarray) and rows.ndim == 1 and rows.dtype.kind in "iu" else None
+
+
+class ArmMapping:
+    """A mapping ``{metric: {arm: series}}``."""
+
+    def __init__(self, data: Mapping[Any, Any]) -> None:
+        self._series: dict[str, dict[str, Any]] = {}
+        for metric, arms in data.items():
+            if not isinstance(arms, Mapping):
+                raise DataError(
+                    f"metric {str(metric)!r}: {shown(arms)} is not a mapping of arms",
+                    "Give a mapping {metric: {arm: series}}; columns of a table go into a frame.",
+                )
+            self._series[str(metric)] = {str(arm): series for arm, series in arms.items()}
+        self.metrics = list(self._series)
+        self.arms = list(dict.fromkeys(arm for arms in self._series.values() for arm in arms))
+
+    def series(self, metric: str, arm: str) -> RawSeries:
+        """Give one arm of one metric; one without points where it does not occur."""
+        return raw_series(self._series.get(metric, {}).get(arm), Place(metric, arm))

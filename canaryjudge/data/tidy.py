@@ -1,0 +1,51 @@
+"""A tidy table, a row a point, as a source of series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data.columns import Column, take
+from canaryjudge.data.frames import labels, needed_column
+from canaryjudge.data.places import Place
+from canaryjudge.data.raw import RawSeries
+
+__all__ = ["TidyTable"]
+
+
+class TidyTable:
+    """Columns `metric`, `arm`, `value` and, where given, `time`, `total`, `replica`; others are ignored."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self.metrics: list[str] = []
+        self.arms: list[str] = []
+        self._rows: dict[tuple[str, str], NDArray[np.intp]] = {}
+        self._value: Column = np.empty(0)
+        self._optional = {name: columns[name] for name in ("total", "time", "replica") if name in columns}
+        if columns:
+            metric, arm, self._value = (needed_column(columns, name) for name in ("metric", "arm", "value"))
+            metric_of_row, self.metrics = labels(metric, "metric")
+            arm_of_row, self.arms = labels(arm, "arm")
+            self._group(metric_of_row * len(self.arms) + arm_of_row)
+
+    def _group(self, group_of_row: NDArray[np.intp]) -> None:
+        count = len(self.metrics) * len(self.arms)
+        small = group_of_row.astype(
+            np.min_scalar_type(count)
+        )  # numpy sorts integers of 8 and 16 bits in linear time
+        order = np.argsort(small, kind="stable")
+        ends = np.cumsum(np.bincount(group_of_row, minlength=count))
+        names = [(metric, arm) for metric in self.metrics for arm in self.arms]
+        for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True):
+            self._rows[name] = order[start:end]
+
+    def series(self, metric: str, arm: str) -> RawSeries:
+        """Give one arm of one metric; one without points where it does not occur."""
+        rows = self._rows.get((metric, arm))
+        if rows is None or not len(rows):
+            return RawSeries(Place(metric, arm), np.empty(0))
+        extra: dict[str, Any] = {name: take(column, rows) for name, column in self._optional.items()}
+        return RawSeries(Place(metric, arm, rows + 1), take(self._value, rows), **extra)

@@ -1,0 +1,264 @@
+"""Times in any of their spellings -> seconds since 1970, with the time zones that they were written in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+
+from canaryjudge.data.columns import Column, is_missing, object_array, to_floats
+from canaryjudge.data.pair import FloatArray
+from canaryjudge.data.places import Place, shown
+from canaryjudge.errors import DataError
+
+__all__ = ["NAIVE", "Times", "iso", "mixed_zones", "to_times"]
+
+NAIVE = "no time zone"
+"""What stands for the zone of a time that has none; it is read as UTC."""
+
+_CHUNK = 200_000  # texts that are Python objects at the same time
+_LATEST = 253402300800.0  # seconds: the year 10000, which neither ISO 8601 nor datetime can write
+_OFFSET = re.compile(r"[+-]\d{1,2}(?::?\d{2})?$")
+_UTC_NAMES = frozenset({"UTC", "Z", "GMT", "ETC/UTC", "+00:00", "-00:00", "TZUTC()", "ZULU"})
+_UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"))
+_HINT = "Write times like 2024-05-01T12:00:00Z, or as seconds since 1970."
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Times of one arm.
+
+    Attributes
+    ----------
+    seconds : ndarray, shape (n,)
+        Since 1970, UTC; NaN where there is no time.
+    zones : frozenset of str
+        The zones or offsets that they were written in; empty for numbers.
+    unit : str or None
+        What numbers were taken to be, if not seconds.
+    """
+
+    seconds: FloatArray
+    zones: frozenset[str] = frozenset()
+    unit: str | None = None
+
+
+def iso(seconds: float) -> str:
+    """Write a time in ISO 8601, UTC.
+
+    Examples
+    --------
+    >>> iso(0)
+    '1970-01-01T00:00:00Z'
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    except (OverflowError, OSError, ValueError):
+        return f"{seconds:g} s"
+
+
+def mixed_zones(where: str, zones: frozenset[str]) -> DataError:
+    """Make the error for times that cannot be compared because they were written in different zones."""
+    return DataError(f"{where}: the times mix {' and '.join(sorted(zones))}", "Convert all times to UTC.")
+
+
+def to_times(column: Column, place: Place) -> Times:
+    """Read a column of times.
+
+    Parameters
+    ----------
+    column : narwhals Series or ndarray, shape (n,)
+        Datetimes with or without a zone, ISO 8601 text, or numbers: seconds since 1970, unless their size shows that they
+        are milliseconds, microseconds or nanoseconds.
+    place : Place
+        Whose they are.
+
+    Returns
+    -------
+    Times
+        Seconds since 1970.
+
+    Raises
+    ------
+    DataError
+        If a time cannot be read (it names the first), or time zones are mixed.
+
+    Examples
+    --------
+    >>> to_times(np.array(["1970-01-01T01:00:00+01:00"]), Place("cpu", "canary"))
+    Times(seconds=array([0.]), zones=frozenset({'+01:00'}), unit=None)
+    """
+    times = _from_array(column, place) if isinstance(column, np.ndarray) else _from_series(column, place)
+    with np.errstate(invalid="ignore"):
+        beyond = np.flatnonzero(np.abs(times.seconds) > _LATEST)
+    if len(beyond):
+        raise _unreadable(place, int(beyond[0]), f"{times.seconds[beyond[0]]:g} s since 1970")
+    return times
+
+
+def _from_series(column: Column, place: Place) -> Times:
+    import narwhals as nw  # noqa: PLC0415 - there is a Series, so it is loaded
+
+    if column.dtype == nw.Date:
+        column = column.cast(nw.Datetime("us"))
+    if column.dtype == nw.Datetime:
+        microseconds = column.dt.timestamp("us").cast(nw.Float64).to_numpy()
+        zone = column.dtype.time_zone
+        zones = frozenset({NAIVE if zone is None else _zone_name(zone)})
+        return Times(np.asarray(microseconds, dtype=np.float64) / 1e6, zones)
+    if column.dtype.is_numeric() or column.dtype == nw.Boolean:
+        return _from_numbers(to_floats(column, place, "time"))
+    if column.dtype in (nw.String, nw.Categorical, nw.Enum):
+        return _from_text(column, place)
+    return _from_objects(column.to_list(), place)
+
+
+def _from_array(array: np.ndarray[Any, Any], place: Place) -> Times:
+    if array.dtype.kind == "M":
+        return Times(_from_datetime64(array), frozenset({NAIVE}))
+    if array.dtype.kind in "buif":
+        return _from_numbers(to_floats(array, place, "time"))
+    if array.dtype.kind == "U":
+        return _from_text(array, place)
+    return _from_objects(array.astype(object).tolist(), place)
+
+
+def _from_datetime64(array: np.ndarray[Any, Any]) -> FloatArray:
+    seconds = array.astype("datetime64[us]").astype(np.int64) / 1e6
+    seconds[np.isnat(array)] = np.nan
+    return np.asarray(seconds)
+
+
+def _from_numbers(numbers: FloatArray) -> Times:
+    numbers[~np.isfinite(numbers)] = np.nan
+    known = np.abs(numbers[~np.isnan(numbers)])
+    size = (
+        float(np.median(known)) if len(known) else 0.0
+    )  # the median: one stray number must not rescale all others
+    for least, per_second, unit in _UNITS:
+        if size > least:
+            return Times(numbers / per_second, unit=unit)
+    return Times(numbers)
+
+
+def _from_objects(items: list[Any], place: Place) -> Times:
+    items = [None if is_missing(item) else item for item in items]
+    families = {kind: _family(kind) for kind in set(map(type, items))}
+    found = set(families.values()) - {"missing"}
+    if not found:
+        return Times(np.full(len(items), np.nan))
+    first = next(families[type(item)] for item in items if families[type(item)] != "missing")
+    if found != {first} or first == "other":
+        index = next(
+            i for i, item in enumerate(items) if families[type(item)] not in ({"missing", first} - {"other"})
+        )
+        raise _unreadable(place, index, shown(items[index]))
+    if first == "numbers":
+        return _from_numbers(to_floats(object_array(items), place, "time"))
+    if first == "text":
+        return _from_text(object_array(items), place)
+    if first == "datetimes":
+        return _from_datetimes(items, place)
+    return Times(_from_datetime64(np.array(items, dtype="datetime64[us]")), frozenset({NAIVE}))
+
+
+def _family(kind: type) -> str:
+    if kind is type(None):
+        return "missing"
+    if issubclass(kind, str):
+        return "text"
+    if issubclass(kind, datetime):
+        return "datetimes"
+    if issubclass(kind, np.datetime64 | date):
+        return "dates"
+    if issubclass(kind, np.timedelta64 | complex | bytes) or not hasattr(kind, "__float__"):
+        return "other"
+    return "numbers"
+
+
+def _from_datetimes(items: list[datetime | None], place: Place) -> Times:
+    seconds = np.full(len(items), np.nan)
+    zones: dict[str, int] = {}
+    for index, item in enumerate(items):
+        if item is None:
+            continue
+        aware = item.utcoffset() is not None
+        seconds[index] = (item if aware else item.replace(tzinfo=UTC)).timestamp()
+        zones.setdefault(_zone_name(str(item.tzinfo)) if aware else NAIVE, index)
+    _one_zone(place, zones)
+    return Times(seconds, frozenset(zones))
+
+
+def _from_text(column: Column, place: Place) -> Times:
+    seconds = np.full(len(column), np.nan)
+    zones: dict[str, int] = {}
+    for start in range(0, len(column), _CHUNK):
+        part = column[start : start + _CHUNK]
+        texts = part.tolist() if isinstance(part, np.ndarray) else part.to_list()
+        texts = [None if is_missing(text) else text for text in texts]
+        seconds[start : start + _CHUNK] = _parse(texts, start, place)
+        for zone, index in _zones_of(texts).items():
+            zones.setdefault(zone, start + index)
+    _one_zone(place, zones)
+    return Times(seconds, frozenset(zones))
+
+
+def _parse(texts: Sequence[str | None], start: int, place: Place) -> FloatArray:
+    import pandas as pd  # noqa: PLC0415 - only times in text need it
+
+    # pandas takes "now" and "today" for times and would read the clock; ISO 8601 begins with a digit
+    plain = [text if text and text[:1].isdigit() else None for text in texts]
+    parsed = pd.to_datetime(object_array(plain), format="ISO8601", utc=True, errors="coerce")
+    bad = parsed.isna()
+    if bad.any():
+        for index in np.flatnonzero(bad).tolist():
+            text = texts[index]
+            if text is not None and text.strip():
+                raise _unreadable(place, start + index, shown(text))
+    seconds = parsed.as_unit("us").asi8 / 1e6
+    seconds[bad] = np.nan
+    return np.asarray(seconds, dtype=np.float64)
+
+
+def _zones_of(texts: Sequence[str | None]) -> dict[str, int]:
+    """Give each zone that occurs, with the index of the first text that has it."""
+    ends = {text[10:][-6:] for text in texts if text and text.strip()}
+    zones = {end: _zone_of_end(end) for end in ends}
+    found = set(zones.values())
+    if len(found) < 2:
+        return dict.fromkeys(found, 0)
+    firsts: dict[str, int] = {}
+    for index, text in enumerate(texts):
+        if text and text.strip():
+            firsts.setdefault(zones[text[10:][-6:]], index)
+    return firsts
+
+
+def _zone_of_end(end: str) -> str:
+    if end[-1:] in ("Z", "z"):
+        return "UTC"
+    match = _OFFSET.search(end)
+    return _zone_name(match[0]) if match else NAIVE
+
+
+def _zone_name(name: str) -> str:
+    text = name[3:] if re.match(r"UTC[+-]", name) else name
+    if _OFFSET.fullmatch(text):
+        digits = text[1:].replace(":", "")
+        digits = digits.zfill(2) + "00" if len(digits) <= 2 else digits.zfill(4)
+        text = f"{text[0]}{digits[:2]}:{digits[2:]}"
+    return "UTC" if text.upper() in _UTC_NAMES else text
+
+
+def _one_zone(place: Place, zones: dict[str, int]) -> None:
+    if len(zones) > 1:
+        second = sorted(zones.values())[1]
+        raise mixed_zones(place.at(second), frozenset(zones))
+
+
+def _unreadable(place: Place, index: int, found: str) -> DataError:
+    return DataError(f"{place.at(index)}: {found} cannot be read as a time", _HINT)

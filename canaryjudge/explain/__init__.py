@@ -1,0 +1,9 @@
+"""Facts in, words out: text, Markdown and HTML. Nothing is computed here, and no verdict is known."""
+
+from canaryjudge.explain.html import as_html
+from canaryjudge.explain.markdown import as_markdown
+from canaryjudge.explain.notes import note_sentence
+from canaryjudge.explain.sentences import one_line
+from canaryjudge.explain.text import as_text
+
+__all__ = ["as_html", "as_markdown", "as_text", "note_sentence", "one_line"]

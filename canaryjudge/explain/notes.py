@@ -1,0 +1,58 @@
+"""Words for what is odd about a metric's data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from canaryjudge.data import Note
+from canaryjudge.explain.numbers import count, number, percent
+
+__all__ = ["note_sentence"]
+
+_SENTENCES = {
+    "missing_values": "{n} missing {values} left out",
+    "infinite_values": "{n} infinite {values} left out",
+    "missing_times": "{n} {points} without a time left out",
+    "no_traffic": "{n} {intervals} without traffic left out",
+    "out_of_order": "{n} {points} out of order, sorted by time",
+    "duplicate_times": "{n} {points} that repeat another's time",
+    "identical_rows": "{n} repeated {rows} counted once",
+    "gaps": "{n} {intervals} without a point",
+    "outside_overlap": "{n} {points} outside the time that both arms cover left out",
+    "unpaired": "{n} {points} left out whose interval the other arm lacks",
+    "no_overlap": "the arms' times do not overlap, so the windows are compared as before and after",
+    "no_times": "only one arm has times, so the order of the points is taken as time",
+    "unequal_lengths": "the arms have different numbers of points",
+    "constant": "all {n} {points} have the same value",
+    "all_zero": "all {n} {points} are zero",
+    "too_few_points": "{n} {points}, fewer than needed",
+    "suggest_samples": "several values at one time; if these are raw observations, kind: samples fits better",
+    "time_unit": "times read as {unit}",
+    "split_mismatch": "the canary got {found} of the traffic where the policy's split expects {expected}; are the arms comparable?",
+}
+_PLURALS = {"values": "value", "points": "point", "intervals": "interval", "rows": "row"}
+
+
+def note_sentence(note: Note) -> str:
+    """Say what a note is about, with its count."""
+    n = note.count or 0
+    words = {plural: (singular if n == 1 else plural) for plural, singular in _PLURALS.items()}
+    facts = {
+        name: value if isinstance(value, str) else _fact(name, value) for name, value in note.facts.items()
+    }
+    sentence = _SENTENCES[note.code].format_map(_Known(words | facts | {"n": count(n)}))
+    where = f"{note.arm}: " if note.arm else ""
+    return where + sentence
+
+
+class _Known(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+def _fact(name: str, value: float) -> str:
+    if name in ("expected", "found"):
+        return percent(value)
+    if name.endswith(("_start", "_end")):
+        return datetime.fromtimestamp(value, UTC).isoformat()
+    return number(value)

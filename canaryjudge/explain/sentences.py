@@ -1,0 +1,268 @@
+"""Every sentence about a metric or a release is built here, from facts; no number is computed on the way."""
+
+from __future__ import annotations
+
+from canaryjudge.explain.numbers import change, count, level_of, percent, pvalue, span
+from canaryjudge.results import Finding, Interval, MetricResult, Outcome, ReleaseResult, Waived
+
+__all__ = ["headline", "metric_sentence", "one_line", "promise", "rule_sentence", "title", "waiver_sentence"]
+
+_METHODS = {
+    "robust_rank": "robust Mann-Whitney",
+    "exact_rank": "exact Mann-Whitney",
+    "asymptotic_rank": "Mann-Whitney",
+    "exact_conditional": "exact conditional test",
+    "score": "score test",
+    "difference": "test of the difference",
+    "mean": "t test that allows for autocorrelation",
+    "quantile": "distribution-free test",
+    "exact_ratio": "exact binomial test",
+    "exact_rate": "exact Poisson test",
+    "point": "the estimate alone",
+}
+_ACTIONS = {"promote": "promote", "hold": "hold and go on collecting", "rollback": "roll back"}
+_OPERATORS = {"lt": "<", "lte": "≤", "gt": ">", "gte": "≥"}
+_LONGEST_LINE = 199
+
+
+def title(release: ReleaseResult) -> str:
+    """Give outcome and action: ``FAIL: roll back``."""
+    return f"{release.outcome.value.upper()}: {_ACTIONS[release.action]}"
+
+
+def headline(release: ReleaseResult) -> str:
+    """Say in one sentence how many metrics came out how, and which decided."""
+    counts = [
+        f"{n} {word}"
+        for outcome, word in (
+            (Outcome.FAIL, "failed"),
+            (Outcome.MARGINAL, "undecided"),
+            (Outcome.PASS, "passed"),
+        )
+        if (
+            n := sum(
+                result.outcome is outcome and result.role != "muted" for result in release.metrics.values()
+            )
+        )
+    ]
+    muted = sum(result.role == "muted" for result in release.metrics.values())
+    counts += [f"{muted} muted"] if muted else []
+    total = len(release.metrics)
+    parts = (
+        f"Of {total} metrics {', '.join(counts)}"
+        if total > 1
+        else f"One metric, {counts[0].split(' ', 1)[1]}"
+    )
+    if release.aggregate == "score" and release.score is not None:
+        parts += f"; score {release.score:.4g} of 100"
+    if release.deciding_metric is None:
+        return f"{parts}."
+    by = f" (rule {release.deciding_rule})" if release.deciding_rule else ""
+    verb = {Outcome.FAIL: "decided", Outcome.MARGINAL: "holds it", Outcome.PASS: "was the hardest to prove"}[
+        release.outcome
+    ]
+    return f"{parts}; {release.deciding_metric} {verb}{by}."
+
+
+def one_line(release: ReleaseResult) -> str:
+    """Say it in one line of under 200 characters: outcome, deciding metric, numbers."""
+    outcome = release.outcome.value.upper()
+    if release.deciding_metric is None:
+        return f"{outcome}: no metric was judged"
+    result = release.metrics[release.deciding_metric]
+    others = sum(
+        other.outcome is release.outcome and other.name != result.name and other.role != "muted"
+        for other in release.metrics.values()
+    )
+    tail = f" (and {others} more)" if others and release.outcome is not Outcome.PASS else ""
+    score = (
+        f"score {release.score:.4g}; " if release.aggregate == "score" and release.score is not None else ""
+    )
+    said = metric_sentence(result, release).split("; ")[0]
+    line = f"{outcome}: {score}{result.name}: {said}"
+    room = _LONGEST_LINE - len(tail)
+    return (line if len(line) <= room else line[: room - 1].rstrip() + "…") + tail
+
+
+def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
+    """Say what became of a metric and why."""
+    deciding = result.deciding
+    if deciding is not None:
+        if result.reason == "not_proven_worse":
+            return f"{rule_sentence(deciding, result)}; it passes because the policy passes what is not proven worse"
+        return rule_sentence(deciding, result)
+    lacking = [
+        arm
+        for arm, n in ((release.baseline_arm, result.n_baseline), (release.canary_arm, result.n_canary))
+        if n == 0
+    ]
+    if result.reason in ("no_data", "no_data_fails"):
+        why = ", which the policy fails" if result.reason == "no_data_fails" else ""
+        return (
+            f"no data in {' and '.join(lacking)}{why} ({_sizes(result.n_baseline, result.n_canary, result)})"
+        )
+    needed = next(
+        (
+            int(note.facts["needed"])
+            for note in result.warnings
+            if note.code == "too_few_points" and "needed" in note.facts
+        ),
+        None,
+    )
+    least = f" where {count(needed)} a side are needed" if needed else ""
+    return f"too little data: {_sizes(result.n_baseline, result.n_canary, result)}{least}"
+
+
+def rule_sentence(finding: Finding, result: MetricResult) -> str:
+    """Say what one rule found of a metric."""
+    if finding.reason == "identical":
+        return f"both arms are {_level(finding.canary_level, result)} throughout ({_sizes(finding.n_baseline, finding.n_canary, result)})"
+    if finding.reason == "needs_absolute_tolerance":
+        return (
+            f"the arms cannot be compared in percent: the baseline's level is {_level(finding.baseline_level, result)} and the canary's "
+            f"{_level(finding.canary_level, result)}; give tolerance.absolute ({_sizes(finding.n_baseline, finding.n_canary, result)})"
+        )
+    if finding.method == "not_positive":
+        return f"there are values of 0 or below, which effect: ratio cannot compare; take effect: shift ({_sizes(finding.n_baseline, finding.n_canary, result)})"
+    if finding.reason == "too_little_data":
+        return f"too little data for the rule {finding.rule}: {_sizes(finding.n_baseline, finding.n_canary, result)}"
+    return f"{_found(finding, result)}; {_evidence(finding, result)}"
+
+
+def _found(finding: Finding, result: MetricResult) -> str:
+    passed = finding.outcome is Outcome.PASS
+    interval = finding.pass_interval if passed else finding.interval
+    if finding.scale == "objective":
+        return _objective(finding, result, interval)
+    ci = f" ({_interval(interval, finding, result)})" if interval else ""
+    tolerance = f"the tolerated {_tolerance(finding, result)}"
+    what = f"canary is {_moved(finding, result)}{ci}"
+    if finding.reason == "proven_worse":
+        return f"{what}, beyond {tolerance}"
+    if passed:
+        return f"{what}, within {tolerance}"
+    if finding.reason == "worse_but_maybe_tolerable":
+        return f"{what}: worse than the baseline, but not proven beyond {tolerance}{_missing(finding)}"
+    if finding.reason == "abstains":
+        return f"{what}: its points depend on each other so strongly that they cannot prove anything at the level of {percent(finding.level)}{_missing(finding)}"
+    return f"{what}: proven neither beyond nor within {tolerance}{_missing(finding)}"
+
+
+def _objective(finding: Finding, result: MetricResult, interval: Interval | None) -> str:
+    limit = finding.limit_high if finding.limit_high is not None else finding.limit_low
+    objective = f"{_OPERATORS[finding.op or 'lte']} {_level(limit, result)}"
+    ci = f" ({_interval(interval, finding, result)})" if interval else ""
+    of = "" if finding.of == "pooled" else f"{finding.of} "
+    what = f"canary {of}is {_level(finding.estimate, result)}{ci}"
+    if finding.reason == "breached":
+        return f"{what}, which breaches the objective {objective} (baseline {_level(finding.baseline_level, result)})"
+    if finding.reason == "environment_unhealthy":
+        return f"{what}, which breaches the objective {objective}, but so does the baseline with {_level(finding.baseline_level, result)}: not the canary's doing"
+    if finding.reason == "objective_met":
+        return f"{what}, which meets the objective {objective}"
+    return f"{what}: whether it meets the objective {objective} is not proven{_missing(finding)}"
+
+
+def _moved(finding: Finding, result: MetricResult) -> str:
+    levels = f", {_level(finding.canary_level, result)} v. {_level(finding.baseline_level, result)}"
+    if finding.estimate is None:
+        return f"infinitely higher{levels}"
+    if finding.estimate == 0:
+        return f"unchanged{levels}"
+    if finding.scale == "relative" and finding.estimate > 3:
+        return f"{1 + finding.estimate:.2g} times as high{levels}"
+    size = change(finding.estimate, finding.scale, result.kind, result.unit)
+    return f"{size} {'higher' if finding.estimate > 0 else 'lower'}{levels}"
+
+
+def _tolerance(finding: Finding, result: MetricResult) -> str:
+    sides = [
+        change(limit, finding.scale, result.kind, result.unit)
+        for limit in (finding.limit_high, finding.limit_low)
+        if limit is not None
+    ]
+    return sides[0] if len(set(sides)) == 1 else f"{sides[0]} up or {sides[1]} down"
+
+
+def _interval(interval: Interval, finding: Finding, result: MetricResult) -> str:
+    confidence = f"{100 * interval.confidence_level:.4g}"
+    return f"{confidence} % CI {span(interval.low, interval.high, finding.scale, result.kind, result.unit)}"
+
+
+def _missing(finding: Finding) -> str:
+    if finding.more_points is None:
+        return ""
+    about = (
+        float(f"{finding.more_points:.1g}")
+        if finding.more_points < 10
+        else float(f"{finding.more_points:.2g}")
+    )
+    return f"; about {count(about)} more {'points' if about > 1 else 'point'} a side would decide at the present noise"
+
+
+def _evidence(finding: Finding, result: MetricResult) -> str:
+    method = _METHODS[finding.method]
+    extra = []
+    if finding.dispersion is not None and finding.dispersion > 1:
+        extra.append(f"events {finding.dispersion:.2g} times as variable as independent ones")
+    if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:
+        extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
+    allowed = f" ({', '.join(extra)})" if extra else ""
+    used = finding.pvalue_pass if finding.outcome is Outcome.PASS else finding.pvalue
+    said = f" {pvalue(used)}" if used is not None and finding.method != "point" else ""
+    return f"{method}{said}{allowed}, {_amount(finding, result)}"
+
+
+def _amount(finding: Finding, result: MetricResult) -> str:
+    if finding.total_baseline is None or finding.total_canary is None:
+        return _sizes(finding.n_baseline, finding.n_canary, result)
+    if result.kind == "count":
+        events = f"{count(finding.events_canary or 0)} v. {count(finding.events_baseline or 0)} events"
+        return f"{events} in {_sizes(finding.n_baseline, finding.n_canary, result)}"
+    events_of = (
+        finding.events_canary or 0.0,
+        finding.total_canary,
+        finding.events_baseline or 0.0,
+        finding.total_baseline,
+    )
+    return "{} of {} v. {} of {}".format(*(count(value) for value in events_of))
+
+
+def _sizes(baseline: int, canary: int, result: MetricResult) -> str:
+    """Canary first, as in "canary v. baseline" everywhere."""
+    what = (
+        "intervals"
+        if result.kind in ("ratio", "count")
+        else "samples"
+        if result.kind == "samples"
+        else "points"
+    )
+    return f"{count(canary)} v. {count(baseline)} {what}"
+
+
+def _level(value: float | None, result: MetricResult) -> str:
+    return "unknown" if value is None else level_of(value, result.kind, result.unit)
+
+
+def promise(release: ReleaseResult) -> str:
+    """Say what the two error rates are, and for how many looks."""
+    looks = "this one look at finished data" if release.valid_for == "one_look" else "all looks together"
+    return (
+        f"At most {percent(release.alpha)} of releases that are fine fail, and at most {percent(release.beta)} of those that are not pass, "
+        f"over all metrics, for {looks}; provided that nothing but the release differs between the arms' windows, for which "
+        "this data alone cannot vouch."
+    )
+
+
+def waiver_sentence(waived: Waived) -> str:
+    """Say which guarantee is given up, and by what."""
+    sentence = {
+        "aggregate_score": "aggregate: score weighs metrics against each other, so neither alpha nor beta holds",
+        "no_data_ignored": "no_data: ignore lets the release pass without this metric",
+        "not_proven_worse_passes": "pass_when: not_proven_worse passes what is undecided, so beta does not hold",
+        "point_evidence": "evidence: point compares an estimate without its interval, so neither alpha nor beta holds",
+        "independence_assumed": "the method takes every point as independent; autocorrelated points fail too often",
+        "outside_proven_range": "so few or so dependent points lie outside the range in which the test's error rates are proven",
+        "nothing_required": "no metric is required, so a pass proves nothing",
+    }[waived.what]
+    return f"{waived.metric}: {sentence}" if waived.metric else sentence

@@ -1,0 +1,331 @@
+"""The judge: data and a policy in, a verdict with its reasons out. Error rates are shared out here and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from canaryjudge._version import __version__
+from canaryjudge.data import Arm, MetricPair, Note, read_pairs
+from canaryjudge.explain import one_line
+from canaryjudge.policy import Metric, Policy
+from canaryjudge.results import Finding, MetricResult, Outcome, Reason, ReleaseResult, Waived
+from canaryjudge.rules import DEFAULT_RULES, RULES, Share
+from canaryjudge.verdict import Verdict
+
+__all__ = ["judge"]
+
+_ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
+_SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
+_MISMATCH_LEVEL = 0.001
+_SMALLEST_MISMATCH = 0.02
+_PRESSING: tuple[Reason, ...] = (
+    "proven_worse",
+    "breached",
+    "no_data_fails",
+    "worse_but_maybe_tolerable",
+    "environment_unhealthy",
+    "undecided",
+    "abstains",
+    "needs_absolute_tolerance",
+    "too_little_data",
+    "no_data",
+)
+"""Among results that are equally bad, the one to name first."""
+
+
+def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary") -> Verdict:
+    """Judge a canary against its baseline.
+
+    Parameters
+    ----------
+    data : frame, mapping or list of records
+        A tidy frame (pandas, polars, pyarrow, ...) with columns `metric`, `arm`, `value` and optionally `time` and `total`; a
+        mapping ``{metric: {baseline: series, canary: series}}``; or what `from_wide` gives.
+    policy : Policy
+        What is asked of the release.
+    baseline, canary : str
+        Names of the two arms in the data.
+
+    Returns
+    -------
+    Verdict
+        Outcome, action, reasons, and each metric's findings. The same data and policy give the same verdict, to the byte.
+
+    Raises
+    ------
+    DataError
+        If the data cannot mean what the policy needs. Thin or odd data are a result with a reason, not an error.
+
+    Notes
+    -----
+    Any metric may fail the release, so alpha is shared out over metrics by weight, and over a metric's rules equally (weighted
+    Bonferroni). Every required metric must pass, so each is tested at beta itself (an intersection-union test).
+
+    Examples
+    --------
+    >>> import numpy as np, canaryjudge as cj
+    >>> rng = np.random.default_rng(7)
+    >>> data = {"latency_p99": {"baseline": rng.normal(120, 6, 60), "canary": rng.normal(158, 6, 60)}}
+    >>> policy = cj.Policy(metrics=[cj.Metric(name="latency_p99", unit="ms", direction="increase")])
+    >>> verdict = cj.judge(data, policy)
+    >>> verdict.outcome.value, verdict.action
+    ('fail', 'rollback')
+    """
+    pairs = read_pairs(data, policy, baseline=baseline, canary=canary)
+    family = sum(metric.weight for metric in policy.metrics if metric.can_fail)
+    results = {
+        metric.name: _judge_metric(
+            _exposed(pairs[metric.name], metric, policy),
+            metric,
+            policy,
+            policy.alpha * metric.weight / family,
+        )
+        for metric in policy.metrics
+    }
+    release = _conclude(results, policy, baseline, canary)
+    return Verdict(
+        **dict(release),
+        reason=one_line(release),
+        version=__version__,
+        policy_digest=_digest([policy.model_dump_json(exclude={"extends"})]),
+        data_digest=_digest([baseline, canary, *(pairs[name].digest() for name in results)]),
+    )
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _exposed(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
+    """Use the policy's split: as the exposures of a count without totals, and to check the totals of a ratio."""
+    if policy.split is None:
+        return pair
+    if metric.kind == "count" and pair.baseline.total is None and pair.canary.total is None:
+        return replace(
+            pair,
+            baseline=_given(pair.baseline, policy.split.baseline),
+            canary=_given(pair.canary, policy.split.canary),
+        )
+    if metric.kind == "ratio" and len(pair.baseline) and len(pair.canary):
+        note = _split_mismatch(pair, policy.split.canary)
+        return pair if note is None else replace(pair, notes=(*pair.notes, note))
+    return pair
+
+
+def _given(arm: Arm, share: float) -> Arm:
+    return replace(arm, total=np.full(len(arm), share))
+
+
+def _split_mismatch(pair: MetricPair, expected: float) -> Note | None:
+    from scipy.special import chdtrc  # noqa: PLC0415 - beside its use
+
+    canary, both = pair.canary.exposure, pair.canary.exposure + pair.baseline.exposure
+    found = canary / both
+    chi2 = (canary - both * expected) ** 2 / (both * expected * (1 - expected))
+    if float(chdtrc(1, chi2)) >= _MISMATCH_LEVEL or abs(found / expected - 1) < _SMALLEST_MISMATCH:
+        return None
+    return Note(code="split_mismatch", facts={"expected": expected, "found": found})
+
+
+def _judge_metric(pair: MetricPair, metric: Metric, policy: Policy, alpha: float) -> MetricResult:
+    rules = metric.rules or DEFAULT_RULES[metric.kind]
+    share = Share(level=alpha / len(rules), beta=policy.beta)
+    lacking = _lacking(pair, metric)
+    findings: tuple[Finding, ...] = ()
+    if lacking is None:
+        findings = tuple(RULES[rule.rule](pair, metric, rule, share) for rule in rules)
+        outcome, reason, deciding = _metric_outcome(findings, metric)
+    else:
+        (outcome, reason), deciding = lacking, None
+    return MetricResult(
+        name=metric.name,
+        kind=metric.kind,
+        unit=metric.unit,
+        direction=metric.direction,
+        role=metric.role,
+        weight=metric.weight,
+        group=metric.group,
+        pairing=pair.pairing,
+        interval_s=pair.interval,
+        alpha=alpha,
+        outcome=outcome,
+        reason=reason,
+        deciding_rule=deciding,
+        n_baseline=len(pair.baseline),
+        n_canary=len(pair.canary),
+        findings=findings,
+        warnings=pair.notes,
+    )
+
+
+def _lacking(pair: MetricPair, metric: Metric) -> tuple[Outcome, Reason] | None:
+    fewest = min(len(pair.baseline), len(pair.canary))
+    if fewest == 0:
+        return (Outcome.FAIL, "no_data_fails") if metric.no_data == "fail" else (Outcome.MARGINAL, "no_data")
+    if fewest < metric.needed_points:
+        return Outcome.MARGINAL, "too_little_data"
+    return None
+
+
+def _metric_outcome(findings: tuple[Finding, ...], metric: Metric) -> tuple[Outcome, Reason, int]:
+    """Fail a metric if any rule fails, pass it if all do; the first of the worst decides."""
+    deciding = max(
+        range(len(findings)),
+        key=lambda i: (
+            findings[i].outcome.badness,
+            -_pressing(findings[i].reason),
+            -_strength(findings[i]),
+            -i,
+        ),
+    )
+    outcome, reason = findings[deciding].outcome, findings[deciding].reason
+    if metric.pass_when == "not_proven_worse" and reason == "undecided":
+        return Outcome.PASS, "not_proven_worse", deciding
+    return outcome, reason, deciding
+
+
+def _pressing(reason: Reason) -> int:
+    return _PRESSING.index(reason) if reason in _PRESSING else len(_PRESSING)
+
+
+def _strength(finding: Finding) -> float:
+    """How near a finding's p-value is to the level that it is held against; smaller is stronger."""
+    if finding.outcome is Outcome.PASS:
+        return 1.0 if finding.pvalue_pass is None else -finding.pvalue_pass
+    return 1.0 if finding.pvalue is None else finding.pvalue / finding.level
+
+
+def _conclude(
+    results: Mapping[str, MetricResult], policy: Policy, baseline: str, canary: str
+) -> ReleaseResult:
+    ignored = {
+        metric.name
+        for metric in policy.metrics
+        if metric.no_data == "ignore" and results[metric.name].reason == "no_data"
+    }
+    counted = [result for name, result in results.items() if name not in ignored and result.role != "muted"]
+    score = _score(counted, policy)
+    outcome = _by_score(counted, score, policy) if policy.aggregate == "score" else _by_worst(counted)
+    deciding = _deciding(counted, outcome)
+    return ReleaseResult(
+        outcome=outcome,
+        action=_ACTIONS[outcome],
+        alpha=policy.alpha,
+        beta=policy.beta,
+        valid_for="one_look",
+        aggregate=policy.aggregate,
+        score=score,
+        deciding_metric=deciding.name if deciding else None,
+        deciding_rule=deciding.deciding.rule if deciding and deciding.deciding else None,
+        also_failing=_also_failing(counted, policy.alpha) if outcome is Outcome.FAIL else (),
+        unproven=tuple(r.name for r in counted if r.role == "guard" and r.outcome is Outcome.MARGINAL)
+        if outcome is Outcome.PASS
+        else (),
+        waived=_waived(results, policy),
+        baseline_arm=baseline,
+        canary_arm=canary,
+        metrics=dict(results),
+    )
+
+
+def _by_worst(counted: list[MetricResult]) -> Outcome:
+    if any(result.outcome is Outcome.FAIL and result.role in ("required", "guard") for result in counted):
+        return Outcome.FAIL
+    judged = [result for result in counted if not result.lacks_data]
+    required = [result for result in counted if result.role == "required"]
+    held = any(result.outcome is Outcome.FAIL for result in counted)  # an advisory one
+    if held or not judged or any(result.outcome is not Outcome.PASS for result in required):
+        return Outcome.MARGINAL
+    return Outcome.PASS
+
+
+def _by_score(counted: list[MetricResult], score: float | None, policy: Policy) -> Outcome:
+    required = [result for result in counted if result.role == "required"]
+    if any(result.outcome is Outcome.FAIL for result in required):
+        return Outcome.FAIL
+    if score is None or any(result.lacks_data for result in required):
+        return Outcome.MARGINAL
+    if score >= policy.pass_score:
+        return Outcome.PASS
+    return Outcome.MARGINAL if score >= policy.marginal_score else Outcome.FAIL
+
+
+def _score(counted: list[MetricResult], policy: Policy) -> float | None:
+    """Weighted mean within each group, then over the groups by their weights; metrics without data are left out."""
+    groups: dict[str | None, list[MetricResult]] = {}
+    for result in counted:
+        if not result.lacks_data or result.outcome is Outcome.FAIL:
+            groups.setdefault(result.group, []).append(result)
+    if not groups:
+        return None
+    means = [
+        np.average([_SCORES[r.outcome] for r in members], weights=[r.weight for r in members])
+        for members in groups.values()
+    ]
+    weights = [policy.groups.get(name, 1.0) if name is not None else 1.0 for name in groups]
+    return float(np.average(means, weights=weights))
+
+
+def _deciding(counted: list[MetricResult], outcome: Outcome) -> MetricResult | None:
+    """Choose the metric to name: the worst that brought the outcome about; on a pass the required one that was the hardest to prove."""
+    eligible = {
+        Outcome.FAIL: [r for r in counted if r.role != "advisory"],
+        Outcome.MARGINAL: [
+            r for r in counted if r.role == "required" or (r.role == "advisory" and r.outcome is Outcome.FAIL)
+        ],
+        Outcome.PASS: [r for r in counted if r.role == "required"],
+    }[outcome] or counted
+    if not eligible:
+        return None
+
+    def rank(result: MetricResult) -> tuple[int, int, float]:
+        strength = _strength(result.deciding) if result.deciding else 1.0
+        return -result.outcome.badness, _pressing(result.reason), strength
+
+    return min(eligible, key=rank)
+
+
+def _also_failing(counted: list[MetricResult], alpha: float) -> tuple[str, ...]:
+    """Step down by Holm's procedure: each metric that has failed leaves its share of alpha to the rest."""
+    family = [result for result in counted if result.role in ("required", "guard")]
+    failed = {result.name for result in family if result.outcome is Outcome.FAIL}
+    further: list[str] = []
+    while True:
+        weight = sum(result.weight for result in family if result.name not in failed)
+        more = [r.name for r in family if r.name not in failed and _fails_at(r, alpha * r.weight / weight)]
+        if not more:
+            return tuple(further)
+        further += more
+        failed.update(more)
+
+
+def _fails_at(result: MetricResult, alpha: float) -> bool:
+    return any(
+        finding.pvalue is not None
+        and finding.pvalue <= alpha / len(result.findings)
+        and finding.reason not in ("abstains", "environment_unhealthy")
+        for finding in result.findings
+        if finding.method != "point"
+    )
+
+
+def _waived(results: Mapping[str, MetricResult], policy: Policy) -> tuple[Waived, ...]:
+    waived = [Waived(what="aggregate_score")] if policy.aggregate == "score" else []
+    if not any(metric.role == "required" for metric in policy.metrics):
+        waived.append(Waived(what="nothing_required"))
+    for metric in policy.metrics:
+        result = results[metric.name]
+        if result.role == "muted":
+            continue
+        if metric.no_data == "ignore":
+            waived.append(Waived(what="no_data_ignored", metric=metric.name))
+        if metric.pass_when == "not_proven_worse":
+            waived.append(Waived(what="not_proven_worse_passes", metric=metric.name))
+        kinds = dict.fromkeys(what for finding in result.findings for what in finding.waived)
+        waived += [Waived(what=what, metric=metric.name) for what in kinds]
+    return tuple(waived)

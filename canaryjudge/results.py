@@ -1,0 +1,281 @@
+"""What a rule found and what became of a metric: facts without words.
+
+Numbers are kept to ten significant digits, so that the same data give the same bytes on every machine; what is not finite
+(not computed, or unbounded) is None, because JSON has no other word for it.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from canaryjudge.data import Note
+from canaryjudge.policy import Kind
+
+__all__ = [
+    "Finding",
+    "Interval",
+    "MetricResult",
+    "Number",
+    "Outcome",
+    "Reason",
+    "ReleaseResult",
+    "Scale",
+    "Waived",
+    "Waiver",
+]
+
+
+class Outcome(StrEnum):
+    """What became of a rule, a metric or a release."""
+
+    PASS = "pass"
+    MARGINAL = "marginal"
+    FAIL = "fail"
+
+    @property
+    def badness(self) -> int:
+        """0 for pass, 1 for marginal, 2 for fail."""
+        return ("pass", "marginal", "fail").index(self.value)
+
+
+Reason = Literal[
+    "proven_worse",  # fail: the lower bound of the effect lies beyond the tolerance
+    "breached",  # fail: the canary breaches an objective
+    "no_data_fails",  # fail: no data, and the policy says that this fails
+    "proven_safe",  # pass: the upper bound of the effect lies within the tolerance
+    "objective_met",  # pass: the canary meets an objective
+    "identical",  # pass: both arms are constant and equal
+    "not_proven_worse",  # pass: undecided, under pass_when: not_proven_worse
+    "undecided",
+    "worse_but_maybe_tolerable",
+    "too_little_data",
+    "no_data",
+    "abstains",
+    "needs_absolute_tolerance",
+    "environment_unhealthy",
+]
+
+Scale = Literal["relative", "absolute", "objective"]
+
+Waiver = Literal[
+    "aggregate_score",
+    "no_data_ignored",
+    "not_proven_worse_passes",
+    "point_evidence",
+    "independence_assumed",
+    "outside_proven_range",
+    "nothing_required",
+]
+
+
+def _finite(value: Any) -> float | None:
+    if value is None:
+        return None
+    number = float(value)
+    return float(f"{number:.10g}") if math.isfinite(number) else None
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+"""A finite number of ten significant digits, or None."""
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{name}</th><td>{_escaped(value)}</td></tr>" for name, value in self)
+        return f"<table>{rows}</table>"
+
+
+def _escaped(value: object) -> str:
+    from html import escape  # noqa: PLC0415 - notebooks only
+
+    return escape(str(value))
+
+
+class Interval(_Facts):
+    """A confidence interval; each end alone is wrong with probability `error`."""
+
+    low: Number
+    """Lower end; None where unbounded."""
+    high: Number
+    """Upper end; None where unbounded."""
+    error: float
+    """Probability that the truth lies beyond one given end."""
+
+    @property
+    def confidence_level(self) -> float:
+        """Probability that the truth lies between both ends."""
+        return 1 - 2 * self.error
+
+
+class Finding(_Facts):
+    """What one rule found of one metric."""
+
+    rule: str
+    """The rule's name."""
+    outcome: Outcome
+    """What it says."""
+    reason: Reason
+    """Why."""
+    method: str
+    """Code of the test that was used: `robust_rank`, `exact_rank`, `asymptotic_rank`, `exact_conditional`, `score`, `difference`,
+    `mean`, `quantile`, `exact_ratio`, `exact_rate`, `point`, or `none`."""
+    level: float
+    """Probability of a false fail that this rule may use."""
+    beta: float
+    """Probability of a false pass."""
+    scale: Scale = "relative"
+    """What estimate, limits and interval are: `relative` to the baseline's level, `absolute` in the metric's unit, or the value itself that
+    an `objective` is about."""
+    estimate: Number = None
+    """The canary's change, or its value under `objective`; positive is larger, whichever direction is bad."""
+    interval: Interval | None = None
+    """Its confidence interval at `level` an end: what a fail is proven by."""
+    pass_interval: Interval | None = None
+    """Its confidence interval at `beta` an end: what a pass is proven by."""
+    limit_high: Number = None
+    """The largest tolerated change upwards, or the objective's value where the canary must stay below it."""
+    limit_low: Number = None
+    """The same downwards, or the objective's value where the canary must stay above it."""
+    pvalue: Number = None
+    """For the null hypothesis that the canary is fine; a fail where it is at most `level`."""
+    pvalue_pass: Number = None
+    """For the null hypothesis that the canary is worse than tolerated; a pass where it is at most `beta`."""
+    statistic: Number = None
+    """The test's statistic at the limit."""
+    df: Number = None
+    """Degrees of freedom of its t distribution, where it has one."""
+    probability_worse: Number = None
+    """P(a canary point is worse than a baseline point), equals counted half."""
+    baseline_level: Number = None
+    """The baseline's median, share or rate, or its aggregate under `objective`."""
+    canary_level: Number = None
+    """The canary's."""
+    n_baseline: int = 0
+    """Points (intervals of ratios and counts) of the baseline."""
+    n_canary: int = 0
+    """Points of the canary."""
+    total_baseline: Number = None
+    """Total of the baseline: its requests, its exposure."""
+    total_canary: Number = None
+    """Total of the canary."""
+    events_baseline: Number = None
+    """Events of the baseline."""
+    events_canary: Number = None
+    """Events of the canary."""
+    autocorrelation: Number = None
+    """Lag-1 autocorrelation that the test allowed for."""
+    dispersion: Number = None
+    """Variance between intervals over that of independent events; 1 where no more was found."""
+    more_points: int | None = None
+    """About how many more points a side would decide, at the present noise and estimate; None where more points are not the way."""
+    of: str | None = None
+    """The aggregate that an objective is about."""
+    op: str | None = None
+    """How it must stand to the limit."""
+    waived: tuple[Waiver, ...] = ()
+    """Guarantees that this rule does not give."""
+
+
+class MetricResult(_Facts):
+    """What became of one metric."""
+
+    name: str
+    """The metric."""
+    kind: Kind
+    """Its kind."""
+    unit: str
+    """Its unit."""
+    direction: Literal["increase", "decrease", "either"]
+    """Its bad direction."""
+    role: Literal["required", "guard", "advisory", "muted"]
+    """Its part in the verdict."""
+    weight: float
+    """Its weight."""
+    group: str | None
+    """Its group."""
+    pairing: Literal["concurrent", "windows"]
+    """How the arms were paired."""
+    interval_s: Number
+    """Spacing of the points in seconds."""
+    alpha: float
+    """Its share of the policy's alpha."""
+    outcome: Outcome
+    """What it says."""
+    reason: Reason
+    """Why."""
+    deciding_rule: int | None
+    """Position of the finding that decided, None where no rule could be asked."""
+    n_baseline: int
+    """Points of the baseline that were judged."""
+    n_canary: int
+    """Points of the canary that were judged."""
+    findings: tuple[Finding, ...]
+    """What each rule found, in the policy's order."""
+    warnings: tuple[Note, ...]
+    """What is odd about the data, with counts."""
+
+    @property
+    def deciding(self) -> Finding | None:
+        """The finding that decided."""
+        return None if self.deciding_rule is None else self.findings[self.deciding_rule]
+
+    @property
+    def lacks_data(self) -> bool:
+        """Whether the metric is as it is for want of data, or of enough."""
+        return self.reason in ("no_data", "too_little_data", "no_data_fails")
+
+
+class Waived(_Facts):
+    """A guarantee that the verdict does not give, and whose doing that is."""
+
+    what: Waiver
+    """The guarantee that is given up."""
+    metric: str | None = None
+    """The metric whose settings give it up; None where the whole policy does."""
+
+
+class ReleaseResult(_Facts):
+    """What became of a release: everything that a verdict knows, before words."""
+
+    outcome: Outcome
+    """`pass`, `marginal` or `fail`."""
+    action: Literal["promote", "hold", "rollback"]
+    """What to do about it."""
+    alpha: float
+    """At most this chance to fail a release that is fine."""
+    beta: float
+    """At most this chance to pass a release that is not."""
+    valid_for: Literal["one_look", "all_looks"]
+    """Whether the two rates hold for this look alone or for all looks together."""
+    aggregate: Literal["worst", "score"]
+    """How the metrics were put together."""
+    score: Number
+    """Weighted share of passes, 0 to 100, a marginal counting half; None where no metric has data."""
+    deciding_metric: str | None
+    """The metric that decided."""
+    deciding_rule: str | None
+    """Its rule that decided."""
+    also_failing: tuple[str, ...]
+    """Metrics that Holm's procedure would fail as well, now that one has failed."""
+    unproven: tuple[str, ...]
+    """On a pass: guards that were not proven fine."""
+    waived: tuple[Waived, ...]
+    """Guarantees that the policy's own settings, or its data, give up."""
+    baseline_arm: str
+    """The caller's name of the baseline."""
+    canary_arm: str
+    """The caller's name of the canary."""
+    metrics: dict[str, MetricResult]
+    """Each metric's result, in the policy's order."""
+
+    @property
+    def lacks_data(self) -> bool:
+        """Whether the release is marginal, and every marginal metric that counts is so for want of data."""
+        marginal = [m for m in self.metrics.values() if m.role != "muted" and m.outcome is Outcome.MARGINAL]
+        return self.outcome is Outcome.MARGINAL and bool(marginal) and all(m.lacks_data for m in marginal)

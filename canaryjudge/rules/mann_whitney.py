@@ -1,0 +1,132 @@
+"""Compare the arms' distributions by the robust two-sample rank test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from canaryjudge.data import Arm, MetricPair
+from canaryjudge.policy import MannWhitney, Metric
+from canaryjudge.results import Finding, Outcome, Waiver
+from canaryjudge.rules.decision import Evidence, Share, tolerated, weigh
+from canaryjudge.stats.rank_test import ShiftTest, shift_test
+
+__all__ = ["judge_shift"]
+
+_FEWEST_POINTS = 6
+"""Fewer points say nothing of how they depend on each other."""
+_PROVEN_POINTS = 20
+_PROVEN_EFFECTIVE_POINTS = 4.0
+"""The error rates of the robust test are proven by simulation down to these (tests/guarantees)."""
+
+
+def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: Share) -> Finding:
+    """Judge whether the canary is shifted beyond the tolerance.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms; of a ratio, the shares of the intervals are compared.
+    metric : Metric
+        Direction, tolerance and kind of effect.
+    settings : MannWhitney
+        The method.
+    share : Share
+        The error rates.
+
+    Returns
+    -------
+    Finding
+        Effect, interval, p-values and outcome.
+    """
+    baseline, canary = _values(pair.baseline), _values(pair.canary)
+    median = float(np.median(baseline))
+    known = {
+        "rule": settings.rule,
+        "level": share.level,
+        "beta": share.beta,
+        "baseline_level": median,
+        "canary_level": float(np.median(canary)),
+        "n_baseline": len(baseline),
+        "n_canary": len(canary),
+    }
+    if np.ptp(baseline) == 0 and np.ptp(canary) == 0 and baseline[0] == canary[0]:
+        return Finding(
+            **known,
+            outcome=Outcome.PASS,
+            reason="identical",
+            method="none",
+            estimate=0.0,
+            probability_worse=0.5,
+            pvalue=1.0,
+        )
+    logarithmic = metric.effect == "ratio"
+    if logarithmic and min(baseline.min(), canary.min()) <= 0:
+        return Finding(**known, outcome=Outcome.MARGINAL, reason="abstains", method="not_positive")
+    limits = tolerated(metric, median)
+    if limits is None:
+        return Finding(**known, outcome=Outcome.MARGINAL, reason="needs_absolute_tolerance", method="none")
+    if settings.method == "robust" and min(len(baseline), len(canary)) < _FEWEST_POINTS:
+        return Finding(**known, outcome=Outcome.MARGINAL, reason="too_little_data", method="none")
+    if logarithmic:
+        baseline, canary = np.log(baseline), np.log(canary)
+    unit = 1.0 if limits.absolute or logarithmic else abs(median)
+    level = share.level / len(limits.sides)
+    at = [float(np.log1p(limit)) if logarithmic else limit * unit for _, limit in limits.sides]
+    relative = not limits.absolute and not logarithmic
+    test = shift_test(
+        baseline,
+        canary,
+        [*at, 0.0],
+        levels=[level, share.beta],
+        scales=[*(1 + limit if relative else 1.0 for _, limit in limits.sides), 1.0],
+        concurrent=pair.pairing == "concurrent" and pair.kind != "samples",
+        method=settings.method,
+    )
+    evidence = _evidence(test, limits.sides, unit, logarithmic=logarithmic)
+    return Finding(
+        **known,
+        **weigh(evidence, limits, share, min(len(baseline), len(canary))),
+        method=f"{test.method}_rank",
+        statistic=float(test.statistic[0]),
+        df=float(test.df[0]),
+        probability_worse=float(
+            test.probability_greater if limits.high is not None else 1 - test.probability_greater
+        ),
+        autocorrelation=float(test.rho),
+        waived=_waived(test, pair),
+    )
+
+
+def _values(arm: Arm) -> Any:
+    return arm.value if arm.total is None else arm.value / arm.total
+
+
+def _evidence(
+    test: ShiftTest, sides: tuple[tuple[int, float], ...], unit: float, *, logarithmic: bool
+) -> Evidence:
+    """Put the test's shifts into the scale of the limits; the test was asked at each limit, and last at no change."""
+
+    def effect(shift: Any) -> float:
+        with np.errstate(over="ignore"):
+            return float(np.expm1(shift)) if logarithmic else float(shift) / unit
+
+    at = range(len(sides))
+    return Evidence(
+        estimate=effect(test.estimate),
+        pvalues=[(float(test.pvalue_greater[i]), float(test.pvalue_less[i])) for i in at],
+        pvalues_none=(float(test.pvalue_greater[-1]), float(test.pvalue_less[-1])),
+        fail_bounds=[(effect(test.low[i, 0]), effect(test.high[i, 0])) for i in at],
+        pass_bounds=[(effect(test.low[i, 1]), effect(test.high[i, 1])) for i in at],
+        abstains=bool(test.abstains[: len(sides), 0].any()),
+    )
+
+
+def _waived(test: ShiftTest, pair: MetricPair) -> tuple[Waiver, ...]:
+    if test.method != "robust":
+        return ("independence_assumed",)
+    n, m = len(pair.baseline), len(pair.canary)
+    effective = 2 / (1 / n + 1 / m) * (1 - float(test.rho)) / (1 + float(test.rho))
+    proven = min(n, m) >= _PROVEN_POINTS and effective >= _PROVEN_EFFECTIVE_POINTS
+    return () if proven else ("outside_proven_range",)

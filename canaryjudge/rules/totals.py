@@ -1,0 +1,212 @@
+"""What the rules about totals share: events of both arms, made worth less where they come in bursts, and weighed against limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from canaryjudge.data import MetricPair
+from canaryjudge.policy import Metric
+from canaryjudge.results import Finding, Outcome
+from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated, weigh
+from canaryjudge.stats.dispersion import pooled_dispersion, temper, tempered_level
+from canaryjudge.stats.rare_events import Bounds, PValues, rate_ratio_bounds, rate_ratio_pvalues
+
+__all__ = ["Test", "Totals", "count_totals", "judge_totals", "minus_one", "rate_ratio_test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Events and exposures of both arms, divided by the dispersion of the events between intervals.
+
+    Attributes
+    ----------
+    canary, canary_exposure, baseline, baseline_exposure : float
+        What tests of independent events take.
+    factor : float
+        The dispersion.
+    df : float
+        Degrees of freedom with which it is known; infinite where there is none.
+    """
+
+    canary: float
+    canary_exposure: float
+    baseline: float
+    baseline_exposure: float
+    factor: float
+    df: float
+
+    @property
+    def arms(self) -> tuple[float, float, float, float]:
+        """Events and exposure of the canary, then of the baseline: the order in which the tests take them."""
+        return self.canary, self.canary_exposure, self.baseline, self.baseline_exposure
+
+    @property
+    def ratio(self) -> float:
+        """The canary's rate over the baseline's; 1 where neither has events."""
+        if self.baseline == 0:
+            return float("inf") if self.canary else 1.0
+        return self.canary_rate / self.baseline_rate
+
+    @property
+    def baseline_rate(self) -> float:
+        """Events per exposure of the baseline."""
+        return self.baseline / self.baseline_exposure
+
+    @property
+    def canary_rate(self) -> float:
+        """Events per exposure of the canary."""
+        return self.canary / self.canary_exposure
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One way to test a change of totals.
+
+    Attributes
+    ----------
+    method : str
+        Its code in a finding.
+    pvalues : callable
+        Change -> p-values of "at most" and "at least" that change.
+    bounds : callable
+        Level -> one-sided bounds of the change.
+    estimate : float
+        The change.
+    """
+
+    method: str
+    pvalues: Callable[[float], PValues]
+    bounds: Callable[[float], Bounds]
+    estimate: float
+
+
+def count_totals(pair: MetricPair, family: Literal["binomial", "poisson"]) -> Totals:
+    """Add up both arms, and measure how much their events vary between intervals.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms.
+    family : {"binomial", "poisson"}
+        How independent events would vary.
+
+    Returns
+    -------
+    Totals
+        Events and exposures, divided by the dispersion. An interval is the unit of exposure of an arm without totals.
+    """
+    exposed = [np.ones(len(arm)) if arm.total is None else arm.total for arm in (pair.baseline, pair.canary)]
+    found = pooled_dispersion(
+        pair.baseline.value,
+        exposed[0],
+        pair.canary.value,
+        exposed[1],
+        concurrent=pair.pairing == "concurrent",
+        family=family,
+    )
+    factor = float(found.factor)
+    return Totals(
+        canary=pair.canary.events / factor,
+        canary_exposure=float(exposed[1].sum()) / factor,
+        baseline=pair.baseline.events / factor,
+        baseline_exposure=float(exposed[0].sum()) / factor,
+        factor=factor,
+        df=float(found.df),
+    )
+
+
+def rate_ratio_test(totals: Totals) -> Test:
+    """Test the ratio of two rates by the exact conditional test."""
+    return Test(
+        method="exact_conditional",
+        pvalues=lambda change: rate_ratio_pvalues(*totals.arms, 1 + change),
+        bounds=lambda level: minus_one(rate_ratio_bounds(*totals.arms, level)),
+        estimate=totals.ratio - 1,
+    )
+
+
+def minus_one(ratio: Bounds) -> Bounds:
+    """Turn bounds of a ratio into bounds of the relative change."""
+    return Bounds(ratio.low - 1, ratio.high - 1)
+
+
+def judge_totals(
+    pair: MetricPair,
+    metric: Metric,
+    share: Share,
+    totals: Totals,
+    *,
+    rule: str,
+    relative: Callable[[Totals], Test],
+    absolute: Callable[[Totals], Test],
+) -> Finding:
+    """Judge the change of a share or rate against the part of the tolerance that decides.
+
+    Parameters
+    ----------
+    pair, metric, share : MetricPair, Metric, Share
+        As every rule has them.
+    totals : Totals
+        Both arms, added up.
+    rule : str
+        The rule's name.
+    relative, absolute : callable
+        The tests of the ratio minus 1, and of the difference.
+
+    Returns
+    -------
+    Finding
+        What was found.
+    """
+    rate = totals.baseline_rate
+    # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
+    limits = tolerated(metric, rate) or tolerated(metric, float(np.finfo(float).tiny))
+    assert limits is not None  # noqa: S101 - a positive level always has limits
+    test = absolute(totals) if limits.absolute else relative(totals)
+    evidence = _evidence(test, limits, share, totals)
+    facts = weigh(evidence, limits, share, min(len(pair.baseline), len(pair.canary)))
+    if facts["outcome"] is Outcome.MARGINAL and totals.baseline == 0 and not limits.absolute:
+        facts |= {"reason": "needs_absolute_tolerance", "more_points": None}
+    return Finding(
+        **facts,
+        rule=rule,
+        method=test.method,
+        level=share.level,
+        beta=share.beta,
+        baseline_level=rate,
+        canary_level=totals.canary_rate,
+        n_baseline=len(pair.baseline),
+        n_canary=len(pair.canary),
+        total_baseline=totals.baseline_exposure * totals.factor,
+        total_canary=totals.canary_exposure * totals.factor,
+        events_baseline=totals.baseline * totals.factor,
+        events_canary=totals.canary * totals.factor,
+        dispersion=totals.factor,
+        df=totals.df,
+    )
+
+
+def _evidence(test: Test, limits: Limits, share: Share, totals: Totals) -> Evidence:
+    df = totals.df
+
+    def pvalues(change: float) -> tuple[float, float]:
+        raw = test.pvalues(change)
+        return float(temper(raw.greater, df)), float(temper(raw.less, df))
+
+    def bounds(level: float) -> tuple[float, float]:
+        found = test.bounds(float(tempered_level(level, df)))
+        return float(found.low), float(found.high)
+
+    sides = limits.sides
+    return Evidence(
+        estimate=test.estimate,
+        pvalues=[pvalues(limit) for _, limit in sides],
+        pvalues_none=pvalues(0.0),
+        fail_bounds=[bounds(share.level / len(sides))] * len(sides),
+        pass_bounds=[bounds(share.beta)] * len(sides),
+        eventless=totals.canary == totals.baseline == 0,
+    )

@@ -1,0 +1,1 @@
+"""Arrays in, frozen results out: the statistics know nothing of frames, settings or words."""

@@ -1,0 +1,232 @@
+"""All differences between the points of two samples: their quantiles and their distribution, at any size.
+
+The differences ``canary_i - baseline_j`` hold everything a rank test needs: their median is the Hodges-Lehmann shift, the
+share above a value is the Mann-Whitney statistic of the samples moved by it. Small samples are subtracted outright; of large
+ones the differences are never made: they are counted over the two sorted samples, in linear time a count.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Differences", "all_differences"]
+
+FloatArray = NDArray[np.float64]
+Side = Literal["low", "high"]
+
+_OUTRIGHT = 250_000
+"""Up to this many differences a pair of samples they are made and sorted."""
+_SKETCH = 1024
+"""Larger samples are first thinned to this many quantiles each, to find where to count."""
+_SKETCH_ERROR = 1 / (16 * _SKETCH)
+"""How far off the rank of a quantile of the thinned samples is expected to be."""
+_RANK_ERROR = 1e-8
+"""Quantiles of large samples are exact to this share of the differences, far below what a test can tell."""
+_OVERSHOOT = 0.02
+"""A step goes this much of the bracket past the interpolated place, so that the bracket closes from both sides."""
+
+
+class Differences(Protocol):
+    """Distribution of the differences, for a batch of pairs of samples."""
+
+    pairs: int
+    """Differences a pair of samples."""
+
+    def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
+        """Give the order statistic number ``floor(tail * pairs)`` from that end, counted from 0; shapes (batch, k)."""
+        ...
+
+    def anchor(self, tail: float, side: Side) -> FloatArray:
+        """Give the same for measuring spread, shape (batch,); its rank may be off by a thousandth in large samples."""
+        ...
+
+    def below(self, value: FloatArray) -> FloatArray:
+        """Give the share of differences below each value of shape (batch, k), those equal to it counted half."""
+        ...
+
+    def median(self) -> FloatArray:
+        """Give the median, shape (batch,): the Hodges-Lehmann shift."""
+        ...
+
+
+def all_differences(baseline: FloatArray, canary: FloatArray) -> Differences:
+    """Prepare the differences ``canary_i - baseline_j`` of each pair of samples in a batch.
+
+    Parameters
+    ----------
+    baseline : ndarray, shape (batch, n)
+        One sample a row.
+    canary : ndarray, shape (batch, m)
+        The other.
+
+    Returns
+    -------
+    Differences
+        Their distribution.
+
+    Examples
+    --------
+    >>> differences = all_differences(np.array([[1.0, 2.0, 3.0]]), np.array([[2.0, 4.0]]))
+    >>> differences.median().tolist()
+    [1.0]
+    """
+    if baseline.shape[-1] * canary.shape[-1] <= _OUTRIGHT:
+        return _Outright(baseline, canary)
+    return _Counted(baseline, canary)
+
+
+class _Outright:
+    def __init__(self, baseline: FloatArray, canary: FloatArray) -> None:
+        self._sorted = (canary[:, :, None] - baseline[:, None, :]).reshape(len(baseline), -1)
+        self._sorted.sort(axis=1)
+        self.pairs = self._sorted.shape[1]
+
+    def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
+        return np.take_along_axis(self._sorted, _position(tail, self.pairs, side), axis=1)
+
+    def anchor(self, tail: float, side: Side) -> FloatArray:
+        return self._sorted[:, int(_position(tail, self.pairs, side))]
+
+    def below(self, value: FloatArray) -> FloatArray:
+        if len(self._sorted) == 1:
+            row = self._sorted[0]
+            return (
+                (np.searchsorted(row, value, "left") + np.searchsorted(row, value, "right"))
+                / (2 * self.pairs)
+            ).reshape(value.shape)
+        shares = [
+            0.5 * ((self._sorted < at[:, None]).mean(axis=1) + (self._sorted <= at[:, None]).mean(axis=1))
+            for at in value.T
+        ]
+        return np.stack(shares, axis=1)
+
+    def median(self) -> FloatArray:
+        low, high = self._sorted[:, (self.pairs - 1) // 2], self._sorted[:, self.pairs // 2]
+        return low + (high - low) / 2
+
+
+class _Counted:
+    def __init__(self, baseline: FloatArray, canary: FloatArray) -> None:
+        self._baseline = np.sort(baseline, axis=1)
+        self._canary = np.sort(canary, axis=1)
+        self.pairs = baseline.shape[1] * canary.shape[1]
+        largest = np.maximum(
+            np.abs(self._baseline[:, [0, -1]]).max(axis=1), np.abs(self._canary[:, [0, -1]]).max(axis=1)
+        )
+        self._rounding = (
+            4 * np.finfo(float).eps * largest
+        )  # equal differences of rounded points differ by less
+        self._sketch = _Outright(*(_thinned(rows) for rows in (self._baseline, self._canary)))
+
+    def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
+        positions = np.broadcast_to(
+            _position(tail, self.pairs, side), (len(self._baseline), np.shape(tail)[-1])
+        )
+        return np.array([[self._search(row, int(one)) for one in line] for row, line in enumerate(positions)])
+
+    def anchor(self, tail: float, side: Side) -> FloatArray:
+        return self._sketch.anchor(tail, side)
+
+    def below(self, value: FloatArray) -> FloatArray:
+        return np.array(
+            [
+                [
+                    (self._count(row, at, strict=True) + self._count(row, at, strict=False))
+                    / (2 * self.pairs)
+                    for at in line
+                ]
+                for row, line in enumerate(value)
+            ]
+        )
+
+    def median(self) -> FloatArray:
+        return self.quantile([[0.5]], "low")[:, 0]
+
+    def _count(self, row: int, value: float, *, strict: bool) -> int:
+        """Count the differences up to a value (below it, where strict)."""
+        baseline, canary = self._baseline[row], self._canary[row]
+        if len(canary) < len(
+            baseline
+        ):  # canary - baseline <= v  <=>  baseline >= canary - v: search the longer by the shorter
+            found = np.searchsorted(baseline, canary - value, "right" if strict else "left")
+            return len(canary) * len(baseline) - int(found.sum())
+        return int(np.searchsorted(canary, baseline + value, "left" if strict else "right").sum())
+
+    def _next_above(self, row: int, value: float) -> float:
+        """Give the least difference above a value that some pair of points has."""
+        baseline, canary = self._baseline[row], self._canary[row]
+        following = np.searchsorted(canary, baseline + value, "right")
+        there = following < len(canary)
+        gaps = canary[following[there]] - baseline[there]
+        above = gaps[gaps > value]
+        return float(above.min()) if len(above) else float(canary[-1] - baseline[0])
+
+    def _search(self, row: int, target: int) -> float:
+        """Find the difference of a rank (from 0) by counting at ever closer values."""
+        low, high = self._bracket(row, target / self.pairs)
+        (low, count_low), (high, count_high) = self._widen(row, target, low, high)
+        if count_low > target:  # not even the lowest difference lies below the rank
+            return low
+        for step in range(200):
+            if count_high - count_low <= max(1.0, _RANK_ERROR * self.pairs) or high - low <= 1e-12 * max(
+                abs(high), abs(low)
+            ):
+                break
+            way = (target + 0.5 - count_low) / (count_high - count_low) if step % 4 < 3 else 0.5
+            middle = low + (high - low) * min(
+                max(way + _OVERSHOOT * (1 if way < 0.5 else -1), _OVERSHOOT), 1 - _OVERSHOOT
+            )
+            if not low < middle < high:
+                break
+            count = self._count(row, middle, strict=False)
+            flat = count in (count_low, count_high)
+            if count > target:
+                high, count_high = middle, count
+            else:
+                low, count_low = middle, count
+            if flat:  # many equal differences: go from one that occurs to the next
+                following = self._next_above(row, low)
+                count = self._count(row, following + self._rounding[row], strict=False)
+                if count > target:
+                    return following
+                low, count_low = following + self._rounding[row], count
+        return self._next_above(row, low)
+
+    def _bracket(self, row: int, share: float) -> tuple[float, float]:
+        edges = self._sketch.quantile(
+            np.clip([[share - _SKETCH_ERROR, share + _SKETCH_ERROR]] * len(self._baseline), 0, 1), "low"
+        )[row]
+        return float(edges[0]), float(edges[1])
+
+    def _widen(
+        self, row: int, target: int, low: float, high: float
+    ) -> tuple[tuple[float, int], tuple[float, int]]:
+        """Move the ends apart until the low one has at most the target's count, and the high one more."""
+        lowest = float(self._canary[row, 0] - self._baseline[row, -1])
+        highest = float(self._canary[row, -1] - self._baseline[row, 0])
+        spread = max(high - low, (highest - lowest) * 1e-9, np.finfo(float).tiny)
+        count_low, count_high = (self._count(row, end, strict=False) for end in (low, high))
+        while count_low > target and low > lowest:
+            high, count_high = low, count_low
+            low, spread = max(low - spread, lowest), 4 * spread
+            count_low = self._count(row, low, strict=False)
+        while count_high <= target and high < highest:
+            low, count_low = high, count_high
+            high, spread = min(high + spread, highest), 4 * spread
+            count_high = self._count(row, high, strict=False)
+        return (low, count_low), ((high, count_high) if count_low <= target else (low, count_low))
+
+
+def _thinned(rows: FloatArray) -> FloatArray:
+    n = rows.shape[1]
+    if n <= _SKETCH:
+        return rows
+    return rows[:, ((np.arange(_SKETCH) + 0.5) * n / _SKETCH).astype(np.intp)]
+
+
+def _position(tail: ArrayLike, pairs: int, side: Side) -> NDArray[np.intp]:
+    from_end = np.clip(np.floor(np.asarray(tail, dtype=np.float64) * pairs), 0, pairs - 1).astype(np.intp)
+    return from_end if side == "low" else pairs - 1 - from_end

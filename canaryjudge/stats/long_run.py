@@ -1,0 +1,115 @@
+"""How much a mean of dependent points really varies: the long-run variance by cosine projections.
+
+Neighboring minutes of one service resemble each other, so sixty of them carry less information than sixty independent
+numbers. The long-run variance is the variance of ``sqrt(n)`` times the mean, with that dependence in it. It is estimated by
+the average of the squared projections of the series on its lowest cosine waves (Müller 2007; Lazarus, Lewis, Stock and Watson
+2018, J. Business & Economic Statistics 36:541), which have nearly independent and equal variances; a t distribution then
+allows for having few of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["FloatArray", "LongRun", "dependence", "long_run_variance"]
+
+FloatArray = NDArray[np.float64]
+
+_BANDWIDTH = 0.4
+"""Share of the half-power bandwidth of an AR(1) spectrum that is averaged over; see `long_run_variance`."""
+_MOST_PROJECTIONS = 32
+"""More would gain no power (t with 32 degrees of freedom is almost normal) and would miss dependence longer than n / 32."""
+_DF_SHARE = 0.8
+"""The number of projections is chosen from the data; its degrees of freedom count for this much, by simulation."""
+_STRONGEST = 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class LongRun:
+    """A long-run variance and how well it is known.
+
+    Attributes
+    ----------
+    variance : ndarray, shape (...)
+        Variance of ``sqrt(n) * mean(series)``.
+    df : ndarray, shape (...)
+        Degrees of freedom of the t distribution that a mean divided by its standard error follows.
+    """
+
+    variance: FloatArray
+    df: FloatArray
+
+
+def dependence(series: ArrayLike) -> FloatArray:
+    """Lag-1 autocorrelation, corrected for its bias in short series and kept in [0, 0.97].
+
+    Parameters
+    ----------
+    series : array_like, shape (..., n)
+        Equally spaced points in order of time.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        ``r + (1 + 3 r) / n`` (Kendall 1954, Biometrika 41:403), 0 for a constant series.
+
+    Examples
+    --------
+    >>> float(dependence([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]).round(3))
+    0.97
+    """
+    points = np.asarray(series, dtype=np.float64)
+    n = points.shape[-1]
+    centered = points - points.mean(axis=-1, keepdims=True)
+    power = np.einsum("...i,...i->...", centered, centered)
+    lagged = np.einsum("...i,...i->...", centered[..., 1:], centered[..., :-1])
+    r = np.divide(lagged, power, out=np.zeros_like(power), where=power > 0)
+    return np.clip(np.where(power > 0, r + (1 + 3 * r) / n, 0.0), 0.0, _STRONGEST)
+
+
+def long_run_variance(series: ArrayLike, rho: ArrayLike | None = None) -> LongRun:
+    r"""Estimate the long-run variance of a series.
+
+    Parameters
+    ----------
+    series : array_like, shape (..., n)
+        Equally spaced points in order of time, n >= 2.
+    rho : array_like, shape (...), optional
+        Lag-1 autocorrelation that decides how many projections are averaged; that of the series where it is left out.
+
+    Returns
+    -------
+    LongRun
+        The variance of ``sqrt(n) * mean`` and its degrees of freedom.
+
+    Notes
+    -----
+    With the orthonormal cosine transform :math:`\Lambda_j` of the series, the estimate is
+    :math:`\nu^{-1}\sum_{j=1}^{\nu}\Lambda_j^2`. An AR(1) spectrum is flat up to about
+    :math:`n(1-\rho)/(\pi\sqrt\rho)` projections; .4 of them are used, at least 2, at most a third of n, and at most 32.
+    The constants were set by simulation so that the rank test keeps its level at .05, .01 and .0005
+    (tests/guarantees/test_rank_guarantees.py).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> noise = rng.normal(size=(2000, 60))
+    >>> estimate = long_run_variance(noise)
+    >>> bool(abs(estimate.variance.mean() - 1) < 0.02)
+    True
+    """
+    from scipy.fft import dct  # noqa: PLC0415 - keeps the import of canaryjudge light
+
+    points = np.asarray(series, dtype=np.float64)
+    n = points.shape[-1]
+    strength = dependence(points) if rho is None else np.asarray(rho, dtype=np.float64)
+    flat = _BANDWIDTH * n * (1 - strength) / (np.pi * np.sqrt(np.maximum(strength, 1e-6)))
+    most = max(1, min(_MOST_PROJECTIONS, max(2, n // 3), n - 1))
+    count = np.clip(np.floor(flat), min(2, most), most)
+    power = dct(points, type=2, norm="ortho", axis=-1)[..., 1 : most + 1] ** 2
+    used = np.arange(1, most + 1) <= count[..., None]
+    variance = np.where(used, power, 0.0).sum(axis=-1) / count
+    return LongRun(np.asarray(variance), np.asarray(_DF_SHARE * count))

@@ -1,0 +1,153 @@
+"""How uncertain the Mann-Whitney statistic is: placements of each sample's points in the other, and their long-run variance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from canaryjudge.stats.long_run import FloatArray, dependence, long_run_variance
+
+__all__ = ["Noise", "estimated_noise", "placements", "textbook_noise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How uncertain U - 1/2 is.
+
+    Attributes
+    ----------
+    standard_error : ndarray, shape (batch, k)
+        Its standard error at each limit.
+    df : ndarray, shape (batch, k)
+        Degrees of freedom of its t distribution; infinite where it is normal.
+    rho : ndarray, shape (batch,)
+        Lag-1 autocorrelation of the placements.
+    """
+
+    standard_error: FloatArray
+    df: FloatArray
+    rho: FloatArray
+
+
+def placements(baseline: FloatArray, canary: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Place each point in the other sample's distribution.
+
+    Parameters
+    ----------
+    baseline : ndarray, shape (batch, n)
+        One sample a row.
+    canary : ndarray, shape (batch, m)
+        The other.
+
+    Returns
+    -------
+    tuple of ndarray, shapes (batch, m) and (batch, n)
+        Share of the baseline below each canary point, and share of the canary below each baseline point, equals counted half.
+
+    Examples
+    --------
+    >>> of_canary, of_baseline = placements(np.array([[1.0, 2.0]]), np.array([[2.0, 3.0]]))
+    >>> of_canary.tolist(), of_baseline.tolist()
+    ([[0.75, 1.0]], [[0.0, 0.25]])
+    """
+    if baseline.shape[1] * canary.shape[1] <= 40_000 and len(baseline) > 1:
+        above = (canary[:, :, None] > baseline[:, None, :]) + 0.5 * (
+            canary[:, :, None] == baseline[:, None, :]
+        )
+        return above.mean(axis=2), 1 - above.mean(axis=1)
+    return (
+        np.stack(
+            [_shares_below(reference, points) for reference, points in zip(baseline, canary, strict=True)]
+        ),
+        np.stack(
+            [_shares_below(reference, points) for reference, points in zip(canary, baseline, strict=True)]
+        ),
+    )
+
+
+def _shares_below(reference: FloatArray, points: FloatArray) -> FloatArray:
+    ordered = np.sort(reference)
+    order = np.argsort(points, kind="stable")
+    ascending = points[order]
+    shares = np.empty(len(points))
+    shares[order] = (
+        np.searchsorted(ordered, ascending, "left") + np.searchsorted(ordered, ascending, "right")
+    ) / (2 * len(ordered))
+    return shares
+
+
+def estimated_noise(
+    baseline: FloatArray, aligned: FloatArray, scales: FloatArray, *, concurrent: bool
+) -> Noise:
+    """Estimate the noise from the placements of aligned samples.
+
+    Parameters
+    ----------
+    baseline : ndarray, shape (batch, n)
+        Points in order of time.
+    aligned : ndarray, shape (batch, m)
+        The canary's points, moved by the Hodges-Lehmann shift.
+    scales : ndarray, shape (k,)
+        What the baseline's noise is multiplied by at each limit.
+    concurrent : bool
+        Point i of both arms lies at the same time.
+
+    Returns
+    -------
+    Noise
+        Separate variances and Welch-Satterthwaite degrees of freedom, with the weights of the sample sizes, or the variance of the
+        difference where the arms share the clock.
+    """
+    n, m = baseline.shape[1], aligned.shape[1]
+    resolution = 0.5 / (n * m)
+    of_canary, of_baseline = placements(baseline, aligned)
+    if concurrent:
+        series = of_canary[:, None, :] - scales[:, None] * of_baseline[:, None, :]
+        both = long_run_variance(series)
+        variance, df, rho = both.variance / n, both.df, dependence(series[:, 0])
+    else:
+        rho = (m * dependence(of_canary) + n * dependence(of_baseline)) / (m + n)
+        canary, first = long_run_variance(of_canary, rho), long_run_variance(of_baseline, rho)
+        variance = (canary.variance / m)[:, None] + scales**2 * (first.variance / n)[:, None]
+        share_canary, share_baseline = 1 / m, scales**2 / n
+        df = (share_canary + share_baseline) ** 2 / (
+            share_canary**2 / canary.df[:, None] + share_baseline**2 / first.df[:, None]
+        )
+    return Noise(np.maximum(np.sqrt(variance), resolution), df, rho)
+
+
+def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray) -> Noise:
+    """Give the noise of independent points without a shift, less where points are tied (Lehmann 1975, p. 20).
+
+    Parameters
+    ----------
+    baseline, canary : ndarray, shapes (batch, n) and (batch, m)
+        The samples.
+    limits : ndarray, shape (batch, k)
+        Shifts by which the canary is moved before ties are counted.
+
+    Returns
+    -------
+    Noise
+        That of the normal approximation.
+    """
+    n, m = baseline.shape[1], canary.shape[1]
+    total = n + m
+    ties = np.array(
+        [
+            [_tie_sum(np.concatenate([first, second - at])) for at in line]
+            for first, second, line in zip(baseline, canary, limits, strict=True)
+        ]
+    )
+    variance = (total + 1 - ties / (total * (total - 1))) / (12 * n * m)
+    return Noise(
+        np.sqrt(np.maximum(variance, (0.5 / (n * m)) ** 2)),
+        np.full(limits.shape, np.inf),
+        np.zeros(len(baseline)),
+    )
+
+
+def _tie_sum(points: FloatArray) -> float:
+    counts = np.unique(points, return_counts=True)[1].astype(np.float64)
+    return float((counts**3 - counts).sum())

@@ -1,0 +1,265 @@
+r"""Confidence bounds of a quantile and of the mean of one series, without a model of its distribution.
+
+The number N of n independent points at or below the q-quantile is binomial, whatever the distribution (at least Bin(n, q)
+where it has atoms), and so order statistics bound the quantile exactly [1]_. Neighboring points of a metric resemble each
+other; then N varies more, by the long-run variance of the series of indicators 1{x <= quantile} [2]_, and the ranks
+move out.
+
+References
+----------
+.. [1] H. A. David and H. N. Nagaraja, *Order Statistics*, 3rd ed. (2003), section 7.1.
+.. [2] P. W. Glynn and P. Heidelberger, "Quantile estimation in dependent sequences", Operations Research 32 (1984),
+       185-209 (who group the points; here the variance comes from `canaryjudge.stats.long_run`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from canaryjudge.stats.long_run import long_run_variance
+from canaryjudge.stats.rare_events import FloatArray, PValues, bisect
+
+__all__ = ["Estimate", "mean_bounds", "mean_pvalues", "quantile_bounds", "quantile_pvalues"]
+
+_FEWEST_POINTS = 3
+"""Fewer points tell nothing of their dependence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An estimate with two one-sided confidence bounds, in the unit of the series.
+
+    Attributes
+    ----------
+    estimate : ndarray
+        The estimate.
+    low : ndarray
+        Lower bound, exceeded by the truth but for the error probability; -inf where the points are too few for one.
+    high : ndarray
+        Upper bound; inf where the points are too few for one.
+    """
+
+    estimate: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def quantile_bounds(series: ArrayLike, q: float, level: float, *, dependent: bool) -> Estimate:
+    """Bound a quantile by order statistics.
+
+    The lower bound is the l-th smallest point with the largest l such that P(N <= l - 1) < level, the upper bound the u-th
+    with the smallest u such that P(N >= u) < level, for N ~ Bin(n, q). For dependent points these probabilities are
+    at least those of (N - n q) / sqrt(n V) by the t distribution, with V the long-run variance of 1{x <= estimate}
+    and its degrees of freedom, so that the bounds are never narrower than those of independent points.
+    Extreme quantiles of dependent series are bounded too narrowly where fewer than some ten points lie beyond the
+    quantile, as the indicators then hold too few changes to learn their dependence from.
+
+    Parameters
+    ----------
+    series : array_like, shape (..., n)
+        Points in order of time, n >= 1.
+    q : float
+        Which quantile, in (0, 1); the smallest value that at least the share q of points does not exceed.
+    level : float
+        Error probability of each bound, in (0, .5).
+    dependent : bool
+        Whether points next to each other may resemble each other. Fewer than 3 such points bound nothing.
+
+    Returns
+    -------
+    Estimate
+        Arrays of shape (...); the estimate is that of `numpy.quantile` with ``method="inverted_cdf"``.
+
+    Raises
+    ------
+    ValueError
+        The series has no points.
+
+    Examples
+    --------
+    The 42nd and the 59th of 100 points bound their median, as `qbinom(.05, 100, .5)` in R gives 42:
+
+    >>> import numpy as np
+    >>> quantile_bounds(np.arange(1.0, 101.0), 0.5, 0.05, dependent=False)
+    Estimate(estimate=array(50.), low=array(42.), high=array(59.))
+    """
+    points, estimate, indicators = _prepare(series, q)
+    n = points.shape[-1]
+    zero, end = np.array(-1.0), np.array(float(n))
+    # the numbers of points N = 0, 1, ... that are proof of a larger quantile, and N = n, n - 1, ... of a smaller one
+    few = np.floor(bisect(lambda count: _at_most(np.floor(count), n, q) < level, zero, end)) + 1
+    many = np.floor(bisect(lambda count: _at_most(np.floor(count), n, 1 - q) < level, zero, end)) + 1
+    few, many = np.full(estimate.shape, few), np.full(estimate.shape, many)
+    if dependent:
+        spread, df = _spread(indicators)
+        reach = spread * special.stdtrit(df, level) - 0.5
+        few = np.minimum(few, np.maximum(np.ceil(n * q + reach), 0.0))
+        many = np.minimum(many, np.maximum(np.ceil(n * (1 - q) + reach), 0.0))
+    ends = np.full((*points.shape[:-1], 1), np.inf)
+    ranked = np.concatenate([-ends, np.sort(points, axis=-1), ends], axis=-1)
+    ranks = np.stack([few, n + 1 - many], axis=-1).astype(np.int64)
+    bounds = np.take_along_axis(ranked, ranks, axis=-1)
+    return Estimate(estimate, bounds[..., 0], bounds[..., 1])
+
+
+def quantile_pvalues(series: ArrayLike, q: float, value: ArrayLike, *, dependent: bool) -> PValues:
+    """Test a quantile against a value by the number of points at or below it.
+
+    `quantile_bounds` inverts these: its `low` > `value` exactly where `greater` < level, and its `high` <= `value`
+    where `less` < level.
+
+    Parameters
+    ----------
+    series : array_like, shape (..., n)
+        Points in order of time, n >= 1.
+    q : float
+        Which quantile, in (0, 1).
+    value : array_like, shape (...)
+        Value in the unit of the series.
+    dependent : bool
+        Whether points next to each other may resemble each other.
+
+    Returns
+    -------
+    PValues
+        `greater` for the null "quantile <= `value`", P(N <= k), and `less` for "quantile > `value`", P(N >= k), where k
+        points are at most `value`.
+
+    Raises
+    ------
+    ValueError
+        The series has no points, or the shapes do not broadcast.
+
+    Examples
+    --------
+    `pbinom(41, 100, .5)` in R gives .04431304:
+
+    >>> import numpy as np
+    >>> round(float(quantile_pvalues(np.arange(1.0, 101.0), 0.5, 41.5, dependent=False).greater), 8)
+    0.04431304
+    """
+    points, _, indicators = _prepare(series, q)
+    n = points.shape[-1]
+    count = (points <= np.asarray(value, dtype=np.float64)[..., None]).sum(axis=-1, dtype=np.float64)
+    greater, less = _at_most(count, n, q), _at_most(n - count, n, 1 - q)
+    if dependent:
+        spread, df = _spread(indicators)
+        greater = np.maximum(greater, _t_tail(count - n * q, n - count, spread, df))
+        less = np.maximum(less, _t_tail(n * q - count, count, spread, df))
+    return PValues(greater, less)
+
+
+def mean_bounds(series: ArrayLike, level: ArrayLike) -> Estimate:
+    """Bound the mean of a series whose points may resemble their neighbors.
+
+    mean -+ t sqrt(V / n), with V the long-run variance and t of its degrees of freedom. The mean must be near normal: the
+    tails of the points light, or n large. The bounds of a constant series are its mean.
+
+    Parameters
+    ----------
+    series : array_like, shape (..., n)
+        Points in order of time.
+    level : array_like, shape (...)
+        Error probability of each bound, in (0, .5).
+
+    Returns
+    -------
+    Estimate
+        Arrays of shape (...); fewer than 3 points bound nothing.
+
+    Raises
+    ------
+    ValueError
+        The shapes of the arguments do not broadcast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = mean_bounds(np.random.default_rng(1).normal(5, 1, 400), 0.05)
+    >>> round(float(found.low), 2), round(float(found.estimate), 2), round(float(found.high), 2)
+    (4.87, 4.92, 4.97)
+    """
+    mean, error, df = _mean(series)
+    reach = -special.stdtrit(df, np.asarray(level, dtype=np.float64)) * error
+    mean, reach = np.broadcast_arrays(mean, reach)
+    return Estimate(mean, np.asarray(mean - reach), np.asarray(mean + reach))
+
+
+def mean_pvalues(series: ArrayLike, value: ArrayLike) -> PValues:
+    """Test the mean of a series against a value; `mean_bounds` inverts this.
+
+    Parameters
+    ----------
+    series : array_like, shape (..., n)
+        Points in order of time.
+    value : array_like, shape (...)
+        Value in the unit of the series.
+
+    Returns
+    -------
+    PValues
+        `greater` for the null "mean <= `value`" and `less` for "mean >= `value`"; 1 of fewer than 3 points.
+
+    Raises
+    ------
+    ValueError
+        The shapes of the arguments do not broadcast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bool(mean_pvalues(np.random.default_rng(1).normal(5, 1, 400), 4.8).greater < 0.001)
+    True
+    """
+    mean, error, df = _mean(series)
+    excess = mean - np.asarray(value, dtype=np.float64)
+    moves = error > 0
+    t = excess / np.where(moves, error, 1.0)
+    certain_greater, certain_less = np.where(excess > 0, 0.0, 1.0), np.where(excess < 0, 0.0, 1.0)
+    bounded = np.isfinite(error)
+    greater = np.where(moves, special.stdtr(df, -t), certain_greater)
+    less = np.where(moves, special.stdtr(df, t), certain_less)
+    return PValues(np.where(bounded, greater, 1.0), np.where(bounded, less, 1.0))
+
+
+def _prepare(series: ArrayLike, q: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the points, the estimated quantile and the indicators of points at or below it."""
+    points = np.asarray(series, dtype=np.float64)
+    estimate = np.asarray(np.quantile(points, q, axis=-1, method="inverted_cdf"))
+    return points, estimate, (points <= estimate[..., None]).astype(np.float64)
+
+
+def _at_most(count: FloatArray, n: int, q: float) -> FloatArray:
+    """Return P(N <= count) for N ~ Bin(n, q), 0 below 0; P(N >= count) is that of n - count and 1 - q."""
+    inside = special.betaincc(np.maximum(count, 0) + 1, np.maximum(n - count, 1), q)
+    return np.where(count < 0, 0.0, np.where(count < n, inside, 1.0))
+
+
+def _spread(indicators: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the standard deviation of the number of points below the quantile and its degrees of freedom."""
+    n = indicators.shape[-1]
+    if n < _FEWEST_POINTS:
+        return np.full(indicators.shape[:-1], np.inf), np.ones(indicators.shape[:-1])
+    run = long_run_variance(indicators)
+    return np.sqrt(n * run.variance), run.df
+
+
+def _t_tail(excess: FloatArray, room: FloatArray, spread: FloatArray, df: FloatArray) -> FloatArray:
+    """Return the t tail of a number of points, with half a point of continuity; 1 where the number is at its limit."""
+    tail = special.stdtr(df, (excess + 0.5) / np.where(spread > 0, spread, 1.0))
+    return np.where((room <= 0) | np.isinf(spread), 1.0, np.where(spread > 0, tail, 0.0))
+
+
+def _mean(series: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the mean, its standard error and the degrees of freedom of that."""
+    points = np.asarray(series, dtype=np.float64)
+    n = points.shape[-1]
+    mean = np.asarray(points.mean(axis=-1))
+    if n < _FEWEST_POINTS:
+        return mean, np.full(mean.shape, np.inf), np.ones(mean.shape)
+    run = long_run_variance(points)
+    return mean, np.sqrt(run.variance / n), run.df

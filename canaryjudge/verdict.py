@@ -1,0 +1,151 @@
+"""The verdict: what became of a release, why, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self
+
+from pydantic import ValidationError
+
+from canaryjudge.errors import DataError, ReleaseFailed, ReleaseUndecided
+from canaryjudge.explain import as_html, as_markdown, as_text
+from canaryjudge.results import Outcome, ReleaseResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SCHEMA_VERSION", "Verdict"]
+
+SCHEMA_VERSION: Final = 1
+
+
+class Verdict(ReleaseResult):
+    """What `judge` gives: an outcome with its reasons, in numbers and in words.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        `pass`, `marginal` or `fail`.
+    action : {"promote", "hold", "rollback"}
+        What to do about it.
+    reason : str
+        One line of under 200 characters, for logs and events.
+    metrics : dict of str to MetricResult
+        Each metric's result, with the findings of its rules.
+
+    Raises
+    ------
+    TypeError
+        If it is used as a truth value: three outcomes do not fit into two.
+
+    Examples
+    --------
+    >>> import canaryjudge as cj
+    >>> policy = cj.Policy(metrics=[cj.Metric(name="cpu", unit="%", direction="increase")])
+    >>> verdict = cj.judge({"cpu": {"baseline": [50.0] * 20, "canary": [50.0] * 20}}, policy)
+    >>> print(verdict.reason)
+    PASS: cpu: both arms are 50 % throughout (20 v. 20 points)
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    """Version of this document's shape."""
+    version: str
+    """Version of canaryjudge that judged."""
+    reason: str
+    """One line: outcome, deciding metric, numbers."""
+    policy_digest: str
+    """SHA-256 of the policy."""
+    data_digest: str
+    """SHA-256 of the arrays that were judged."""
+
+    def __bool__(self) -> Never:
+        raise TypeError(
+            "a verdict has three outcomes; ask verdict.outcome, or call verdict.raise_for_outcome() (marginal is neither true nor false)"
+        )
+
+    def explain(self) -> str:
+        """Give the verdict in sentences, with numbers, units, intervals and counts."""
+        return as_text(self)
+
+    def to_markdown(self) -> str:
+        """Give the verdict as Markdown, for a pull request or a pipeline's summary."""
+        return as_markdown(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the verdict as plain data, as `to_json` writes it."""
+        return self.model_dump(mode="json")
+
+    def to_json(self) -> str:
+        """Give the verdict as JSON; the same data and policy give the same bytes, and `from_json` reads it back."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a verdict that `to_json` wrote.
+
+        Raises
+        ------
+        DataError
+            If the text is not a verdict of this schema version.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise DataError(
+                f"this is not a verdict of schema version {SCHEMA_VERSION}: {where}: {first['msg']}",
+                "Give the JSON that canaryjudge wrote.",
+            ) from None
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give a pandas frame with a row a metric and rule."""
+        import pandas as pd  # noqa: PLC0415 - only those who want a frame pay for it
+
+        rows: list[dict[str, Any]] = []
+        for result in self.metrics.values():
+            facts: dict[str, Any] = {
+                "metric": result.name,
+                "kind": result.kind,
+                "role": result.role,
+                "metric_outcome": result.outcome.value,
+                "metric_reason": result.reason,
+            }
+            for finding in result.findings:
+                numbers = finding.model_dump(exclude={"interval", "pass_interval", "waived"}, mode="json")
+                interval = finding.interval
+                ends = (
+                    {"low": interval.low, "high": interval.high} if interval else {"low": None, "high": None}
+                )
+                rows.append(facts | numbers | ends)
+            if not result.findings:
+                rows.append(facts | {"n_baseline": result.n_baseline, "n_canary": result.n_canary})
+        return pd.DataFrame(rows)
+
+    def raise_for_outcome(self, *, allow_marginal: bool = False) -> None:
+        """Raise unless the release passed.
+
+        Parameters
+        ----------
+        allow_marginal : bool
+            Let a marginal release through.
+
+        Raises
+        ------
+        ReleaseFailed
+            If it failed.
+        ReleaseUndecided
+            If it is marginal.
+        """
+        if self.outcome is Outcome.FAIL:
+            raise ReleaseFailed(self.reason)
+        if self.outcome is Outcome.MARGINAL and not allow_marginal:
+            raise ReleaseUndecided(self.reason)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+    def __repr__(self) -> str:
+        return f"<Verdict {self.reason}>"
+
+    __str__ = __repr__

@@ -1,0 +1,58 @@
+"""Make the bundled release: a checkout service whose canary times out under load. Seeded, so that it always gives the same file.
+
+Run it from anywhere: python docs/examples/checkout/make_data.py
+"""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+MINUTES = 60
+START = datetime(2026, 3, 4, 14, 0, tzinfo=UTC)
+SHARES = {"baseline": 0.90, "canary": 0.10}
+
+
+def neighbors(rng: np.random.Generator, rho: float) -> np.ndarray:
+    """Give an AR(1) series of unit variance: each minute resembles the one before."""
+    noise = rng.normal(size=MINUTES)
+    series = np.empty(MINUTES)
+    series[0] = noise[0]
+    for minute in range(1, MINUTES):
+        series[minute] = rho * series[minute - 1] + np.sqrt(1 - rho**2) * noise[minute]
+    return series
+
+
+def main() -> None:
+    """Write metrics.csv beside this script."""
+    rng = np.random.default_rng(20260304)
+    load = 9000 * (
+        1 + 0.12 * np.sin(np.linspace(0, 2.2, MINUTES)) + 0.04 * neighbors(rng, 0.6)
+    )  # requests a minute, both arms
+    rows = []
+    for arm, share in SHARES.items():
+        canary = arm == "canary"
+        requests = rng.poisson(load * share)
+        # the canary's connection pool is too small: more timeouts, and a slower tail
+        errors = rng.binomial(requests, 0.0045 if canary else 0.0011)
+        p99 = (181 if canary else 138) * np.exp(0.05 * (load / 9000 - 1) + 0.045 * neighbors(rng, 0.5))
+        cpu = 41 + 25 * (load / 9000 - 1) + (0.4 if canary else 0.0) + 1.1 * neighbors(rng, 0.7)
+        for minute in range(MINUTES):
+            time = (START + timedelta(minutes=minute)).isoformat().replace("+00:00", "Z")
+            rows += [
+                ("errors", arm, time, errors[minute], requests[minute]),
+                ("latency_p99", arm, time, f"{p99[minute]:.1f}", ""),
+                ("cpu", arm, time, f"{cpu[minute]:.2f}", ""),
+                ("requests", arm, time, requests[minute], f"{share:.2f}"),
+            ]
+    with (Path(__file__).parent / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("metric", "arm", "time", "value", "total"))
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
