@@ -1,7 +1,9 @@
 """Kayenta's judge of one metric, `NetflixACAJudge-v1.0`, after its source (spinnaker/kayenta, a69573be, Apache-2.0).
 
-Numbers and labels are its own: the constants, the root finder with its absolute tolerance, and the order of the rules. Options are left at
-their defaults (missing points removed, outliers kept, mean ratio as the effect size) except for the allowed increase and decrease.
+Numbers and labels are its own: the constants, the root finder with its absolute tolerance, and the order of
+the rules. Options are left at their defaults (missing points removed, outliers kept, mean ratio as the effect
+size) except for the allowed increase and decrease. The interval agrees with the real judge's to the last bit,
+unless the data hold a negative zero, which Kayenta sets apart from zero.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ _ROOT_STEPS = 1001
 FloatArray = NDArray[np.float64]
 
 
-def kayenta_label(baseline: FloatArray, canary: FloatArray, allowed_increase: float = 1.0, allowed_decrease: float = 1.0) -> int:
+def kayenta_label(
+    baseline: FloatArray, canary: FloatArray, allowed_increase: float = 1.0, allowed_decrease: float = 1.0
+) -> int:
     """Classify one metric in either direction: 1 for High, -1 for Low, 0 for Pass, Nodata and Error.
 
     Parameters
@@ -36,7 +40,8 @@ def kayenta_label(baseline: FloatArray, canary: FloatArray, allowed_increase: fl
     Returns
     -------
     int
-        The label. Kayenta's noise on two constant arms is unseeded; here it is seeded, so that a run can be repeated.
+        The label. Kayenta's noise on two constant arms is unseeded; here it is seeded, so that a run can be
+        repeated.
 
     Examples
     --------
@@ -49,7 +54,9 @@ def kayenta_label(baseline: FloatArray, canary: FloatArray, allowed_increase: fl
         if canary[0] == baseline[0]:
             return 0
         rng = np.random.default_rng(0)
-        canary, baseline = (arm + rng.normal(0, 1, len(arm)) * (arm[0] * _NOISE) for arm in (canary, baseline))
+        canary, baseline = (
+            arm + rng.normal(0, 1, len(arm)) * (arm[0] * _NOISE) for arm in (canary, baseline)
+        )
     try:
         low, high, estimate = shift_interval(baseline, canary)
     except ZeroDivisionError:
@@ -86,7 +93,9 @@ def _standardized(baseline: FloatArray, canary: FloatArray, shift: float, *, qua
     doubled = np.searchsorted(baseline, moved, "left").sum() + np.searchsorted(baseline, moved, "right").sum()
     excess = float(doubled) / 2 - n * m / 2
     pool = np.sort(np.concatenate([moved, baseline]))
-    sizes = np.diff(np.flatnonzero(np.concatenate([[True], pool[1:] != pool[:-1], [True]]))).astype(np.float64)
+    sizes = np.diff(np.flatnonzero(np.concatenate([[True], pool[1:] != pool[:-1], [True]]))).astype(
+        np.float64
+    )
     ties = float((sizes**3 - sizes).sum())
     sigma = (n * m / 12 * ((n + m + 1) - ties / ((n + m) * (n + m - 1)))) ** 0.5
     return (excess - 0.5 * float(np.sign(excess))) / sigma - quantile
@@ -118,7 +127,16 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
         if abs(step) <= tolerance or f_best == 0:
             return best
         if abs(last_step) >= tolerance and abs(f_previous) > abs(f_best):
-            step = _interpolated(previous, best, other, f_previous, f_best, f_other, last_step, tolerance, step)
+            span, ratio = other - best, f_best / f_previous
+            if previous == other:
+                p, q = span * ratio, 1 - ratio
+            else:
+                of_other, to_other = f_previous / f_other, f_best / f_other
+                p = ratio * (span * of_other * (of_other - to_other) - (best - previous) * (to_other - 1))
+                q = (of_other - 1) * (to_other - 1) * (ratio - 1)
+            q, p = (-q, p) if p > 0 else (q, -p)
+            if p < 0.75 * span * q - abs(tolerance * q) / 2 and p < abs(last_step * q / 2):
+                step = p / q
         if abs(step) < tolerance:
             step = tolerance if step > 0 else -tolerance
         previous, f_previous = best, f_best

@@ -19,6 +19,8 @@ __all__ = ["align"]
 
 _ENOUGH = 0.5  # share of the shorter arm that must be paired for `auto` to take the arms as concurrent
 
+_STEADY = 0.5  # length of the mean direction of an arm's times from which they have a phase
+
 
 @dataclass(frozen=True, slots=True)
 class _Joined:
@@ -184,22 +186,29 @@ def _times(arm: Series) -> FloatArray:
 def _slots(first: FloatArray, second: FloatArray, interval: float | None) -> tuple[FloatArray, FloatArray]:
     """Give every time the number of its interval.
 
-    Each arm is rounded about its own phase, so that scrapes half an interval apart do not flip between two neighbors
-    with every jitter.
+    An arm that keeps a beat is rounded about its own phase, so that scrapes half an interval apart do not flip between two
+    neighbors with every jitter; an arm without one (irregular, or several points an interval) takes the other's grid.
     """
     origin = first[0]
     if interval is None:
         return first - origin, second - origin
-    phases = [_phase(time - origin, interval) for time in (first, second)]
-    lag = (phases[1] - phases[0] + interval / 2) % interval - interval / 2
-    start = origin + phases[0]
-    return np.rint((first - start) / interval), np.rint((second - (start + lag)) / interval)
+    beats = [_beat(time - origin, interval) for time in (first, second)]
+    phases = [float(np.angle(beat) / (2 * np.pi) * interval) for beat in beats if abs(beat) >= _STEADY]
+    start = origin + phases[0] if phases else origin
+    lag = _lag(phases[1] - phases[0], interval, second[0] - origin) if len(phases) == 2 else 0.0
+    return np.floor((first - start) / interval + 0.5), np.floor((second - start - lag) / interval + 0.5)
 
 
-def _phase(time: FloatArray, interval: float) -> float:
-    """Give the circular mean of the times within the interval, in seconds."""
-    angle = np.angle(np.exp(2j * np.pi * ((time / interval) % 1)).mean())
-    return float(angle / (2 * np.pi) * interval)
+def _lag(difference: float, interval: float, head_start: float) -> float:
+    """Bring a difference of phases to the nearest neighbor; of two equally near ones the arm that started later is behind."""
+    half = interval / 2
+    lag = (difference + half) % interval - half
+    return float(np.copysign(half, head_start)) if half - abs(lag) < 1e-6 * interval else lag
+
+
+def _beat(time: FloatArray, interval: float) -> complex:
+    """Give the mean of the times as points on a circle of one interval: its angle is their phase, its length how steady it is."""
+    return complex(np.exp(2j * np.pi * ((time / interval) % 1)).mean())
 
 
 def _in_sorted(slots: FloatArray, others: FloatArray) -> NDArray[np.bool_]:

@@ -14,7 +14,16 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import Place, shown
 from canaryjudge.errors import DataError
 
-__all__ = ["Column", "as_column", "is_missing", "object_array", "take", "time_index", "to_floats"]
+__all__ = [
+    "Column",
+    "as_column",
+    "first_word",
+    "is_missing",
+    "object_array",
+    "take",
+    "time_index",
+    "to_floats",
+]
 
 Column: TypeAlias = Any
 """A narwhals Series or an ndarray: what narwhals has no type for without being imported."""
@@ -155,14 +164,27 @@ def _from_objects(array: np.ndarray[Any, Any], place: Place, name: str) -> Float
     return _one_by_one(items, place, name)
 
 
+def first_word(items: Sequence[Any]) -> int | None:
+    """Find the first text that does not even spell a number."""
+    for index, item in enumerate(items):
+        if isinstance(item, str):
+            try:
+                float(item)
+            except ValueError:
+                return index
+    return None
+
+
 def _one_by_one(items: list[Any], place: Place, name: str) -> FloatArray:
     numbers = np.full(len(items), np.nan)
     for index, item in enumerate(items):
         if is_missing(item):
             continue
         if isinstance(item, str | bytes):
+            word = first_word(items)  # it says more than the number in quotes that may stand before it
+            culprit = index if word is None else word
             raise DataError(
-                f"{place.at(index)}: {name} is the text {shown(item)} where a number belongs",
+                f"{place.at(culprit)}: {name} is the text {shown(items[culprit])} where a number belongs",
                 "Give numbers, and leave a missing one empty (null).",
             )
         if not isinstance(item, _NUMBERS):

@@ -75,7 +75,3 @@ class Place:
     def at(self, index: int) -> str:
         """Name one point: its row in a table, counted from 1, or its index in an array, counted from 0."""
         return f"{self}, index {index}" if self.rows is None else f"{self}, row {self.rows[index]}"
-
-    def where(self, index: int | None) -> str:
-        """Name one point, or the series as a whole."""
-        return str(self) if index is None else self.at(index)

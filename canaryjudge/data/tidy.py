@@ -29,23 +29,23 @@ class TidyTable:
             metric, arm, self._value = (needed_column(columns, name) for name in ("metric", "arm", "value"))
             metric_of_row, self.metrics = labels(metric, "metric")
             arm_of_row, self.arms = labels(arm, "arm")
-            self._group(metric_of_row * len(self.arms) + arm_of_row)
+            if len(metric_of_row):
+                self._group(metric_of_row * len(self.arms) + arm_of_row)
 
     def _group(self, group_of_row: NDArray[np.intp]) -> None:
-        count = len(self.metrics) * len(self.arms)
-        small = group_of_row.astype(
-            np.min_scalar_type(count)
-        )  # numpy sorts integers of 8 and 16 bits in linear time
+        # numpy sorts integers of 8 and 16 bits in linear time
+        small = group_of_row.astype(np.min_scalar_type(len(self.metrics) * len(self.arms)))
         order = np.argsort(small, kind="stable")
-        ends = np.cumsum(np.bincount(group_of_row, minlength=count))
-        names = [(metric, arm) for metric in self.metrics for arm in self.arms]
-        for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True):
-            self._rows[name] = order[start:end]
+        starts = np.flatnonzero(np.diff(small[order], prepend=small[order[:1]]) != 0)
+        parts = np.split(order, starts)
+        for part in parts:
+            metric, arm = divmod(int(group_of_row[part[0]]), len(self.arms))
+            self._rows[self.metrics[metric], self.arms[arm]] = part
 
     def series(self, metric: str, arm: str) -> RawSeries:
         """Give one arm of one metric; one without points where it does not occur."""
         rows = self._rows.get((metric, arm))
-        if rows is None or not len(rows):
+        if rows is None:
             return RawSeries(Place(metric, arm), np.empty(0))
         extra: dict[str, Any] = {name: take(column, rows) for name, column in self._optional.items()}
         return RawSeries(Place(metric, arm, rows + 1), take(self._value, rows), **extra)

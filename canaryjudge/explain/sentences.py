@@ -142,10 +142,12 @@ def _found(finding: Finding, result: MetricResult) -> str:
     if passed:
         return f"{what}, within {tolerance}"
     if finding.reason == "worse_but_maybe_tolerable":
-        return f"{what}: worse than the baseline, but not proven beyond {tolerance}{_missing(finding)}"
+        return (
+            f"{what}: worse than the baseline, but not proven beyond {tolerance}{_missing(finding, result)}"
+        )
     if finding.reason == "abstains":
-        return f"{what}: its points depend on each other so strongly that they cannot prove anything at the level of {percent(finding.level)}{_missing(finding)}"
-    return f"{what}: proven neither beyond nor within {tolerance}{_missing(finding)}"
+        return f"{what}: its points depend on each other so strongly that they cannot prove anything at the level of {percent(finding.level)}{_missing(finding, result)}"
+    return f"{what}: proven neither beyond nor within {tolerance}{_missing(finding, result)}"
 
 
 def _objective(finding: Finding, result: MetricResult, interval: Interval | None) -> str:
@@ -160,7 +162,7 @@ def _objective(finding: Finding, result: MetricResult, interval: Interval | None
         return f"{what}, which breaches the objective {objective}, but so does the baseline with {_level(finding.baseline_level, result)}: not the canary's doing"
     if finding.reason == "objective_met":
         return f"{what}, which meets the objective {objective}"
-    return f"{what}: whether it meets the objective {objective} is not proven{_missing(finding)}"
+    return f"{what}: whether it meets the objective {objective} is not proven{_missing(finding, result)}"
 
 
 def _moved(finding: Finding, result: MetricResult) -> str:
@@ -189,15 +191,12 @@ def _interval(interval: Interval, finding: Finding, result: MetricResult) -> str
     return f"{confidence} % CI {span(interval.low, interval.high, finding.scale, result.kind, result.unit)}"
 
 
-def _missing(finding: Finding) -> str:
+def _missing(finding: Finding, result: MetricResult) -> str:
     if finding.more_points is None:
         return ""
-    about = (
-        float(f"{finding.more_points:.1g}")
-        if finding.more_points < 10
-        else float(f"{finding.more_points:.2g}")
-    )
-    return f"; about {count(about)} more {'points' if about > 1 else 'point'} a side would decide at the present noise"
+    about = float(f"{finding.more_points:.2g}")
+    what = _counted(result) if about > 1 else _counted(result).removesuffix("s")
+    return f"; about {count(about)} more {what} a side would decide at the present noise"
 
 
 def _evidence(finding: Finding, result: MetricResult) -> str:
@@ -230,14 +229,11 @@ def _amount(finding: Finding, result: MetricResult) -> str:
 
 def _sizes(baseline: int, canary: int, result: MetricResult) -> str:
     """Canary first, as in "canary v. baseline" everywhere."""
-    what = (
-        "intervals"
-        if result.kind in ("ratio", "count")
-        else "samples"
-        if result.kind == "samples"
-        else "points"
-    )
-    return f"{count(canary)} v. {count(baseline)} {what}"
+    return f"{count(canary)} v. {count(baseline)} {_counted(result)}"
+
+
+def _counted(result: MetricResult) -> str:
+    return {"ratio": "intervals", "count": "intervals", "samples": "samples"}.get(result.kind, "points")
 
 
 def _level(value: float | None, result: MetricResult) -> str:

@@ -19,6 +19,7 @@ TIDY_COLUMNS = ("metric", "arm", "value", "time", "total", "replica")
 """What a tidy table may have; the first three it must."""
 
 _BLOCK = 1 << 23  # bytes that are parsed at a time
+_BOM = b"\xef\xbb\xbf"
 _LABELS = ("metric", "arm", "replica")
 _NUMBERS = ("value", "total")
 _NO_VALUE = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
@@ -98,6 +99,8 @@ def read_csv(stream: BinaryIO, source: str, *, wide: bool = False) -> Any:
     table: _Table | None = None
     for line, block in _blocks(stream, source):
         body, first = block, line
+        if not block.removeprefix(_BOM).strip():
+            continue
         if table is None:
             header, body = _header(block, source)
             first = line + block[: len(block) - len(body)].count(b"\n")
@@ -158,7 +161,7 @@ def _outside_quotes(block: bytes, byte: int) -> NDArray[np.bool_]:
 
 
 def _header(block: bytes, source: str) -> tuple[list[str], bytes]:
-    text = block.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    text = block.removeprefix(_BOM).lstrip(b" \t\r\n")
     end = int(np.flatnonzero(_outside_quotes(text, _NEWLINE))[0]) + 1 if text else 0
     first = text[:end].decode().strip("\r\n")
     try:
@@ -224,7 +227,7 @@ class _Table:
         try:
             frame = self._parse(body, numbers)
         except ValueError:  # a text among the numbers: read them as they are, to find it
-            frame = self._parse(body, {})
+            frame = self._parsed_as_is(body, line)
         if len(frame) != len(starts):
             raise DataError(
                 f"{self._source}, from line {line} on: the {len(starts)} lines have {len(frame)} rows in them",
@@ -241,6 +244,16 @@ class _Table:
                     "Give a number, and leave a missing one empty.",
                 )
             column.add(part)
+
+    def _parsed_as_is(self, body: bytes, line: int) -> Any:
+        try:
+            return self._parse(body, {})
+        except (OverflowError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(
+                f"{self._source}, from line {line} on: this is not CSV ({reason})",
+                "Check quotation marks and numbers.",
+            ) from None
 
     def _parse(self, body: bytes, types: dict[str, str]) -> Any:
         import pandas as pd  # noqa: PLC0415 - only those who read files pay for it

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 from canaryjudge.data import from_wide
+from canaryjudge.data.columns import first_word
 from canaryjudge.data.frames import table_columns
 from canaryjudge.data.places import likely_name, shown
 from canaryjudge.errors import DataError, MissingExtraError
@@ -230,8 +231,27 @@ def widen_columns(table: Any, arm_column: str, policy: Policy) -> dict[str, dict
             )
     if not metrics:
         return {}
+    for name in dict.fromkeys(name for roles in metrics.values() for name in roles.values()):
+        _check_numbers(columns[name], name)
     time = next((name for name in _TIME_NAMES if name in names), None)
     return from_wide(table, arm=arm_column, time=time, metrics=metrics)
+
+
+def _check_numbers(column: Any, name: str) -> None:
+    """Find the word that has turned a whole column into text, whichever arm it is in."""
+    items = (
+        column.tolist()
+        if hasattr(column, "tolist")
+        else []
+        if column.dtype.is_numeric()
+        else column.to_list()
+    )
+    index = first_word(items)
+    if index is not None and items[index].strip():
+        raise DataError(
+            f"row {index + 1}: the column {name!r} has the text {shown(items[index])} where a number belongs",
+            "Give a number, and leave a missing one empty.",
+        )
 
 
 def _total_of(metric: Metric, names: list[str]) -> dict[str, str]:

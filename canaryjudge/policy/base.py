@@ -75,7 +75,9 @@ def _dotted(path: Sequence[str | int]) -> str:
 class PolicyModel(BaseModel, metaclass=_PolicyMeta):
     """Base of what a user writes: frozen, strict about keys, documented field by field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 class Quantity(PolicyModel):

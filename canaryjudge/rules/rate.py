@@ -7,12 +7,7 @@ from canaryjudge.policy import Metric, Rate
 from canaryjudge.results import Finding
 from canaryjudge.rules.decision import Share
 from canaryjudge.rules.totals import Test, Totals, count_totals, judge_totals, rate_ratio_test
-from canaryjudge.stats.proportions import (
-    difference_bounds as rate_difference_bounds,
-)
-from canaryjudge.stats.proportions import (
-    difference_pvalues as rate_difference_pvalues,
-)
+from canaryjudge.stats.rate_difference import rate_difference_bounds, rate_difference_pvalues
 
 __all__ = ["judge_rate"]
 

@@ -8,14 +8,20 @@ from typing import Literal
 
 import numpy as np
 
-from canaryjudge.data import MetricPair
+from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.policy import Metric
 from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated, weigh
 from canaryjudge.stats.dispersion import pooled_dispersion, temper, tempered_level
+from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.rare_events import Bounds, PValues, rate_ratio_bounds, rate_ratio_pvalues
 
 __all__ = ["Test", "Totals", "count_totals", "judge_totals", "minus_one", "rate_ratio_test"]
+
+_LONGEST_PROVEN = 0.5
+"""Bursts that last longer, by the lag-1 autocorrelation of the rates, lie outside the range in which error rates are proven."""
+_FEWEST_EFFECTIVE = 4.0
+"""Bursts so long that they leave fewer independent intervals than this cannot prove a fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,10 @@ class Totals:
         The dispersion.
     df : float
         Degrees of freedom with which it is known; infinite where there is none.
+    rho : float
+        Lag-1 autocorrelation of the intervals' rates, 0 where there is no dispersion: how long bursts last.
+    intervals : float
+        Harmonic mean of the arms' numbers of intervals.
     """
 
     canary: float
@@ -38,6 +48,13 @@ class Totals:
     baseline_exposure: float
     factor: float
     df: float
+    rho: float
+    intervals: float
+
+    @property
+    def effective(self) -> float:
+        """Number of independent intervals that would say as much as these."""
+        return self.intervals * (1 - self.rho) / (1 + self.rho)
 
     @property
     def arms(self) -> tuple[float, float, float, float]:
@@ -116,7 +133,19 @@ def count_totals(pair: MetricPair, family: Literal["binomial", "poisson"]) -> To
         baseline_exposure=float(exposed[0].sum()) / factor,
         factor=factor,
         df=float(found.df),
+        rho=_burst_length(pair, exposed) if factor > 1 else 0.0,
+        intervals=2 / (1 / len(pair.baseline) + 1 / len(pair.canary)),
     )
+
+
+def _burst_length(pair: MetricPair, exposed: list[FloatArray]) -> float:
+    baseline, canary = (
+        arm.value / total for arm, total in zip((pair.baseline, pair.canary), exposed, strict=True)
+    )
+    if pair.pairing == "concurrent":
+        return float(dependence(canary - baseline))
+    n, m = len(baseline), len(canary)
+    return float((n * dependence(baseline) + m * dependence(canary)) / (n + m))
 
 
 def rate_ratio_test(totals: Totals) -> Test:
@@ -187,6 +216,8 @@ def judge_totals(
         events_canary=totals.canary * totals.factor,
         dispersion=totals.factor,
         df=totals.df,
+        autocorrelation=totals.rho,
+        waived=("outside_proven_range",) if totals.rho > _LONGEST_PROVEN else (),
     )
 
 
@@ -208,5 +239,6 @@ def _evidence(test: Test, limits: Limits, share: Share, totals: Totals) -> Evide
         pvalues_none=pvalues(0.0),
         fail_bounds=[bounds(share.level / len(sides))] * len(sides),
         pass_bounds=[bounds(share.beta)] * len(sides),
+        abstains=totals.effective < _FEWEST_EFFECTIVE,
         eventless=totals.canary == totals.baseline == 0,
     )

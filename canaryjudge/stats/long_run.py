@@ -23,7 +23,7 @@ _BANDWIDTH = 0.4
 _MOST_PROJECTIONS = 32
 """More would gain no power (t with 32 degrees of freedom is almost normal) and would miss dependence longer than n / 32."""
 _DF_SHARE = 0.8
-"""The number of projections is chosen from the data; its degrees of freedom count for this much, by simulation."""
+"""Where the number of projections is chosen from the data, its degrees of freedom count for this much, by simulation."""
 _STRONGEST = 0.97
 
 
@@ -89,7 +89,7 @@ def long_run_variance(series: ArrayLike, rho: ArrayLike | None = None) -> LongRu
     -----
     With the orthonormal cosine transform :math:`\Lambda_j` of the series, the estimate is
     :math:`\nu^{-1}\sum_{j=1}^{\nu}\Lambda_j^2`. An AR(1) spectrum is flat up to about
-    :math:`n(1-\rho)/(\pi\sqrt\rho)` projections; .4 of them are used, at least 2, at most a third of n, and at most 32.
+    :math:`n(1-\rho)/(\pi\sqrt\rho)` projections; .4 of them are used, at least 2, at most half of n, and at most 32.
     The constants were set by simulation so that the rank test keeps its level at .05, .01 and .0005
     (tests/guarantees/test_rank_guarantees.py).
 
@@ -107,9 +107,9 @@ def long_run_variance(series: ArrayLike, rho: ArrayLike | None = None) -> LongRu
     n = points.shape[-1]
     strength = dependence(points) if rho is None else np.asarray(rho, dtype=np.float64)
     flat = _BANDWIDTH * n * (1 - strength) / (np.pi * np.sqrt(np.maximum(strength, 1e-6)))
-    most = max(1, min(_MOST_PROJECTIONS, max(2, n // 3), n - 1))
+    most = max(1, min(_MOST_PROJECTIONS, max(2, n // 2), n - 1))
     count = np.clip(np.floor(flat), min(2, most), most)
     power = dct(points, type=2, norm="ortho", axis=-1)[..., 1 : most + 1] ** 2
     used = np.arange(1, most + 1) <= count[..., None]
     variance = np.where(used, power, 0.0).sum(axis=-1) / count
-    return LongRun(np.asarray(variance), np.asarray(_DF_SHARE * count))
+    return LongRun(np.asarray(variance), np.asarray(np.where(count < most, _DF_SHARE, 1.0) * count))

@@ -150,7 +150,7 @@ def quantile_pvalues(series: ArrayLike, q: float, value: ArrayLike, *, dependent
         spread, df = _spread(indicators)
         greater = np.maximum(greater, _t_tail(count - n * q, n - count, spread, df))
         less = np.maximum(less, _t_tail(n * q - count, count, spread, df))
-    return PValues(greater, less)
+    return PValues(np.asarray(greater), np.asarray(less))
 
 
 def mean_bounds(series: ArrayLike, level: ArrayLike) -> Estimate:
@@ -244,7 +244,7 @@ def _spread(indicators: FloatArray) -> tuple[FloatArray, FloatArray]:
     n = indicators.shape[-1]
     if n < _FEWEST_POINTS:
         return np.full(indicators.shape[:-1], np.inf), np.ones(indicators.shape[:-1])
-    run = long_run_variance(indicators)
+    run = long_run_variance(indicators - indicators[..., :1])
     return np.sqrt(n * run.variance), run.df
 
 
@@ -258,8 +258,10 @@ def _mean(series: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the mean, its standard error and the degrees of freedom of that."""
     points = np.asarray(series, dtype=np.float64)
     n = points.shape[-1]
-    mean = np.asarray(points.mean(axis=-1))
+    # measured from its first point, a constant series varies by nothing, not by rounding errors
+    moved = points - points[..., :1]
+    mean = np.asarray(points[..., 0] + moved.mean(axis=-1))
     if n < _FEWEST_POINTS:
         return mean, np.full(mean.shape, np.inf), np.ones(mean.shape)
-    run = long_run_variance(points)
+    run = long_run_variance(moved)
     return mean, np.sqrt(run.variance / n), run.df

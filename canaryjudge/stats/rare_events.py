@@ -37,6 +37,8 @@ _SMALLEST_SAFE = 1e-60
 """Below this level SciPy's inverse of the incomplete beta function can miss its root or give NaN; bisection does not."""
 _LARGEST_LOG_ODDS = 700.0
 """exp(700) is near the largest float."""
+_SMALLEST_SHARE = 1e-300
+"""A share of events smaller than this counts as 0, and so bounds nothing."""
 _HALVINGS = 64
 """As many as narrow an interval of length 1400 to the spacing of floats."""
 
@@ -191,13 +193,13 @@ def beta_quantile(a: FloatArray, b: FloatArray, level: FloatArray) -> tuple[Floa
     """
     y, rest = special.betaincinv(a, b, level), special.betainccinv(b, a, level)
     extreme = (level > 0) & (level < _SMALLEST_SAFE)
-    if not extreme.any():
-        return y, rest
-    end = np.full(level.shape, _LARGEST_LOG_ODDS)
-    log_odds = bisect(lambda u: special.betainc(a, b, special.expit(u)) < level, -end, end)
-    log_odds = np.where(log_odds > -end, log_odds, -np.inf)
-    bisected, remaining = (np.asarray(special.expit(u), dtype=np.float64) for u in (log_odds, -log_odds))
-    return np.where(extreme, bisected, y), np.where(extreme, remaining, rest)
+    if extreme.any():
+        end = np.full(level.shape, _LARGEST_LOG_ODDS)
+        log_odds = bisect(lambda u: special.betainc(a, b, special.expit(u)) < level, -end, end)
+        y = np.where(extreme, special.expit(log_odds), y)
+        rest = np.where(extreme, special.expit(-log_odds), rest)
+    # near the smallest float the root may be smaller than can be told
+    return np.where(y > _SMALLEST_SHARE, y, 0.0), np.where(rest > _SMALLEST_SHARE, rest, 0.0)
 
 
 def bisect(holds: Callable[[FloatArray], NDArray[np.bool_]], low: FloatArray, high: FloatArray) -> FloatArray:

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 from statsmodels.stats.rates import test_poisson_2indep as poisson_test
 
 from canaryjudge.stats.rare_events import beta_quantile, bisect, rate_ratio_bounds, rate_ratio_pvalues
+
+reproducible = settings(derandomize=True, deadline=None)
 
 counts = st.integers(0, 400)
 events = st.floats(0, 1e5).map(lambda x: round(x, 3))
@@ -63,6 +65,7 @@ def test_pvalues_of_statsmodels(case):
         assert_allclose(found, expected.pvalue, rtol=1e-9)
 
 
+@reproducible
 @given(counts, exposures, counts, exposures, ratios)
 def test_pvalues_are_sums_of_the_binomial_distribution(xc, nc, xb, nb, ratio):
     share = ratio * nc / (ratio * nc + nb)
@@ -73,6 +76,7 @@ def test_pvalues_are_sums_of_the_binomial_distribution(xc, nc, xb, nb, ratio):
     )
 
 
+@reproducible
 @given(events, exposures, events, exposures, ratios, levels)
 def test_bounds_invert_the_pvalues(xc, nc, xb, nb, ratio, level):
     bounds, pvalues = rate_ratio_bounds(xc, nc, xb, nb, level), rate_ratio_pvalues(xc, nc, xb, nb, ratio)
@@ -82,6 +86,7 @@ def test_bounds_invert_the_pvalues(xc, nc, xb, nb, ratio, level):
         assert (bounds.high < ratio) == (pvalues.less < level)
 
 
+@reproducible
 @given(events.filter(lambda x: x > 0.5), exposures, events.filter(lambda x: x > 0.5), exposures, levels)
 def test_the_pvalue_of_a_bound_is_its_level(xc, nc, xb, nb, level):
     bounds = rate_ratio_bounds(xc, nc, xb, nb, level)
@@ -89,15 +94,19 @@ def test_the_pvalue_of_a_bound_is_its_level(xc, nc, xb, nb, level):
     assert_allclose(rate_ratio_pvalues(xc, nc, xb, nb, bounds.high).less, level, rtol=1e-5)
 
 
+@reproducible
 @given(events, exposures, events, exposures, ratios, levels)
 def test_swapping_the_arms_turns_the_ratio_over(xc, nc, xb, nb, ratio, level):
     here, there = rate_ratio_pvalues(xc, nc, xb, nb, ratio), rate_ratio_pvalues(xb, nb, xc, nc, 1 / ratio)
     assert_allclose([here.greater, here.less], [there.less, there.greater], rtol=1e-6, atol=1e-300)
     bounds, swapped = rate_ratio_bounds(xc, nc, xb, nb, level), rate_ratio_bounds(xb, nb, xc, nc, level)
     with np.errstate(divide="ignore"):
-        assert_allclose([bounds.low, bounds.high], [1 / swapped.high, 1 / swapped.low], rtol=1e-6)
+        assert_allclose(
+            [bounds.low, bounds.high], [1 / swapped.high, 1 / swapped.low], rtol=1e-6, atol=1e-280
+        )
 
 
+@reproducible
 @given(events, exposures, events, exposures, ratios, st.floats(1, 1000))
 def test_more_events_of_the_canary_are_more_evidence(xc, nc, xb, nb, ratio, more):
     few, many = rate_ratio_pvalues(xc, nc, xb, nb, ratio), rate_ratio_pvalues(xc + more, nc, xb, nb, ratio)
@@ -105,6 +114,7 @@ def test_more_events_of_the_canary_are_more_evidence(xc, nc, xb, nb, ratio, more
     assert few.less <= many.less * (1 + 1e-9)
 
 
+@reproducible
 @given(events, exposures, events, exposures, ratios, st.floats(0.01, 100))
 def test_the_unit_of_exposure_does_not_matter(xc, nc, xb, nb, ratio, scale):
     here, there = (
@@ -160,6 +170,8 @@ def test_bounds_out_of_reach_of_floats_are_none():
     # the null's share that has this tail is below 1e-308
     assert rate_ratio_bounds(7.3, 3, 0.5, 2, 1e-250).high == np.inf
     assert rate_ratio_bounds(0.5, 3, 7.3, 2, 1e-250).low == 0
+    assert rate_ratio_bounds(1, 1, 0.008, 4, 0.00195).high == np.inf
+    assert rate_ratio_bounds(0.008, 4, 1, 1, 0.00195).low == 0
 
 
 def test_beta_quantiles_of_r():

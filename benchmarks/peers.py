@@ -1,0 +1,144 @@
+"""The judges that are in use today, reduced to one answer: whether a metric alarms, and in which direction.
+
+Each takes the finite points of baseline and canary and gives 1 for "higher", -1 for "lower" and 0 for no
+alarm.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from kayenta import kayenta_label
+from numpy.typing import NDArray
+from scipy import stats
+
+__all__ = ["GAUGE_PEERS", "LEGEND", "RATIO_PEERS", "alarms"]
+
+_LEVEL = 0.05
+_MARGIN = 0.25
+_STRIKES = 5
+
+FloatArray = NDArray[np.float64]
+Peer = Callable[[FloatArray, FloatArray], int]
+
+
+def mann_whitney(baseline: FloatArray, canary: FloatArray) -> int:
+    """Plain two-sided Mann-Whitney test, p < .05."""
+    if not len(baseline) or not len(canary):
+        return 0
+    test = stats.mannwhitneyu(canary, baseline)
+    return _sign(test.statistic - len(baseline) * len(canary) / 2) if test.pvalue < _LEVEL else 0
+
+
+def welch(baseline: FloatArray, canary: FloatArray) -> int:
+    """Welch's two-sided t test, p < .05; no alarm where it has no p-value (a single point, two equal constants)."""
+    if len(baseline) < 2 or len(canary) < 2:
+        return 0
+    test = stats.ttest_ind(canary, baseline, equal_var=False)
+    return _sign(test.statistic) if test.pvalue < _LEVEL else 0
+
+
+def mean_ratio(baseline: FloatArray, canary: FloatArray) -> int:
+    """Compare the means, as a ratio condition of Argo Rollouts does: above 1.25 x the baseline's is higher, below .75 x lower."""
+    if not len(baseline) or not len(canary):
+        return 0
+    mean = baseline.mean()
+    return int(canary.mean() > (1 + _MARGIN) * mean) or -int(canary.mean() < (1 - _MARGIN) * mean)
+
+
+def band(baseline: FloatArray, canary: FloatArray) -> int:
+    """Count the checks that fail, as Flagger does: higher with 5 canary points above 1.25 x the baseline's mean, or lower below .75 x.
+
+    Flagger holds each check against a fixed range of the user's, and rolls back at `threshold: 5` failed
+    checks, in a row or not. Here the range is the baseline's mean and a quarter of it either way, and the
+    five are of one side; where both sides have five, the first to be asked (higher) is named.
+    """
+    if not len(baseline) or not len(canary):
+        return 0
+    mean = baseline.mean()
+    above, below = (canary > (1 + _MARGIN) * mean).sum(), (canary < (1 - _MARGIN) * mean).sum()
+    if max(above, below) < _STRIKES:
+        return 0
+    return 1 if above >= below else -1
+
+
+def two_proportions(baseline: FloatArray, canary: FloatArray) -> int:
+    """Two-proportion z test of the pooled errors, two-sided, p < .05, as the chi-squared test that it squares to.
+
+    Parameters
+    ----------
+    baseline, canary : ndarray, shapes (n, 2) and (m, 2)
+        Requests and errors of each tick.
+
+    Returns
+    -------
+    int
+        The direction.
+    """
+    pooled = np.array([arm.sum(axis=0) for arm in (baseline, canary)])
+    table = np.column_stack([pooled[:, 1], pooled[:, 0] - pooled[:, 1]])
+    if not (table.sum(axis=0).all() and table.sum(axis=1).all()):
+        return 0
+    shares = pooled[:, 1] / pooled[:, 0]
+    return (
+        _sign(shares[1] - shares[0]) if stats.chi2_contingency(table, correction=False).pvalue < _LEVEL else 0
+    )
+
+
+GAUGE_PEERS: dict[str, Peer] = {
+    "mann_whitney": mann_whitney,
+    "welch": welch,
+    "kayenta": kayenta_label,
+    "kayenta_1.1": partial(kayenta_label, allowed_increase=1.1, allowed_decrease=0.9),
+    "mean_1.25": mean_ratio,
+    "band_5": band,
+}
+"""Judges of gauges and samples."""
+
+RATIO_PEERS: dict[str, Peer] = {"two_proportion_z": two_proportions}
+"""Judges of errors of requests."""
+
+LEGEND = {
+    "mann_whitney": ("MW", "Mann-Whitney p < .05"),
+    "welch": ("Welch", "Welch t p < .05"),
+    "kayenta": ("Kay", "Kayenta's rule"),
+    "kayenta_1.1": ("Kay1.1", "Kayenta, allowedIncrease 1.1, allowedDecrease 0.9"),
+    "mean_1.25": ("x1.25", "mean above 1.25 x baseline's, or below .75 x"),
+    "band_5": ("5 out", "5 points outside the baseline's mean +- 25 % (Flagger-like)"),
+    "two_proportion_z": ("z", "two-proportion z p < .05"),
+}
+"""Each judge's heading in a table, and what it stands for."""
+
+
+def alarms(
+    peers: dict[str, Peer], baseline: FloatArray, canary: FloatArray, expected: str
+) -> dict[str, bool]:
+    """Ask each judge for an alarm in the expected direction; any direction counts where none is the right one.
+
+    Parameters
+    ----------
+    peers : dict
+        The judges.
+    baseline, canary : ndarray
+        The points, as the judges take them.
+    expected : {"increase", "decrease", "either", "none"}
+        The true change.
+
+    Returns
+    -------
+    dict of str to bool
+        Each judge's answer.
+    """
+    wanted = {"increase": (1,), "decrease": (-1,)}.get(expected, (1, -1))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter(
+            "ignore"
+        )  # constant arms: the peers say nothing of use, which is part of how they judge
+        return {name: peer(baseline, canary) in wanted for name, peer in peers.items()}
+
+
+def _sign(number: float) -> int:
+    return int(np.sign(number))

@@ -1,0 +1,200 @@
+"""Times in every spelling become seconds since 1970; what cannot be compared is an error."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from canaryjudge.data import read_pairs
+from canaryjudge.errors import DataError
+from canaryjudge.policy import Metric, Policy
+
+POLICY = Policy(metrics=[Metric(name="m", direction="increase")])
+SECONDS = [1714564800.0, 1714564860.5]
+MOMENTS = [datetime(2024, 5, 1, 12, 0, tzinfo=UTC), datetime(2024, 5, 1, 12, 1, 0, 500_000, tzinfo=UTC)]
+NAIVE = [moment.replace(tzinfo=None) for moment in MOMENTS]
+TEXT = ["2024-05-01T12:00:00Z", "2024-05-01 12:01:00.500+00:00"]
+
+
+def read(canary_times, baseline_times=None, policy=POLICY):
+    def arm(times):
+        return {"value": [1.0] * len(times), "time": times}
+
+    baseline = canary_times if baseline_times is None else baseline_times
+    return read_pairs({"m": {"baseline": arm(baseline), "canary": arm(canary_times)}}, policy)["m"]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        SECONDS,
+        np.array(SECONDS),
+        MOMENTS,
+        NAIVE,
+        TEXT,
+        ["2024-05-01T14:00:00+02:00", "2024-05-01T14:01:00.5+0200"],
+        ["20240501T120000Z", "20240501T120100.5Z"],
+        ["2024-05-01T12:00:00", "2024-05-01T12:01:00.500"],
+        np.array(TEXT),
+        np.array(TEXT, dtype=object),
+        np.array(NAIVE, dtype="datetime64[ms]"),
+        list(np.array(NAIVE, dtype="datetime64[ns]")),
+        [moment.astimezone(timezone(timedelta(hours=-5))) for moment in MOMENTS],
+        [moment.astimezone(ZoneInfo("Europe/Berlin")) for moment in MOMENTS],
+        [pd.Timestamp(moment) for moment in MOMENTS],
+        pd.Series(MOMENTS),
+        pd.Series(NAIVE),
+        pd.Series(TEXT),
+        pd.Series(TEXT, dtype="category"),
+        pd.Series(MOMENTS).dt.tz_convert("Asia/Tokyo"),
+        pd.Series(MOMENTS, dtype=object),
+        pd.DatetimeIndex(MOMENTS),
+        pl.Series(MOMENTS),
+        pl.Series(NAIVE),
+        pl.Series(TEXT),
+        pa.chunked_array([MOMENTS]),
+        pa.chunked_array([TEXT]),
+        pa.array(SECONDS),
+    ],
+)
+def test_every_spelling_gives_the_same_seconds(times):
+    pair = read(times)
+    assert pair.canary.time.tolist() == SECONDS
+    assert not [note for note in pair.notes if note.code == "time_unit"]
+
+
+def test_dates_are_their_midnights():
+    for dates in (
+        [date(2024, 5, 1)],
+        ["2024-05-01"],
+        pl.Series([date(2024, 5, 1)]),
+        [np.datetime64("2024-05-01")],
+    ):
+        assert read(dates).canary.time.tolist() == [1714521600.0]
+
+
+@pytest.mark.parametrize(
+    ("per_second", "unit"), [(1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds")]
+)
+def test_large_numbers_are_read_in_smaller_units_with_a_note(per_second, unit):
+    pair = read([int(second * per_second) for second in SECONDS])
+    assert pair.canary.time.tolist() == SECONDS
+    found = [note for note in pair.notes if note.code == "time_unit"]
+    assert [(note.arm, note.count, note.facts) for note in found] == [
+        ("baseline", 2, {"unit": unit}),
+        ("canary", 2, {"unit": unit}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        [TEXT[0], None],
+        [TEXT[0], ""],
+        [TEXT[0], float("nan")],
+        [MOMENTS[0], None],
+        [MOMENTS[0], pd.NaT],
+        [SECONDS[0], float("inf")],
+        pd.Series([MOMENTS[0], None]),
+        pl.Series([MOMENTS[0], None]),
+        np.array(["2024-05-01T12:00:00", "NaT"], dtype="datetime64[s]"),
+    ],
+)
+def test_a_time_may_be_missing(missing):
+    pair = read(missing)
+    assert pair.canary.time.tolist() == SECONDS[:1]
+    assert [note.count for note in pair.notes if note.code == "missing_times"] == [1, 1]
+
+
+def error(*arguments, **settings):
+    with pytest.raises(DataError) as caught:
+        read(*arguments, **settings)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "bad", ["yesterday", "now", "today", "12:30", "2024-13-01T00:00:00Z", "NaT", "01/05/2024"]
+)
+@pytest.mark.parametrize("make", [list, np.array, pd.Series, pl.Series])
+def test_text_that_is_no_time_is_named_with_its_place(bad, make):
+    message = error(make([TEXT[0], bad]), TEXT)
+    assert f"metric 'm', arm 'canary', index 1: '{bad}' cannot be read as a time" in message
+    assert "Write times like 2024-05-01T12:00:00Z" in message
+
+
+@pytest.mark.parametrize(
+    ("bad", "index"),
+    [
+        ([SECONDS[0], "2024-05-01"], 1),
+        ([1j], 0),
+        ([{}], 0),
+        ([1e15, 1e15, 1e300], 2),
+        ([None, timedelta(1)], 1),
+        (pl.Series([timedelta(1)]), 0),
+    ],
+)
+def test_what_is_no_time_is_named_with_its_place(bad, index):
+    message = error(bad, TEXT)
+    assert f"metric 'm', arm 'canary', index {index}: " in message
+    assert "cannot be read as a time" in message
+
+
+def test_a_bad_time_in_a_table_is_named_by_its_row():
+    rows = [
+        {"metric": "m", "arm": arm, "value": 1.0, "time": time}
+        for arm, time in (("baseline", TEXT[0]), ("canary", "soon"))
+    ]
+    with pytest.raises(DataError, match="arm 'canary', row 2: 'soon' cannot be read"):
+        read_pairs(rows, POLICY)
+
+
+@pytest.mark.parametrize(
+    ("times", "zones"),
+    [
+        ([TEXT[0], "2024-05-01T12:01:00"], "UTC and no time zone"),
+        ([TEXT[0], "2024-05-01T12:01:00+01:00"], r"\+01:00 and UTC"),
+        ([MOMENTS[0], NAIVE[1]], "UTC and no time zone"),
+    ],
+)
+def test_time_zones_mixed_within_an_arm_are_an_error_with_its_row(times, zones):
+    with pytest.raises(
+        DataError, match=rf"arm 'baseline', index 1: the times mix {zones}. Convert all times to UTC"
+    ):
+        read(times)
+
+
+@pytest.mark.parametrize(
+    ("canary", "baseline"),
+    [
+        (MOMENTS, NAIVE),
+        (TEXT, ["2024-05-01T12:00:00"]),
+        (TEXT, ["2024-05-01T12:00:00+02:00"]),
+        (pd.Series(MOMENTS), pd.Series(NAIVE)),
+        (pl.Series(MOMENTS), pd.Series(MOMENTS).dt.tz_convert("Asia/Tokyo")),
+    ],
+)
+def test_time_zones_that_differ_between_the_arms_are_an_error(canary, baseline):
+    message = error(canary, baseline)
+    assert "metric 'm'" in message
+    assert "arm 'canary' has UTC" in message
+    assert "Convert all times to UTC" in message
+
+
+def test_a_change_of_the_clocks_within_one_zone_is_no_mixture():
+    berlin = pd.date_range("2024-03-30", periods=3, freq="D", tz="Europe/Berlin")
+    assert len(read(pd.Series(berlin)).canary) == 3
+    assert len(read([moment.to_pydatetime() for moment in berlin]).canary) == 3
+
+
+def test_many_texts_are_read_across_chunks_and_the_right_row_is_named():
+    texts = np.array(["2024-05-01T12:00:00Z"] * 250_001, dtype=object)
+    texts[250_000] = "soon"
+    with pytest.raises(DataError, match="index 250000: 'soon'"):
+        read(texts)
+    texts[250_000] = "2024-05-01T12:00:00"
+    with pytest.raises(DataError, match="index 250000: the times mix"):
+        read(texts)
