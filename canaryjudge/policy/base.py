@@ -1,16 +1,16 @@
-"""What every policy model shares: frozen, no unknown keys, and errors that name the nearest right key."""
+"""What every policy model shares: frozen, no unknown keys, errors in sentences; and the types of its fields."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, get_args
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     ValidationError,
     WithJsonSchema,
     model_serializer,
@@ -18,66 +18,72 @@ from pydantic import (
 )
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.policy.quantities import convert, parse_duration, parse_fraction, parse_quantity
+from canaryjudge.policy.complaints import Contradiction, Problem, dotted, problems, sentences
+from canaryjudge.policy.quantities import (
+    DURATION_PATTERN,
+    PERCENT_PATTERN,
+    QUANTITY_PATTERN,
+    convert,
+    parse_duration,
+    parse_fraction,
+    parse_quantity,
+    percent,
+    shown,
+)
 
-__all__ = ["Duration", "Fraction", "PolicyModel", "Problem", "Quantity", "Weight", "problems"]
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # it has no public name
 
-_PERCENT = r"^\s*[0-9.eE+-]+\s*%?\s*$"
-
-Fraction = Annotated[
-    float,
-    BeforeValidator(parse_fraction),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": _PERCENT}], "examples": ["10%"]}),
+__all__ = [
+    "Amount",
+    "Duration",
+    "ErrorRate",
+    "Name",
+    "PolicyModel",
+    "Quantity",
+    "RelativeTolerance",
+    "Score",
+    "Share",
+    "Unit",
+    "Weight",
 ]
-"""A fraction, written ``10%`` or ``0.1``."""
-
-Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*[0-9.]+\s*(ns|us|ms|s|m|h|d)\s*$", "examples": ["5m"]}),
-]
-"""A duration in seconds, written ``90s``, ``5m`` or ``1h``."""
 
 
-Weight = Annotated[float, Field(gt=0, le=1e6)]
-"""A positive weight; only ratios of weights matter."""
-
-
-class Problem(NamedTuple):
-    """One thing that is wrong with a policy."""
-
-    path: tuple[str | int, ...]
-    """Keys and positions that lead to it, from the root."""
-    at_key: bool
-    """Whether the key itself is wrong (unknown), rather than its value."""
-    message: str
-    hint: str
-
-
-class _PolicyMeta(type(BaseModel)):  # type: ignore[misc] # the metaclass of pydantic's models has no public name
+class _PolicyMeta(ModelMetaclass):
     """Turns pydantic's report into one `PolicyError` where a model is made in Python."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().__call__(*args, **kwargs)
         except ValidationError as error:
-            first, *more = problems(cls, error)
-            where = _dotted(first.path)
-            rest = f" (and {len(more)} more)" if more else ""
-            raise PolicyError(f"{cls.__name__}: {where}{first.message}{rest}", first.hint) from None
+            model = cast("type[BaseModel]", self)
+            found = problems(model, error)
+        if len(found) == 1:
+            raise PolicyError(_in_python(model, found[0]), found[0].hint)
+        raise PolicyError("\n".join(sentences(_in_python(model, each), each.hint) for each in found))
 
 
-def _dotted(path: Sequence[str | int]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-    return f"{text}: " if text else ""
+def _in_python(model: type, problem: Problem) -> str:
+    where = dotted(problem.path[:-1] if problem.at_key else problem.path)
+    return ": ".join(part for part in (model.__name__, where, problem.message) if part)
 
 
 class PolicyModel(BaseModel, metaclass=_PolicyMeta):
     """Base of what a user writes: frozen, strict about keys, documented field by field."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if found := tuple(self._contradictions()):
+            raise Contradiction(found)
+        return self
+
+    def _contradictions(self) -> Iterator[Problem]:
+        """Find settings that do not go together; paths start at this model."""
+        return iter(())
 
 
 class Quantity(PolicyModel):
@@ -88,21 +94,9 @@ class Quantity(PolicyModel):
     unit: str = ""
     """The unit, or nothing."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return value
-        number, unit = parse_quantity(value)
-        return {"number": number, "unit": unit}
-
     @model_serializer
     def _write(self) -> str | float:
         return f"{self.number!r}{self.unit}" if self.unit else self.number
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        return {"anyOf": [{"type": "number"}, {"type": "string"}], "examples": ["5ms", "0.1%", 200]}
 
     def within(self, unit: str) -> float:
         """Give the number in a metric's unit; a bare number is taken to be in it already.
@@ -115,99 +109,96 @@ class Quantity(PolicyModel):
         return convert(self.number, self.unit, unit) if self.unit else self.number
 
 
-def problems(model: Any, error: ValidationError) -> list[Problem]:
-    """List what is wrong, each with a path that exists in what the user wrote and a hint.
-
-    Parameters
-    ----------
-    model : type of PolicyModel
-        The model that was being made.
-    error : pydantic.ValidationError
-        What pydantic found.
-
-    Returns
-    -------
-    list of Problem
-        In pydantic's order: at least one.
-    """
-    found = []
-    items = error.errors(include_url=False)
-    for item in items:
-        path = tuple(part for part in item["loc"] if not _is_union_tag(part))
-        if item["type"] == "too_short" and any(_below(path, other["loc"]) for other in items):
-            continue  # what should have been in it is wrong, and is reported itself
-        if item["type"] == "extra_forbidden":
-            key = str(path[-1])
-            right = _fields_at(model, path[:-1])
-            near = difflib.get_close_matches(key, right, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(right)}."
-            found.append(Problem(path, at_key=True, message=f"unknown key {key!r}", hint=hint))
-        elif item["type"] == "missing":
-            needed = str(path[-1])
-            found.append(
-                Problem(path[:-1], at_key=False, message=f"{needed!r} is missing", hint=_how_to_add(needed))
-            )
-        else:
-            found.append(Problem(path, at_key=False, message=_sentence(item), hint=""))
-    return sorted(found, key=lambda problem: not problem.at_key)  # a mistyped key explains the missing one
+def _quantity(value: object) -> Quantity:
+    if isinstance(value, Quantity):
+        return value
+    number, unit = parse_quantity(value)
+    return Quantity(number=number, unit=unit)
 
 
-def _below(path: tuple[str | int, ...], other: Sequence[str | int]) -> bool:
-    return len(other) > len(path) and tuple(other[: len(path)]) == path
+def _error_rate(value: object) -> float:
+    return _between(parse_fraction(value), 0.5, value)
 
 
-def _how_to_add(key: str) -> str:
-    if key == "direction":
-        return "Add direction: increase, decrease or either: the direction that is bad."
-    return f"Add {key!r}."
+def _share(value: object) -> float:
+    return _between(parse_fraction(value), 1, value)
 
 
-def _is_union_tag(part: str | int) -> bool:
-    """Pydantic puts the tag of a union into the path; the user never wrote it there."""
-    return isinstance(part, str) and part.startswith("rule:")
+def _between(fraction: float, limit: float, written: object) -> float:
+    if 0 < fraction < limit:
+        return fraction
+    meant = (
+        f"; did you mean {written}%?"
+        if isinstance(written, int | float) and 0 < written < 100 * limit
+        else ""
+    )
+    raise ValueError(f"{shown(written)} is not between 0 % and {100 * limit:g} %{meant}")
 
 
-def _sentence(item: Mapping[str, Any]) -> str:
-    value, kind, context = item.get("input"), item["type"], item.get("ctx", {})
-    if kind == "value_error":
-        return str(context["error"])
-    if kind in ("literal_error", "enum"):
-        words = str(context["expected"])
-        wanted = [word.strip(" '") for word in words.replace(" or ", ",").split(",")]
-        near = difflib.get_close_matches(str(value), wanted, n=1)
-        return f"{value!r} is not one of {words}" + (f"; did you mean {near[0]!r}?" if near else "")
-    if kind == "union_tag_invalid":
-        words = str(context["expected_tags"]).replace("rule:", "")
-        near = difflib.get_close_matches(str(context["tag"]).removeprefix("rule:"), words.replace("'", "").split(", "), n=1)
-        return f"unknown rule {str(context['tag']).removeprefix('rule:')!r}; it is one of {words}" + (
-            f"; did you mean {near[0]!r}?" if near else ""
+def _relative(value: object) -> float:
+    fraction = parse_fraction(value)
+    if fraction < 0:
+        raise ValueError(
+            f"a tolerance cannot be negative, found {shown(value)}; `direction` says which way is bad"
         )
-    if kind == "union_tag_not_found":
-        return "a rule is a name, or a mapping with the key 'rule'"
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    message = str(item["msg"])
-    return f"{message[:1].lower()}{message[1:]}, found {shown}"
+    if fraction > 1 and not isinstance(value, str):
+        raise ValueError(
+            f"{shown(value)} would be {percent(fraction)}; write {shown(value)}%, or {percent(fraction)} if you mean it"
+        )
+    return fraction
 
 
-def _fields_at(model: Any, path: Sequence[str | int]) -> list[str]:
-    """Names of the keys that are right at a path."""
-    models = [model]
-    for part in path:
-        if isinstance(part, int):
-            continue
-        models = [
-            inner
-            for outer in models
-            if part in outer.model_fields
-            for inner in _models_in(outer.model_fields[part].annotation)
-        ]
-    names = {name: None for inner in models for name in inner.model_fields}
-    return list(names)
+def _fraction_schema(**limits: float) -> WithJsonSchema:
+    number = {"type": "number", **limits}
+    return WithJsonSchema(
+        {"anyOf": [number, {"type": "string", "pattern": PERCENT_PATTERN}], "examples": ["10%"]}
+    )
 
 
-def _models_in(annotation: Any) -> list[Any]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [inner for argument in get_args(annotation) for inner in _models_in(argument)]
+ErrorRate = Annotated[
+    float, BeforeValidator(_error_rate), _fraction_schema(exclusiveMinimum=0, exclusiveMaximum=0.5)
+]
+"""A probability of error, written ``1%`` or ``0.01``."""
 
+Share = Annotated[float, BeforeValidator(_share), _fraction_schema(exclusiveMinimum=0, exclusiveMaximum=1)]
+"""A part of a whole, written ``10%`` or ``0.1``."""
+
+RelativeTolerance = Annotated[
+    float,
+    BeforeValidator(_relative),
+    PlainSerializer(lambda fraction: percent(fraction) if fraction > 1 else fraction),
+    _fraction_schema(minimum=0, maximum=1),
+]
+"""A tolerance as a fraction, written ``10%`` or ``0.1``; above 1 only in percent, so that 10 is never taken for 1000 %."""
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(lambda seconds: f"{seconds!r}s"),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["5m"]}),
+]
+"""A duration in seconds, written ``90s``, ``5m`` or ``1h``."""
+
+Amount = Annotated[
+    Quantity,
+    BeforeValidator(_quantity),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number"}, {"type": "string", "pattern": QUANTITY_PATTERN}],
+            "examples": ["5ms", "0.1%", 200],
+        }
+    ),
+]
+"""A quantity, as users write it."""
+
+Name = Annotated[str, Field(strict=True, min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+"""A name on one line."""
+
+Unit = Annotated[str, Field(strict=True, max_length=40, pattern=r"^(\S(.*\S)?)?$")]
+"""A unit on one line, or nothing."""
+
+Weight = Annotated[float, Field(strict=True, gt=0, le=1e6)]
+"""A positive weight; only ratios of weights matter."""
+
+Score = Annotated[float, Field(strict=True, ge=0, le=100)]
+"""A score between 0 and 100."""

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.policy.base import problems
+from canaryjudge.policy.complaints import dotted, problems, sentences
+from canaryjudge.policy.document import Complaint, Entry, Node, Place, locate, plain, read_document
 from canaryjudge.policy.models import Policy
+from canaryjudge.policy.quantities import shown
 
 __all__ = ["load_policy", "parse_policy"]
 
-_MAX_CHARACTERS = 1_000_000
-_MAX_DEPTH = 20
-
-
-class _Place(NamedTuple):
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
-
-
-class _Document(NamedTuple):
-    """Plain data, and where each key and value of it was written."""
-
-    data: dict[str, Any]
-    keys: dict[tuple[str | int, ...], _Place]
-    values: dict[tuple[str | int, ...], _Place]
+_MAX_BYTES = 2_000_000
+_LONGEST_CHAIN = 20
+_MOST_LINES = 20
 
 
 def load_policy(path: str | Path) -> Policy:
@@ -58,7 +43,7 @@ def load_policy(path: str | Path) -> Policy:
     >>> [metric.name for metric in policy.metrics]
     ['errors', 'latency_p99', 'cpu', 'requests']
     """
-    return _validated(_merged(Path(path), ()))
+    return _validated(*_gathered(Path(path)))
 
 
 def parse_policy(text: str, name: str = "policy") -> Policy:
@@ -86,134 +71,133 @@ def parse_policy(text: str, name: str = "policy") -> Policy:
     >>> parse_policy("metrics: [{name: cpu, direction: increase}]").metrics[0].kind
     'gauge'
     """
-    return _validated(_parse(text, name))
+    return _validated(*read_document(text, name))
 
 
-def _merged(path: Path, seen: tuple[Path, ...]) -> _Document:
-    name = str(path)
+def _gathered(path: Path) -> tuple[Node, list[Complaint]]:
+    """Read a file and those that it extends, and lay each over the one that it extends."""
+    layers: list[Node] = []
+    complaints: list[Complaint] = []
+    seen: set[Path] = set()
+    wanted: Path | None = path
+    asked_at: Place | None = None
+    while wanted is not None:
+        root, found = read_document(_text(wanted, asked_at), str(wanted))
+        layers.append(root)
+        complaints += found
+        seen.add(wanted.resolve())
+        parent = _parent(root)
+        if parent is None:
+            break
+        asked_at, wanted = parent.place, wanted.parent / str(parent.value)
+        if _resolved(wanted, asked_at) in seen:
+            raise PolicyError(
+                f"{asked_at}: {shown(parent.value)} extends itself in a circle", "Break the circle."
+            )
+        if len(layers) >= _LONGEST_CHAIN:
+            raise PolicyError(
+                f"{asked_at}: more than {_LONGEST_CHAIN} files extend each other", "Shorten the chain."
+            )
+    merged = layers.pop()
+    while layers:
+        merged = _laid_over(merged, layers.pop())
+    return merged, complaints
+
+
+def _text(path: Path, asked_at: Place | None) -> str:
+    where = f"{asked_at}: extends {str(path)!r}" if asked_at else str(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES)  # bounded, for a device has no end
     except FileNotFoundError:
-        raise PolicyError(f"{name}: there is no such file", "Check the path.") from None
-    except UnicodeDecodeError:
-        raise PolicyError(f"{name}: the file is not UTF-8 text", "Save it as UTF-8.") from None
+        raise PolicyError(f"{where}: there is no such file", "Check the path.") from None
     except OSError as error:
-        raise PolicyError(f"{name}: the file cannot be read ({error.strerror})", "Check the path and its permissions.") from None
-    document = _parse(text, name)
-    parent = document.data.get("extends")
-    if parent is None:
-        return document
-    if not isinstance(parent, str):
-        raise PolicyError(f"{document.values['extends',]}: extends is not a path", "Name one policy file.")
-    resolved = path.resolve()
-    if resolved in seen or (path.parent / parent).resolve() in (*seen, resolved):
-        raise PolicyError(f"{document.values['extends',]}: {parent!r} extends itself in a circle", "Break the circle.")
-    return _merge(_merged(path.parent / parent, (*seen, resolved)), document)
+        reason = f"the file cannot be read ({error.strerror})"
+        raise PolicyError(f"{where}: {reason}", "Check the path and its permissions.") from None
+    except ValueError:
+        raise PolicyError(f"{where}: this cannot be the name of a file", "Check the path.") from None
+    if len(content) == _MAX_BYTES:
+        raise PolicyError(f"{where}: the file has {_MAX_BYTES:,} bytes or more", "Is it a policy?")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise PolicyError(f"{path}:{line}: the file is not UTF-8 text", "Save it as UTF-8.") from None
 
 
-def _merge(base: _Document, over: _Document) -> _Document:
-    """Lay one document over another: keys of `over` win, metrics are merged by name, and every place is kept."""
-    data = base.data | {key: value for key, value in over.data.items() if key not in ("extends", "metrics")}
-    keys, values = dict(base.keys), dict(base.values)
-    for key in over.data:
-        if key != "metrics":
-            _move(over, (key,), (key,), keys, values)
-    merged = list(base.data.get("metrics", []))
-    by_name = {metric.get("name"): index for index, metric in enumerate(merged) if isinstance(metric, dict)}
-    for index, metric in enumerate(over.data.get("metrics", [])):
-        target = by_name.get(metric.get("name"), len(merged)) if isinstance(metric, dict) else len(merged)
-        if target == len(merged):
+def _parent(root: Node) -> Node | None:
+    entry = root.value.get("extends") if isinstance(root.value, dict) else None
+    if entry is None or entry.node.value is None:
+        return None
+    if not isinstance(entry.node.value, str) or not entry.node.value.strip():
+        raise PolicyError(f"{entry.node.place}: extends is not a path", "Name one policy file.")
+    return entry.node
+
+
+def _resolved(path: Path, asked_at: Place) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):
+        raise PolicyError(
+            f"{asked_at}: extends {str(path)!r} cannot be followed", "Check the path."
+        ) from None
+
+
+def _laid_over(base: Node, over: Node) -> Node:
+    """Lay one document over another: keys of `over` win, and metrics are merged by name."""
+    below, above = _entries(base), _entries(over)
+    entries = {key: entry for key, entry in {**below, **above}.items() if key != "extends"}
+    if "metrics" in below and "metrics" in above:
+        lower, upper = below["metrics"].node, above["metrics"].node
+        if not isinstance(lower.value, list):
+            entries["metrics"] = below["metrics"]  # wrong, and to be reported where it was written
+        elif isinstance(upper.value, list):
+            entries["metrics"] = Entry(
+                above["metrics"].place, Node(upper.place, _by_name(lower.value, upper.value))
+            )
+    return Node(over.place, entries)
+
+
+def _by_name(base: list[Node], over: list[Node]) -> list[Node]:
+    merged = list(base)
+    positions = {name: index for index, metric in enumerate(base) if (name := _name(metric)) is not None}
+    for metric in over:
+        # a second of the same name finds no position left: it is appended, and reported as standing there twice
+        position = positions.pop(_name(metric) or "", None)
+        if position is None:
             merged.append(metric)
-            _move(over, ("metrics", index), ("metrics", target), keys, values)
         else:
-            merged[target] = merged[target] | metric
-            for key in metric:
-                _move(over, ("metrics", index, key), ("metrics", target, key), keys, values)
-    data.pop("extends", None)
-    return _Document(data | {"metrics": merged}, keys, values)
+            merged[position] = Node(metric.place, _entries(merged[position]) | _entries(metric))
+    return merged
 
 
-def _move(
-    source: _Document,
-    path: tuple[str | int, ...],
-    to: tuple[str | int, ...],
-    keys: dict[tuple[str | int, ...], _Place],
-    values: dict[tuple[str | int, ...], _Place],
-) -> None:
-    for places, target in ((source.keys, keys), (source.values, values)):
-        for old in [known for known in target if known[: len(to)] == to]:
-            del target[old]
-        target.update({to + known[len(path) :]: place for known, place in places.items() if known[: len(path)] == path})
+def _name(metric: Node) -> str | None:
+    entry = _entries(metric).get("name")
+    return entry.node.value if entry is not None and isinstance(entry.node.value, str) else None
 
 
-def _parse(text: str, name: str) -> _Document:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - only those who load files pay for it
-    from ruamel.yaml.constructor import DuplicateKeyError  # noqa: PLC0415
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+def _entries(node: Node) -> dict[str, Entry]:
+    return node.value if isinstance(node.value, dict) else {}
 
-    if len(text) > _MAX_CHARACTERS:
-        raise PolicyError(f"{name}: the document has more than {_MAX_CHARACTERS:,} characters", "Is it a policy?")
+
+def _validated(root: Node, complaints: list[Complaint]) -> Policy:
+    found = list(complaints)
     try:
-        root = YAML(typ="rt").load(text)
-    except DuplicateKeyError as error:
-        key = str(error.problem).split('"')[1] if '"' in str(error.problem) else "?"
-        mark = error.problem_mark
-        raise PolicyError(f"{name}:{mark.line + 1}:{mark.column + 1}: the key {key!r} stands there twice", "Leave one out.") from None
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark is not None else name
-        raise PolicyError(f"{where}: this is not YAML ({' '.join(str(error.problem).split())})", "Check indentation and quotes.") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise PolicyError(f"{name}: this is not YAML ({str(error).splitlines()[0]})", "Check indentation and quotes.") from None
-    if not isinstance(root, dict):
-        raise PolicyError(f"{name}: a policy is a mapping with the key 'metrics'", "Start from docs/examples/starter.yaml.")
-    keys: dict[tuple[str | int, ...], _Place] = {}
-    values: dict[tuple[str | int, ...], _Place] = {(): _Place(name, 1, 1)}
-    return _Document(_plain(root, (), name, keys, values), keys, values)
-
-
-def _plain(
-    node: Any,
-    path: tuple[str | int, ...],
-    name: str,
-    keys: dict[tuple[str | int, ...], _Place],
-    values: dict[tuple[str | int, ...], _Place],
-) -> Any:
-    """Turn ruamel's nodes into plain data, and write down where each stood."""
-    if len(path) > _MAX_DEPTH or len(values) > _MAX_CHARACTERS:
-        raise PolicyError(f"{name}: the document is nested too deeply", "Is it a policy?")
-    if isinstance(node, dict):
-        plain = {}
-        for key, value in node.items():
-            inner = (*path, str(key))
-            if key in node.lc.data:
-                line, column, value_line, value_column = node.lc.data[key]
-                keys[inner] = _Place(name, line + 1, column + 1)
-                values[inner] = _Place(name, value_line + 1, value_column + 1)
-            plain[str(key)] = _plain(value, inner, name, keys, values)
-        return plain
-    if isinstance(node, list):
-        for index in range(len(node)):
-            line, column = node.lc.item(index)
-            values[*path, index] = _Place(name, line + 1, column + 1)
-        return [_plain(value, (*path, index), name, keys, values) for index, value in enumerate(node)]
-    for plain_type in (bool, int, float, str):
-        if isinstance(node, plain_type):
-            return plain_type(node)
-    return node
-
-
-def _validated(document: _Document) -> Policy:
-    try:
-        return Policy.__pydantic_validator__.validate_python(document.data)  # the raw report: PolicyError would lose the places
+        # the raw report: PolicyError would lose the places
+        policy: Policy = Policy.__pydantic_validator__.validate_python(plain(root))
     except ValidationError as error:
-        found = problems(Policy, error)
-    lines = [f"{_place(document, problem.path, at_key=problem.at_key)}: {problem.message}. {problem.hint}".rstrip(". ") for problem in found]
-    raise PolicyError("\n".join(lines))
-
-
-def _place(document: _Document, path: tuple[str | int, ...], *, at_key: bool) -> _Place:
-    for places in (document.keys, document.values) if at_key else (document.values,):
-        if path in places:
-            return places[path]
-    return _place(document, path[:-1], at_key=False) if path else document.values[()]
+        for path, message, hint, at_key in problems(Policy, error):
+            where = dotted(path[:-1] if at_key else path)
+            place = locate(root, path, at_key=at_key)
+            if any(place == other.place for other in complaints):
+                continue  # what could not be read is reported already
+            found.append(Complaint(place, f"{where}: {message}" if where else message, hint))
+    else:
+        if not found:
+            return policy
+    found = sorted(dict.fromkeys(found))
+    if len(found) == 1:
+        raise PolicyError(f"{found[0].place}: {found[0].message}", found[0].hint)
+    lines = [sentences(f"{place}: {message}", hint) for place, message, hint in found[:_MOST_LINES]]
+    rest = [f"... and {len(found) - _MOST_LINES} more problems"] if len(found) > _MOST_LINES else []
+    raise PolicyError("\n".join([*lines, *rest]))

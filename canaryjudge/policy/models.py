@@ -2,41 +2,66 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from canaryjudge.policy.base import Duration, Fraction, PolicyModel, Quantity, Weight
-from canaryjudge.policy.rule_settings import AnyRule, Kind
+from canaryjudge.policy.base import (
+    Amount,
+    Duration,
+    ErrorRate,
+    Name,
+    PolicyModel,
+    Quantity,
+    RelativeTolerance,
+    Score,
+    Share,
+    Unit,
+    Weight,
+)
+from canaryjudge.policy.complaints import Problem, nearest
+from canaryjudge.policy.quantities import parse_quantity, percent, shown
+from canaryjudge.policy.rule_settings import AnyRule, Kind, Slo
 
 __all__ = ["Metric", "Policy", "Split", "Tolerance"]
 
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+
+def _version(value: object) -> object:
+    """Take the number 1 only: neither true nor 1.0, which equal it in Python."""
+    if type(value) is int and value != 1:
+        raise ValueError(f"{shown(value)} is not a version that is known here; write version: 1")
+    if type(value) is not int and value is not None:
+        raise ValueError(f"{shown(value)} is not a version; write version: 1, without quotes")
+    return value
 
 
 class Tolerance(PolicyModel):
     """The largest degradation that the owner would ship; the larger of the two parts is tolerated."""
 
-    relative: Annotated[Fraction, Field(ge=0)] | None = None
+    relative: RelativeTolerance | None = None
     """Relative to the baseline's level: `10%`. 10 % where neither part is given, nothing where only `absolute` is."""
-    absolute: Quantity | None = None
+    absolute: Amount | None = None
     """In the metric's unit: `5ms`; for a ratio `0.01%` means percentage points. Ratios have 0.02 % unless it is given."""
 
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"relative": value} if value.strip().endswith("%") else {"absolute": value}
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            raise ValueError(f"{value!r} could be a fraction or a number of units; write 10%, or {{absolute: {value}}}")  # noqa: TRY004 - pydantic wants ValueError
-        return value
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            return value
+        number, unit = parse_quantity(value)
+        if not unit:
+            fraction = percent(number) if 0 < number <= 1 else f"{number:g}%"
+            could = f"{shown(value)} could be a fraction or a number of units"
+            raise ValueError(f"{could}; write {fraction}, or {{absolute: {number:g}}}")
+        return {"relative" if unit == "%" else "absolute": value}
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _contradictions(self) -> Iterator[Problem]:
         if self.absolute is not None and self.absolute.number < 0:
-            raise ValueError("a tolerance cannot be negative")
-        return self
+            yield Problem(
+                ("absolute",), "a tolerance cannot be negative", "`direction` says which way is bad."
+            )
 
 
 class Metric(PolicyModel):
@@ -49,7 +74,7 @@ class Metric(PolicyModel):
     kind: Kind = "gauge"
     """`gauge` (a number an interval: CPU, a p99), `samples` (raw observations: request latencies), `ratio` (`value` of `total` events:
     errors of requests) or `count` (events over an exposure, `total`)."""
-    unit: str = ""
+    unit: Unit = ""
     """The unit, for words and for quantities with units: `ms`, `MiB`, `%`."""
     tolerance: Tolerance = Tolerance(relative=0.1)
     """The largest degradation that the owner would ship: `10%`, `5ms` or `{relative: 10%, absolute: 5ms}` (the larger counts)."""
@@ -68,7 +93,7 @@ class Metric(PolicyModel):
     times overlap."""
     interval: Duration | None = None
     """The spacing of the points, for aligning the arms; found from the times where it is left out."""
-    min_points: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    min_points: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     """Fewer points than this in either arm are too little data. 10 for gauges and samples, 1 interval for ratios and counts."""
     no_data: Literal["marginal", "fail", "ignore"] = "marginal"
     """What an arm without data does: `marginal`, `fail`, or `ignore` (as if the metric were not in the policy; listed as waived)."""
@@ -77,50 +102,77 @@ class Metric(PolicyModel):
     rules: tuple[AnyRule, ...] | None = Field(default=None, min_length=1)
     """What is asked of the metric; left out: `mann_whitney` for gauges and samples, `proportion` for ratios, `rate` for counts."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _expand_rule_names(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("rules"), list | tuple):
-            return value | {"rules": [{"rule": rule} if isinstance(rule, str) else rule for rule in value["rules"]]}
-        return value
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _contradictions(self) -> Iterator[Problem]:
         if self.effect == "ratio" and self.kind not in ("gauge", "samples"):
-            raise ValueError(f"effect: ratio is for gauges and samples; a {self.kind} compares by its ratio already, so leave effect out")
-        if self.effect == "ratio" and self.tolerance.absolute is not None:
-            raise ValueError("effect: ratio has no absolute tolerance; leave out tolerance.absolute, or take effect: shift")
-        for rule in self.rules or ():
-            if self.kind not in rule.kinds:
-                raise ValueError(f"the rule {rule.rule} is for {' and '.join(rule.kinds)}, not for kind: {self.kind}")
-            if rule.rule == "slo":
-                if (rule.of == "pooled") != (self.kind in ("ratio", "count")):
-                    fit = "pooled" if self.kind in ("ratio", "count") else "mean, median, min, max or a percentile like p99"
-                    raise ValueError(f"of: {rule.of} does not fit kind: {self.kind}; take {fit}")
-                self.quantity(rule.value, "the objective's value")
-        if self.rules:
-            twice = [name for name, count in Counter(repr(rule) for rule in self.rules).items() if count > 1]
-            if twice:
-                raise ValueError("the same rule stands there twice; leave one out")
-        _ = self.tolerated_absolute
-        return self
+            known = f"A {self.kind} compares by its ratio already, so leave effect out."
+            yield Problem(("effect",), "effect: ratio is for gauges and samples", known)
+        elif self.effect == "ratio" and self.tolerance.absolute is not None:
+            advice = "Leave out tolerance.absolute, or take effect: shift."
+            yield Problem(("tolerance", "absolute"), "effect: ratio has no absolute tolerance", advice)
+        if self.tolerance.absolute is not None:
+            yield from self._misfit(self.tolerance.absolute, ("tolerance", "absolute"))
+        for index, rule in enumerate(self.rules or ()):
+            yield from self._rule_contradictions(rule, ("rules", index))
+            if self.rules and rule in self.rules[:index]:
+                yield Problem(
+                    ("rules", index), f"the same rule {rule.rule} stands there twice", "Leave one out."
+                )
+
+    def _rule_contradictions(self, rule: AnyRule, path: tuple[str, int]) -> Iterator[Problem]:
+        if self.kind not in rule.kinds:
+            advice = f"Take another rule, or kind: {' or '.join(rule.kinds)}."
+            yield Problem(path, f"the rule {rule.rule} does not fit kind: {self.kind}", advice)
+        if isinstance(rule, Slo):
+            events = self.kind in ("ratio", "count")
+            if (rule.of == "pooled") != events:
+                fit = "Take pooled." if events else "Take mean, median, min, max or a percentile like p99."
+                yield Problem((*path, "of"), f"of: {rule.of} does not fit kind: {self.kind}", fit)
+            yield from self._misfit(rule.value, (*path, "value"))
+
+    def _misfit(self, quantity: Quantity, path: tuple[str | int, ...]) -> Iterator[Problem]:
+        try:
+            self._in_unit(quantity)
+        except ValueError as error:
+            yield Problem(path, str(error))
 
     def quantity(self, quantity: Quantity, what: str) -> float:
-        """Give a quantity of the policy in this metric's unit.
+        """Give a quantity of the policy in this metric's unit, or as a fraction for a ratio.
 
         Raises
         ------
         ValueError
-            If the units do not fit.
+            If the units do not fit, or no metric of this kind can have such a value.
         """
-        if self.kind == "ratio" and quantity.unit in ("%", "pp"):
-            return float(f"{quantity.number / 100:.15g}")
-        if quantity.unit == "%" and self.unit != "%":
-            raise ValueError(f"{what} is in % but the metric's unit is {self.unit or 'not given'!r}; give it in the metric's unit")
         try:
-            return quantity.within(self.unit)
+            return self._in_unit(quantity)
         except ValueError as error:
             raise ValueError(f"{what}: {error}") from None
+
+    def _in_unit(self, quantity: Quantity) -> float:
+        number, unit = quantity.number, quantity.unit
+        if self.kind == "ratio":
+            return self._fraction(number, unit)
+        if self.kind == "count" and number < 0:
+            raise ValueError(f"{number:g}{unit} is negative, which no count is")
+        if unit == "%" and self.unit != "%":
+            own = f"the metric's unit is {self.unit!r}" if self.unit else "the metric has no unit"
+            raise ValueError(f"{number:g}% is in %, but {own}; give it in the metric's unit, as a number")
+        return quantity.within(self.unit)
+
+    def _fraction(self, number: float, unit: str) -> float:
+        if unit not in ("", "%", "pp"):
+            raise ValueError(
+                f"{number:g}{unit} has the unit {unit!r}, but a ratio has none; write it like 0.1%"
+            )
+        if not unit and self.unit == "%" and number != 0:
+            raise ValueError(
+                f"{number:g} could be a fraction or per cent; write {percent(number)} or {number:g}%"
+            )
+        fraction = float(Decimal(repr(number)).scaleb(-2)) if unit else number
+        if not 0 <= fraction <= 1:
+            meant = f"; did you mean {number:g}%?" if not unit and 1 < number <= 100 else ""
+            raise ValueError(f"{number:g}{unit} is not between 0 % and 100 %, as a ratio is{meant}")
+        return fraction
 
     @property
     def tolerated_relative(self) -> float:
@@ -152,16 +204,16 @@ class Metric(PolicyModel):
 class Split(PolicyModel):
     """The shares of the traffic that the two arms are meant to get."""
 
-    baseline: Annotated[Fraction, Field(gt=0, lt=1)]
+    baseline: Share
     """The baseline's share of the two arms' traffic."""
-    canary: Annotated[Fraction, Field(gt=0, lt=1)]
+    canary: Share
     """The canary's share of the two arms' traffic."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not abs(self.baseline + self.canary - 1) < 1e-9:
-            raise ValueError("the two shares must add up to 100 %")
-        return self
+    def _contradictions(self) -> Iterator[Problem]:
+        total = self.baseline + self.canary
+        if not abs(total - 1) < 1e-9:
+            advice = "Give the parts of the two arms' own traffic, such as {baseline: 90%, canary: 10%}."
+            yield Problem((), f"the two shares must add up to 100 %, found {100 * total:.6g} %", advice)
 
 
 class Policy(PolicyModel):
@@ -181,21 +233,21 @@ class Policy(PolicyModel):
     (0.01, 0.05, 'required')
     """
 
-    version: Literal[1] = 1
+    version: Annotated[Literal[1], BeforeValidator(_version)] = 1
     """The format's version."""
     extends: str | None = None
     """Another policy file, relative to this one, whose settings hold where this one is silent; metrics are merged by name. Files only."""
-    alpha: Annotated[Fraction, Field(gt=0, lt=0.5)] = 0.01
+    alpha: ErrorRate = 0.01
     """At most this chance to fail a release that is fine."""
-    beta: Annotated[Fraction, Field(gt=0, lt=0.5)] = 0.05
+    beta: ErrorRate = 0.05
     """At most this chance to pass a release that is not."""
     aggregate: Literal["worst", "score"] = "worst"
     """`worst`: the worst metric decides. `score`: a weighted score does (a failing required metric fails there too); it waives alpha and beta."""
-    pass_score: Annotated[float, Field(ge=0, le=100)] = 95.0
+    pass_score: Score = 95.0
     """With `aggregate: score`, the least score of a pass."""
-    marginal_score: Annotated[float, Field(ge=0, le=100)] = 75.0
+    marginal_score: Score = 75.0
     """With `aggregate: score`, the least score of a marginal."""
-    groups: dict[Name, Weight] = {}
+    groups: dict[Name, Weight] = Field(default_factory=dict)
     """Weights of the groups in a score; 1 where left out."""
     split: Split | None = None
     """The shares of traffic that the arms are meant to get: `{baseline: 95%, canary: 5%}`. The exposures of counts without a total, and what
@@ -203,28 +255,51 @@ class Policy(PolicyModel):
     metrics: tuple[Metric, ...] = Field(min_length=1)
     """The metrics that are judged."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _plain_version(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("version") == "1":
-            return value | {"version": 1}
-        return value
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _contradictions(self) -> Iterator[Problem]:
         if self.extends is not None:
-            raise ValueError("extends names a file; read the policy with load_policy")
-        twice = [name for name, count in Counter(metric.name for metric in self.metrics).items() if count > 1]
-        if twice:
-            raise ValueError(f"the metric {twice[0]!r} stands there twice; give each metric one entry")
+            yield Problem(
+                ("extends",), "extends works in policy files only", "Read the file with load_policy."
+            )
+        first: dict[str, int] = {}
+        for index, metric in enumerate(self.metrics):
+            if first.setdefault(metric.name, index) != index:
+                twice = f"the metric {shown(metric.name)} stands there twice, first as metrics[{first[metric.name]}]"
+                yield Problem(("metrics", index, "name"), twice, "Give each metric one entry.")
         if not any(metric.can_fail for metric in self.metrics):
-            raise ValueError("no metric can fail the release; make at least one required or guard")
+            yield Problem(
+                ("metrics",), "no metric can fail the release", "Make at least one required or guard."
+            )
+        yield from self._score_contradictions()
+
+    def _score_contradictions(self) -> Iterator[Problem]:
+        settings = {"pass_score": 95.0, "marginal_score": 75.0, "groups": {}}
+        if self.aggregate != "score":
+            for key, default in settings.items():
+                if getattr(self, key) != default:  # what a policy says of itself lists the defaults too
+                    advice = f"Write aggregate: score, or leave {key} out."
+                    yield Problem(
+                        (key,), f"{key} means nothing with aggregate: {self.aggregate}", advice, at_key=True
+                    )
+            return
         if self.marginal_score > self.pass_score:
-            raise ValueError(f"marginal_score {self.marginal_score:g} is above pass_score {self.pass_score:g}")
-        if self.aggregate == "worst" and {"pass_score", "marginal_score", "groups"} & self.model_fields_set:
-            raise ValueError("pass_score, marginal_score and groups need aggregate: score")
-        used = {metric.group for metric in self.metrics}
+            at = "marginal_score" if "marginal_score" in self.model_fields_set else "pass_score"
+            wrong = f"marginal_score {self.marginal_score:g} is above pass_score {self.pass_score:g}"
+            yield Problem((at,), wrong, "Lower it, or raise pass_score.")
+        used = sorted({metric.group for metric in self.metrics if metric.group is not None})
         for group in self.groups:
             if group not in used:
-                raise ValueError(f"no metric is in the group {group!r}; known groups: {', '.join(sorted(g for g in used if g)) or 'none'}")
-        return self
+                near = nearest(group, used)
+                hint = (
+                    f"Did you mean {near!r}?"
+                    if near
+                    else f"Groups of the metrics: {', '.join(used) or 'none'}."
+                )
+                yield Problem(
+                    ("groups", group), f"no metric is in the group {shown(group)}", hint, at_key=True
+                )
+
+    def __hash__(self) -> int:
+        values = (
+            frozenset(value.items()) if isinstance(value, dict) else value for value in self.__dict__.values()
+        )
+        return hash(tuple(values))

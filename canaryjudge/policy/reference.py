@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from canaryjudge.policy.base import PolicyModel
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
+from canaryjudge.policy.quantities import WITH_UNIT_PATTERN
 from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, Slo
 
 __all__ = ["field_table", "json_schema"]
@@ -39,19 +39,53 @@ def json_schema() -> dict[str, Any]:
     'canaryjudge policy'
     """
     schema = Policy.model_json_schema()
-    metric = schema["$defs"]["Metric"]["properties"]
+    models = schema["$defs"]
+    for title, model in _SECTIONS:
+        if title.startswith("rule: "):
+            models[model.__name__]["required"] = ["rule", *models[model.__name__].get("required", [])]
+    metric = models["Metric"]["properties"]
     metric["tolerance"] = {
-        "anyOf": [{"type": "string", "examples": ["10%", "5ms"]}, {"$ref": "#/$defs/Tolerance"}],
+        "anyOf": [{"type": "string", "pattern": WITH_UNIT_PATTERN}, {"$ref": "#/$defs/Tolerance"}],
+        "default": "10%",
         "description": metric["tolerance"]["description"],
+        "examples": ["10%", "5ms"],
     }
-    rule = next(option for option in metric["rules"]["anyOf"] if "items" in option)
-    names = sorted(name.removeprefix("rule: ") for name, _ in _SECTIONS if name.startswith("rule: "))
-    rule["items"] = {"anyOf": [{"type": "string", "enum": names}, *rule["items"]["oneOf"]]}
+    rules = next(option for option in metric["rules"]["anyOf"] if "items" in option)
+    rules["items"] = {"anyOf": [{"type": "string", "enum": _bare_rules()}, *rules["items"]["oneOf"]]}
+    # a file that extends another may leave to it what a policy needs, and name a metric again to change one field of it
+    del schema["required"]
+    models["Metric"]["required"] = ["name"]
+    whole = {"required": ["metrics"], "properties": {"metrics": {"items": {"required": ["direction"]}}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
+        **_on_one_line(schema),
         "title": "canaryjudge policy",
+        "description": _first_line(Policy),
+        "if": {"properties": {"extends": {"type": "string"}}, "required": ["extends"]},
+        "else": whole,
     }
+
+
+def _on_one_line(schema: Any) -> Any:
+    """Join the lines of every description, as editors show them in full width."""
+    if isinstance(schema, dict):
+        return {
+            key: " ".join(value.split())
+            if key == "description" and isinstance(value, str)
+            else _on_one_line(value)
+            for key, value in schema.items()
+        }
+    return [_on_one_line(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def _bare_rules() -> list[str]:
+    """List the rules that need no settings, so that a policy may write the name alone."""
+    return [
+        title.removeprefix("rule: ")
+        for title, model in _SECTIONS
+        if title.startswith("rule: ")
+        and not any(field.is_required() for field in model.model_fields.values())
+    ]
 
 
 def field_table() -> str:
@@ -77,12 +111,13 @@ def _first_line(model: type[PolicyModel]) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    if field.default is PydanticUndefined:
+    if field.is_required():
         return "required"
-    if field.default is None or field.default == {}:
+    default = field.get_default(call_default_factory=True)
+    if default is None or default in ("", {}):
         return "none"
-    if isinstance(field.default, Tolerance):
-        return "`10%`"
-    if isinstance(field.default, float) and field.default < 0.5:
-        return f"`{field.default:.0%}`"
-    return f"`{field.default}`"
+    if isinstance(default, Tolerance):
+        return f"`{default.relative:.0%}`"
+    if isinstance(default, float):
+        return f"`{default:.0%}`" if default < 0.5 else f"`{default:g}`"
+    return f"`{default}`"

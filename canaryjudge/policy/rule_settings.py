@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Tag, model_validator
+from pydantic import Discriminator, SerializerFunctionWrapHandler, Tag, model_serializer, model_validator
 
-from canaryjudge.policy.base import PolicyModel, Quantity
+from canaryjudge.policy.base import Amount, PolicyModel
+from canaryjudge.policy.complaints import Problem
+from canaryjudge.policy.quantities import shown
 
 __all__ = ["AnyRule", "Kind", "MannWhitney", "Proportion", "Rate", "RuleSettings", "Slo"]
 
 Kind = Literal["gauge", "samples", "ratio", "count"]
 
-_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
+_PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,12})?)")
 
 
 class RuleSettings(PolicyModel):
@@ -23,6 +26,15 @@ class RuleSettings(PolicyModel):
     kinds: ClassVar[tuple[str, ...]]
     rule: str
     """The rule's name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"rule": value} if isinstance(value, str) else value
+
+    @model_serializer(mode="wrap")
+    def _with_name(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"rule": self.rule, **write(self)}  # a dump without defaults could not be read back otherwise
 
 
 class MannWhitney(RuleSettings):
@@ -69,20 +81,20 @@ class Slo(RuleSettings):
     `pooled`, events over total (ratios and counts)."""
     op: Literal["lt", "lte", "gt", "gte"]
     """How the aggregate must stand to the value for the objective to be met."""
-    value: Quantity
+    value: Amount
     """The objective's threshold, in the metric's unit; `%` of a ratio is a fraction of its total."""
     evidence: Literal["interval", "point"] = "interval"
     """`interval`: fail and pass are proven by a confidence bound. `point`: the estimate alone decides, which waives alpha and beta for this rule."""
     blame: Literal["environment", "canary"] = "environment"
     """Where the baseline breaches the objective too: `environment` makes it marginal, `canary` fails it all the same."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _contradictions(self) -> Iterator[Problem]:
         if self.of not in ("mean", "median", "min", "max", "pooled") and self.percentile is None:
-            raise ValueError(f"{self.of!r} is not an aggregate; it is one of mean, median, min, max, pooled, or a percentile like p99")
+            known = "It is one of mean, median, min, max, pooled, or a percentile like p99."
+            yield Problem(("of",), f"{shown(self.of)} is not an aggregate", known)
         if self.of in ("min", "max") and self.evidence == "interval":
-            raise ValueError(f"an observed {self.of} has no confidence interval; write evidence: point, or take a percentile like p99")
-        return self
+            advice = "Write evidence: point, or take a percentile like p99."
+            yield Problem(("of",), f"an observed {self.of} has no confidence interval", advice)
 
     @property
     def percentile(self) -> float | None:
@@ -90,9 +102,11 @@ class Slo(RuleSettings):
         if self.of == "median":
             return 0.5
         match = _PERCENTILE.fullmatch(self.of)
-        if match is None or not 0 < float(match[1]) < 100:
+        if match is None or float(match[1]) == 0:
             return None
-        return float(match[1]) / 100
+        return float(
+            Decimal(match[1]).scaleb(-2)
+        )  # 99.9 / 100 is above 0.999 in binary, and takes the next point
 
 
 def _tag(value: Any) -> str | None:
@@ -101,7 +115,7 @@ def _tag(value: Any) -> str | None:
     if isinstance(value, str):
         return f"rule:{value}"
     if isinstance(value, Mapping) and "rule" in value:
-        return f"rule:{value['rule']}"
+        return f"rule:{shown(value['rule']) if not isinstance(value['rule'], str) else value['rule']}"
     return None
 
 

@@ -1,0 +1,233 @@
+"""What is wrong with a policy, in sentences: pydantic's reports turned into what, where and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from canaryjudge.policy.quantities import shown
+
+__all__ = ["Contradiction", "Path", "Problem", "dotted", "nearest", "problems", "sentences"]
+
+Path = tuple[str | int, ...]
+"""Keys and positions that lead to a value, from the root."""
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a policy."""
+
+    path: Path
+    """Where it is."""
+    message: str
+    hint: str = ""
+    at_key: bool = False
+    """Whether the key itself is wrong (unknown), rather than its value."""
+
+
+class Contradiction(ValueError):  # noqa: N818 - pydantic collects it; no user sees it
+    """Settings that are each right and do not go together: raised by validators, with a place for each problem."""
+
+    def __init__(self, found: Iterable[Problem]) -> None:
+        self.problems = tuple(found)
+        super().__init__("; ".join(problem.message for problem in self.problems))
+
+
+_WANTED: Final = {
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number",
+    "int_type": "a whole number",
+    "string_type": "text",
+    "string_unicode": "text",
+    "dict_type": "a mapping (key: value)",
+    "mapping_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+    "tuple_type": "a list",
+}
+_LIMITS: Final = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
+}
+_MEANT: Final = {
+    "<": "lt",
+    "<=": "lte",
+    ">": "gt",
+    ">=": "gte",
+    "up": "increase",
+    "down": "decrease",
+    "both": "either",
+}
+_NO_VALUE: Final = ("has no value", "Give it one, or leave the key out.")
+_ADVICE: Final = {
+    "direction": "Add direction: increase, decrease or either: the direction that is bad.",
+    "metrics": "Add a list of metrics, each with its name and direction.",
+    "name": "Add the metric's name, as in the data.",
+}
+
+
+def problems(model: type[BaseModel], error: ValidationError) -> list[Problem]:
+    """List what is wrong, each with a path that exists in what the user wrote and a hint.
+
+    Parameters
+    ----------
+    model : type of PolicyModel
+        The model that was being made.
+    error : pydantic.ValidationError
+        What pydantic found.
+
+    Returns
+    -------
+    list of Problem
+        In pydantic's order: at least one.
+    """
+    found: list[Problem] = []
+    explained: set[Path] = set()
+    items = error.errors(include_url=False)
+    for item in items:
+        if item["type"] != "extra_forbidden":
+            continue
+        path = _path(item["loc"])
+        near, hint = _right_key(str(path[-1]), _keys_at(model, item["loc"][:-1]))
+        if near:
+            explained.add((*path[:-1], near))  # the right key is not missing, it is mistyped
+        found.append(Problem(path, f"unknown key {shown(str(path[-1]))}", hint, at_key=True))
+    for item in items:
+        path = _path(item["loc"])
+        if item["type"] == "extra_forbidden" or (item["type"] == "missing" and path in explained):
+            continue
+        if item["type"] == "too_short" and any(_below(path, other["loc"]) for other in items):
+            continue  # what should have been in it is wrong, and is reported itself
+        found += _read(path, item)
+    return found
+
+
+def dotted(path: Path) -> str:
+    """Write a path as in ``metrics[0].tolerance``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def sentences(message: str, hint: str) -> str:
+    """Put a message and its hint on one line."""
+    return f"{message}{'' if message.endswith(('.', '?')) else '.'} {hint}".rstrip()
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Find the known word that was probably meant."""
+    match = difflib.get_close_matches(word[:100].lower(), list(known), n=1, cutoff=0.5)
+    return match[0] if match else None
+
+
+def _read(path: Path, item: Mapping[str, Any]) -> list[Problem]:
+    kind, value, context = item["type"], item.get("input"), item.get("ctx", {})
+    if kind == "value_error":
+        error = context["error"]
+        if isinstance(error, Contradiction):
+            return [problem._replace(path=path + problem.path) for problem in error.problems]
+        return [Problem(path, *_NO_VALUE) if value is None else Problem(path, str(error))]
+    if kind == "missing":
+        needed = str(path[-1])
+        return [Problem(path[:-1], f"{needed!r} is missing", _ADVICE.get(needed, f"Add {needed!r}."))]
+    if kind == "union_tag_invalid":
+        return [_unknown_rule(path, value, context)]
+    if value is None and kind != "union_tag_not_found":
+        return [Problem(path, *_NO_VALUE)]
+    return [Problem(path, *_sentence(kind, value, context, str(item["msg"])))]
+
+
+def _sentence(kind: str, value: Any, context: Mapping[str, Any], message: str) -> tuple[str, str]:
+    """Say what is wrong with a value, and what to do."""
+    if kind in _WANTED:
+        return f"{shown(value)} is not {_WANTED[kind]}", _advice(kind, value)
+    if kind in _LIMITS:
+        limit, words = _LIMITS[kind]
+        return f"must be {words} {context[limit]:g}, found {shown(value)}", ""
+    if kind == "literal_error":
+        words = str(context["expected"])
+        near = _nearest_choice(value, words)
+        return f"{shown(value)} is not one of {words}", f"Did you mean {near!r}?" if near else ""
+    if kind == "union_tag_not_found":
+        return f"{shown(value)} is not a rule", "A rule is a name, or a mapping with the key 'rule'."
+    if kind in ("too_short", "string_too_short"):
+        return "is empty", "List at least one entry." if kind == "too_short" else "Give it a name."
+    if kind == "string_too_long":
+        return f"is longer than {context['max_length']} characters", "Shorten it."
+    if kind == "string_pattern_mismatch":
+        return f"{shown(value)} has white space at an end, or a line break", "Leave that out."
+    if kind == "invalid_key":
+        return "a key must be text", "Put it in quotes."
+    return f"{message[:1].lower()}{message[1:]}, found {shown(value)}", ""
+
+
+def _advice(kind: str, value: Any) -> str:
+    wanted = _WANTED[kind]
+    if wanted == "text" and isinstance(value, int | float):
+        return "Put it in quotes."
+    if wanted.endswith("number") and isinstance(value, str):
+        return "Write a number, without quotes or unit."
+    if wanted == "a list" and isinstance(value, Mapping):
+        return "Write each entry as an item of a list: - name: ..."
+    if wanted == "a list":
+        return "Write it as a list: [...]"
+    return ""
+
+
+def _nearest_choice(value: Any, expected: str) -> str | None:
+    choices = [word.strip(" '") for word in expected.replace(" or ", ",").split(",")]
+    meant = _MEANT.get(value) if isinstance(value, str) else None
+    if meant in choices:
+        return meant
+    return nearest(value, choices) if isinstance(value, str) else None
+
+
+def _unknown_rule(path: Path, value: Any, context: Mapping[str, Any]) -> Problem:
+    names = [name.strip(" '").removeprefix("rule:") for name in str(context["expected_tags"]).split(",")]
+    written = value.get("rule") if isinstance(value, Mapping) else value
+    near = nearest(written, names) if isinstance(written, str) else None
+    hint = f"Did you mean {near!r}?" if near else f"Rules: {', '.join(names)}."
+    at = (*path, "rule") if isinstance(value, Mapping) else path
+    return Problem(at, f"unknown rule {shown(written)}", hint)
+
+
+def _path(loc: Sequence[str | int]) -> Path:
+    """Leave out what pydantic adds and the user never wrote: the tag of a rule, and the mark of a mapping's key."""
+    return tuple(part for index, part in enumerate(loc) if part != "[key]" and not _is_tag(loc, index))
+
+
+def _is_tag(loc: Sequence[str | int], index: int) -> bool:
+    return index >= 2 and loc[index - 2] == "rules" and isinstance(loc[index - 1], int)
+
+
+def _below(path: Path, other: Sequence[str | int]) -> bool:
+    return len(other) > len(path) and tuple(other[: len(path)]) == path
+
+
+def _right_key(key: str, right: Sequence[str]) -> tuple[str | None, str]:
+    near = nearest(key, right)
+    return near, f"Did you mean {near!r}?" if near else f"Known keys: {', '.join(right)}."
+
+
+def _keys_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """List the keys that are right at a place."""
+    models = [model]
+    for index, part in enumerate(loc):
+        if _is_tag(loc, index):
+            models = [inner for inner in models if f"rule:{inner.model_fields['rule'].default}" == part]
+        elif isinstance(part, str):
+            fields = [outer.model_fields[part] for outer in models if part in outer.model_fields]
+            models = [inner for field in fields for inner in _models_in(field.annotation)]
+    return list({name: None for inner in models for name in inner.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [inner for argument in get_args(annotation) for inner in _models_in(argument)]

@@ -1,0 +1,481 @@
+"""Policies made in Python: defaults, mistakes, contradictions, and values that copy, hash and read back."""
+
+import copy
+import json
+import pickle
+
+import pydantic
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from canaryjudge.errors import PolicyError
+from canaryjudge.policy import MannWhitney, Metric, Policy, Proportion, Rate, Slo, Split, Tolerance
+
+MINIMAL = {"name": "a", "direction": "increase"}
+SLO = {"rule": "slo", "of": "p99", "op": "lte", "value": "200ms"}
+
+
+def metric(**settings):
+    return Metric(**(MINIMAL | settings))
+
+
+def policy(**settings):
+    return Policy(**({"metrics": [MINIMAL]} | settings))
+
+
+def test_a_name_and_a_direction_are_enough():
+    only = policy().metrics[0]
+    assert (only.kind, only.unit, only.role, only.weight) == ("gauge", "", "required", 1.0)
+    assert (only.effect, only.pairing, only.no_data, only.pass_when) == (
+        "shift",
+        "auto",
+        "marginal",
+        "proven_safe",
+    )
+    assert (only.tolerated_relative, only.tolerated_absolute, only.needed_points) == (0.1, 0.0, 10)
+    assert only.can_fail
+
+
+def test_the_policy_itself_needs_only_metrics():
+    made = policy()
+    assert (made.version, made.alpha, made.beta, made.aggregate) == (1, 0.01, 0.05, "worst")
+    assert (made.pass_score, made.marginal_score, made.groups, made.split) == (95.0, 75.0, {}, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "relative", "absolute"),
+    [
+        ("10%", "gauge", 0.1, 0.0),
+        ("0%", "gauge", 0.0, 0.0),
+        ("500%", "gauge", 5.0, 0.0),
+        ("5ms", "gauge", 0.0, 5.0),
+        ("0.005s", "gauge", 0.0, 5.0),
+        ({"relative": "20%", "absolute": "5ms"}, "gauge", 0.2, 5.0),
+        ({"relative": 0.2}, "gauge", 0.2, 0.0),
+        ({"absolute": 3}, "gauge", 0.0, 3.0),
+        ({"absolute": "3"}, "gauge", 0.0, 3.0),
+        ({}, "gauge", 0.1, 0.0),
+        ("10%", "ratio", 0.1, 0.0002),
+        ("0.7pp", "ratio", 0.0, 0.007),
+        ({"absolute": "0.01%"}, "ratio", 0.0, 0.0001),
+        ({"absolute": 0.01}, "ratio", 0.0, 0.01),
+        ({"relative": "25%", "absolute": "0.05%"}, "ratio", 0.25, 0.0005),
+    ],
+)
+def test_a_tolerance_has_a_relative_and_an_absolute_part(written, kind, relative, absolute):
+    made = metric(kind=kind, unit="ms" if kind == "gauge" else "", tolerance=written)
+    assert (made.tolerated_relative, made.tolerated_absolute) == (relative, absolute)
+
+
+def test_percent_of_a_percent_metric_are_its_units():
+    made = metric(
+        unit="%",
+        tolerance={"absolute": "5%"},
+        rules=[{"rule": "slo", "of": "max", "op": "lt", "value": "80%", "evidence": "point"}],
+    )
+    assert made.tolerated_absolute == 5.0
+    assert made.quantity(made.rules[0].value, "the value") == 80.0
+    assert metric(unit="%", tolerance="5pp").tolerated_absolute == 5.0
+
+
+def test_a_quantity_that_does_not_fit_says_whose_it_is():
+    with pytest.raises(ValueError, match="the threshold: the unit 'MB' cannot be converted"):
+        metric(unit="ms").quantity(Slo(of="p99", op="lte", value="5MB").value, "the threshold")
+
+
+@pytest.mark.parametrize(
+    ("of", "probability"),
+    [("p99", 0.99), ("p99.9", 0.999), ("p5", 0.05), ("median", 0.5), ("mean", None), ("pooled", None)],
+)
+def test_percentiles_are_exact_probabilities(of, probability):
+    assert Slo(of=of, op="lte", value=1).percentile == probability  # 99.9 / 100 is 0.9990000000000001
+
+
+@pytest.mark.parametrize(("kind", "points"), [("gauge", 10), ("samples", 10), ("ratio", 1), ("count", 1)])
+def test_the_points_needed_follow_the_kind_unless_given(kind, points):
+    assert metric(kind=kind).needed_points == points
+    assert metric(kind=kind, min_points=30).needed_points == 30
+
+
+@pytest.mark.parametrize(
+    ("role", "can_fail"), [("required", True), ("guard", True), ("advisory", False), ("muted", False)]
+)
+def test_only_required_and_guard_metrics_can_fail_a_release(role, can_fail):
+    assert metric(role=role).can_fail is can_fail
+
+
+def test_rules_may_be_names_mappings_or_objects():
+    made = metric(
+        kind="ratio", rules=["proportion", {"rule": "mann_whitney"}, Slo(of="pooled", op="lte", value="0.1%")]
+    )
+    assert [type(rule) for rule in made.rules] == [Proportion, MannWhitney, Slo]
+
+
+# (what is made, words of the one line that is raised)
+MISTAKES = [
+    (lambda: metric(directoin="up"), "Metric: unknown key 'directoin'. Did you mean 'direction'?"),
+    (lambda: metric(xyz=1), "unknown key 'xyz'. Known keys: name, direction, kind"),
+    (lambda: Metric(name="a"), "'direction' is missing. Add direction: increase, decrease or either"),
+    (
+        lambda: metric(direction="incraese"),
+        "Metric: direction: 'incraese' is not one of 'increase', 'decrease' or 'either'. Did you mean 'increase'?",
+    ),
+    (lambda: metric(direction="up"), "Did you mean 'increase'?"),
+    (lambda: metric(direction=None), "Metric: direction: has no value"),
+    (lambda: metric(kind="guage"), "Did you mean 'gauge'?"),
+    (lambda: metric(name=""), "name: is empty"),
+    (lambda: metric(name=" a"), "white space at an end"),
+    (lambda: metric(name="a\nb"), "a line break"),
+    (lambda: metric(name="a" * 201), "longer than 200 characters"),
+    (lambda: metric(name=404), "404 is not text. Put it in quotes"),
+    (lambda: metric(name=b"a"), "name: a Python bytes is not text"),
+    (lambda: metric(unit="ms\n"), "unit: 'ms\\n' has white space at an end"),
+    (lambda: metric(weight="1"), "weight: '1' is not a number. Write a number, without quotes"),
+    (lambda: metric(weight=True), "weight: true is not a number"),
+    (lambda: metric(weight=0), "weight: must be above 0, found 0"),
+    (lambda: metric(weight=float("nan")), "weight: nan is not a finite number"),
+    (lambda: metric(weight=10**400), "weight: a huge number is not a number"),
+    (lambda: metric(weight=2e6), "weight: must be at most 1e+06"),
+    (lambda: metric(min_points=0), "min_points: must be at least 1, found 0"),
+    (lambda: metric(min_points=True), "true is not a whole number"),
+    (lambda: metric(min_points=10.0), "10.0 is not a whole number"),
+    (lambda: metric(min_points="10"), "'10' is not a whole number"),
+    (lambda: metric(interval=60), "60 is a duration without a unit"),
+    (
+        lambda: metric(tolerance=10),
+        "10 could be a fraction or a number of units; write 10%, or {absolute: 10}",
+    ),
+    (lambda: metric(tolerance=0.1), "write 10%, or {absolute: 0.1}"),
+    (lambda: metric(tolerance="10"), "could be a fraction or a number of units; write 10%"),
+    (lambda: metric(tolerance=10**400), "tolerance: a huge number is not finite"),
+    (lambda: metric(tolerance=float("nan")), "tolerance: nan is not finite"),
+    (lambda: metric(tolerance=True), "tolerance: true is not a mapping"),
+    (lambda: metric(tolerance="fast"), "'fast' is not a quantity"),
+    (lambda: metric(tolerance="-10%"), "a tolerance cannot be negative"),
+    (lambda: metric(tolerance="-5ms", unit="ms"), "a tolerance cannot be negative"),
+    (
+        lambda: metric(tolerance={"relative": 10}),
+        "tolerance.relative: 10 would be 1000%; write 10%, or 1000% if you mean it",
+    ),
+    (lambda: metric(tolerance={"relative": "10"}), "'10' is text without a %"),
+    (
+        lambda: metric(tolerance={"relativ": "10%"}),
+        "tolerance: unknown key 'relativ'. Did you mean 'relative'?",
+    ),
+    (lambda: Tolerance(absolute="x"), "Tolerance: absolute: 'x' is not a quantity"),
+    (lambda: Tolerance(absolute={"number": 5, "unit": "ms"}), "absolute: a mapping is not a quantity"),
+    (lambda: metric(rules=[]), "rules: is empty"),
+    (lambda: metric(rules="slo"), "rules: 'slo' is not a list"),
+    (lambda: metric(rules=SLO), "rules: a mapping is not a list"),
+    (lambda: metric(rules=[None]), "rules[0]: nothing is not a rule"),
+    (
+        lambda: metric(rules=["manwhitney"]),
+        "rules[0]: unknown rule 'manwhitney'. Did you mean 'mann_whitney'?",
+    ),
+    (lambda: metric(rules=["?"]), "Rules: mann_whitney, proportion, rate, slo."),
+    (lambda: metric(rules=[{"rule": 5}]), "rules[0].rule: unknown rule 5"),
+    (lambda: metric(rules=[{"of": "p99"}]), "A rule is a name, or a mapping with the key 'rule'"),
+    (
+        lambda: metric(rules=[{"rule": "mann_whitney", "metod": "exact"}]),
+        "rules[0]: unknown key 'metod'. Did you mean 'method'?",
+    ),
+    (
+        lambda: metric(rules=[{"rule": "mann_whitney", "of": "p99"}]),
+        "unknown key 'of'. Known keys: rule, method.",
+    ),
+    (
+        lambda: Slo(of="P99", op="lte", value=1),
+        "Slo: of: 'P99' is not an aggregate. It is one of mean, median",
+    ),
+    (lambda: Slo(of="p100", op="lte", value=1), "'p100' is not an aggregate"),
+    (lambda: Slo(of="p0", op="lte", value=1), "'p0' is not an aggregate"),
+    (
+        lambda: Slo(of="p99", op="<=", value=1),
+        "op: '<=' is not one of 'lt', 'lte', 'gt' or 'gte'. Did you mean 'lte'?",
+    ),
+    (
+        lambda: Slo(of="max", op="lte", value=1),
+        "an observed max has no confidence interval. Write evidence: point",
+    ),
+    (lambda: Slo(op="lte", value=1), "'of' is missing"),
+    (lambda: MannWhitney(method="exct"), "MannWhitney: method: 'exct' is not one of"),
+    (lambda: Split(baseline="90%", canary="20%"), "the two shares must add up to 100 %, found 110 %"),
+    (lambda: Split(baseline=95, canary="5%"), "baseline: 95 is not between 0 % and 100 %; did you mean 95%?"),
+    (lambda: Split(baseline="100%", canary="5%"), "is not between 0 % and 100 %"),
+    (Policy, "Policy: 'metrics' is missing. Add a list of metrics"),
+    (lambda: policy(alpha=5), "alpha: 5 is not between 0 % and 50 %; did you mean 5%?"),
+    (lambda: policy(alpha=0), "alpha: 0 is not between 0 % and 50 %"),
+    (lambda: policy(alpha="100%"), "alpha: '100%' is not between"),
+    (lambda: policy(beta=1), "beta: 1 is not between 0 % and 50 %; did you mean 1%?"),
+    (lambda: policy(beta=True), "beta: true is not a fraction"),
+    (lambda: policy(beta="5ms"), "has the unit 'ms' where a fraction is needed"),
+    (lambda: policy(version=2), "version: 2 is not a version that is known here"),
+    (lambda: policy(version="1"), "write version: 1, without quotes"),
+    (lambda: policy(version=True), "true is not a version"),
+    (lambda: policy(version=1.0), "1.0 is not a version"),
+    (lambda: policy(pass_score="95", aggregate="score"), "pass_score: '95' is not a number"),
+    (lambda: policy(pass_score=101, aggregate="score"), "pass_score: must be at most 100"),
+    (lambda: policy(groups=[], aggregate="score"), "groups: a list is not a mapping"),
+    (lambda: policy(groups={"a": "1"}, aggregate="score"), "groups.a: '1' is not a number"),
+    (lambda: policy(groups={"a": 0}, aggregate="score"), "groups.a: must be above 0"),
+    (lambda: policy(groups={"": 1}, aggregate="score"), "is empty"),
+    (lambda: policy(split="95/5"), "split: '95/5' is not a mapping"),
+    (lambda: policy(metrics=[]), "metrics: is empty"),
+    (lambda: policy(metrics={"a": MINIMAL}), "metrics: a mapping is not a list. Write each entry as an item"),
+    (lambda: policy(metrics=["a"]), "metrics[0]: 'a' is not a mapping"),
+    (lambda: policy(metrics="a"), "metrics: 'a' is not a list"),
+    (lambda: policy(metrics=None), "metrics: has no value"),
+    (lambda: policy(extends="base.yaml"), "extends works in policy files only"),
+    (lambda: policy(**{"rule:slo": 1}), "unknown key 'rule:slo'"),
+]
+
+
+@pytest.mark.parametrize(("make", "words"), MISTAKES, ids=[words[:50] for _, words in MISTAKES])
+def test_a_mistake_is_a_policy_error_in_one_sentence(make, words):
+    with pytest.raises(PolicyError) as caught:
+        make()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None  # no trace of pydantic
+
+
+# (settings of a metric, where, words)
+CONTRADICTIONS = [
+    ({"kind": "ratio", "effect": "ratio"}, "effect", "is for gauges and samples"),
+    ({"kind": "count", "effect": "ratio"}, "effect", "A count compares by its ratio already"),
+    ({"effect": "ratio", "tolerance": {"absolute": 5}}, "tolerance.absolute", "has no absolute tolerance"),
+    (
+        {"unit": "ms", "tolerance": "5MB"},
+        "tolerance.absolute",
+        "'MB' cannot be converted to the metric's unit 'ms'",
+    ),
+    (
+        {"unit": "ms", "tolerance": {"absolute": "5%"}},
+        "tolerance.absolute",
+        "5% is in %, but the metric's unit is 'ms'",
+    ),
+    ({"tolerance": {"absolute": "5%"}}, "tolerance.absolute", "the metric has no unit"),
+    ({"tolerance": "5ms"}, "tolerance.absolute", "add unit: ms to the metric"),
+    ({"unit": "ns", "tolerance": {"absolute": "1e308d"}}, "tolerance.absolute", "not finite"),
+    ({"kind": "ratio", "tolerance": "5ms"}, "tolerance.absolute", "a ratio has none; write it like 0.1%"),
+    ({"kind": "ratio", "tolerance": {"absolute": 5}}, "tolerance.absolute", "did you mean 5%?"),
+    ({"kind": "ratio", "tolerance": {"absolute": "200%"}}, "tolerance.absolute", "not between 0 % and 100 %"),
+    (
+        {"kind": "ratio", "unit": "%", "tolerance": {"absolute": 0.5}},
+        "tolerance.absolute",
+        "write 50% or 0.5%",
+    ),
+    ({"rules": ["proportion"]}, "rules[0]", "the rule proportion does not fit kind: gauge"),
+    ({"kind": "count", "rules": ["rate", "mann_whitney"]}, "rules[1]", "kind: gauge or samples or ratio"),
+    ({"rules": ["mann_whitney", "mann_whitney"]}, "rules[1]", "stands there twice"),
+    ({"unit": "MB", "rules": [SLO]}, "rules[0].value", "'ms' cannot be converted"),
+    (
+        {"kind": "ratio", "rules": [{**SLO, "value": "1%"}]},
+        "rules[0].of",
+        "of: p99 does not fit kind: ratio. Take pooled.",
+    ),
+    (
+        {"rules": [{**SLO, "of": "pooled", "value": 1}]},
+        "rules[0].of",
+        "Take mean, median, min, max or a percentile",
+    ),
+    ({"kind": "ratio", "rules": [{**SLO, "of": "pooled", "value": 5}]}, "rules[0].value", "did you mean 5%?"),
+    ({"kind": "ratio", "rules": [{**SLO, "of": "pooled", "value": "-1%"}]}, "rules[0].value", "not between"),
+    (
+        {"kind": "count", "rules": [{**SLO, "of": "pooled", "value": -1}]},
+        "rules[0].value",
+        "-1 is negative, which no count is",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings_", "where", "words"), CONTRADICTIONS)
+def test_settings_of_a_metric_that_do_not_go_together_are_named_at_their_place(settings_, where, words):
+    with pytest.raises(PolicyError) as caught:
+        metric(**settings_)
+    assert str(caught.value).startswith(f"Metric: {where}: ")
+    assert words in str(caught.value)
+    with pytest.raises(PolicyError) as nested:
+        policy(metrics=[MINIMAL, MINIMAL | {"name": "b"} | settings_])
+    assert str(nested.value).startswith(f"Policy: metrics[1].{where}: ")
+
+
+# (settings of a policy, words)
+POLICY_CONTRADICTIONS = [
+    (
+        {"metrics": [MINIMAL, MINIMAL]},
+        "metrics[1].name: the metric 'a' stands there twice, first as metrics[0]",
+    ),
+    (
+        {"metrics": [MINIMAL | {"role": "muted"}]},
+        "metrics: no metric can fail the release. Make at least one required or guard",
+    ),
+    ({"metrics": [MINIMAL | {"role": "advisory"}]}, "no metric can fail the release"),
+    (
+        {"pass_score": 90},
+        "pass_score means nothing with aggregate: worst. Write aggregate: score, or leave pass_score out",
+    ),
+    ({"marginal_score": 50}, "marginal_score means nothing with aggregate: worst"),
+    ({"groups": {"g": 2}}, "groups means nothing with aggregate: worst"),
+    (
+        {"aggregate": "score", "marginal_score": 96},
+        "marginal_score: marginal_score 96 is above pass_score 95",
+    ),
+    ({"aggregate": "score", "pass_score": 60}, "pass_score: marginal_score 75 is above pass_score 60"),
+    (
+        {"aggregate": "score", "groups": {"latncy": 1}, "metrics": [MINIMAL | {"group": "latency"}]},
+        "no metric is in the group 'latncy'. Did you mean 'latency'?",
+    ),
+    ({"aggregate": "score", "groups": {"g": 1}}, "Groups of the metrics: none."),
+]
+
+
+@pytest.mark.parametrize(("settings_", "words"), POLICY_CONTRADICTIONS)
+def test_settings_of_a_policy_that_do_not_go_together_are_refused(settings_, words):
+    with pytest.raises(PolicyError) as caught:
+        policy(**settings_)
+    assert words in str(caught.value)
+
+
+def test_every_mistake_is_told_at_once_each_on_its_own_line():
+    with pytest.raises(PolicyError) as caught:
+        policy(alpha=5, metrics=[{"name": "a", "direction": "up"}, {"direction": "either", "weight": "2"}])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("Policy: ") and line.endswith(("?", ".")) for line in lines)
+    assert [
+        words
+        for words in ("alpha", "metrics[0].direction", "metrics[1].weight", "'name'")
+        if words not in str(caught.value)
+    ] == []
+
+
+def test_a_mistyped_key_is_told_once_and_not_as_missing_too():
+    with pytest.raises(PolicyError) as caught:
+        Metric(nmae="a", directoin="increase")
+    assert [line.split(". ")[0] for line in str(caught.value).splitlines()] == [
+        "Metric: unknown key 'nmae'",
+        "Metric: unknown key 'directoin'",
+    ]
+
+
+def test_nothing_can_be_set_afterwards():
+    made = policy()
+    for target, name, value in [(made, "alpha", 0.2), (made.metrics[0], "weight", 2.0), (made, "new", 1)]:
+        with pytest.raises(pydantic.ValidationError):
+            setattr(target, name, value)
+
+
+RICH = Policy(
+    alpha="0.7%",
+    beta=0.1,
+    aggregate="score",
+    pass_score=90,
+    marginal_score=60,
+    groups={"latency": 3, "errors": 2.5},
+    split={"baseline": "95%", "canary": "5%"},
+    metrics=[
+        Metric(
+            name="p99",
+            unit="ms",
+            direction="increase",
+            tolerance={"relative": "1234.5678%", "absolute": "0.3s"},
+            group="latency",
+            interval="90s",
+            min_points=20,
+            pairing="windows",
+            rules=["mann_whitney", SLO, {**SLO, "of": "max", "evidence": "point", "value": 300}],
+        ),
+        Metric(
+            name="errors",
+            kind="ratio",
+            direction="increase",
+            group="errors",
+            rules=[Proportion(method="score"), Slo(of="pooled", op="lt", value="0.7%")],
+        ),
+        Metric(
+            name="hits",
+            kind="count",
+            direction="either",
+            role="guard",
+            weight=0.5,
+            no_data="ignore",
+            pass_when="not_proven_worse",
+            rules=[Rate()],
+        ),
+    ],
+)
+POLICIES = [RICH, Policy(metrics=[MINIMAL])]
+
+
+@pytest.mark.parametrize("made", POLICIES)
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda p: Policy(**json.loads(p.model_dump_json())),
+        lambda p: Policy(**p.model_dump()),
+        lambda p: Policy(**dict(p)),
+        lambda p: Policy.model_validate_json(p.model_dump_json()),
+        lambda p: Policy(**json.loads(p.model_dump_json(exclude_defaults=True))),
+        copy.copy,
+        copy.deepcopy,
+        lambda p: pickle.loads(pickle.dumps(p)),  # noqa: S301 - our own bytes
+    ],
+)
+def test_a_policy_reads_back_what_it_wrote(made, again):
+    copied = again(made)
+    assert copied == made
+    assert hash(copied) == hash(made)
+    assert copied.model_dump_json() == made.model_dump_json()
+
+
+def test_equal_policies_have_equal_hashes_in_whatever_order_their_groups_stand():
+    other = RICH.model_copy(update={"groups": dict(reversed(RICH.groups.items()))})
+    assert other == RICH
+    assert {other, RICH} == {RICH}
+
+
+def test_different_policies_differ():
+    assert policy() != policy(alpha="2%")
+    assert metric(tolerance={"absolute": "5ms"}, unit="ms") != metric(
+        tolerance={"absolute": "6ms"}, unit="ms"
+    )
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    relative=st.one_of(st.none(), st.floats(0, 1e4)),
+    absolute=st.one_of(st.none(), st.floats(0, 1e300)),
+    unit=st.sampled_from(["", "ms", "MiB", "%", "req/s", "E"]),
+    seconds=st.floats(1e-9, 366 * 86400),
+)
+def test_any_tolerance_and_interval_read_back_as_written(relative, absolute, unit, seconds):
+    parts = {
+        "relative": None if relative is None else f"{relative!r}%",
+        "absolute": None if absolute is None else f"{absolute!r}{unit}",
+    }
+    made = metric(unit=unit, tolerance=parts, interval=f"{seconds!r}s")
+    again = Metric(**json.loads(made.model_dump_json()))
+    assert again == made
+    assert (again.tolerated_relative, again.tolerated_absolute, again.interval) == (
+        made.tolerated_relative,
+        made.tolerated_absolute,
+        made.interval,
+    )
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        [{"name": "a", "direction": "increase", "tolerance": {"relative": "x"}}],
+        [{1: 2}],
+        [{"name": "a", "rules": [{}]}],
+        [[]],
+        5,
+    ],
+)
+def test_mistakes_in_nested_mappings_are_policy_errors_too(metrics):
+    with pytest.raises(PolicyError):
+        Policy(metrics=metrics)
