@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from canaryjudge.stats.rate_difference import rate_difference_bounds, rate_difference_pvalues
 from simulation import assert_rate_at_most
+
+from canaryjudge.stats.rate_difference import rate_difference_bounds, rate_difference_pvalues
 
 
 def test_bounds_and_pvalues_agree():
