@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from canaryjudge._version import __version__
 from canaryjudge.errors import CanaryJudgeError, DataError
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(error.message, error.hint)
         return _BAD_INPUT
     except BrokenPipeError:
-        sys.stderr.close()  # the reader went away; there is nobody to tell
+        # the reader went away; there is nobody to tell, and what is still in the buffer must not fail once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BAD_INPUT
     except OSError as error:
         _complain(
@@ -67,13 +69,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str, hint: str) -> None:
-    print(f"canaryjudge: {message}", file=sys.stderr)
+    print(f"canaryjudge: {' '.join(message.split())}", file=sys.stderr)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains as everything else here does: one line and a hint."""
+
+    def error(self, message: str) -> Never:
+        _complain(message, f"See {self.prog} --help.")
+        raise SystemExit(_BAD_INPUT)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="canaryjudge", description="Judge a canary against its baseline.", epilog=_EXIT_HELP
     )
     parser.add_argument("--version", action="version", version=f"canaryjudge {__version__}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from canaryjudge._version import __version__
 from canaryjudge.data import Arm, MetricPair, Note, read_pairs
+from canaryjudge.errors import PolicyError
 from canaryjudge.explain import one_line
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.results import Finding, MetricResult, Outcome, Reason, ReleaseResult, Waived
@@ -76,14 +78,21 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
     >>> verdict.outcome.value, verdict.action
     ('fail', 'rollback')
     """
+    if not isinstance(policy, Policy):
+        raise PolicyError(
+            f"the policy is a {type(policy).__name__}",
+            "Make it with Policy(...), or read it with load_policy(path).",
+        )
+    baseline, canary = str(baseline), str(canary)
     pairs = read_pairs(data, policy, baseline=baseline, canary=canary)
-    family = sum(metric.weight for metric in policy.metrics if metric.can_fail)
+    family = math.fsum(metric.weight for metric in policy.metrics if metric.can_fail)
     results = {
         metric.name: _judge_metric(
             _exposed(pairs[metric.name], metric, policy),
             metric,
             policy,
-            policy.alpha * metric.weight / family,
+            # what cannot fail the release takes no part of alpha, and is asked at no more than all of it
+            policy.alpha * metric.weight / (family if metric.can_fail else max(family, metric.weight)),
         )
         for metric in policy.metrics
     }
@@ -174,17 +183,22 @@ def _lacking(pair: MetricPair, metric: Metric) -> tuple[Outcome, Reason] | None:
 
 def _metric_outcome(findings: tuple[Finding, ...], metric: Metric) -> tuple[Outcome, Reason, int]:
     """Fail a metric if any rule fails, pass it if all do; the first of the worst decides."""
-    deciding = max(
-        range(len(findings)),
-        key=lambda i: (
-            findings[i].outcome.badness,
-            -_pressing(findings[i].reason),
-            -_strength(findings[i]),
-            -i,
-        ),
-    )
+    lenient = metric.pass_when == "not_proven_worse"
+
+    def rank(index: int) -> tuple[int, bool, int, float, int]:
+        finding = findings[index]
+        let_through = lenient and finding.reason == "undecided"
+        return (
+            finding.outcome.badness,
+            not let_through,
+            -_pressing(finding.reason),
+            -_strength(finding),
+            -index,
+        )
+
+    deciding = max(range(len(findings)), key=rank)
     outcome, reason = findings[deciding].outcome, findings[deciding].reason
-    if metric.pass_when == "not_proven_worse" and reason == "undecided":
+    if lenient and reason == "undecided":
         return Outcome.PASS, "not_proven_worse", deciding
     return outcome, reason, deciding
 
@@ -222,11 +236,9 @@ def _conclude(
         score=score,
         deciding_metric=deciding.name if deciding else None,
         deciding_rule=deciding.deciding.rule if deciding and deciding.deciding else None,
-        also_failing=_also_failing(counted, policy.alpha) if outcome is Outcome.FAIL else (),
-        unproven=tuple(r.name for r in counted if r.role == "guard" and r.outcome is Outcome.MARGINAL)
-        if outcome is Outcome.PASS
-        else (),
-        waived=_waived(results, policy),
+        also_failing=_also_failing(results.values(), policy.alpha) if outcome is Outcome.FAIL else (),
+        unproven=_unproven(counted) if outcome is Outcome.PASS else (),
+        waived=_waived(results, policy, ignored),
         baseline_arm=baseline,
         canary_arm=canary,
         metrics=dict(results),
@@ -248,11 +260,23 @@ def _by_score(counted: list[MetricResult], score: float | None, policy: Policy) 
     required = [result for result in counted if result.role == "required"]
     if any(result.outcome is Outcome.FAIL for result in required):
         return Outcome.FAIL
-    if score is None or any(result.lacks_data for result in required):
+    if score is None:
         return Outcome.MARGINAL
+    lacking = any(result.lacks_data for result in required)
     if score >= policy.pass_score:
-        return Outcome.PASS
-    return Outcome.MARGINAL if score >= policy.marginal_score else Outcome.FAIL
+        return Outcome.MARGINAL if lacking else Outcome.PASS
+    if score >= policy.marginal_score:
+        return Outcome.MARGINAL
+    # a fail must stand without the advisory metrics, and whatever the data that are lacking would say
+    hopeful = [_hoped_for(result) if lacking else result for result in counted if result.role != "advisory"]
+    best = _score(hopeful, policy)
+    return Outcome.FAIL if best is not None and best < policy.marginal_score else Outcome.MARGINAL
+
+
+def _hoped_for(result: MetricResult) -> MetricResult:
+    if result.role == "required" and result.lacks_data:
+        return result.model_copy(update={"outcome": Outcome.PASS, "reason": "proven_safe"})
+    return result
 
 
 def _score(counted: list[MetricResult], policy: Policy) -> float | None:
@@ -268,7 +292,7 @@ def _score(counted: list[MetricResult], policy: Policy) -> float | None:
         for members in groups.values()
     ]
     weights = [policy.groups.get(name, 1.0) if name is not None else 1.0 for name in groups]
-    return float(np.average(means, weights=weights))
+    return round(float(np.average(means, weights=weights)), 9)  # so that 95 is 95 in any order of the metrics
 
 
 def _deciding(counted: list[MetricResult], outcome: Outcome) -> MetricResult | None:
@@ -276,9 +300,12 @@ def _deciding(counted: list[MetricResult], outcome: Outcome) -> MetricResult | N
     eligible = {
         Outcome.FAIL: [r for r in counted if r.role != "advisory"],
         Outcome.MARGINAL: [
-            r for r in counted if r.role == "required" or (r.role == "advisory" and r.outcome is Outcome.FAIL)
+            r
+            for r in counted
+            if r.outcome is Outcome.FAIL or (r.role == "required" and r.outcome is Outcome.MARGINAL)
         ],
-        Outcome.PASS: [r for r in counted if r.role == "required"],
+        Outcome.PASS: [r for r in counted if r.role == "required"]
+        or [r for r in counted if r.outcome is Outcome.PASS],
     }[outcome] or counted
     if not eligible:
         return None
@@ -290,18 +317,22 @@ def _deciding(counted: list[MetricResult], outcome: Outcome) -> MetricResult | N
     return min(eligible, key=rank)
 
 
-def _also_failing(counted: list[MetricResult], alpha: float) -> tuple[str, ...]:
-    """Step down by Holm's procedure: each metric that has failed leaves its share of alpha to the rest."""
-    family = [result for result in counted if result.role in ("required", "guard")]
-    failed = {result.name for result in family if result.outcome is Outcome.FAIL}
-    further: list[str] = []
+def _unproven(counted: list[MetricResult]) -> tuple[str, ...]:
+    """Name what a pass leaves unproven; only a score passes a required metric that is, or a guard that failed."""
+    return tuple(r.name for r in counted if r.role in ("required", "guard") and r.outcome is not Outcome.PASS)
+
+
+def _also_failing(results: Iterable[MetricResult], alpha: float) -> tuple[str, ...]:
+    """Step down by Holm's procedure: each metric that a test has failed leaves its share of alpha to the rest."""
+    family = [result for result in results if result.role in ("required", "guard")]
+    failed: list[MetricResult] = []
     while True:
-        weight = sum(result.weight for result in family if result.name not in failed)
-        more = [r.name for r in family if r.name not in failed and _fails_at(r, alpha * r.weight / weight)]
+        left = [result for result in family if result not in failed]
+        weight = math.fsum(result.weight for result in left)
+        more = [result for result in left if _fails_at(result, alpha * result.weight / weight)]
         if not more:
-            return tuple(further)
-        further += more
-        failed.update(more)
+            return tuple(result.name for result in failed if result.outcome is not Outcome.FAIL)
+        failed += more
 
 
 def _fails_at(result: MetricResult, alpha: float) -> bool:
@@ -314,9 +345,11 @@ def _fails_at(result: MetricResult, alpha: float) -> bool:
     )
 
 
-def _waived(results: Mapping[str, MetricResult], policy: Policy) -> tuple[Waived, ...]:
+def _waived(
+    results: Mapping[str, MetricResult], policy: Policy, ignored: Collection[str]
+) -> tuple[Waived, ...]:
     waived = [Waived(what="aggregate_score")] if policy.aggregate == "score" else []
-    if not any(metric.role == "required" for metric in policy.metrics):
+    if not any(metric.role == "required" and metric.name not in ignored for metric in policy.metrics):
         waived.append(Waived(what="nothing_required"))
     for metric in policy.metrics:
         result = results[metric.name]

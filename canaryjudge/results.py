@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
+from numbers import Real
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -75,8 +76,13 @@ Waiver = Literal[
 def _finite(value: Any) -> float | None:
     if value is None:
         return None
-    number = float(value)
-    return float(f"{number:.10g}") if math.isfinite(number) else None
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError("this is not a number")  # noqa: TRY004 - pydantic wants ValueError
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return float(f"{number:.10g}") + 0.0 if math.isfinite(number) else None  # + 0.0 turns -0.0 into 0.0
 
 
 Number = Annotated[float | None, BeforeValidator(_finite)]
@@ -84,7 +90,7 @@ Number = Annotated[float | None, BeforeValidator(_finite)]
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{name}</th><td>{_escaped(value)}</td></tr>" for name, value in self)
@@ -124,7 +130,7 @@ class Finding(_Facts):
     """Why."""
     method: str
     """Code of the test that was used: `robust_rank`, `exact_rank`, `asymptotic_rank`, `exact_conditional`, `score`, `difference`,
-    `mean`, `quantile`, `exact_ratio`, `exact_rate`, `point`, or `none`."""
+    `mean`, `quantile`, `exact_ratio`, `exact_rate`, `point`, `not_positive` (no logarithms), or `none`."""
     level: float
     """Probability of a false fail that this rule may use."""
     beta: float
@@ -264,7 +270,7 @@ class ReleaseResult(_Facts):
     also_failing: tuple[str, ...]
     """Metrics that Holm's procedure would fail as well, now that one has failed."""
     unproven: tuple[str, ...]
-    """On a pass: guards that were not proven fine."""
+    """On a pass: guards that were not proven fine; under `aggregate: score` other metrics too."""
     waived: tuple[Waived, ...]
     """Guarantees that the policy's own settings, or its data, give up."""
     baseline_arm: str
@@ -276,6 +282,6 @@ class ReleaseResult(_Facts):
 
     @property
     def lacks_data(self) -> bool:
-        """Whether the release is marginal, and every marginal metric that counts is so for want of data."""
-        marginal = [m for m in self.metrics.values() if m.role != "muted" and m.outcome is Outcome.MARGINAL]
-        return self.outcome is Outcome.MARGINAL and bool(marginal) and all(m.lacks_data for m in marginal)
+        """Whether the release is marginal, and every metric that counts and did not pass is so for want of data."""
+        held = [m for m in self.metrics.values() if m.role != "muted" and m.outcome is not Outcome.PASS]
+        return self.outcome is Outcome.MARGINAL and bool(held) and all(m.lacks_data for m in held)

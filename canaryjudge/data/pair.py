@@ -84,5 +84,9 @@ class MetricPair:
         sha = hashlib.sha256(f"{self.name}\0{self.kind}\0{self.pairing}".encode())
         for arm in (self.baseline, self.canary):
             for array in (arm.value, arm.total, arm.time):
-                sha.update(b"-" if array is None else f"{len(array)}:".encode() + np.ascontiguousarray(array, dtype="<f8").tobytes())
+                sha.update(
+                    b"-"
+                    if array is None
+                    else f"{len(array)}:".encode() + np.ascontiguousarray(array, dtype="<f8").tobytes()
+                )
         return sha.hexdigest()

@@ -61,7 +61,7 @@ def as_markdown(release: ReleaseResult) -> str:
             f"- Now that one metric has failed, these fail as well (Holm): {_escaped(', '.join(release.also_failing))}"
         )
     if release.unproven:
-        notes.append(f"- Guards that passed unproven: {_escaped(', '.join(release.unproven))}")
+        notes.append(f"- Passed unproven: {_escaped(', '.join(release.unproven))}")
     notes += [f"- Waived: {_escaped(waiver_sentence(waived))}" for waived in release.waived]
     return "\n".join([*lines, "", *notes, *([""] if notes else []), _escaped(promise(release)), ""])
 

@@ -22,7 +22,7 @@ _SENTENCES = {
     "unpaired": "{n} {points} left out whose interval the other arm lacks",
     "no_overlap": "the arms' times do not overlap, so the windows are compared as before and after",
     "no_times": "only one arm has times, so the order of the points is taken as time",
-    "unequal_lengths": "the arms have different numbers of points",
+    "unequal_lengths": "the arms have different numbers of points ({canary} v. {baseline})",
     "constant": "all {n} {points} have the same value",
     "all_zero": "all {n} {points} are zero",
     "too_few_points": "{n} {points}, fewer than needed",

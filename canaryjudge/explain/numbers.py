@@ -97,9 +97,17 @@ def span(low: float | None, high: float | None, scale: str, kind: str, unit: str
     --------
     >>> span(0.22, 0.41, "relative", "gauge", "ms"), span(-3.0, None, "absolute", "gauge", "ms")
     ('22 to 41 %', '−3 ms or more')
+    >>> span(3.0, None, "times", "gauge", "ms")
+    '3 times or more'
     """
-    in_percent = scale == "relative" or kind == "ratio"
-    suffix = ("percentage points" if scale == "absolute" else "%") if in_percent else unit
+    in_percent = scale == "relative" or (kind == "ratio" and scale != "times")
+    suffix = (
+        ("percentage points" if scale == "absolute" else "%")
+        if in_percent
+        else "times"
+        if scale == "times"
+        else unit
+    )
     ends = [None if end is None else _percentage(end) if in_percent else number(end) for end in (low, high)]
     tail = f" {suffix}".rstrip()
     if ends[0] is None and ends[1] is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import change, count, level_of, percent, pvalue, span
+from canaryjudge.explain.numbers import change, count, level_of, number, percent, pvalue, span
 from canaryjudge.results import Finding, Interval, MetricResult, Outcome, ReleaseResult, Waived
 
 __all__ = ["headline", "metric_sentence", "one_line", "promise", "rule_sentence", "title", "waiver_sentence"]
@@ -23,6 +23,7 @@ _METHODS = {
 _ACTIONS = {"promote": "promote", "hold": "hold and go on collecting", "rollback": "roll back"}
 _OPERATORS = {"lt": "<", "lte": "≤", "gt": ">", "gte": "≥"}
 _LONGEST_LINE = 199
+_SHORTEST_NAME = 40
 
 
 def title(release: ReleaseResult) -> str:
@@ -58,9 +59,12 @@ def headline(release: ReleaseResult) -> str:
     if release.deciding_metric is None:
         return f"{parts}."
     by = f" (rule {release.deciding_rule})" if release.deciding_rule else ""
-    verb = {Outcome.FAIL: "decided", Outcome.MARGINAL: "holds it", Outcome.PASS: "was the hardest to prove"}[
-        release.outcome
-    ]
+    proven = release.metrics[release.deciding_metric].outcome is Outcome.PASS
+    verb = {
+        Outcome.FAIL: "decided",
+        Outcome.MARGINAL: "holds it",
+        Outcome.PASS: "was the hardest to prove" if proven else "is unproven",
+    }[release.outcome]
     return f"{parts}; {release.deciding_metric} {verb}{by}."
 
 
@@ -78,10 +82,21 @@ def one_line(release: ReleaseResult) -> str:
     score = (
         f"score {release.score:.4g}; " if release.aggregate == "score" and release.score is not None else ""
     )
-    said = metric_sentence(result, release).split("; ")[0]
-    line = f"{outcome}: {score}{result.name}: {said}"
+    said = _plain(metric_sentence(result, release).split("; ")[0])
+    before, name, after = f"{outcome}: {score}", _plain(result.name), f": {said}"
     room = _LONGEST_LINE - len(tail)
-    return (line if len(line) <= room else line[: room - 1].rstrip() + "…") + tail
+    # a long name makes way for the reason, and only then the reason's end is lost
+    name = _cut(name, max(room - len(before) - len(after), _SHORTEST_NAME))
+    return _cut(before + name + after, room) + tail
+
+
+def _plain(text: str) -> str:
+    """One line, without anything that a terminal would obey."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1].rstrip() + "…"
 
 
 def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
@@ -146,8 +161,17 @@ def _found(finding: Finding, result: MetricResult) -> str:
             f"{what}: worse than the baseline, but not proven beyond {tolerance}{_missing(finding, result)}"
         )
     if finding.reason == "abstains":
-        return f"{what}: its points depend on each other so strongly that they cannot prove anything at the level of {percent(finding.level)}{_missing(finding, result)}"
+        return f"{what}: its points are too few, or depend on each other too strongly, to prove {_unprovable(finding)}{_missing(finding, result)}"
     return f"{what}: proven neither beyond nor within {tolerance}{_missing(finding, result)}"
+
+
+def _unprovable(finding: Finding) -> str:
+    levels = (("fail", finding.interval, finding.level), ("pass", finding.pass_interval, finding.beta))
+    return " or ".join(
+        f"a {what} at the level of {percent(level)}"
+        for what, interval, level in levels
+        if interval is not None and interval.low is None and interval.high is None
+    )
 
 
 def _objective(finding: Finding, result: MetricResult, interval: Interval | None) -> str:
@@ -171,10 +195,14 @@ def _moved(finding: Finding, result: MetricResult) -> str:
         return f"infinitely higher{levels}"
     if finding.estimate == 0:
         return f"unchanged{levels}"
-    if finding.scale == "relative" and finding.estimate > 3:
-        return f"{1 + finding.estimate:.2g} times as high{levels}"
+    if _in_times(finding):
+        return f"{number(1 + finding.estimate)} times as high{levels}"
     size = change(finding.estimate, finding.scale, result.kind, result.unit)
     return f"{size} {'higher' if finding.estimate > 0 else 'lower'}{levels}"
+
+
+def _in_times(finding: Finding) -> bool:
+    return finding.scale == "relative" and (finding.estimate is None or finding.estimate > 3)
 
 
 def _tolerance(finding: Finding, result: MetricResult) -> str:
@@ -188,7 +216,10 @@ def _tolerance(finding: Finding, result: MetricResult) -> str:
 
 def _interval(interval: Interval, finding: Finding, result: MetricResult) -> str:
     confidence = f"{100 * interval.confidence_level:.4g}"
-    return f"{confidence} % CI {span(interval.low, interval.high, finding.scale, result.kind, result.unit)}"
+    low, high, scale = interval.low, interval.high, str(finding.scale)
+    if _in_times(finding):
+        low, high, scale = (None if low is None else 1 + low, None if high is None else 1 + high, "times")
+    return f"{confidence} % CI {span(low, high, scale, result.kind, result.unit)}"
 
 
 def _missing(finding: Finding, result: MetricResult) -> str:
@@ -243,8 +274,9 @@ def _level(value: float | None, result: MetricResult) -> str:
 def promise(release: ReleaseResult) -> str:
     """Say what the two error rates are, and for how many looks."""
     looks = "this one look at finished data" if release.valid_for == "one_look" else "all looks together"
+    start = "Apart from what is waived, at most" if release.waived else "At most"
     return (
-        f"At most {percent(release.alpha)} of releases that are fine fail, and at most {percent(release.beta)} of those that are not pass, "
+        f"{start} {percent(release.alpha)} of releases that are fine fail, and at most {percent(release.beta)} of those that are not pass, "
         f"over all metrics, for {looks}; provided that nothing but the release differs between the arms' windows, for which "
         "this data alone cannot vouch."
     )

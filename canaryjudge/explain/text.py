@@ -60,7 +60,7 @@ def as_text(release: ReleaseResult) -> str:
             )
         )
     if release.unproven:
-        blocks.append(_wrapped(f"Guards that passed unproven: {', '.join(release.unproven)}.", ""))
+        blocks.append(_wrapped(f"Passed unproven: {', '.join(release.unproven)}.", ""))
     blocks += [_wrapped(f"Waived: {waiver_sentence(waived)}.", "") for waived in release.waived]
     blocks.append(_wrapped(promise(release), ""))
     return "\n".join(blocks)

@@ -14,6 +14,7 @@ from canaryjudge.results import Finding, Interval, Outcome, Reason
 __all__ = ["Evidence", "Limits", "Rule", "Share", "more_points", "tolerated", "weigh"]
 
 _MOST_TIMES_LONGER = 100
+_UNBOUNDED = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ def tolerated(metric: Metric, level: float) -> Limits | None:
     if absolute > relative * abs(level):
         return Limits(absolute=True, high=absolute if up else None, low=-absolute if down else None)
     if level == 0:
-        return None
+        if metric.tolerance.absolute is None:
+            return None
+        return Limits(absolute=True, high=0.0 if up else None, low=0.0 if down else None)
     # a fall is tolerated down to the baseline divided by 1 + tolerance
     return Limits(
         absolute=False, high=relative if up else None, low=-relative / (1 + relative) if down else None
@@ -101,8 +104,8 @@ class Evidence:
         The same at no change.
     fail_bounds, pass_bounds : sequence of (float, float)
         Lower and upper bound at the level of a fail (halved where both directions are bad) and of a pass, as held against that limit.
-    abstains : bool
-        The test cannot be honest at the level of a fail.
+    abstains, abstains_pass : bool
+        The test cannot be honest at the level of a fail, or of a pass.
     eventless : bool
         Neither arm has an event, so that bounds shrink with the points, not with their root.
     """
@@ -113,6 +116,7 @@ class Evidence:
     fail_bounds: Sequence[tuple[float, float]]
     pass_bounds: Sequence[tuple[float, float]]
     abstains: bool = False
+    abstains_pass: bool = False
     eventless: bool = False
 
 
@@ -145,15 +149,16 @@ def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict
     ]
     worse = any(evidence.pvalues_none[0 if sign > 0 else 1] <= level for sign, _ in sides)
     pvalue, pvalue_pass = min(1.0, len(sides) * min(fails)), max(passes)
-    outcome, reason = _zone(pvalue, pvalue_pass, share, worse=worse, abstains=evidence.abstains)
+    outcome, reason = _zone(pvalue, pvalue_pass, share, evidence, worse=worse)
+    # what abstains bounds nothing
+    fail_bounds = [_UNBOUNDED] * len(sides) if evidence.abstains else evidence.fail_bounds
+    pass_bounds = [_UNBOUNDED] * len(sides) if evidence.abstains_pass else evidence.pass_bounds
     # each end is the one held against a limit: the low end proves a fail above the upper limit, the high end a pass below it
     first, last = 0, len(sides) - 1
     nearest = min(range(len(sides)), key=lambda i: abs(sides[i][1] - evidence.estimate))
     sign, limit = sides[nearest]
     beyond = (evidence.estimate - limit) * sign > 0
-    bound = (evidence.fail_bounds if beyond else evidence.pass_bounds)[nearest][
-        0 if (sign > 0) == beyond else 1
-    ]
+    bound = (fail_bounds if beyond else pass_bounds)[nearest][0 if (sign > 0) == beyond else 1]
     missing = more_points(
         points, abs(limit - evidence.estimate), abs(bound - evidence.estimate), 1 if evidence.eventless else 2
     )
@@ -162,12 +167,8 @@ def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict
         "reason": reason,
         "scale": "absolute" if limits.absolute else "relative",
         "estimate": evidence.estimate,
-        "interval": Interval(
-            low=evidence.fail_bounds[first][0], high=evidence.fail_bounds[last][1], error=level
-        ),
-        "pass_interval": Interval(
-            low=evidence.pass_bounds[last][0], high=evidence.pass_bounds[first][1], error=share.beta
-        ),
+        "interval": Interval(low=fail_bounds[first][0], high=fail_bounds[last][1], error=level),
+        "pass_interval": Interval(low=pass_bounds[last][0], high=pass_bounds[first][1], error=share.beta),
         "limit_high": limits.high,
         "limit_low": limits.low,
         "pvalue": pvalue,
@@ -177,13 +178,13 @@ def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict
 
 
 def _zone(
-    pvalue: float, pvalue_pass: float, share: Share, *, worse: bool, abstains: bool
+    pvalue: float, pvalue_pass: float, share: Share, evidence: Evidence, *, worse: bool
 ) -> tuple[Outcome, Reason]:
-    if pvalue <= share.level and not abstains:
+    if pvalue <= share.level and not evidence.abstains:
         return Outcome.FAIL, "proven_worse"
-    if pvalue_pass <= share.beta:
+    if pvalue_pass <= share.beta and not evidence.abstains_pass:
         return Outcome.PASS, "proven_safe"
-    if abstains:
+    if evidence.abstains or evidence.abstains_pass:
         return Outcome.MARGINAL, "abstains"
     return Outcome.MARGINAL, "worse_but_maybe_tolerable" if worse else "undecided"
 
@@ -214,5 +215,8 @@ def more_points(points: int, distance: float, half_width: float, power: int = 2)
     """
     if not (math.isfinite(distance) and math.isfinite(half_width)) or distance == 0:
         return None
-    times = (half_width / distance) ** power
-    return math.ceil(points * (times - 1)) if 1 < times <= _MOST_TIMES_LONGER else None
+    ratio = half_width / distance
+    if not 1 < ratio <= _MOST_TIMES_LONGER:
+        return None
+    times = ratio**power
+    return math.ceil(points * (times - 1)) if times <= _MOST_TIMES_LONGER else None

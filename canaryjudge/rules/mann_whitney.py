@@ -80,7 +80,8 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
         canary,
         [*at, 0.0],
         levels=[level, share.beta],
-        scales=[*(1 + limit if relative else 1.0 for _, limit in limits.sides), 1.0],
+        # c - b - limit |b| is c - (1 + limit) b, or c - (1 - limit) b where b is negative
+        scales=[*(1 + limit * np.sign(median) if relative else 1.0 for _, limit in limits.sides), 1.0],
         concurrent=pair.pairing == "concurrent" and pair.kind != "samples",
         method=settings.method,
     )
@@ -120,6 +121,7 @@ def _evidence(
         fail_bounds=[(effect(test.low[i, 0]), effect(test.high[i, 0])) for i in at],
         pass_bounds=[(effect(test.low[i, 1]), effect(test.high[i, 1])) for i in at],
         abstains=bool(test.abstains[: len(sides), 0].any()),
+        abstains_pass=bool(test.abstains[: len(sides), 1].any()),
     )
 
 

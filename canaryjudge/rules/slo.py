@@ -18,6 +18,9 @@ from canaryjudge.stats.quantiles import mean_bounds, mean_pvalues, quantile_boun
 
 __all__ = ["judge_objective"]
 
+_FEWEST_POINTS = 3
+"""Fewer equal points are no proof that the value never changes."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
@@ -31,6 +34,8 @@ class _Measure:
     bounds: Callable[[float], tuple[float, float]]
     """Level -> one-sided bounds."""
     dispersion: float | None = None
+    eventless: bool = False
+    """Whether bounds shrink with the points, not with their root, because there are no events."""
 
 
 def judge_objective(pair: MetricPair, metric: Metric, settings: Slo, share: Share) -> Finding:
@@ -128,7 +133,12 @@ def _evidence(canary: _Measure, value: float, share: Share, *, below: bool) -> d
         "pvalue_pass": pvalue_pass,
         "interval": Interval(low=fail_low, high=fail_high, error=share.level),
         "pass_interval": Interval(low=pass_low, high=pass_high, error=share.beta),
-        "more_points": more_points(canary.points, abs(value - canary.estimate), abs(bound - canary.estimate)),
+        "more_points": more_points(
+            canary.points,
+            abs(value - canary.estimate),
+            abs(bound - canary.estimate),
+            1 if canary.eventless else 2,
+        ),
     }
 
 
@@ -147,6 +157,8 @@ def _measure(arm: Arm, metric: Metric, settings: Slo) -> _Measure:
     if settings.of == "pooled":
         return _pooled(arm, metric)
     if settings.of == "mean":
+        if len(arm) >= _FEWEST_POINTS and (arm.value == arm.value[0]).all():
+            return _constant(arm, metric, settings)
         return _Measure(
             points=len(arm),
             estimate=float(arm.value.mean()),
@@ -160,13 +172,35 @@ def _measure(arm: Arm, metric: Metric, settings: Slo) -> _Measure:
         return _Measure(
             len(arm), extreme, "point", pvalues=lambda _: (1.0, 1.0), bounds=lambda _: (-np.inf, np.inf)
         )
-    return _Measure(
-        points=len(arm),
-        estimate=float(np.quantile(arm.value, percentile, method="inverted_cdf")),
-        method="quantile",
-        pvalues=lambda value: _pair_of(quantile_pvalues(arm.value, percentile, value, dependent=True)),
-        bounds=lambda level: _ends_of(quantile_bounds(arm.value, percentile, level, dependent=True)),
-    )
+    estimate = float(np.quantile(arm.value, percentile, method="inverted_cdf"))
+    if settings.op in ("lte", "gt"):
+        return _Measure(
+            points=len(arm),
+            estimate=estimate,
+            method="quantile",
+            pvalues=lambda value: _pair_of(quantile_pvalues(arm.value, percentile, value, dependent=True)),
+            bounds=lambda level: _ends_of(quantile_bounds(arm.value, percentile, level, dependent=True)),
+        )
+    # the test tells "at most" from "above"; of the mirrored values, it tells "below" from "at least"
+    mirrored, rest = -arm.value, round(1 - percentile, 12)
+
+    def pvalues(value: float) -> tuple[float, float]:
+        greater, less = _pair_of(quantile_pvalues(mirrored, rest, -value, dependent=True))
+        return less, greater
+
+    def bounds(level: float) -> tuple[float, float]:
+        low, high = _ends_of(quantile_bounds(mirrored, rest, level, dependent=True))
+        return -high, -low
+
+    return _Measure(points=len(arm), estimate=estimate, method="quantile", pvalues=pvalues, bounds=bounds)
+
+
+def _constant(arm: Arm, metric: Metric, settings: Slo) -> _Measure:
+    """Every value is the same, and so is their mean: certain, even where it is the objective's value itself."""
+    only = float(arm.value[0])
+    met = _holds(only, settings.op, metric.quantity(settings.value, "the objective's value"))
+    certain = (1.0, 0.0) if met == (settings.op in ("lt", "lte")) else (0.0, 1.0)
+    return _Measure(len(arm), only, "mean", pvalues=lambda _: certain, bounds=lambda _: (only, only))
 
 
 def _pooled(arm: Arm, metric: Metric) -> _Measure:
@@ -189,6 +223,7 @@ def _pooled(arm: Arm, metric: Metric) -> _Measure:
         pvalues=pvalues,
         bounds=lambda level: _ends_of(bound(events, total, tempered_level(level, df))),
         dispersion=factor,
+        eventless=events == 0,
     )
 
 
