@@ -107,7 +107,8 @@ def load_cases(folder: Path, corpora: tuple[str, ...]) -> tuple[list[Case], list
         known = [case for case in found if case is not None]
         if len(known) < len(found):
             skipped.append(
-                f"{corpus}: {len(found) - len(known)} of {len(found)} cases skipped, their baseline is not in {_LAYOUTS['aa'].series}"
+                f"{corpus}: {len(found) - len(known)} of {len(found)} cases skipped, "
+                f"their baseline is not in {_LAYOUTS['aa'].series}"
             )
         cases.extend(known)
     return cases, skipped

@@ -1,9 +1,10 @@
-"""Kayenta's judge of one metric, `NetflixACAJudge-v1.0`, after its source (spinnaker/kayenta, a69573be, Apache-2.0).
+"""Kayenta's judge of one metric, `NetflixACAJudge-v1.0`.
 
-Numbers and labels are its own: the constants, the root finder with its absolute tolerance, and the order of
-the rules. Options are left at their defaults (missing points removed, outliers kept, mean ratio as the effect
-size) except for the allowed increase and decrease. The interval agrees with the real judge's to the last bit,
-unless the data hold a negative zero, which Kayenta sets apart from zero.
+After the source, spinnaker/kayenta a69573be (Apache-2.0). Numbers and labels are its own: the constants, the
+root finder with its absolute tolerance, and the order of the rules. Options are left at their defaults
+(missing points removed, outliers kept, mean ratio as the effect size) except for the allowed increase and
+decrease. The interval agrees with the real judge's to the last bit, unless the data hold a negative zero,
+which Kayenta sets apart from zero.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def kayenta_label(
 
 
 def shift_interval(baseline: FloatArray, canary: FloatArray) -> tuple[float, float, float]:
-    """Give the 98 % interval of the canary's shift and its estimate: R's asymptotic ``wilcox.test(conf.int=TRUE)``, ported by Kayenta.
+    """Give the 98 % interval of the canary's shift, and its estimate.
+
+    This is R's asymptotic ``wilcox.test(conf.int=TRUE)``, as Kayenta ported it.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def shift_interval(baseline: FloatArray, canary: FloatArray) -> tuple[float, flo
 
 
 def _standardized(baseline: FloatArray, canary: FloatArray, shift: float, *, quantile: float) -> float:
-    """Standardize the rank sum of the shifted canary, with continuity and tie corrections; both samples are sorted."""
+    """Standardize the rank sum of the shifted canary, corrected for continuity and ties; both are sorted."""
     n, m = len(baseline), len(canary)
     moved = canary - shift
     doubled = np.searchsorted(baseline, moved, "left").sum() + np.searchsorted(baseline, moved, "right").sum()
@@ -110,7 +113,7 @@ def _bounded_root(function: Callable[[float], float], low: float, high: float) -
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Find a root as R's ``zeroin2`` does (Brent 1973); its tolerance is absolute, which shows on small values."""
+    """Find a root as R's ``zeroin2`` does (Brent 1973); the absolute tolerance shows on small values."""
     previous, best = low, high
     f_previous, f_best = function(low), function(high)
     other, f_other = previous, f_previous

@@ -1,7 +1,12 @@
 """The judges that are in use today, reduced to one answer: whether a metric alarms, and in which direction.
 
-Each takes the finite points of baseline and canary and gives 1 for "higher", -1 for "lower" and 0 for no
-alarm.
+Each takes the finite points of baseline and canary and gives 1 for "higher", -1 for "lower" and 0 for none.
+
+The first six are those of the table that comes with the corpus, and reproduce its columns for unchanged cases
+and for faults to within a point. Its columns for known shifts hold a second set of cases as well, so they
+differ. Where that table leaves a definition open, the one that reproduces it was taken: both arms' means for
+"1.25 x", a quarter of the baseline's mean either way for the band, an allowedDecrease of 0.9 beside an
+allowedIncrease of 1.1.
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ def mann_whitney(baseline: FloatArray, canary: FloatArray) -> int:
 
 
 def welch(baseline: FloatArray, canary: FloatArray) -> int:
-    """Welch's two-sided t test, p < .05; no alarm where it has no p-value (a single point, two equal constants)."""
+    """Welch's two-sided t test, p < .05; no alarm where it has no p-value (one point, equal constants)."""
     if len(baseline) < 2 or len(canary) < 2:
         return 0
     test = stats.ttest_ind(canary, baseline, equal_var=False)
@@ -42,7 +47,7 @@ def welch(baseline: FloatArray, canary: FloatArray) -> int:
 
 
 def mean_ratio(baseline: FloatArray, canary: FloatArray) -> int:
-    """Compare the means, as a ratio condition of Argo Rollouts does: above 1.25 x the baseline's is higher, below .75 x lower."""
+    """Compare the means: above 1.25 x the baseline's is higher, below .75 x lower."""
     if not len(baseline) or not len(canary):
         return 0
     mean = baseline.mean()
@@ -50,7 +55,7 @@ def mean_ratio(baseline: FloatArray, canary: FloatArray) -> int:
 
 
 def band(baseline: FloatArray, canary: FloatArray) -> int:
-    """Count the checks that fail, as Flagger does: higher with 5 canary points above 1.25 x the baseline's mean, or lower below .75 x.
+    """Count 5 canary points above 1.25 x the baseline's mean (higher) or below .75 x (lower), like Flagger.
 
     Flagger holds each check against a fixed range of the user's, and rolls back at `threshold: 5` failed
     checks, in a row or not. Here the range is the baseline's mean and a quarter of it either way, and the
@@ -66,7 +71,7 @@ def band(baseline: FloatArray, canary: FloatArray) -> int:
 
 
 def two_proportions(baseline: FloatArray, canary: FloatArray) -> int:
-    """Two-proportion z test of the pooled errors, two-sided, p < .05, as the chi-squared test that it squares to.
+    """Two-proportion z test of the pooled errors, two-sided, p < .05; its square is the chi-squared test.
 
     Parameters
     ----------
@@ -116,7 +121,7 @@ LEGEND = {
 def alarms(
     peers: dict[str, Peer], baseline: FloatArray, canary: FloatArray, expected: str
 ) -> dict[str, bool]:
-    """Ask each judge for an alarm in the expected direction; any direction counts where none is the right one.
+    """Ask each judge for an alarm in the expected direction, or in any where none is the right one.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from peers import LEGEND
 
 __all__ = ["as_text"]
 
+_HEADS = f"{'corpus, effect':<18}{'pairing':<18}{'source':<8}{'cases':>6}{'fail':>7}{'marg':>6}{'pass':>6}"
 _OUTCOMES = ("fail", "marginal", "pass")
 
 
@@ -21,7 +22,7 @@ def as_text(document: dict[str, Any]) -> str:
     lines = [
         f"canaryjudge {document['canaryjudge']}, {rates}: percent of cases; peers: percent of cases alarming",
         "",
-        f"{'corpus, effect':<18}{'pairing':<18}{'source':<8}{'cases':>6}{'fail':>7}{'marg':>6}{'pass':>6}{heads}",
+        _HEADS + heads,
     ]
     for group in document["groups"]:
         whole = group["pairing"] is None
@@ -35,11 +36,12 @@ def as_text(document: dict[str, Any]) -> str:
     lines += ["", *(f"{LEGEND[name][0]:<7}{LEGEND[name][1]}" for name in shown)]
     if document["effect_ratio_where_positive"]:
         lines += ["", *_ratio_table(document["effect_ratio_where_positive"])]
-    failed, raised = len(document["healthy_failed"]), len(document["raised"])
-    lines += [
-        "",
-        f"{failed:,} of {document['healthy_cases']:,} healthy cases failed; {raised:,} cases raised an error.",
-    ]
+    failed, healthy, raised = (
+        len(document["healthy_failed"]),
+        document["healthy_cases"],
+        len(document["raised"]),
+    )
+    lines += ["", f"{failed:,} of {healthy:,} healthy cases failed; {raised:,} cases raised an error."]
     return "\n".join(lines)
 
 
@@ -63,7 +65,8 @@ def _row(name: str, pairing: str, source: str, group: dict[str, Any], peers: Seq
     cells = "".join(
         f"{group['peers'][peer]:>7.1f}" if peer in group["peers"] else f"{'-':>7}" for peer in peers
     )
-    return f"{label}{group['cases']:>6,}{percent['fail']:>7.1f}{percent['marginal']:>6.1f}{percent['pass']:>6.1f}{cells}"
+    ours = f"{percent['fail']:>7.1f}{percent['marginal']:>6.1f}{percent['pass']:>6.1f}"
+    return f"{label}{group['cases']:>6,}{ours}{cells}"
 
 
 def _ratio_table(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -74,8 +77,9 @@ def _ratio_table(rows: Sequence[dict[str, Any]]) -> list[str]:
         f"{'fail':>10}{'marg':>9}{'pass':>9}{'fail':>8}{'marg':>7}{'pass':>7}"
     )
     for row in rows:
-        default, ratio = ([row[name][outcome] for outcome in _OUTCOMES] for name in ("shift", "ratio"))
         name = f"{row['corpus']} {row['effect']}"
-        cells = f"{default[0]:>10.1f}{default[1]:>9.1f}{default[2]:>9.1f}{ratio[0]:>8.1f}{ratio[1]:>7.1f}{ratio[2]:>7.1f}"
+        default = "".join(f"{row['shift'][outcome]:>9.1f}" for outcome in _OUTCOMES)
+        ratio = "".join(f"{row['ratio'][outcome]:>7.1f}" for outcome in _OUTCOMES)
+        cells = f" {default} {ratio}"
         lines.append(f"{_short(name, 17):<18}{row['cases']:>6,}{cells}")
     return lines

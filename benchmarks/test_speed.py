@@ -1,4 +1,4 @@
-"""Speed, beside what the same work costs with the peers in the same run. No time is asserted: machines differ.
+"""Speed, beside what the same work costs with the peers in the same run; no time is asserted.
 
     pytest benchmarks/test_speed.py
         prints pytest-benchmark's table of canaryjudge's times, and below it a line a benchmark: both medians
@@ -108,7 +108,8 @@ def test_two_million_samples(benchmark: BenchmarkFixture, tell: Tell) -> None:
     }
     benchmark.extra_info["peak_rss_mib"] = peaks
     tell(
-        f"{'':<28}peak memory {peaks['canaryjudge']} MiB, peer {peaks['peer']} MiB, of which {peaks['data']} MiB numpy and the data"
+        f"{'':<28}peak memory {peaks['canaryjudge']} MiB, peer {peaks['peer']} MiB, "
+        f"of which {peaks['data']} MiB numpy and the data"
     )
 
 

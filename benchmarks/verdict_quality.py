@@ -133,7 +133,7 @@ def _verdict(case: Case, effect: str) -> cj.Verdict | str:
         return cj.judge(
             {_METRIC: {"baseline": _series(case.baseline), "canary": _series(case.canary)}}, policy
         )
-    except Exception as error:  # noqa: BLE001 - one bad case must not cost the others; it is counted and listed
+    except Exception as error:  # noqa: BLE001 - one bad case must not cost the others
         return f"{type(error).__name__}: {error}"
 
 
@@ -151,7 +151,7 @@ def _sign_of(verdict: cj.Verdict) -> int:
 
 
 def _facts(case: Case, verdict: cj.Verdict) -> dict[str, Any]:
-    """Give what one wants to know of a false alarm; `margin` is how far beyond the tolerance its confidence bound lies."""
+    """Describe a false alarm; `margin` is how far beyond the tolerance its confidence bound lies."""
     finding = verdict.metrics[_METRIC].deciding
     facts: dict[str, Any] = {
         "case_id": case.case_id,
