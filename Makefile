@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check system benchmarks clean
+.PHONY: demo test test-all check system clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,11 +26,10 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest -n 2 -m 'not slow'
-	$(BIN)/pytest --nbmake -n 2 $(BIN)/notebooks
+	$(BIN)/pytest -n 2 -m 'not slow' --doctest-modules tests canaryjudge
 
 test-all: check
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --doctest-modules tests canaryjudge
 
 system:
 	@echo 'no Debian packages are needed'

@@ -51,7 +51,9 @@ print(verdict.explain())
 
 # %%
 finding = verdict.metrics["latency_p99"].findings[0]
-print(f"p99 moved by {finding.estimate:+.1%}, at least {finding.interval.low:+.1%}, where {finding.limit_high:+.0%} is tolerated")
+print(
+    f"p99 moved by {finding.estimate:+.1%}, at least {finding.interval.low:+.1%}, where {finding.limit_high:+.0%} is tolerated"
+)
 verdict.to_frame()[["metric", "rule", "outcome", "estimate", "low", "high", "pvalue"]]
 
 # %% [markdown]

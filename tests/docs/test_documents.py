@@ -16,7 +16,10 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page):
-    return [(match[1], match[2], match.start(), match.end()) for match in FENCE.finditer(page.read_text(encoding="utf-8"))]
+    return [
+        (match[1], match[2], match.start(), match.end())
+        for match in FENCE.finditer(page.read_text(encoding="utf-8"))
+    ]
 
 
 def printed_below(page, found, index):
@@ -53,7 +56,9 @@ def test_console_blocks_print_what_they_show(page):
             continue
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
             command, _, expected = part.partition("\n")
-            run = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S602 - our own documents
+            run = subprocess.run(
+                command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            )  # noqa: S602 - our own documents
             shown = run.stdout + run.stderr + (f"exit {run.returncode}\n" if "exit " in expected else "")
             assert shown.rstrip() == expected.rstrip(), command
 
@@ -75,4 +80,6 @@ def test_the_bundled_release_is_what_its_script_makes(tmp_path):
     script = (ROOT / "docs/examples/checkout/make_data.py").read_bytes()
     (tmp_path / "make_data.py").write_bytes(script)
     subprocess.run([sys.executable, tmp_path / "make_data.py"], check=True)
-    assert (tmp_path / "metrics.csv").read_bytes() == (ROOT / "docs/examples/checkout/metrics.csv").read_bytes()
+    assert (tmp_path / "metrics.csv").read_bytes() == (
+        ROOT / "docs/examples/checkout/metrics.csv"
+    ).read_bytes()
