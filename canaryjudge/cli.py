@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str, hint: str) -> None:
-    print(f"canaryjudge: {' '.join(message.split())}", file=sys.stderr)
+    for line in message.splitlines():  # a policy may have several problems, each with its place
+        print(f"canaryjudge: {' '.join(line.split())}", file=sys.stderr)
     if hint:
         print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
 

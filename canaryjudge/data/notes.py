@@ -46,7 +46,7 @@ class Note(BaseModel):
         Further numbers that belong to it, such as ``{"overlap_start": ..., "overlap_end": ...}`` (seconds since 1970).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     code: NoteCode
     arm: str | None = None

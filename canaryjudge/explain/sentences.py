@@ -186,6 +186,8 @@ def _objective(finding: Finding, result: MetricResult, interval: Interval | None
         return f"{what}, which breaches the objective {objective}, but so does the baseline with {_level(finding.baseline_level, result)}: not the canary's doing"
     if finding.reason == "objective_met":
         return f"{what}, which meets the objective {objective}"
+    if finding.reason == "abstains":
+        return f"{what}: its points are too few, or depend on each other too strongly, to prove {_unprovable(finding)} by the objective {objective}"
     return f"{what}: whether it meets the objective {objective} is not proven{_missing(finding, result)}"
 
 

@@ -73,7 +73,7 @@ def _in_python(model: type, problem: Problem) -> str:
 class PolicyModel(BaseModel, metaclass=_PolicyMeta):
     """Base of what a user writes: frozen, strict about keys, documented field by field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from itertools import pairwise
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -40,6 +43,10 @@ def json_schema() -> dict[str, Any]:
     """
     schema = Policy.model_json_schema()
     models = schema["$defs"]
+    for _, model in _SECTIONS:
+        properties = (schema if model is Policy else models[model.__name__])["properties"]
+        for name, meaning in _meanings(model).items():
+            properties[name]["description"] = meaning
     for title, model in _SECTIONS:
         if title.startswith("rule: "):
             models[model.__name__]["required"] = ["rule", *models[model.__name__].get("required", [])]
@@ -99,11 +106,27 @@ def field_table() -> str:
     parts = []
     for title, model in _SECTIONS:
         rows = ["| field | default | meaning |", "|---|---|---|"]
+        meanings = _meanings(model)
         for name, field in model.model_fields.items():
-            meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+            meaning = meanings[name].replace("|", "\\|")
             rows.append(f"| `{name}` | {_default(field)} | {meaning} |")
         parts.append(f"## {title}\n\n{_first_line(model)}\n\n" + "\n".join(rows))
     return "\n\n".join(parts) + "\n"
+
+
+def _meanings(model: type[PolicyModel]) -> dict[str, str]:
+    """Read what stands below each field in the source: pydantic would do so at every import, which takes long."""
+    found: dict[str, str] = {}
+    for owner in reversed(model.__mro__):
+        if not issubclass(owner, PolicyModel):
+            continue
+        body = ast.parse(inspect.getsource(owner)).body[0]
+        assert isinstance(body, ast.ClassDef)  # noqa: S101 - the source of a class is one
+        for field, below in pairwise(body.body):
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    found[name] = " ".join(text.split())
+    return {name: found[name] for name in model.model_fields}
 
 
 def _first_line(model: type[PolicyModel]) -> str:

@@ -12,7 +12,9 @@ from canaryjudge.data import Arm, MetricPair
 from canaryjudge.policy import Metric, Slo
 from canaryjudge.results import Finding, Interval, Outcome, Reason
 from canaryjudge.rules.decision import Share, more_points
+from canaryjudge.rules.totals import LONGEST_PROVEN, bursts_outlast
 from canaryjudge.stats.dispersion import dispersion, temper, tempered_level
+from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.proportions import proportion_bounds, proportion_pvalues, rate_bounds, rate_pvalues
 from canaryjudge.stats.quantiles import mean_bounds, mean_pvalues, quantile_bounds, quantile_pvalues
 
@@ -36,6 +38,13 @@ class _Measure:
     dispersion: float | None = None
     eventless: bool = False
     """Whether bounds shrink with the points, not with their root, because there are no events."""
+    rho: float = 0.0
+    """How long bursts of events last, by the lag-1 autocorrelation of their rates."""
+
+    @property
+    def abstains(self) -> bool:
+        """Whether bursts leave too few independent intervals to prove anything."""
+        return bursts_outlast(self.points, self.rho)
 
 
 def judge_objective(pair: MetricPair, metric: Metric, settings: Slo, share: Share) -> Finding:
@@ -66,16 +75,21 @@ def judge_objective(pair: MetricPair, metric: Metric, settings: Slo, share: Shar
     facts: dict[str, Any] = {"method": canary.method if proven else "point"}
     if proven:
         facts |= _evidence(canary, value, share, below=below)
-        breached = facts["pvalue"] <= share.level
-        met = facts["pvalue_pass"] <= share.beta
+        abstains = canary.abstains
+        breached = facts["pvalue"] <= share.level and not abstains
+        met = facts["pvalue_pass"] <= share.beta and not abstains
         baseline_breaches = _against(baseline, value, below=below)[0] <= share.beta
     else:
         breached = not _holds(canary.estimate, settings.op, value)
         met = not breached
         baseline_breaches = not _holds(baseline.estimate, settings.op, value)
         facts["waived"] = ("point_evidence",)
+        abstains = False
     outcome, reason = _zone(
-        breached=breached, met=met, shared=baseline_breaches and settings.blame == "environment"
+        breached=breached,
+        met=met,
+        abstains=abstains,
+        shared=baseline_breaches and settings.blame == "environment",
     )
     if outcome is not Outcome.MARGINAL or reason == "environment_unhealthy":
         facts["more_points"] = None
@@ -101,10 +115,12 @@ def judge_objective(pair: MetricPair, metric: Metric, settings: Slo, share: Shar
     )
 
 
-def _zone(*, breached: bool, met: bool, shared: bool) -> tuple[Outcome, Reason]:
+def _zone(*, breached: bool, met: bool, abstains: bool, shared: bool) -> tuple[Outcome, Reason]:
     if breached:
         return (Outcome.MARGINAL, "environment_unhealthy") if shared else (Outcome.FAIL, "breached")
-    return (Outcome.PASS, "objective_met") if met else (Outcome.MARGINAL, "undecided")
+    if met:
+        return Outcome.PASS, "objective_met"
+    return Outcome.MARGINAL, "abstains" if abstains else "undecided"
 
 
 def _holds(estimate: float, op: str, value: float) -> bool:
@@ -124,8 +140,9 @@ def _against(measure: _Measure, value: float, *, below: bool) -> tuple[float, fl
 
 def _evidence(canary: _Measure, value: float, share: Share, *, below: bool) -> dict[str, Any]:
     pvalue, pvalue_pass = _against(canary, value, below=below)
-    fail_low, fail_high = canary.bounds(share.level)
-    pass_low, pass_high = canary.bounds(share.beta)
+    unbounded = (-np.inf, np.inf)
+    fail_low, fail_high = unbounded if canary.abstains else canary.bounds(share.level)
+    pass_low, pass_high = unbounded if canary.abstains else canary.bounds(share.beta)
     beyond = (canary.estimate > value) == below
     bound = (fail_low if below else fail_high) if beyond else (pass_high if below else pass_low)
     return {
@@ -139,6 +156,8 @@ def _evidence(canary: _Measure, value: float, share: Share, *, below: bool) -> d
             abs(bound - canary.estimate),
             1 if canary.eventless else 2,
         ),
+        "autocorrelation": canary.rho if canary.dispersion is not None else None,
+        "waived": ("outside_proven_range",) if canary.rho > LONGEST_PROVEN else (),
     }
 
 
@@ -224,6 +243,7 @@ def _pooled(arm: Arm, metric: Metric) -> _Measure:
         bounds=lambda level: _ends_of(bound(events, total, tempered_level(level, df))),
         dispersion=factor,
         eventless=events == 0,
+        rho=float(dependence(arm.value / totals)) if factor > 1 else 0.0,
     )
 
 

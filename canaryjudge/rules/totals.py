@@ -16,12 +16,21 @@ from canaryjudge.stats.dispersion import pooled_dispersion, temper, tempered_lev
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.rare_events import Bounds, PValues, rate_ratio_bounds, rate_ratio_pvalues
 
-__all__ = ["Test", "Totals", "count_totals", "judge_totals", "minus_one", "rate_ratio_test"]
+__all__ = [
+    "LONGEST_PROVEN",
+    "Test",
+    "Totals",
+    "bursts_outlast",
+    "count_totals",
+    "judge_totals",
+    "minus_one",
+    "rate_ratio_test",
+]
 
-_LONGEST_PROVEN = 0.5
+LONGEST_PROVEN = 0.5
 """Bursts that last longer, by the lag-1 autocorrelation of the rates, lie outside the range in which error rates are proven."""
 _FEWEST_EFFECTIVE = 4.0
-"""Bursts so long that they leave fewer independent intervals than this cannot prove a fail."""
+"""Bursts so long that they leave fewer independent intervals than this can prove neither a fail nor a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +61,9 @@ class Totals:
     intervals: float
 
     @property
-    def effective(self) -> float:
-        """Number of independent intervals that would say as much as these."""
-        return self.intervals * (1 - self.rho) / (1 + self.rho)
+    def abstains(self) -> bool:
+        """Whether bursts last so long that nothing can be proven."""
+        return bursts_outlast(self.intervals, self.rho)
 
     @property
     def arms(self) -> tuple[float, float, float, float]:
@@ -99,6 +108,24 @@ class Test:
     pvalues: Callable[[float], PValues]
     bounds: Callable[[float], Bounds]
     estimate: float
+
+
+def bursts_outlast(intervals: float, rho: float) -> bool:
+    """Tell whether bursts leave too few independent intervals to prove anything; without bursts, one is enough.
+
+    Parameters
+    ----------
+    intervals : float
+        Number of intervals.
+    rho : float
+        Lag-1 autocorrelation of their rates, 0 where there is no overdispersion.
+
+    Returns
+    -------
+    bool
+        Whether as many independent intervals as would say the same are too few.
+    """
+    return rho > 0 and intervals * (1 - rho) / (1 + rho) < _FEWEST_EFFECTIVE
 
 
 def count_totals(pair: MetricPair, family: Literal["binomial", "poisson"]) -> Totals:
@@ -217,7 +244,7 @@ def judge_totals(
         dispersion=totals.factor,
         df=totals.df,
         autocorrelation=totals.rho,
-        waived=("outside_proven_range",) if totals.rho > _LONGEST_PROVEN else (),
+        waived=("outside_proven_range",) if totals.rho > LONGEST_PROVEN else (),
     )
 
 
@@ -239,6 +266,7 @@ def _evidence(test: Test, limits: Limits, share: Share, totals: Totals) -> Evide
         pvalues_none=pvalues(0.0),
         fail_bounds=[bounds(share.level / len(sides))] * len(sides),
         pass_bounds=[bounds(share.beta)] * len(sides),
-        abstains=totals.effective < _FEWEST_EFFECTIVE,
+        abstains=totals.abstains,
+        abstains_pass=totals.abstains,
         eventless=totals.canary == totals.baseline == 0,
     )

@@ -152,6 +152,14 @@ def test_a_test_that_abstains_says_what_it_cannot_prove():
     assert verdict.metrics["m"].reason == "abstains"
 
 
+def test_an_objective_that_abstains_says_so():
+    waves = {"value": [0] * 8 + [900] * 8, "total": [10_000] * 16}
+    rules = [cj.Slo(of="pooled", op="lte", value="1%")]
+    verdict = judged({"baseline": waves, "canary": waves}, kind="ratio", rules=rules)
+    told = " ".join(verdict.explain().split())
+    assert "to prove a fail at the level of 1 % or a pass at the level of 5 % by the objective ≤ 1 %" in told
+
+
 def test_both_tolerances_of_either_direction_are_told():
     assert "the tolerated 10 % up or 9.1 % down" in gauge(150, direction="either").reason
 

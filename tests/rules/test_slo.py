@@ -165,3 +165,13 @@ def test_bursts_widen_the_interval_of_a_pooled_objective():
     calm, burst = judged([10] * 40, [10] * 40, **settings), judged([10] * 40, bursts, **settings)
     assert (calm.outcome, burst.outcome) == ("pass", "marginal")
     assert burst.dispersion > 10
+
+
+def test_bursts_that_outlast_the_data_abstain_and_bound_nothing():
+    settings = {"kind": "ratio", "totals": 10_000, "of": "pooled", "op": "lte"}
+    waves = [0] * 8 + [900] * 8
+    for value in ("0.1%", "50%"):  # far beyond it, and far within
+        finding = judged([1] * 16, waves, value=value, **settings)
+        assert (finding.outcome, finding.reason) == ("marginal", "abstains")
+        assert (finding.interval.low, finding.pass_interval.high) == (None, None)
+        assert finding.waived == ("outside_proven_range",)

@@ -148,3 +148,18 @@ def test_bursts_that_outlast_the_data_abstain_and_bound_nothing():
     finding = proportion(([0] * 8 + [80] * 8, 10_000), ([0] * 8 + [900] * 8, 10_000))
     assert finding.reason == "abstains"
     assert (finding.interval.low, finding.interval.high) == (None, None)
+
+
+@pytest.mark.parametrize("intervals", [1, 2, 3])
+def test_totals_of_a_window_in_one_piece_are_judged(intervals):
+    """Where no burst is seen, few intervals are no reason to abstain: an export often has one row an arm."""
+    before = [20] * intervals, 100_000
+    assert proportion(before, ([2000] * intervals, 100_000)).outcome == "fail"
+    assert proportion(before, ([5] * intervals, 100_000)).outcome == "pass"
+    assert rate(before, ([200] * intervals, 100_000)).outcome == "fail"
+
+
+def test_bursts_that_outlast_the_data_prove_no_pass_either():
+    finding = proportion(([0] * 8 + [900] * 8, 10_000), ([0] * 8 + [80] * 8, 10_000))
+    assert finding.reason == "abstains"
+    assert (finding.pass_interval.low, finding.pass_interval.high) == (None, None)
