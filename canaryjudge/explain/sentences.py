@@ -48,12 +48,11 @@ def headline(release: ReleaseResult) -> str:
     ]
     muted = sum(result.role == "muted" for result in release.metrics.values())
     counts += [f"{muted} muted"] if muted else []
-    total = len(release.metrics)
-    parts = (
-        f"Of {total} metrics {', '.join(counts)}"
-        if total > 1
-        else f"One metric, {counts[0].split(' ', 1)[1]}"
-    )
+    if len(release.metrics) == 1:
+        (only,) = release.metrics.values()
+        rule = f" (rule {release.deciding_rule})" if release.deciding_rule else ""
+        return f"The only metric, {only.name}, {counts[0].split(' ', 1)[1].replace('undecided', 'is undecided')}{rule}."
+    parts = f"Of {len(release.metrics)} metrics {', '.join(counts)}"
     if release.aggregate == "score" and release.score is not None:
         parts += f"; score {release.score:.4g} of 100"
     if release.deciding_metric is None:
@@ -291,7 +290,7 @@ def waiver_sentence(waived: Waived) -> str:
         "no_data_ignored": "no_data: ignore lets the release pass without this metric",
         "not_proven_worse_passes": "pass_when: not_proven_worse passes what is undecided, so beta does not hold",
         "point_evidence": "evidence: point compares an estimate without its interval, so neither alpha nor beta holds",
-        "independence_assumed": "the method takes every point as independent; autocorrelated points fail too often",
+        "independence_assumed": "points or events are taken as independent; if they are not, releases fail and pass too often",
         "outside_proven_range": "so few or so dependent points lie outside the range in which the test's error rates are proven",
         "nothing_required": "no metric is required, so a pass proves nothing",
     }[waived.what]

@@ -12,7 +12,7 @@ from canaryjudge.data import Arm, MetricPair
 from canaryjudge.policy import Metric, Slo
 from canaryjudge.results import Finding, Interval, Outcome, Reason
 from canaryjudge.rules.decision import Share, more_points
-from canaryjudge.rules.totals import LONGEST_PROVEN, bursts_outlast
+from canaryjudge.rules.totals import burst_waivers, bursts_outlast
 from canaryjudge.stats.dispersion import dispersion, temper, tempered_level
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.proportions import proportion_bounds, proportion_pvalues, rate_bounds, rate_pvalues
@@ -157,7 +157,7 @@ def _evidence(canary: _Measure, value: float, share: Share, *, below: bool) -> d
             1 if canary.eventless else 2,
         ),
         "autocorrelation": canary.rho if canary.dispersion is not None else None,
-        "waived": ("outside_proven_range",) if canary.rho > LONGEST_PROVEN else (),
+        "waived": () if canary.dispersion is None else burst_waivers(canary.rho, canary.points),
     }
 
 

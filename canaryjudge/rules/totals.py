@@ -10,16 +10,16 @@ import numpy as np
 
 from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.policy import Metric
-from canaryjudge.results import Finding, Outcome
+from canaryjudge.results import Finding, Outcome, Waiver
 from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated, weigh
 from canaryjudge.stats.dispersion import pooled_dispersion, temper, tempered_level
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.rare_events import Bounds, PValues, rate_ratio_bounds, rate_ratio_pvalues
 
 __all__ = [
-    "LONGEST_PROVEN",
     "Test",
     "Totals",
+    "burst_waivers",
     "bursts_outlast",
     "count_totals",
     "judge_totals",
@@ -27,8 +27,10 @@ __all__ = [
     "rate_ratio_test",
 ]
 
-LONGEST_PROVEN = 0.5
+_LONGEST_PROVEN = 0.5
 """Bursts that last longer, by the lag-1 autocorrelation of the rates, lie outside the range in which error rates are proven."""
+_FEWEST_INTERVALS = 3
+"""Fewer intervals cannot show whether events come in bursts."""
 _FEWEST_EFFECTIVE = 4.0
 """Bursts so long that they leave fewer independent intervals than this can prove neither a fail nor a pass."""
 
@@ -126,6 +128,26 @@ def bursts_outlast(intervals: float, rho: float) -> bool:
         Whether as many independent intervals as would say the same are too few.
     """
     return rho > 0 and intervals * (1 - rho) / (1 + rho) < _FEWEST_EFFECTIVE
+
+
+def burst_waivers(rho: float, intervals: int) -> tuple[Waiver, ...]:
+    """Say what bursts, or intervals too few to see them, take from the guarantees.
+
+    Parameters
+    ----------
+    rho : float
+        Lag-1 autocorrelation of the rates.
+    intervals : int
+        Intervals of the arm that has fewer.
+
+    Returns
+    -------
+    tuple of str
+        Waived guarantees.
+    """
+    if intervals < _FEWEST_INTERVALS:
+        return ("independence_assumed",)
+    return ("outside_proven_range",) if rho > _LONGEST_PROVEN else ()
 
 
 def count_totals(pair: MetricPair, family: Literal["binomial", "poisson"]) -> Totals:
@@ -244,7 +266,7 @@ def judge_totals(
         dispersion=totals.factor,
         df=totals.df,
         autocorrelation=totals.rho,
-        waived=("outside_proven_range",) if totals.rho > LONGEST_PROVEN else (),
+        waived=burst_waivers(totals.rho, min(len(pair.baseline), len(pair.canary))),
     )
 
 

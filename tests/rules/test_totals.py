@@ -163,3 +163,12 @@ def test_bursts_that_outlast_the_data_prove_no_pass_either():
     finding = proportion(([0] * 8 + [900] * 8, 10_000), ([0] * 8 + [80] * 8, 10_000))
     assert finding.reason == "abstains"
     assert (finding.pass_interval.low, finding.pass_interval.high) == (None, None)
+
+
+@pytest.mark.parametrize("rules", [["proportion"], [cj.Slo(of="pooled", op="lte", value="5%")]])
+@pytest.mark.parametrize(("intervals", "waived"), [(2, ("independence_assumed",)), (3, ())])
+def test_too_few_intervals_to_see_bursts_are_listed_as_waived(intervals, waived, rules):
+    arm = {"value": [12] * intervals, "total": [3000] * intervals}
+    policy = cj.Policy(metrics=[cj.Metric(name="errors", kind="ratio", direction="increase", rules=rules)])
+    verdict = cj.judge({"errors": {"baseline": arm, "canary": arm}}, policy)
+    assert tuple(waiver.what for waiver in verdict.waived) == waived
