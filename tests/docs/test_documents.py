@@ -56,9 +56,9 @@ def test_console_blocks_print_what_they_show(page):
             continue
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
             command, _, expected = part.partition("\n")
-            run = subprocess.run(
+            run = subprocess.run(  # noqa: S602 - the commands of our own documents
                 command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-            )  # noqa: S602 - our own documents
+            )
             shown = run.stdout + run.stderr + (f"exit {run.returncode}\n" if "exit " in expected else "")
             assert shown.rstrip() == expected.rstrip(), command
 
