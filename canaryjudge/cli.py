@@ -157,7 +157,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-format",
         choices=("csv", "json", "ndjson", "parquet"),
-        help="format of the data, where the name does not tell (standard input: csv)",
+        help="format of the data, where the name does not tell (standard input: csv or json, by its first character)",
     )
     parser.add_argument(
         "--wide", metavar="COLUMN", help="the data have a column a metric, and this column names the arm"
@@ -166,7 +166,9 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
 
 def _remapping(text: str) -> tuple[str, int]:
     outcome, _, code = text.partition("=")
-    if outcome not in _EXIT_CODES or not code.isdigit() or int(code) > 255:
+    if outcome in _EXIT_CODES and code.isdigit() and int(code) > 255:
+        raise argparse.ArgumentTypeError(f"{text!r}: an exit code is at most 255")
+    if outcome not in _EXIT_CODES or not code.isdigit():
         raise argparse.ArgumentTypeError(
             f"{text!r} is not like marginal=0 (outcomes: {', '.join(_EXIT_CODES)}; codes 0 to 255)"
         )
@@ -176,6 +178,7 @@ def _remapping(text: str) -> tuple[str, int]:
 def _judge(options: argparse.Namespace) -> int:
     from canaryjudge.judge import judge  # noqa: PLC0415 - the other commands need no statistics
 
+    _spare_inputs(options)
     policy = load_policy(options.policy)
     verdict = judge(_data(options, policy), policy, baseline=options.baseline, canary=options.canary)
     text = {"text": verdict.explain, "json": verdict.to_json, "markdown": verdict.to_markdown}[
@@ -188,6 +191,16 @@ def _judge(options: argparse.Namespace) -> int:
         remapped = {name for name, _ in options.exit}
         outcome = "marginal" if "marginal" in remapped and "no_data" not in remapped else "no_data"
     return codes[outcome]
+
+
+def _spare_inputs(options: argparse.Namespace) -> None:
+    """Refuse to write the verdict over what it is made from."""
+    if options.output is None:
+        return
+    output = Path(options.output)
+    for given in (options.policy, options.data):
+        if output.exists() and Path(given).exists() and output.samefile(given):
+            raise DataError(f"--output {options.output} would overwrite an input", "Name another file.")
 
 
 def _write(text: str, output: str | None) -> None:
@@ -203,8 +216,10 @@ def _data(options: argparse.Namespace, policy: Policy) -> Any:
     from canaryjudge.integrations.tables import read_table, widen_columns  # noqa: PLC0415 - the other commands read no data
 
     if options.data == "-":
+        peeked = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
+        likely = "json" if peeked.lstrip()[:1] in (b"{", b"[") else "csv"
         table = read_table(
-            sys.stdin.buffer, format=options.data_format or "csv", wide=options.wide is not None
+            sys.stdin.buffer, format=options.data_format or likely, wide=options.wide is not None
         )
     else:
         table = read_table(options.data, format=options.data_format, wide=options.wide is not None)
@@ -228,10 +243,12 @@ def _verify(options: argparse.Namespace) -> int:
         "the same values",
         "written differently",
     )
-    raise DataError(
-        f"the verdict is not reproduced: {field} was {said}, and is {found}",
-        "Check policy, data and version.",
-    )
+    why = {
+        "version": "another version of canaryjudge judged",
+        "policy_digest": "this is not the policy that was judged",
+        "data_digest": "these are not the data that were judged",
+    }.get(field, "the verdict is not what this policy and data give")
+    raise DataError(f"{why}: {field} was {said}, and is {found}", "Check policy, data and version.")
 
 
 def _read(path: str) -> bytes:

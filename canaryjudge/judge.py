@@ -23,6 +23,10 @@ __all__ = ["judge"]
 
 _ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
 _SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
+_UNUSABLE = ("missing_values", "infinite_values", "missing_times")
+_NEAR_ONE = 0.9
+_LOPSIDED = 0.2
+"""A pass is withheld where an arm lacks this much more of its points than the other."""
 _MISMATCH_LEVEL = 0.001
 _SMALLEST_MISMATCH = 0.02
 _PRESSING: tuple[Reason, ...] = (
@@ -93,6 +97,7 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
             policy,
             # what cannot fail the release takes no part of alpha, and is asked at no more than all of it
             policy.alpha * metric.weight / (family if metric.can_fail else max(family, metric.weight)),
+            (baseline, canary),
         )
         for metric in policy.metrics
     }
@@ -112,6 +117,8 @@ def _digest(parts: Iterable[str]) -> str:
 
 def _exposed(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
     """Use the policy's split: as the exposures of a count without totals, and to check the totals of a ratio."""
+    if (unstated := _unstated(pair, metric, policy)) is not None:
+        pair = replace(pair, notes=(*pair.notes, unstated))
     if policy.split is None:
         return pair
     if metric.kind == "count" and pair.baseline.total is None and pair.canary.total is None:
@@ -124,6 +131,32 @@ def _exposed(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
         note = _split_mismatch(pair, policy.split.canary)
         return pair if note is None else replace(pair, notes=(*pair.notes, note))
     return pair
+
+
+def _unstated(pair: MetricPair, metric: Metric, policy: Policy) -> Note | None:
+    """Name what the policy leaves to a default that may not be meant."""
+    if not (len(pair.baseline) and len(pair.canary)):
+        return None
+    if (
+        metric.kind == "count"
+        and policy.split is None
+        and pair.baseline.total is None
+        and pair.canary.total is None
+    ):
+        return Note(code="equal_exposure")
+    if (
+        metric.kind == "ratio"
+        and metric.direction == "decrease"
+        and "tolerance" not in metric.model_fields_set
+    ):
+        share = pair.baseline.events / pair.baseline.exposure
+        fallen = share / (1 + metric.tolerated_relative)
+        if share > _NEAR_ONE:
+            return Note(
+                code="success_ratio",
+                facts={"times": (1 - fallen) / max(1 - share, 1 / pair.baseline.exposure)},
+            )
+    return None
 
 
 def _given(arm: Arm, share: float) -> Arm:
@@ -141,7 +174,9 @@ def _split_mismatch(pair: MetricPair, expected: float) -> Note | None:
     return Note(code="split_mismatch", facts={"expected": expected, "found": found})
 
 
-def _judge_metric(pair: MetricPair, metric: Metric, policy: Policy, alpha: float) -> MetricResult:
+def _judge_metric(
+    pair: MetricPair, metric: Metric, policy: Policy, alpha: float, arms: tuple[str, str]
+) -> MetricResult:
     rules = metric.rules or DEFAULT_RULES[metric.kind]
     share = Share(level=alpha / len(rules), beta=policy.beta)
     lacking = _lacking(pair, metric)
@@ -149,6 +184,8 @@ def _judge_metric(pair: MetricPair, metric: Metric, policy: Policy, alpha: float
     if lacking is None:
         findings = tuple(RULES[rule.rule](pair, metric, rule, share) for rule in rules)
         outcome, reason, deciding = _metric_outcome(findings, metric)
+        if outcome is Outcome.PASS and _lopsided(pair, arms):
+            outcome, reason = Outcome.MARGINAL, "too_little_data"
     else:
         (outcome, reason), deciding = lacking, None
     return MetricResult(
@@ -170,6 +207,15 @@ def _judge_metric(pair: MetricPair, metric: Metric, policy: Policy, alpha: float
         findings=findings,
         warnings=pair.notes,
     )
+
+
+def _lopsided(pair: MetricPair, arms: tuple[str, str]) -> bool:
+    """Tell whether one arm lacks far more of its points than the other: what is missing may be the fault itself."""
+    shares = []
+    for arm, name in zip((pair.baseline, pair.canary), arms, strict=True):
+        unusable = sum(note.count or 0 for note in pair.notes if note.code in _UNUSABLE and note.arm == name)
+        shares.append(unusable / (unusable + len(arm)))
+    return abs(shares[0] - shares[1]) > _LOPSIDED
 
 
 def _lacking(pair: MetricPair, metric: Metric) -> tuple[Outcome, Reason] | None:

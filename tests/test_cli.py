@@ -86,9 +86,7 @@ def test_a_failing_advisory_metric_is_no_want_of_data(capsys):
     assert judge(capsys, "fail.csv")[0] == 3
 
 
-@pytest.mark.parametrize(
-    "remap", ["marginal", "marginal=", "marginal=x", "marginal=256", "good=0", "marginal=-1"]
-)
+@pytest.mark.parametrize("remap", ["marginal", "marginal=", "marginal=x", "good=0", "marginal=-1"])
 def test_a_remapping_that_means_nothing_is_bad_usage(capsys, remap):
     assert_complains(*judge(capsys, "pass.csv", "--exit", remap), says="marginal=0")
 
@@ -298,3 +296,24 @@ def test_a_terminal_that_knows_no_unicode_gets_a_verdict_all_the_same():
     found = subprocess.run(command, capture_output=True, env={"PYTHONIOENCODING": "ascii"}, check=False)
     assert found.returncode == 1
     assert b"errors FAIL" in found.stdout
+
+
+def test_an_exit_code_is_at_most_255(capsys):
+    assert_complains(*judge(capsys, "pass.csv", "--exit", "marginal=256"), says="at most 255")
+
+
+@pytest.mark.parametrize("target", ["policy.yaml", "pass.csv", "./policy.yaml"])
+def test_the_verdict_is_never_written_over_its_inputs(capsys, target):
+    before = Path(target).read_bytes()
+    assert_complains(*judge(capsys, "pass.csv", "--output", target), says="would overwrite an input")
+    assert Path(target).read_bytes() == before
+
+
+def test_json_on_standard_input_is_told_from_csv_by_its_first_character(capsys, monkeypatch):
+    data = {"latency": {"baseline": [5.0] * 20, "canary": [5.0] * 20}}
+    policy = "metrics: [{name: latency, direction: increase}]"
+    Path("only.yaml").write_text(policy, encoding="utf-8")
+    text = "\n " + json.dumps(data)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode()))))
+    code, out, _ = run(capsys, "judge", "--policy", "only.yaml", "--data", "-")
+    assert (code, out[:4]) == (0, "PASS")

@@ -27,6 +27,8 @@ NoteCode = Literal[
     "too_few_points",  # fewer points than the metric's minimum
     "suggest_samples",  # a gauge with repeated times: kind samples may fit
     "time_unit",  # numeric times that are read as milliseconds, microseconds or nanoseconds
+    "equal_exposure",  # a count without totals under a policy without a split: an interval counts the same in both arms
+    "success_ratio",  # a share near 1 may fall by the default relative tolerance, which is many times its failures
     "split_mismatch",  # the arms' totals are not shared as the policy's split says
 ]
 

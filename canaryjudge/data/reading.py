@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def read_pairs(
     if baseline == canary:
         raise DataError(f"baseline and canary are both named {baseline!r}", "Name two different arms.")
     source = _source(data)
-    _check_arms(source, (baseline, canary))
+    _check_arms(source, policy, (baseline, canary))
     _check_metrics(source, policy)
     pairs = {}
     with np.errstate(over="ignore", under="ignore"):
@@ -86,13 +87,25 @@ def _source(data: Any) -> Source:
     return TidyTable(columns)
 
 
-def _check_arms(source: Source, wanted: tuple[str, str]) -> None:
+def _check_arms(source: Source, policy: Policy, wanted: tuple[str, str]) -> None:
+    """Refuse an arm that is not there, unless the policy says of every metric what no data do: then it may be silent."""
+    told = all("no_data" in metric.model_fields_set for metric in policy.metrics)
+    may_be_silent = told and any(arm in source.arms for arm in wanted)
     for arm in wanted:
-        if source.arms and arm not in source.arms:
+        if (
+            source.arms
+            and arm not in source.arms
+            and not (may_be_silent and not _resembles(arm, source.arms))
+        ):
             raise DataError(
                 f"the data have no arm {arm!r}",
-                f"{likely_name(arm, source.arms, 'arms')} Name yours with baseline= and canary=.",
+                f"{likely_name(arm, source.arms, 'arms')} Name yours with baseline and canary (--baseline, --canary). "
+                "If an arm may be silent, set no_data for every metric.",
             )
+
+
+def _resembles(name: str, known: Iterable[str]) -> bool:
+    return bool(difflib.get_close_matches(name, list(known), n=1))
 
 
 def _check_metrics(source: Source, policy: Policy) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,26 @@ from canaryjudge.data.frames import labels, needed_column
 from canaryjudge.data.places import Place
 from canaryjudge.data.raw import RawSeries
 
-__all__ = ["TidyTable"]
+__all__ = ["TIME_NAMES", "TidyTable", "time_column"]
+
+TIME_NAMES = ("time", "timestamp", "ts")
+"""Names that a column of times may have, the likeliest first."""
+
+
+def time_column(names: Collection[str]) -> str | None:
+    """Find the column of times by its name.
+
+    Parameters
+    ----------
+    names : collection of str
+        The columns that are there.
+
+    Returns
+    -------
+    str or None
+        The first of `TIME_NAMES` that is there.
+    """
+    return next((name for name in TIME_NAMES if name in names), None)
 
 
 class TidyTable:
@@ -24,7 +43,9 @@ class TidyTable:
         self.arms: list[str] = []
         self._rows: dict[tuple[str, str], NDArray[np.intp]] = {}
         self._value: Column = np.empty(0)
-        self._optional = {name: columns[name] for name in ("total", "time", "replica") if name in columns}
+        self._optional = {name: columns[name] for name in ("total", "replica") if name in columns}
+        if (time := time_column(columns)) is not None:
+            self._optional["time"] = columns[time]
         if columns:
             metric, arm, self._value = (needed_column(columns, name) for name in ("metric", "arm", "value"))
             metric_of_row, self.metrics = labels(metric, "metric")

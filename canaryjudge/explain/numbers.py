@@ -13,7 +13,7 @@ def number(value: float, digits: int = 3) -> str:
     Examples
     --------
     >>> number(158.234), number(1234567.0), number(0.000123456), number(-2.0)
-    ('158', '1,234,567', '0.000123', '−2')
+    ('158', '1,234,567', '0.000123', '-2')
     """
     if value == 0:
         return "0"
@@ -24,7 +24,7 @@ def number(value: float, digits: int = 3) -> str:
         decimals = max(0, digits - 1 - magnitude)
         text = f"{abs(value):,.{decimals}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
-    return f"−{text}" if value < 0 else text
+    return f"-{text}" if value < 0 else text
 
 
 def count(value: float) -> str:
@@ -87,7 +87,10 @@ def change(value: float, scale: str, kind: str, unit: str) -> str:
     size = abs(value)
     if scale == "relative":
         return percent(size)
-    return f"{_percentage(size)} percentage points" if kind == "ratio" else with_unit(size, unit)
+    if kind == "ratio" or unit == "%":
+        points = _percentage(size) if kind == "ratio" else number(size)
+        return f"{points} percentage point{'' if points == '1' else 's'}"
+    return with_unit(size, unit)
 
 
 def span(low: float | None, high: float | None, scale: str, kind: str, unit: str) -> str:
@@ -96,7 +99,7 @@ def span(low: float | None, high: float | None, scale: str, kind: str, unit: str
     Examples
     --------
     >>> span(0.22, 0.41, "relative", "gauge", "ms"), span(-3.0, None, "absolute", "gauge", "ms")
-    ('22 to 41 %', '−3 ms or more')
+    ('22 to 41 %', '-3 ms or more')
     >>> span(3.0, None, "times", "gauge", "ms")
     '3 times or more'
     """
@@ -106,6 +109,8 @@ def span(low: float | None, high: float | None, scale: str, kind: str, unit: str
         if in_percent
         else "times"
         if scale == "times"
+        else "percentage points"
+        if scale == "absolute" and unit == "%"
         else unit
     )
     ends = [None if end is None else _percentage(end) if in_percent else number(end) for end in (low, high)]
@@ -127,7 +132,7 @@ def pvalue(value: float) -> str:
     >>> pvalue(2.1e-6), pvalue(0.0312), pvalue(0.0)
     ('p = 2e-6', 'p = 0.031', 'p < 1e-300')
     """
-    if value < 1e-300:
+    if value <= 1e-300:
         return "p < 1e-300"
     if value < 0.001:
         return "p = " + f"{value:.0e}".replace("e-0", "e-")

@@ -20,8 +20,8 @@ _METHODS = {
     "exact_rate": "exact Poisson test",
     "point": "the estimate alone",
 }
-_ACTIONS = {"promote": "promote", "hold": "hold and go on collecting", "rollback": "roll back"}
-_OPERATORS = {"lt": "<", "lte": "≤", "gt": ">", "gte": "≥"}
+_ACTIONS = {"promote": "promote", "hold": "hold", "rollback": "roll back"}
+_OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _LONGEST_LINE = 199
 _SHORTEST_NAME = 40
 
@@ -104,6 +104,11 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
     if deciding is not None:
         if result.reason == "not_proven_worse":
             return f"{rule_sentence(deciding, result)}; it passes because the policy passes what is not proven worse"
+        if result.reason == "too_little_data" and deciding.outcome is Outcome.PASS:
+            return (
+                "one arm lacks far more of its values than the other (missing or infinite, see the notes), and what is "
+                f"missing may be the fault itself; of those that are there: {rule_sentence(deciding, result)}"
+            )
         return rule_sentence(deciding, result)
     lacking = [
         arm
@@ -234,6 +239,8 @@ def _missing(finding: Finding, result: MetricResult) -> str:
 def _evidence(finding: Finding, result: MetricResult) -> str:
     method = _METHODS[finding.method]
     extra = []
+    if finding.probability_worse is not None and result.direction != "either":
+        extra.append(f"worse in {percent(finding.probability_worse)} of pairs")
     if finding.dispersion is not None and finding.dispersion > 1:
         extra.append(f"events {finding.dispersion:.2g} times as variable as independent ones")
     if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:
@@ -241,6 +248,8 @@ def _evidence(finding: Finding, result: MetricResult) -> str:
     allowed = f" ({', '.join(extra)})" if extra else ""
     used = finding.pvalue_pass if finding.outcome is Outcome.PASS else finding.pvalue
     said = f" {pvalue(used)}" if used is not None and finding.method != "point" else ""
+    if finding.outcome is Outcome.PASS and finding.scale != "objective":
+        method = f"non-inferiority by {method}"  # its p-value is for "worse than tolerated"
     return f"{method}{said}{allowed}, {_amount(finding, result)}"
 
 
@@ -274,6 +283,8 @@ def _level(value: float | None, result: MetricResult) -> str:
 
 def promise(release: ReleaseResult) -> str:
     """Say what the two error rates are, and for how many looks."""
+    if release.aggregate == "score":
+        return "Nothing but the release should differ between the arms' windows; this data alone cannot vouch for that."
     looks = "this one look at finished data" if release.valid_for == "one_look" else "all looks together"
     start = "Apart from what is waived, at most" if release.waived else "At most"
     return (

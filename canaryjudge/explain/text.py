@@ -69,7 +69,12 @@ def as_text(release: ReleaseResult) -> str:
 def by_badness(release: ReleaseResult) -> list[MetricResult]:
     """Order the metrics: failing first, muted last, otherwise as in the policy."""
     return sorted(
-        release.metrics.values(), key=lambda result: (result.role == "muted", -result.outcome.badness)
+        release.metrics.values(),
+        key=lambda result: (
+            result.role == "muted",
+            -result.outcome.badness,
+            result.name != release.deciding_metric,
+        ),
     )
 
 

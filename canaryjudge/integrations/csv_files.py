@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.places import likely_name, shown
+from canaryjudge.data.tidy import time_column
 from canaryjudge.errors import DataError
 
 __all__ = ["TIDY_COLUMNS", "needed_columns", "read_csv"]
@@ -103,6 +104,8 @@ def read_csv(stream: BinaryIO, source: str, *, wide: bool = False) -> Any:
             continue
         if table is None:
             header, body = _header(block, source)
+            if not wide and (name := time_column(header)) is not None:
+                header[header.index(name)] = "time"
             first = line + block[: len(block) - len(body)].count(b"\n")
             table = _Table(source, header, needed_columns(header, source, wide=wide), wide=wide)
         table.add(body, first)

@@ -13,6 +13,7 @@ from canaryjudge.data import from_wide
 from canaryjudge.data.columns import first_word
 from canaryjudge.data.frames import table_columns
 from canaryjudge.data.places import likely_name, shown
+from canaryjudge.data.tidy import time_column
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.csv_files import needed_columns, read_csv
 from canaryjudge.policy import Metric, Policy
@@ -32,7 +33,6 @@ _ENDINGS: dict[str, TableFormat] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_TIME_NAMES = ("time", "timestamp", "ts")
 _SHAPES = "Give a list of rows {metric, arm, value}, or a mapping {metric: {arm: series}}."
 
 
@@ -233,7 +233,7 @@ def widen_columns(table: Any, arm_column: str, policy: Policy) -> dict[str, dict
         return {}
     for name in dict.fromkeys(name for roles in metrics.values() for name in roles.values()):
         _check_numbers(columns[name], name)
-    time = next((name for name in _TIME_NAMES if name in names), None)
+    time = time_column(names)
     return from_wide(table, arm=arm_column, time=time, metrics=metrics)
 
 

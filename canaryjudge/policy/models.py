@@ -98,7 +98,7 @@ class Metric(PolicyModel):
     no_data: Literal["marginal", "fail", "ignore"] = "marginal"
     """What an arm without data does: `marginal`, `fail`, or `ignore` (as if the metric were not in the policy; listed as waived)."""
     pass_when: Literal["proven_safe", "not_proven_worse"] = "proven_safe"
-    """`proven_safe`: a pass is a proof. `not_proven_worse`: the classic reading, in which an undecided metric passes; it waives beta."""
+    """`proven_safe`: a pass is a proof. `not_proven_worse`: the classic reading, in which a metric that is undecided passes (one proven worse than the baseline does not); it waives beta."""
     rules: tuple[AnyRule, ...] | None = Field(default=None, min_length=1)
     """What is asked of the metric; left out: `mann_whitney` for gauges and samples, `proportion` for ratios, `rate` for counts."""
 

@@ -86,7 +86,7 @@ def test_a_row_without_an_arm_is_named(make, empty):
 def test_an_unknown_arm_is_named_with_the_nearest():
     message = error(rows(1.0, 2.0), baseline="baselin")
     assert "no arm 'baselin'. Did you mean 'baseline'? Known arms: baseline, canary." in message
-    assert "Name yours with baseline= and canary=." in message
+    assert "Name yours with baseline and canary (--baseline, --canary)." in message
     assert "no arm 'canary'" in error({"errors": {"baseline": [1.0], "v2": [1.0]}})
 
 
