@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from canaryjudge._version import __version__
-from canaryjudge.data import Arm, MetricPair, Note, read_pairs
+from canaryjudge.data import MetricPair, read_pairs, with_exposures
 from canaryjudge.errors import PolicyError
 from canaryjudge.explain import one_line
 from canaryjudge.policy import Metric, Policy
@@ -24,11 +23,8 @@ __all__ = ["judge"]
 _ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
 _SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
 _UNUSABLE = ("missing_values", "infinite_values", "missing_times")
-_NEAR_ONE = 0.9
 _LOPSIDED = 0.2
 """A pass is withheld where an arm lacks this much more of its points than the other."""
-_MISMATCH_LEVEL = 0.001
-_SMALLEST_MISMATCH = 0.02
 _PRESSING: tuple[Reason, ...] = (
     "proven_worse",
     "breached",
@@ -92,7 +88,7 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
     family = math.fsum(metric.weight for metric in policy.metrics if metric.can_fail)
     results = {
         metric.name: _judge_metric(
-            _exposed(pairs[metric.name], metric, policy),
+            with_exposures(pairs[metric.name], metric, policy),
             metric,
             policy,
             # what cannot fail the release takes no part of alpha, and is asked at no more than all of it
@@ -113,65 +109,6 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
 
 def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _exposed(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
-    """Use the policy's split: as the exposures of a count without totals, and to check the totals of a ratio."""
-    if (unstated := _unstated(pair, metric, policy)) is not None:
-        pair = replace(pair, notes=(*pair.notes, unstated))
-    if policy.split is None:
-        return pair
-    if metric.kind == "count" and pair.baseline.total is None and pair.canary.total is None:
-        return replace(
-            pair,
-            baseline=_given(pair.baseline, policy.split.baseline),
-            canary=_given(pair.canary, policy.split.canary),
-        )
-    if metric.kind == "ratio" and len(pair.baseline) and len(pair.canary):
-        note = _split_mismatch(pair, policy.split.canary)
-        return pair if note is None else replace(pair, notes=(*pair.notes, note))
-    return pair
-
-
-def _unstated(pair: MetricPair, metric: Metric, policy: Policy) -> Note | None:
-    """Name what the policy leaves to a default that may not be meant."""
-    if not (len(pair.baseline) and len(pair.canary)):
-        return None
-    if (
-        metric.kind == "count"
-        and policy.split is None
-        and pair.baseline.total is None
-        and pair.canary.total is None
-    ):
-        return Note(code="equal_exposure")
-    if (
-        metric.kind == "ratio"
-        and metric.direction == "decrease"
-        and "tolerance" not in metric.model_fields_set
-    ):
-        share = pair.baseline.events / pair.baseline.exposure
-        fallen = share / (1 + metric.tolerated_relative)
-        if share > _NEAR_ONE:
-            return Note(
-                code="success_ratio",
-                facts={"times": (1 - fallen) / max(1 - share, 1 / pair.baseline.exposure)},
-            )
-    return None
-
-
-def _given(arm: Arm, share: float) -> Arm:
-    return replace(arm, total=np.full(len(arm), share))
-
-
-def _split_mismatch(pair: MetricPair, expected: float) -> Note | None:
-    from scipy.special import chdtrc  # noqa: PLC0415 - beside its use
-
-    canary, both = pair.canary.exposure, pair.canary.exposure + pair.baseline.exposure
-    found = canary / both
-    chi2 = (canary - both * expected) ** 2 / (both * expected * (1 - expected))
-    if float(chdtrc(1, chi2)) >= _MISMATCH_LEVEL or abs(found / expected - 1) < _SMALLEST_MISMATCH:
-        return None
-    return Note(code="split_mismatch", facts={"expected": expected, "found": found})
 
 
 def _judge_metric(

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -249,19 +248,16 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_soon_and_in_little_memory(name):
+def test_a_bomb_is_refused_in_little_memory(name):
     text, words = BOMBS[name]
     tracemalloc.start()
-    start = time.perf_counter()
     with pytest.raises(PolicyError) as caught:
         parse_policy(text)
-    seconds = time.perf_counter() - start
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert words in str(caught.value)
     assert len(str(caught.value)) < 10_000
     assert peak < 100e6
-    assert seconds < 10  # about a second, where memory is not traced
 
 
 def test_a_file_without_an_end_is_refused():

@@ -1,0 +1,92 @@
+"""What counts and ratios are out of: the policy's split as exposures, and what the policy leaves unsaid about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import chdtrc
+
+from canaryjudge.data.notes import Note
+from canaryjudge.data.pair import Arm, MetricPair
+from canaryjudge.policy import Metric, Policy
+
+__all__ = ["with_exposures"]
+
+_NEAR_ONE = 0.9
+"""Shares above this are taken for successes."""
+_MISMATCH_LEVEL = 0.001
+_SMALLEST_MISMATCH = 0.02
+"""A split is off where chance explains it this rarely, and by more than this part of the share."""
+
+
+def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
+    """Use the policy's split: as the exposures of a count without totals, and to check the totals of a ratio.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms of the metric.
+    metric : Metric
+        Its kind and tolerance.
+    policy : Policy
+        Its split.
+
+    Returns
+    -------
+    MetricPair
+        The same with exposures where the split gives them, and with notes on what does not fit or was left unsaid.
+    """
+    if (unstated := _unstated(pair, metric, policy)) is not None:
+        pair = replace(pair, notes=(*pair.notes, unstated))
+    if policy.split is None:
+        return pair
+    if metric.kind == "count" and pair.baseline.total is None and pair.canary.total is None:
+        return replace(
+            pair,
+            baseline=_given(pair.baseline, policy.split.baseline),
+            canary=_given(pair.canary, policy.split.canary),
+        )
+    if metric.kind == "ratio" and len(pair.baseline) and len(pair.canary):
+        note = _split_mismatch(pair, policy.split.canary)
+        return pair if note is None else replace(pair, notes=(*pair.notes, note))
+    return pair
+
+
+def _unstated(pair: MetricPair, metric: Metric, policy: Policy) -> Note | None:
+    """Name what the policy leaves to a default that may not be meant."""
+    if not (len(pair.baseline) and len(pair.canary)):
+        return None
+    if (
+        metric.kind == "count"
+        and policy.split is None
+        and pair.baseline.total is None
+        and pair.canary.total is None
+    ):
+        return Note(code="equal_exposure")
+    if (
+        metric.kind == "ratio"
+        and metric.direction == "decrease"
+        and "tolerance" not in metric.model_fields_set
+    ):
+        share = pair.baseline.events / pair.baseline.exposure
+        fallen = share / (1 + metric.tolerated_relative)
+        if share > _NEAR_ONE:
+            return Note(
+                code="success_ratio",
+                facts={"times": (1 - fallen) / max(1 - share, 1 / pair.baseline.exposure)},
+            )
+    return None
+
+
+def _given(arm: Arm, share: float) -> Arm:
+    return replace(arm, total=np.full(len(arm), share))
+
+
+def _split_mismatch(pair: MetricPair, expected: float) -> Note | None:
+    canary, both = pair.canary.exposure, pair.canary.exposure + pair.baseline.exposure
+    found = canary / both
+    chi2 = (canary - both * expected) ** 2 / (both * expected * (1 - expected))
+    if float(chdtrc(1, chi2)) >= _MISMATCH_LEVEL or abs(found / expected - 1) < _SMALLEST_MISMATCH:
+        return None
+    return Note(code="split_mismatch", facts={"expected": expected, "found": found})
