@@ -23,6 +23,8 @@ _SKETCH = 1024
 """Larger samples are first thinned to this many quantiles each, to find where to count."""
 _SKETCH_ERROR = 1 / (16 * _SKETCH)
 """How far off the rank of a quantile of the thinned samples is expected to be."""
+_SLOPE_SPAN = 0.005
+"""Ranks this far to both sides tell how steep the quantiles are."""
 _RANK_ERROR = 1e-6
 """Quantiles of large samples are exact to this share of the differences, far below what a test can tell."""
 _OVERSHOOT = 0.02
@@ -148,9 +150,8 @@ class _Counted:
     def _count(self, row: int, value: float, *, strict: bool) -> int:
         """Count the differences up to a value (below it, where strict)."""
         baseline, canary = self._baseline[row], self._canary[row]
-        if len(canary) < len(
-            baseline
-        ):  # canary - baseline <= v  <=>  baseline >= canary - v: search the longer by the shorter
+        # canary - baseline <= v  <=>  baseline >= canary - v: the longer is searched by the shorter
+        if len(canary) < len(baseline):
             found = np.searchsorted(baseline, canary - value, "right" if strict else "left")
             return len(canary) * len(baseline) - int(found.sum())
         return int(np.searchsorted(canary, baseline + value, "left" if strict else "right").sum())
@@ -174,8 +175,10 @@ class _Counted:
         close = _RANK_ERROR * self.pairs
         if close < 1:
             return None
-        low, high = self._bracket(row, target / self.pairs)
-        value, slope = (low + high) / 2, (high - low) / (2 * _SKETCH_ERROR)
+        low, high = self._bracket(row, target / self.pairs, _SLOPE_SPAN)
+        slope = (high - low) / (2 * _SLOPE_SPAN)
+        low, high = self._bracket(row, target / self.pairs, _SKETCH_ERROR)
+        value = (low + high) / 2
         for _ in range(4):
             missing = target + 0.5 - self._count(row, value, strict=False)
             if abs(missing) <= close:
@@ -184,7 +187,7 @@ class _Counted:
         return None
 
     def _by_bracketing(self, row: int, target: int) -> float:
-        low, high = self._bracket(row, target / self.pairs)
+        low, high = self._bracket(row, target / self.pairs, _SKETCH_ERROR)
         (low, count_low), (high, count_high) = self._widen(row, target, low, high)
         if count_low > target:  # not even the lowest difference lies below the rank
             return low
@@ -213,9 +216,9 @@ class _Counted:
                 low, count_low = following + self._rounding[row], count
         return self._next_above(row, low)
 
-    def _bracket(self, row: int, share: float) -> tuple[float, float]:
+    def _bracket(self, row: int, share: float, width: float) -> tuple[float, float]:
         edges = self._sketch.quantile(
-            np.clip([[share - _SKETCH_ERROR, share + _SKETCH_ERROR]] * len(self._baseline), 0, 1), "low"
+            np.clip([[share - width, share + width]] * len(self._baseline), 0, 1), "low"
         )[row]
         return float(edges[0]), float(edges[1])
 
