@@ -125,6 +125,7 @@ def _judge_metric(
             outcome, reason = Outcome.MARGINAL, "too_little_data"
     else:
         (outcome, reason), deciding = lacking, None
+    start, end = pair.overlap or (None, None)
     return MetricResult(
         name=metric.name,
         kind=metric.kind,
@@ -135,6 +136,8 @@ def _judge_metric(
         group=metric.group,
         pairing=pair.pairing,
         interval_s=pair.interval,
+        overlap_start=start,
+        overlap_end=end,
         alpha=alpha,
         outcome=outcome,
         reason=reason,

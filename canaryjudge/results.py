@@ -209,6 +209,10 @@ class MetricResult(_Facts):
     """How the arms were paired."""
     interval_s: Number
     """Spacing of the points in seconds."""
+    overlap_start: Number
+    """Start of the time that both arms cover and that was judged, in seconds since 1970; None unless they were paired in time."""
+    overlap_end: Number
+    """Its end."""
     alpha: float
     """Its share of the policy's alpha."""
     outcome: Outcome

@@ -73,7 +73,9 @@ def test_times_are_found_by_their_usual_names(name):
     verdict = cj.judge(
         frame.sample(frac=1, random_state=1), cj.Policy(metrics=[cj.Metric(name="p99", direction="increase")])
     )
-    assert verdict.metrics["p99"].pairing == "concurrent"
+    result = verdict.metrics["p99"]
+    assert (result.pairing, result.interval_s) == ("concurrent", 60)
+    assert (result.overlap_start, result.overlap_end) == (times[0].timestamp(), times[-1].timestamp())
 
 
 def test_a_silent_arm_is_no_data_where_the_policy_says_what_that_does():

@@ -79,6 +79,14 @@ class MetricPair:
     interval: float | None = None
     notes: tuple[Note, ...] = ()
 
+    @property
+    def overlap(self) -> tuple[float, float] | None:
+        """First and last time that both arms cover, in seconds since 1970; None unless they share the clock."""
+        times = [arm.time for arm in (self.baseline, self.canary) if arm.time is not None and len(arm)]
+        if self.pairing != "concurrent" or len(times) < 2:
+            return None
+        return float(max(time[0] for time in times)), float(min(time[-1] for time in times))
+
     def digest(self) -> str:
         """Give the SHA-256 of the arrays that were judged, in hexadecimal."""
         sha = hashlib.sha256(f"{self.name}\0{self.kind}\0{self.pairing}".encode())
