@@ -1,21 +1,10 @@
 """Mistakes and contradictions in policies made in Python: each one sentence, at its place."""
 
 import pytest
+from policy_settings import MINIMAL, SLO, metric, policy
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import MannWhitney, Metric, Policy, Slo, Split, Tolerance
-
-MINIMAL = {"name": "a", "direction": "increase"}
-SLO = {"rule": "slo", "of": "p99", "op": "lte", "value": "200ms"}
-
-
-def metric(**settings):
-    return Metric(**(MINIMAL | settings))
-
-
-def policy(**settings):
-    return Policy(**({"metrics": [MINIMAL]} | settings))
-
 
 # (what is made, words of the one line that is raised)
 MISTAKES = [

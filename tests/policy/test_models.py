@@ -8,20 +8,10 @@ import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from policy_settings import MINIMAL, SLO, metric, policy
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import MannWhitney, Metric, Policy, Proportion, Rate, Slo
-
-MINIMAL = {"name": "a", "direction": "increase"}
-SLO = {"rule": "slo", "of": "p99", "op": "lte", "value": "200ms"}
-
-
-def metric(**settings):
-    return Metric(**(MINIMAL | settings))
-
-
-def policy(**settings):
-    return Policy(**({"metrics": [MINIMAL]} | settings))
 
 
 def test_a_name_and_a_direction_are_enough():
