@@ -22,9 +22,11 @@ __all__ = [
     "MetricResult",
     "Number",
     "Outcome",
+    "Pairing",
     "Reason",
     "ReleaseResult",
     "Scale",
+    "ValidFor",
     "Waived",
     "Waiver",
 ]
@@ -59,6 +61,10 @@ Reason = Literal[
     "needs_absolute_tolerance",
     "environment_unhealthy",
 ]
+
+Pairing = Literal["concurrent", "windows"]
+
+ValidFor = Literal["one_look", "all_looks"]
 
 Scale = Literal["relative", "absolute", "objective"]
 
@@ -205,7 +211,7 @@ class MetricResult(_Facts):
     """Its weight."""
     group: str | None
     """Its group."""
-    pairing: Literal["concurrent", "windows"]
+    pairing: Pairing
     """How the arms were paired."""
     interval_s: Number
     """Spacing of the points in seconds."""
@@ -261,7 +267,7 @@ class ReleaseResult(_Facts):
     """At most this chance to fail a release that is fine."""
     beta: float
     """At most this chance to pass a release that is not."""
-    valid_for: Literal["one_look", "all_looks"]
+    valid_for: ValidFor
     """Whether the two rates hold for this look alone or for all looks together."""
     aggregate: Literal["worst", "score"]
     """How the metrics were put together."""

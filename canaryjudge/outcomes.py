@@ -1,0 +1,348 @@
+"""Findings -> the outcome of a metric -> the outcome of the release: the same for one look and for many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from canaryjudge.data import MetricPair, Note
+from canaryjudge.policy import Metric, Policy
+from canaryjudge.results import (
+    Finding,
+    MetricResult,
+    Outcome,
+    Pairing,
+    Reason,
+    ReleaseResult,
+    ValidFor,
+    Waived,
+)
+
+__all__ = ["Given", "conclude", "lacking", "metric_result"]
+
+_ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
+_SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
+_UNUSABLE = ("missing_values", "infinite_values", "missing_times")
+_LOPSIDED = 0.2
+"""A pass is withheld where an arm lacks this much more of its points than the other."""
+_PRESSING: tuple[Reason, ...] = (
+    "proven_worse",
+    "breached",
+    "no_data_fails",
+    "worse_but_maybe_tolerable",
+    "environment_unhealthy",
+    "undecided",
+    "abstains",
+    "needs_absolute_tolerance",
+    "too_little_data",
+    "no_data",
+)
+"""Among results that are equally bad, the one to name first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What data there were of a metric.
+
+    Attributes
+    ----------
+    pairing : {"concurrent", "windows"}
+        How the arms were paired.
+    interval : float or None
+        Spacing of the points in seconds.
+    span : tuple of float, or None
+        First and last time that both arms cover, in seconds since 1970.
+    n_baseline, n_canary : int
+        Points of the arms.
+    notes : tuple of Note
+        What is odd about them.
+    """
+
+    pairing: Pairing
+    interval: float | None
+    span: tuple[float, float] | None
+    n_baseline: int
+    n_canary: int
+    notes: tuple[Note, ...]
+
+    @classmethod
+    def of(cls, pair: MetricPair) -> Given:
+        """Describe a pair."""
+        sizes = len(pair.baseline), len(pair.canary)
+        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes)
+
+
+def lacking(given: Given, metric: Metric) -> tuple[Outcome, Reason] | None:
+    """Tell what becomes of a metric for want of data; None where there are enough for its rules to be asked."""
+    fewest = min(given.n_baseline, given.n_canary)
+    if fewest == 0:
+        return (Outcome.FAIL, "no_data_fails") if metric.no_data == "fail" else (Outcome.MARGINAL, "no_data")
+    if fewest < metric.needed_points:
+        return Outcome.MARGINAL, "too_little_data"
+    return None
+
+
+def metric_result(
+    given: Given, metric: Metric, alpha: float, findings: tuple[Finding, ...], arms: tuple[str, str]
+) -> MetricResult:
+    """Put a metric's findings together.
+
+    Parameters
+    ----------
+    given : Given
+        What data there were.
+    metric : Metric
+        Its settings.
+    alpha : float
+        Its share of alpha.
+    findings : tuple of Finding
+        What its rules found; empty where they could not be asked.
+    arms : tuple of (str, str)
+        The caller's names of baseline and canary.
+
+    Returns
+    -------
+    MetricResult
+        Its outcome with the reason.
+    """
+    deciding: int | None = None
+    outcome, reason = lacking(given, metric) or (Outcome.MARGINAL, "too_little_data")
+    if findings:
+        outcome, reason, deciding = _metric_outcome(findings, metric)
+        if outcome is Outcome.PASS and _lopsided(given, arms):
+            outcome, reason = Outcome.MARGINAL, "too_little_data"
+    start, end = given.span or (None, None)
+    return MetricResult(
+        name=metric.name,
+        kind=metric.kind,
+        unit=metric.unit,
+        direction=metric.direction,
+        role=metric.role,
+        weight=metric.weight,
+        group=metric.group,
+        pairing=given.pairing,
+        interval_s=given.interval,
+        overlap_start=start,
+        overlap_end=end,
+        alpha=alpha,
+        outcome=outcome,
+        reason=reason,
+        deciding_rule=deciding,
+        n_baseline=given.n_baseline,
+        n_canary=given.n_canary,
+        findings=findings,
+        warnings=given.notes,
+    )
+
+
+def _lopsided(given: Given, arms: tuple[str, str]) -> bool:
+    """Tell whether one arm lacks far more of its points than the other: what is missing may be the fault itself."""
+    shares = []
+    for points, name in zip((given.n_baseline, given.n_canary), arms, strict=True):
+        unusable = sum(note.count or 0 for note in given.notes if note.code in _UNUSABLE and note.arm == name)
+        shares.append(unusable / (unusable + points) if points else 0.0)
+    return abs(shares[0] - shares[1]) > _LOPSIDED
+
+
+def _metric_outcome(findings: tuple[Finding, ...], metric: Metric) -> tuple[Outcome, Reason, int]:
+    """Fail a metric if any rule fails, pass it if all do; the first of the worst decides."""
+    lenient = metric.pass_when == "not_proven_worse"
+
+    def rank(index: int) -> tuple[int, bool, int, float, int]:
+        finding = findings[index]
+        let_through = lenient and finding.reason == "undecided"
+        return (
+            finding.outcome.badness,
+            not let_through,
+            -_pressing(finding.reason),
+            -_strength(finding),
+            -index,
+        )
+
+    deciding = max(range(len(findings)), key=rank)
+    outcome, reason = findings[deciding].outcome, findings[deciding].reason
+    if lenient and reason == "undecided":
+        return Outcome.PASS, "not_proven_worse", deciding
+    return outcome, reason, deciding
+
+
+def _pressing(reason: Reason) -> int:
+    return _PRESSING.index(reason) if reason in _PRESSING else len(_PRESSING)
+
+
+def _strength(finding: Finding) -> float:
+    """How near a finding's p-value is to the level that it is held against; smaller is stronger."""
+    if finding.outcome is Outcome.PASS:
+        return 1.0 if finding.pvalue_pass is None else -finding.pvalue_pass
+    return 1.0 if finding.pvalue is None else finding.pvalue / finding.level
+
+
+def conclude(
+    results: Mapping[str, MetricResult], policy: Policy, arms: tuple[str, str], valid_for: ValidFor
+) -> ReleaseResult:
+    """Put the metrics' results together.
+
+    Parameters
+    ----------
+    results : mapping of str to MetricResult
+        Each metric's, in the policy's order.
+    policy : Policy
+        Error rates, roles and how to aggregate.
+    arms : tuple of (str, str)
+        The caller's names of baseline and canary.
+    valid_for : {"one_look", "all_looks"}
+        What the findings' error rates hold for.
+
+    Returns
+    -------
+    ReleaseResult
+        Outcome, action, and what decided.
+    """
+    ignored = {
+        metric.name
+        for metric in policy.metrics
+        if metric.no_data == "ignore" and results[metric.name].reason == "no_data"
+    }
+    counted = [result for name, result in results.items() if name not in ignored and result.role != "muted"]
+    score = _score(counted, policy)
+    outcome = _by_score(counted, score, policy) if policy.aggregate == "score" else _by_worst(counted)
+    deciding = _deciding(counted, outcome)
+    return ReleaseResult(
+        outcome=outcome,
+        action=_ACTIONS[outcome],
+        alpha=policy.alpha,
+        beta=policy.beta,
+        valid_for=valid_for,
+        aggregate=policy.aggregate,
+        score=score,
+        deciding_metric=deciding.name if deciding else None,
+        deciding_rule=deciding.deciding.rule if deciding and deciding.deciding else None,
+        also_failing=_also_failing(results.values(), policy.alpha) if outcome is Outcome.FAIL else (),
+        unproven=_unproven(counted) if outcome is Outcome.PASS else (),
+        waived=_waived(results, policy, ignored),
+        baseline_arm=arms[0],
+        canary_arm=arms[1],
+        metrics=dict(results),
+    )
+
+
+def _by_worst(counted: list[MetricResult]) -> Outcome:
+    if any(result.outcome is Outcome.FAIL and result.role in ("required", "guard") for result in counted):
+        return Outcome.FAIL
+    judged = [result for result in counted if not result.lacks_data]
+    required = [result for result in counted if result.role == "required"]
+    held = any(result.outcome is Outcome.FAIL for result in counted)  # an advisory one
+    if held or not judged or any(result.outcome is not Outcome.PASS for result in required):
+        return Outcome.MARGINAL
+    return Outcome.PASS
+
+
+def _by_score(counted: list[MetricResult], score: float | None, policy: Policy) -> Outcome:
+    required = [result for result in counted if result.role == "required"]
+    if any(result.outcome is Outcome.FAIL for result in required):
+        return Outcome.FAIL
+    if score is None:
+        return Outcome.MARGINAL
+    lacking = any(result.lacks_data for result in required)
+    if score >= policy.pass_score:
+        return Outcome.MARGINAL if lacking else Outcome.PASS
+    if score >= policy.marginal_score:
+        return Outcome.MARGINAL
+    # a fail must stand without the advisory metrics, and whatever the data that are lacking would say
+    hopeful = [_hoped_for(result) if lacking else result for result in counted if result.role != "advisory"]
+    best = _score(hopeful, policy)
+    return Outcome.FAIL if best is not None and best < policy.marginal_score else Outcome.MARGINAL
+
+
+def _hoped_for(result: MetricResult) -> MetricResult:
+    if result.role == "required" and result.lacks_data:
+        return result.model_copy(update={"outcome": Outcome.PASS, "reason": "proven_safe"})
+    return result
+
+
+def _score(counted: list[MetricResult], policy: Policy) -> float | None:
+    """Weighted mean within each group, then over the groups by their weights; metrics without data are left out."""
+    groups: dict[str | None, list[MetricResult]] = {}
+    for result in counted:
+        if not result.lacks_data or result.outcome is Outcome.FAIL:
+            groups.setdefault(result.group, []).append(result)
+    if not groups:
+        return None
+    means = [
+        np.average([_SCORES[r.outcome] for r in members], weights=[r.weight for r in members])
+        for members in groups.values()
+    ]
+    weights = [policy.groups.get(name, 1.0) if name is not None else 1.0 for name in groups]
+    return round(float(np.average(means, weights=weights)), 9)  # so that 95 is 95 in any order of the metrics
+
+
+def _deciding(counted: list[MetricResult], outcome: Outcome) -> MetricResult | None:
+    """Choose the metric to name: the worst that brought the outcome about; on a pass the required one that was the hardest to prove."""
+    eligible = {
+        Outcome.FAIL: [r for r in counted if r.role != "advisory"],
+        Outcome.MARGINAL: [
+            r
+            for r in counted
+            if r.outcome is Outcome.FAIL or (r.role == "required" and r.outcome is Outcome.MARGINAL)
+        ],
+        Outcome.PASS: [r for r in counted if r.role == "required"]
+        or [r for r in counted if r.outcome is Outcome.PASS],
+    }[outcome] or counted
+    if not eligible:
+        return None
+
+    def rank(result: MetricResult) -> tuple[int, int, float]:
+        strength = _strength(result.deciding) if result.deciding else 1.0
+        return -result.outcome.badness, _pressing(result.reason), strength
+
+    return min(eligible, key=rank)
+
+
+def _unproven(counted: list[MetricResult]) -> tuple[str, ...]:
+    """Name what a pass leaves unproven; only a score passes a required metric that is, or a guard that failed."""
+    return tuple(r.name for r in counted if r.role in ("required", "guard") and r.outcome is not Outcome.PASS)
+
+
+def _also_failing(results: Iterable[MetricResult], alpha: float) -> tuple[str, ...]:
+    """Step down by Holm's procedure: each metric that a test has failed leaves its share of alpha to the rest."""
+    family = [result for result in results if result.role in ("required", "guard")]
+    failed: list[MetricResult] = []
+    while True:
+        left = [result for result in family if result not in failed]
+        weight = math.fsum(result.weight for result in left)
+        more = [result for result in left if _fails_at(result, alpha * result.weight / weight)]
+        if not more:
+            return tuple(result.name for result in failed if result.outcome is not Outcome.FAIL)
+        failed += more
+
+
+def _fails_at(result: MetricResult, alpha: float) -> bool:
+    return any(
+        finding.pvalue is not None
+        and finding.pvalue <= alpha / len(result.findings)
+        and finding.reason not in ("abstains", "environment_unhealthy")
+        for finding in result.findings
+        if finding.method != "point"
+    )
+
+
+def _waived(
+    results: Mapping[str, MetricResult], policy: Policy, ignored: Collection[str]
+) -> tuple[Waived, ...]:
+    waived = [Waived(what="aggregate_score")] if policy.aggregate == "score" else []
+    if not any(metric.role == "required" and metric.name not in ignored for metric in policy.metrics):
+        waived.append(Waived(what="nothing_required"))
+    for metric in policy.metrics:
+        result = results[metric.name]
+        if result.role == "muted":
+            continue
+        if metric.no_data == "ignore":
+            waived.append(Waived(what="no_data_ignored", metric=metric.name))
+        if metric.pass_when == "not_proven_worse":
+            waived.append(Waived(what="not_proven_worse_passes", metric=metric.name))
+        kinds = dict.fromkeys(what for finding in result.findings for what in finding.waived)
+        waived += [Waived(what=what, metric=metric.name) for what in kinds]
+    return tuple(waived)
