@@ -1,0 +1,376 @@
+r"""Anytime-valid evidence about two rates: a stratified mixture of likelihood ratios on a grid of log ratios.
+
+A stratum is one interval of one shard: x_b and x_c events at exposures (requests) n_b and n_c. What both arms share, a daily
+pattern or an outage of something behind both, cancels in it; so does a split of the traffic that changes between strata.
+
+The null hypothesis is ``p_c <= r p_b + a`` in every stratum, whatever p_b does. For any k > 0, with pi_0 = r n_c / (r n_c + n_b),
+
+.. math:: (1 + k_c)^{x_c} (1 - k_b)^{x_b} e^{-a n_c k_c}, \quad r n_c k_c = n_b k_b,
+
+has an expectation of at most 1: for Poisson counts E[z^x] = exp(n p (z - 1)), and binomial counts have less. With a = 0 it is
+the likelihood ratio of the canary's share of the events, binomial given their number (Lindon and Malek 2022; METHODS.md 2.2 and
+2.3), at the log ratio g: ``1 + k_c = e^g / (1 + pi_0 (e^g - 1))``, ``1 - k_b = 1 / (1 + pi_0 (e^g - 1))``. With r = 1 and a > 0 it
+tests a difference of rates, exactly, where the split and the level drift. Products over strata, averaged over the grid of g by a
+prior, are an e-process: at most 1/level of all healthy runs ever get to ``level`` (Ville 1939).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "LOG_RATIOS",
+    "at_ratio",
+    "difference_bound",
+    "likelihoods",
+    "log_evidence",
+    "pearson",
+    "ratio_bound",
+    "ratio_estimate",
+    "tilts",
+]
+
+FloatArray = NDArray[np.float64]
+
+_HALF = 60
+_STEP = np.arcsinh(15.0) / _HALF
+_SCALE = 0.2
+LOG_RATIOS: Final[FloatArray] = _SCALE * np.sinh(_STEP * np.arange(-_HALF, _HALF + 1))
+"""Log rate ratios from -3 to 3 (a twentieth to twenty times), .011 apart near 0 and .17 at the ends."""
+_EXCESS: Final[FloatArray] = np.expm1(LOG_RATIOS)
+_SPACING: Final[FloatArray] = np.gradient(LOG_RATIOS)
+_COARSE: Final[slice] = slice(None, None, 4)
+_SMALLEST_DIFFERENCE, _LARGEST_DIFFERENCE, _HALVINGS = 1e-9, 1e12, 45
+_WORSE_SCALE = 0.5
+_LEAST_SAFE_SCALE = 0.1
+"""Scales of the half-normal priors, about no change at all: they keep the median delay short for the ratios that canaries have
+(benchmarks/sequential_delay.py); any prior keeps the level."""
+
+
+def likelihoods(
+    baseline_events: ArrayLike,
+    canary_events: ArrayLike,
+    baseline_exposure: ArrayLike,
+    canary_exposure: ArrayLike,
+) -> FloatArray:
+    r"""Give the log likelihood ratios of a stratum over the grid, against no change.
+
+    Parameters
+    ----------
+    baseline_events, canary_events : array_like, shape (...)
+        Events of each arm, 0 or more.
+    baseline_exposure, canary_exposure : array_like, shape (...)
+        What they are out of; positive.
+
+    Returns
+    -------
+    ndarray, shape (..., 121)
+        :math:`x_c g - (x_b + x_c) \ln(1 + \pi (e^g - 1))` with :math:`\pi = n_c / (n_b + n_c)`; they add up over strata.
+
+    Examples
+    --------
+    >>> sums = likelihoods([10, 12], [30, 28], [1000, 1000], [1000, 1000]).sum(axis=0)
+    >>> round(float(np.exp(ratio_estimate(sums))), 2)
+    2.64
+    """
+    x_b, x_c = _column(baseline_events), _column(canary_events)
+    n_b, n_c = _column(baseline_exposure), _column(canary_exposure)
+    gains = x_c * LOG_RATIOS
+    gains = gains - (x_b + x_c) * np.log1p(n_c / (n_b + n_c) * _EXCESS)
+    return np.asarray(gains)
+
+
+def tilts(baseline_exposure: ArrayLike, canary_exposure: ArrayLike, ratio: float) -> FloatArray:
+    """Give what a tolerated difference takes off the log likelihood ratios of a stratum, for each unit of it.
+
+    Parameters
+    ----------
+    baseline_exposure, canary_exposure : array_like, shape (...)
+        Exposures of the arms.
+    ratio : float
+        r of the null hypothesis ``p_c <= r p_b + a``.
+
+    Returns
+    -------
+    ndarray, shape (..., 121)
+        ``n_c k_c`` at log ratios relative to `ratio`; they add up over strata.
+    """
+    n_b, n_c = _column(baseline_exposure), _column(canary_exposure)
+    share = ratio * n_c / (ratio * n_c + n_b)
+    return np.asarray(n_c * (1 - share) * _EXCESS / (1 + share * _EXCESS))
+
+
+def pearson(
+    baseline_events: ArrayLike,
+    canary_events: ArrayLike,
+    baseline_exposure: ArrayLike,
+    canary_exposure: ArrayLike,
+) -> FloatArray:
+    """Give the squared standardized residual of the split of a stratum's events, for log ratios on every fourth grid point.
+
+    Parameters
+    ----------
+    baseline_events, canary_events, baseline_exposure, canary_exposure : array_like, shape (...)
+        The stratum.
+
+    Returns
+    -------
+    ndarray, shape (..., 31)
+        ``(x_c - m pi)^2 / (m pi (1 - pi))``, 0 without events. Their sum over strata, at the estimated ratio and divided by the
+        strata less one, estimates how many times the counts vary more than independent events do.
+    """
+    x_b, x_c = _column(baseline_events), _column(canary_events)
+    odds = _column(canary_exposure) / _column(baseline_exposure) * np.exp(LOG_RATIOS[_COARSE])
+    share, events = odds / (1 + odds), x_b + x_c
+    variance = events * share / (1 + odds)
+    return np.divide(
+        (x_c - events * share) ** 2, variance, out=np.zeros(np.shape(variance)), where=variance > 0
+    )
+
+
+def at_ratio(sums: FloatArray, log_ratio: ArrayLike) -> FloatArray:
+    """Interpolate sums over the grid, or over every fourth point of it, at log ratios.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (..., 121) or (..., 31)
+        Smooth functions of the log ratio.
+    log_ratio : array_like, shape (k,) or ()
+        Where they are wanted; beyond the grid's ends, at its ends.
+
+    Returns
+    -------
+    ndarray, shape (..., k) or (...)
+        Lagrange interpolation on the six nearest points, in the coordinate in which they are evenly spaced.
+    """
+    at = np.asarray(log_ratio, dtype=np.float64)
+    if at.ndim == 0:
+        first, weights = _interpolation(float(at), sums.shape[-1])
+        return np.asarray(sums[..., first : first + 6] @ weights)
+    found = [_interpolation(value, sums.shape[-1]) for value in at.tolist()]
+    return np.stack([sums[..., first : first + 6] @ weights for first, weights in found], axis=-1)
+
+
+def log_evidence(
+    sums: FloatArray,
+    null: float,
+    side: int,
+    *,
+    tilt: FloatArray | None = None,
+    difference: ArrayLike = 0.0,
+    dispersion: ArrayLike = 1.0,
+) -> FloatArray:
+    """Give the log of the evidence against a null hypothesis.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (..., 121)
+        `likelihoods`, added up over strata.
+    null : float
+        Log of r in the null hypothesis "p_c <= r p_b + a" (side +1) or "p_c >= r p_b + a" (side -1).
+    side : {1, -1}
+        1 for evidence of harm, -1 for evidence of harmlessness.
+    tilt : ndarray, shape (..., 121), optional
+        `tilts` at r, added up over strata; needed where a is not 0.
+    difference : array_like, shape (...)
+        a.
+    dispersion : array_like, shape (...)
+        How many times the counts vary more than independent events do; the log evidence is divided by it.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Log e-value; ``ln(1/level)`` or more rejects the null hypothesis at that level, at any time.
+
+    Examples
+    --------
+    >>> sums = likelihoods(10, 40, 1000, 1000)
+    >>> float(log_evidence(sums, np.log(1.5), 1).round(2)), float(log_evidence(sums, np.log(1.5), -1).round(2))
+    (2.86, -2.61)
+    """
+    scaled = np.asarray(dispersion, dtype=np.float64)[..., None]
+    if tilt is None:
+        beyond, log_prior = _prior(null, side, null)
+        return _log_mean((sums[..., beyond] - at_ratio(sums, null)[..., None]) / scaled, log_prior)
+    gains, slopes, log_prior = _tilted(sums, tilt, null, side)
+    gains = gains - np.asarray(difference, dtype=np.float64)[..., None] * slopes
+    return _log_mean(gains / scaled, log_prior)
+
+
+def ratio_estimate(sums: FloatArray) -> FloatArray:
+    """Give the log ratio of the greatest likelihood, infinite at the grid's ends (one arm has no events), NaN without events.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (..., 121)
+        `likelihoods`, added up over strata.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Vertex of the parabola through the best grid point and its neighbors.
+    """
+    best = np.argmax(sums, axis=-1)
+    inner = np.clip(best, 1, 2 * _HALF - 1)
+    x = [LOG_RATIOS[inner + i] for i in (-1, 0, 1)]
+    y = [np.take_along_axis(sums, (inner + i)[..., None], axis=-1)[..., 0] for i in (-1, 0, 1)]
+    left, right = (y[1] - y[0]) / (x[1] - x[0]), (y[2] - y[1]) / (x[2] - x[1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        vertex = (x[0] + x[1]) / 2 - left * (x[2] - x[0]) / (2 * (right - left))
+    vertex = np.where(best == 0, -np.inf, np.where(best == 2 * _HALF, np.inf, vertex))
+    return np.asarray(np.where(np.ptp(sums, axis=-1) > 0, vertex, np.nan))
+
+
+def ratio_bound(
+    sums: FloatArray, side: int, level: float, *, null: float = 0.0, dispersion: float = 1.0
+) -> float:
+    """Invert the evidence of a ratio: the bound of its confidence sequence.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (121,)
+        `likelihoods`, added up over strata.
+    side : {1, -1}
+        1 for the lower bound ("p_c <= r p_b" is rejected for r below it), -1 for the upper.
+    level : float
+        Probability that the bound is ever wrong.
+    null : float
+        The log ratio of the test whose prior is inverted.
+    dispersion : float
+        As in `log_evidence`.
+
+    Returns
+    -------
+    float
+        Log ratio; infinite where there is no bound within the grid.
+
+    Examples
+    --------
+    >>> sums = likelihoods(100, 200, 10_000, 10_000)
+    >>> low = ratio_bound(sums, 1, 0.05)
+    >>> round(float(np.exp(low)), 2), round(float(np.exp(-log_evidence(sums, low, 1))), 2)
+    (1.43, 0.05)
+    """
+    # the evidence against every grid point as the null hypothesis, by sums from the far end
+    scaled, density = (sums / dispersion)[::side], _log_density(side, null)[::side]
+    mixed = np.logaddexp.accumulate((density + scaled)[::-1])[::-1]
+    weight = np.logaddexp.accumulate(density[::-1])[::-1]
+    evidence = mixed[1:] - weight[1:] - scaled[:-1]
+    return _crossing(LOG_RATIOS[::side][:-1], evidence, float(-np.log(level)), side)
+
+
+def difference_bound(
+    sums: FloatArray, tilt: FloatArray, side: int, level: float, *, dispersion: float = 1.0
+) -> float:
+    """Invert the evidence of a difference of rates: the bound of its confidence sequence.
+
+    Parameters
+    ----------
+    sums, tilt : ndarray, shape (121,)
+        `likelihoods` and `tilts` at a ratio of 1, added up over strata.
+    side : {1, -1}
+        1 for the lower bound, -1 for the upper.
+    level : float
+        Probability that the bound is ever wrong.
+    dispersion : float
+        As in `log_evidence`.
+
+    Returns
+    -------
+    float
+        Difference; infinite where there is no bound.
+    """
+    gains, slopes, log_prior = _tilted(sums, tilt, 0.0, side)
+    needed = float(-np.log(level))
+
+    def rejected(difference: float) -> bool:
+        terms = (gains - difference * slopes) / dispersion + log_prior
+        top = float(terms.max())
+        return top + float(np.log(np.exp(terms - top).sum())) >= needed
+
+    # evidence only falls from the side where everything is rejected to the bound: bracket it, then halve the bracket
+    inward = side if rejected(0.0) else -side
+    step = _SMALLEST_DIFFERENCE
+    while rejected(inward * step) == (inward == side):
+        step *= 4
+        if step > _LARGEST_DIFFERENCE:
+            return inward * np.inf
+    near, far = (0.0 if step == _SMALLEST_DIFFERENCE else inward * step / 4), inward * step
+    for _ in range(_HALVINGS):
+        middle = (near + far) / 2
+        near, far = (middle, far) if rejected(middle) == (inward == side) else (near, middle)
+    return (near + far) / 2
+
+
+def _column(values: ArrayLike) -> FloatArray:
+    return np.asarray(values, dtype=np.float64)[..., None]
+
+
+@lru_cache(maxsize=4096)
+def _interpolation(log_ratio: float, count: int) -> tuple[int, FloatArray]:
+    """First of the six points, and their weights."""
+    stride = 2 * _HALF // (count - 1)
+    place = float(np.arcsinh(log_ratio / _SCALE)) / (_STEP * stride) + (count - 1) / 2
+    place = min(max(place, 0.0), count - 1.0)
+    first = min(max(math.floor(place) - 2, 0), count - 6)
+    points = range(first, first + 6)
+    weights = [math.prod((place - j) / (i - j) for j in points if j != i) for i in points]
+    return first, np.array(weights)
+
+
+def _log_density(side: int, null: float, *, tilted: bool = False) -> FloatArray:
+    """Log prior weights of the grid points, before they are cut off at the null hypothesis."""
+    if tilted and side < 0:
+        return np.zeros(
+            len(LOG_RATIOS)
+        )  # about even in log |g|: with no events at all, the farther the better
+    scale = _WORSE_SCALE if side > 0 else max(abs(null), _LEAST_SAFE_SCALE)
+    return np.asarray(-0.5 * (LOG_RATIOS / scale) ** 2 + np.log(_SPACING))
+
+
+@lru_cache(maxsize=256)
+def _prior(at: float, side: int, null: float, *, tilted: bool = False) -> tuple[slice, FloatArray]:
+    """Grid points beyond `at`, and their log prior weights."""
+    inside = np.flatnonzero(side * (LOG_RATIOS - at) > 1e-9)
+    beyond = (
+        slice(int(inside[0]), int(inside[-1]) + 1)
+        if len(inside)
+        else slice(-1, None)
+        if side > 0
+        else slice(1)
+    )
+    log_prior = _log_density(side, null, tilted=tilted)[beyond]
+    return beyond, log_prior - np.logaddexp.reduce(log_prior)
+
+
+def _tilted(
+    sums: FloatArray, tilt: FloatArray, null: float, side: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Gains over the null hypothesis at a difference of 0, their slopes in the difference, and log prior weights."""
+    beyond, log_prior = _prior(0.0, side, null, tilted=True)
+    gains = sums[..., beyond] if null == 0 else at_ratio(sums, LOG_RATIOS[beyond] + null)
+    return gains - at_ratio(sums, null)[..., None], tilt[..., beyond], log_prior
+
+
+def _log_mean(gains: FloatArray, log_prior: FloatArray) -> FloatArray:
+    terms = gains + log_prior
+    top = terms.max(axis=-1)
+    terms -= top[..., None]
+    return np.asarray(top + np.log(np.exp(terms, out=terms).sum(axis=-1)))
+
+
+def _crossing(points: FloatArray, evidence: FloatArray, needed: float, side: int) -> float:
+    """Find where the evidence falls below what is needed, coming from the end at which it is greatest."""
+    rejected = np.flatnonzero(evidence >= needed)
+    if not len(rejected):
+        return -side * np.inf
+    last = int(rejected[-1])
+    if last == len(points) - 1:
+        return float(points[last])
+    drop = (evidence[last] - needed) / (evidence[last] - evidence[last + 1])
+    return float(points[last] + drop * (points[last + 1] - points[last]))
