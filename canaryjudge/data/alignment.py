@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.cleaning import Series
+from canaryjudge.data.histograms import coarsened
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.times import iso, mixed_zones
@@ -45,14 +46,14 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     Returns
     -------
     MetricPair
-        Under `concurrent` gauges, ratios and counts have one point an interval in both arms: gauges the average, the others the
-        sum of the interval's points.
+        Under `concurrent` gauges, ratios, counts and histograms have one point an interval in both arms: gauges the average, the
+        others the sum of the interval's points. The histograms of both arms have the same edges.
 
     Raises
     ------
     DataError
-        If `pairing` is `concurrent` and the arms have no times or share no interval, if time zones are mixed, or if one arm
-        only has totals.
+        If `pairing` is `concurrent` and the arms have no times or share no interval, if time zones are mixed, if one arm only has
+        totals, or if the arms' histograms have too few edges in common.
 
     Examples
     --------
@@ -63,17 +64,23 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     """
     arms = (baseline, canary)
     _check_comparable(metric, arms)
+    arms, merged = _with_equal_buckets(metric, arms)
     interval = _interval(metric, arms)
     pairing, arms, notes = _paired(metric, arms, interval)
     return MetricPair(
         name=metric.name,
         kind=metric.kind,
-        baseline=Arm(arms[0].value, arms[0].total, arms[0].time),
-        canary=Arm(arms[1].value, arms[1].total, arms[1].time),
+        baseline=_arm(arms[0]),
+        canary=_arm(arms[1]),
         pairing=pairing,
         interval=interval,
-        notes=(*baseline.notes, *canary.notes, *notes, *_final_notes(metric, arms)),
+        notes=(*baseline.notes, *canary.notes, *merged, *notes, *_final_notes(metric, arms)),
+        edges=arms[1].edges if arms[0].edges is None else arms[0].edges,
     )
+
+
+def _arm(series: Series) -> Arm:
+    return Arm(series.value, series.total, series.time, series.buckets)
 
 
 def _check_comparable(metric: Metric, arms: tuple[Series, Series]) -> None:
@@ -90,6 +97,41 @@ def _check_comparable(metric: Metric, arms: tuple[Series, Series]) -> None:
             f"metric {metric.name!r}, arm {lacking[0]!r}: there are no totals, and the arm {having[0]!r} has them",
             "Give 'total' in both arms, or in neither.",
         )
+
+
+def _with_equal_buckets(
+    metric: Metric, arms: tuple[Series, Series]
+) -> tuple[tuple[Series, Series], tuple[Note, ...]]:
+    """Merge the buckets of histograms whose edges only one arm has."""
+    edges, buckets = (arms[0].edges, arms[1].edges), (arms[0].buckets, arms[1].buckets)
+    if edges[0] is None or edges[1] is None or buckets[0] is None or buckets[1] is None:
+        return arms, ()
+    where = f"metric {metric.name!r}"
+    ends = [_end(arm) for arm in arms]
+    if ends[0] != ends[1]:
+        told = " and ".join(f"those of arm {arm.arm!r} at {end}" for arm, end in zip(arms, ends, strict=True))
+        raise DataError(
+            f"{where}: the buckets end at different edges, {told}, so the arms' largest observations are not comparable",
+            "Give both arms the bucket +Inf.",
+        )
+    if np.array_equal(edges[0], edges[1]):
+        return arms, ()
+    common, (first, second), dropped = coarsened((edges[0], edges[1]), (buckets[0], buckets[1]), where)
+    notes = tuple(
+        Note(code="merged_buckets", arm=arm.arm, count=count)
+        for arm, count in zip(arms, dropped, strict=True)
+        if count
+    )
+    return (
+        replace(arms[0], buckets=first, edges=common),
+        replace(arms[1], buckets=second, edges=common),
+    ), notes
+
+
+def _end(arm: Series) -> str:
+    """Give the largest edge that the data had."""
+    unseen = [note.facts["edge"] for note in arm.notes if note.code == "no_infinite_bucket"]
+    return f"{unseen[0]:g}" if unseen else "+Inf"
 
 
 def _interval(metric: Metric, arms: tuple[Series, Series]) -> float | None:
@@ -220,7 +262,8 @@ def _cut(arm: Series, mask: NDArray[np.bool_]) -> Series:
     if mask.all():
         return arm
     total = None if arm.total is None else arm.total[mask]
-    return replace(arm, value=arm.value[mask], total=total, time=_times(arm)[mask])
+    buckets = None if arm.buckets is None else arm.buckets[mask]
+    return replace(arm, value=arm.value[mask], total=total, time=_times(arm)[mask], buckets=buckets)
 
 
 def _merge(kind: Kind, arm: Series, slots: FloatArray) -> Series:
@@ -236,6 +279,7 @@ def _merge(kind: Kind, arm: Series, slots: FloatArray) -> Series:
         value=value / counts if kind == "gauge" else value,
         total=None if arm.total is None else np.add.reduceat(arm.total, starts),
         time=np.add.reduceat(time - origin, starts) / counts + origin,
+        buckets=None if arm.buckets is None else np.add.reduceat(arm.buckets, starts, axis=0),
     )
 
 
@@ -246,13 +290,19 @@ def _final_notes(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
         facts: dict[str, float | str] = {"baseline": lengths[0], "canary": lengths[1]}
         notes.append(Note(code="unequal_lengths", count=abs(lengths[0] - lengths[1]), facts=facts))
     for arm in arms:
-        if len(arm) and not arm.value.any():
-            notes.append(Note(code="all_zero", arm=arm.arm, count=len(arm)))
-        elif len(arm) > 1 and (arm.value == arm.value[0]).all():
-            notes.append(
-                Note(code="constant", arm=arm.arm, count=len(arm), facts={"value": float(arm.value[0])})
-            )
+        # the values of a histogram are numbers of observations, whose evenness is not odd
+        if len(arm) and metric.kind != "histogram":
+            notes += _sameness(arm)
         if len(arm) < metric.needed_points:
             needed: dict[str, float | str] = {"needed": metric.needed_points}
             notes.append(Note(code="too_few_points", arm=arm.arm, count=len(arm), facts=needed))
     return notes
+
+
+def _sameness(arm: Series) -> list[Note]:
+    if not arm.value.any():
+        return [Note(code="all_zero", arm=arm.arm, count=len(arm))]
+    if len(arm) > 1 and (arm.value == arm.value[0]).all():
+        facts: dict[str, float | str] = {"value": float(arm.value[0])}
+        return [Note(code="constant", arm=arm.arm, count=len(arm), facts=facts)]
+    return []

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.columns import to_floats
+from canaryjudge.data.histograms import read_buckets
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import Place
 from canaryjudge.data.raw import RawSeries
-from canaryjudge.data.times import to_times
+from canaryjudge.data.times import Times, to_times
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Kind, Metric
 
@@ -38,6 +39,8 @@ class Series:
         The time zones in which the times were written.
     notes : tuple of Note
         What was odd.
+    buckets, edges : ndarray, shape (n, k) and (k,), or None
+        Of histograms: observations in each bucket, and the buckets' upper edges.
     """
 
     arm: str
@@ -46,6 +49,8 @@ class Series:
     time: FloatArray | None = None
     zones: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = ()
+    buckets: FloatArray | None = None
+    edges: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.value)
@@ -61,6 +66,7 @@ class _Points:
     time: FloatArray | None
     replica: NDArray[np.intp] | None
     notes: list[Note] = field(default_factory=list)
+    buckets: FloatArray | None = None
 
     def keep(self, chosen: NDArray[Any]) -> None:
         """Keep the points of a mask, or take those of an index in its order."""
@@ -70,6 +76,7 @@ class _Points:
         self.total = None if self.total is None else self.total[chosen]
         self.time = None if self.time is None else self.time[chosen]
         self.replica = None if self.replica is None else self.replica[chosen]
+        self.buckets = None if self.buckets is None else self.buckets[chosen]
         if chosen.dtype == np.bool_ and self.place.rows is not None:
             self.place = replace(self.place, rows=self.place.rows[chosen])
 
@@ -103,7 +110,7 @@ def clean(raw: RawSeries, metric: Metric) -> Series:
     ------
     DataError
         If a value is no number, a time cannot be read, or the numbers cannot be what the kind says: a negative count, more errors than
-        requests, a ratio without a total.
+        requests, a ratio without a total, a histogram without buckets.
 
     Examples
     --------
@@ -114,6 +121,13 @@ def clean(raw: RawSeries, metric: Metric) -> Series:
     """
     place = raw.place
     times = None if raw.time is None else to_times(raw.time, place)
+    if metric.kind == "histogram":
+        return _clean_histogram(raw, metric, times)
+    if raw.buckets is not None:
+        raise DataError(
+            f"{place}: the data are buckets, and the metric's kind is {metric.kind}",
+            "Set kind: histogram, or give the column 'value'.",
+        )
     points = _Points(
         place,
         to_floats(raw.value, place, "value"),
@@ -129,6 +143,24 @@ def clean(raw: RawSeries, metric: Metric) -> Series:
         _note_gaps(points, metric)
     zones = frozenset() if times is None or points.time is None else times.zones
     return Series(place.arm, points.value, points.total, points.time, zones, tuple(points.notes))
+
+
+def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None) -> Series:
+    points = _Points(Place(raw.place.metric, raw.place.arm), np.empty(0), None, None, None)
+    counted = read_buckets(raw, None if times is None else times.seconds, points.note)
+    if counted is not None:
+        points.value, points.time, points.buckets = counted.buckets.sum(axis=1), counted.time, counted.buckets
+        points.drop("no_traffic", points.value == 0)
+    zones: frozenset[str] = frozenset()
+    if times is not None and points.time is not None:
+        zones = times.zones
+        if times.unit is not None and len(points.value):
+            points.note("time_unit", len(points.value), unit=times.unit)
+        _note_gaps(points, metric)
+    edges = None if counted is None else counted.edges
+    return Series(
+        points.place.arm, points.value, None, points.time, zones, tuple(points.notes), points.buckets, edges
+    )
 
 
 def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:

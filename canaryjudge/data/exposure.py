@@ -11,7 +11,7 @@ from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, MetricPair
 from canaryjudge.policy import Metric, Policy
 
-__all__ = ["with_exposures"]
+__all__ = ["by_split", "with_exposures"]
 
 _NEAR_ONE = 0.9
 """Shares above this are taken for successes."""
@@ -39,18 +39,25 @@ def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPa
     """
     if (unstated := _unstated(pair, metric, policy)) is not None:
         pair = replace(pair, notes=(*pair.notes, unstated))
+    pair = by_split(pair, metric, policy)
     if policy.split is None:
         return pair
-    if metric.kind == "count" and pair.baseline.total is None and pair.canary.total is None:
-        return replace(
-            pair,
-            baseline=_given(pair.baseline, policy.split.baseline),
-            canary=_given(pair.canary, policy.split.canary),
-        )
     if metric.kind == "ratio" and len(pair.baseline) and len(pair.canary):
         note = _split_mismatch(pair, policy.split.canary)
         return pair if note is None else replace(pair, notes=(*pair.notes, note))
     return pair
+
+
+def by_split(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
+    """Give a count without totals the policy's split as its exposures."""
+    untold = pair.baseline.total is None and pair.canary.total is None
+    if policy.split is None or metric.kind != "count" or not untold:
+        return pair
+    return replace(
+        pair,
+        baseline=_given(pair.baseline, policy.split.baseline),
+        canary=_given(pair.canary, policy.split.canary),
+    )
 
 
 def _unstated(pair: MetricPair, metric: Metric, policy: Policy) -> Note | None:

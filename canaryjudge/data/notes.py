@@ -19,6 +19,7 @@ NoteCode = Literal[
     "gaps",  # intervals without a point, inside the arm's span
     "outside_overlap",  # points outside the time that both arms cover, left out
     "unpaired",  # points inside the overlap whose interval the other arm lacks, left out
+    "too_late",  # points of a stream older than what is remembered, ignored
     "no_overlap",  # pairing auto: the arms' times do not overlap, so windows were compared
     "no_times",  # one arm has times and the other has none, so order is time
     "unequal_lengths",  # the arms have different numbers of points
@@ -27,6 +28,9 @@ NoteCode = Literal[
     "too_few_points",  # fewer points than the metric's minimum
     "suggest_samples",  # a gauge with repeated times: kind samples may fit
     "time_unit",  # numeric times that are read as milliseconds, microseconds or nanoseconds
+    "merged_buckets",  # bucket edges that not every histogram of both arms has, left out
+    "no_infinite_bucket",  # histograms without the bucket +Inf, so that larger observations are unseen
+    "rounded_counts",  # histograms with counts that are not whole, rounded
     "equal_exposure",  # a count without totals under a policy without a split: an interval counts the same in both arms
     "success_ratio",  # a share near 1 may fall by the default relative tolerance, which is many times its failures
     "split_mismatch",  # the arms' totals are not shared as the policy's split says

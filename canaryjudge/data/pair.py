@@ -29,11 +29,14 @@ class Arm:
         What the events are of (ratios) or their exposure (counts); positive.
     time : ndarray, shape (n,), or None
         Seconds since 1970, ascending.
+    buckets : ndarray, shape (n, k), or None
+        Of histograms: how many of an interval's observations lie in each bucket (not cumulative); `value` is then their sum.
     """
 
     value: FloatArray
     total: FloatArray | None = None
     time: FloatArray | None = None
+    buckets: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.value)
@@ -53,7 +56,7 @@ class Arm:
 class MetricPair:
     """Both arms of one metric, ready for a rule.
 
-    Under `concurrent`, the arms of gauges, ratios and counts are aligned: point i of both lies in the same interval.
+    Under `concurrent`, the arms of all kinds but samples are aligned: point i of both lies in the same interval.
 
     Attributes
     ----------
@@ -69,6 +72,8 @@ class MetricPair:
         Spacing of the points in seconds, where there are times.
     notes : tuple of Note
         What is odd about the data.
+    edges : ndarray, shape (k,), or None
+        Of histograms: the upper edge of each bucket, inclusive, ascending; the last is infinite.
     """
 
     name: str
@@ -78,6 +83,7 @@ class MetricPair:
     pairing: Literal["concurrent", "windows"] = "windows"
     interval: float | None = None
     notes: tuple[Note, ...] = ()
+    edges: FloatArray | None = None
 
     @property
     def overlap(self) -> tuple[float, float] | None:
@@ -92,9 +98,14 @@ class MetricPair:
         sha = hashlib.sha256(f"{self.name}\0{self.kind}\0{self.pairing}".encode())
         for arm in (self.baseline, self.canary):
             for array in (arm.value, arm.total, arm.time):
-                sha.update(
-                    b"-"
-                    if array is None
-                    else f"{len(array)}:".encode() + np.ascontiguousarray(array, dtype="<f8").tobytes()
-                )
+                sha.update(_bytes(array))
+        if self.kind == "histogram":
+            for array in (self.edges, self.baseline.buckets, self.canary.buckets):
+                sha.update(_bytes(array))
         return sha.hexdigest()
+
+
+def _bytes(array: FloatArray | None) -> bytes:
+    if array is None:
+        return b"-"
+    return f"{len(array)}:".encode() + np.ascontiguousarray(array, dtype="<f8").tobytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +30,12 @@ class RawSeries:
         Where the caller gave them.
     replica : column, shape (n,), or None
         Which of several instances a point is from: equal points of two replicas are two points.
+    le : column, shape (n,), or None
+        Of histograms: `value` observations of an interval are at most as large.
+    buckets : sequence of n rows, or None
+        Of histograms, in place of `value` and `le`: an interval's counts, a bucket each.
+    edges : column, shape (k,), or None
+        The upper edges of `buckets`.
     """
 
     place: Place
@@ -37,6 +43,9 @@ class RawSeries:
     total: Column | None = None
     time: Column | None = None
     replica: Column | None = None
+    le: Column | None = None
+    buckets: Sequence[Any] | None = None
+    edges: Column | None = None
 
 
 class Source(Protocol):
@@ -60,8 +69,8 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     Parameters
     ----------
     data : array-like, Series, mapping, DataFrame or None
-        The values; or columns `value`, `time` and `total`, and `row`, the number by which errors name a point. A pandas Series
-        with a DatetimeIndex brings its times.
+        The values; or columns `value`, `time`, `total` and `le`, and `row`, the number by which errors name a point; or, of a histogram,
+        `edges` and `buckets` with a row an interval. A pandas Series with a DatetimeIndex brings its times.
     place : Place
         Whose it is.
 
@@ -80,6 +89,8 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     columns = _columns(data)
     if not columns:
         return RawSeries(place, np.empty(0))
+    if columns.get("buckets") is not None and "value" not in columns:
+        return _bucketed(columns, place)
     if "value" not in columns:
         hint = likely_name("value", map(str, columns), "columns")
         raise DataError(f"{place}: there is no column 'value'", hint)
@@ -90,7 +101,7 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     time = columns.get("time")
     if time is None:
         time = time_index(columns["value"])
-    extra = {"total": columns.get("total"), "time": time, "replica": columns.get("replica")}
+    extra = {name: columns.get(name) for name in ("total", "replica", "le")} | {"time": time}
     found = {name: as_column(column, place, name) for name, column in extra.items() if column is not None}
     for name, column in found.items():
         if len(column) != len(value):
@@ -101,6 +112,36 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     if place.rows is not None and len(place.rows) != len(value):
         place = Place(place.metric, place.arm)
     return RawSeries(place, value, **found)
+
+
+def _bucketed(columns: Mapping[Any, Any], place: Place) -> RawSeries:
+    rows = columns["buckets"]
+    if hasattr(rows, "__array__"):
+        rows = list(np.asarray(rows))
+    unfit = (
+        [row for row in rows if not isinstance(row, list | tuple | np.ndarray)]
+        if isinstance(rows, list | tuple)
+        else [rows]
+    )
+    if unfit:
+        raise DataError(
+            f"{place}: buckets has {shown(unfit[0])} where a row of counts belongs",
+            "Give a list of rows, an interval each, with a count for each bucket.",
+        )
+    if columns.get("edges") is None:
+        raise DataError(
+            f"{place}: there are buckets, and no edges", "Give the buckets' upper edges as 'edges'."
+        )
+    edges = as_column(columns["edges"], place, "edges")
+    extra = {name: columns.get(name) for name in ("time", "replica")}
+    found = {name: as_column(column, place, name) for name, column in extra.items() if column is not None}
+    for name, column in found.items():
+        if len(column) != len(rows):
+            raise DataError(
+                f"{place}: buckets has {len(rows)} rows and {name} has {len(column)}",
+                "Give a row of buckets for each interval.",
+            )
+    return RawSeries(place, np.empty(0), buckets=rows, edges=edges, **found)
 
 
 def _columns(data: Any) -> Mapping[Any, Any]:

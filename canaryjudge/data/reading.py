@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from canaryjudge.data.alignment import align
-from canaryjudge.data.cleaning import clean
+from canaryjudge.data.cleaning import Series, clean
 from canaryjudge.data.frames import table_columns
 from canaryjudge.data.pair import MetricPair
 from canaryjudge.data.places import likely_name, shown
@@ -18,7 +19,9 @@ from canaryjudge.data.tidy import TidyTable
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Policy
 
-__all__ = ["read_pairs"]
+__all__ = ["read_pairs", "read_series"]
+
+_DIGITS = re.compile(r"[0-9]+")
 
 
 def read_pairs(
@@ -32,10 +35,12 @@ def read_pairs(
         One of
 
         - a tidy table, a row a point, of pandas, polars (lazy too) or pyarrow: columns `metric`, `arm`, `value`, where
-          there are any `time` and `total`, and `replica` where several instances report at one time; others are ignored;
+          there are any `time` and `total`, and `replica` where several instances report at one time; of histograms `le`, and as `value` the
+          number of the interval's observations that are at most as large; others are ignored;
         - the same as a list of row dicts;
         - a mapping ``{metric: {arm: series}}``, a series being array-like, a pandas Series (its DatetimeIndex gives the times), a mapping
-          of columns `value`, `time`, `total`, or None;
+          of columns `value`, `time`, `total`, `le`, or of a histogram's `edges`, `buckets` (a row of counts an interval, not cumulative) and
+          `time`, or None;
         - what `from_wide` returns.
     policy : Policy
         Which metrics to read, and what they are.
@@ -60,18 +65,62 @@ def read_pairs(
     >>> pair.canary.value.tolist(), pair.pairing, pair.notes[0].code
     ([0.5, 0.7], 'windows', 'missing_values')
     """
+    series = read_series(data, policy, baseline=baseline, canary=canary)
+    with np.errstate(over="ignore", under="ignore"):
+        return {metric.name: align(metric, *series[metric.name]) for metric in policy.metrics}
+
+
+def read_series(
+    data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", partial: bool = False
+) -> dict[str, tuple[Series, Series]]:
+    """Read and clean both arms of every metric of a policy, and leave them as they stand in time.
+
+    Parameters
+    ----------
+    data : DataFrame, mapping or list of dict
+        As for `read_pairs`.
+    policy : Policy
+        Which metrics to read, and what they are.
+    baseline, canary : str
+        What the data call the two arms; others are ignored.
+    partial : bool, optional
+        The data are one update of several: a metric or an arm that is not in it is empty. By default that is an error.
+
+    Returns
+    -------
+    dict of str to tuple of Series
+        Baseline and canary of each metric, in the policy's order.
+
+    Raises
+    ------
+    DataError
+        If the data cannot mean what the policy needs, or if there are some and none are of the policy's metrics and these arms.
+
+    Examples
+    --------
+    >>> from canaryjudge.policy import Metric
+    >>> policy = Policy(metrics=[Metric(name="cpu", direction="increase")])
+    >>> update = read_series({"cpu": {"canary": [0.5, 0.7]}}, policy, partial=True)
+    >>> [series.value.tolist() for series in update["cpu"]]
+    [[], [0.5, 0.7]]
+    """
     baseline, canary = str(baseline), str(canary)
     if baseline == canary:
         raise DataError(f"baseline and canary are both named {baseline!r}", "Name two different arms.")
     source = _source(data)
-    _check_arms(source, policy, (baseline, canary))
-    _check_metrics(source, policy)
-    pairs = {}
+    if partial:
+        _check_update(source, policy, (baseline, canary))
+    else:
+        _check_arms(source, policy, (baseline, canary))
+        _check_metrics(source, policy)
     with np.errstate(over="ignore", under="ignore"):
-        for metric in policy.metrics:
-            arms = (clean(source.series(metric.name, arm), metric) for arm in (baseline, canary))
-            pairs[metric.name] = align(metric, *arms)
-    return pairs
+        return {
+            metric.name: (
+                clean(source.series(metric.name, baseline), metric),
+                clean(source.series(metric.name, canary), metric),
+            )
+            for metric in policy.metrics
+        }
 
 
 def _source(data: Any) -> Source:
@@ -115,3 +164,33 @@ def _check_metrics(source: Source, policy: Policy) -> None:
                 f"the data have no metric {metric.name!r}",
                 f"{likely_name(metric.name, source.metrics, 'metrics')} If it may be absent, set no_data in the policy.",
             )
+
+
+def _check_update(source: Source, policy: Policy, wanted: tuple[str, str]) -> None:
+    """Let an update be silent about a metric or an arm, but not because of a misspelled name."""
+    if not any(arm in source.arms for arm in wanted) and source.arms:
+        raise _no_arm(wanted[1], source.arms)
+    others = [arm for arm in source.arms if arm not in wanted]
+    for arm in wanted:
+        # v1.2 beside v1.3 is another version, which data may well hold, and no misspelling
+        alike = [other for other in others if not _versions_of_one(arm, other)]
+        if arm not in source.arms and _resembles(arm, alike):
+            raise _no_arm(arm, source.arms)
+    names = [metric.name for metric in policy.metrics]
+    if source.metrics and not any(name in source.metrics for name in names):
+        near = next((name for name in names if _resembles(name, source.metrics)), names[0])
+        raise DataError(
+            f"the update has no metric of the policy, such as {near!r}",
+            f"{likely_name(near, source.metrics, 'metrics')} Name them as in the policy.",
+        )
+
+
+def _versions_of_one(first: str, second: str) -> bool:
+    return bool(_DIGITS.search(first)) and _DIGITS.sub("0", first) == _DIGITS.sub("0", second)
+
+
+def _no_arm(arm: str, known: list[str]) -> DataError:
+    return DataError(
+        f"the update has no arm {arm!r}",
+        f"{likely_name(arm, known, 'arms')} Name yours with baseline and canary (--baseline, --canary).",
+    )

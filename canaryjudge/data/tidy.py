@@ -36,14 +36,14 @@ def time_column(names: Collection[str]) -> str | None:
 
 
 class TidyTable:
-    """Columns `metric`, `arm`, `value` and, where given, `time`, `total`, `replica`; others are ignored."""
+    """Columns `metric`, `arm`, `value` and, where given, `time`, `total`, `replica`, `le`; others are ignored."""
 
     def __init__(self, columns: Mapping[str, Column]) -> None:
         self.metrics: list[str] = []
         self.arms: list[str] = []
         self._rows: dict[tuple[str, str], NDArray[np.intp]] = {}
         self._value: Column = np.empty(0)
-        self._optional = {name: columns[name] for name in ("total", "replica") if name in columns}
+        self._optional = {name: columns[name] for name in ("total", "replica", "le") if name in columns}
         if (time := time_column(columns)) is not None:
             self._optional["time"] = columns[time]
         if columns:

@@ -16,7 +16,7 @@ from canaryjudge.errors import DataError
 
 __all__ = ["TIDY_COLUMNS", "needed_columns", "read_csv"]
 
-TIDY_COLUMNS = ("metric", "arm", "value", "time", "total", "replica")
+TIDY_COLUMNS = ("metric", "arm", "value", "time", "total", "replica", "le")
 """What a tidy table may have; the first three it must."""
 
 _BLOCK = 1 << 23  # bytes that are parsed at a time

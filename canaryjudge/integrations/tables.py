@@ -204,7 +204,7 @@ def widen_columns(table: Any, arm_column: str, policy: Policy) -> dict[str, dict
     Raises
     ------
     DataError
-        If it is no table, or a column is missing: it lists those that were looked for. A metric whose policy sets `no_data` may be absent.
+        If it is no table, a metric is a histogram, or a column is missing: it lists those that were looked for. A metric whose policy sets `no_data` may be absent.
 
     Examples
     --------
@@ -222,6 +222,11 @@ def widen_columns(table: Any, arm_column: str, policy: Policy) -> dict[str, dict
     names = list(columns)
     metrics: dict[str, dict[str, str]] = {}
     for metric in policy.metrics:
+        if metric.kind == "histogram":
+            raise DataError(
+                f"the metric {metric.name!r} is a histogram, which no single column can hold",
+                "Give a tidy table with the columns metric, arm, time, le and value.",
+            )
         if metric.name in names:
             metrics[metric.name] = {"value": metric.name} | _total_of(metric, names)
         elif names and "no_data" not in metric.model_fields_set:

@@ -3,7 +3,16 @@
 from canaryjudge.policy.loading import load_policy, parse_policy
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
 from canaryjudge.policy.reference import field_table, json_schema
-from canaryjudge.policy.rule_settings import AnyRule, Kind, MannWhitney, Proportion, Rate, RuleSettings, Slo
+from canaryjudge.policy.rule_settings import (
+    AnyRule,
+    Kind,
+    MannWhitney,
+    Proportion,
+    Rate,
+    RuleSettings,
+    Sequential,
+    Slo,
+)
 
 __all__ = [
     "AnyRule",
@@ -14,6 +23,7 @@ __all__ = [
     "Proportion",
     "Rate",
     "RuleSettings",
+    "Sequential",
     "Slo",
     "Split",
     "Tolerance",

@@ -23,7 +23,7 @@ from canaryjudge.policy.base import (
 )
 from canaryjudge.policy.complaints import Problem, nearest
 from canaryjudge.policy.quantities import parse_quantity, percent, shown
-from canaryjudge.policy.rule_settings import AnyRule, Kind, Slo
+from canaryjudge.policy.rule_settings import AnyRule, Kind, Sequential, Slo
 
 __all__ = ["Metric", "Policy", "Split", "Tolerance"]
 
@@ -73,14 +73,15 @@ class Metric(PolicyModel):
     """The bad direction."""
     kind: Kind = "gauge"
     """`gauge` (a number an interval: CPU, a p99), `samples` (raw observations: request latencies), `ratio` (`value` of `total` events:
-    errors of requests) or `count` (events over an exposure, `total`)."""
+    errors of requests), `count` (events over an exposure, `total`) or `histogram` (`value` observations of an interval are at most as large as
+    `le`, as Prometheus counts latencies)."""
     unit: Unit = ""
-    """The unit, for words and for quantities with units: `ms`, `MiB`, `%`."""
+    """The unit, for words and for quantities with units: `ms`, `MiB`, `%`. A histogram's edges are in it."""
     tolerance: Tolerance = Tolerance(relative=0.1)
     """The largest degradation that the owner would ship: `10%`, `5ms` or `{relative: 10%, absolute: 5ms}` (the larger counts)."""
     effect: Literal["shift", "ratio"] = "shift"
     """How gauges and samples are compared: `shift`, the Hodges-Lehmann shift over the baseline's median; `ratio`, the same on logarithms, for
-    positive values. Ratios and counts always compare by their ratio."""
+    positive values. Ratios and counts always compare by their ratio, histograms by their shift."""
     role: Literal["required", "guard", "advisory", "muted"] = "required"
     """`required` must be proven fine for a pass; `guard` can fail a release but need not be proven fine; `advisory` can make it
     marginal; `muted` is judged and shown, and counts for nothing."""
@@ -94,7 +95,11 @@ class Metric(PolicyModel):
     interval: Duration | None = None
     """The spacing of the points, for aligning the arms; found from the times where it is left out."""
     min_points: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
-    """Fewer points than this in either arm are too little data. 10 for gauges and samples, 1 interval for ratios and counts."""
+    """Fewer points than this in either arm are too little data. 10 for gauges and samples, 1 interval for ratios, counts and histograms."""
+    dispersion: Annotated[float, Field(strict=True, ge=1, le=1000)] | None = None
+    """Of ratios and counts: how many times the counts of an interval vary more than independent events do, from history (1: not at all).
+    The sequential rule divides its evidence by it until ten intervals have been seen, and then lets the run's own estimate join in.
+    Left out: 4 for the first ten intervals, then the run's own estimate."""
     no_data: Literal["marginal", "fail", "ignore"] = "marginal"
     """What an arm without data does: `marginal`, `fail`, or `ignore` (as if the metric were not in the policy; listed as waived)."""
     pass_when: Literal["proven_safe", "not_proven_worse"] = "proven_safe"
@@ -104,13 +109,17 @@ class Metric(PolicyModel):
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.effect == "ratio" and self.kind not in ("gauge", "samples"):
-            known = f"A {self.kind} compares by its ratio already, so leave effect out."
+            how = "shift" if self.kind == "histogram" else "ratio already"
+            known = f"A {self.kind} compares by its {how}, so leave effect out."
             yield Problem(("effect",), "effect: ratio is for gauges and samples", known)
         elif self.effect == "ratio" and self.tolerance.absolute is not None:
             advice = "Leave out tolerance.absolute, or take effect: shift."
             yield Problem(("tolerance", "absolute"), "effect: ratio has no absolute tolerance", advice)
         if self.tolerance.absolute is not None:
             yield from self._misfit(self.tolerance.absolute, ("tolerance", "absolute"))
+        if self.dispersion is not None and self.kind not in ("ratio", "count"):
+            advice = f"A {self.kind} has no dispersion of counts; leave it out."
+            yield Problem(("dispersion",), "dispersion is for ratios and counts", advice)
         for index, rule in enumerate(self.rules or ()):
             yield from self._rule_contradictions(rule, ("rules", index))
             if self.rules and rule in self.rules[:index]:
@@ -122,6 +131,11 @@ class Metric(PolicyModel):
         if self.kind not in rule.kinds:
             advice = f"Take another rule, or kind: {' or '.join(rule.kinds)}."
             yield Problem(path, f"the rule {rule.rule} does not fit kind: {self.kind}", advice)
+        if isinstance(rule, Sequential):
+            for problem in rule.misfits(self.kind):
+                yield problem._replace(path=(*path, *problem.path))
+            if rule.cap is not None:
+                yield from self._positive(rule.cap, (*path, "cap"))
         if isinstance(rule, Slo):
             events = self.kind in ("ratio", "count")
             if (rule.of == "pooled") != events:
@@ -134,6 +148,15 @@ class Metric(PolicyModel):
             self._in_unit(quantity)
         except ValueError as error:
             yield Problem(path, str(error))
+
+    def _positive(self, quantity: Quantity, path: tuple[str | int, ...]) -> Iterator[Problem]:
+        yield from self._misfit(quantity, path)
+        if quantity.number <= 0:
+            yield Problem(
+                path,
+                f"{quantity.number:g}{quantity.unit} is not above 0",
+                "Give the largest value that counts.",
+            )
 
     def quantity(self, quantity: Quantity, what: str) -> float:
         """Give a quantity of the policy in this metric's unit, or as a fraction for a ratio.
@@ -190,7 +213,7 @@ class Metric(PolicyModel):
 
     @property
     def needed_points(self) -> int:
-        """The fewest points (intervals for ratios and counts) in an arm that are judged."""
+        """The fewest points (intervals for ratios, counts and histograms) in an arm that are judged."""
         if self.min_points is not None:
             return self.min_points
         return 10 if self.kind in ("gauge", "samples") else 1
@@ -252,6 +275,12 @@ class Policy(PolicyModel):
     split: Split | None = None
     """The shares of traffic that the arms are meant to get: `{baseline: 95%, canary: 5%}`. The exposures of counts without a total, and what
     the totals of ratios are checked against."""
+    max_points: Annotated[int, Field(strict=True, ge=2, le=1_000_000)] | None = None
+    """When a watch ends: after so many points an arm (intervals of ratios, counts and histograms). Planned looks need it, or `max_duration`."""
+    max_duration: Duration | None = None
+    """When a watch ends: so long after a metric's first point."""
+    on_deadline: Literal["marginal", "pass", "fail"] = "marginal"
+    """What becomes of a metric that is undecided when the watch ends: `marginal`; `pass`, which waives beta; `fail`, which waives alpha."""
     metrics: tuple[Metric, ...] = Field(min_length=1)
     """The metrics that are judged."""
 
@@ -269,7 +298,30 @@ class Policy(PolicyModel):
             yield Problem(
                 ("metrics",), "no metric can fail the release", "Make at least one required or guard."
             )
+        yield from self._deadline_contradictions()
         yield from self._score_contradictions()
+
+    def _deadline_contradictions(self) -> Iterator[Problem]:
+        if self.max_points is not None and self.max_duration is not None:
+            yield Problem(
+                ("max_duration",), "max_points and max_duration are two ends of one watch", "Leave one out."
+            )
+        if self.has_deadline:
+            return
+        if self.on_deadline != "marginal":
+            advice = "Give max_points or max_duration."
+            yield Problem(("on_deadline",), "on_deadline needs a deadline", advice)
+        for index, metric in enumerate(self.metrics):
+            for number, rule in enumerate(metric.rules or ()):
+                if isinstance(rule, Sequential) and rule.method_for(metric.kind) == "looks":
+                    why = f"the sequential rule looks at a {metric.kind} at planned times, and no end is given to plan for"
+                    advice = "Give the policy max_points or max_duration."
+                    yield Problem(("metrics", index, "rules", number), why, advice)
+
+    @property
+    def has_deadline(self) -> bool:
+        """Whether a watch of this release has an end."""
+        return self.max_points is not None or self.max_duration is not None
 
     def _score_contradictions(self) -> Iterator[Problem]:
         settings = {"pass_score": 95.0, "marginal_score": 75.0, "groups": {}}

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from canaryjudge.policy.base import PolicyModel
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
 from canaryjudge.policy.quantities import WITH_UNIT_PATTERN
-from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, Slo
+from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, Sequential, Slo
 
 __all__ = ["field_table", "json_schema"]
 
@@ -24,6 +24,7 @@ _SECTIONS: tuple[tuple[str, type[PolicyModel]], ...] = (
     ("rule: mann_whitney", MannWhitney),
     ("rule: proportion", Proportion),
     ("rule: rate", Rate),
+    ("rule: sequential", Sequential),
     ("rule: slo", Slo),
 )
 

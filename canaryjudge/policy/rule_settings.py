@@ -5,17 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Discriminator, SerializerFunctionWrapHandler, Tag, model_serializer, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from canaryjudge.policy.base import Amount, PolicyModel
 from canaryjudge.policy.complaints import Problem
 from canaryjudge.policy.quantities import shown
 
-__all__ = ["AnyRule", "Kind", "MannWhitney", "Proportion", "Rate", "RuleSettings", "Slo"]
+__all__ = ["AnyRule", "Kind", "MannWhitney", "Proportion", "Rate", "RuleSettings", "Sequential", "Slo"]
 
-Kind = Literal["gauge", "samples", "ratio", "count"]
+Kind = Literal["gauge", "samples", "ratio", "count", "histogram"]
 
 _PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,12})?)")
 
@@ -67,6 +74,78 @@ class Rate(RuleSettings):
 
     rule: Literal["rate"] = "rate"
     """The rule's name."""
+
+
+SequentialMethod = Literal["looks", "scores", "ranks", "mixture", "cmh", "betting", "mean"]
+
+SEQUENTIAL_METHODS: Final[dict[str, tuple[SequentialMethod, ...]]] = {
+    "gauge": ("looks", "mean", "betting"),
+    "samples": ("scores", "ranks", "mean", "betting"),
+    "ratio": ("mixture", "looks"),
+    "count": ("mixture", "looks"),
+    "histogram": ("cmh",),
+}
+"""The sequential methods that fit each kind; `auto` takes the first."""
+
+
+class Sequential(RuleSettings):
+    """Is the canary worse than tolerated, asked at every look? Fail and pass are valid at all looks together, however often one asks."""
+
+    kinds: ClassVar[tuple[str, ...]] = tuple(SEQUENTIAL_METHODS)
+
+    rule: Literal["sequential"] = "sequential"
+    """The rule's name."""
+    method: Literal["auto", "looks", "scores", "ranks", "mixture", "cmh", "betting", "mean"] = "auto"
+    """`auto` takes the best for the kind of metric: `mixture` (ratios and counts: the rate ratio at any split), `cmh` (histograms: the odds of
+    lying beyond each bucket edge), `scores` (samples: ranks, scored once an interval), `looks` (gauges: the robust rank test at planned looks).
+    By choice: `ranks` (samples, request by request; needs `independent: true`), `betting` (means of values between 0 and `cap`), `mean`
+    (means by an asymptotic confidence sequence), `looks` (ratios and counts: their fixed-window test at planned looks)."""
+    independent: bool = False
+    """Of samples: each request is independent of the others, so each is evidence by itself. Requests of one minute share its weather, so
+    this is to be stated, and the verdict lists it as waived."""
+    cap: Amount | None = None
+    """With `betting`: no value is larger than this; larger ones are counted as this."""
+    looks: Annotated[int, Field(strict=True, ge=1, le=100)] = 5
+    """With `looks`: how many are planned until `max_points` or `max_duration`, evenly."""
+    spending: Literal["obrien_fleming", "pocock"] = "obrien_fleming"
+    """With `looks`: how the error rates are spent over them (Lan and DeMets): late (`obrien_fleming`) or about evenly (`pocock`)."""
+
+    def method_for(self, kind: str) -> SequentialMethod:
+        """Give the method that is used for a kind of metric."""
+        if self.method != "auto":
+            return self.method
+        if kind == "samples" and self.independent:
+            return "ranks"
+        return SEQUENTIAL_METHODS[kind][0]
+
+    def misfits(self, kind: str) -> Iterator[Problem]:
+        """Find what does not fit a kind of metric."""
+        fitting = SEQUENTIAL_METHODS.get(kind, ())
+        method = self.method_for(kind)
+        if method not in fitting:
+            advice = f"For a {kind} take {' or '.join(fitting)}, or auto." if fitting else ""
+            yield Problem(("method",), f"method: {method} does not fit kind: {kind}", advice)
+            return
+        if self.independent and kind != "samples":
+            advice = "Leave it out; other kinds are given interval by interval."
+            yield Problem(("independent",), "independent is about samples", advice)
+        if method == "ranks" and not self.independent:
+            advice = "Write independent: true if that is so, or take method: scores."
+            yield Problem(("method",), "method: ranks takes every request as independent", advice)
+        if self.independent and method == "scores":
+            advice = "Take method: ranks, or leave independent out."
+            yield Problem(("independent",), "method: scores does not take requests as independent", advice)
+        if method == "betting" and self.cap is None:
+            advice = "Give cap, the largest value that counts, or take another method: " + ", ".join(
+                other for other in fitting if other != "betting"
+            )
+            yield Problem(("method",), "method: betting needs values between bounds", f"{advice}.")
+        if method != "betting" and self.cap is not None:
+            yield Problem(("cap",), "cap is for method: betting", "Leave it out, or take method: betting.")
+        for name, default in (("looks", 5), ("spending", "obrien_fleming")):
+            if method != "looks" and getattr(self, name) != default:
+                advice = "Leave it out; this method may be asked at any time."
+                yield Problem((name,), f"{name} is for method: looks, not {method}", advice)
 
 
 class Slo(RuleSettings):
@@ -123,6 +202,7 @@ AnyRule = Annotated[
     Annotated[MannWhitney, Tag("rule:mann_whitney")]
     | Annotated[Proportion, Tag("rule:proportion")]
     | Annotated[Rate, Tag("rule:rate")]
+    | Annotated[Sequential, Tag("rule:sequential")]
     | Annotated[Slo, Tag("rule:slo")],
     Discriminator(_tag),
 ]

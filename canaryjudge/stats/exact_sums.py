@@ -48,6 +48,13 @@ class ExactSum:
         floor = np.floor(numbers)
         self._carry(floor.astype(np.int64), np.rint((numbers - floor) * _UNIT).astype(np.int64))
 
+    def add_all(self, terms: ArrayLike) -> None:
+        """Add many terms to each sum, shape (n, ...): the same as one after the other."""
+        numbers = np.asarray(terms, dtype=np.float64)
+        floor = np.floor(numbers)
+        parts = np.rint((numbers - floor) * _UNIT).astype(np.int64).sum(axis=0)
+        self._carry(floor.astype(np.int64).sum(axis=0), parts)
+
     def merge(self, other: ExactSum) -> None:
         """Add the other's sums."""
         self._carry(other.whole, other.parts)

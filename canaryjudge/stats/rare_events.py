@@ -202,7 +202,12 @@ def beta_quantile(a: FloatArray, b: FloatArray, level: FloatArray) -> tuple[Floa
     return np.where(y > _SMALLEST_SHARE, y, 0.0), np.where(rest > _SMALLEST_SHARE, rest, 0.0)
 
 
-def bisect(holds: Callable[[FloatArray], NDArray[np.bool_]], low: FloatArray, high: FloatArray) -> FloatArray:
+def bisect(
+    holds: Callable[[FloatArray], NDArray[np.bool_]],
+    low: FloatArray,
+    high: FloatArray,
+    halvings: int = _HALVINGS,
+) -> FloatArray:
     """Find where a condition stops to hold, elementwise.
 
     Parameters
@@ -211,11 +216,13 @@ def bisect(holds: Callable[[FloatArray], NDArray[np.bool_]], low: FloatArray, hi
         Condition on an array of the shape of `low`: True up to some point and False from there on.
     low, high : ndarray
         Ends of the intervals searched.
+    halvings : int
+        How often an interval is halved.
 
     Returns
     -------
     ndarray
-        The last point at which `holds` was seen to be True, within 2**-64 of the interval's length of the first
+        The last point at which `holds` was seen to be True, within 2**-halvings of the interval's length of the first
         False; `high` where it holds everywhere, `low` where it holds nowhere.
 
     Examples
@@ -225,7 +232,7 @@ def bisect(holds: Callable[[FloatArray], NDArray[np.bool_]], low: FloatArray, hi
     1.414213562373
     """
     end, everywhere = high, holds(high)
-    for _ in range(_HALVINGS):
+    for _ in range(halvings):
         middle = (low + high) / 2
         inside = holds(middle)
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)

@@ -1,0 +1,150 @@
+r"""Anytime evidence from one score an interval, where neighboring intervals depend on each other.
+
+Requests of one minute share its weather, and the weather lasts: so a minute's requests are one score, and the scores' mean is
+held against its long-run variance at every look. The look's t statistic is turned into the normal deviate of the same p-value
+and that into evidence by the one-sided normal mixture (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021): valid at all
+looks as far as the long-run variance is right. It is taken at two scales, single intervals and threes, and the more cautious
+counts, because noise on top of slow weather hides it from the first scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtri, stdtr
+
+from canaryjudge.stats.confidence_sequences import normal_log_mixture
+from canaryjudge.stats.long_run import FloatArray, dependence, long_run_variance
+
+__all__ = ["FEWEST_SCORES", "MeanEvidence", "exceedance_scores", "mean_evidence"]
+
+FEWEST_SCORES: Final = 20
+"""Fewer scores say too little of how they depend on each other, at whatever level."""
+_PRIOR = 2.0
+"""Makes the boundary closest to a fixed test's after some 20 scores, at a level of 1 %."""
+_SCALES = (1, 3)
+_LEAST_VARIANCE = 1e-12
+_SMALLEST_PVALUE = 1e-300
+_MOST_EDGES = 1024
+"""Values of an interval at which its arms are compared; more only cost time."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeanEvidence:
+    """What scores say of their mean.
+
+    Attributes
+    ----------
+    above, below : ndarray, shape (...)
+        Log evidence that the mean is above 0, and below.
+    mean : ndarray, shape (...)
+        Their mean.
+    rho : ndarray, shape (...)
+        Their lag-1 autocorrelation, kept at 0 or more.
+    """
+
+    above: FloatArray
+    below: FloatArray
+    mean: FloatArray
+    rho: FloatArray
+
+
+def mean_evidence(scores: ArrayLike, weights: ArrayLike | None = None, *, each: int = 1) -> MeanEvidence:
+    r"""Weigh the evidence that the mean of scores is above, or below, 0.
+
+    Parameters
+    ----------
+    scores : array_like, shape (..., n)
+        A score an interval, in order of time; n >= 6.
+    weights : array_like, shape (n,), optional
+        How much each counts; all the same where left out.
+    each : int
+        Intervals that each score stands for.
+
+    Returns
+    -------
+    MeanEvidence
+        Log evidence; ``ln(1/level)`` or more rejects "at most 0" (or "at least 0") at that level, at any time.
+
+    Notes
+    -----
+    With z the deviate and n the intervals, S = z sqrt(n) and
+    :math:`\ln e = \tfrac12 \ln\frac{4\rho}{n+\rho} + \frac{S^2}{2(n+\rho)} + \ln\Phi(S/\sqrt{n+\rho})`, with rho = 2.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> found = mean_evidence(rng.normal(0.8, 1.0, 60))
+    >>> bool(found.above > np.log(100)), bool(found.below < 0)
+    (True, True)
+    """
+    points = np.asarray(scores, dtype=np.float64)
+    if weights is not None:
+        weight = np.asarray(weights, dtype=np.float64)
+        points = points * (weight / weight.mean())
+    n = points.shape[-1]
+    tails = [_tails(points, scale) for scale in _SCALES]
+    intervals = float(n * each)
+    above, below = (
+        normal_log_mixture(
+            np.min([tail[i] for tail in tails], axis=0) * np.sqrt(intervals),
+            intervals,
+            _PRIOR,
+            one_sided=True,
+        )
+        for i in (0, 1)
+    )
+    return MeanEvidence(above, below, points.mean(axis=-1), dependence(points))
+
+
+def _tails(points: FloatArray, scale: int) -> tuple[FloatArray, FloatArray]:
+    """Give the deviates of the mean's p-values, upward and downward, from means of `scale` neighbors."""
+    n = points.shape[-1] // scale
+    # the oldest points that fill no block are left out of the variance, and count in the mean
+    means = points[..., points.shape[-1] - n * scale :].reshape(*points.shape[:-1], n, scale).mean(axis=-1)
+    found = long_run_variance(means)
+    error = np.sqrt(np.maximum(found.variance, _LEAST_VARIANCE) / n)
+    t = points.mean(axis=-1) / error
+    up, down = (-ndtri(np.clip(stdtr(found.df, sign * t), _SMALLEST_PVALUE, 1 - 1e-16)) for sign in (-1, 1))
+    return up, down
+
+
+def exceedance_scores(
+    baseline: FloatArray, canary: FloatArray, scales: FloatArray, shifts: FloatArray
+) -> FloatArray:
+    """Give how much more often than half a canary value exceeds a changed baseline value, in one interval.
+
+    Parameters
+    ----------
+    baseline, canary : ndarray, shape (n,) and (m,)
+        The interval's values.
+    scales, shifts : ndarray, shape (k,)
+        Changes: the baseline's values times a scale (positive) plus a shift.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        ``P(c > scale b + shift) + P(=) / 2 - 1/2``. Of more than 1,024 canary values, values between the same two of 1,024 evenly
+        chosen ones count as equal.
+
+    Examples
+    --------
+    >>> exceedance_scores(np.array([1.0, 2.0]), np.array([2.0, 3.0]), np.array([1.0, 1.5]), np.zeros(2))
+    array([0.375, 0.125])
+    """
+    low, high = np.sort(baseline), np.sort(canary)
+    m = len(high)
+    edges = high if m <= _MOST_EDGES else high[np.linspace(0, m - 1, _MOST_EDGES).astype(np.intp)]
+    edges = edges[np.concatenate([[True], edges[1:] > edges[:-1]])]
+    # canary values in each cell: at an edge, and between it and the next
+    at_most = np.searchsorted(high, edges, "right")
+    below = np.searchsorted(high, edges, "left")
+    at, between = at_most - below, np.append(below[1:], m) - at_most
+    wanted = (edges[None, :] - shifts[:, None]) / scales[:, None]
+    left, right = np.searchsorted(low, wanted, "left"), np.searchsorted(low, wanted, "right")
+    following = np.concatenate([left[:, 1:], np.full((len(scales), 1), len(low))], axis=1)
+    wins = at * (left + right) / 2 + between * (right + following) / 2
+    return np.asarray(wins.sum(axis=1) / (len(low) * m) - 0.5)
