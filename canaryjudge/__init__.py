@@ -11,12 +11,14 @@ from canaryjudge.errors import (
     ReleaseUndecided,
 )
 from canaryjudge.judge import judge
+from canaryjudge.monitor import Monitor
 from canaryjudge.policy import (
     MannWhitney,
     Metric,
     Policy,
     Proportion,
     Rate,
+    Sequential,
     Slo,
     Split,
     Tolerance,
@@ -33,6 +35,7 @@ __all__ = [
     "Metric",
     "MetricResult",
     "MissingExtraError",
+    "Monitor",
     "Outcome",
     "Policy",
     "PolicyError",
@@ -40,6 +43,7 @@ __all__ = [
     "Rate",
     "ReleaseFailed",
     "ReleaseUndecided",
+    "Sequential",
     "Slo",
     "Split",
     "Tolerance",

@@ -11,10 +11,10 @@ from canaryjudge._version import __version__
 from canaryjudge.data import MetricPair, read_pairs, with_exposures
 from canaryjudge.errors import PolicyError
 from canaryjudge.explain import one_line
-from canaryjudge.outcomes import Given, conclude, lacking, metric_result
-from canaryjudge.policy import Metric, Policy
-from canaryjudge.results import MetricResult
-from canaryjudge.rules import DEFAULT_RULES, RULES, Share
+from canaryjudge.outcomes import Given, at_deadline, conclude, lacking, metric_result
+from canaryjudge.policy import AnyRule, Metric, Policy
+from canaryjudge.results import MetricResult, ValidFor
+from canaryjudge.rules import DEFAULT_RULES, RULES, Horizon, Share
 from canaryjudge.verdict import Verdict
 
 __all__ = ["digest", "judge", "shares"]
@@ -76,7 +76,9 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
         )
         for metric in policy.metrics
     }
-    release = conclude(results, policy, (baseline, canary), "one_look")
+    sequential = all(rule.rule == "sequential" for metric in policy.metrics for rule in _rules(metric))
+    valid_for: ValidFor = "all_looks" if sequential else "one_look"
+    release = conclude(results, policy, (baseline, canary), valid_for)
     return Verdict(
         **dict(release),
         reason=one_line(release),
@@ -118,8 +120,16 @@ def _judge_metric(
     pair: MetricPair, metric: Metric, policy: Policy, alpha: float, arms: tuple[str, str]
 ) -> MetricResult:
     given = Given.of(pair)
-    rules = metric.rules or DEFAULT_RULES[metric.kind]
-    share = Share(level=alpha / len(rules), beta=policy.beta)
+    rules = _rules(metric)
+    horizon = Horizon(policy.max_points, policy.max_duration)
+    share = Share(alpha / len(rules), policy.beta, horizon)
     asked = rules if lacking(given, metric) is None else ()
     findings = tuple(RULES[rule.rule](pair, metric, rule, share) for rule in asked)
-    return metric_result(given, metric, alpha, findings, arms)
+    result = metric_result(given, metric, alpha, findings, arms)
+    watched = all(rule.rule == "sequential" for rule in rules)
+    over = watched and horizon.is_over(min(given.n_baseline, given.n_canary), *(given.span or (None, None)))
+    return at_deadline(result, policy.on_deadline) if over else result
+
+
+def _rules(metric: Metric) -> tuple[AnyRule, ...]:
+    return metric.rules or DEFAULT_RULES[metric.kind]

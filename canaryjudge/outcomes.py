@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from canaryjudge.results import (
     Waived,
 )
 
-__all__ = ["Given", "conclude", "lacking", "metric_result"]
+__all__ = ["Given", "at_deadline", "conclude", "lacking", "metric_result"]
 
 _ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
 _SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
@@ -31,9 +32,11 @@ _LOPSIDED = 0.2
 _PRESSING: tuple[Reason, ...] = (
     "proven_worse",
     "breached",
+    "deadline_fails",
     "no_data_fails",
     "worse_but_maybe_tolerable",
     "environment_unhealthy",
+    "split_mismatch",
     "undecided",
     "abstains",
     "needs_absolute_tolerance",
@@ -136,6 +139,31 @@ def metric_result(
         findings=findings,
         warnings=given.notes,
     )
+
+
+def at_deadline(result: MetricResult, on_deadline: Literal["marginal", "pass", "fail"]) -> MetricResult:
+    """Let the policy decide what the watch has left undecided.
+
+    Parameters
+    ----------
+    result : MetricResult
+        What became of the metric.
+    on_deadline : {"marginal", "pass", "fail"}
+        The policy's setting. It passes what is undecided; neither what was proven worse than the baseline, nor what has no data.
+
+    Returns
+    -------
+    MetricResult
+        The same with the watch's end noted, and with its outcome where the policy decides.
+    """
+    if result.outcome is not Outcome.MARGINAL:
+        return result
+    facts: dict[str, object] = {"watch_over": True}
+    if on_deadline == "fail" and not result.lacks_data:
+        facts |= {"outcome": Outcome.FAIL, "reason": "deadline_fails"}
+    elif on_deadline == "pass" and result.reason in ("undecided", "abstains"):
+        facts |= {"outcome": Outcome.PASS, "reason": "deadline_passes"}
+    return result.model_copy(update=facts)
 
 
 def _lopsided(given: Given, arms: tuple[str, str]) -> bool:
@@ -343,6 +371,8 @@ def _waived(
             waived.append(Waived(what="no_data_ignored", metric=metric.name))
         if metric.pass_when == "not_proven_worse":
             waived.append(Waived(what="not_proven_worse_passes", metric=metric.name))
+        if result.reason in ("deadline_passes", "deadline_fails"):
+            waived.append(Waived(what=result.reason, metric=metric.name))
         kinds = dict.fromkeys(what for finding in result.findings for what in finding.waived)
         waived += [Waived(what=what, metric=metric.name) for what in kinds]
     return tuple(waived)

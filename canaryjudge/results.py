@@ -48,10 +48,12 @@ class Outcome(StrEnum):
 Reason = Literal[
     "proven_worse",  # fail: the lower bound of the effect lies beyond the tolerance
     "breached",  # fail: the canary breaches an objective
+    "deadline_fails",  # fail: undecided at the end of the watch, and the policy fails that
     "no_data_fails",  # fail: no data, and the policy says that this fails
     "proven_safe",  # pass: the upper bound of the effect lies within the tolerance
     "objective_met",  # pass: the canary meets an objective
     "identical",  # pass: both arms are constant and equal
+    "deadline_passes",  # pass: undecided at the end of the watch, and the policy passes that
     "not_proven_worse",  # pass: undecided, under pass_when: not_proven_worse
     "undecided",
     "worse_but_maybe_tolerable",
@@ -60,6 +62,7 @@ Reason = Literal[
     "abstains",
     "needs_absolute_tolerance",
     "environment_unhealthy",
+    "split_mismatch",  # marginal: it would pass, but the arms' traffic is not what the policy's split says
 ]
 
 Pairing = Literal["concurrent", "windows"]
@@ -76,6 +79,8 @@ Waiver = Literal[
     "independence_assumed",
     "outside_proven_range",
     "nothing_required",
+    "deadline_passes",
+    "deadline_fails",
 ]
 
 
@@ -135,7 +140,7 @@ class Finding(_Facts):
     reason: Reason
     """Why."""
     method: str
-    """Code of the test that was used: `robust_rank`, `exact_rank`, `asymptotic_rank`, `exact_conditional`, `score`, `difference`,
+    """Code of the test that was used: of sequential rules `mixture`, `cmh`, `scores`, `ranks`, `betting`, `mean_sequence`, `history`; `robust_rank`, `exact_rank`, `asymptotic_rank`, `exact_conditional`, `score`, `difference`,
     `mean`, `quantile`, `exact_ratio`, `exact_rate`, `point`, `not_positive` (no logarithms), or `none`."""
     level: float
     """Probability of a false fail that this rule may use."""
@@ -184,6 +189,20 @@ class Finding(_Facts):
     """Lag-1 autocorrelation that the test allowed for."""
     dispersion: Number = None
     """Variance between intervals over that of independent events; 1 where no more was found."""
+    log_e_fail: Number = None
+    """Of sequential rules: log10 of the evidence that the canary is worse than tolerated (an e-value: 2 is a hundred times what luck explains)."""
+    log_e_pass: Number = None
+    """The same, that it is no worse."""
+    smallest_visible: Number = None
+    """Of sequential rules: the smallest change in the bad direction that so much data would fail."""
+    looks: int | None = None
+    """Of planned looks: how many have been taken."""
+    looks_planned: int | None = None
+    """Of planned looks: how many there will be."""
+    decided_after: int | None = None
+    """Of sequential rules: points a side after which it was decided; None while it is not."""
+    decided_at: Number = None
+    """The time of that point, in seconds since 1970."""
     more_points: int | None = None
     """About how many more points a side would decide, at the present noise and estimate; None where more points are not the way."""
     of: str | None = None
@@ -233,6 +252,8 @@ class MetricResult(_Facts):
     """Points of the canary that were judged."""
     findings: tuple[Finding, ...]
     """What each rule found, in the policy's order."""
+    watch_over: bool = False
+    """Whether the watch of this metric has ended without a decision by its rules."""
     warnings: tuple[Note, ...]
     """What is odd about the data, with counts."""
 

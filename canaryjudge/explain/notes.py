@@ -20,6 +20,7 @@ _SENTENCES = {
     "gaps": "{n} {intervals} without a point",
     "outside_overlap": "{n} {points} outside the time that both arms cover left out",
     "unpaired": "{n} {points} left out whose interval the other arm lacks",
+    "too_late": "{n} {points} older than what is remembered ignored",
     "no_overlap": "the arms share too little of their times, so their windows are compared as before and after",
     "no_times": "only one arm has times, so the order of the points is taken as time",
     "unequal_lengths": "the arms have different numbers of points ({canary} v. {baseline})",
@@ -28,11 +29,21 @@ _SENTENCES = {
     "too_few_points": "{n} {points}, fewer than needed",
     "suggest_samples": "several values at one time; if these are raw observations, kind: samples fits better",
     "time_unit": "times read as {unit}",
+    "merged_buckets": "{n} bucket {edges} left out that not every histogram of both arms has",
+    "no_infinite_bucket": "the last bucket has an end, so observations beyond {edge} are unseen",
+    "rounded_counts": "{n} {histograms} with counts that are not whole, rounded; give counts of an interval, not rates",
     "equal_exposure": "no total and no split are given, so an interval counts as the same exposure in both arms",
     "success_ratio": "the share of failures may grow {times} times before this counts as a fall beyond the tolerance; give tolerance.absolute, or judge the failures",
     "split_mismatch": "the canary got {found} of the traffic where the policy's split expects {expected}; are the arms comparable?",
 }
-_PLURALS = {"values": "value", "points": "point", "intervals": "interval", "rows": "row"}
+_PLURALS = {
+    "values": "value",
+    "points": "point",
+    "intervals": "interval",
+    "rows": "row",
+    "edges": "edge",
+    "histograms": "histogram",
+}
 
 
 def note_sentence(note: Note) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from canaryjudge.explain.numbers import change, count, level_of, number, percent, pvalue, span
+from canaryjudge.explain.watching import odds, outlook, taken
 from canaryjudge.results import Finding, Interval, MetricResult, Outcome, ReleaseResult, Waived
 
 __all__ = ["headline", "metric_sentence", "one_line", "promise", "rule_sentence", "title", "waiver_sentence"]
@@ -19,6 +20,14 @@ _METHODS = {
     "exact_ratio": "exact binomial test",
     "exact_rate": "exact Poisson test",
     "point": "the estimate alone",
+    "mixture": "stratified rate-ratio mixture",
+    "cmh": "sequential Cochran-Mantel-Haenszel test",
+    "scores": "sequential rank test by intervals",
+    "ranks": "sequential rank test by requests",
+    "betting": "bets on bounded means",
+    "mean_sequence": "sequential comparison of means",
+    "history": "comparison with its own history",
+    "none": "no test",
 }
 _ACTIONS = {"promote": "promote", "hold": "hold", "rollback": "roll back"}
 _OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
@@ -102,6 +111,16 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
     """Say what became of a metric and why."""
     deciding = result.deciding
     if deciding is not None:
+        if result.reason in ("deadline_passes", "deadline_fails"):
+            does = "passes" if result.outcome is Outcome.PASS else "fails"
+            return f"{rule_sentence(deciding, result)}; the watch is over, and the policy {does} what is undecided by then"
+        if result.reason == "split_mismatch":
+            return (
+                "the arms did not get the traffic that the policy's split gives them (see the notes), so that they may not be alike; "
+                f"otherwise: {rule_sentence(deciding, result)}"
+            )
+        if result.watch_over:
+            return f"{rule_sentence(deciding, result)}; the watch is over, and nothing was decided"
         if result.reason == "not_proven_worse":
             return f"{rule_sentence(deciding, result)}; it passes because the policy passes what is not proven worse"
         if result.reason == "too_little_data" and deciding.outcome is Outcome.PASS:
@@ -144,7 +163,12 @@ def rule_sentence(finding: Finding, result: MetricResult) -> str:
     if finding.method == "not_positive":
         return f"there are values of 0 or below, which effect: ratio cannot compare; take effect: shift ({_sizes(finding.n_baseline, finding.n_canary, result)})"
     if finding.reason == "too_little_data":
-        return f"too little data for the rule {finding.rule}: {_sizes(finding.n_baseline, finding.n_canary, result)}"
+        more = (
+            outlook(finding, result.interval_s, _counted(result), None)
+            if finding.rule == "sequential"
+            else ""
+        )
+        return f"too little data for the rule {finding.rule}: {_sizes(finding.n_baseline, finding.n_canary, result)}{more}"
     return f"{_found(finding, result)}; {_evidence(finding, result)}"
 
 
@@ -222,13 +246,21 @@ def _tolerance(finding: Finding, result: MetricResult) -> str:
 
 def _interval(interval: Interval, finding: Finding, result: MetricResult) -> str:
     confidence = f"{100 * interval.confidence_level:.4g}"
+    when = " at any look" if finding.log_e_fail is not None else ""
     low, high, scale = interval.low, interval.high, str(finding.scale)
     if _in_times(finding):
         low, high, scale = (None if low is None else 1 + low, None if high is None else 1 + high, "times")
-    return f"{confidence} % CI {span(low, high, scale, result.kind, result.unit)}"
+    return f"{confidence} % CI{when} {span(low, high, scale, result.kind, result.unit)}"
 
 
 def _missing(finding: Finding, result: MetricResult) -> str:
+    if finding.rule == "sequential" or finding.looks_planned is not None:
+        visible = (
+            None
+            if finding.smallest_visible is None
+            else change(finding.smallest_visible, finding.scale, result.kind, result.unit)
+        )
+        return outlook(finding, result.interval_s, _counted(result), visible)
     if finding.more_points is None:
         return ""
     about = float(f"{finding.more_points:.2g}")
@@ -246,11 +278,15 @@ def _evidence(finding: Finding, result: MetricResult) -> str:
     if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:
         extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
     allowed = f" ({', '.join(extra)})" if extra else ""
+    if finding.log_e_fail is not None:
+        return (
+            f"{method}{odds(finding)}{allowed}{taken(finding, _counted(result))}, {_amount(finding, result)}"
+        )
     used = finding.pvalue_pass if finding.outcome is Outcome.PASS else finding.pvalue
     said = f" {pvalue(used)}" if used is not None and finding.method != "point" else ""
     if finding.outcome is Outcome.PASS and finding.scale != "objective":
         method = f"non-inferiority by {method}"  # its p-value is for "worse than tolerated"
-    return f"{method}{said}{allowed}, {_amount(finding, result)}"
+    return f"{method}{said}{allowed}{taken(finding, _counted(result))}, {_amount(finding, result)}"
 
 
 def _amount(finding: Finding, result: MetricResult) -> str:
@@ -274,7 +310,7 @@ def _sizes(baseline: int, canary: int, result: MetricResult) -> str:
 
 
 def _counted(result: MetricResult) -> str:
-    return {"ratio": "intervals", "count": "intervals", "samples": "samples"}.get(result.kind, "points")
+    return {"gauge": "points", "samples": "samples"}.get(result.kind, "intervals")
 
 
 def _level(value: float | None, result: MetricResult) -> str:
@@ -303,6 +339,8 @@ def waiver_sentence(waived: Waived) -> str:
         "point_evidence": "evidence: point compares an estimate without its interval, so neither alpha nor beta holds",
         "independence_assumed": "points or events are taken as independent; if they are not, releases fail and pass too often",
         "outside_proven_range": "so few or so dependent points lie outside the range in which the test's error rates are proven",
+        "deadline_passes": "on_deadline: pass lets it pass undecided, so beta does not hold",
+        "deadline_fails": "on_deadline: fail fails it undecided, so alpha does not hold",
         "nothing_required": "no metric is required, so a pass proves nothing",
     }[waived.what]
     return f"{waived.metric}: {sentence}" if waived.metric else sentence

@@ -11,10 +11,37 @@ from canaryjudge.data import MetricPair
 from canaryjudge.policy import Metric
 from canaryjudge.results import Finding, Interval, Outcome, Reason
 
-__all__ = ["Evidence", "Limits", "Rule", "Share", "more_points", "tolerated", "weigh"]
+__all__ = ["Evidence", "Horizon", "Limits", "Rule", "Share", "more_points", "tolerated", "weigh"]
 
 _MOST_TIMES_LONGER = 100
 _UNBOUNDED = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How long a metric is watched, and what is known of it from before.
+
+    Attributes
+    ----------
+    max_points : int or None
+        Points an arm after which the watch ends.
+    max_duration : float or None
+        Seconds after which it ends.
+    history : MetricPair or None
+        Both arms of the metric at a time at which they ran the same version.
+    """
+
+    max_points: int | None = None
+    max_duration: float | None = None
+    history: MetricPair | None = None
+
+    def is_over(self, points: int, first: float | None, last: float | None) -> bool:
+        """Tell whether the watch has ended, after so many points and at the time of the last."""
+        if self.max_points is not None:
+            return points >= self.max_points
+        if self.max_duration is None or first is None or last is None:
+            return False
+        return last - first >= self.max_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +54,13 @@ class Share:
         Probability of a false fail: its part of the policy's alpha.
     beta : float
         Probability of a false pass: the policy's.
+    horizon : Horizon
+        For how long, where the rule asks more than once.
     """
 
     level: float
     beta: float
+    horizon: Horizon = Horizon()
 
 
 Rule = Callable[[MetricPair, Metric, Any, Share], Finding]

@@ -175,6 +175,7 @@ def test_every_note_has_words(code):
         "baseline": 3.0,
         "canary": 4.0,
         "value": 0.0,
+        "edge": 2.5,
     }
     for count in (1, 1234):
         sentence = note_sentence(Note(code=code, arm="canary", count=count, facts=facts))

@@ -1,0 +1,424 @@
+"""Monitor: the same verdict from a stream, at every look, in bounded memory, saved and resumed between two looks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, Self
+
+import numpy as np
+
+from canaryjudge._version import __version__
+from canaryjudge.data import Arm, MetricPair, Note, by_split, read_pairs, read_series, with_exposures
+from canaryjudge.data.stream import Stream
+from canaryjudge.errors import DataError, PolicyError
+from canaryjudge.explain import one_line
+from canaryjudge.judge import digest, shares
+from canaryjudge.outcomes import Given, at_deadline, conclude, lacking, metric_result
+from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
+from canaryjudge.results import MetricResult, Outcome, Pairing
+from canaryjudge.rules import RULES, Horizon, Share, watch
+from canaryjudge.stats.exact_sums import ExactSum
+from canaryjudge.stats.multinomial import sequential_pvalue
+from canaryjudge.verdict import Verdict
+
+__all__ = ["Monitor"]
+
+STATE_VERSION: Final = 1
+_MISMATCH_LEVEL = 0.001
+_SMALLEST_MISMATCH = 0.02
+"""The traffic is not split as planned where chance explains it this rarely, at any look, and it is off by more than this part."""
+
+
+class Monitor:
+    """Watches a release and may be asked at any time.
+
+    Parameters
+    ----------
+    policy : Policy
+        What is asked of the release. Metrics without rules are watched by the `sequential` rule; rules for a fixed window are asked at five
+        planned looks. Both, and gauges, need the policy's `max_points` or `max_duration`.
+    baseline, canary : str
+        Names of the two arms in the data.
+    history : frame, mapping or list of records, optional
+        Data of both arms from a time when they ran the same version, in the shapes that `judge` takes: how much they differ then is
+        the yardstick for gauges (ten times the watch's length or more) and the dispersion of ratios and counts.
+
+    Raises
+    ------
+    PolicyError
+        If something in the policy cannot be watched; it says what fits.
+
+    Notes
+    -----
+    Alpha and beta hold for all looks together, however many. A metric's fail stays. After its pass, harm is still watched for; see
+    docs/sequential.md.
+
+    Examples
+    --------
+    >>> import canaryjudge as cj
+    >>> policy = cj.Policy(metrics=[cj.Metric(name="errors", kind="ratio", direction="increase", tolerance="50%")])
+    >>> monitor = cj.Monitor(policy)
+    >>> for minute in range(12):
+    ...     monitor.update({"errors": {
+    ...         "baseline": {"time": [60.0 * minute], "value": [10], "total": [1000]},
+    ...         "canary": {"time": [60.0 * minute], "value": [41], "total": [1000]},
+    ...     }})
+    ...     if monitor.verdict().outcome != "marginal":
+    ...         break
+    >>> monitor.verdict().outcome.value, minute + 1
+    ('fail', 6)
+    """
+
+    def __init__(
+        self, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", history: Any = None
+    ) -> None:
+        if not isinstance(policy, Policy):
+            raise PolicyError(
+                f"the policy is a {type(policy).__name__}",
+                "Make it with Policy(...), or read it with load_policy(path).",
+            )
+        self._policy, self._arms = policy, (str(baseline), str(canary))
+        if self._arms[0] == self._arms[1]:
+            raise DataError(
+                f"baseline and canary are both named {self._arms[0]!r}", "Name two different arms."
+            )
+        past = {} if history is None else _read_history(history, policy, self._arms)
+        self._history_digest = digest([pair.digest() for pair in past.values()]) if past else None
+        alphas = shares(policy)
+        self._metrics = {
+            metric.name: _Watched(metric, policy, alphas[metric.name], self._arms, past.get(metric.name))
+            for metric in policy.metrics
+        }
+        self._failed = False
+
+    def update(self, data: Any) -> None:
+        """Take new points.
+
+        Parameters
+        ----------
+        data : frame, mapping or list of records
+            In the shapes that `judge` takes; metrics and arms may be missing. Points that were given before, by their time, are ignored;
+            without times, every update is new data.
+
+        Raises
+        ------
+        DataError
+            If the data cannot be read, or a point has other values than it had before. The monitor is then as it was.
+        """
+        series = read_series(data, self._policy, baseline=self._arms[0], canary=self._arms[1], partial=True)
+        with np.errstate(over="ignore", under="ignore"):
+            before = {name: watched.mark() for name, watched in self._metrics.items()}
+            fed: dict[str, list[MetricPair]] = {}
+            try:
+                for name, watched in self._metrics.items():
+                    fed[name] = watched.stream.feed(*series[name])
+            except DataError:
+                for name, watched in self._metrics.items():
+                    watched.back_to(before[name])
+                raise
+            for name, pairs in fed.items():
+                self._metrics[name].take(pairs)
+
+    def verdict(self) -> Verdict:
+        """Ask for the verdict now.
+
+        Returns
+        -------
+        Verdict
+            As `judge` gives it, `valid_for` all looks. What has been decided is kept.
+        """
+        results = {name: watched.result() for name, watched in self._metrics.items()}
+        release = conclude(results, self._policy, self._arms, "all_looks")
+        self._failed = self._failed or release.outcome is Outcome.FAIL
+        if self._failed and release.outcome is not Outcome.FAIL:
+            release = release.model_copy(update={"outcome": Outcome.FAIL, "action": "rollback"})
+        return Verdict(
+            **dict(release),
+            reason=one_line(release),
+            version=__version__,
+            policy_digest=_policy_digest(self._policy),
+            data_digest=digest([*self._arms, *(watched.stream.digest for watched in self._metrics.values())]),
+        )
+
+    def merge(self, other: Monitor) -> None:
+        """Take over what another monitor of the same policy has seen: of another shard, region or span of time.
+
+        Parameters
+        ----------
+        other : Monitor
+            It stays as it is.
+
+        Raises
+        ------
+        DataError
+            If it is of another policy, other arms or another history, or if both were given the same data.
+        """
+        if not isinstance(other, Monitor):
+            raise DataError(f"a {type(other).__name__} cannot be merged into a monitor", "Merge monitors.")
+        for what, mine, theirs in (
+            ("policy", _policy_digest(self._policy), _policy_digest(other._policy)),
+            ("names of the arms", self._arms, other._arms),
+            ("history", self._history_digest, other._history_digest),
+        ):
+            if mine != theirs:
+                raise DataError(f"the two monitors differ in their {what}", "Merge monitors of one release.")
+        before = {name: watched.save() for name, watched in self._metrics.items()}
+        try:
+            for name, watched in self._metrics.items():
+                watched.merge(other._metrics[name])
+        except DataError:
+            for name, watched in self._metrics.items():
+                watched.load(before[name])
+            raise
+        self._failed = self._failed or other._failed
+
+    def to_json(self) -> str:
+        """Give everything that `from_json` needs to go on, as one line of JSON."""
+        body = {
+            "format": "canaryjudge.monitor",
+            "state_version": STATE_VERSION,
+            "version": __version__,
+            "policy_digest": _policy_digest(self._policy),
+            "history_digest": self._history_digest,
+            "arms": list(self._arms),
+            "failed": self._failed,
+            "metrics": {name: watched.save() for name, watched in self._metrics.items()},
+        }
+        return (
+            json.dumps(body | {"digest": _body_digest(body)}, allow_nan=False, separators=(",", ":")) + "\n"
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes, policy: Policy, *, history: Any = None) -> Self:
+        """Go on where a monitor was saved.
+
+        Parameters
+        ----------
+        text : str or bytes
+            What `to_json` gave.
+        policy : Policy
+            The same policy.
+        history : frame, mapping or list of records, optional
+            The same history, if there was one.
+
+        Returns
+        -------
+        Monitor
+            As it was.
+
+        Raises
+        ------
+        DataError
+            If the text is not a monitor's state, was changed, or is of another policy, history or version.
+        """
+        body = _checked_body(text)
+        found = body.get("policy_digest")
+        if found != _policy_digest(policy):
+            raise DataError(
+                "the state was saved under another policy",
+                "Give the policy that it was saved under; a changed policy begins a new watch.",
+            )
+        names = body["arms"]
+        monitor = cls(policy, baseline=names[0], canary=names[1], history=history)
+        if monitor._history_digest != body["history_digest"]:
+            raise DataError(
+                "the state was saved with another history, or with one where none is given now",
+                "Give the same history again.",
+            )
+        try:
+            for name, watched in monitor._metrics.items():
+                watched.load(body["metrics"][name])
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise DataError("the saved state cannot be read", "Begin a new watch.") from error
+        monitor._failed = bool(body["failed"])
+        return monitor
+
+
+class _Watched:
+    """One metric: what it was given, and what its rules make of it."""
+
+    def __init__(
+        self, metric: Metric, policy: Policy, alpha: float, arms: tuple[str, str], history: MetricPair | None
+    ) -> None:
+        self.metric, self._policy, self._alpha, self._arms = metric, policy, alpha, arms
+        self.stream = Stream(metric, *arms)
+        self._horizon = Horizon(policy.max_points, policy.max_duration, history)
+        rules = metric.rules or (Sequential(),)
+        share = Share(alpha / len(rules), policy.beta, self._horizon)
+        for rule in rules:
+            _check_watchable(rule, metric, policy)
+        self._watches = [
+            watch(metric, rule, None if isinstance(rule, Sequential) else RULES[rule.rule], share)
+            for rule in rules
+        ]
+        self._traffic = ExactSum((2,))
+
+    def mark(self) -> dict[str, Any]:
+        """Give what `back_to` needs."""
+        return self.stream.__dict__.copy()
+
+    def back_to(self, mark: dict[str, Any]) -> None:
+        """Forget what the stream was given since."""
+        self.stream.__dict__.update(mark)
+
+    def take(self, pairs: list[MetricPair]) -> None:
+        """Give newly complete intervals to the rules, unless the watch is over."""
+        for pair in pairs:
+            if (
+                self.metric.kind == "ratio"
+                and pair.baseline.total is not None
+                and pair.canary.total is not None
+            ):
+                self._traffic.add_all(np.stack([pair.baseline.total, pair.canary.total], axis=-1))
+            for watched in self._watches:
+                left = pair if watched.decided else self._before_the_end(pair, watched.points)
+                if left is not None:
+                    watched.update(by_split(left, self.metric, self._policy))
+
+    def _before_the_end(self, pair: MetricPair, points: int) -> MetricPair | None:
+        """Cut off what comes after the end of the watch."""
+        horizon, time = self._horizon, pair.canary.time
+        if pair.kind == "samples":
+            last = None if time is None else float(time[0])
+            return None if horizon.is_over(points, self.stream.first_time, last) else pair
+        size = len(pair.canary)
+        if horizon.max_points is not None:
+            size = min(size, horizon.max_points - points)
+        elif horizon.max_duration is not None and time is not None and self.stream.first_time is not None:
+            end = self.stream.first_time + horizon.max_duration
+            size = int(np.searchsorted(time, end + 1e-6, "right"))
+        return None if size <= 0 else pair if size == len(pair.canary) else _first(pair, size)
+
+    def result(self) -> MetricResult:
+        """Put together what the rules say now."""
+        stream = self.stream
+        first, last = stream.first_time, stream.last_time
+        notes = (*stream.notes, *self._about_exposures())
+        span = None if first is None or last is None else (first, last)
+        pairing: Pairing = "concurrent" if stream.concurrent else "windows"
+        given = Given(pairing, stream.interval, span, *stream.points, notes)
+        asked = self._watches if lacking(given, self.metric) is None else []
+        findings = tuple(watched.look(last) for watched in asked)
+        result = metric_result(given, self.metric, self._alpha, findings, self._arms)
+        if result.outcome is Outcome.PASS and any(note.code == "split_mismatch" for note in notes):
+            result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": "split_mismatch"})
+        points = min((watched.points for watched in self._watches), default=0)
+        over = self._horizon.is_over(points, first, last)
+        return at_deadline(result, self._policy.on_deadline) if over else result
+
+    def _about_exposures(self) -> tuple[Note, ...]:
+        """Say whether the traffic is split as planned, by a test that may be asked at any time."""
+        split, totals = self._policy.split, self._traffic.value
+        if split is None or self.metric.kind != "ratio" or not totals.all():
+            if (
+                self.metric.kind == "count"
+                and self.stream.points[1]
+                and split is None
+                and not self.stream.has_totals
+            ):
+                return (Note(code="equal_exposure"),)
+            return ()
+        shares = np.array([split.baseline, split.canary])
+        found = float(totals[1] / totals.sum())
+        rare = float(sequential_pvalue(totals, shares)) < _MISMATCH_LEVEL
+        if not rare or abs(found / split.canary - 1) < _SMALLEST_MISMATCH:
+            return ()
+        return (Note(code="split_mismatch", facts={"expected": split.canary, "found": found}),)
+
+    def merge(self, other: _Watched) -> None:
+        """Take over another shard's."""
+        self.stream.merge(other.stream)
+        self._traffic.merge(other._traffic)
+        for mine, theirs in zip(self._watches, other._watches, strict=True):
+            mine.merge(theirs)
+
+    def save(self) -> dict[str, Any]:
+        """Give what is remembered."""
+        return {
+            "stream": self.stream.state(),
+            "traffic": [self._traffic.whole.tolist(), self._traffic.parts.tolist()],
+            "watches": [watched.save() for watched in self._watches],
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take what was saved."""
+        self.stream = Stream.restore(self.metric, *self._arms, state["stream"])
+        self._traffic = ExactSum((2,))
+        self._traffic.whole, self._traffic.parts = (
+            np.array(part, dtype=np.int64) for part in state["traffic"]
+        )
+        for watched, saved in zip(self._watches, state["watches"], strict=True):
+            watched.load(saved)
+
+
+def _check_watchable(rule: AnyRule, metric: Metric, policy: Policy) -> None:
+    planned = not isinstance(rule, Sequential) or rule.method_for(metric.kind) == "looks"
+    if planned and metric.kind == "samples":
+        raise PolicyError(
+            f"metric {metric.name!r}: the rule {rule.rule} wants all requests at once, which a monitor does not keep",
+            "Take the rule sequential, or judge the whole window with judge.",
+        )
+    if planned and not policy.has_deadline:
+        what = "a gauge" if isinstance(rule, Sequential) else f"the rule {rule.rule}"
+        raise PolicyError(
+            f"metric {metric.name!r}: {what} is looked at at planned times, because its points depend on each other, and no end is given to "
+            "plan for",
+            "Give the policy max_points or max_duration.",
+        )
+
+
+def _read_history(history: Any, policy: Policy, arms: tuple[str, str]) -> dict[str, MetricPair]:
+    series = read_series(history, policy, baseline=arms[0], canary=arms[1], partial=True)
+    known = {name for name, pair in series.items() if len(pair[0]) and len(pair[1])}
+    told = policy.model_copy(
+        update={"metrics": tuple(metric for metric in policy.metrics if metric.name in known)}
+    )
+    pairs = read_pairs(history, told, baseline=arms[0], canary=arms[1]) if known else {}
+    return {name: with_exposures(pair, _named(policy, name), policy) for name, pair in pairs.items()}
+
+
+def _named(policy: Policy, name: str) -> Metric:
+    return next(metric for metric in policy.metrics if metric.name == name)
+
+
+def _first(pair: MetricPair, size: int) -> MetricPair:
+    def cut(arm: Arm) -> Arm:
+        columns = (arm.total, arm.time, arm.buckets)
+        return Arm(arm.value[:size], *(None if column is None else column[:size] for column in columns))
+
+    return replace(pair, baseline=cut(pair.baseline), canary=cut(pair.canary))
+
+
+def _policy_digest(policy: Policy) -> str:
+    return digest([policy.model_dump_json(exclude={"extends"})])
+
+
+def _body_digest(body: Mapping[str, Any]) -> str:
+    text = json.dumps(body, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checked_body(text: str | bytes) -> dict[str, Any]:
+    hint = "Give what to_json wrote; if it is lost, begin a new watch."
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DataError("the state is not JSON, or is cut short", hint) from None
+    if not isinstance(body, dict) or body.get("format") != "canaryjudge.monitor":
+        raise DataError("this is not the state of a monitor", hint)
+    if body.get("state_version") != STATE_VERSION or body.get("version") != __version__:
+        raise DataError(
+            f"the state was saved by canaryjudge {body.get('version')}, and this is {__version__}",
+            "Finish a watch with the version that began it, or begin a new one.",
+        )
+    claimed = body.pop("digest", None)
+    try:
+        intact = claimed == _body_digest(body)
+    except ValueError:
+        intact = False
+    if not intact:
+        raise DataError("the state was changed or damaged since it was saved: its digest does not fit", hint)
+    return body

@@ -1,0 +1,118 @@
+"""The sequential rule: the same questions asked at every look, valid at all of them; a method for each kind of metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from canaryjudge.data import MetricPair
+from canaryjudge.data.stream import intervals
+from canaryjudge.policy import AnyRule, MannWhitney, Metric, Proportion, Rate, RuleSettings, Sequential
+from canaryjudge.results import Finding, Outcome
+from canaryjudge.rules.decision import Rule, Share
+from canaryjudge.rules.mann_whitney import judge_shift
+from canaryjudge.rules.proportion import judge_proportion
+from canaryjudge.rules.rate import judge_rate
+from canaryjudge.rules.sequential.betting import BettingProcess
+from canaryjudge.rules.sequential.calibrated import judge_by_history, windows_of
+from canaryjudge.rules.sequential.looks import LooksProcess, Plan
+from canaryjudge.rules.sequential.pairs import PairProcess
+from canaryjudge.rules.sequential.process import Process
+from canaryjudge.rules.sequential.rates import RateProcess
+from canaryjudge.rules.sequential.scores import MeanProcess, RankProcess
+from canaryjudge.rules.sequential.tables import TableProcess
+from canaryjudge.rules.sequential.watch import Watch
+
+__all__ = ["Watch", "judge_sequential", "watch"]
+
+_AT_LOOKS: Final[dict[str, tuple[Rule, RuleSettings]]] = {
+    "gauge": (judge_shift, MannWhitney()),
+    "ratio": (judge_proportion, Proportion()),
+    "count": (judge_rate, Rate()),
+}
+"""What is asked at planned looks."""
+_MOST_LOOKS: Final = 2000
+"""Of longer series not every interval is looked at, which costs time and decides a little later."""
+
+
+def watch(metric: Metric, settings: AnyRule, rule: Rule | None, share: Share) -> Watch:
+    """Start to watch a metric by a rule.
+
+    Parameters
+    ----------
+    metric : Metric
+        The metric.
+    settings : AnyRule
+        The rule's settings.
+    rule : callable or None
+        The rule itself where it is one for a fixed window: it is asked at planned looks.
+    share : Share
+        The error rates of all looks together.
+
+    Returns
+    -------
+    Watch
+        Without evidence yet.
+    """
+    if isinstance(settings, Sequential):
+        return Watch(lambda given: _process(metric, settings, given), share)
+    assert rule is not None  # noqa: S101 - every other rule is one
+    plan = Plan(settings.rule, rule, settings)
+    return Watch(lambda given: LooksProcess(metric, plan, given), share)
+
+
+def _process(metric: Metric, settings: Sequential, share: Share) -> Process:
+    method = settings.method_for(metric.kind)
+    if method == "looks":
+        rule, asked = _AT_LOOKS[metric.kind]
+        if metric.kind == "gauge" and windows_of(share.horizon) is not None:
+            rule = judge_by_history
+        return LooksProcess(metric, Plan("sequential", rule, asked, settings.looks, settings.spending), share)
+    if method == "betting":
+        return BettingProcess(metric, settings, share)
+    simple: dict[str, Callable[[Metric, Share], Process]] = {
+        "mixture": RateProcess,
+        "cmh": TableProcess,
+        "scores": RankProcess,
+        "ranks": PairProcess,
+        "mean": MeanProcess,
+    }
+    return simple[method](metric, share)
+
+
+def judge_sequential(pair: MetricPair, metric: Metric, settings: Sequential, share: Share) -> Finding:
+    """Judge a whole series as it would have been watched: a look after every interval.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms.
+    metric : Metric
+        Its settings.
+    settings : Sequential
+        The method.
+    share : Share
+        The error rates of all looks together, and how long is watched.
+
+    Returns
+    -------
+    Finding
+        What would have been decided first, and when; or else what could be said at the end.
+    """
+    watched = watch(metric, settings, None, share)
+    horizon = share.horizon
+    found = watched.look()
+    first: float | None = None
+    time: float | None = None
+    stride = max(1, len(pair.canary) // _MOST_LOOKS) if pair.kind != "samples" else 1
+    for number, block in enumerate(intervals(pair), 1):
+        time = None if block.canary.time is None else float(block.canary.time[-1])
+        first = time if first is None else first
+        if not watched.decided and horizon.is_over(watched.points, first, time):
+            break
+        watched.update(block)
+        if number % stride == 0:
+            found = watched.look(time)
+        if found.outcome is Outcome.FAIL:
+            return found
+    return watched.look(time)

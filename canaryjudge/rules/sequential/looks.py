@@ -1,0 +1,285 @@
+"""Planned looks: a fixed-window rule asked a few times, its error rates spent over the looks (Lan and DeMets)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import ndtri
+
+from canaryjudge.data import Arm, FloatArray, MetricPair
+from canaryjudge.data.packing import pack, unpack
+from canaryjudge.policy import Metric, RuleSettings
+from canaryjudge.results import Finding, Outcome
+from canaryjudge.rules.decision import Rule, Share
+from canaryjudge.rules.mann_whitney import judge_shift
+from canaryjudge.rules.sequential.process import State
+from canaryjudge.stats.group_sequential import boundaries, repeated_pvalue
+
+__all__ = ["LooksProcess", "Plan"]
+
+_FEWEST_EFFECTIVE = 4.0
+_CAUTION = 20.0
+"""An arm whose points depend on each other so strongly that they are worth fewer than four says little of its own noise: it proves nothing
+harmless, and harm only by a p-value twenty times smaller than the look asks for."""
+_FEWEST_FOR_RANKS = 20
+"""The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones."""
+_SMALLEST_PVALUE = 1e-300
+_COLUMNS = ("value", "total", "time")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked at the looks, and how many there are.
+
+    Attributes
+    ----------
+    name : str
+        The rule's name in the policy.
+    rule : callable
+        The fixed-window rule that is asked.
+    settings : RuleSettings
+        Its settings.
+    looks : int
+        How many looks are planned, evenly until the end of the watch.
+    spending : {"obrien_fleming", "pocock"}
+        How the error rates are spent over them.
+    """
+
+    name: str
+    rule: Rule
+    settings: RuleSettings
+    looks: int = 5
+    spending: Literal["obrien_fleming", "pocock"] = "obrien_fleming"
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """One look: when, and the deviates of its p-values."""
+
+    fraction: float
+    fail: float
+    safe: float
+
+
+class LooksProcess:
+    """Points in a window, looked at when planned parts of the watch are over.
+
+    Between looks the last finding stands. A look at which the rule abstains spends nothing.
+    """
+
+    def __init__(self, metric: Metric, plan: Plan, share: Share) -> None:
+        self._metric, self._plan, self._share = metric, plan, share
+        self._window: MetricPair | None = None
+        self._done = 0
+        self._taken: list[_Taken] = []
+        self._last: Finding | None = None
+
+    @property
+    def points(self) -> int:
+        """Points seen."""
+        return 0 if self._window is None else len(self._window.canary)
+
+    def update(self, pair: MetricPair) -> None:
+        """Take new points, and look where a look is due."""
+        self._window = pair if self._window is None else _joined(self._window, pair)
+        most = self._share.horizon.max_points
+        if most is not None and len(self._window.canary) > most:
+            self._window = _first(self._window, most)
+        self._ask()
+
+    def _ask(self) -> None:
+        while self._done < self._plan.looks and not (self._last and self._last.outcome is Outcome.FAIL):
+            size = self._due(self._done + 1)
+            if size is None:
+                return
+            self._done += 1
+            self._look(size)
+
+    def _due(self, look: int) -> int | None:
+        """Give the points of a look, once they are there."""
+        window, horizon = self._window, self._share.horizon
+        if window is None or not len(window.canary):
+            return None
+        part = look / self._plan.looks
+        if horizon.max_points is not None:
+            size = math.ceil(part * horizon.max_points - 1e-9)
+            return size if len(window.canary) >= size else None
+        time = window.canary.time
+        if time is None or horizon.max_duration is None:
+            return None
+        end = time[0] + part * horizon.max_duration
+        return int(np.searchsorted(time, end + 1e-6, "right")) if time[-1] >= end - 1e-6 else None
+
+    def _look(self, size: int) -> None:
+        window, plan = self._window, self._plan
+        if window is None or size < self._needed:
+            return
+        fraction = self._done / plan.looks
+        fractions = [*(taken.fraction for taken in self._taken), fraction]
+        level, beta = (
+            max(float(boundaries(fractions, rate, plan.spending).nominal[-1]), _SMALLEST_PVALUE)
+            for rate in (self._share.level, self._share.beta)
+        )
+        found = plan.rule(
+            _first(window, size), self._metric, plan.settings, Share(level, beta, self._share.horizon)
+        )
+        facts: dict[str, Any] = {
+            "rule": plan.name,
+            "level": self._share.level,
+            "beta": self._share.beta,
+            "looks": self._done,
+            "looks_planned": plan.looks,
+            "more_points": None,
+        }
+        if found.reason != "abstains" and found.pvalue is not None and found.pvalue_pass is not None:
+            cautious = found.method == "robust_rank" and _effective(found) < _FEWEST_EFFECTIVE
+            if cautious and found.pvalue * _CAUTION > level:
+                facts |= {"outcome": Outcome.MARGINAL, "reason": "abstains"}
+                facts |= {"interval": None, "pass_interval": None}
+            fail = min(1.0, found.pvalue * _CAUTION) if cautious else found.pvalue
+            safe = 1.0 if cautious else found.pvalue_pass
+            self._taken.append(_Taken(fraction, _deviate(fail), _deviate(safe)))
+            facts |= {
+                "pvalue": self._repeated([taken.fail for taken in self._taken]),
+                "pvalue_pass": self._repeated([taken.safe for taken in self._taken]),
+            }
+        self._last = found.model_copy(update=facts)
+
+    @property
+    def _needed(self) -> int:
+        """Points without which a look would say nothing."""
+        least = self._metric.needed_points
+        if self._plan.rule is not judge_shift:
+            return least
+        most = self._share.horizon.max_points
+        return max(least, _FEWEST_FOR_RANKS if most is None else min(_FEWEST_FOR_RANKS, most))
+
+    def _repeated(self, deviates: list[float]) -> float:
+        fractions = [taken.fraction for taken in self._taken]
+        return float(repeated_pvalue(deviates, fractions, self._plan.spending))
+
+    def _until_next(self) -> int | None:
+        """Tell how many points are missing for the next look, where looks are planned by points."""
+        most = self._share.horizon.max_points
+        if most is None or self._done >= self._plan.looks:
+            return None
+        return math.ceil((self._done + 1) / self._plan.looks * most - 1e-9) - self.points
+
+    def merge(self, other: LooksProcess) -> None:
+        """Put the other's points among these, in order of time, and take the looks again."""
+        if other._window is None:
+            return
+        both = other._window if self._window is None else _joined(self._window, other._window)
+        failed = [last for last in (self._last, other._last) if last and last.outcome is Outcome.FAIL]
+        self._window, self._done, self._taken, self._last = _in_order(both), 0, [], None
+        self._ask()
+        if failed:
+            self._last = failed[0]
+
+    def save(self) -> State:
+        """Give what is remembered."""
+        if self._window is None:
+            return {}
+        arms = (self._window.baseline, self._window.canary)
+        return {
+            "arms": [
+                {name: pack(column) for name in _COLUMNS if (column := getattr(arm, name)) is not None}
+                for arm in arms
+            ],
+            "pairing": self._window.pairing,
+            "interval": self._window.interval,
+            "done": self._done,
+            "taken": [[taken.fraction, taken.fail, taken.safe] for taken in self._taken],
+            "last": None if self._last is None else self._last.model_dump(mode="json", exclude_defaults=True),
+        }
+
+    def load(self, state: State) -> None:
+        """Take what another process has saved."""
+        if not state:
+            return
+        baseline, canary = (
+            Arm(**{name: unpack(text, "<f8", (-1,)) for name, text in arm.items() if name in _COLUMNS})
+            for arm in state["arms"]
+        )
+        self._window = MetricPair(
+            name=self._metric.name,
+            kind=self._metric.kind,
+            baseline=baseline,
+            canary=canary,
+            pairing=state["pairing"],
+            interval=state["interval"],
+        )
+        self._done = int(state["done"])
+        self._taken = [_Taken(*map(float, taken)) for taken in state["taken"]]
+        self._last = None if state["last"] is None else Finding.model_validate(state["last"])
+
+    def finding(self) -> Finding:
+        """Say what the last look said."""
+        if self._last is None:
+            return Finding(
+                rule=self._plan.name,
+                outcome=Outcome.MARGINAL,
+                reason="too_little_data",
+                method="none",
+                level=self._share.level,
+                beta=self._share.beta,
+                n_baseline=self.points,
+                n_canary=self.points,
+                looks=self._done,
+                looks_planned=self._plan.looks,
+                more_points=self._until_next(),
+            )
+        if self._last.outcome is not Outcome.MARGINAL:
+            return self._last
+        return self._last.model_copy(update={"more_points": self._until_next()})
+
+
+def _effective(found: Finding) -> float:
+    """Give how many independent points the arms' points are worth."""
+    rho = found.autocorrelation or 0.0
+    return 2 / (1 / found.n_baseline + 1 / found.n_canary) * (1 - rho) / (1 + rho)
+
+
+def _deviate(pvalue: float) -> float:
+    return float(-ndtri(min(max(pvalue, _SMALLEST_PVALUE), 1 - 1e-16)))
+
+
+def _joined(first: MetricPair, second: MetricPair) -> MetricPair:
+    return replace(
+        second,
+        baseline=_arm_of(first.baseline, second.baseline),
+        canary=_arm_of(first.canary, second.canary),
+        notes=(),
+    )
+
+
+def _arm_of(first: Arm, second: Arm) -> Arm:
+    return Arm(
+        np.concatenate([first.value, second.value]),
+        _appended(first.total, second.total),
+        _appended(first.time, second.time),
+    )
+
+
+def _appended(first: FloatArray | None, second: FloatArray | None) -> FloatArray | None:
+    return None if first is None or second is None else np.concatenate([first, second])
+
+
+def _in_order(pair: MetricPair) -> MetricPair:
+    time = pair.canary.time
+    return pair if time is None else _chosen(pair, np.lexsort((pair.baseline.value, pair.canary.value, time)))
+
+
+def _first(pair: MetricPair, size: int) -> MetricPair:
+    return _chosen(pair, slice(size))
+
+
+def _chosen(pair: MetricPair, points: Any) -> MetricPair:
+    def cut(arm: Arm) -> Arm:
+        total, time = (None if column is None else column[points] for column in (arm.total, arm.time))
+        return Arm(arm.value[points], total, time)
+
+    return replace(pair, baseline=cut(pair.baseline), canary=cut(pair.canary))

@@ -1,0 +1,98 @@
+"""What every sequential method is: evidence that grows interval by interval, can be asked at any time, saved, and merged."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+
+from canaryjudge.data import FloatArray, MetricPair
+from canaryjudge.data.packing import pack, unpack
+from canaryjudge.results import Finding
+from canaryjudge.rules.decision import Evidence, Limits
+from canaryjudge.stats.exact_sums import ExactSum
+
+__all__ = [
+    "Process",
+    "State",
+    "load_sum",
+    "log10_e",
+    "pvalue_of",
+    "save_sum",
+    "smallest_visible",
+    "totals",
+]
+
+State = dict[str, Any]
+"""What a process remembers, as JSON has it."""
+
+
+class Process(Protocol):
+    """The evidence of one rule about one metric, since one start, at given error rates."""
+
+    @property
+    def points(self) -> int:
+        """Intervals (samples where they are taken one by one) that were seen."""
+
+    def update(self, pair: MetricPair) -> None:
+        """Take new intervals; of samples, one interval."""
+
+    def finding(self) -> Finding:
+        """Say what the evidence so far says."""
+
+    def merge(self, other: Any) -> None:
+        """Take over the evidence of another shard's process of the same rule and metric."""
+
+    def save(self) -> State:
+        """Give what is remembered."""
+
+    def load(self, state: State) -> None:
+        """Take what another process has saved."""
+
+
+def pvalue_of(log_e: float) -> float:
+    """Turn log evidence into an anytime-valid p-value: min(1, 1 / e)."""
+    return math.exp(-max(log_e, 0.0))
+
+
+def log10_e(log_e: float) -> float:
+    """Turn a natural logarithm into one to the base of ten."""
+    return log_e / math.log(10)
+
+
+def save_sum(sums: ExactSum) -> str:
+    """Write sums as text."""
+    return pack(np.stack([sums.whole.ravel(), sums.parts.ravel()]))
+
+
+def load_sum(text: Any, shape: tuple[int, ...]) -> ExactSum:
+    """Read sums that `save_sum` wrote."""
+    both = unpack(text, "<i8", (2, *shape))
+    sums = ExactSum(())
+    sums.whole, sums.parts = both[0].astype(np.int64), both[1].astype(np.int64)
+    return sums
+
+
+def totals(pair: MetricPair) -> tuple[FloatArray, FloatArray]:
+    """Give the exposures of both arms, 1 an interval where there are none."""
+    baseline, canary = (
+        np.ones(len(arm)) if arm.total is None else arm.total for arm in (pair.baseline, pair.canary)
+    )
+    return baseline, canary
+
+
+def smallest_visible(evidence: Evidence, limits: Limits) -> float | None:
+    """Give the smallest change in the bad direction that so much data would fail: the limit and the width of the interval."""
+    found = []
+    for (sign, limit), bounds in zip(limits.sides, evidence.fail_bounds, strict=True):
+        bound = bounds[0] if sign > 0 else bounds[1]
+        if not (math.isfinite(bound) and math.isfinite(evidence.estimate)):
+            continue
+        width = abs(evidence.estimate - bound)
+        if not limits.absolute and evidence.estimate > -1 and bound > -1:
+            grown = (1 + limit) * (1 + evidence.estimate) / (1 + bound)
+            found.append(grown - 1)
+        else:
+            found.append(limit + sign * width)
+    return min(found, key=abs) if found else None

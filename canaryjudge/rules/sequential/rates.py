@@ -1,0 +1,365 @@
+"""Ratios and counts: the stratified mixture, at any split, with evidence made worth less where events come in bursts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from canaryjudge.data import FloatArray, MetricPair
+from canaryjudge.errors import DataError
+from canaryjudge.policy import Metric
+from canaryjudge.results import Finding, Outcome
+from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated, weigh
+from canaryjudge.rules.sequential.process import (
+    State,
+    load_sum,
+    log10_e,
+    pvalue_of,
+    save_sum,
+    smallest_visible,
+    totals,
+)
+from canaryjudge.stats.dispersion import pooled_dispersion
+from canaryjudge.stats.exact_sums import ExactSum
+from canaryjudge.stats.rate_mixture import (
+    LOG_RATIOS,
+    at_ratio,
+    difference_bound,
+    likelihoods,
+    log_evidence,
+    pearson,
+    ratio_bound,
+    ratio_estimate,
+    tilts,
+)
+
+__all__ = ["RateProcess"]
+
+_FEWEST_INTERVALS = 10
+"""Fewer intervals with events tell too little of how much they vary."""
+_UNKNOWN_DISPERSION = 4.0
+"""What stands for the dispersion until then, where the policy does not state it: errors of real services come in bursts."""
+_STATED_INTERVALS = 60
+"""What a stated dispersion weighs against the run's own estimate, in intervals."""
+_RELATIVE_WEIGHT = 0.75
+"""Part of the pass evidence that goes to the relative tolerance, where there is an absolute one as well."""
+_POINTS = len(LOG_RATIOS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Null:
+    """The hypothesis "events at most r times the baseline's, plus a", in the direction that is bad."""
+
+    log_ratio: float
+    difference: float
+    weight: float
+
+    @property
+    def key(self) -> float:
+        """What its tilts are kept under."""
+        return self.log_ratio
+
+
+class RateProcess:
+    """Evidence about two rates.
+
+    Of a ratio that is bad when it falls, and is mostly successes, the failures are counted: they are rare, and evidence
+    about rare events is as good as it can be.
+    """
+
+    def __init__(self, metric: Metric, share: Share) -> None:
+        self._metric, self._share = metric, share
+        self._stated = metric.dispersion or _from_history(share.horizon.history)
+        self._flipped: bool | None = None
+        self._directions = tuple(
+            sign for sign in (1, -1) if metric.direction in ("either", "increase" if sign > 0 else "decrease")
+        )
+        self._likelihoods = ExactSum((_POINTS,))
+        self._pearson = ExactSum((31,))
+        self._tilts: dict[tuple[int, float], ExactSum] = {}
+        self._sums = ExactSum((6,))  # events and exposures of both arms; Mantel and Haenszel's difference
+        self._intervals = 0
+        self._informative = 0
+
+    @property
+    def points(self) -> int:
+        """Intervals seen."""
+        return self._intervals
+
+    def update(self, pair: MetricPair) -> None:
+        """Take new intervals."""
+        n_b, n_c = totals(pair)
+        x_b, x_c = pair.baseline.value, pair.canary.value
+        if not len(x_b):
+            return
+        if self._flipped is None:
+            mostly = self._metric.kind == "ratio" and 2 * float(x_b[0]) > float(n_b[0])
+            self._start(flipped=mostly and self._metric.direction != "increase")
+        if self._flipped:
+            x_b, x_c = n_b - x_b, n_c - x_c
+        both = n_b + n_c
+        self._likelihoods.add_all(likelihoods(x_b, x_c, n_b, n_c))
+        self._pearson.add_all(pearson(x_b, x_c, n_b, n_c))
+        for (direction, log_ratio), sums in self._tilts.items():
+            arms = (n_b, n_c) if direction > 0 else (n_c, n_b)
+            sums.add_all(tilts(*arms, math.exp(log_ratio)))
+        weighted = (x_c * n_b - x_b * n_c) / both, n_b * n_c / both
+        self._sums.add_all(np.stack([x_b, x_c, n_b, n_c, *weighted], axis=-1))
+        self._intervals += len(x_b)
+        self._informative += int((x_b + x_c > 0).sum())
+
+    def _start(self, *, flipped: bool) -> None:
+        self._flipped = flipped
+        self._tilts = {
+            (sign * (-1 if flipped else 1), null.key): ExactSum((_POINTS,))
+            for sign in self._directions
+            for null in self._nulls(flipped=flipped)
+            if null.difference > 0
+        }
+
+    def _nulls(self, *, flipped: bool) -> tuple[_Null, ...]:
+        """Give the hypotheses whose union is "no worse than tolerated", for events that are bad when they rise."""
+        relative, absolute = self._metric.tolerated_relative, self._metric.tolerated_absolute
+        if not absolute:
+            return (self._relative(relative, flipped=flipped, weight=1.0),)
+        if not relative:
+            return (_Null(0.0, absolute, 1.0),)
+        return (
+            self._relative(relative, flipped=flipped, weight=_RELATIVE_WEIGHT),
+            _Null(0.0, absolute, 1 - _RELATIVE_WEIGHT),
+        )
+
+    @staticmethod
+    def _relative(tolerance: float, *, flipped: bool, weight: float) -> _Null:
+        if flipped:  # successes down to 1 / (1 + t): failures up to t / (1 + t) and the baseline's / (1 + t)
+            return _Null(-math.log1p(tolerance), tolerance / (1 + tolerance), weight)
+        return _Null(math.log1p(tolerance), 0.0, weight)
+
+    def merge(self, other: RateProcess) -> None:
+        """Add the other's evidence, interval by interval."""
+        if other._flipped is None:
+            return
+        if self._flipped is None:
+            self.load(other.save())
+            return
+        if self._flipped != other._flipped:
+            raise DataError(
+                f"metric {self._metric.name!r}: the ratio is mostly successes in one shard and mostly failures in the other",
+                "Merge shards of one service.",
+            )
+        self._likelihoods.merge(other._likelihoods)
+        self._pearson.merge(other._pearson)
+        self._sums.merge(other._sums)
+        for key, sums in self._tilts.items():
+            sums.merge(other._tilts[key])
+        self._intervals += other._intervals
+        self._informative += other._informative
+
+    def save(self) -> State:
+        """Give what is remembered."""
+        if self._flipped is None:
+            return {}
+        return {
+            "flipped": self._flipped,
+            "intervals": self._intervals,
+            "informative": self._informative,
+            "sums": save_sum(self._sums),
+            "likelihoods": save_sum(self._likelihoods),
+            "pearson": save_sum(self._pearson),
+            "tilts": [save_sum(sums) for sums in self._tilts.values()],
+        }
+
+    def load(self, state: State) -> None:
+        """Take what another process has saved."""
+        if not state:
+            return
+        self._start(flipped=bool(state["flipped"]))
+        self._intervals, self._informative = int(state["intervals"]), int(state["informative"])
+        self._sums = load_sum(state["sums"], (6,))
+        self._likelihoods = load_sum(state["likelihoods"], (_POINTS,))
+        self._pearson = load_sum(state["pearson"], (31,))
+        self._tilts = {
+            key: load_sum(text, (_POINTS,)) for key, text in zip(self._tilts, state["tilts"], strict=True)
+        }
+
+    def finding(self) -> Finding:
+        """Say what the evidence so far says."""
+        share = self._share
+        if self._flipped is None:
+            return Finding(
+                rule="sequential",
+                outcome=Outcome.MARGINAL,
+                reason="too_little_data",
+                method="none",
+                level=share.level,
+                beta=share.beta,
+            )
+        x_b, x_c, n_b, n_c, excess, weight = self._sums.value.tolist()
+        rates = x_b / n_b, x_c / n_c
+        if self._flipped:
+            x_b, x_c = n_b - x_b, n_c - x_c
+            rates = 1 - rates[0], 1 - rates[1]
+        # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
+        limits = tolerated(self._metric, rates[0]) or tolerated(self._metric, float(np.finfo(float).tiny))
+        assert limits is not None  # noqa: S101 - a positive level always has limits
+        flipped = self._flipped
+        held = {key: sums.value for key, sums in self._tilts.items()}
+        look = _Look(limits, self._likelihoods.value, held, self._nulls(flipped=flipped), flipped=flipped)
+        look.rate, look.difference = rates[0], (-1 if flipped else 1) * excess / weight
+        look.dispersion = self._dispersion(look.log_ratio)
+        evidence, log_e = look.evidence(share)
+        facts = weigh(evidence, limits, share, self._intervals)
+        if facts["outcome"] is Outcome.MARGINAL and x_b == 0 and not limits.absolute:
+            facts |= {"reason": "needs_absolute_tolerance", "more_points": None}
+        return Finding(
+            **facts,
+            rule="sequential",
+            method="mixture",
+            level=share.level,
+            beta=share.beta,
+            baseline_level=rates[0],
+            canary_level=rates[1],
+            n_baseline=self._intervals,
+            n_canary=self._intervals,
+            total_baseline=n_b,
+            total_canary=n_c,
+            events_baseline=x_b,
+            events_canary=x_c,
+            dispersion=look.dispersion,
+            log_e_fail=log10_e(log_e[0]),
+            log_e_pass=log10_e(log_e[1]),
+            smallest_visible=smallest_visible(evidence, limits),
+        )
+
+    def _dispersion(self, log_ratio: float) -> float:
+        """Estimate how many times the counts vary more than independent events do, and half a standard error on top."""
+        if self._informative < _FEWEST_INTERVALS:
+            return self._stated or _UNKNOWN_DISPERSION
+        pearsons = float(at_ratio(self._pearson.value, log_ratio))
+        df = self._informative - 1
+        if self._stated is not None:
+            pearsons, df = pearsons + _STATED_INTERVALS * self._stated, df + _STATED_INTERVALS
+        return max(1.0, pearsons / df * (1 + 0.5 * math.sqrt(2 / df)))
+
+
+class _Look:
+    """The evidence of a process, asked once."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        sums: FloatArray,
+        tilts: Mapping[tuple[int, float], FloatArray],
+        nulls: tuple[_Null, ...],
+        *,
+        flipped: bool,
+    ) -> None:
+        self._limits, self._sums, self._tilts, self._nulls = limits, sums, tilts, nulls
+        self._flip = -1 if flipped else 1
+        estimate = float(ratio_estimate(sums))
+        self.log_ratio = 0.0 if math.isnan(estimate) else estimate
+        self.rate, self.difference, self.dispersion = 0.0, 0.0, 1.0
+
+    def evidence(self, share: Share) -> tuple[Evidence, tuple[float, float]]:
+        """Give evidence in the scale of the limits, and the log evidence for a fail and a pass."""
+        sides = self._limits.sides
+        found = [self._against(sign) for sign, _ in sides]
+        pvalues = [
+            (pvalue_of(fail), pvalue_of(safe)) if sign > 0 else (pvalue_of(safe), pvalue_of(fail))
+            for (sign, _), (fail, safe) in zip(sides, found, strict=True)
+        ]
+        none = {sign: pvalue_of(self._log_evidence(sign, _Null(0.0, 0.0, 1.0), 1)) for sign in (1, -1)}
+        level = share.level / len(sides)
+        return Evidence(
+            estimate=self._estimate(),
+            pvalues=pvalues,
+            pvalues_none=(none[1], none[-1]),
+            fail_bounds=[self._bounds(sign, level) for sign, _ in sides],
+            pass_bounds=[self._bounds(sign, share.beta) for sign, _ in sides],
+            eventless=float(np.ptp(self._sums)) == 0,
+        ), (max(fail for fail, _ in found) - math.log(len(sides)), min(safe for _, safe in found))
+
+    def _against(self, sign: int) -> tuple[float, float]:
+        """Weigh a direction: what is tolerated is a union of hypotheses, so all must fall for a fail; for a pass the mean of the evidence."""
+        fails = [self._log_evidence(sign, null, 1) for null in self._nulls]
+        safes = [math.log(null.weight) + self._log_evidence(sign, null, -1) for null in self._nulls]
+        return min(fails), float(np.logaddexp.reduce(safes))
+
+    def _log_evidence(self, sign: int, null: _Null, side: int) -> float:
+        direction = sign * self._flip
+        tilt = self._tilts[direction, null.key] if null.difference else None
+        return float(
+            log_evidence(
+                self._toward(direction),
+                null.log_ratio,
+                side,
+                tilt=tilt,
+                difference=null.difference,
+                dispersion=self.dispersion,
+            )
+        )
+
+    def _toward(self, direction: int) -> FloatArray:
+        return self._sums[::direction]
+
+    def _estimate(self) -> float:
+        if self._limits.absolute:
+            return self.difference
+        return self.difference / self.rate if self._flip < 0 else math.expm1(min(self.log_ratio, 700.0))
+
+    def _bounds(self, sign: int, level: float) -> tuple[float, float]:
+        """Give the confidence sequence as the evidence of one direction has it."""
+        direction = sign * self._flip
+        if self._limits.absolute or self._flip < 0:
+            unit = 1.0 if self._limits.absolute else self.rate
+            if (direction, 0.0) not in self._tilts:
+                return -math.inf, math.inf
+            ends = [
+                difference_bound(
+                    self._toward(direction),
+                    self._tilts[direction, 0.0],
+                    side,
+                    level,
+                    dispersion=self.dispersion,
+                )
+                / unit
+                for side in (1, -1)
+            ]
+        else:
+            null = self._nulls[0].log_ratio
+            weight = self._nulls[0].weight
+            ends = [
+                ratio_bound(
+                    self._toward(direction),
+                    side,
+                    level if side > 0 else level * weight,
+                    null=null,
+                    dispersion=self.dispersion,
+                )
+                for side in (1, -1)
+            ]
+        low, high = ends if sign * self._flip > 0 else (-ends[1], -ends[0])
+        if self._flip < 0:
+            low, high = -high, -low
+        if self._limits.absolute or self._flip < 0:
+            return low, high
+        return math.expm1(low), math.expm1(min(high, 700.0)) if math.isfinite(high) else math.inf
+
+
+def _from_history(history: MetricPair | None) -> float | None:
+    """Measure the dispersion where both arms ran the same version."""
+    if history is None or len(history.baseline) < _FEWEST_INTERVALS:
+        return None
+    n_b, n_c = totals(history)
+    found = pooled_dispersion(
+        history.baseline.value,
+        n_b,
+        history.canary.value,
+        n_c,
+        concurrent=history.pairing == "concurrent",
+        family="binomial" if history.kind == "ratio" else "poisson",
+    )
+    return float(found.factor)

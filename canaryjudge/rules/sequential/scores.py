@@ -1,0 +1,262 @@
+"""Samples and means, a score an interval: requests of one interval share its weather, so an interval is one piece of evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data import FloatArray, MetricPair
+from canaryjudge.data.packing import pack, unpack
+from canaryjudge.policy import Metric
+from canaryjudge.results import Finding, Outcome
+from canaryjudge.rules.decision import Share, tolerated
+from canaryjudge.rules.sequential.changes import CHANGES, ChangeSequence
+from canaryjudge.rules.sequential.process import State
+from canaryjudge.stats.interval_scores import FEWEST_SCORES, exceedance_scores, mean_evidence
+
+__all__ = ["MeanProcess", "RankProcess"]
+
+_MOST_BLOCKS = 64
+"""Twice the intervals share a block from here on, so that memory stays as it is."""
+_HALF_WEIGHT = 50.0
+"""An interval of this many requests (harmonic mean of the arms) counts half: with more of them its weather is what varies."""
+
+
+class _ScoreProcess:
+    """Rows of numbers, one a block of intervals, kept in bounded memory: neighbors are averaged when there are too many."""
+
+    method = ""
+
+    def __init__(self, metric: Metric, share: Share, width: int) -> None:
+        self._metric, self._share = metric, share
+        # start after the origin, weight, weighted levels of both arms, weighted scores
+        self._rows = np.zeros((0, width), dtype=np.float32)
+        self._origin: float | None = None
+        self._partial = np.zeros(width, dtype=np.float64)
+        self._pending = 0
+        self._each = 1
+        self._intervals = 0
+
+    @property
+    def points(self) -> int:
+        """Intervals seen."""
+        return self._intervals
+
+    def _add(self, start: float, row: FloatArray) -> None:
+        if self._origin is None:
+            self._origin = start
+        self._intervals += 1
+        row = np.concatenate([[start - self._origin], row])
+        self._partial += row
+        self._pending += 1
+        if self._pending < self._each:
+            return
+        self._rows = np.vstack([self._rows, (self._partial / self._each).astype(np.float32)])
+        self._partial, self._pending = np.zeros_like(self._partial), 0
+        if len(self._rows) >= _MOST_BLOCKS:
+            self._coarsen()
+
+    def _coarsen(self) -> None:
+        self._rows, self._each = _halved(self._rows), 2 * self._each
+
+    def merge(self, other: _ScoreProcess) -> None:
+        """Put the other's blocks among these, in order of time."""
+        if other._origin is None:
+            return
+        if self._origin is None:
+            self.load(other.save())
+            return
+        each, origin = max(self._each, other._each), min(self._origin, other._origin)
+        parts = [self._blocks(each, origin), other._blocks(each, origin)]
+        both = np.vstack(parts)
+        self._rows = both[np.lexsort(both.T[::-1])]
+        self._each, self._origin = each, origin
+        self._intervals += other._intervals
+        # what fills no block yet is left to the intervals that were counted, and lost to the evidence
+        self._partial, self._pending = np.zeros_like(self._partial), 0
+        while len(self._rows) >= _MOST_BLOCKS:
+            self._coarsen()
+
+    def _blocks(self, each: int, origin: float) -> NDArray[np.float32]:
+        """Give the rows in blocks of so many intervals, their starts counted from another origin."""
+        rows, length = self._rows, self._each
+        while length < each:
+            rows, length = _halved(rows), 2 * length
+        moved = rows.astype(np.float64)
+        moved[:, 0] += (self._origin or 0.0) - origin
+        return moved.astype(np.float32)
+
+    def save(self) -> State:
+        """Give what is remembered."""
+        return {
+            "intervals": self._intervals,
+            "each": self._each,
+            "origin": self._origin,
+            "pending": self._pending,
+            "partial": pack(self._partial),
+            "rows": pack(self._rows),
+        }
+
+    def load(self, state: State) -> None:
+        """Take what another process has saved."""
+        width = len(self._partial)
+        self._intervals, self._each = int(state["intervals"]), int(state["each"])
+        self._pending = int(state["pending"])
+        self._origin = state["origin"]
+        self._partial = unpack(state["partial"], "<f8", (width,))
+        self._rows = unpack(state["rows"], "<f4", (-1, width))
+
+    def _described(
+        self, facts: dict[str, Any], levels: tuple[float, float], probability: float | None
+    ) -> Finding:
+        share = self._share
+        return Finding(
+            **facts,
+            rule="sequential",
+            method=self.method,
+            level=share.level,
+            beta=share.beta,
+            baseline_level=levels[0],
+            canary_level=levels[1],
+            n_baseline=self._intervals,
+            n_canary=self._intervals,
+            probability_worse=probability,
+        )
+
+    def _unready(self) -> Finding:
+        share = self._share
+        needed = FEWEST_SCORES * self._each - len(self._rows) * self._each
+        return Finding(
+            rule="sequential",
+            outcome=Outcome.MARGINAL,
+            reason="too_little_data",
+            method=self.method,
+            level=share.level,
+            beta=share.beta,
+            n_baseline=self._intervals,
+            n_canary=self._intervals,
+            more_points=max(needed, 1),
+        )
+
+
+def _halved(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average neighbors; of an odd number, the oldest is left out."""
+    pairs = rows[len(rows) % 2 :].astype(np.float64)
+    return ((pairs[::2] + pairs[1::2]) / 2).astype(np.float32)
+
+
+def _weight(pair: MetricPair) -> float:
+    harmonic = 2 / (1 / len(pair.baseline) + 1 / len(pair.canary))
+    return harmonic / (harmonic + _HALF_WEIGHT)
+
+
+def _start(pair: MetricPair, intervals: int) -> float:
+    time = pair.baseline.time
+    return float(intervals) if time is None else float(time[0])
+
+
+class RankProcess(_ScoreProcess):
+    """How often a canary request exceeds a baseline request of its own interval, changed as tolerated."""
+
+    method = "scores"
+
+    def __init__(self, metric: Metric, share: Share) -> None:
+        relative, absolute = metric.tolerated_relative, metric.tolerated_absolute
+        up = metric.direction in ("increase", "either")
+        down = metric.direction in ("decrease", "either")
+        changes = {*CHANGES}
+        if relative:
+            changes |= ({relative} if up else set()) | ({-relative / (1 + relative)} if down else set())
+        self._relative = np.array(sorted(changes))
+        steps = {0.0, *(sign * times * absolute for sign in (1, -1) for times in (0.5, 1.0, 2.0, 4.0))}
+        self._absolute = np.array(sorted(steps)) if absolute else np.zeros(0)
+        super().__init__(metric, share, 4 + len(self._relative) + len(self._absolute))
+
+    def update(self, pair: MetricPair) -> None:
+        """Take one interval's samples."""
+        baseline, canary = pair.baseline.value, pair.canary.value
+        if not (len(baseline) and len(canary)):
+            return
+        medians = float(np.median(baseline)), float(np.median(canary))
+        weight = _weight(pair)
+        if min(baseline.min(), canary.min()) > 0:
+            scales, shifts = 1 + self._relative, np.zeros(len(self._relative))
+        else:  # times 1.1 means nothing to numbers of both signs, so their median's tenth is added
+            scales, shifts = np.ones(len(self._relative)), self._relative * abs(medians[0])
+        fixed = np.ones(len(self._absolute)), self._absolute
+        scores = exceedance_scores(
+            baseline, canary, np.concatenate([scales, fixed[0]]), np.concatenate([shifts, fixed[1]])
+        )
+        known = [weight, weight * medians[0], weight * medians[1]]
+        self._add(_start(pair, self._intervals), np.concatenate([known, weight * scores]))
+
+    def finding(self) -> Finding:
+        """Say what the evidence so far says."""
+        share = self._share
+        if len(self._rows) < FEWEST_SCORES:
+            return self._unready()
+        rows = self._rows.astype(np.float64)
+        weights = rows[:, 1]
+        levels = tuple((rows[:, i].sum() / weights.sum()).item() for i in (2, 3))
+        limits = tolerated(self._metric, levels[0])
+        if limits is None:
+            return self._unready().model_copy(
+                update={"reason": "needs_absolute_tolerance", "more_points": None}
+            )
+        first = 4 + (len(self._relative) if limits.absolute else 0)
+        changes = self._absolute if limits.absolute else self._relative
+        scores = rows[:, first : first + len(changes)].T / weights.mean()
+        found = mean_evidence(scores, each=self._each)
+        sequence = ChangeSequence(changes, found)
+        higher = float(sequence.at(0.0).mean) + 0.5
+        facts = sequence.finding(limits, share, self._intervals)
+        return self._described(facts, levels, higher if limits.high is not None else 1 - higher)
+
+
+class MeanProcess(_ScoreProcess):
+    """The means of both arms, interval by interval."""
+
+    method = "mean_sequence"
+
+    def __init__(self, metric: Metric, share: Share) -> None:
+        super().__init__(metric, share, 4)
+
+    def update(self, pair: MetricPair) -> None:
+        """Take new intervals; of samples, one."""
+        if pair.kind == "samples":
+            if len(pair.baseline) and len(pair.canary):
+                weight = _weight(pair)
+                means = pair.baseline.value.mean(), pair.canary.value.mean()
+                row = np.array([weight, weight * means[0], weight * means[1]])
+                self._add(_start(pair, self._intervals), row)
+            return
+        times = pair.baseline.time
+        for i, (b, c) in enumerate(zip(pair.baseline.value, pair.canary.value, strict=True)):
+            start = float(self._intervals) if times is None else float(times[i])
+            self._add(start, np.array([1.0, b, c]))
+
+    def finding(self) -> Finding:
+        """Say what the evidence so far says."""
+        share = self._share
+        if len(self._rows) < FEWEST_SCORES:
+            return self._unready()
+        rows = self._rows.astype(np.float64)
+        weights = rows[:, 1]
+        levels = tuple((rows[:, i].sum() / weights.sum()).item() for i in (2, 3))
+        limits = tolerated(self._metric, levels[0])
+        if limits is None:
+            return self._unready().model_copy(
+                update={"reason": "needs_absolute_tolerance", "more_points": None}
+            )
+        unit = (abs(levels[0]) or 1.0) if limits.absolute else 1.0
+        wanted = {change * unit for change in CHANGES}
+        changes = np.array(sorted(wanted | {limit for _, limit in limits.sides} | {0.0}))
+        scales = np.ones(len(changes)) if limits.absolute else 1 + changes * np.sign(levels[0])
+        shifts = changes if limits.absolute else np.zeros(len(changes))
+        scores = (rows[:, 3] - scales[:, None] * rows[:, 2] - shifts[:, None] * weights) / weights.mean()
+        facts = ChangeSequence(changes, mean_evidence(scores, each=self._each)).finding(
+            limits, share, self._intervals
+        )
+        return self._described(facts, levels, None)

@@ -1,0 +1,152 @@
+"""One rule about one metric, watched: its evidence, what has been decided, and what is watched for after a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from canaryjudge.data import MetricPair
+from canaryjudge.results import Finding, Outcome
+from canaryjudge.rules.decision import Share
+from canaryjudge.rules.sequential.process import Process, State
+
+__all__ = ["Watch"]
+
+_RESERVED: Final = 0.05
+"""Part of the level that is kept for the time after a pass."""
+_SHORTEST_EPOCH: Final = 30
+"""Intervals after which the watch for late harm starts afresh, at least."""
+
+
+class Watch:
+    """A rule asked at many looks.
+
+    A fail stays. After a pass, harm is still watched for: by the evidence since the start, and by evidence that starts
+    afresh, epoch after epoch, so that old good minutes do not dilute a late fault. The k-th epoch has 1 / (k (k + 1)) of the part of the
+    level that is kept for them, so that all of them together, and the first, keep within the level.
+
+    Parameters
+    ----------
+    start : callable
+        Makes the rule's process at given error rates.
+    share : Share
+        The error rates of all looks together.
+    """
+
+    def __init__(self, start: Callable[[Share], Process], share: Share) -> None:
+        self._start, self._share = start, share
+        self._main = start(replace(share, level=share.level * (1 - _RESERVED)))
+        self._epoch: Process | None = None
+        self._number = 0
+        self._length = _SHORTEST_EPOCH
+        self._decided: Finding | None = None
+
+    @property
+    def points(self) -> int:
+        """Intervals seen."""
+        return self._main.points
+
+    @property
+    def decided(self) -> bool:
+        """Whether it has passed or failed."""
+        return self._decided is not None
+
+    def update(self, pair: MetricPair) -> None:
+        """Take new intervals; of samples, one."""
+        if self._decided is not None and self._decided.outcome is Outcome.FAIL:
+            return
+        self._main.update(pair)
+        if self._epoch is not None:
+            self._epoch.update(pair)
+
+    def look(self, time: float | None = None) -> Finding:
+        """Ask the evidence, and keep what it decides.
+
+        Parameters
+        ----------
+        time : float, optional
+            Time of the latest point, in seconds since 1970.
+
+        Returns
+        -------
+        Finding
+            What was decided, or else what can be said so far.
+        """
+        if self._decided is not None and self._decided.outcome is Outcome.FAIL:
+            return self._decided
+        found = self._main.finding()
+        if found.outcome is not Outcome.FAIL and self._epoch is not None:
+            recent = self._epoch.finding()
+            if recent.outcome is Outcome.FAIL:
+                found = recent
+            elif self._epoch.points >= self._length:
+                self._next_epoch()
+        if found.outcome is Outcome.FAIL or (found.outcome is Outcome.PASS and self._decided is None):
+            self._decide(found, time)
+        return self._decided or found
+
+    def _decide(self, found: Finding, time: float | None) -> None:
+        facts = {"level": self._share.level, "decided_after": self.points, "decided_at": time}
+        self._decided = Finding.model_validate(found.model_dump() | facts)
+        if found.outcome is Outcome.PASS:
+            self._length = max(_SHORTEST_EPOCH, self.points)
+            self._next_epoch()
+
+    def _next_epoch(self) -> None:
+        self._number += 1
+        self._epoch = self._start(self._epoch_share())
+
+    def _epoch_share(self) -> Share:
+        part = _RESERVED / (self._number * (self._number + 1))
+        return replace(self._share, level=self._share.level * part)
+
+    def merge(self, other: Watch) -> None:
+        """Take over another shard's evidence; a fail of either is a fail of both."""
+        both = (self._decided, other._decided)
+        decided = [found for found in both if found and found.outcome is Outcome.FAIL]
+        if decided:
+            self._decided = min(decided, key=lambda found: (found.pvalue or 0.0, found.decided_at or 0.0))
+        elif other._decided is not None and (
+            self._decided is None or _key(other._decided) < _key(self._decided)
+        ):
+            self._decided = other._decided
+        self._main.merge(other._main)
+        if other._epoch is not None and self._epoch is not None:
+            if other._number > self._number:
+                self._number = other._number
+                self._epoch = self._reopened(self._epoch)
+            self._epoch.merge(other._epoch)
+        elif other._epoch is not None:
+            self._number, self._length = other._number, other._length
+            self._epoch = self._reopened(other._epoch)
+
+    def _reopened(self, epoch: Process) -> Process:
+        twin = self._start(self._epoch_share())
+        twin.load(epoch.save())
+        return twin
+
+    def save(self) -> State:
+        """Give what is remembered."""
+        return {
+            "main": self._main.save(),
+            "epoch": None if self._epoch is None else self._epoch.save(),
+            "number": self._number,
+            "length": self._length,
+            "decided": None
+            if self._decided is None
+            else self._decided.model_dump(mode="json", exclude_defaults=True),
+        }
+
+    def load(self, state: State) -> None:
+        """Take what another watch has saved."""
+        self._main.load(state["main"])
+        self._number, self._length = int(state["number"]), int(state["length"])
+        if state["epoch"] is not None:
+            self._epoch = self._start(self._epoch_share())
+            self._epoch.load(state["epoch"])
+        self._decided = None if state["decided"] is None else Finding.model_validate(state["decided"])
+
+
+def _key(found: Finding) -> tuple[int, str]:
+    return found.decided_after or 0, found.model_dump_json()
