@@ -67,7 +67,7 @@ MISTAKES = [
         lambda: metric(rules=["manwhitney"]),
         "rules[0]: unknown rule 'manwhitney'. Did you mean 'mann_whitney'?",
     ),
-    (lambda: metric(rules=["?"]), "Rules: mann_whitney, proportion, rate, slo."),
+    (lambda: metric(rules=["?"]), "Rules: mann_whitney, proportion, rate, sequential, slo."),
     (lambda: metric(rules=[{"rule": 5}]), "rules[0].rule: unknown rule 5"),
     (lambda: metric(rules=[{"of": "p99"}]), "A rule is a name, or a mapping with the key 'rule'"),
     (

@@ -15,6 +15,7 @@ from canaryjudge.policy import (
     Policy,
     Proportion,
     Rate,
+    Sequential,
     Slo,
     Split,
     Tolerance,
@@ -24,7 +25,7 @@ from canaryjudge.policy import (
 )
 from canaryjudge.policy.document import plain, read_document
 
-MODELS = [Policy, Split, Metric, Tolerance, MannWhitney, Proportion, Rate, Slo]
+MODELS = [Policy, Split, Metric, Tolerance, MannWhitney, Proportion, Rate, Sequential, Slo]
 VALIDATOR = Draft202012Validator(json_schema())
 A = {"name": "a", "direction": "increase"}
 SLO = {"rule": "slo", "of": "pooled", "op": "lte", "value": "0.1%"}
