@@ -353,7 +353,7 @@ def _constant(shape: FloatArray, level: float) -> float:
 
     # the last look alone spends at least what it does without the others, and all together no more than their sum
     low, high = (-float(special.ndtri(level / 2 / count)) for count in (1, shape.size))
-    return low if shape.size == 1 else float(brentq(excess, low - _TOLERANCE, high + _TOLERANCE, xtol=1e-11))
+    return float(brentq(excess, low - _TOLERANCE, high + _TOLERANCE, xtol=1e-13))
 
 
 def _checked(looks: int) -> int:

@@ -151,7 +151,7 @@ def share_bounds(
     start = np.clip(special.logit(fit), -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)
     end = np.full(c.shape, _LARGEST_LOG_ODDS)
     low, high = special.expit(bisect(inside, start, -end)), special.expit(bisect(inside, start, end))
-    return Bounds(np.where(c > 0, low, 0.0), np.where(c < n, high, 1.0))
+    return Bounds(np.where(c > 0, low, 0.0), high)
 
 
 def _log_marginal(c: FloatArray, theta: FloatArray, concentration: float) -> FloatArray:

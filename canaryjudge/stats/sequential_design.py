@@ -182,7 +182,7 @@ def design(
 
     # no test of the level finds more at the end of the data than the one without interim looks
     fixed = float(special.ndtri(power) - special.ndtri(level))
-    drift = float(brentq(excess, fixed - 1e-9, _LARGEST_DRIFT, xtol=1e-10)) if plan.z.size > 1 else fixed
+    drift = float(brentq(excess, fixed - 1e-9, _LARGEST_DRIFT, xtol=1e-10))
     lower = _futility(plan, drift, 1 - power, futility)
     return Design(plan, lower, drift, operation(plan, drift, lower))
 
@@ -194,12 +194,12 @@ def _futility(plan: Boundaries, drift: float, miss: float, spending: Spending | 
     if spending is None:
         return lower
     allowed = np.diff(spent(plan.fractions, miss, spending), prepend=0.0)
-    paths, carried = START, 0.0
+    paths = START
     for k, time in enumerate(times[:-1]):
-        carried += allowed[k]
-        if carried > _LEAST_SPENT:
-            limit = -upper_limit(mirrored(paths), time, math.log(carried), -drift)
-            lower[k], carried = min(limit, plan.z[k]), 0.0
+        if allowed[k] > _LEAST_SPENT:
+            limit = -upper_limit(mirrored(paths), time, math.log(allowed[k]), -drift)
+            # at a large drift fewer paths may be left than are to be given up
+            lower[k] = min(limit, plan.z[k])
         paths = go_on(paths, time, lower[k], plan.z[k], following=times[k + 1], drift=drift)
     return lower
 

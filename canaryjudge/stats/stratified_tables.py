@@ -52,6 +52,8 @@ _STIRLING_FROM = 6.0
 """From here on eight terms of Stirling's series err by less than 1e-13."""
 _NEGLIGIBLE = 37.0
 """exp(-37) is below the spacing of floats."""
+_HALVINGS = 26
+"""As many as find a bound to 1e-7."""
 _SAME = 1e-100
 """A distance to a point of the grid whose inverse is no danger, and which no rounding leaves but 0."""
 
@@ -200,7 +202,7 @@ def odds_bounds(loglik: ArrayLike, level: ArrayLike) -> Bounds:
     Returns
     -------
     Bounds
-        Log odds ratios; -inf and inf where there is no bound within [-2.5, 2.5].
+        Log odds ratios, to 1e-7; -inf and inf where there is no bound within [-2.5, 2.5].
 
     Raises
     ------
@@ -216,8 +218,8 @@ def odds_bounds(loglik: ArrayLike, level: ArrayLike) -> Bounds:
     loglik = _checked(loglik)
     needed = -np.log(np.asarray(level, dtype=np.float64))
     end = np.full(np.broadcast_shapes(loglik.shape[:-1], needed.shape), _REACH)
-    low = bisect(lambda g: log_evidence(loglik, g, "greater") >= needed, -end, end)
-    high = -bisect(lambda g: log_evidence(loglik, -g, "less") >= needed, -end, end)
+    low = bisect(lambda g: log_evidence(loglik, g, "greater") >= needed, -end, end, _HALVINGS)
+    high = -bisect(lambda g: log_evidence(loglik, -g, "less") >= needed, -end, end, _HALVINGS)
     return Bounds(np.where(low > -_REACH, low, -np.inf), np.where(high < _REACH, high, np.inf))
 
 

@@ -143,6 +143,15 @@ def test_a_smaller_level_has_higher_boundaries(t, level, factor, spending):
     assert (np.nan_to_num(rise, nan=1.0) > 0).all()  # inf - inf: neither level finds anything there
 
 
+def test_spending_by_formula():
+    """At t = 1/4 and level .04, by hand: 2 - 2 Phi(2 z_.02), .04 ln(1 + (e - 1) / 4), and the powers."""
+    assert spent(0.25, 0.04) == pytest.approx(2 * stats.norm.sf(2 * stats.norm.isf(0.02)), rel=1e-12)
+    assert spent(0.25, 0.04, "pocock") == pytest.approx(0.04 * math.log(1 + (math.e - 1) / 4), rel=1e-12)
+    assert spent(0.25, 0.04, HwangShihDeCani(0)) == spent(0.25, 0.04, KimDeMets(1)) == pytest.approx(0.01)
+    assert spent(0.25, 0.04, HwangShihDeCani(1e-9)) == pytest.approx(0.01, rel=1e-8)
+    assert spent(0.25, 0.04, HwangShihDeCani(-4)) == pytest.approx(0.04 * math.expm1(1) / math.expm1(4))
+
+
 def test_a_tiny_level_leaves_early_looks_without_a_boundary():
     plan = boundaries(np.arange(1, 61) / 60, 1e-9)
     assert plan.z[0] == np.inf

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from canaryjudge.stats.group_sequential import Boundaries, HwangShihDeCani, KimDeMets, boundaries
-from canaryjudge.stats.sequential_design import design, operation
+from canaryjudge.stats.sequential_design import _futility, design, operation
 
 reproducible = settings(derandomize=True, deadline=None, max_examples=25)
 FIFTHS = np.arange(1, 6) / 5
@@ -81,6 +81,15 @@ def test_more_drift_finds_more_and_earlier():
     assert found[0].power == pytest.approx(0, abs=1e-12)
     assert found[-1].power == pytest.approx(1, abs=1e-12)
     assert found[-1].expected_fraction == pytest.approx(0.2, abs=1e-9)
+
+
+def test_futility_is_never_beyond_the_other_boundary():
+    """Where the drift is so large that fewer paths are left than are to be given up."""
+    plan = boundaries(FIFTHS, 0.025, "pocock")
+    lower = _futility(plan, 12.0, 0.2, "pocock")
+    assert (lower <= plan.z).all()
+    assert (lower == plan.z).sum() > 1
+    assert operation(plan, 12.0, lower).given_up.sum() < 0.2
 
 
 def test_looks_without_a_boundary_find_nothing():

@@ -30,6 +30,7 @@ from canaryjudge.stats.rate_mixture import (
     difference_bound,
     likelihoods,
     log_evidence,
+    overdispersion,
     pearson,
     ratio_bound,
     ratio_estimate,
@@ -38,12 +39,8 @@ from canaryjudge.stats.rate_mixture import (
 
 __all__ = ["RateProcess"]
 
-_FEWEST_INTERVALS = 10
-"""Fewer intervals with events tell too little of how much they vary."""
-_UNKNOWN_DISPERSION = 4.0
-"""What stands for the dispersion until then, where the policy does not state it: errors of real services come in bursts."""
-_STATED_INTERVALS = 60
-"""What a stated dispersion weighs against the run's own estimate, in intervals."""
+_FEWEST_OF_HISTORY = 10
+"""Intervals of history that tell how much the counts vary."""
 _RELATIVE_WEIGHT = 0.75
 """Part of the pass evidence that goes to the relative tolerance, where there is an absolute one as well."""
 _POINTS = len(LOG_RATIOS)
@@ -209,7 +206,8 @@ class RateProcess:
         held = {key: sums.value for key, sums in self._tilts.items()}
         look = _Look(limits, self._likelihoods.value, held, self._nulls(flipped=flipped), flipped=flipped)
         look.rate, look.difference = rates[0], (-1 if flipped else 1) * excess / weight
-        look.dispersion = self._dispersion(look.log_ratio)
+        pearsons = at_ratio(self._pearson.value, look.log_ratio)
+        look.dispersion = float(overdispersion(pearsons, self._informative, self._stated))
         evidence, log_e = look.evidence(share)
         facts = weigh(evidence, limits, share, self._intervals)
         if facts["outcome"] is Outcome.MARGINAL and x_b == 0 and not limits.absolute:
@@ -233,16 +231,6 @@ class RateProcess:
             log_e_pass=log10_e(log_e[1]),
             smallest_visible=smallest_visible(evidence, limits),
         )
-
-    def _dispersion(self, log_ratio: float) -> float:
-        """Estimate how many times the counts vary more than independent events do, and half a standard error on top."""
-        if self._informative < _FEWEST_INTERVALS:
-            return self._stated or _UNKNOWN_DISPERSION
-        pearsons = float(at_ratio(self._pearson.value, log_ratio))
-        df = self._informative - 1
-        if self._stated is not None:
-            pearsons, df = pearsons + _STATED_INTERVALS * self._stated, df + _STATED_INTERVALS
-        return max(1.0, pearsons / df * (1 + 0.5 * math.sqrt(2 / df)))
 
 
 class _Look:
@@ -351,7 +339,7 @@ class _Look:
 
 def _from_history(history: MetricPair | None) -> float | None:
     """Measure the dispersion where both arms ran the same version."""
-    if history is None or len(history.baseline) < _FEWEST_INTERVALS:
+    if history is None or len(history.baseline) < _FEWEST_OF_HISTORY:
         return None
     n_b, n_c = totals(history)
     found = pooled_dispersion(
