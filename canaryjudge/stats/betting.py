@@ -54,7 +54,7 @@ def log_wealth(terms: ArrayLike) -> FloatArray:
     Examples
     --------
     >>> float(log_wealth(wealth_terms([0.5, 0.5, 0.5, 1.0]).sum(axis=0)).round(3))
-    0.456
+    0.727
     """
     return np.asarray(np.logaddexp.reduce(np.asarray(terms), axis=-1) - np.log(len(BETS)))
 
@@ -77,7 +77,7 @@ def discordance(more: ArrayLike, less: ArrayLike, prior: ArrayLike) -> FloatArra
     Examples
     --------
     >>> float(discordance(12, 2, 3.0).round(3))
-    2.595
+    2.818
     """
     s, f, a = (np.asarray(values, dtype=np.float64) for values in (more, less, prior))
     upper = np.maximum(betainc(a + f, a + s, 0.5), 1e-300)
