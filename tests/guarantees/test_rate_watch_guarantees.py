@@ -98,9 +98,9 @@ def watch_shares(runs, *, traffic, share, difference=0.0, ratio=1.0, seed=5):
         c = rng.binomial(n_c, ratio * level + difference, runs)
         sums += likelihoods(b, c, float(n_b), float(n_c))
         tilt += tilts(float(n_b), float(n_c), ratio)
-        for found, side in ((failed, 1), (passed, -1)):
-            given = {"tilt": tilt, "difference": difference} if difference else {}
-            found |= log_evidence(sums, np.log(ratio), side, **given) >= -np.log(LEVEL)
+        given = {"tilt": tilt, "difference": difference} if difference else {}
+        failed |= log_evidence(sums, np.log(ratio), 1, **given) >= -np.log(LEVEL)
+        passed |= log_evidence(sums, np.log(ratio), -1, **given) >= -np.log(LEVEL)
     return int(failed.sum()), int(passed.sum())
 
 
