@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float64]
 
 BETS: Final[FloatArray] = np.array([0.02, 0.05, 0.1, 0.2, 0.4, 0.8])
 """The stakes: small ones for small effects, large ones for large effects."""
+_SMALLEST = 1e-290
 
 
 def wealth_terms(scores: ArrayLike) -> FloatArray:
@@ -80,5 +81,9 @@ def discordance(more: ArrayLike, less: ArrayLike, prior: ArrayLike) -> FloatArra
     2.818
     """
     s, f, a = (np.asarray(values, dtype=np.float64) for values in (more, less, prior))
-    upper = np.maximum(betainc(a + f, a + s, 0.5), 1e-300)
-    return np.asarray(betaln(a + s, a + f) - betaln(a, a) + (s + f + 1) * np.log(2) + np.log(upper))
+    upper = betainc(a + f, a + s, 0.5)
+    found = betaln(a + s, a + f) + (s + f + 1) * np.log(2) + np.log(np.maximum(upper, _SMALLEST))
+    # far down that tail it is the first term of its series, the rest of which falls at least geometrically
+    rest = 1 - (2 * a + s + f) / (2 * (a + f + 1))
+    tail = (1 - 2 * a) * np.log(2) - np.log(a + f) - np.log(np.where(rest > 0, rest, 1.0))
+    return np.asarray(np.where(upper > _SMALLEST, found, tail) - betaln(a, a))

@@ -140,9 +140,7 @@ def pearson(
     )
 
 
-def overdispersion(
-    pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike | None = None
-) -> FloatArray:
+def overdispersion(pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike | None = None) -> FloatArray:
     """Tell how many times the counts vary more than independent events do, on the safe side.
 
     Parameters
@@ -375,8 +373,9 @@ def _log_density(side: int, null: float, *, tilted: bool = False) -> FloatArray:
 
 @lru_cache(maxsize=256)
 def _prior(at: float, side: int, null: float, *, tilted: bool = False) -> tuple[slice, FloatArray]:
-    """Grid points beyond `at`, and their log prior weights."""
-    inside = np.flatnonzero(side * (LOG_RATIOS - at) > 1e-9)
+    """Grid points beyond `at`, and their log prior weights; those of a tilt are relative to `null`, and within the grid even so."""
+    known = abs(LOG_RATIOS + (null if tilted else 0.0)) < LOG_RATIOS[-1] + 1e-9
+    inside = np.flatnonzero((side * (LOG_RATIOS - at) > 1e-9) & known)
     beyond = (
         slice(int(inside[0]), int(inside[-1]) + 1)
         if len(inside)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
+
 from canaryjudge.data import MetricPair
 from canaryjudge.data.stream import intervals
 from canaryjudge.policy import AnyRule, MannWhitney, Metric, Proportion, Rate, RuleSettings, Sequential
 from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Rule, Share
+from canaryjudge.rules.decision import Horizon, Rule, Share
 from canaryjudge.rules.mann_whitney import judge_shift
 from canaryjudge.rules.proportion import judge_proportion
 from canaryjudge.rules.rate import judge_rate
@@ -17,13 +19,13 @@ from canaryjudge.rules.sequential.betting import BettingProcess
 from canaryjudge.rules.sequential.calibrated import judge_by_history, windows_of
 from canaryjudge.rules.sequential.looks import LooksProcess, Plan
 from canaryjudge.rules.sequential.pairs import PairProcess
-from canaryjudge.rules.sequential.process import Process
+from canaryjudge.rules.sequential.process import Process, chosen
 from canaryjudge.rules.sequential.rates import RateProcess
 from canaryjudge.rules.sequential.scores import MeanProcess, RankProcess
 from canaryjudge.rules.sequential.tables import TableProcess
 from canaryjudge.rules.sequential.watch import Watch
 
-__all__ = ["Watch", "judge_sequential", "watch"]
+__all__ = ["Watch", "before_the_end", "judge_sequential", "watch"]
 
 _AT_LOOKS: Final[dict[str, tuple[Rule, RuleSettings]]] = {
     "gauge": (judge_shift, MannWhitney()),
@@ -80,6 +82,36 @@ def _process(metric: Metric, settings: Sequential, share: Share) -> Process:
     return simple[method](metric, share)
 
 
+def before_the_end(pair: MetricPair, horizon: Horizon, points: int, first: float | None) -> MetricPair | None:
+    """Cut off what comes after the end of a watch.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        New intervals; of samples, one.
+    horizon : Horizon
+        When the watch ends.
+    points : int
+        Points that were seen before.
+    first : float or None
+        Time of the first of them, or of these.
+
+    Returns
+    -------
+    MetricPair or None
+        What is left; None if nothing is.
+    """
+    time = pair.canary.time
+    if pair.kind == "samples":
+        return None if horizon.is_over(points, first, None if time is None else float(time[0])) else pair
+    size = len(pair.canary)
+    if horizon.max_points is not None:
+        size = min(size, horizon.max_points - points)
+    elif horizon.max_duration is not None and time is not None and first is not None:
+        size = int(np.searchsorted(time, first + horizon.max_duration + 1e-6, "right"))
+    return None if size <= 0 else pair if size == len(pair.canary) else chosen(pair, slice(size))
+
+
 def judge_sequential(pair: MetricPair, metric: Metric, settings: Sequential, share: Share) -> Finding:
     """Judge a whole series as it would have been watched: a look after every interval.
 
@@ -100,16 +132,17 @@ def judge_sequential(pair: MetricPair, metric: Metric, settings: Sequential, sha
         What would have been decided first, and when; or else what could be said at the end.
     """
     watched = watch(metric, settings, None, share)
-    horizon = share.horizon
     found = watched.look()
     first: float | None = None
     time: float | None = None
     stride = max(1, len(pair.canary) // _MOST_LOOKS) if pair.kind != "samples" else 1
     for number, block in enumerate(intervals(pair), 1):
-        time = None if block.canary.time is None else float(block.canary.time[-1])
-        first = time if first is None else first
-        if not watched.decided and horizon.is_over(watched.points, first, time):
+        times = block.baseline.time, block.canary.time
+        if first is None and times[0] is not None and times[1] is not None:
+            first = float(min(times[0][0], times[1][0]) if pair.kind == "samples" else times[1][0])
+        if not watched.decided and before_the_end(block, share.horizon, watched.points, first) is None:
             break
+        time = None if times[1] is None else float(times[1][-1])
         watched.update(block)
         if number % stride == 0:
             found = watched.look(time)

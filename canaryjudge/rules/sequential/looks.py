@@ -10,12 +10,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from canaryjudge.data import Arm, FloatArray, MetricPair
-from canaryjudge.data.packing import pack, unpack
+from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.policy import Metric, RuleSettings
 from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Rule, Share
 from canaryjudge.rules.mann_whitney import judge_shift
-from canaryjudge.rules.sequential.process import State
+from canaryjudge.rules.sequential.process import State, chosen
 from canaryjudge.stats.group_sequential import boundaries, repeated_pvalue
 
 __all__ = ["LooksProcess", "Plan"]
@@ -28,6 +28,7 @@ _FEWEST_FOR_RANKS = 20
 """The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones."""
 _SMALLEST_PVALUE = 1e-300
 _COLUMNS = ("value", "total", "time")
+_LARGEST_WHOLE = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class LooksProcess:
     def __init__(self, metric: Metric, plan: Plan, share: Share) -> None:
         self._metric, self._plan, self._share = metric, plan, share
         self._window: MetricPair | None = None
+        self._seen = 0
         self._done = 0
         self._taken: list[_Taken] = []
         self._last: Finding | None = None
@@ -80,15 +82,18 @@ class LooksProcess:
     @property
     def points(self) -> int:
         """Points seen."""
-        return 0 if self._window is None else len(self._window.canary)
+        return self._seen
 
     def update(self, pair: MetricPair) -> None:
-        """Take new points, and look where a look is due."""
-        self._window = pair if self._window is None else _joined(self._window, pair)
+        """Take new points, and look where a look is due; after the last one nothing more is kept."""
+        self._seen += len(pair.canary)
+        if self._done < self._plan.looks:
+            self._window = self._cut(pair if self._window is None else _joined(self._window, pair))
+            self._ask()
+
+    def _cut(self, window: MetricPair) -> MetricPair:
         most = self._share.horizon.max_points
-        if most is not None and len(self._window.canary) > most:
-            self._window = _first(self._window, most)
-        self._ask()
+        return window if most is None or len(window.canary) <= most else chosen(window, slice(most))
 
     def _ask(self) -> None:
         while self._done < self._plan.looks and not (self._last and self._last.outcome is Outcome.FAIL):
@@ -124,7 +129,7 @@ class LooksProcess:
             for rate in (self._share.level, self._share.beta)
         )
         found = plan.rule(
-            _first(window, size), self._metric, plan.settings, Share(level, beta, self._share.horizon)
+            chosen(window, slice(size)), self._metric, plan.settings, Share(level, beta, self._share.horizon)
         )
         facts: dict[str, Any] = {
             "rule": plan.name,
@@ -146,6 +151,9 @@ class LooksProcess:
                 "pvalue": self._repeated([taken.fail for taken in self._taken]),
                 "pvalue_pass": self._repeated([taken.safe for taken in self._taken]),
             }
+        elif found.reason == "abstains" and self._done < plan.looks:
+            # an early look has next to nothing to spend, which is no fault of the points
+            facts |= {"reason": "undecided", "interval": None, "pass_interval": None}
         self._last = found.model_copy(update=facts)
 
     @property
@@ -174,10 +182,11 @@ class LooksProcess:
             return
         both = other._window if self._window is None else _joined(self._window, other._window)
         failed = [last for last in (self._last, other._last) if last and last.outcome is Outcome.FAIL]
-        self._window, self._done, self._taken, self._last = _in_order(both), 0, [], None
+        self._seen += other._seen
+        self._window, self._done, self._taken, self._last = self._cut(_in_order(both)), 0, [], None
         self._ask()
         if failed:
-            self._last = failed[0]
+            self._last = min(failed, key=lambda last: last.model_dump_json())
 
     def save(self) -> State:
         """Give what is remembered."""
@@ -186,9 +195,10 @@ class LooksProcess:
         arms = (self._window.baseline, self._window.canary)
         return {
             "arms": [
-                {name: pack(column) for name in _COLUMNS if (column := getattr(arm, name)) is not None}
+                {name: _packed(column) for name in _COLUMNS if (column := getattr(arm, name)) is not None}
                 for arm in arms
             ],
+            "seen": self._seen,
             "pairing": self._window.pairing,
             "interval": self._window.interval,
             "done": self._done,
@@ -201,7 +211,7 @@ class LooksProcess:
         if not state:
             return
         baseline, canary = (
-            Arm(**{name: unpack(text, "<f8", (-1,)) for name, text in arm.items() if name in _COLUMNS})
+            Arm(**{name: _unpacked(column) for name, column in arm.items() if name in _COLUMNS})
             for arm in state["arms"]
         )
         self._window = MetricPair(
@@ -212,7 +222,7 @@ class LooksProcess:
             pairing=state["pairing"],
             interval=state["interval"],
         )
-        self._done = int(state["done"])
+        self._seen, self._done = int(state["seen"]), int(state["done"])
         self._taken = [_Taken(*map(float, taken)) for taken in state["taken"]]
         self._last = None if state["last"] is None else Finding.model_validate(state["last"])
 
@@ -270,16 +280,19 @@ def _appended(first: FloatArray | None, second: FloatArray | None) -> FloatArray
 
 def _in_order(pair: MetricPair) -> MetricPair:
     time = pair.canary.time
-    return pair if time is None else _chosen(pair, np.lexsort((pair.baseline.value, pair.canary.value, time)))
+    return pair if time is None else chosen(pair, np.lexsort((pair.baseline.value, pair.canary.value, time)))
 
 
-def _first(pair: MetricPair, size: int) -> MetricPair:
-    return _chosen(pair, slice(size))
+def _packed(column: FloatArray) -> str | list[Any]:
+    """Write counts, and times to the microsecond, as whole numbers, which are shorter."""
+    for unit in (1.0, 1e6):
+        whole = np.rint(column * unit)
+        if abs(whole).max(initial=0.0) < _LARGEST_WHOLE and (whole / unit == column).all():
+            return [unit, *pack_times(whole.astype(np.int64))]
+    return pack(column)
 
 
-def _chosen(pair: MetricPair, points: Any) -> MetricPair:
-    def cut(arm: Arm) -> Arm:
-        total, time = (None if column is None else column[points] for column in (arm.total, arm.time))
-        return Arm(arm.value[points], total, time)
-
-    return replace(pair, baseline=cut(pair.baseline), canary=cut(pair.canary))
+def _unpacked(column: str | list[Any]) -> FloatArray:
+    if isinstance(column, str):
+        return unpack(column, "<f8", (-1,))
+    return np.asarray(unpack_times(column[1:]) / column[0])

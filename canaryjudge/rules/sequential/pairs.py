@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -75,11 +76,18 @@ class PairProcess:
                 self._count(baseline[start:stop], canary[start:stop])
             self._pairs += stop - start
             if self._pairs == end:
-                self._reference = np.sort(self._seen, axis=None)
-                if end == _LEARNING[-1]:
-                    self._count(self._seen[:, 0], self._seen[:, 1])
-                    self._seen = np.zeros((0, 2))
+                self._learn()
             start = stop
+
+    def _learn(self) -> None:
+        """Draw up the reference, if there are pairs enough; the last one is kept, and the pairs are counted by it."""
+        values = np.sort(self._seen, axis=None)
+        size = 2 * max((end for end in _LEARNING if end <= len(self._seen)), default=0)
+        if size:
+            self._reference = values[np.arange(size) * len(values) // size]
+        if size == _CELLS:
+            self._count(self._seen[:, 0], self._seen[:, 1])
+            self._seen = np.zeros((0, 2))
 
     def _score(self, baseline: FloatArray, canary: FloatArray) -> None:
         if not len(self._reference):
@@ -112,17 +120,13 @@ class PairProcess:
     def _bet(self, case: int, sign: int, tolerable: np.ndarray, unchanged: np.ndarray) -> None:
         """Bet on the differences of ranks; equal differences are one bet many times."""
         size = 2 * len(self._reference)
-        scores = sign * np.arange(-size, size + 1) / size
         for j, (differences, side) in enumerate(((tolerable, 1), (tolerable, -1), (unchanged, 1))):
             counts = np.bincount(differences + size, minlength=2 * size + 1)
-            terms = ExactSum((len(scores), len(BETS)))
-            terms.add(wealth_terms(side * scores))
-            gains = ExactSum(())
-            gains.whole = counts @ terms.whole
-            gains.parts = counts @ terms.parts
-            mine = ExactSum(())
-            mine.whole, mine.parts = np.zeros_like(self._wealth.whole), np.zeros_like(self._wealth.parts)
-            mine.whole[case, j], mine.parts[case, j] = gains.whole, gains.parts
+            found = np.flatnonzero(counts)
+            terms = _gains(size, sign * side)
+            mine = ExactSum(self._wealth.whole.shape)
+            mine.whole[case, j] = counts[found] @ terms.whole[found]
+            mine.parts[case, j] = counts[found] @ terms.parts[found]
             self._wealth.merge(mine)
 
     def _ranks(self, values: FloatArray) -> np.ndarray:
@@ -143,10 +147,22 @@ class PairProcess:
         self._counted += len(baseline)
 
     def merge(self, other: PairProcess) -> None:
-        """Add the other's bets; each shard has learnt its own reference, and the larger one's is kept."""
-        if (other._pairs, other._reference.tobytes()) > (self._pairs, self._reference.tobytes()):
-            self._reference, self._seen = other._reference, other._seen
-            self._below, self._counted = other._below, other._counted
+        """Add the other's bets; of two references that are final, that of the more pairs is kept."""
+        seen = np.concatenate([self._seen, other._seen])
+        seen = seen[np.lexsort(seen.T)]
+        first = self._counted, self._pairs, self._reference.tobytes()
+        if (other._counted, other._pairs, other._reference.tobytes()) > first:
+            self._reference, self._counted, self._below = (
+                other._reference,
+                other._counted,
+                other._below.copy(),
+            )
+        if self._counted:
+            self._seen = np.zeros((0, 2))
+            self._count(seen[:, 0], seen[:, 1])
+        else:
+            self._seen = seen
+            self._learn()
         self._pairs += other._pairs
         self._wealth.merge(other._wealth)
         self._discordant = self._discordant + other._discordant
@@ -247,3 +263,11 @@ class PairProcess:
         parts = [float(np.logaddexp.reduce(found) - math.log(len(found))) for found in exceeded]
         both = np.logaddexp(bets, parts) - math.log(2)
         return float(both[0]), float(both[1]), float(both[2])
+
+
+@lru_cache(maxsize=16)
+def _gains(size: int, sign: int) -> ExactSum:
+    """Give what each difference of ranks, from -size to size, adds to the wealth; read only."""
+    terms = ExactSum((2 * size + 1, len(BETS)))
+    terms.add(wealth_terms(sign * np.arange(-size, size + 1) / size))
+    return terms

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from canaryjudge.data import FloatArray, MetricPair
+from canaryjudge.data import Arm, FloatArray, MetricPair
 from canaryjudge.data.packing import pack, unpack
 from canaryjudge.results import Finding
 from canaryjudge.rules.decision import Evidence, Limits
@@ -16,6 +17,7 @@ from canaryjudge.stats.exact_sums import ExactSum
 __all__ = [
     "Process",
     "State",
+    "chosen",
     "load_sum",
     "log10_e",
     "pvalue_of",
@@ -26,6 +28,8 @@ __all__ = [
 
 State = dict[str, Any]
 """What a process remembers, as JSON has it."""
+_PART_SIZE: Final = 5
+"""Bytes of what sums have behind the point."""
 
 
 class Process(Protocol):
@@ -62,16 +66,38 @@ def log10_e(log_e: float) -> float:
 
 
 def save_sum(sums: ExactSum) -> str:
-    """Write sums as text."""
-    return pack(np.stack([sums.whole.ravel(), sums.parts.ravel()]))
+    """Write sums as text: of each the five bytes behind the point, then as few before it as hold the largest."""
+    size = np.min_scalar_type(-1 - int(abs(sums.whole).max(initial=0))).itemsize
+    whole, parts = (
+        np.ascontiguousarray(numbers.ravel(), dtype="<i8").view(np.uint8).reshape(-1, 8)
+        for numbers in (sums.whole, sums.parts)
+    )
+    return pack(np.hstack([parts[:, :_PART_SIZE], whole[:, :size]]))
 
 
 def load_sum(text: Any, shape: tuple[int, ...]) -> ExactSum:
     """Read sums that `save_sum` wrote."""
-    both = unpack(text, "<i8", (2, *shape))
+    count = math.prod(shape)
+    if not count:
+        return ExactSum(shape)
+    rows = unpack(text, np.uint8, (count, -1))
+    parts = np.zeros((count, 8), dtype=np.uint8)
+    parts[:, :_PART_SIZE] = rows[:, :_PART_SIZE]
+    whole = np.ascontiguousarray(rows[:, _PART_SIZE:])
     sums = ExactSum(())
-    sums.whole, sums.parts = both[0].astype(np.int64), both[1].astype(np.int64)
+    sums.whole = whole.view(f"<i{whole.shape[1]}").astype(np.int64).reshape(shape)
+    sums.parts = parts.view("<i8").astype(np.int64).reshape(shape)
     return sums
+
+
+def chosen(pair: MetricPair, points: Any) -> MetricPair:
+    """Give some of a pair's intervals, by a slice or an index."""
+
+    def cut(arm: Arm) -> Arm:
+        columns = (arm.total, arm.time, arm.buckets)
+        return Arm(arm.value[points], *(None if column is None else column[points] for column in columns))
+
+    return replace(pair, baseline=cut(pair.baseline), canary=cut(pair.canary))
 
 
 def totals(pair: MetricPair) -> tuple[FloatArray, FloatArray]:

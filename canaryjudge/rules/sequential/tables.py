@@ -19,14 +19,15 @@ from canaryjudge.rules.sequential.process import (
     save_sum,
     smallest_visible,
 )
+from canaryjudge.stats.bucket_curve import BucketCurve
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.stratified_tables import LOG_ODDS, log_evidence, log_factors
 
 __all__ = ["TableProcess"]
 
 _POINTS = len(LOG_ODDS)
-_MOST_EDGES = 24
-"""Edges that are tested; of more, evenly chosen ones by the first interval's baseline."""
+_MOST_EDGES = 10
+"""Edges that are tested; of more, evenly chosen ones by the first interval's observations."""
 _STEPS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Multiples of the tolerance at which the confidence sequence is inverted."""
 
@@ -34,8 +35,8 @@ _STEPS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 class TableProcess:
     """Evidence about the odds of exceeding each bucket edge.
 
-    A tolerated shift moves each edge's odds by what the baseline's own histogram, read between its edges on a straight line,
-    says of it. Buckets in which nothing lies say nothing.
+    A tolerated shift moves each edge's odds by what the baseline's own histogram, read between its edges, says of it. Edges that all or
+    none exceed say nothing.
     """
 
     def __init__(self, metric: Metric, share: Share) -> None:
@@ -67,8 +68,10 @@ class TableProcess:
         self._counts = self._counts + counts.sum(axis=1)
         self._intervals += counts.shape[1]
         beyond = counts[..., ::-1].cumsum(axis=-1)[..., ::-1]
-        sizes, exceeding = beyond[..., 0], beyond[..., 1:][..., self._chosen]
-        factors = log_factors(sizes[0][:, None], sizes[1][:, None], exceeding[0] + exceeding[1], exceeding[1])
+        totals, exceeding = beyond[..., 0], beyond[..., 1:][..., self._chosen]
+        factors = log_factors(
+            totals[0][:, None], totals[1][:, None], exceeding[0] + exceeding[1], exceeding[1]
+        )
         self._factors.add_all(factors)
 
     def _start(self, edges: FloatArray, first: FloatArray) -> None:
@@ -98,12 +101,13 @@ class TableProcess:
             self.load(other.save())
             return
         self._check_edges(other._edges)
+        added = other._factors.copy()
         if len(self._chosen) != len(other._chosen) or (self._chosen != other._chosen).any():
             kept, mine, theirs = np.intersect1d(self._chosen, other._chosen, return_indices=True)
             self._chosen = kept
-            for sums, places in ((self._factors, mine), (other._factors, theirs)):
+            for sums, places in ((self._factors, mine), (added, theirs)):
                 sums.whole, sums.parts = sums.whole[places], sums.parts[places]
-        self._factors.merge(other._factors)
+        self._factors.merge(added)
         self._counts = self._counts + other._counts
         self._intervals += other._intervals
 
@@ -135,7 +139,8 @@ class TableProcess:
         known = {"rule": "sequential", "level": share.level, "beta": share.beta}
         if self._edges is None or not self._counts.sum(axis=1).all():
             return Finding(**known, outcome=Outcome.MARGINAL, reason="too_little_data", method="none")
-        medians = [_quantile(self._edges, counts, 0.5) for counts in self._counts]
+        curves = [BucketCurve(self._edges, counts) for counts in self._counts]
+        medians = [curve.quantile(0.5) for curve in curves]
         known |= {
             "baseline_level": medians[0],
             "canary_level": medians[1],
@@ -150,23 +155,27 @@ class TableProcess:
                 **known, outcome=Outcome.MARGINAL, reason="needs_absolute_tolerance", method="none"
             )
         unit = 1.0 if limits.absolute else abs(medians[0])
-        asked = _Edges(self._edges, self._chosen, self._counts[0], self._factors.value, unit)
+        sizes = not limits.absolute and float(self._edges[0]) > 0
+        at = self._edges[self._chosen]
+        asked = _Edges(curves[0], at, self._factors.value, None if sizes else unit)
         sides = limits.sides
         level = share.level / len(sides)
-        fails = [asked.log_evidence(limit, sign) for sign, limit in sides]
-        safes = [asked.log_evidence(limit, -sign) for sign, limit in sides]
-        none = asked.log_evidence(0.0, 1), asked.log_evidence(0.0, -1)
+        asked_at = np.array([*(limit for _, limit in sides), 0.0])
+        above, below = (asked.log_evidence(asked_at, side).tolist() for side in (1, -1))
+        fails = [above[i] if sign > 0 else below[i] for i, (sign, _) in enumerate(sides)]
+        safes = [below[i] if sign > 0 else above[i] for i, (sign, _) in enumerate(sides)]
         pvalues = [
             (pvalue_of(fail), pvalue_of(safe)) if sign > 0 else (pvalue_of(safe), pvalue_of(fail))
             for (sign, _), fail, safe in zip(sides, fails, safes, strict=True)
         ]
         step = max(abs(limit) for _, limit in sides) or 0.1 * abs(medians[0]) / unit
+        fail_bounds, pass_bounds = asked.bounds((level, share.beta), step)
         evidence = Evidence(
             estimate=(medians[1] - medians[0]) / unit,
             pvalues=pvalues,
-            pvalues_none=(pvalue_of(none[0]), pvalue_of(none[1])),
-            fail_bounds=[asked.bounds(level, step)] * len(sides),
-            pass_bounds=[asked.bounds(share.beta, step)] * len(sides),
+            pvalues_none=(pvalue_of(above[-1]), pvalue_of(below[-1])),
+            fail_bounds=[fail_bounds] * len(sides),
+            pass_bounds=[pass_bounds] * len(sides),
         )
         return Finding(
             **known,
@@ -181,59 +190,35 @@ class TableProcess:
 class _Edges:
     """The evidence at all edges, asked about shifts of the whole distribution."""
 
-    def __init__(
-        self,
-        edges: FloatArray,
-        chosen: np.ndarray[tuple[int], np.dtype[np.intp]],
-        baseline: FloatArray,
-        factors: FloatArray,
-        unit: float,
-    ) -> None:
-        self._edges, self._baseline, self._unit = edges, baseline, unit
-        share = _beyond(edges, baseline, edges[chosen])
-        self._used = (share > 0) & (share < 1)
-        self._at, self._share, self._factors = edges[chosen], share, factors
+    def __init__(self, curve: BucketCurve, at: FloatArray, factors: FloatArray, unit: float | None) -> None:
+        self._curve, self._at, self._factors, self._unit = curve, at, factors, unit
+        self._log_odds = curve.log_odds(at)
 
-    def log_evidence(self, change: float, side: int) -> float:
-        """Average the evidence over the edges that the change moves; side +1 for "more than it"."""
-        moved = _beyond(self._edges, self._baseline, self._at - change * self._unit)
-        used = self._used & (moved > 0) & (moved < 1)
-        if not used.any():
-            return 0.0
-        odds = np.log(moved[used] / (1 - moved[used]) * (1 - self._share[used]) / self._share[used])
-        found = log_evidence(
-            self._factors[used], np.clip(odds, LOG_ODDS[0], LOG_ODDS[-1]), "greater" if side > 0 else "less"
-        )
-        return float(np.logaddexp.reduce(found) - math.log(len(found)))
+    def log_evidence(self, changes: FloatArray, side: int) -> FloatArray:
+        """Average the evidence over the edges that a change moves, for each change; side +1 for "more than it"."""
+        moved = self._curve.log_odds(self._before(changes[:, None])) - self._log_odds
+        used = np.isfinite(moved)
+        null = np.clip(np.where(used, moved, 0.0), LOG_ODDS[0], LOG_ODDS[-1])
+        found = log_evidence(self._factors, null, "greater" if side > 0 else "less")
+        together = np.logaddexp.reduce(np.where(used, found, -np.inf), axis=-1)
+        count = used.sum(axis=-1)
+        return np.where(count > 0, together - np.log(np.maximum(count, 1)), 0.0)
 
-    def bounds(self, level: float, step: float) -> tuple[float, float]:
-        """Invert the evidence on multiples of a step."""
-        changes = np.array([0.0, *(sign * times * step for times in _STEPS for sign in (1, -1))])
-        changes = np.sort(changes)
-        needed = -math.log(level)
-        rejected = [
-            [self.log_evidence(change, side) >= needed for change in changes.tolist()] for side in (1, -1)
+    def _before(self, change: FloatArray) -> FloatArray:
+        """Give the values that a change brings to the edges: sizes grow by a factor, other numbers by a sum."""
+        if self._unit is None:
+            return self._at / (1 + change)
+        return self._at - change * self._unit
+
+    def bounds(self, levels: tuple[float, float], step: float) -> list[tuple[float, float]]:
+        """Invert the evidence on multiples of a step, at each level."""
+        changes = np.sort([0.0, *(sign * times * step for times in _STEPS for sign in (1, -1))])
+        changes = changes if self._unit is not None else changes[changes > -1]
+        above, below = (self.log_evidence(changes, side) for side in (1, -1))
+        return [
+            (
+                float(changes[above >= -math.log(level)].max(initial=-math.inf)),
+                float(changes[below >= -math.log(level)].min(initial=math.inf)),
+            )
+            for level in levels
         ]
-        low = changes[rejected[0]].max(initial=-math.inf)
-        high = changes[rejected[1]].min(initial=math.inf)
-        return float(low), float(high)
-
-
-def _beyond(edges: FloatArray, counts: FloatArray, at: FloatArray) -> FloatArray:
-    """Give the share of observations above values, read on a straight line between the edges."""
-    finite = edges[:-1]
-    start = min(0.0, float(finite[0]) - (float(finite[1] - finite[0]) if len(finite) > 1 else 1.0))
-    below = np.concatenate([[0.0], counts.cumsum()[:-1]]) / counts.sum()
-    return np.asarray(1 - np.interp(at, np.concatenate([[start], finite]), below))
-
-
-def _quantile(edges: FloatArray, counts: FloatArray, probability: float) -> float:
-    """Read a quantile on a straight line within its bucket; that of the last bucket is its lower edge."""
-    below = counts.cumsum() / counts.sum()
-    i = int(np.searchsorted(below, probability))
-    low = 0.0 if i == 0 and edges[0] > 0 else float(edges[max(i - 1, 0)])
-    if not math.isfinite(edges[i]):
-        return low
-    before = float(below[i - 1]) if i else 0.0
-    within = (probability - before) / max(float(below[i]) - before, 1e-12)
-    return low + within * (float(edges[i]) - low)

@@ -9,7 +9,7 @@ from typing import Final
 from canaryjudge.data import MetricPair
 from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Share
-from canaryjudge.rules.sequential.process import Process, State
+from canaryjudge.rules.sequential.process import Process, State, chosen
 
 __all__ = ["Watch"]
 
@@ -36,7 +36,7 @@ class Watch:
 
     def __init__(self, start: Callable[[Share], Process], share: Share) -> None:
         self._start, self._share = start, share
-        self._main = start(replace(share, level=share.level * (1 - _RESERVED)))
+        self._main = self._first()
         self._epoch: Process | None = None
         self._number = 0
         self._length = _SHORTEST_EPOCH
@@ -52,13 +52,33 @@ class Watch:
         """Whether it has passed or failed."""
         return self._decided is not None
 
+    @property
+    def _has_failed(self) -> bool:
+        return self._decided is not None and self._decided.outcome is Outcome.FAIL
+
     def update(self, pair: MetricPair) -> None:
         """Take new intervals; of samples, one."""
-        if self._decided is not None and self._decided.outcome is Outcome.FAIL:
+        if self._has_failed:
             return
         self._main.update(pair)
-        if self._epoch is not None:
-            self._epoch.update(pair)
+        rest: MetricPair | None = pair
+        while rest is not None and self._epoch is not None and not self._has_failed:
+            room = max(self._length - self._epoch.points, 1)
+            whole = pair.kind == "samples" or len(rest.canary) <= room
+            part, rest = (
+                (rest, None) if whole else (chosen(rest, slice(room)), chosen(rest, slice(room, None)))
+            )
+            self._epoch.update(part)
+            if self._epoch.points >= self._length:
+                self._end_epoch(None if part.canary.time is None else float(part.canary.time[-1]))
+
+    def _end_epoch(self, time: float | None) -> None:
+        assert self._epoch is not None  # noqa: S101 - the caller has fed it
+        found = self._epoch.finding()
+        if found.outcome is Outcome.FAIL:
+            self._decide(found, time)
+        else:
+            self._next_epoch()
 
     def look(self, time: float | None = None) -> Finding:
         """Ask the evidence, and keep what it decides.
@@ -73,15 +93,12 @@ class Watch:
         Finding
             What was decided, or else what can be said so far.
         """
-        if self._decided is not None and self._decided.outcome is Outcome.FAIL:
+        if self._decided is not None and self._has_failed:
             return self._decided
         found = self._main.finding()
         if found.outcome is not Outcome.FAIL and self._epoch is not None:
             recent = self._epoch.finding()
-            if recent.outcome is Outcome.FAIL:
-                found = recent
-            elif self._epoch.points >= self._length:
-                self._next_epoch()
+            found = recent if recent.outcome is Outcome.FAIL else found
         if found.outcome is Outcome.FAIL or (found.outcome is Outcome.PASS and self._decided is None):
             self._decide(found, time)
         return self._decided or found
@@ -97,9 +114,14 @@ class Watch:
         self._number += 1
         self._epoch = self._start(self._epoch_share())
 
+    def _first(self) -> Process:
+        return self._start(replace(self._share, level=self._share.level * (1 - _RESERVED)))
+
     def _epoch_share(self) -> Share:
         part = _RESERVED / (self._number * (self._number + 1))
-        return replace(self._share, level=self._share.level * part)
+        # looks that are planned are planned within the epoch
+        horizon = replace(self._share.horizon, max_points=self._length, max_duration=None)
+        return replace(self._share, level=self._share.level * part, horizon=horizon)
 
     def merge(self, other: Watch) -> None:
         """Take over another shard's evidence; a fail of either is a fail of both."""
@@ -112,19 +134,12 @@ class Watch:
         ):
             self._decided = other._decided
         self._main.merge(other._main)
-        if other._epoch is not None and self._epoch is not None:
-            if other._number > self._number:
-                self._number = other._number
-                self._epoch = self._reopened(self._epoch)
-            self._epoch.merge(other._epoch)
-        elif other._epoch is not None:
-            self._number, self._length = other._number, other._length
-            self._epoch = self._reopened(other._epoch)
-
-    def _reopened(self, epoch: Process) -> Process:
-        twin = self._start(self._epoch_share())
-        twin.load(epoch.save())
-        return twin
+        if other._epoch is not None:
+            self._number, self._length = max(self._number, other._number), max(self._length, other._length)
+            epoch, self._epoch = self._epoch, self._start(self._epoch_share())
+            for part in (epoch, other._epoch):
+                if part is not None:
+                    self._epoch.merge(part)
 
     def save(self) -> State:
         """Give what is remembered."""
@@ -140,10 +155,11 @@ class Watch:
 
     def load(self, state: State) -> None:
         """Take what another watch has saved."""
-        self._main.load(state["main"])
         self._number, self._length = int(state["number"]), int(state["length"])
-        if state["epoch"] is not None:
-            self._epoch = self._start(self._epoch_share())
+        self._main = self._first()
+        self._main.load(state["main"])
+        self._epoch = None if state["epoch"] is None else self._start(self._epoch_share())
+        if self._epoch is not None:
             self._epoch.load(state["epoch"])
         self._decided = None if state["decided"] is None else Finding.model_validate(state["decided"])
 
