@@ -75,5 +75,6 @@ class BucketCurve:
             target = math.log1p(-probability) - math.log(probability)
             found = float(np.interp(-target, -odds, edges))
         else:  # everything lies in one bucket
-            found = float(self._edges[min(int(np.isneginf(self._odds).argmax()), len(self._edges) - 1)])
+            beneath = np.flatnonzero(np.isneginf(self._odds))
+            found = float(self._edges[beneath[0] if len(beneath) else -1])
         return math.exp(found) if self._logarithmic else found
