@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final, Self
 
 import numpy as np
 
 from canaryjudge._version import __version__
-from canaryjudge.data import Arm, MetricPair, Note, by_split, read_pairs, read_series, with_exposures
+from canaryjudge.data import MetricPair, Note, by_split, read_pairs, read_series, with_exposures
 from canaryjudge.data.stream import Stream
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import one_line
@@ -19,7 +18,7 @@ from canaryjudge.judge import digest, shares
 from canaryjudge.outcomes import Given, at_deadline, conclude, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.results import MetricResult, Outcome, Pairing
-from canaryjudge.rules import RULES, Horizon, Share, watch
+from canaryjudge.rules import RULES, Horizon, Share, before_the_end, watch
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.multinomial import sequential_pvalue
 from canaryjudge.verdict import Verdict
@@ -274,23 +273,11 @@ class _Watched:
             ):
                 self._traffic.add_all(np.stack([pair.baseline.total, pair.canary.total], axis=-1))
             for watched in self._watches:
-                left = pair if watched.decided else self._before_the_end(pair, watched.points)
+                left: MetricPair | None = pair
+                if not watched.decided:
+                    left = before_the_end(pair, self._horizon, watched.points, self.stream.first_time)
                 if left is not None:
                     watched.update(by_split(left, self.metric, self._policy))
-
-    def _before_the_end(self, pair: MetricPair, points: int) -> MetricPair | None:
-        """Cut off what comes after the end of the watch."""
-        horizon, time = self._horizon, pair.canary.time
-        if pair.kind == "samples":
-            last = None if time is None else float(time[0])
-            return None if horizon.is_over(points, self.stream.first_time, last) else pair
-        size = len(pair.canary)
-        if horizon.max_points is not None:
-            size = min(size, horizon.max_points - points)
-        elif horizon.max_duration is not None and time is not None and self.stream.first_time is not None:
-            end = self.stream.first_time + horizon.max_duration
-            size = int(np.searchsorted(time, end + 1e-6, "right"))
-        return None if size <= 0 else pair if size == len(pair.canary) else _first(pair, size)
 
     def result(self) -> MetricResult:
         """Put together what the rules say now."""
@@ -382,14 +369,6 @@ def _read_history(history: Any, policy: Policy, arms: tuple[str, str]) -> dict[s
 
 def _named(policy: Policy, name: str) -> Metric:
     return next(metric for metric in policy.metrics if metric.name == name)
-
-
-def _first(pair: MetricPair, size: int) -> MetricPair:
-    def cut(arm: Arm) -> Arm:
-        columns = (arm.total, arm.time, arm.buckets)
-        return Arm(arm.value[:size], *(None if column is None else column[:size] for column in columns))
-
-    return replace(pair, baseline=cut(pair.baseline), canary=cut(pair.canary))
 
 
 def _policy_digest(policy: Policy) -> str:
