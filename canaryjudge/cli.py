@@ -8,11 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 from canaryjudge._version import __version__
 from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.policy import Policy, json_schema, load_policy
+
+if TYPE_CHECKING:
+    from canaryjudge.verdict import Verdict
 
 __all__ = ["main"]
 
@@ -20,7 +23,7 @@ _EXIT_CODES = {"pass": 0, "fail": 1, "marginal": 3, "no_data": 4}
 _BAD_INPUT = 2
 _BUG = 70
 _EXIT_HELP = (
-    "exit codes of judge: 0 pass, 1 fail, 3 marginal, 4 marginal where every marginal metric lacks data, "
+    "exit codes of judge and monitor: 0 pass, 1 fail, 3 marginal, 4 marginal where every marginal metric lacks data, "
     "2 bad usage or unusable input, 70 a bug of canaryjudge"
 )
 
@@ -36,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: for `judge` 0 pass, 1 fail, 3 marginal, 4 marginal for want of data; 2 bad usage or unusable input, 70 a
+        The exit code: for `judge` and `monitor` 0 pass, 1 fail, 3 marginal, 4 marginal for want of data; 2 bad usage or unusable input, 70 a
         bug; for other commands 0, 2 or 70.
     """
     options = _parser().parse_args(arguments)
@@ -97,31 +100,34 @@ def _parser() -> argparse.ArgumentParser:
         description="Judge a release: a policy and data in, a verdict out.",
     )
     _add_input(judge)
-    judge.add_argument(
-        "--baseline",
-        default="baseline",
-        metavar="ARM",
-        help="name of the baseline in the data (default: baseline)",
-    )
-    judge.add_argument(
-        "--canary", default="canary", metavar="ARM", help="name of the canary in the data (default: canary)"
-    )
-    judge.add_argument(
-        "--format",
-        choices=("text", "json", "markdown"),
-        default="text",
-        help="how to write the verdict (default: text)",
-    )
-    judge.add_argument("--output", metavar="FILE", help="write the verdict there instead of standard output")
-    judge.add_argument(
-        "--exit",
-        action="append",
-        default=[],
-        type=_remapping,
-        metavar="OUTCOME=CODE",
-        help="use another exit code for pass, fail, marginal or no_data, such as marginal=0; may be repeated",
-    )
+    _add_arms(judge)
+    _add_output(judge)
     judge.set_defaults(run=_judge)
+
+    monitor = commands.add_parser(
+        "monitor",
+        help="watch a release: one step of a pipeline",
+        epilog=_EXIT_HELP,
+        description="Take new data into a watch, and ask for the verdict, which holds however often it is asked. The state file carries the "
+        "watch from step to step. Points that come again are known by their time; data without times count anew in every step.",
+    )
+    _add_input(monitor)
+    monitor.add_argument(
+        "--state", required=True, metavar="FILE", help="the watch so far; begun where there is none"
+    )
+    monitor.add_argument(
+        "--history", metavar="FILE", help="data of both arms from when they ran the same version"
+    )
+    monitor.add_argument(
+        "--lock-timeout",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait for another step to finish (default: 10)",
+    )
+    _add_arms(monitor)
+    _add_output(monitor)
+    monitor.set_defaults(run=_monitor)
 
     verify = commands.add_parser(
         "verify",
@@ -164,6 +170,41 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_arms(parser: argparse.ArgumentParser) -> None:
+    for arm in ("baseline", "canary"):
+        parser.add_argument(
+            f"--{arm}", default=arm, metavar="ARM", help=f"name of the {arm} in the data (default: {arm})"
+        )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "markdown"),
+        default="text",
+        help="how to write the verdict (default: text)",
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the verdict there instead of standard output")
+    parser.add_argument(
+        "--exit",
+        action="append",
+        default=[],
+        type=_remapping,
+        metavar="OUTCOME=CODE",
+        help="use another exit code for pass, fail, marginal or no_data, such as marginal=0; may be repeated",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 86400")
+    return seconds
+
+
 def _remapping(text: str) -> tuple[str, int]:
     outcome, _, code = text.partition("=")
     if outcome in _EXIT_CODES and code.isdigit() and int(code) > 255:
@@ -178,13 +219,48 @@ def _remapping(text: str) -> tuple[str, int]:
 def _judge(options: argparse.Namespace) -> int:
     from canaryjudge.judge import judge  # noqa: PLC0415 - the other commands need no statistics
 
-    _spare_inputs(options)
+    _spare(options.output, "--output", options.policy, options.data)
     policy = load_policy(options.policy)
-    verdict = judge(_data(options, policy), policy, baseline=options.baseline, canary=options.canary)
-    text = {"text": verdict.explain, "json": verdict.to_json, "markdown": verdict.to_markdown}[
-        options.format
-    ]()
-    _write(text, options.output)
+    table = _table(options, options.data, policy)
+    return _report(judge(table, policy, baseline=options.baseline, canary=options.canary), options)
+
+
+def _monitor(options: argparse.Namespace) -> int:
+    from canaryjudge.integrations.state_files import locked, read_state, write_state  # noqa: PLC0415 - judge needs none
+    from canaryjudge.monitor import Monitor  # noqa: PLC0415 - the other commands need no statistics
+
+    _spare(options.state, "--state", options.policy, options.data, options.history)
+    _spare(options.output, "--output", options.policy, options.data, options.history, options.state)
+    policy = load_policy(options.policy)
+    table = _table(options, options.data, policy)
+    history = None if options.history is None else _table(options, options.history, policy)
+    with locked(options.state, options.lock_timeout):
+        saved = read_state(options.state)
+        if saved is None:
+            monitor = Monitor(policy, baseline=options.baseline, canary=options.canary, history=history)
+        else:
+            monitor = Monitor.from_json(saved, policy, history=history)
+            if monitor.arms != (options.baseline, options.canary):
+                raise DataError(
+                    f"{options.state}: the watch is of the arms {' and '.join(map(repr, monitor.arms))}",
+                    "Name them with --baseline and --canary, or begin a new watch.",
+                )
+        monitor.update(table)
+        verdict = monitor.verdict()
+        # before anything is said: who is killed from here on says it again in the next step
+        write_state(options.state, monitor.to_json())
+    if untimed := monitor.untimed:
+        _complain(
+            f"warning: {', '.join(untimed)}: without times, data that are given again count again",
+            "Give the column 'time'.",
+        )
+    return _report(verdict, options)
+
+
+def _report(verdict: Verdict, options: argparse.Namespace) -> int:
+    """Write the verdict, and give the exit code."""
+    formats = {"text": verdict.explain, "json": verdict.to_json, "markdown": verdict.to_markdown}
+    _write(formats[options.format](), options.output)
     codes: dict[str, int] = _EXIT_CODES | dict(options.exit)
     outcome = verdict.outcome.value
     if verdict.lacks_data:  # who remaps marginal means these too, unless no_data is remapped by itself
@@ -193,14 +269,14 @@ def _judge(options: argparse.Namespace) -> int:
     return codes[outcome]
 
 
-def _spare_inputs(options: argparse.Namespace) -> None:
-    """Refuse to write the verdict over what it is made from."""
-    if options.output is None:
-        return
-    output = Path(options.output)
-    for given in (options.policy, options.data):
-        if output.exists() and Path(given).exists() and output.samefile(given):
-            raise DataError(f"--output {options.output} would overwrite an input", "Name another file.")
+def _spare(output: str | None, option: str, *inputs: str | None) -> None:
+    """Refuse to write over what the verdict is made from."""
+    for given in inputs:
+        if output is None or given is None:
+            continue
+        same = Path(output).exists() and Path(given).exists() and Path(output).samefile(given)
+        if same or (output == given and given != "-"):
+            raise DataError(f"{option} {output} would overwrite an input", "Name another file.")
 
 
 def _write(text: str, output: str | None) -> None:
@@ -212,17 +288,17 @@ def _write(text: str, output: str | None) -> None:
         Path(output).write_text(text, encoding="utf-8")
 
 
-def _data(options: argparse.Namespace, policy: Policy) -> Any:
+def _table(options: argparse.Namespace, source: str, policy: Policy) -> Any:
     from canaryjudge.integrations.tables import read_table, widen_columns  # noqa: PLC0415 - the other commands read no data
 
-    if options.data == "-":
+    if source == "-":
         peeked = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
         likely = "json" if peeked.lstrip()[:1] in (b"{", b"[") else "csv"
         table = read_table(
             sys.stdin.buffer, format=options.data_format or likely, wide=options.wide is not None
         )
     else:
-        table = read_table(options.data, format=options.data_format, wide=options.wide is not None)
+        table = read_table(source, format=options.data_format, wide=options.wide is not None)
     return table if options.wide is None else widen_columns(table, options.wide, policy)
 
 
@@ -233,7 +309,8 @@ def _verify(options: argparse.Namespace) -> int:
     written = _read(options.verdict)
     claimed = Verdict.from_json(written)
     policy = load_policy(options.policy)
-    again = judge(_data(options, policy), policy, baseline=claimed.baseline_arm, canary=claimed.canary_arm)
+    table = _table(options, options.data, policy)
+    again = judge(table, policy, baseline=claimed.baseline_arm, canary=claimed.canary_arm)
     if again.to_json().encode() == written:
         print(f"reproduced: {claimed.reason}")
         return 0

@@ -18,7 +18,7 @@ from canaryjudge.judge import digest, shares
 from canaryjudge.outcomes import Given, at_deadline, conclude, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.results import MetricResult, Outcome, Pairing
-from canaryjudge.rules import RULES, Horizon, Share, before_the_end, watch
+from canaryjudge.rules import RULES, Horizon, Share, before_the_end, check_counts, start_watch
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.multinomial import sequential_pvalue
 from canaryjudge.verdict import Verdict
@@ -93,6 +93,16 @@ class Monitor:
         }
         self._failed = False
 
+    @property
+    def arms(self) -> tuple[str, str]:
+        """The names of baseline and canary."""
+        return self._arms
+
+    @property
+    def untimed(self) -> tuple[str, ...]:
+        """The metrics whose data have come without times, so that data that come again count again."""
+        return tuple(name for name, watched in self._metrics.items() if watched.stream.timed is False)
+
     def update(self, data: Any) -> None:
         """Take new points.
 
@@ -114,12 +124,23 @@ class Monitor:
             try:
                 for name, watched in self._metrics.items():
                     fed[name] = watched.stream.feed(*series[name])
+                    self._check_clock(name, fed[name])
+                    if watched.metric.kind in ("ratio", "count"):
+                        for pair in fed[name]:
+                            check_counts(pair)
             except DataError:
                 for name, watched in self._metrics.items():
                     watched.back_to(before[name])
                 raise
             for name, pairs in fed.items():
                 self._metrics[name].take(pairs)
+
+    def _check_clock(self, name: str, pairs: list[MetricPair]) -> None:
+        if self._policy.max_duration is not None and any(pair.canary.time is None for pair in pairs):
+            raise DataError(
+                f"metric {name!r}: the policy's max_duration needs times, and the data have none",
+                "Give the column 'time', or give the policy max_points instead.",
+            )
 
     def verdict(self) -> Verdict:
         """Ask for the verdict now.
@@ -250,7 +271,7 @@ class _Watched:
         for rule in rules:
             _check_watchable(rule, metric, policy)
         self._watches = [
-            watch(metric, rule, None if isinstance(rule, Sequential) else RULES[rule.rule], share)
+            start_watch(metric, rule, None if isinstance(rule, Sequential) else RULES[rule.rule], share)
             for rule in rules
         ]
         self._traffic = ExactSum((2,))

@@ -82,6 +82,11 @@ class Stream:
         return self._intake.interval
 
     @property
+    def timed(self) -> bool | None:
+        """Whether the points have times; None before there are any."""
+        return self._intake.timed
+
+    @property
     def concurrent(self) -> bool:
         """Whether the arms have met on one clock."""
         return self._intake.timed is True and self._intake.windows is False

@@ -9,10 +9,20 @@ from canaryjudge.rules.decision import Horizon, Rule, Share
 from canaryjudge.rules.mann_whitney import judge_shift
 from canaryjudge.rules.proportion import judge_proportion
 from canaryjudge.rules.rate import judge_rate
-from canaryjudge.rules.sequential import Watch, before_the_end, judge_sequential, watch
+from canaryjudge.rules.sequential import Watch, before_the_end, check_counts, judge_sequential, start_watch
 from canaryjudge.rules.slo import judge_objective
 
-__all__ = ["DEFAULT_RULES", "RULES", "Horizon", "Rule", "Share", "Watch", "before_the_end", "watch"]
+__all__ = [
+    "DEFAULT_RULES",
+    "RULES",
+    "Horizon",
+    "Rule",
+    "Share",
+    "Watch",
+    "before_the_end",
+    "check_counts",
+    "start_watch",
+]
 
 RULES: Final[dict[str, Rule]] = {
     "mann_whitney": judge_shift,

@@ -15,10 +15,11 @@ __all__ = ["ExactSum"]
 _BITS = 40
 _UNIT = float(2**_BITS)
 _MASK = 2**_BITS - 1
+_LARGEST = 2.0**50
 
 
 class ExactSum:
-    """An array of sums, exact in multiples of 2^-40 (9e-13) and up to 9e18 in size.
+    """An array of sums, exact in multiples of 2^-40 (9e-13) and up to 9e18 in size; a term counts up to 2^50 (1e15).
 
     Parameters
     ----------
@@ -44,13 +45,13 @@ class ExactSum:
 
     def add(self, terms: ArrayLike) -> None:
         """Add one term to each sum; finite numbers of the array's shape."""
-        numbers = np.asarray(terms, dtype=np.float64)
+        numbers = np.clip(np.asarray(terms, dtype=np.float64), -_LARGEST, _LARGEST)
         floor = np.floor(numbers)
         self._carry(floor.astype(np.int64), np.rint((numbers - floor) * _UNIT).astype(np.int64))
 
     def add_all(self, terms: ArrayLike) -> None:
         """Add many terms to each sum, shape (n, ...): the same as one after the other."""
-        numbers = np.asarray(terms, dtype=np.float64)
+        numbers = np.clip(np.asarray(terms, dtype=np.float64), -_LARGEST, _LARGEST)
         floor = np.floor(numbers)
         parts = np.rint((numbers - floor) * _UNIT).astype(np.int64).sum(axis=0)
         self._carry(floor.astype(np.int64).sum(axis=0), parts)

@@ -20,12 +20,12 @@ from canaryjudge.rules.sequential.calibrated import judge_by_history, windows_of
 from canaryjudge.rules.sequential.looks import LooksProcess, Plan
 from canaryjudge.rules.sequential.pairs import PairProcess
 from canaryjudge.rules.sequential.process import Process, chosen
-from canaryjudge.rules.sequential.rates import RateProcess
+from canaryjudge.rules.sequential.rates import RateProcess, check_counts
 from canaryjudge.rules.sequential.scores import MeanProcess, RankProcess
 from canaryjudge.rules.sequential.tables import TableProcess
 from canaryjudge.rules.sequential.watch import Watch
 
-__all__ = ["Watch", "before_the_end", "judge_sequential", "watch"]
+__all__ = ["Watch", "before_the_end", "check_counts", "judge_sequential", "start_watch"]
 
 _AT_LOOKS: Final[dict[str, tuple[Rule, RuleSettings]]] = {
     "gauge": (judge_shift, MannWhitney()),
@@ -37,7 +37,7 @@ _MOST_LOOKS: Final = 2000
 """Of longer series not every interval is looked at, which costs time and decides a little later."""
 
 
-def watch(metric: Metric, settings: AnyRule, rule: Rule | None, share: Share) -> Watch:
+def start_watch(metric: Metric, settings: AnyRule, rule: Rule | None, share: Share) -> Watch:
     """Start to watch a metric by a rule.
 
     Parameters
@@ -131,7 +131,7 @@ def judge_sequential(pair: MetricPair, metric: Metric, settings: Sequential, sha
     Finding
         What would have been decided first, and when; or else what could be said at the end.
     """
-    watched = watch(metric, settings, None, share)
+    watched = start_watch(metric, settings, None, share)
     found = watched.look()
     first: float | None = None
     time: float | None = None

@@ -147,14 +147,14 @@ class LooksProcess:
             fail = min(1.0, found.pvalue * _CAUTION) if cautious else found.pvalue
             safe = 1.0 if cautious else found.pvalue_pass
             self._taken.append(_Taken(fraction, _deviate(fail), _deviate(safe)))
-            facts |= {
-                "pvalue": self._repeated([taken.fail for taken in self._taken]),
-                "pvalue_pass": self._repeated([taken.safe for taken in self._taken]),
-            }
-        elif found.reason == "abstains" and self._done < plan.looks:
+            facts |= self._pvalues()
+        elif found.reason == "abstains":
+            # what it says of itself counts for nothing
+            facts |= self._pvalues()
+        if found.reason == "abstains" and self._done < plan.looks:
             # an early look has next to nothing to spend, which is no fault of the points
             facts |= {"reason": "undecided", "interval": None, "pass_interval": None}
-        self._last = found.model_copy(update=facts)
+        self._last = Finding.model_validate(found.model_dump() | facts)
 
     @property
     def _needed(self) -> int:
@@ -165,9 +165,16 @@ class LooksProcess:
         most = self._share.horizon.max_points
         return max(least, _FEWEST_FOR_RANKS if most is None else min(_FEWEST_FOR_RANKS, most))
 
-    def _repeated(self, deviates: list[float]) -> float:
+    def _pvalues(self) -> dict[str, float | None]:
+        """Give the p-values of all looks that counted, together."""
+        if not self._taken:
+            return {"pvalue": None, "pvalue_pass": None}
         fractions = [taken.fraction for taken in self._taken]
-        return float(repeated_pvalue(deviates, fractions, self._plan.spending))
+        fails, safes = zip(*((taken.fail, taken.safe) for taken in self._taken), strict=True)
+        return {
+            "pvalue": float(repeated_pvalue(fails, fractions, self._plan.spending)),
+            "pvalue_pass": float(repeated_pvalue(safes, fractions, self._plan.spending)),
+        }
 
     def _until_next(self) -> int | None:
         """Tell how many points are missing for the next look, where looks are planned by points."""

@@ -37,13 +37,40 @@ from canaryjudge.stats.rate_mixture import (
     tilts,
 )
 
-__all__ = ["RateProcess"]
+__all__ = ["RateProcess", "check_counts"]
 
 _FEWEST_OF_HISTORY = 10
 """Intervals of history that tell how much the counts vary."""
 _RELATIVE_WEIGHT = 0.75
 """Part of the pass evidence that goes to the relative tolerance, where there is an absolute one as well."""
 _POINTS = len(LOG_RATIOS)
+_MOST_EVENTS = 2.0**47
+_LEAST_EXPOSURE = 2.0**-20
+"""Beyond these, sums that are exact to 2^-40 have no room."""
+
+
+def check_counts(pair: MetricPair) -> None:
+    """Refuse counts that no service has and no sum holds.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        New intervals of a ratio or a count.
+
+    Raises
+    ------
+    DataError
+        If an interval has more than 1.4e14 events or exposure, or less than 1e-6 exposure.
+    """
+    for arm in (pair.baseline, pair.canary):
+        most = max(float(column.max(initial=0.0)) for column in (arm.value, arm.total) if column is not None)
+        least = 1.0 if arm.total is None else float(arm.total.min(initial=1.0))
+        if most > _MOST_EVENTS or least < _LEAST_EXPOSURE:
+            odd = most if most > _MOST_EVENTS else least
+            raise DataError(
+                f"metric {pair.name!r}: {odd:g} events or exposure in one interval is out of range",
+                "Give 'value' and 'total' in another unit, between 1e-6 and 1e14 an interval.",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +119,7 @@ class RateProcess:
         x_b, x_c = pair.baseline.value, pair.canary.value
         if not len(x_b):
             return
+        check_counts(pair)
         if self._flipped is None:
             mostly = self._metric.kind == "ratio" and 2 * float(x_b[0]) > float(n_b[0])
             self._start(flipped=mostly and self._metric.direction != "increase")

@@ -28,11 +28,13 @@ class _ScoreProcess:
     """Rows of numbers, one a block of intervals, kept in bounded memory: neighbors are averaged when there are too many."""
 
     method = ""
+    dtype: type[np.floating[Any]] = np.float32
+    """What rows are kept as."""
 
     def __init__(self, metric: Metric, share: Share, width: int) -> None:
         self._metric, self._share = metric, share
         # start after the origin, weight, weighted levels of both arms, weighted scores
-        self._rows = np.zeros((0, width), dtype=np.float32)
+        self._rows: NDArray[np.floating[Any]] = np.zeros((0, width), dtype=self.dtype)
         self._origin: float | None = None
         self._partial = np.zeros(width, dtype=np.float64)
         self._pending = 0
@@ -53,7 +55,7 @@ class _ScoreProcess:
         self._pending += 1
         if self._pending < self._each:
             return
-        self._rows = np.vstack([self._rows, (self._partial / self._each).astype(np.float32)])
+        self._rows = np.vstack([self._rows, (self._partial / self._each).astype(self.dtype)])
         self._partial, self._pending = np.zeros_like(self._partial), 0
         if len(self._rows) >= _MOST_BLOCKS:
             self._coarsen()
@@ -79,14 +81,14 @@ class _ScoreProcess:
         while len(self._rows) >= _MOST_BLOCKS:
             self._coarsen()
 
-    def _blocks(self, each: int, origin: float) -> NDArray[np.float32]:
+    def _blocks(self, each: int, origin: float) -> NDArray[np.floating[Any]]:
         """Give the rows in blocks of so many intervals, their starts counted from another origin."""
         rows, length = self._rows, self._each
         while length < each:
             rows, length = _halved(rows), 2 * length
         moved = rows.astype(np.float64)
         moved[:, 0] += (self._origin or 0.0) - origin
-        return moved.astype(np.float32)
+        return moved.astype(self.dtype)
 
     def save(self) -> State:
         """Give what is remembered."""
@@ -106,7 +108,7 @@ class _ScoreProcess:
         self._pending = int(state["pending"])
         self._origin = state["origin"]
         self._partial = unpack(state["partial"], "<f8", (width,))
-        self._rows = unpack(state["rows"], "<f4", (-1, width))
+        self._rows = unpack(state["rows"], self.dtype, (-1, width))
 
     def _described(
         self, facts: dict[str, Any], levels: tuple[float, float], probability: float | None
@@ -141,10 +143,10 @@ class _ScoreProcess:
         )
 
 
-def _halved(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _halved(rows: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Average neighbors; of an odd number, the oldest is left out."""
     pairs = rows[len(rows) % 2 :].astype(np.float64)
-    return ((pairs[::2] + pairs[1::2]) / 2).astype(np.float32)
+    return ((pairs[::2] + pairs[1::2]) / 2).astype(rows.dtype)
 
 
 def _weight(pair: MetricPair) -> float:
@@ -216,9 +218,10 @@ class RankProcess(_ScoreProcess):
 
 
 class MeanProcess(_ScoreProcess):
-    """The means of both arms, interval by interval."""
+    """The baseline's mean and the canary's difference from it, interval by interval."""
 
     method = "mean_sequence"
+    dtype = np.float64
 
     def __init__(self, metric: Metric, share: Share) -> None:
         super().__init__(metric, share, 4)
@@ -228,14 +231,14 @@ class MeanProcess(_ScoreProcess):
         if pair.kind == "samples":
             if len(pair.baseline) and len(pair.canary):
                 weight = _weight(pair)
-                means = pair.baseline.value.mean(), pair.canary.value.mean()
-                row = np.array([weight, weight * means[0], weight * means[1]])
+                means = float(pair.baseline.value.mean()), float(pair.canary.value.mean())
+                row = np.array([weight, weight * means[0], weight * (means[1] - means[0])])
                 self._add(_start(pair, self._intervals), row)
             return
         times = pair.baseline.time
         for i, (b, c) in enumerate(zip(pair.baseline.value, pair.canary.value, strict=True)):
             start = float(self._intervals) if times is None else float(times[i])
-            self._add(start, np.array([1.0, b, c]))
+            self._add(start, np.array([1.0, b, c - b]))
 
     def finding(self) -> Finding:
         """Say what the evidence so far says."""
@@ -244,7 +247,8 @@ class MeanProcess(_ScoreProcess):
             return self._unready()
         rows = self._rows.astype(np.float64)
         weights = rows[:, 1]
-        levels = tuple((rows[:, i].sum() / weights.sum()).item() for i in (2, 3))
+        level, difference = ((rows[:, i].sum() / weights.sum()).item() for i in (2, 3))
+        levels = level, level + difference
         limits = tolerated(self._metric, levels[0])
         if limits is None:
             return self._unready().model_copy(
@@ -255,7 +259,8 @@ class MeanProcess(_ScoreProcess):
         changes = np.array(sorted(wanted | {limit for _, limit in limits.sides} | {0.0}))
         scales = np.ones(len(changes)) if limits.absolute else 1 + changes * np.sign(levels[0])
         shifts = changes if limits.absolute else np.zeros(len(changes))
-        scores = (rows[:, 3] - scales[:, None] * rows[:, 2] - shifts[:, None] * weights) / weights.mean()
+        tolerable = (scales[:, None] - 1) * rows[:, 2] + shifts[:, None] * weights
+        scores = (rows[:, 3] - tolerable) / weights.mean()
         facts = ChangeSequence(changes, mean_evidence(scores, each=self._each)).finding(
             limits, share, self._intervals
         )

@@ -69,10 +69,9 @@ class TableProcess:
         self._intervals += counts.shape[1]
         beyond = counts[..., ::-1].cumsum(axis=-1)[..., ::-1]
         totals, exceeding = beyond[..., 0], beyond[..., 1:][..., self._chosen]
-        factors = log_factors(
-            totals[0][:, None], totals[1][:, None], exceeding[0] + exceeding[1], exceeding[1]
-        )
-        self._factors.add_all(factors)
+        for i in range(counts.shape[1]):  # one by one: computed together they differ in their last bits
+            both = exceeding[0, i] + exceeding[1, i]
+            self._factors.add(log_factors(totals[0, i], totals[1, i], both, exceeding[1, i]))
 
     def _start(self, edges: FloatArray, first: FloatArray) -> None:
         self._edges = edges
