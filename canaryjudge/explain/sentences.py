@@ -29,6 +29,8 @@ _METHODS = {
     "history": "comparison with its own history",
     "none": "no test",
 }
+_BY_INTERVAL = ("scores", "mean_sequence", "betting")
+"""Methods that take all samples of an interval as one piece of evidence."""
 _ACTIONS = {"promote": "promote", "hold": "hold", "rollback": "roll back"}
 _OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _LONGEST_LINE = 199
@@ -115,8 +117,10 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
             does = "passes" if result.outcome is Outcome.PASS else "fails"
             return f"{rule_sentence(deciding, result)}; the watch is over, and the policy {does} what is undecided by then"
         if result.reason == "split_mismatch":
+            found = next(note.facts for note in result.warnings if note.code == "split_mismatch")
+            got, planned = (percent(float(found[name])) for name in ("found", "expected"))
             return (
-                "the arms did not get the traffic that the policy's split gives them (see the notes), so that they may not be alike; "
+                f"the canary got {got} of the traffic where the policy's split gives it {planned}, so the arms may not be alike; "
                 f"otherwise: {rule_sentence(deciding, result)}"
             )
         if result.watch_over:
@@ -154,21 +158,21 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
 def rule_sentence(finding: Finding, result: MetricResult) -> str:
     """Say what one rule found of a metric."""
     if finding.reason == "identical":
-        return f"both arms are {_level(finding.canary_level, result)} throughout ({_sizes(finding.n_baseline, finding.n_canary, result)})"
+        return f"both arms are {_level(finding.canary_level, result)} throughout ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.reason == "needs_absolute_tolerance":
         return (
             f"the arms cannot be compared in percent: the baseline's level is {_level(finding.baseline_level, result)} and the canary's "
-            f"{_level(finding.canary_level, result)}; give tolerance.absolute ({_sizes(finding.n_baseline, finding.n_canary, result)})"
+            f"{_level(finding.canary_level, result)}; give tolerance.absolute ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
         )
     if finding.method == "not_positive":
-        return f"there are values of 0 or below, which effect: ratio cannot compare; take effect: shift ({_sizes(finding.n_baseline, finding.n_canary, result)})"
+        return f"there are values of 0 or below, which effect: ratio cannot compare; take effect: shift ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.reason == "too_little_data":
         more = (
-            outlook(finding, result.interval_s, _counted(result), None)
+            outlook(finding, result.interval_s, _counted(result, finding), None)
             if finding.rule == "sequential"
             else ""
         )
-        return f"too little data for the rule {finding.rule}: {_sizes(finding.n_baseline, finding.n_canary, result)}{more}"
+        return f"too little data for the rule {finding.rule}: {_sizes(finding.n_baseline, finding.n_canary, result, finding)}{more}"
     return f"{_found(finding, result)}; {_evidence(finding, result)}"
 
 
@@ -260,11 +264,11 @@ def _missing(finding: Finding, result: MetricResult) -> str:
             if finding.smallest_visible is None
             else change(finding.smallest_visible, finding.scale, result.kind, result.unit)
         )
-        return outlook(finding, result.interval_s, _counted(result), visible)
+        return outlook(finding, result.interval_s, _counted(result, finding), visible)
     if finding.more_points is None:
         return ""
     about = float(f"{finding.more_points:.2g}")
-    what = _counted(result) if about > 1 else _counted(result).removesuffix("s")
+    what = _counted(result, finding) if about > 1 else _counted(result, finding).removesuffix("s")
     return f"; about {count(about)} more {what} a side would decide at the present noise"
 
 
@@ -279,22 +283,23 @@ def _evidence(finding: Finding, result: MetricResult) -> str:
         extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
     allowed = f" ({', '.join(extra)})" if extra else ""
     if finding.log_e_fail is not None:
-        return (
-            f"{method}{odds(finding)}{allowed}{taken(finding, _counted(result))}, {_amount(finding, result)}"
-        )
+        return f"{method}{odds(finding)}{allowed}{taken(finding, _counted(result, finding))}, {_amount(finding, result)}"
     used = finding.pvalue_pass if finding.outcome is Outcome.PASS else finding.pvalue
     said = f" {pvalue(used)}" if used is not None and finding.method != "point" else ""
     if finding.outcome is Outcome.PASS and finding.scale != "objective":
         method = f"non-inferiority by {method}"  # its p-value is for "worse than tolerated"
-    return f"{method}{said}{allowed}{taken(finding, _counted(result))}, {_amount(finding, result)}"
+    return f"{method}{said}{allowed}{taken(finding, _counted(result, finding))}, {_amount(finding, result)}"
 
 
 def _amount(finding: Finding, result: MetricResult) -> str:
     if finding.total_baseline is None or finding.total_canary is None:
-        return _sizes(finding.n_baseline, finding.n_canary, result)
+        return _sizes(finding.n_baseline, finding.n_canary, result, finding)
+    if result.kind == "histogram":
+        seen = f"{count(finding.total_canary)} v. {count(finding.total_baseline)} observations"
+        return f"{seen} in {_sizes(finding.n_baseline, finding.n_canary, result, finding)}"
     if result.kind == "count":
         events = f"{count(finding.events_canary or 0)} v. {count(finding.events_baseline or 0)} events"
-        return f"{events} in {_sizes(finding.n_baseline, finding.n_canary, result)}"
+        return f"{events} in {_sizes(finding.n_baseline, finding.n_canary, result, finding)}"
     events_of = (
         finding.events_canary or 0.0,
         finding.total_canary,
@@ -304,13 +309,16 @@ def _amount(finding: Finding, result: MetricResult) -> str:
     return "{} of {} v. {} of {}".format(*(count(value) for value in events_of))
 
 
-def _sizes(baseline: int, canary: int, result: MetricResult) -> str:
+def _sizes(baseline: int, canary: int, result: MetricResult, finding: Finding | None = None) -> str:
     """Canary first, as in "canary v. baseline" everywhere."""
-    return f"{count(canary)} v. {count(baseline)} {_counted(result)}"
+    return f"{count(canary)} v. {count(baseline)} {_counted(result, finding)}"
 
 
-def _counted(result: MetricResult) -> str:
-    return {"gauge": "points", "samples": "samples"}.get(result.kind, "intervals")
+def _counted(result: MetricResult, finding: Finding | None = None) -> str:
+    if finding is not None and finding.method in _BY_INTERVAL:
+        return "intervals"
+    intervals = ("ratio", "count", "histogram")
+    return "intervals" if result.kind in intervals else "samples" if result.kind == "samples" else "points"
 
 
 def _level(value: float | None, result: MetricResult) -> str:

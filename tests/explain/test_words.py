@@ -75,6 +75,18 @@ def slo(level, **settings):
     return gauge(level, rules=[cj.Slo(**({"of": "mean", "op": "lte", "value": 120} | settings))])
 
 
+def watched(errors, *, split=None, requests=1000, **settings):
+    """A monitor's verdict on eight intervals of errors, at a deadline."""
+    metric = cj.Metric(name="m", direction="increase", kind="ratio", tolerance="50%", dispersion=1.0)
+    monitor = cj.Monitor(cj.Policy(metrics=[metric], max_points=8, split=split, **settings))
+    arms = {
+        arm: {"value": [n] * 8, "total": [size] * 8, "time": 10.0 * np.arange(8)}
+        for arm, n, size in zip(("baseline", "canary"), errors, (1000, requests), strict=True)
+    }
+    monitor.update({"m": arms})
+    return monitor.verdict()
+
+
 walk = np.cumsum(np.random.default_rng(3).normal(size=(2, 8)), axis=1)
 EVERY_REASON = {
     "proven_worse": gauge(150),
@@ -92,6 +104,9 @@ EVERY_REASON = {
         {"baseline": 100 + walk[0], "canary": 99 + walk[1]}, min_points=1, effect="ratio", tolerance="0.1%"
     ),
     "needs_absolute_tolerance": judged({"baseline": [0] * 20, "canary": [0, 1] * 10}),
+    "deadline_passes": watched((10, 10), on_deadline="pass"),
+    "deadline_fails": watched((10, 12), on_deadline="fail"),
+    "split_mismatch": watched((30, 5), requests=400, split={"baseline": 0.5, "canary": 0.5}),
     "environment_unhealthy": judged(
         {"baseline": 150 + NOISE[0], "canary": 150 + NOISE[1]},
         rules=[cj.Slo(of="mean", op="lte", value=120)],
@@ -110,6 +125,71 @@ def test_every_reason_has_a_sentence_with_numbers(reason):
     sentence = " ".join(verdict.explain().split("\n\n")[1].split())
     assert re.search(r"\d", verdict.reason)
     assert re.search(r"\d+ v\. \d+|of [\d,]+ v\. ", sentence), sentence
+
+
+RNG = np.random.default_rng(20260306)
+TIMES = 10.0 * np.arange(60)
+
+
+def requests(factor):
+    values = RNG.lognormal(4, 0.6, 6000) * factor
+    return {"value": values, "time": np.repeat(TIMES, 100) + 0.01}
+
+
+def histograms(factor):
+    edges = [*np.geomspace(5, 1000, 12), np.inf]
+    buckets = [np.histogram(RNG.lognormal(4, 0.6, 200) * factor, [0, *edges])[0] for _ in TIMES]
+    return {"time": TIMES, "edges": edges, "buckets": np.array(buckets)}
+
+
+def gauges(factor):
+    return {"value": RNG.normal(100, 4, 60) * factor, "time": TIMES}
+
+
+def events(factor):
+    return {"value": RNG.poisson(50 * factor, 60), "time": TIMES}
+
+
+def bounded(factor):
+    return {"value": RNG.uniform(20, 40, 60) * factor, "time": TIMES}
+
+
+WATCHED = {
+    "mixture": (events, {"kind": "count", "tolerance": "25%"}, {}),
+    "cmh": (histograms, {"kind": "histogram", "unit": "ms"}, {}),
+    "scores": (requests, {"kind": "samples", "interval": "10s"}, {}),
+    "ranks": (requests, {"kind": "samples", "interval": "10s"}, {"independent": True}),
+    "betting": (bounded, {"tolerance": "60%"}, {"method": "betting", "cap": 60}),
+    "mean_sequence": (gauges, {}, {"method": "mean"}),
+    "robust_rank": (gauges, {"unit": "%"}, {"method": "looks"}),
+}
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.12, 2.0])
+@pytest.mark.parametrize("method", WATCHED)
+def test_every_method_of_a_watch_says_how_strong_the_evidence_is_and_of_how_much(method, factor):
+    draw, metric, rule = WATCHED[method]
+    asked = cj.Metric(**({"name": "m", "direction": "increase", "rules": [cj.Sequential(**rule)]} | metric))
+    verdict = cj.judge(
+        {"m": {"baseline": draw(1.0), "canary": draw(factor)}},
+        cj.Policy(metrics=[asked], max_points=60_000 if method == "ranks" else 60),
+    )
+    finding = verdict.metrics["m"].findings[0]
+    assert finding.method == method
+    for text in (verdict.reason, verdict.explain(), verdict.to_markdown(), verdict._repr_html_()):
+        assert not NONSENSE.search(text), text
+    sentence = " ".join(verdict.explain().split())
+    assert re.search(r"evidence .* to 1|look \d of 5", sentence), sentence
+    assert ("decided after" in sentence) == (finding.decided_after is not None)
+
+
+def test_a_watch_that_goes_on_says_how_long_it_may_take_and_what_would_be_seen_by_now():
+    monitor = cj.Monitor(cj.Policy(metrics=[cj.Metric(name="m", direction="increase", kind="ratio")]))
+    arm = {"value": [10] * 20, "total": [1000] * 20, "time": 10.0 * np.arange(20)}
+    monitor.update({"m": {"baseline": arm, "canary": arm}})
+    sentence = " ".join(monitor.verdict().explain().split())
+    assert re.search(r"about \d+ more intervals \(\d+ minutes\) would decide", sentence), sentence
+    assert re.search(r"the smallest regression visible now is \d+ %", sentence), sentence
 
 
 def test_a_finding_is_told_with_unit_interval_tolerance_method_p_value_and_size():
