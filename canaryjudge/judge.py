@@ -127,7 +127,8 @@ def _judge_metric(
     findings = tuple(RULES[rule.rule](pair, metric, rule, share) for rule in asked)
     result = metric_result(given, metric, alpha, findings, arms)
     watched = all(rule.rule == "sequential" for rule in rules)
-    over = watched and horizon.is_over(min(given.n_baseline, given.n_canary), *(given.span or (None, None)))
+    points = min((finding.n_canary for finding in findings), default=0)
+    over = watched and horizon.is_over(points, *(given.span or (None, None)))
     return at_deadline(result, policy.on_deadline) if over else result
 
 

@@ -26,6 +26,8 @@ from canaryjudge.verdict import Verdict
 __all__ = ["Monitor"]
 
 STATE_VERSION: Final = 1
+_PATIENCE: Final = 10
+"""Updates after which a metric without data fails where the policy says so; before, its data may just be late."""
 _MISMATCH_LEVEL = 0.001
 _SMALLEST_MISMATCH = 0.02
 """The traffic is not split as planned where chance explains it this rarely, at any look, and it is off by more than this part."""
@@ -92,6 +94,7 @@ class Monitor:
             for metric in policy.metrics
         }
         self._failed = False
+        self._waited = 0
 
     @property
     def arms(self) -> tuple[str, str]:
@@ -134,6 +137,8 @@ class Monitor:
                 raise
             for name, pairs in fed.items():
                 self._metrics[name].take(pairs)
+            if any(min(watched.stream.points) == 0 for watched in self._metrics.values()):
+                self._waited += 1
 
     def _check_clock(self, name: str, pairs: list[MetricPair]) -> None:
         if self._policy.max_duration is not None and any(pair.canary.time is None for pair in pairs):
@@ -150,7 +155,8 @@ class Monitor:
         Verdict
             As `judge` gives it, `valid_for` all looks. What has been decided is kept.
         """
-        results = {name: watched.result() for name, watched in self._metrics.items()}
+        early = self._waited < _PATIENCE
+        results = {name: watched.result(early=early) for name, watched in self._metrics.items()}
         release = conclude(results, self._policy, self._arms, "all_looks")
         self._failed = self._failed or release.outcome is Outcome.FAIL
         if self._failed and release.outcome is not Outcome.FAIL:
@@ -194,6 +200,7 @@ class Monitor:
                 watched.load(before[name])
             raise
         self._failed = self._failed or other._failed
+        self._waited += other._waited
 
     def to_json(self) -> str:
         """Give everything that `from_json` needs to go on, as one line of JSON."""
@@ -205,6 +212,7 @@ class Monitor:
             "history_digest": self._history_digest,
             "arms": list(self._arms),
             "failed": self._failed,
+            "waited": self._waited,
             "metrics": {name: watched.save() for name, watched in self._metrics.items()},
         }
         return (
@@ -253,7 +261,7 @@ class Monitor:
                 watched.load(body["metrics"][name])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise DataError("the saved state cannot be read", "Begin a new watch.") from error
-        monitor._failed = bool(body["failed"])
+        monitor._failed, monitor._waited = bool(body["failed"]), int(body["waited"])
         return monitor
 
 
@@ -300,8 +308,8 @@ class _Watched:
                 if left is not None:
                     watched.update(by_split(left, self.metric, self._policy))
 
-    def result(self) -> MetricResult:
-        """Put together what the rules say now."""
+    def result(self, *, early: bool) -> MetricResult:
+        """Put together what the rules say now; early in a watch, data that are still to come are no failure."""
         stream = self.stream
         first, last = stream.first_time, stream.last_time
         notes = (*stream.notes, *self._about_exposures())
@@ -313,6 +321,8 @@ class _Watched:
         result = metric_result(given, self.metric, self._alpha, findings, self._arms)
         if result.outcome is Outcome.PASS and any(note.code == "split_mismatch" for note in notes):
             result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": "split_mismatch"})
+        if early and result.reason == "no_data_fails":
+            result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": "no_data"})
         points = min((watched.points for watched in self._watches), default=0)
         over = self._horizon.is_over(points, first, last)
         return at_deadline(result, self._policy.on_deadline) if over else result

@@ -3,8 +3,8 @@ r"""Anytime evidence from one score an interval, where neighboring intervals dep
 Requests of one minute share its weather, and the weather lasts: so a minute's requests are one score, and the scores' mean is
 held against its long-run variance at every look. The look's t statistic is turned into the normal deviate of the same p-value
 and that into evidence by the one-sided normal mixture (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021): valid at all
-looks as far as the long-run variance is right. It is taken at two scales, single intervals and threes, and the more cautious
-counts, because noise on top of slow weather hides it from the first scale.
+looks as far as the long-run variance is right. It is taken at two scales, single intervals and threes (or fours), and the more
+cautious counts, because noise on top of slow weather hides it from the first scale.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ FEWEST_SCORES: Final = 20
 """Fewer scores say too little of how they depend on each other, at whatever level."""
 _PRIOR = 2.0
 """Makes the boundary closest to a fixed test's after some 20 scores, at a level of 1 %."""
-_SCALES = (1, 3)
+_SCALES = {1: (1, 3), 2: (1, 2)}
+"""Neighbors that are averaged, by the intervals that a score stands for; of longer blocks none."""
 _LEAST_VARIANCE = 1e-12
 _SMALLEST_PVALUE = 1e-300
 _MOST_EDGES = 1024
@@ -86,7 +87,7 @@ def mean_evidence(scores: ArrayLike, weights: ArrayLike | None = None, *, each: 
         weight = np.asarray(weights, dtype=np.float64)
         points = points * (weight / weight.mean())
     n = points.shape[-1]
-    tails = [_tails(points, scale) for scale in _SCALES]
+    tails = [_tails(points, scale) for scale in _SCALES.get(each, (1,))]
     intervals = float(n * each)
     above, below = (
         normal_log_mixture(

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "FEWEST_INTERVALS",
     "LOG_RATIOS",
     "at_ratio",
     "difference_bound",
@@ -47,7 +48,7 @@ _EXCESS: Final[FloatArray] = np.expm1(LOG_RATIOS)
 _SPACING: Final[FloatArray] = np.gradient(LOG_RATIOS)
 _COARSE: Final[slice] = slice(None, None, 4)
 _SMALLEST_DIFFERENCE, _LARGEST_DIFFERENCE, _HALVINGS = 1e-9, 1e12, 45
-_FEWEST_INTERVALS = 10
+FEWEST_INTERVALS: Final = 10
 """Fewer intervals with events tell too little of how much they vary."""
 _UNKNOWN_DISPERSION = 4.0
 """What stands for the dispersion until then, where nothing is known: errors of real services come in bursts."""
@@ -168,7 +169,7 @@ def overdispersion(pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike 
     weight = 0.0 if stated is None else _STATED_INTERVALS
     df = np.maximum(count - 1, 1.0) + weight
     estimate = (chi2 + weight * before) / df * (1 + 0.5 * np.sqrt(2 / df))
-    return np.where(count < _FEWEST_INTERVALS, before, np.maximum(estimate, 1.0))
+    return np.where(count < FEWEST_INTERVALS, before, np.maximum(estimate, 1.0))
 
 
 def at_ratio(sums: FloatArray, log_ratio: ArrayLike) -> FloatArray:

@@ -25,6 +25,7 @@ from canaryjudge.rules.sequential.process import (
 from canaryjudge.stats.dispersion import pooled_dispersion
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.rate_mixture import (
+    FEWEST_INTERVALS,
     LOG_RATIOS,
     at_ratio,
     difference_bound,
@@ -104,7 +105,9 @@ class RateProcess:
         self._likelihoods = ExactSum((_POINTS,))
         self._pearson = ExactSum((31,))
         self._tilts: dict[tuple[int, float], ExactSum] = {}
-        self._sums = ExactSum((6,))  # events and exposures of both arms; Mantel and Haenszel's difference
+        self._sums = ExactSum(
+            (7,)
+        )  # events and exposures of both arms; Mantel and Haenszel's difference; see `_overdispersion`
         self._intervals = 0
         self._informative = 0
 
@@ -132,7 +135,7 @@ class RateProcess:
             arms = (n_b, n_c) if direction > 0 else (n_c, n_b)
             sums.add_all(tilts(*arms, math.exp(log_ratio)))
         weighted = (x_c * n_b - x_b * n_c) / both, n_b * n_c / both
-        self._sums.add_all(np.stack([x_b, x_c, n_b, n_c, *weighted], axis=-1))
+        self._sums.add_all(np.stack([x_b, x_c, n_b, n_c, *weighted, (x_b + x_c) ** 2 / both], axis=-1))
         self._intervals += len(x_b)
         self._informative += int((x_b + x_c > 0).sum())
 
@@ -203,7 +206,7 @@ class RateProcess:
             return
         self._start(flipped=bool(state["flipped"]))
         self._intervals, self._informative = int(state["intervals"]), int(state["informative"])
-        self._sums = load_sum(state["sums"], (6,))
+        self._sums = load_sum(state["sums"], (7,))
         self._likelihoods = load_sum(state["likelihoods"], (_POINTS,))
         self._pearson = load_sum(state["pearson"], (31,))
         self._tilts = {
@@ -222,7 +225,7 @@ class RateProcess:
                 level=share.level,
                 beta=share.beta,
             )
-        x_b, x_c, n_b, n_c, excess, weight = self._sums.value.tolist()
+        x_b, x_c, n_b, n_c, excess, weight, _ = self._sums.value.tolist()
         rates = x_b / n_b, x_c / n_c
         if self._flipped:
             x_b, x_c = n_b - x_b, n_c - x_c
@@ -234,8 +237,7 @@ class RateProcess:
         held = {key: sums.value for key, sums in self._tilts.items()}
         look = _Look(limits, self._likelihoods.value, held, self._nulls(flipped=flipped), flipped=flipped)
         look.rate, look.difference = rates[0], (-1 if flipped else 1) * excess / weight
-        pearsons = at_ratio(self._pearson.value, look.log_ratio)
-        look.dispersion = float(overdispersion(pearsons, self._informative, self._stated))
+        look.dispersion = self._overdispersion(look.log_ratio)
         evidence, log_e = look.evidence(share)
         facts = weigh(evidence, limits, share, self._intervals)
         if facts["outcome"] is Outcome.MARGINAL and x_b == 0 and not limits.absolute:
@@ -259,6 +261,16 @@ class RateProcess:
             log_e_pass=log10_e(log_e[1]),
             smallest_visible=smallest_visible(evidence, limits),
         )
+
+    def _overdispersion(self, log_ratio: float) -> float:
+        """Estimate by how the arms share the events of an interval; where few intervals have any, by how all events are spread over intervals."""
+        if self._informative >= FEWEST_INTERVALS:
+            pearsons = float(at_ratio(self._pearson.value, log_ratio))
+            return float(overdispersion(pearsons, self._informative, self._stated))
+        events = self._sums.value[0] + self._sums.value[1]
+        exposure, squares = self._sums.value[2] + self._sums.value[3], self._sums.value[6]
+        pearsons = float(squares * exposure / events - events) if events else 0.0
+        return float(overdispersion(pearsons, self._intervals, self._stated))
 
 
 class _Look:

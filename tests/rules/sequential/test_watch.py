@@ -1,0 +1,230 @@
+"""What has been decided, what is watched for after a pass, and a whole series judged as it would have been watched."""
+
+import json
+
+import numpy as np
+import pytest
+from streams import METHODS, both, policy_of
+
+import canaryjudge as cj
+from canaryjudge.data import read_pairs
+from canaryjudge.data.stream import intervals
+from canaryjudge.rules import Horizon, Share
+from canaryjudge.rules.sequential import judge_sequential, start_watch
+from canaryjudge.rules.sequential.process import chosen
+
+LEVEL = 0.01
+
+
+def watched(name, **settings):
+    policy = policy_of(name, **settings)
+    metric = policy.metrics[0]
+    (rule,) = metric.rules or (cj.Sequential(),)
+    return start_watch(
+        metric, rule, None, Share(LEVEL, policy.beta, Horizon(policy.max_points, policy.max_duration))
+    )
+
+
+def pair_of(name, seed, size, **settings):
+    return read_pairs({"m": both(METHODS[name][0], seed, size, **settings)}, policy_of(name))["m"]
+
+
+def run(watch_of, pair):
+    """Look after every interval; give the intervals until the first fail, or None."""
+    for number, block in enumerate(intervals(pair, unfinished=True), 1):
+        watch_of.update(block)
+        if watch_of.look(float(block.canary.time[-1])).outcome == "fail":
+            return number
+    return None
+
+
+def test_a_fail_stays_whatever_comes_after_it():
+    one = watched("mixture")
+    assert run(one, pair_of("mixture", 1, 40, harm=4.0)) < 20
+    failed = one.look()
+    assert (failed.decided_after, failed.decided_at) == (one.points, 60.0 * (one.points - 1))
+    assert failed.level == LEVEL
+    one.update(pair_of("mixture", 2, 3000, start=100))
+    assert one.look() == failed
+
+
+def test_a_pass_stays_until_harm_fails_it():
+    one = watched("mixture")
+    assert run(one, pair_of("mixture", 1, 100)) is None
+    passed = one.look()
+    assert (passed.outcome, passed.decided_after < 100) == ("pass", True)
+    one.update(pair_of("mixture", 2, 3, harm=1.4, start=100))
+    assert one.look() == passed
+    assert run(one, pair_of("mixture", 3, 60, harm=5.0, start=103)) is not None
+    assert one.look().outcome == "fail"
+
+
+# of each method: harm after 500 good intervals, and the most intervals until it is found
+LATE = {
+    "mixture": (5.0, 15),
+    "mixture of successes": (5.0, 15),
+    "mixture of counts": (5.0, 15),
+    "scores": (3.0, 60),
+    "mean": (2.0, 40),
+    "looks": (2.0, 70),
+    "looks at shares": (5.0, 70),
+    "betting": (2.0, 80),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_late_fault_is_found_far_sooner_than_by_the_evidence_since_the_start(name):
+    harm, most = LATE[name]
+    good, bad = pair_of(name, 3, 500), pair_of(name, 4, 200, harm=harm, start=500)
+    one, alone = watched(name), watched(name)._first()
+    assert run(one, good) is None
+    assert one.look().outcome == "pass"
+    for block in intervals(good, unfinished=True):
+        alone.update(block)
+    delay = run(one, bad)
+    assert delay is not None
+    assert delay <= most
+    assert one.look().decided_after == 500 + delay
+    for block in list(intervals(bad, unfinished=True))[:delay]:
+        alone.update(block)
+    assert alone.finding().outcome != "fail"
+
+
+def test_all_epochs_together_have_a_twentieth_of_the_level():
+    shares = []
+    one = watched("mixture")
+    start = one._start
+    one._start = lambda share: shares.append(share.level) or start(share)
+    run(one, pair_of("mixture", 5, 2000))
+    assert len(shares) > 20
+    assert one._main.finding().level + sum(shares) <= LEVEL * (1 + 1e-9)
+    assert sum(shares) <= 0.05 * LEVEL
+    assert sum(shares) > 0.045 * LEVEL
+
+
+@pytest.mark.parametrize("name", ["mixture", "looks", "mean", "betting"])
+def test_epochs_are_the_same_however_the_points_after_a_pass_are_divided(name):
+    stepwise, at_once = watched(name), watched(name)
+    start = pair_of(name, 6, 200)
+    for block in intervals(start):
+        for each in (stepwise, at_once):
+            each.update(block)
+            each.look()
+    assert stepwise.look().outcome == "pass"
+    after = pair_of(name, 7, 333, start=200)
+    for block in intervals(after):
+        stepwise.update(block)
+    at_once.update(chosen(after, slice(7)))
+    at_once.update(chosen(after, slice(7, None)))
+    assert json.dumps(stepwise.save()) == json.dumps(at_once.save())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_saving_forgets_nothing(name):
+    one = watched(name)
+    size = 250 if name == "betting" else 90
+    for number, block in enumerate(intervals(pair_of(name, 8, size), unfinished=True)):
+        one.update(block)
+        one.look()
+        if number % 10 == 0:
+            twin = watched(name)
+            twin.load(json.loads(json.dumps(one.save())))
+            assert json.dumps(twin.save()) == json.dumps(one.save())
+            assert twin.look() == one.look()
+            one = twin
+    assert one.look().outcome == "pass"
+
+
+def test_loading_forgets_what_was_there():
+    empty, full = watched("mixture"), watched("mixture")
+    before = empty.save()
+    run(full, pair_of("mixture", 1, 100))
+    full.load(before)
+    assert full.save() == before
+    assert full.points == 0
+
+
+def sides(name):
+    good, bad, short = watched(name), watched(name), watched(name)
+    run(good, pair_of(name, 1, 100))
+    run(bad, pair_of(name, 2, 100, harm=METHODS[name][3], start=200))
+    run(short, pair_of(name, 3, 2, start=400))
+    return {"good": good, "bad": bad, "short": short}
+
+
+@pytest.mark.parametrize("name", ["mixture", "mean", "looks"])
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        ("good", "bad", "fail"),
+        ("good", "short", "pass"),
+        ("bad", "short", "fail"),
+        ("short", "short", "marginal"),
+    ],
+)
+def test_merging_keeps_what_either_has_decided(name, first, second, outcome):
+    one, other = sides(name)[first], sides(name)[second]
+    twin_one, twin_other = sides(name)[first], sides(name)[second]
+    one.merge(other)
+    twin_other.merge(twin_one)
+    assert one.look().outcome == twin_other.look().outcome == outcome
+    decided = (one.save()["decided"], twin_other.save()["decided"])
+    assert decided[0] == decided[1]
+    assert (one._number, one._length) == (twin_other._number, twin_other._length)
+
+
+def test_a_shard_that_passed_does_not_hide_harm_in_the_others():
+    one, other = watched("mixture"), watched("mixture")
+    run(one, pair_of("mixture", 1, 40))
+    other.update(pair_of("mixture", 2, 200, harm=4.0, start=100))
+    one.merge(other)
+    assert one.look().outcome == "fail"
+
+
+# whole series -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("harm", [1.0, "much"])
+def test_a_series_is_judged_as_if_it_had_been_watched(name, harm):
+    harm = METHODS[name][3] if harm == "much" else harm
+    pair, policy = pair_of(name, 9, 120, harm=harm), policy_of(name)
+    metric = policy.metrics[0]
+    (rule,) = metric.rules or (cj.Sequential(),)
+    horizon = Horizon(policy.max_points, policy.max_duration)
+    found = judge_sequential(pair, metric, rule, Share(LEVEL, policy.beta, horizon))
+    one = watched(name)
+    for block in intervals(pair):
+        one.update(block)
+        last = one.look(float(block.canary.time[-1]))
+        if last.outcome == "fail":
+            break
+    assert found == last
+
+
+@pytest.mark.parametrize("kind", ["gauge", "ratio"])
+def test_the_point_at_the_end_of_the_duration_still_counts(kind):
+    """Ten minutes of points every minute are eleven points."""
+    rule = cj.Sequential(method="looks")
+    metric = cj.Metric(name="m", kind=kind, direction="increase", rules=[rule], min_points=1)
+    pair = read_pairs({"m": both(kind, 1, 60, harm=1.1)}, cj.Policy(metrics=[metric], max_points=60))["m"]
+    found = judge_sequential(pair, metric, rule, Share(LEVEL, 0.05, Horizon(max_duration=1800.0)))
+    assert found.looks == 5
+    assert found.n_baseline == 31
+
+
+def test_nothing_after_the_end_counts_unless_it_passed_before():
+    bad = pair_of("mixture", 2, 100, harm=5.0)
+    metric = policy_of("mixture").metrics[0]
+    share = Share(LEVEL, 0.05, Horizon(max_points=2))
+    found = judge_sequential(bad, metric, cj.Sequential(), share)
+    assert (found.outcome, found.n_baseline) == ("marginal", 2)
+    late = {
+        side: {key: np.concatenate([one[key], two[key]]) for key in one}
+        for side in ("baseline", "canary")
+        for one, two in [(both("ratio", 1, 100)[side], both("ratio", 2, 50, harm=5.0, start=100)[side])]
+    }
+    pair = read_pairs({"m": late}, policy_of("mixture"))["m"]
+    found = judge_sequential(pair, metric, cj.Sequential(), Share(LEVEL, 0.05, Horizon(max_points=80)))
+    assert found.outcome == "fail"
+    assert found.decided_after > 100
