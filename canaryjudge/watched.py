@@ -1,0 +1,147 @@
+"""One metric under watch: what it was given so far, and what its rules make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from canaryjudge.data import MetricPair, Note, by_split
+from canaryjudge.data.stream import Stream
+from canaryjudge.errors import PolicyError
+from canaryjudge.outcomes import Given, at_deadline, lacking, metric_result
+from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
+from canaryjudge.results import MetricResult, Outcome, Pairing
+from canaryjudge.rules import RULES, Horizon, Share, before_the_end, start_watch
+from canaryjudge.stats.exact_sums import ExactSum
+from canaryjudge.stats.multinomial import sequential_pvalue
+
+__all__ = ["WatchedMetric"]
+
+_MISMATCH_LEVEL = 0.001
+_SMALLEST_MISMATCH = 0.02
+"""The traffic is not split as planned where chance explains it this rarely, at any look, and it is off by more than this part."""
+
+
+class WatchedMetric:
+    """One metric: what it was given, and what its rules make of it."""
+
+    def __init__(
+        self, metric: Metric, policy: Policy, alpha: float, arms: tuple[str, str], history: MetricPair | None
+    ) -> None:
+        self.metric, self._policy, self._alpha, self._arms = metric, policy, alpha, arms
+        self.stream = Stream(metric, *arms)
+        self._horizon = Horizon(policy.max_points, policy.max_duration, history)
+        rules = metric.rules or (Sequential(),)
+        share = Share(alpha / len(rules), policy.beta, self._horizon)
+        for rule in rules:
+            _check_watchable(rule, metric, policy)
+        self._watches = [
+            start_watch(metric, rule, None if isinstance(rule, Sequential) else RULES[rule.rule], share)
+            for rule in rules
+        ]
+        self._traffic = ExactSum((2,))
+
+    def mark(self) -> dict[str, Any]:
+        """Give what `back_to` needs."""
+        return self.stream.__dict__.copy()
+
+    def back_to(self, mark: dict[str, Any]) -> None:
+        """Forget what the stream was given since."""
+        self.stream.__dict__.update(mark)
+
+    def take(self, pairs: list[MetricPair]) -> None:
+        """Give newly complete intervals to the rules, unless the watch is over."""
+        for pair in pairs:
+            if (
+                self.metric.kind == "ratio"
+                and pair.baseline.total is not None
+                and pair.canary.total is not None
+            ):
+                self._traffic.add_all(np.stack([pair.baseline.total, pair.canary.total], axis=-1))
+            for watched in self._watches:
+                left: MetricPair | None = pair
+                if not watched.decided:
+                    left = before_the_end(pair, self._horizon, watched.points, self.stream.first_time)
+                if left is not None:
+                    watched.update(by_split(left, self.metric, self._policy))
+
+    def result(self, *, early: bool) -> MetricResult:
+        """Put together what the rules say now; early in a watch, data that are still to come are no failure."""
+        stream = self.stream
+        first, last = stream.first_time, stream.last_time
+        notes = (*stream.notes, *self._about_exposures())
+        span = None if first is None or last is None else (first, last)
+        pairing: Pairing = "concurrent" if stream.concurrent else "windows"
+        given = Given(pairing, stream.interval, span, *stream.points, notes)
+        asked = self._watches if lacking(given, self.metric) is None else []
+        findings = tuple(watched.look(last) for watched in asked)
+        result = metric_result(given, self.metric, self._alpha, findings, self._arms)
+        if result.outcome is Outcome.PASS and any(note.code == "split_mismatch" for note in notes):
+            result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": "split_mismatch"})
+        if early and result.reason == "no_data_fails":
+            result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": "no_data"})
+        points = min((watched.points for watched in self._watches), default=0)
+        over = self._horizon.is_over(points, first, last)
+        return at_deadline(result, self._policy.on_deadline) if over else result
+
+    def _about_exposures(self) -> tuple[Note, ...]:
+        """Say whether the traffic is split as planned, by a test that may be asked at any time."""
+        split, totals = self._policy.split, self._traffic.value
+        if split is None or self.metric.kind != "ratio" or not totals.all():
+            if (
+                self.metric.kind == "count"
+                and self.stream.points[1]
+                and split is None
+                and not self.stream.has_totals
+            ):
+                return (Note(code="equal_exposure"),)
+            return ()
+        shares = np.array([split.baseline, split.canary])
+        found = float(totals[1] / totals.sum())
+        rare = float(sequential_pvalue(totals, shares)) < _MISMATCH_LEVEL
+        if not rare or abs(found / split.canary - 1) < _SMALLEST_MISMATCH:
+            return ()
+        return (Note(code="split_mismatch", facts={"expected": split.canary, "found": found}),)
+
+    def merge(self, other: WatchedMetric) -> None:
+        """Take over another shard's."""
+        self.stream.merge(other.stream)
+        self._traffic.merge(other._traffic)
+        for mine, theirs in zip(self._watches, other._watches, strict=True):
+            mine.merge(theirs)
+
+    def save(self) -> dict[str, Any]:
+        """Give what is remembered."""
+        return {
+            "stream": self.stream.state(),
+            "traffic": [self._traffic.whole.tolist(), self._traffic.parts.tolist()],
+            "watches": [watched.save() for watched in self._watches],
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take what was saved."""
+        self.stream = Stream.restore(self.metric, *self._arms, state["stream"])
+        self._traffic = ExactSum((2,))
+        self._traffic.whole, self._traffic.parts = (
+            np.array(part, dtype=np.int64) for part in state["traffic"]
+        )
+        for watched, saved in zip(self._watches, state["watches"], strict=True):
+            watched.load(saved)
+
+
+def _check_watchable(rule: AnyRule, metric: Metric, policy: Policy) -> None:
+    planned = not isinstance(rule, Sequential) or rule.method_for(metric.kind) == "looks"
+    if planned and metric.kind == "samples":
+        raise PolicyError(
+            f"metric {metric.name!r}: the rule {rule.rule} wants all requests at once, which a monitor does not keep",
+            "Take the rule sequential, or judge the whole window with judge.",
+        )
+    if planned and not policy.has_deadline:
+        what = "a gauge" if isinstance(rule, Sequential) else f"the rule {rule.rule}"
+        raise PolicyError(
+            f"metric {metric.name!r}: {what} is looked at at planned times, because its points depend on each other, and no end is given to "
+            "plan for",
+            "Give the policy max_points or max_duration.",
+        )
