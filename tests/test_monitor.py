@@ -114,7 +114,8 @@ def test_a_conflict_changes_nothing_in_any_metric():
     one = monitor(ERRORS, CPU, max_points=60)
     first = errors(20) | {"cpu": both("gauge", 1, 20)}
     one.update(first)
-    before, verdict = one.to_json(), one.verdict()
+    verdict = one.verdict()
+    before = one.to_json()
     changed = errors(20, start=20) | {
         "cpu": both("gauge", 9, 20)
     }  # errors are new, cpu has other values than before

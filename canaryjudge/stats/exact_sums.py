@@ -51,7 +51,11 @@ class ExactSum:
 
     def add_all(self, terms: ArrayLike) -> None:
         """Add many terms to each sum, shape (n, ...): the same as one after the other."""
-        numbers = np.clip(np.asarray(terms, dtype=np.float64), -_LARGEST, _LARGEST)
+        numbers = np.asarray(terms, dtype=np.float64)
+        if len(numbers) == 1:
+            self.add(numbers[0])
+            return
+        numbers = np.clip(numbers, -_LARGEST, _LARGEST)
         floor = np.floor(numbers)
         parts = np.rint((numbers - floor) * _UNIT).astype(np.int64).sum(axis=0)
         self._carry(floor.astype(np.int64).sum(axis=0), parts)

@@ -49,15 +49,18 @@ def split_likelihood(strata, g):
 
 
 def weights(null, side, at=None, *, tilted=False):
-    """The documented prior: half-normal about no change, on the grid beyond the null hypothesis, adding up to 1."""
+    """The documented prior: half-normal, of harm about the null hypothesis, of harmlessness about no change, beyond the null; adding up to 1."""
     spacing = np.gradient(LOG_RATIOS).tolist()
-    scale = 0.5 if side > 0 else max(abs(null), 0.1)
+    center, scale = (
+        (null, 0.4) if side > 0 and not tilted else (0.0, 0.4 if side > 0 else max(abs(null) / 2, 0.1))
+    )
     known = GRID[-1] + 1e-9 if not tilted else GRID[-1] - side * null + 1e-9
     beyond = [
         i for i, g in enumerate(GRID) if side * (g - (null if at is None else at)) > 1e-9 and side * g < known
     ]
     heavy = [
-        1.0 if tilted and side < 0 else spacing[i] * math.exp(-0.5 * (GRID[i] / scale) ** 2) for i in beyond
+        1.0 if tilted and side < 0 else spacing[i] * math.exp(-0.5 * ((GRID[i] - center) / scale) ** 2)
+        for i in beyond
     ]
     return {i: weight / math.fsum(heavy) for i, weight in zip(beyond, heavy, strict=True) if weight > 0}
 
@@ -237,7 +240,7 @@ def test_at_the_bound_of_the_ratio_the_evidence_is_just_enough(counts, level, si
 
 def _cut_prior(side, at):
     spacing = np.gradient(LOG_RATIOS).tolist()
-    scale = 0.5 if side > 0 else 0.1
+    scale = 0.4 if side > 0 else 0.1
     heavy = {
         i: spacing[i] * math.exp(-0.5 * (g / scale) ** 2)
         for i, g in enumerate(GRID)
@@ -341,8 +344,8 @@ def test_dispersion_of_independent_counts_is_one_and_of_bursts_more():
 def test_a_stated_dispersion_stands_alone_for_ten_intervals_and_then_as_sixty():
     assert overdispersion(500.0, 9, 1.5) == 1.5
     assert overdispersion(0.0, 9, None) == 4.0
-    df = 60 + 30
-    assert overdispersion(60.0, 31, 2.0) == pytest.approx((60 + 120) / df * (1 + 0.5 * math.sqrt(2 / df)))
+    own = 60 * (1 + 0.5 * math.sqrt(2 / 30))
+    assert overdispersion(60.0, 31, 2.0) == pytest.approx((own + 120) / (60 + 30))
 
 
 @pytest.mark.skipif(not FILE.is_file(), reason="the reference values are not beside this checkout")

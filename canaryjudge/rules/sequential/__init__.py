@@ -23,7 +23,7 @@ from canaryjudge.rules.sequential.process import Process, chosen
 from canaryjudge.rules.sequential.rates import RateProcess, check_counts
 from canaryjudge.rules.sequential.scores import MeanProcess, RankProcess
 from canaryjudge.rules.sequential.tables import TableProcess
-from canaryjudge.rules.sequential.watch import Watch
+from canaryjudge.rules.sequential.watch import RESERVED, Watch
 
 __all__ = ["Watch", "before_the_end", "check_counts", "judge_sequential", "start_watch"]
 
@@ -33,6 +33,8 @@ _AT_LOOKS: Final[dict[str, tuple[Rule, RuleSettings]]] = {
     "count": (judge_rate, Rate()),
 }
 """What is asked at planned looks."""
+_RESERVED_OF_RATES: Final = 0.01
+"""Evidence about rates grows fast enough to need no more for the time after a pass."""
 _MOST_LOOKS: Final = 2000
 """Of longer series not every interval is looked at, which costs time and decides a little later."""
 
@@ -57,7 +59,8 @@ def start_watch(metric: Metric, settings: AnyRule, rule: Rule | None, share: Sha
         Without evidence yet.
     """
     if isinstance(settings, Sequential):
-        return Watch(lambda given: _process(metric, settings, given), share)
+        reserved = _RESERVED_OF_RATES if settings.method_for(metric.kind) == "mixture" else RESERVED
+        return Watch(lambda given: _process(metric, settings, given), share, reserved)
     assert rule is not None  # noqa: S101 - every other rule is one
     plan = Plan(settings.rule, rule, settings)
     return Watch(lambda given: LooksProcess(metric, plan, given), share)

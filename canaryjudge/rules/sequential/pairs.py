@@ -68,12 +68,10 @@ class PairProcess:
         while start < count:
             end = next((end for end in _LEARNING if end > self._pairs), None)
             stop = count if end is None else min(count, start + end - self._pairs)
-            self._score(baseline[start:stop], canary[start:stop])
+            self._score(baseline[start:stop], canary[start:stop], final=end is None)
             if end is not None:
                 both = np.stack([baseline[start:stop], canary[start:stop]], axis=-1)
                 self._seen = np.concatenate([self._seen, both])
-            else:
-                self._count(baseline[start:stop], canary[start:stop])
             self._pairs += stop - start
             if self._pairs == end:
                 self._learn()
@@ -86,17 +84,20 @@ class PairProcess:
         if size:
             self._reference = values[np.arange(size) * len(values) // size]
         if size == _CELLS:
-            self._count(self._seen[:, 0], self._seen[:, 1])
+            self._count(*(np.searchsorted(self._reference, self._seen[:, arm], "left") for arm in (0, 1)))
             self._seen = np.zeros((0, 2))
 
-    def _score(self, baseline: FloatArray, canary: FloatArray) -> None:
+    def _score(self, baseline: FloatArray, canary: FloatArray, *, final: bool) -> None:
         if not len(self._reference):
             return
+        places = [np.searchsorted(self._reference, values, "left") for values in (baseline, canary)]
+        if final:
+            self._count(*places)
         median = float(np.median(self._reference))
         limits = tolerated(self._metric, median)
         if limits is None:
             return
-        ranks = self._ranks(canary), self._ranks(baseline)
+        ranks = self._ranks(canary, places[1]), self._ranks(baseline, places[0])
         self._rank_sum += int((ranks[0] - ranks[1]).sum()) * (_CELLS // len(self._reference))
         for i, (sign, limit) in enumerate(limits.sides):
             changed = (
@@ -129,9 +130,9 @@ class PairProcess:
             mine.parts[case, j] = counts[found] @ terms.parts[found]
             self._wealth.merge(mine)
 
-    def _ranks(self, values: FloatArray) -> np.ndarray:
+    def _ranks(self, values: FloatArray, left: np.ndarray | None = None) -> np.ndarray:
         """Give twice the mid-ranks in the reference: whole numbers from 0 to twice its size."""
-        left = np.searchsorted(self._reference, values, "left")
+        left = np.searchsorted(self._reference, values, "left") if left is None else left
         tied = self._reference[np.minimum(left, len(self._reference) - 1)] == values
         if tied.any():
             right = left.copy()
@@ -139,11 +140,11 @@ class PairProcess:
             return np.asarray(left + right)
         return np.asarray(2 * left)
 
-    def _count(self, baseline: FloatArray, canary: FloatArray) -> None:
-        edges = self._reference[_EVERY - 1 :: _EVERY]
-        for arm, values in enumerate((baseline, canary)):
-            cells = np.bincount(np.searchsorted(edges, values, "left"), minlength=len(edges) + 1)
-            self._below[arm] += cells.cumsum()[: len(edges)]
+    def _count(self, baseline: np.ndarray, canary: np.ndarray) -> None:
+        """Count values by their places in the final reference: at or below its value i lies what is placed at i or before."""
+        for arm, places in enumerate((baseline, canary)):
+            cells = np.bincount(places // _EVERY, minlength=_CELLS // _EVERY + 1)
+            self._below[arm] += cells.cumsum()[: _CELLS // _EVERY]
         self._counted += len(baseline)
 
     def merge(self, other: PairProcess) -> None:
@@ -159,7 +160,7 @@ class PairProcess:
             )
         if self._counted:
             self._seen = np.zeros((0, 2))
-            self._count(seen[:, 0], seen[:, 1])
+            self._count(*(np.searchsorted(self._reference, seen[:, arm], "left") for arm in (0, 1)))
         else:
             self._seen = seen
             self._learn()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +41,10 @@ __all__ = ["RateProcess", "check_counts"]
 
 _FEWEST_OF_HISTORY = 10
 """Intervals of history that tell how much the counts vary."""
-_RELATIVE_WEIGHT = 0.75
+_RELATIVE_WEIGHT = 0.9
 """Part of the pass evidence that goes to the relative tolerance, where there is an absolute one as well."""
-_POINTS = len(LOG_RATIOS)
+_TOTALS, _POINTS, _PEARSONS = 7, len(LOG_RATIOS), 31
+"""How many sums there are of each sort, see `_Sums`."""
 _MOST_EVENTS = 2.0**47
 _LEAST_EXPOSURE = 2.0**-20
 """Beyond these, sums that are exact to 2^-40 have no room."""
@@ -102,12 +102,8 @@ class RateProcess:
         self._directions = tuple(
             sign for sign in (1, -1) if metric.direction in ("either", "increase" if sign > 0 else "decrease")
         )
-        self._likelihoods = ExactSum((_POINTS,))
-        self._pearson = ExactSum((31,))
-        self._tilts: dict[tuple[int, float], ExactSum] = {}
-        self._sums = ExactSum(
-            (7,)
-        )  # events and exposures of both arms; Mantel and Haenszel's difference; see `_overdispersion`
+        self._tilted: tuple[tuple[int, float], ...] = ()
+        self._sums = ExactSum((0,))
         self._intervals = 0
         self._informative = 0
 
@@ -129,24 +125,32 @@ class RateProcess:
         if self._flipped:
             x_b, x_c = n_b - x_b, n_c - x_c
         both = n_b + n_c
-        self._likelihoods.add_all(likelihoods(x_b, x_c, n_b, n_c))
-        self._pearson.add_all(pearson(x_b, x_c, n_b, n_c))
-        for (direction, log_ratio), sums in self._tilts.items():
+        totals_of = (
+            x_b,
+            x_c,
+            n_b,
+            n_c,
+            (x_c * n_b - x_b * n_c) / both,
+            n_b * n_c / both,
+            (x_b + x_c) ** 2 / both,
+        )
+        terms = [np.stack(totals_of, axis=-1), likelihoods(x_b, x_c, n_b, n_c), pearson(x_b, x_c, n_b, n_c)]
+        for direction, log_ratio in self._tilted:
             arms = (n_b, n_c) if direction > 0 else (n_c, n_b)
-            sums.add_all(tilts(*arms, math.exp(log_ratio)))
-        weighted = (x_c * n_b - x_b * n_c) / both, n_b * n_c / both
-        self._sums.add_all(np.stack([x_b, x_c, n_b, n_c, *weighted, (x_b + x_c) ** 2 / both], axis=-1))
+            terms.append(tilts(*arms, math.exp(log_ratio)))
+        self._sums.add_all(np.concatenate(terms, axis=-1))
         self._intervals += len(x_b)
         self._informative += int((x_b + x_c > 0).sum())
 
     def _start(self, *, flipped: bool) -> None:
         self._flipped = flipped
-        self._tilts = {
-            (sign * (-1 if flipped else 1), null.key): ExactSum((_POINTS,))
+        self._tilted = tuple(
+            (sign * (-1 if flipped else 1), null.key)
             for sign in self._directions
             for null in self._nulls(flipped=flipped)
             if null.difference > 0
-        }
+        )
+        self._sums = ExactSum((_TOTALS + _POINTS + _PEARSONS + _POINTS * len(self._tilted),))
 
     def _nulls(self, *, flipped: bool) -> tuple[_Null, ...]:
         """Give the hypotheses whose union is "no worse than tolerated", for events that are bad when they rise."""
@@ -178,11 +182,7 @@ class RateProcess:
                 f"metric {self._metric.name!r}: the ratio is mostly successes in one shard and mostly failures in the other",
                 "Merge shards of one service.",
             )
-        self._likelihoods.merge(other._likelihoods)
-        self._pearson.merge(other._pearson)
         self._sums.merge(other._sums)
-        for key, sums in self._tilts.items():
-            sums.merge(other._tilts[key])
         self._intervals += other._intervals
         self._informative += other._informative
 
@@ -195,9 +195,6 @@ class RateProcess:
             "intervals": self._intervals,
             "informative": self._informative,
             "sums": save_sum(self._sums),
-            "likelihoods": save_sum(self._likelihoods),
-            "pearson": save_sum(self._pearson),
-            "tilts": [save_sum(sums) for sums in self._tilts.values()],
         }
 
     def load(self, state: State) -> None:
@@ -206,12 +203,7 @@ class RateProcess:
             return
         self._start(flipped=bool(state["flipped"]))
         self._intervals, self._informative = int(state["intervals"]), int(state["informative"])
-        self._sums = load_sum(state["sums"], (7,))
-        self._likelihoods = load_sum(state["likelihoods"], (_POINTS,))
-        self._pearson = load_sum(state["pearson"], (31,))
-        self._tilts = {
-            key: load_sum(text, (_POINTS,)) for key, text in zip(self._tilts, state["tilts"], strict=True)
-        }
+        self._sums = load_sum(state["sums"], self._sums.whole.shape)
 
     def finding(self) -> Finding:
         """Say what the evidence so far says."""
@@ -225,7 +217,8 @@ class RateProcess:
                 level=share.level,
                 beta=share.beta,
             )
-        x_b, x_c, n_b, n_c, excess, weight, _ = self._sums.value.tolist()
+        sums = _Sums(self._sums.value, self._tilted)
+        x_b, x_c, n_b, n_c, excess, weight, _ = sums.totals.tolist()
         rates = x_b / n_b, x_c / n_c
         if self._flipped:
             x_b, x_c = n_b - x_b, n_c - x_c
@@ -234,10 +227,9 @@ class RateProcess:
         limits = tolerated(self._metric, rates[0]) or tolerated(self._metric, float(np.finfo(float).tiny))
         assert limits is not None  # noqa: S101 - a positive level always has limits
         flipped = self._flipped
-        held = {key: sums.value for key, sums in self._tilts.items()}
-        look = _Look(limits, self._likelihoods.value, held, self._nulls(flipped=flipped), flipped=flipped)
+        look = _Look(limits, sums, self._nulls(flipped=flipped), flipped=flipped)
         look.rate, look.difference = rates[0], (-1 if flipped else 1) * excess / weight
-        look.dispersion = self._overdispersion(look.log_ratio)
+        look.dispersion = self._overdispersion(sums, look.log_ratio)
         evidence, log_e = look.evidence(share)
         facts = weigh(evidence, limits, share, self._intervals)
         if facts["outcome"] is Outcome.MARGINAL and x_b == 0 and not limits.absolute:
@@ -262,32 +254,36 @@ class RateProcess:
             smallest_visible=smallest_visible(evidence, limits),
         )
 
-    def _overdispersion(self, log_ratio: float) -> float:
+    def _overdispersion(self, sums: _Sums, log_ratio: float) -> float:
         """Estimate by how the arms share the events of an interval; where few intervals have any, by how all events are spread over intervals."""
         if self._informative >= FEWEST_INTERVALS:
-            pearsons = float(at_ratio(self._pearson.value, log_ratio))
+            pearsons = float(at_ratio(sums.pearson, log_ratio))
             return float(overdispersion(pearsons, self._informative, self._stated))
-        events = self._sums.value[0] + self._sums.value[1]
-        exposure, squares = self._sums.value[2] + self._sums.value[3], self._sums.value[6]
-        pearsons = float(squares * exposure / events - events) if events else 0.0
+        events, exposure = sums.totals[0] + sums.totals[1], sums.totals[2] + sums.totals[3]
+        pearsons = float(sums.totals[6] * exposure / events - events) if events else 0.0
         return float(overdispersion(pearsons, self._intervals, self._stated))
+
+
+class _Sums:
+    """What is added up over intervals, by name.
+
+    `totals` are the events and exposures of both arms, numerator and denominator of Mantel and Haenszel's difference, and the squared
+    events of both arms over their exposure.
+    """
+
+    def __init__(self, sums: FloatArray, tilted: tuple[tuple[int, float], ...]) -> None:
+        ends = np.cumsum([_TOTALS, _POINTS, _PEARSONS, *[_POINTS] * len(tilted)])
+        self.totals, self.likelihoods, self.pearson, *rest = np.split(sums, ends[:-1])
+        self.tilts = dict(zip(tilted, rest, strict=True))
 
 
 class _Look:
     """The evidence of a process, asked once."""
 
-    def __init__(
-        self,
-        limits: Limits,
-        sums: FloatArray,
-        tilts: Mapping[tuple[int, float], FloatArray],
-        nulls: tuple[_Null, ...],
-        *,
-        flipped: bool,
-    ) -> None:
-        self._limits, self._sums, self._tilts, self._nulls = limits, sums, tilts, nulls
+    def __init__(self, limits: Limits, sums: _Sums, nulls: tuple[_Null, ...], *, flipped: bool) -> None:
+        self._limits, self._sums, self._tilts, self._nulls = limits, sums.likelihoods, sums.tilts, nulls
         self._flip = -1 if flipped else 1
-        estimate = float(ratio_estimate(sums))
+        estimate = float(ratio_estimate(self._sums))
         self.log_ratio = 0.0 if math.isnan(estimate) else estimate
         self.rate, self.difference, self.dispersion = 0.0, 0.0, 1.0
 

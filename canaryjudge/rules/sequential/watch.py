@@ -11,9 +11,9 @@ from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Share
 from canaryjudge.rules.sequential.process import Process, State, chosen
 
-__all__ = ["Watch"]
+__all__ = ["RESERVED", "Watch"]
 
-_RESERVED: Final = 0.05
+RESERVED: Final = 0.05
 """Part of the level that is kept for the time after a pass."""
 _SHORTEST_EPOCH: Final = 30
 """Intervals after which the watch for late harm starts afresh, at least."""
@@ -32,10 +32,12 @@ class Watch:
         Makes the rule's process at given error rates.
     share : Share
         The error rates of all looks together.
+    reserved : float
+        Part of the level that is kept for the time after a pass.
     """
 
-    def __init__(self, start: Callable[[Share], Process], share: Share) -> None:
-        self._start, self._share = start, share
+    def __init__(self, start: Callable[[Share], Process], share: Share, reserved: float = RESERVED) -> None:
+        self._start, self._share, self._reserved = start, share, reserved
         self._main = self._first()
         self._epoch: Process | None = None
         self._number = 0
@@ -115,10 +117,10 @@ class Watch:
         self._epoch = self._start(self._epoch_share())
 
     def _first(self) -> Process:
-        return self._start(replace(self._share, level=self._share.level * (1 - _RESERVED)))
+        return self._start(replace(self._share, level=self._share.level * (1 - self._reserved)))
 
     def _epoch_share(self) -> Share:
-        part = _RESERVED / (self._number * (self._number + 1))
+        part = self._reserved / (self._number * (self._number + 1))
         # looks that are planned are planned within the epoch
         horizon = replace(self._share.horizon, max_points=self._length, max_duration=None)
         return replace(self._share, level=self._share.level * part, horizon=horizon)

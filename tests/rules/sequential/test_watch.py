@@ -90,16 +90,17 @@ def test_a_late_fault_is_found_far_sooner_than_by_the_evidence_since_the_start(n
     assert alone.finding().outcome != "fail"
 
 
-def test_all_epochs_together_have_a_twentieth_of_the_level():
+@pytest.mark.parametrize(("method", "part"), [("mixture", 0.01), ("mean", 0.05)])
+def test_all_epochs_together_have_the_part_of_the_level_that_is_kept_for_them(method, part):
     shares = []
-    one = watched("mixture")
+    one = watched(method)
     start = one._start
     one._start = lambda share: shares.append(share.level) or start(share)
-    run(one, pair_of("mixture", 5, 2000))
+    run(one, pair_of(method, 5, 2000))
     assert len(shares) > 20
     assert one._main.finding().level + sum(shares) <= LEVEL * (1 + 1e-9)
-    assert sum(shares) <= 0.05 * LEVEL
-    assert sum(shares) > 0.045 * LEVEL
+    assert sum(shares) <= part * LEVEL
+    assert sum(shares) > 0.9 * part * LEVEL
 
 
 @pytest.mark.parametrize("name", ["mixture", "looks", "mean", "betting"])
