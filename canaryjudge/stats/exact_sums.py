@@ -45,7 +45,7 @@ class ExactSum:
 
     def add(self, terms: ArrayLike) -> None:
         """Add one term to each sum; finite numbers of the array's shape."""
-        numbers = np.clip(np.asarray(terms, dtype=np.float64), -_LARGEST, _LARGEST)
+        numbers = np.minimum(np.maximum(np.asarray(terms, dtype=np.float64), -_LARGEST), _LARGEST)
         floor = np.floor(numbers)
         self._carry(floor.astype(np.int64), np.rint((numbers - floor) * _UNIT).astype(np.int64))
 
@@ -55,7 +55,7 @@ class ExactSum:
         if len(numbers) == 1:
             self.add(numbers[0])
             return
-        numbers = np.clip(numbers, -_LARGEST, _LARGEST)
+        numbers = np.minimum(np.maximum(numbers, -_LARGEST), _LARGEST)
         floor = np.floor(numbers)
         parts = np.rint((numbers - floor) * _UNIT).astype(np.int64).sum(axis=0)
         self._carry(floor.astype(np.int64).sum(axis=0), parts)

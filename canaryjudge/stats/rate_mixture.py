@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,6 +54,7 @@ _UNKNOWN_DISPERSION = 4.0
 """What stands for the dispersion until then, where nothing is known: errors of real services come in bursts."""
 _STATED_INTERVALS = 60
 """What a stated dispersion weighs against the run's own, in intervals."""
+_NO_VARIANCE = 1e-300
 _WORSE_SCALE = 0.4
 _LEAST_SAFE_SCALE = 0.1
 """Scales of the half-normal priors, of harm about the null hypothesis, of harmlessness about no change (half the tolerance, if that is more):
@@ -89,7 +90,9 @@ def likelihoods(
     x_b, x_c = _column(baseline_events), _column(canary_events)
     n_b, n_c = _column(baseline_exposure), _column(canary_exposure)
     logs = np.log1p(n_c / (n_b + n_c) * _EXCESS)
-    if logs.size == len(LOG_RATIOS) < x_b.size == x_c.size:  # one split for all: two products, in one pass
+    if (
+        logs.size == len(LOG_RATIOS) < np.size(x_b) == np.size(x_c)
+    ):  # one split for all: two products, in one pass
         both = np.concatenate([x_c, x_b], axis=-1)
         return np.asarray(both @ np.stack([LOG_RATIOS - logs.ravel(), -logs.ravel()]))
     gains = np.asarray(x_c * LOG_RATIOS)
@@ -138,11 +141,11 @@ def pearson(
     """
     x_b, x_c = _column(baseline_events), _column(canary_events)
     odds = _column(canary_exposure) / _column(baseline_exposure) * _COARSE_RATIOS
-    share, events = odds / (1 + odds), x_b + x_c
-    variance = events * share / (1 + odds)
-    return np.divide(
-        (x_c - events * share) ** 2, variance, out=np.zeros(np.shape(variance)), where=variance > 0
-    )
+    events, both = x_b + x_c, 1 + odds
+    share = odds / both
+    expected = events * share
+    variance = np.maximum(expected / both, _NO_VARIANCE)  # without events, nothing is 0 / 0
+    return np.asarray((x_c - expected) ** 2 / variance)
 
 
 def overdispersion(pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike | None = None) -> FloatArray:
@@ -350,8 +353,9 @@ def difference_bound(
     return (near + far) / 2
 
 
-def _column(values: ArrayLike) -> FloatArray:
-    return np.asarray(values, dtype=np.float64)[..., None]
+def _column(values: ArrayLike) -> Any:
+    """Give values an axis for the grid; a plain number needs none, and is faster without."""
+    return values if isinstance(values, float) else np.asarray(values, dtype=np.float64)[..., None]
 
 
 @lru_cache(maxsize=4096)

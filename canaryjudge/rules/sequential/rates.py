@@ -64,14 +64,22 @@ def check_counts(pair: MetricPair) -> None:
         If an interval has more than 1.4e14 events or exposure, or less than 1e-6 exposure.
     """
     for arm in (pair.baseline, pair.canary):
-        most = max(float(column.max(initial=0.0)) for column in (arm.value, arm.total) if column is not None)
-        least = 1.0 if arm.total is None else float(arm.total.min(initial=1.0))
+        if len(arm) == 1:
+            total = 1.0 if arm.total is None else float(arm.total[0])
+            most, least = max(float(arm.value[0]), total), min(total, 1.0)
+        else:
+            columns = [column for column in (arm.value, arm.total) if column is not None]
+            most = max(float(column.max(initial=0.0)) for column in columns)
+            least = 1.0 if arm.total is None else float(arm.total.min(initial=1.0))
         if most > _MOST_EVENTS or least < _LEAST_EXPOSURE:
             odd = most if most > _MOST_EVENTS else least
             raise DataError(
                 f"metric {pair.name!r}: {odd:g} events or exposure in one interval is out of range",
                 "Give 'value' and 'total' in another unit, between 1e-6 and 1e14 an interval.",
             )
+
+
+Numbers = float | FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,23 +132,25 @@ class RateProcess:
             self._start(flipped=mostly and self._metric.direction != "increase")
         if self._flipped:
             x_b, x_c = n_b - x_b, n_c - x_c
-        both = n_b + n_c
-        totals_of = (
-            x_b,
-            x_c,
-            n_b,
-            n_c,
-            (x_c * n_b - x_b * n_c) / both,
-            n_b * n_c / both,
-            (x_b + x_c) ** 2 / both,
-        )
-        terms = [np.stack(totals_of, axis=-1), likelihoods(x_b, x_c, n_b, n_c), pearson(x_b, x_c, n_b, n_c)]
+        if len(x_b) == 1:  # the common case, in plain numbers: the same sums in a third of the time
+            numbers = float(x_b[0]), float(x_c[0]), float(n_b[0]), float(n_c[0])
+            self._sums.add(self._terms(*numbers))
+            self._informative += numbers[0] + numbers[1] > 0
+        else:
+            self._sums.add_all(self._terms(x_b, x_c, n_b, n_c))
+            self._informative += int((x_b + x_c > 0).sum())
+        self._intervals += len(x_b)
+
+    def _terms(self, x_b: Numbers, x_c: Numbers, n_b: Numbers, n_c: Numbers) -> FloatArray:
+        """Give what intervals add to the sums, in their order."""
+        both, events = n_b + n_c, x_b + x_c
+        mantel_haenszel = (x_c * n_b - x_b * n_c) / both, n_b * n_c / both
+        counted = np.array([x_b, x_c, n_b, n_c, *mantel_haenszel, events * events / both]).T
+        terms = [counted, likelihoods(x_b, x_c, n_b, n_c), pearson(x_b, x_c, n_b, n_c)]
         for direction, log_ratio in self._tilted:
             arms = (n_b, n_c) if direction > 0 else (n_c, n_b)
             terms.append(tilts(*arms, math.exp(log_ratio)))
-        self._sums.add_all(np.concatenate(terms, axis=-1))
-        self._intervals += len(x_b)
-        self._informative += int((x_b + x_c > 0).sum())
+        return np.concatenate(terms, axis=-1)
 
     def _start(self, *, flipped: bool) -> None:
         self._flipped = flipped
