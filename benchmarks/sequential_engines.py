@@ -30,7 +30,9 @@ __all__ = ["WATCHED", "Decisions", "Traffic", "decide", "mixture", "pair_evidenc
 
 WATCHED = 0.95
 """Part of the level that a watch uses until a pass; the rest is kept for late harm."""
-_RELATIVE_WEIGHT = 0.75
+_WATCHED_RATES = 0.99
+"""The same for rates."""
+_RELATIVE_WEIGHT = 0.9
 """Part of the pass evidence that goes to the relative tolerance where there is an absolute one as well."""
 _CHUNK = 500
 """Runs whose intermediate arrays exist at the same time; more only miss the processor's cache."""
@@ -182,7 +184,7 @@ def mixture(
             traffic,
             (math.log1p(tolerance), absolute),
             stated[part] if isinstance(stated, np.ndarray) else stated,
-            (-math.log(alpha * WATCHED), -math.log(beta)),
+            (-math.log(alpha * _WATCHED_RATES), -math.log(beta)),
         )
         for part in parts
     ]
