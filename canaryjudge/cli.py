@@ -116,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         "--state", required=True, metavar="FILE", help="the watch so far; begun where there is none"
     )
     monitor.add_argument(
-        "--history", metavar="FILE", help="data of both arms from when they ran the same version"
+        "--history",
+        metavar="FILE",
+        help="data of both arms from when they ran the same version, in the same shape",
     )
     monitor.add_argument(
         "--lock-timeout",
@@ -231,9 +233,11 @@ def _monitor(options: argparse.Namespace) -> int:
 
     _spare(options.state, "--state", options.policy, options.data, options.history)
     _spare(options.output, "--output", options.policy, options.data, options.history, options.state)
+    if options.data == options.history == "-":
+        raise DataError("--data and --history are both standard input", "Read one of them from a file.")
     policy = load_policy(options.policy)
     table = _table(options, options.data, policy)
-    history = None if options.history is None else _table(options, options.history, policy)
+    history = None if options.history is None else _history(options, policy)
     with locked(options.state, options.lock_timeout):
         saved = read_state(options.state)
         if saved is None:
@@ -257,6 +261,14 @@ def _monitor(options: argparse.Namespace) -> int:
     return _report(verdict, options)
 
 
+def _history(options: argparse.Namespace, policy: Policy) -> Any:
+    from canaryjudge.integrations.tables import ending_format  # noqa: PLC0415 - judge has none
+
+    # --data-format is about the data; a history whose name tells its own is read by that
+    told = ending_format(options.history) or options.data_format
+    return _table(argparse.Namespace(data_format=told, wide=options.wide), options.history, policy)
+
+
 def _report(verdict: Verdict, options: argparse.Namespace) -> int:
     """Write the verdict, and give the exit code."""
     formats = {"text": verdict.explain, "json": verdict.to_json, "markdown": verdict.to_markdown}
@@ -272,10 +284,12 @@ def _report(verdict: Verdict, options: argparse.Namespace) -> int:
 def _spare(output: str | None, option: str, *inputs: str | None) -> None:
     """Refuse to write over what the verdict is made from."""
     for given in inputs:
-        if output is None or given is None:
+        if output is None or given is None or given == "-":
             continue
-        same = Path(output).exists() and Path(given).exists() and Path(output).samefile(given)
-        if same or (output == given and given != "-"):
+        # two names of one file, or one name of a file that is still to be written
+        there = Path(output).exists() and Path(given).exists()
+        same = Path(output).samefile(given) if there else os.path.realpath(output) == os.path.realpath(given)
+        if same:
             raise DataError(f"{option} {output} would overwrite an input", "Name another file.")
 
 

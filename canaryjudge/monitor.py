@@ -25,7 +25,7 @@ __all__ = ["Monitor"]
 
 STATE_VERSION: Final = 1
 _PATIENCE: Final = 10
-"""Updates after which a metric without data fails where the policy says so; before, its data may just be late."""
+"""Updates with something new after which a metric without data fails where the policy says so; until then its data may just be late."""
 
 
 class Monitor:
@@ -118,6 +118,7 @@ class Monitor:
         series = read_series(data, self._policy, baseline=self._arms[0], canary=self._arms[1], partial=True)
         with np.errstate(over="ignore", under="ignore"):
             before = {name: watched.mark() for name, watched in self._metrics.items()}
+            known = self._given() if self._waited < _PATIENCE else None
             fed: dict[str, list[MetricPair]] = {}
             try:
                 for name, watched in self._metrics.items():
@@ -132,8 +133,18 @@ class Monitor:
                 raise
             for name, pairs in fed.items():
                 self._metrics[name].take(pairs)
-            if any(min(watched.stream.points) == 0 for watched in self._metrics.values()):
-                self._waited += 1
+            silent = any(min(watched.stream.points) == 0 for watched in self._metrics.values())
+            if silent and known is not None and (not known or known != self._given()):
+                self._waited += (
+                    1  # a step that is run again brings nothing new, and does not make the wait longer
+                )
+
+    def _given(self) -> list[dict[str, Any]]:
+        """Describe what the metrics were given so far; nothing of those that have not been given anything."""
+        states = [
+            watched.stream.state() for watched in self._metrics.values() if watched.stream.timed is not None
+        ]
+        return [{key: value for key, value in state.items() if key != "notes"} for state in states]
 
     def _check_clock(self, name: str, pairs: list[MetricPair]) -> None:
         if self._policy.max_duration is not None and any(pair.canary.time is None for pair in pairs):

@@ -71,7 +71,7 @@ class WatchedMetric:
         """Put together what the rules say now; early in a watch, data that are still to come are no failure."""
         stream = self.stream
         first, last = stream.first_time, stream.last_time
-        notes = (*stream.notes, *self._about_exposures())
+        notes = (*stream.notes, *self._about_sizes(), *self._about_exposures())
         span = None if first is None or last is None else (first, last)
         pairing: Pairing = "concurrent" if stream.concurrent else "windows"
         given = Given(pairing, stream.interval, span, *stream.points, notes)
@@ -85,6 +85,15 @@ class WatchedMetric:
         points = min((watched.points for watched in self._watches), default=0)
         over = self._horizon.is_over(points, first, last)
         return at_deadline(result, self._policy.on_deadline) if over else result
+
+    def _about_sizes(self) -> list[Note]:
+        """Say which arms have fewer points than are needed, and how many those are."""
+        needed = self.metric.needed_points
+        return [
+            Note(code="too_few_points", arm=name, count=points, facts={"needed": needed})
+            for name, points in zip(self._arms, self.stream.points, strict=True)
+            if points < needed
+        ]
 
     def _about_exposures(self) -> tuple[Note, ...]:
         """Say whether the traffic is split as planned, by a test that may be asked at any time."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import canaryjudge as cj
 from canaryjudge.cli import main
 from canaryjudge.integrations.state_files import locked, read_state, write_state
 
@@ -136,19 +137,97 @@ def test_inputs_are_not_written_over(folder, capsys):
     assert "would overwrite an input" in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_one_line(folder, capsys):
-    files = ["--policy", str(folder / "policy.yaml"), "--data", str(folder / "new.csv")]
-    (folder / "new.csv").write_text(rows(1, 12))
-    assert main(["monitor", *files, "--state", str(folder / "no" / "state.json")]) == 2
-    error = capsys.readouterr().err
-    assert "No such file" in error
-    assert "Traceback" not in error
+def test_two_names_of_one_file_that_is_still_to_be_written_are_found_out(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    Path("new.csv").write_text(rows(1, 12))
+    files = ["--policy", "policy.yaml", "--data", "new.csv", "--state", "s.json", "--output", "./s.json"]
+    assert main(["monitor", *files]) == 2
+    assert "--output ./s.json would overwrite an input" in capsys.readouterr().err
+    assert not Path("s.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no/state.json", "there is no directory"),
+        (".", "it is a directory"),
+        ("new/", "it is a directory"),
+        pytest.param(
+            "/dev/null",
+            "it is not a regular file",
+            marks=pytest.mark.skipif(not Path("/dev/null").exists(), reason="there is none"),
+        ),
+    ],
+)
+def test_where_no_state_can_be_kept_is_one_line_and_a_hint(folder, capsys, monkeypatch, name, said):
+    monkeypatch.chdir(folder)
+    Path("new.csv").write_text(rows(1, 12))
+    before = sorted(Path().iterdir())
+    assert main(["monitor", "--policy", "policy.yaml", "--data", "new.csv", "--state", name]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 2
+    assert said in error[0]
+    assert error[1].startswith("hint: ")
+    assert sorted(Path().iterdir()) == before
 
 
 def test_data_without_times_count_again_and_it_says_so(folder, capsys):
     untimed = "metric,arm,value,total\nerrors,baseline,10,1000\nerrors,canary,12,1000\n"
-    step(folder, untimed)
-    assert "without times, data that are given again count again" in capsys.readouterr().err
+    for _ in range(2):
+        step(folder, untimed, "--format", "json", "--output", str(folder / "verdict.json"))
+        warning = capsys.readouterr().err.splitlines()
+        assert warning == [
+            "canaryjudge: warning: errors: without times, data that are given again count again",
+            "hint: Give the column 'time'.",
+        ]
+    assert json.loads((folder / "verdict.json").read_text())["metrics"]["errors"]["n_canary"] == 2
+
+
+def test_a_verdict_that_cannot_be_written_is_not_lost(folder, capsys):
+    there = folder / "no" / "verdict.txt"
+    assert step(folder, rows(3, 12), "--output", str(there)) == 2
+    assert str(there) in capsys.readouterr().err
+    state = (folder / "state.json").read_bytes()
+    assert step(folder, rows(3, 12)) == 3
+    assert (folder / "state.json").read_bytes() == state
+
+
+def test_a_bug_of_ours_is_70_and_leaves_the_state_as_it_was(folder, capsys, monkeypatch):
+    step(folder, rows(1, 12))
+    state = (folder / "state.json").read_bytes()
+    monkeypatch.setattr("canaryjudge.monitor.Monitor.verdict", lambda _: 1 / 0)
+    assert step(folder, rows(1, 12, start=1)) == 70
+    assert (folder / "state.json").read_bytes() == state
+    monkeypatch.undo()
+    assert step(folder, rows(1, 12, start=1)) == 3
+
+
+def test_history_is_asked_for_again_and_read_by_its_own_ending(folder, capsys, monkeypatch):
+    (folder / "history.csv").write_text(rows(80, 12, start=-100))
+    (folder / "policy.yaml").write_text(POLICY.replace("  dispersion: 1\n", ""))
+    lines = rows(2, 12).splitlines()
+    names = lines[0].split(",")
+    data = [dict(zip(names, line.split(","), strict=True)) for line in lines[1:]]
+    numbers = [
+        {key: value if key in ("metric", "arm") else float(value) for key, value in row.items()}
+        for row in data
+    ]
+    history = ["--history", str(folder / "history.csv")]
+    assert step(folder, "\n".join(map(json.dumps, numbers)), "--data-format", "ndjson", *history) == 3
+    assert step(folder, rows(2, 12)) == 2
+    assert "another history" in capsys.readouterr().err
+    assert step(folder, rows(2, 12), *history) == 3
+    standard = ["--data", "-", "--history", "-", "--state", str(folder / "other.json")]
+    assert main(["monitor", "--policy", str(folder / "policy.yaml"), *standard]) == 2
+    assert "both standard input" in capsys.readouterr().err
+
+
+def test_help_says_that_data_without_times_count_anew(capsys):
+    with pytest.raises(SystemExit):
+        main(["monitor", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "data without times count anew in every step" in said
+    assert "4 marginal where every marginal metric" in said
 
 
 def test_a_gauge_without_an_end_to_plan_for_is_refused_with_the_reason(folder, capsys):
@@ -173,6 +252,38 @@ def test_a_second_writer_waits_and_then_gives_up(folder, capsys):
     assert step(folder, rows(1, 12, start=1), "--lock-timeout", "0") == 3
 
 
+HOLD = """
+import sys, time
+from canaryjudge.integrations.state_files import locked
+with locked(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def holder(state, seconds):
+    """A process that holds a state file, once this returns."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, state, str(seconds)], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+def test_a_step_waits_for_another_process_and_goes_on_when_that_is_done(folder, capsys):
+    begun = time.monotonic()
+    with holder(folder / "state.json", 0.5):
+        assert step(folder, rows(1, 12)) == 3
+    assert 0.3 < time.monotonic() - begun < 9
+
+
+def test_the_lock_of_a_killed_process_frees_itself(folder, capsys):
+    with holder(folder / "state.json", 600) as process:
+        assert step(folder, rows(1, 12), "--lock-timeout", "0") == 2
+        process.kill()
+        process.wait(60)
+        assert step(folder, rows(1, 12), "--lock-timeout", "0") == 3
+    assert (folder / "state.json.lock").exists()
+
+
 def command(folder, data):
     files = ["--policy", str(folder / "policy.yaml"), "--data", str(data)]
     return [sys.executable, "-m", "canaryjudge.cli", "monitor", *files, "--state", str(folder / "state.json")]
@@ -188,8 +299,8 @@ def test_two_processes_at_once_are_both_counted(folder):
     assert watched["main"]["intervals"] == 4
 
 
-def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(folder):
-    delays = np.random.default_rng(4).uniform(0.05, 1.0, 4)
+def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(folder, capsys):
+    delays = np.random.default_rng(4).uniform(0.05, 1.5, 6)
     for i, delay in enumerate(delays):
         data = folder / f"{i}.csv"
         data.write_text(rows(2, 12, start=2 * i))
@@ -199,12 +310,87 @@ def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(folder):
         process.wait(60)
         state = read_state(folder / "state.json")
         assert state is None or json.loads(state)  # whole, whenever it was killed
-        assert subprocess.run(command(folder, data), stdout=subprocess.DEVNULL, check=False).returncode == 3
+        assert main(command(folder, data)[3:]) == 3
     killed = (folder / "state.json").read_bytes()
     (folder / "state.json").unlink()
-    for i in range(4):
-        subprocess.run(command(folder, folder / f"{i}.csv"), stdout=subprocess.DEVNULL, check=False)
+    for i in range(len(delays)):
+        main(command(folder, folder / f"{i}.csv")[3:])
     assert (folder / "state.json").read_bytes() == killed
+
+
+DIE = """
+import os, signal, sys
+from pathlib import Path
+from canaryjudge import cli
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def replace_and_die(draft, target, replace=Path.replace):
+    replace(draft, target)
+    die()
+
+where, *arguments = sys.argv[1:]
+if where == "before the draft is on disk":
+    os.fsync = die
+elif where == "before the draft is in place":
+    Path.replace = die
+elif where == "before the directory is on disk":
+    Path.replace = replace_and_die
+else:
+    cli._report = die
+sys.exit(cli.main(arguments))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+@pytest.mark.parametrize(
+    "where",
+    [
+        "before the draft is on disk",
+        "before the draft is in place",
+        "before the directory is on disk",
+        "before anything is said",
+    ],
+)
+def test_killed_while_it_writes_it_goes_on_as_if_nothing_had_been(folder, capsys, where):
+    step(folder, rows(2, 12))
+    old = (folder / "state.json").read_bytes()
+    step(folder, rows(3, 12, start=2))
+    new, said = (folder / "state.json").read_bytes(), capsys.readouterr().out
+    (folder / "state.json").write_bytes(old)
+    arguments = command(folder, folder / "new.csv")[3:]
+    killed = subprocess.run([sys.executable, "-c", DIE, where, *arguments], check=False, capture_output=True)
+    assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, b"")
+    assert (folder / "state.json").read_bytes() == (old if "draft" in where else new)
+    assert step(folder, rows(3, 12, start=2)) == 3
+    assert (folder / "state.json").read_bytes() == new
+    assert said.endswith(capsys.readouterr().out)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "new.csv",
+        "policy.yaml",
+        "state.json",
+        "state.json.lock",
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_a_new_state_has_the_permissions_that_users_expect(tmp_path):
+    write_state(tmp_path / "state.json", "one")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "state.json").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links are POSIX's")
+def test_a_link_and_its_file_share_a_lock(tmp_path):
+    link = tmp_path / "link.json"
+    link.symlink_to(tmp_path / "real.json")
+    with (
+        locked(link),
+        pytest.raises(cj.DataError, match="another canaryjudge"),
+        locked(tmp_path / "real.json", 0.0),
+    ):
+        pass
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")

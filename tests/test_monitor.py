@@ -201,6 +201,21 @@ def test_a_failed_release_stays_failed_though_data_come_later():
     assert cj.Monitor.from_json(one.to_json(), one._policy).verdict() == verdict
 
 
+def test_a_step_that_is_run_again_is_not_taken_for_a_longer_wait():
+    one = monitor(ERRORS | {"no_data": "fail"})
+    only = {"errors": {"baseline": errors(3)["errors"]["baseline"]}}
+    one.update(only)
+    state = one.to_json()
+    for _ in range(20):
+        one = cj.Monitor.from_json(state, one._policy)
+        one.update(only)
+        assert one.verdict().metrics["errors"].reason == "no_data"
+        assert one.to_json() == state
+    for start in range(3, 12):
+        one.update({"errors": {"baseline": errors(1, start=start)["errors"]["baseline"]}})
+    assert one.verdict().metrics["errors"].reason == "no_data_fails"
+
+
 # the end of the watch ---------------------------------------------------------------------------------------------------
 
 END = {"max_points": 3}

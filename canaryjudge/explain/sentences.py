@@ -35,6 +35,8 @@ _ACTIONS = {"promote": "promote", "hold": "hold", "rollback": "roll back"}
 _OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _LONGEST_LINE = 199
 _SHORTEST_NAME = 40
+_NOTABLE_DISPERSION = 1.05
+"""Less is "1 times as variable", which says nothing."""
 
 
 def title(release: ReleaseResult) -> str:
@@ -115,7 +117,7 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
     if deciding is not None:
         if result.reason in ("deadline_passes", "deadline_fails"):
             does = "passes" if result.outcome is Outcome.PASS else "fails"
-            return f"{rule_sentence(deciding, result)}; the watch is over, and the policy {does} what is undecided by then"
+            return f"the watch is over, and the policy {does} what is undecided by then: {rule_sentence(deciding, result)}"
         if result.reason == "split_mismatch":
             found = next(note.facts for note in result.warnings if note.code == "split_mismatch")
             got, planned = (percent(float(found[name])) for name in ("found", "expected"))
@@ -124,7 +126,7 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
                 f"otherwise: {rule_sentence(deciding, result)}"
             )
         if result.watch_over:
-            return f"{rule_sentence(deciding, result)}; the watch is over, and nothing was decided"
+            return f"the watch is over, and nothing was decided: {rule_sentence(deciding, result)}"
         if result.reason == "not_proven_worse":
             return f"{rule_sentence(deciding, result)}; it passes because the policy passes what is not proven worse"
         if result.reason == "too_little_data" and deciding.outcome is Outcome.PASS:
@@ -168,8 +170,8 @@ def rule_sentence(finding: Finding, result: MetricResult) -> str:
         return f"there are values of 0 or below, which effect: ratio cannot compare; take effect: shift ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.reason == "too_little_data":
         more = (
-            outlook(finding, result.interval_s, _counted(result, finding), None)
-            if finding.rule == "sequential"
+            outlook(finding, result.interval_s, _counted(result, finding), None, over=result.watch_over)
+            if finding.rule == "sequential" or finding.looks_planned is not None
             else ""
         )
         return f"too little data for the rule {finding.rule}: {_sizes(finding.n_baseline, finding.n_canary, result, finding)}{more}"
@@ -250,6 +252,8 @@ def _tolerance(finding: Finding, result: MetricResult) -> str:
 
 def _interval(interval: Interval, finding: Finding, result: MetricResult) -> str:
     confidence = f"{100 * interval.confidence_level:.4g}"
+    if confidence == "100":
+        confidence = "over 99.99"
     when = " at any look" if finding.log_e_fail is not None else ""
     low, high, scale = interval.low, interval.high, str(finding.scale)
     if _in_times(finding):
@@ -264,7 +268,7 @@ def _missing(finding: Finding, result: MetricResult) -> str:
             if finding.smallest_visible is None
             else change(finding.smallest_visible, finding.scale, result.kind, result.unit)
         )
-        return outlook(finding, result.interval_s, _counted(result, finding), visible)
+        return outlook(finding, result.interval_s, _counted(result, finding), visible, over=result.watch_over)
     if finding.more_points is None:
         return ""
     about = float(f"{finding.more_points:.2g}")
@@ -277,13 +281,13 @@ def _evidence(finding: Finding, result: MetricResult) -> str:
     extra = []
     if finding.probability_worse is not None and result.direction != "either":
         extra.append(f"worse in {percent(finding.probability_worse)} of pairs")
-    if finding.dispersion is not None and finding.dispersion > 1:
+    if finding.dispersion is not None and finding.dispersion >= _NOTABLE_DISPERSION:
         extra.append(f"events {finding.dispersion:.2g} times as variable as independent ones")
     if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:
         extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
     allowed = f" ({', '.join(extra)})" if extra else ""
     if finding.log_e_fail is not None:
-        return f"{method}{odds(finding)}{allowed}{taken(finding, _counted(result, finding))}, {_amount(finding, result)}"
+        return f"{method}{allowed}{odds(finding)}{taken(finding, _counted(result, finding))}, {_amount(finding, result)}"
     used = finding.pvalue_pass if finding.outcome is Outcome.PASS else finding.pvalue
     said = f" {pvalue(used)}" if used is not None and finding.method != "point" else ""
     if finding.outcome is Outcome.PASS and finding.scale != "objective":

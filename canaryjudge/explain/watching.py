@@ -10,28 +10,28 @@ __all__ = ["odds", "outlook", "taken"]
 
 _LARGEST = 6.0
 """Evidence beyond a million to one is told as that."""
+_SMALLEST = -2.0
+"""Evidence below a hundredth to one is told as that."""
 
 
 def odds(finding: Finding) -> str:
     """Say how strong the evidence is, and what would do."""
+    harm = f"of harm {_to_one(finding.log_e_fail)} ({_to_one_of(finding.level)} fails)"
+    harmlessness = f"of harmlessness {_to_one(finding.log_e_pass)} ({_to_one_of(finding.beta)} passes)"
     if finding.outcome is Outcome.FAIL:
-        return f", evidence {_to_one(finding.log_e_fail)} ({_to_one_of(finding.level)} fails)"
+        return f", evidence {harm}"
     if finding.outcome is Outcome.PASS:
-        return f", evidence {_to_one(finding.log_e_pass)} that it is harmless ({_to_one_of(finding.beta)} passes)"
-    return (
-        f", evidence {_to_one(finding.log_e_fail)} that it is harmful ({_to_one_of(finding.level)} fails) and "
-        f"{_to_one(finding.log_e_pass)} that it is harmless ({_to_one_of(finding.beta)} passes)"
-    )
+        return f", evidence {harmlessness}"
+    return f", evidence {harm}, {harmlessness}"
 
 
 def _to_one(log_e: float | None) -> str:
-    if log_e is None:
-        return "none"
+    if log_e is None or log_e < _SMALLEST:
+        return "under 0.01 to 1"
     if log_e > _LARGEST:
         return "over a million to 1"
-    if log_e < -2:
-        return "below 0.01 to 1"
-    return f"{number(10**log_e, 2)} to 1"
+    times = 10**log_e
+    return f"{number(float(f'{times:.3g}') if times > 1 else times, 3 if times > 1 else 2)} to 1"
 
 
 def _to_one_of(level: float) -> str:
@@ -51,7 +51,9 @@ def taken(finding: Finding, counted: str) -> str:
     return f"{looks}, decided after {count(finding.decided_after)} {counted}{at}"
 
 
-def outlook(finding: Finding, interval: float | None, counted: str, visible: str | None) -> str:
+def outlook(
+    finding: Finding, interval: float | None, counted: str, visible: str | None, *, over: bool = False
+) -> str:
     """Say how much longer it may take, and what could be seen by now.
 
     Parameters
@@ -64,6 +66,8 @@ def outlook(finding: Finding, interval: float | None, counted: str, visible: str
         What the points are called.
     visible : str or None
         The smallest change that would fail by now, in words.
+    over : bool
+        Whether the watch has ended.
 
     Returns
     -------
@@ -72,13 +76,23 @@ def outlook(finding: Finding, interval: float | None, counted: str, visible: str
     """
     parts = []
     if finding.more_points is not None:
-        parts.append(_longer(finding, interval, counted))
+        parts.append(_longer(finding, interval, counted, over=over))
+    elif finding.looks_planned is not None and finding.reason == "too_little_data":
+        parts.append(_looks_so_far(finding.looks or 0, finding.looks_planned))
     if visible is not None:
         parts.append(f"the smallest regression visible now is {visible}")
     return "".join(f"; {part}" for part in parts)
 
 
-def _longer(finding: Finding, interval: float | None, counted: str) -> str:
+def _looks_so_far(looks: int, planned: int) -> str:
+    if looks == planned:
+        return f"each of the {planned} planned looks came too early"
+    if looks:
+        return f"look {looks} of the {planned} that are planned came too early"
+    return f"the first of {planned} planned looks is still to come"
+
+
+def _longer(finding: Finding, interval: float | None, counted: str, *, over: bool) -> str:
     points = finding.more_points or 0
     about = float(f"{points:.2g}")
     size = f"{count(about)} more {counted if about > 1 else counted.removesuffix('s')}"
@@ -88,4 +102,5 @@ def _longer(finding: Finding, interval: float | None, counted: str) -> str:
         return f"the next look is after {count(points)} more {counted if points > 1 else counted.removesuffix('s')}{time}"
     if finding.reason == "too_little_data":
         return f"it takes {size}{time}"
-    return f"about {size}{time} would decide at this traffic and estimate"
+    would = "would have decided" if over else "would decide"
+    return f"about {size}{time} {would} at this traffic and estimate"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +22,7 @@ def locked(path: str | Path, timeout: float = 10.0) -> Iterator[None]:
     """Hold a state file for oneself.
 
     The lock is on a file beside it, ``<path>.lock``, which stays: the operating system frees the lock when the process ends, however it
-    ends.
+    ends. Names that are links to one file share its lock.
 
     Parameters
     ----------
@@ -35,19 +34,21 @@ def locked(path: str | Path, timeout: float = 10.0) -> Iterator[None]:
     Raises
     ------
     DataError
-        If another writer holds it for longer.
+        If another writer holds it for longer, or no state can be kept there.
     OSError
-        If the directory is not there or cannot be written to.
+        If the directory cannot be written to.
     """
-    with Path(f"{path}.lock").open("a+b") as lock:
+    target = _target(path)
+    with Path(f"{target}.lock").open("a+b") as lock:
         end = time.monotonic() + timeout
         while not _try_lock(lock.fileno()):
-            if time.monotonic() >= end:
+            left = end - time.monotonic()
+            if left <= 0:
                 raise DataError(
                     f"{path}: another canaryjudge is writing it, and did not finish within {timeout:g} s",
                     "Run one step at a time, or wait longer with --lock-timeout.",
                 )
-            time.sleep(_PAUSE)
+            time.sleep(min(_PAUSE, left))
         yield  # closing the file frees the lock
 
 
@@ -76,34 +77,38 @@ def write_state(path: str | Path, text: str) -> None:
     Parameters
     ----------
     path : str or Path
-        The file. An existing one keeps its permissions.
+        The file; hold it by `locked`. An existing one keeps its permissions.
     text : str
         What it shall hold.
     """
-    target = Path(os.path.realpath(path))  # through a link, to what it points to
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    target = _target(path)
+    # one name for all: what a killed writer leaves behind, the next one takes away
+    draft = target.with_name(f".{target.name}.tmp")
+    draft.unlink(missing_ok=True)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with draft.open("xb") as file:
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(_mode(target))
-        Path(name).replace(target)
-    except BaseException:
         with suppress(FileNotFoundError):
-            Path(name).unlink()
+            draft.chmod(target.stat().st_mode & 0o777)
+        draft.replace(target)
+    except BaseException:
+        draft.unlink(missing_ok=True)
         raise
     _sync_directory(target.parent)
 
 
-def _mode(path: Path) -> int:
-    """Give the permissions of a file, or those that a new one would have."""
-    try:
-        return path.stat().st_mode & 0o777
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+def _target(path: str | Path) -> Path:
+    """Give what a name, or a link, points to, and refuse what a file cannot be put in place of."""
+    target = Path(os.path.realpath(path))
+    folder = target.is_dir() or str(path).endswith(("/", os.sep))
+    if folder or (target.exists() and not target.is_file()):
+        what = "a directory" if folder else "not a regular file"
+        raise DataError(f"{path}: the state cannot be kept there, it is {what}", "Name a file.")
+    if not target.parent.is_dir():
+        raise DataError(f"{path}: there is no directory {target.parent}", "Make it, or name another file.")
+    return target
 
 
 def _sync_directory(folder: Path) -> None:

@@ -21,7 +21,7 @@ from canaryjudge.policy import Metric, Policy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TableFormat", "read_table", "widen_columns"]
+__all__ = ["TableFormat", "ending_format", "read_table", "widen_columns"]
 
 TableFormat = Literal["csv", "json", "ndjson", "parquet"]
 
@@ -34,6 +34,17 @@ _ENDINGS: dict[str, TableFormat] = {
     ".pq": "parquet",
 }
 _SHAPES = "Give a list of rows {metric, arm, value}, or a mapping {metric: {arm: series}}."
+
+
+def ending_format(path: str | Path) -> TableFormat | None:
+    """Give the format that a file's ending says.
+
+    Examples
+    --------
+    >>> ending_format("new.CSV"), ending_format("new.txt")
+    ('csv', None)
+    """
+    return _ENDINGS.get(Path(path).suffix.lower())
 
 
 def read_table(source: str | Path | IO[Any], *, format: str | None = None, wide: bool = False) -> Any:  # noqa: A002 - the word users know
@@ -90,11 +101,12 @@ def _format(name: str, given: str | None, *, by_ending: bool) -> TableFormat:
             if given == kind:
                 return kind  # type: ignore[no-any-return] # get_args forgets the type
         raise DataError(f"{given!r} is not a format of tables", likely_name(given, known, "formats"))
-    ending = Path(name).suffix.lower() if by_ending else ""
-    if ending not in _ENDINGS:
+    told = ending_format(name) if by_ending else None
+    if told is None:
+        ending = Path(name).suffix.lower() if by_ending else ""
         what = f"the ending {ending!r} tells no format" if ending else "nothing tells the format"
         raise DataError(f"{name}: {what}", f"Name the format: {', '.join(known)}.")
-    return _ENDINGS[ending]
+    return told
 
 
 @contextmanager

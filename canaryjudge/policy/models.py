@@ -105,7 +105,8 @@ class Metric(PolicyModel):
     pass_when: Literal["proven_safe", "not_proven_worse"] = "proven_safe"
     """`proven_safe`: a pass is a proof. `not_proven_worse`: the classic reading, in which a metric that is undecided passes (one proven worse than the baseline does not); it waives beta."""
     rules: tuple[AnyRule, ...] | None = Field(default=None, min_length=1)
-    """What is asked of the metric; left out: `mann_whitney` for gauges and samples, `proportion` for ratios, `rate` for counts."""
+    """What is asked of the metric. Left out, a `Monitor` asks `sequential`; `judge` asks `mann_whitney` of gauges and samples, `proportion` of
+    ratios, `rate` of counts and `sequential` of histograms."""
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.effect == "ratio" and self.kind not in ("gauge", "samples"):
@@ -278,9 +279,10 @@ class Policy(PolicyModel):
     max_points: Annotated[int, Field(strict=True, ge=2, le=1_000_000)] | None = None
     """When a watch ends: after so many points an arm (intervals of ratios, counts and histograms). Planned looks need it, or `max_duration`."""
     max_duration: Duration | None = None
-    """When a watch ends: so long after a metric's first point."""
+    """When a watch ends: so long after a metric's first point, such as `1h`. It needs times."""
     on_deadline: Literal["marginal", "pass", "fail"] = "marginal"
-    """What becomes of a metric that is undecided when the watch ends: `marginal`; `pass`, which waives beta; `fail`, which waives alpha."""
+    """What becomes of a metric that is undecided when the watch ends: `marginal`; `pass`, which waives beta (what is proven worse than the baseline,
+    or lacks data, does not pass); `fail`, which waives alpha (what lacks data does not fail)."""
     metrics: tuple[Metric, ...] = Field(min_length=1)
     """The metrics that are judged."""
 

@@ -142,6 +142,8 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(default, Tolerance):
         return f"`{default.relative:.0%}`"
+    if isinstance(default, bool):
+        return f"`{default}`".lower()
     if isinstance(default, float):
         return f"`{default:.0%}`" if default < 0.5 else f"`{default:g}`"
     return f"`{default}`"

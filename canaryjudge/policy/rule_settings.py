@@ -52,7 +52,7 @@ class MannWhitney(RuleSettings):
     rule: Literal["mann_whitney"] = "mann_whitney"
     """The rule's name."""
     method: Literal["robust", "exact", "asymptotic"] = "robust"
-    """`robust` estimates how strongly neighbouring points depend on each other and allows for it. `exact` (small samples
+    """`robust` estimates how strongly neighboring points depend on each other and allows for it. `exact` (small samples
     without ties) and `asymptotic` are the textbook test: they take every point as independent, which the verdict lists as waived."""
 
 

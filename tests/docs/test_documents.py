@@ -69,6 +69,11 @@ def test_links_to_files_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
+def test_the_script_that_the_page_shows_is_the_bundled_one():
+    script = (ROOT / "docs/examples/rollout/pipeline.sh").read_text(encoding="utf-8")
+    assert f"```sh\n{script}```" in (ROOT / "docs/sequential.md").read_text(encoding="utf-8")
+
+
 def test_the_policy_reference_is_what_the_models_say():
     from canaryjudge.policy import field_table
 
@@ -76,10 +81,17 @@ def test_the_policy_reference_is_what_the_models_say():
     assert field_table() in text, "run: python docs/make_reference.py"
 
 
-def test_the_bundled_release_is_what_its_script_makes(tmp_path):
-    script = (ROOT / "docs/examples/checkout/make_data.py").read_bytes()
-    (tmp_path / "make_data.py").write_bytes(script)
-    subprocess.run([sys.executable, tmp_path / "make_data.py"], check=True)
-    assert (tmp_path / "metrics.csv").read_bytes() == (
-        ROOT / "docs/examples/checkout/metrics.csv"
-    ).read_bytes()
+@pytest.mark.parametrize(
+    ("script", "files"),
+    [
+        ("checkout/make_data.py", ["metrics.csv"]),
+        ("rollout/make_rollout.py", ["good.csv", "bad.csv", "late.csv"]),
+    ],
+)
+def test_the_bundled_releases_are_what_their_scripts_make(tmp_path, script, files):
+    source = ROOT / "docs/examples" / script
+    copy = tmp_path / source.name
+    copy.write_bytes(source.read_bytes())
+    subprocess.run([sys.executable, copy], check=True)
+    for name in files:
+        assert (tmp_path / name).read_bytes() == (source.parent / name).read_bytes(), name

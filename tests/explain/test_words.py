@@ -1,5 +1,6 @@
 """Every fact has words, and every sentence its numbers."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import get_args
@@ -13,8 +14,9 @@ import canaryjudge as cj
 from canaryjudge.data import Note, NoteCode
 from canaryjudge.explain import note_sentence
 from canaryjudge.explain.numbers import change, number, percent, pvalue, span
-from canaryjudge.explain.sentences import waiver_sentence
-from canaryjudge.results import Reason, Waived, Waiver
+from canaryjudge.explain.sentences import _METHODS, waiver_sentence
+from canaryjudge.explain.watching import odds
+from canaryjudge.results import Finding, Reason, Waived, Waiver
 
 NOISE = np.random.default_rng(20260304).normal(0, 5, (2, 40))
 NONSENSE = re.compile(r"\b(nan|none|inf|infinity|unknown)\b|p = 0\.0+\b(?!\d)|[{}]", re.IGNORECASE)
@@ -129,6 +131,7 @@ def test_every_reason_has_a_sentence_with_numbers(reason):
 
 RNG = np.random.default_rng(20260306)
 TIMES = 10.0 * np.arange(60)
+ARMS = ("baseline", "canary")
 
 
 def requests(factor):
@@ -163,6 +166,87 @@ WATCHED = {
     "mean_sequence": (gauges, {}, {"method": "mean"}),
     "robust_rank": (gauges, {"unit": "%"}, {"method": "looks"}),
 }
+
+
+def test_every_method_that_findings_may_name_has_words():
+    """The codes are those that the docstring of `Finding.method` lists."""
+    source = inspect.getsource(Finding)
+    listed = source[source.index("method: str") : source.index("level: float")]
+    codes = set(re.findall(r"`(\w+)`", listed))
+    assert codes - {"not_positive"} == set(_METHODS)  # that one has a sentence of its own
+    assert set(WATCHED) | {"history", "none"} <= codes
+
+
+@pytest.mark.parametrize(("shift", "outcome"), [(0, "pass"), (5, "marginal"), (20, "fail")])
+def test_a_gauge_that_is_held_against_its_history_says_so(shift, outcome):
+    noise = np.random.default_rng(20260307).normal(50, 3, (4, 700))
+    past = {arm: {"value": noise[i], "time": TIMES[0] + 10.0 * np.arange(700)} for i, arm in enumerate(ARMS)}
+    new = {arm: {"value": noise[2 + i, :60] + i * shift, "time": 1e6 + TIMES} for i, arm in enumerate(ARMS)}
+    metric = cj.Metric(name="m", direction="increase", unit="%")
+    monitor = cj.Monitor(cj.Policy(metrics=[metric], max_points=60), history={"m": past})
+    monitor.update({"m": {arm: {key: column[:30] for key, column in new[arm].items()} for arm in ARMS}})
+    early = " ".join(monitor.verdict().explain().split())
+    monitor.update({"m": new})
+    verdict = monitor.verdict()
+    assert (verdict.outcome, verdict.metrics["m"].findings[0].method) == (outcome, "history")
+    told = " ".join(verdict.explain().split())
+    assert re.search(r"comparison with its own history p = [\de.-]+, look \d of 5", told), told
+    assert "100 % CI" not in told + early
+    if outcome == "marginal":
+        assert "the next look is after 6 more points (60 seconds)" in early
+
+
+def test_what_is_watched_for_too_short_a_time_says_what_is_missing():
+    unplanned = cj.Monitor(cj.Policy(metrics=[cj.Metric(name="m", direction="increase", kind="samples")]))
+    planned = [
+        cj.Monitor(cj.Policy(metrics=[cj.Metric(name="m", direction="increase")], **end))
+        for end in ({"max_points": 60}, {"max_duration": "10m"}, {"max_duration": "600s"})
+    ]
+    told = []
+    for monitor, size in zip((unplanned, *planned), (5, 5, 11, 14), strict=True):
+        arm = {"value": NOISE[0, :size], "time": 10.0 * np.arange(size)}
+        monitor.update({"m": {"baseline": arm, "canary": arm}})
+        told.append(" ".join(monitor.verdict().explain().split()))
+    assert "too little data: 4 v. 4 samples where 10 a side are needed" in told[0]
+    assert "too little data: 5 v. 5 points where 10 a side are needed" in told[1]
+    assert "too little data for the rule sequential: 11 v. 11 points; the first of 5 planned looks" in told[2]
+    assert "14 v. 14 points; look 1 of the 5 that are planned came too early" in told[3]
+
+
+def test_a_one_line_reason_says_first_that_the_policy_decided_at_the_deadline():
+    assert EVERY_REASON["deadline_passes"].reason.startswith(
+        "PASS: m: the watch is over, and the policy passes what is undecided by then: canary is "
+    )
+    assert EVERY_REASON["deadline_fails"].reason.startswith(
+        "FAIL: m: the watch is over, and the policy fails what is undecided by then: canary is "
+    )
+    over = watched((10, 12))
+    assert over.reason.startswith("MARGINAL: m: the watch is over, and nothing was decided: canary is ")
+    assert "would have decided" in over.explain()
+
+
+@pytest.mark.parametrize(
+    ("log_e", "told"),
+    [
+        (None, "under 0.01 to 1"),
+        (-3.0, "under 0.01 to 1"),
+        (-1.5, "0.032 to 1"),
+        (1.31, "20.4 to 1"),
+        (4.7108, "51,400 to 1"),
+        (6.5, "over a million to 1"),
+    ],
+)
+def test_evidence_is_told_as_odds_without_false_precision(log_e, told):
+    finding = Finding(
+        rule="sequential",
+        outcome="fail",
+        reason="proven_worse",
+        method="mixture",
+        level=0.05,
+        beta=0.05,
+        log_e_fail=log_e,
+    )
+    assert odds(finding) == f", evidence of harm {told} (20 to 1 fails)"
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.12, 2.0])
