@@ -144,10 +144,13 @@ class Stream:
 
     def _feed(self, arms: tuple[Series, Series]) -> list[MetricPair]:
         self._check(arms)
-        for arm in arms:
-            for note in arm.notes:
-                self._note(note.code, note.arm, note.count, note.facts)
+        before = [reach.count for reach in self._intake.reach]
         late = self._intake.take(arms)
+        for arm, given, reach in zip(arms, before, self._intake.reach, strict=True):
+            # what was odd about points that were all given before has been noted before
+            if not len(arm) or reach.count > given:
+                for note in arm.notes:
+                    self._note(note.code, note.arm, note.count, note.facts)
         self._settle()
         pairs, dropped = self._intake.complete()
         self._check_meeting()

@@ -702,3 +702,19 @@ def test_a_stream_is_quick():
         found.feed(*update)
     assert perf_counter() - start < 3  # 0.15 s on an idle core
     assert found.points == (2000, 2000)
+
+
+def test_what_was_odd_is_noted_once_though_it_is_given_again():
+    stream = Stream(Metric(name="m", direction="increase"), "old", "new")
+    odd = (Note(code="missing_values", arm="new", count=1),)
+    update = (
+        Series("old", np.ones(3), time=10.0 * np.arange(3)),
+        Series("new", np.ones(2), time=np.array([0.0, 20.0]), notes=odd),
+    )
+    for _ in range(3):
+        stream.feed(*update)
+    assert [note.count for note in stream.notes if note.code == "missing_values"] == [1]
+    # an arm whose points are all unusable cannot be known by their times, so it is believed every time
+    for _ in range(2):
+        stream.feed(Series("old", np.ones(0)), Series("new", np.ones(0), notes=odd))
+    assert [note.count for note in stream.notes if note.code == "missing_values"] == [3]

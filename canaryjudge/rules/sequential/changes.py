@@ -51,7 +51,9 @@ class ChangeSequence:
     def bounds(self, level: float) -> tuple[float, float]:
         """Invert the evidence: what lies outside has been rejected."""
         needed = -math.log(level)
-        return self._end(self._found.above, needed, 1), self._end(self._found.below, needed, -1)
+        low, high = self._end(self._found.above, needed, 1), self._end(self._found.below, needed, -1)
+        # between two changes that were asked about, the straight line may overshoot
+        return min(low, self.estimate), max(high, self.estimate)
 
     def _end(self, evidence: FloatArray, needed: float, side: int) -> float:
         points, values = self._changes[::side], evidence[::side]

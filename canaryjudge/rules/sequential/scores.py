@@ -24,6 +24,10 @@ _HALF_WEIGHT = 50.0
 """An interval of this many requests (harmonic mean of the arms) counts half: with more of them its weather is what varies."""
 
 
+_FINE_CHANGES = tuple(np.linspace(-0.3, 0.3, 25).tolist())
+"""Where means are asked about too, which costs no memory."""
+
+
 class _ScoreProcess:
     """Rows of numbers, one a block of intervals, kept in bounded memory: neighbors are averaged when there are too many."""
 
@@ -255,7 +259,7 @@ class MeanProcess(_ScoreProcess):
                 update={"reason": "needs_absolute_tolerance", "more_points": None}
             )
         unit = (abs(levels[0]) or 1.0) if limits.absolute else 1.0
-        wanted = {change * unit for change in CHANGES}
+        wanted = {change * unit for change in (*CHANGES, *_FINE_CHANGES)}
         changes = np.array(sorted(wanted | {limit for _, limit in limits.sides} | {0.0}))
         scales = np.ones(len(changes)) if limits.absolute else 1 + changes * np.sign(levels[0])
         shifts = changes if limits.absolute else np.zeros(len(changes))

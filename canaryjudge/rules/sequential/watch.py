@@ -106,7 +106,7 @@ class Watch:
         return self._decided or found
 
     def _decide(self, found: Finding, time: float | None) -> None:
-        facts = {"level": self._share.level, "decided_after": self.points, "decided_at": time}
+        facts = {"decided_after": self.points, "decided_at": time}
         self._decided = Finding.model_validate(found.model_dump() | facts)
         if found.outcome is Outcome.PASS:
             self._length = max(_SHORTEST_EPOCH, self.points)
