@@ -1,128 +1,193 @@
 """How often gauges, looked at five times, fail what is tolerable or pass what is not.
 
-At the tolerated change itself, 10 % of the baseline's level, where both errors are likeliest. Looks share out what is exact for one look;
-the robust rank test is approximate where points depend on each other strongly.
-"""
+At the tolerated change itself, 10 % of the baseline's level, where both errors are likeliest. Looks share out the level exactly; the test
+that is asked is approximate where points depend on each other, and up to 1.5 times the level is allowed. What 20,000 runs showed, in % of
+runs (failed / passed):
 
-import math
+========================================= =========== ===========
+case                                      at 5 %      at 1 %
+========================================= =========== ===========
+independent                               4.53 / 4.83 0.81 / 0.85
+independent, 120 points                   4.83 / 4.97 0.97 / 0.95
+independent, Pocock                       4.52 / 4.60 0.83 / 0.77
+rho .5                                    5.55 / 5.50 1.16 / 1.10
+rho .5, 120 points                        5.24 / 5.35 1.02 / 1.07
+rho .5, Pocock                            5.80 / 5.92 1.36 / 1.55
+shared load                               5.17 / 5.37 1.06 / 0.99
+spikes                                    5.67 / 6.21 1.13 / 1.40
+rho .8                                    5.45 / 5.54 0.87 / 0.81
+rho .9                                    5.29 / 5.29 0.65 / 0.59
+rho .9, 120 points                        5.50 / 5.43 0.65 / 0.65
+rho .95                                   6.20 / 6.02 0.51 / 0.47
+random walk                               4.70 / 4.84 0.23 / 0.27
+rho .9, history                           5.22 / 5.54 1.24 / 1.32
+rho .9, history, 120 points               5.43 / 5.37 1.23 / 1.12
+rho .9, history, Pocock                   5.12 / 5.31 1.12 / 1.17
+rho .9, 30 windows                        5.33 / 5.48 1.16 / 1.24
+spikes, history                           6.18 / 5.91 1.30 / 1.19
+fast noise on slow, history               5.27 / 5.41 1.10 / 1.16
+fast noise on slow                        18.46 / 19.10 9.62 / 10.30
+random walk, history                      11.34 / 12.30 2.60 / 2.92
+========================================= =========== ===========
+"""
 
 import numpy as np
 import pytest
 from scipy.special import stdtr
 from simulation import ar1, assert_rate_at_most
+from watches import LOOKS, nominal, pair_of, sizes_of, watch_ranks
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.results import Outcome
+from canaryjudge.policy import MannWhitney
 from canaryjudge.rules.decision import Horizon, Share
 from canaryjudge.rules.mann_whitney import judge_shift
 from canaryjudge.rules.sequential.calibrated import _trimmed_mean, judge_by_history
 from canaryjudge.rules.sequential.looks import LooksProcess, Plan
-from canaryjudge.stats.group_sequential import boundaries
-from canaryjudge.stats.rank_test import shift_test
 
-LOOKS = 5
 LIMIT = 0.1
-METRIC = cj.Metric(name="cpu", direction="increase", tolerance="10%")
+METRIC = cj.Metric(name="m", direction="increase", tolerance={"relative": LIMIT})
+LEVELS = (0.05, 0.01)
 
 
 def noise_of(kind, rng, runs, n):
-    """Two arms of unit variance, or about so."""
-    if kind.startswith("ar"):
-        return [ar1(rng, runs, n, float(kind[2:])) for _ in range(2)]
-    if kind == "shared load":
-        load = ar1(rng, runs, n, 0.8)
-        return [0.8 * load + 0.6 * ar1(rng, runs, n, 0.5) for _ in range(2)]
-    if kind == "spikes":
-        return [
-            ar1(rng, runs, n, 0.5) + (rng.random((runs, n)) < 0.03) * rng.exponential(8, (runs, n))
-            for _ in range(2)
-        ]
-    if kind == "noise on ar0.9":
-        return [0.7 * ar1(rng, runs, n, 0.9) + 0.7 * rng.normal(size=(runs, n)) for _ in range(2)]
-    assert kind == "random walk"
-    return [0.2 * rng.normal(size=(runs, n)).cumsum(axis=1) for _ in range(2)]
+    """Noise of both arms."""
+    match kind:
+        case "spikes":
+            spikes = (rng.random((2, runs, n)) < 0.03) * rng.exponential(8, (2, runs, n))
+            return [ar1(rng, runs, n, 0.5) + arm for arm in spikes]
+        case "shared load":
+            load = 0.8 * ar1(rng, runs, n, 0.8)
+            return [load + 0.6 * ar1(rng, runs, n, 0.5) for _ in range(2)]
+        case "fast noise on slow":
+            return [0.7 * (ar1(rng, runs, n, 0.9) + rng.normal(size=(runs, n))) for _ in range(2)]
+        case "random walk":
+            return [0.2 * rng.normal(size=(runs, n)).cumsum(axis=1) for _ in range(2)]
+        case _:
+            return [ar1(rng, runs, n, float(kind)) for _ in range(2)]
 
 
-def gauges(kind, rng, runs, n):
-    """Both arms of gauges, the canary changed by what is tolerated."""
-    baseline, canary = (100 + 5 * noise for noise in noise_of(kind, rng, runs, n))
-    return baseline, (1 + LIMIT) * canary
-
-
-def nominal(taken, look, rate, spending):
-    """What a look may use, after those that were taken before."""
-    fractions = [*(np.flatnonzero(taken) + 1) / LOOKS, look / LOOKS]
-    return float(boundaries(fractions, rate, spending).nominal[-1])
-
-
-def rank_look(baseline, canary, level, beta):
-    """Ask the robust test as `judge_shift` does, and tell what counts: failed, passed, and which looks were taken."""
-    limits = LIMIT * np.median(baseline, axis=-1)[:, None]
-    test = shift_test(baseline, canary, limits, levels=[level, beta], scales=[1 + LIMIT], concurrent=True)
-    worse, better = test.pvalue_greater[:, 0], test.pvalue_less[:, 0]
-    mute_fail, mute_pass = test.abstains[:, 0].T
-    failed = (worse <= level) & ~mute_fail
-    passed = ~failed & (better <= beta) & ~mute_pass
-    taken = failed | passed | ~(mute_fail | mute_pass)
-    cautious = baseline.shape[1] * (1 - test.rho) / (1 + test.rho) < 4
-    return failed & ~(cautious & (20 * worse > level)), passed & ~cautious, taken
-
-
-def watch_by_ranks(baseline, canary, level, beta, spending="obrien_fleming"):
-    """Runs that failed at each look, and that passed; a fail ends a watch."""
-    runs, n = baseline.shape
-    failed, passed, taken = (np.zeros((runs, LOOKS), dtype=bool) for _ in range(3))
-    for look in range(1, LOOKS + 1):
-        size = math.ceil(look / LOOKS * n - 1e-9)
-        if size < 20:
-            continue
-        code = taken @ (1 << np.arange(LOOKS)) + np.where(failed.any(axis=1), 1 << LOOKS, 0)
-        for one in np.unique(code[code < 1 << LOOKS]):
-            part = np.flatnonzero(code == one)
-            rates = [nominal(taken[part[0]], look, rate, spending) for rate in (level, beta)]
-            found = rank_look(baseline[part, :size], canary[part, :size], *rates)
-            failed[part, look - 1], passed[part, look - 1], taken[part, look - 1] = found
-    return failed, passed
-
-
-def errors(kind, runs, seed, *, n=60, level=0.05, spending="obrien_fleming"):
-    """Watches that ever failed, and that ever passed."""
-    rng, count = np.random.default_rng(seed), np.zeros(2, dtype=int)
-    for start in range(0, runs, 1000):
-        arms = gauges(kind, rng, min(1000, runs - start), n)
-        count += [int(found.any(axis=1).sum()) for found in watch_by_ranks(*arms, level, level, spending)]
-    return count
-
-
-def watch_by_history(history, baseline, canary, level, beta, spending="obrien_fleming"):
-    """Do the same by history: arms of shape (runs, windows, n)."""
-    count, n = history[0].shape[1:]
-    failed, passed = (np.zeros((len(baseline), LOOKS), dtype=bool) for _ in range(2))
-    for look in range(1, LOOKS + 1):
-        size = math.ceil(look / LOOKS * n - 1e-9)
-        before = np.arange(LOOKS) < look - 1
-        rates = [nominal(before, look, rate, spending) for rate in (level, beta)]
-        past = [_trimmed_mean(arm[..., :size]) for arm in history]
-        levels = [_trimmed_mean(arm[:, :size]) for arm in (baseline, canary)]
-        estimate = levels[1] - levels[0] - (past[1] - past[0]).mean(axis=1) - LIMIT * abs(levels[0])
-        spread = (past[1] - (1 + LIMIT) * past[0]).std(axis=1, ddof=1) * np.sqrt(1 + 1 / count)
-        t = estimate / spread
-        failed[:, look - 1] = stdtr(count - 1, -t) <= rates[0]
-        passed[:, look - 1] = ~failed[:, look - 1] & (stdtr(count - 1, t) <= rates[1])
-    return failed, passed
-
-
-def with_history(kind, rng, runs, n, windows):
-    """History of both arms, of windows that follow each other, and then the watched window."""
+def gauges(kind, rng, runs, n, *, windows=0):
+    """Both arms of a watch, the canary changed by what is tolerated; and the windows before it, in which it was not."""
     arms = [100 + 5 * noise for noise in noise_of(kind, rng, runs, (windows + 1) * n)]
-    history = [arm[:, : windows * n].reshape(runs, windows, n) for arm in arms]
-    return history, arms[0][:, windows * n :], (1 + LIMIT) * arms[1][:, windows * n :]
+    past = [arm[:, : windows * n].reshape(runs, windows, n) for arm in arms]
+    baseline, canary = (arm[:, windows * n :] for arm in arms)
+    return past, baseline, (1 + LIMIT) * canary
 
 
-def errors_with_history(kind, runs, seed, *, n=60, windows=10, level=0.05, spending="obrien_fleming"):
-    rng, count = np.random.default_rng(seed), np.zeros(2, dtype=int)
+def watch_with_history(past, baseline, canary, limit, rates, spending):
+    """Look at gauges by their history; give which runs failed, and passed, at each look."""
+    windows = past[0].shape[1]
+    failed, passed = (np.zeros((len(baseline), LOOKS), dtype=bool) for _ in range(2))
+    for look, size in enumerate(sizes_of(baseline.shape[1])):
+        before, after = (_trimmed_mean(arm[..., :size]) for arm in past)
+        level, changed = (_trimmed_mean(arm[:, :size]) for arm in (baseline, canary))
+        estimate = changed - (1 + limit) * level - (after - before).mean(axis=1)
+        spread = (after - (1 + limit) * before).std(axis=1, ddof=1) * np.sqrt(1 + 1 / windows)
+        levels = [nominal(np.arange(LOOKS) < look, look + 1, rate, spending) for rate in rates]
+        failed[:, look] = stdtr(windows - 1, -estimate / spread) <= levels[0]
+        passed[:, look] = ~failed[:, look] & (stdtr(windows - 1, estimate / spread) <= levels[1])
+    return failed, passed
+
+
+def watch(given, level, spending="obrien_fleming"):
+    past, baseline, canary = given
+    if past[0].size:
+        return watch_with_history(past, baseline, canary, LIMIT, (level, level), spending)
+    return watch_ranks(baseline, canary, LIMIT, (level, level), spending)
+
+
+def errors(kind, runs, seed, *, n=60, windows=0, spending="obrien_fleming"):
+    """Watches that ever failed, and that ever passed, at each level."""
+    rng, found = np.random.default_rng(seed), np.zeros((2, len(LEVELS)), dtype=int)
     for start in range(0, runs, 1000):
-        given = with_history(kind, rng, min(1000, runs - start), n, windows)
-        count += [int(found.any(axis=1).sum()) for found in watch_by_history(*given, level, level, spending)]
-    return count
+        given = gauges(kind, rng, min(1000, runs - start), n, windows=windows)
+        found += np.array(
+            [[side.any(axis=1).sum() for side in watch(given, level, spending)] for level in LEVELS]
+        ).T
+    return found
+
+
+# the noise, what is known and asked, and the multiple of the level that is allowed
+CASES = {
+    "independent": ("0", {}, 1.5),
+    "independent, 120 points": ("0", {"n": 120}, 1.5),
+    "independent, Pocock": ("0", {"spending": "pocock"}, 1.5),
+    "rho .5": ("0.5", {}, 1.5),
+    "rho .5, 120 points": ("0.5", {"n": 120}, 1.5),
+    "rho .5, Pocock": ("0.5", {"spending": "pocock"}, 1.5),
+    "shared load": ("shared load", {}, 1.5),
+    "spikes": ("spikes", {}, 1.5),
+    "rho .8": ("0.8", {}, 1.5),
+    "rho .9": ("0.9", {}, 1.5),
+    "rho .9, 120 points": ("0.9", {"n": 120}, 1.5),
+    "rho .95": ("0.95", {}, 1.5),
+    "random walk": ("random walk", {}, 1.5),
+    "rho .9, history": ("0.9", {"windows": 10}, 1.5),
+    "rho .9, history, 120 points": ("0.9", {"windows": 10, "n": 120}, 1.5),
+    "rho .9, history, Pocock": ("0.9", {"windows": 10, "spending": "pocock"}, 1.5),
+    "rho .9, 30 windows": ("0.9", {"windows": 30}, 1.5),
+    "spikes, history": ("spikes", {"windows": 10}, 1.5),
+    "fast noise on slow, history": ("fast noise on slow", {"windows": 10}, 1.5),
+}
+
+
+def check(name, runs, seed):
+    kind, settings, allowed = CASES[name]
+    for side in errors(kind, runs, seed, **settings):
+        for wrong, level in zip(side, LEVELS, strict=True):
+            assert_rate_at_most(int(wrong), runs, allowed * level)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sampled_watches_of_gauges_keep_their_level(name):
+    check(name, 500, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_watches_of_gauges_keep_their_level(name):
+    check(name, 20_000, 2)
+
+
+# what breaks an assumption, and how often that shows at 5 %: bounds of what is documented, not of what is promised
+BROKEN = {
+    "fast noise on slow": ("fast noise on slow", {}, 0.25),  # the dependence hides behind the noise
+    "random walk, history": ("random walk", {"windows": 10}, 0.2),  # no window is like the one before
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_watches_of_gauges_do_where_their_assumptions_fail(name):
+    kind, settings, most = BROKEN[name]
+    for side in errors(kind, 5000, 3, **settings):
+        assert_rate_at_most(int(side[0]), 5000, most)
+
+
+def process_of(past, run, n, level, spending):
+    """A process, as a policy with so many points and that history has it."""
+    history, rule = None, judge_shift
+    if past[0].size:
+        history, rule = pair_of("gauge", *(arm[run].ravel() for arm in past)), judge_by_history
+    plan = Plan("sequential", rule, MannWhitney(), LOOKS, spending)
+    return LooksProcess(METRIC, plan, Share(level, level, Horizon(max_points=n, history=history)))
+
+
+@pytest.mark.parametrize("change", [0.92, 1.0, 1.08])
+@pytest.mark.parametrize("name", CASES)
+def test_the_process_decides_the_same(name, change):
+    kind, settings, _ = CASES[name]
+    n, spending = settings.get("n", 60), settings.get("spending", "obrien_fleming")
+    past, baseline, canary = gauges(kind, np.random.default_rng(4), 3, n, windows=settings.get("windows", 0))
+    failed, passed = watch((past, baseline, change * canary), 0.05, spending)
+    for run in range(3):
+        process, done = process_of(past, run, n, 0.05, spending), 0
+        for look, size in enumerate(sizes_of(n)):
+            arms = (Arm(arm[run, done:size]) for arm in (baseline, change * canary))
+            process.update(MetricPair("m", "gauge", *arms, pairing="concurrent"))
+            done = size
+            expected = (
+                "fail" if failed[run, : look + 1].any() else "pass" if passed[run, look] else "marginal"
+            )
+            assert process.finding().outcome == expected

@@ -1,140 +1,155 @@
 """How often a watch of samples or means, a score an interval, fails what is tolerable or passes what is not.
 
-A look after every interval, two hours of minutes, at the tolerated change itself, where both errors are likeliest. The methods rest on an
-estimated long-run variance: their own assumption is that an interval's weather is independent of the one before, or nearly so.
+A look after every interval, two hours of minutes, at the tolerated change itself, where both errors are likeliest. The methods' own
+assumption is that the weather of an interval depends little on that of the one before; up to 1.5 times the level is allowed where it does,
+and at levels of which an estimated variance knows little. What 20,000 runs showed, in % of runs (failed / passed):
+
+====================================== =========== =========== ===========
+case                                   at 5 %      at 1 %      at .05 %
+====================================== =========== =========== ===========
+latencies                              0.88 / 0.91 0.12 / 0.15 0.00 / 0.01
+shocks of .1                           0.88 / 0.83 0.14 / 0.07 0.00 / 0.01
+shocks of .1, rho .7                   2.73 / 3.00 0.77 / 0.76 0.03 / 0.06
+shocks of .2                           0.96 / 0.87 0.18 / 0.07 0.00 / 0.00
+shocks of .2, rho .7                   2.56 / 2.31 0.60 / 0.49 0.01 / 0.04
+a clock of 5 ms                        0.54 / 1.50 0.06 / 0.26 0.00 / 0.02
+a clock of 25 ms, nothing tolerated    0.93 / 0.81 0.10 / 0.14 0.00 / 0.00
+190 requests and 10                    2.71 / 2.73 0.69 / 0.64 0.01 / 0.05
+traffic of a day                       2.40 / 2.69 0.60 / 0.61 0.06 / 0.06
+means                                  0.90 / 0.84 0.12 / 0.12 0.01 / 0.01
+means, rho .7                          2.15 / 2.06 0.49 / 0.48 0.03 / 0.04
+means, skewed                          0.47 / 0.41 0.04 / 0.04 0.01 / 0.00
+means, skewed, rho .5                  1.44 / 1.36 0.23 / 0.27 0.01 / 0.01
+====================================== =========== =========== ===========
 """
 
 import numpy as np
 import pytest
 from simulation import ar1, assert_rate_at_most
+from watches import Scores, exceedances, pair_of, weight_of
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
 from canaryjudge.rules.decision import Share
 from canaryjudge.rules.sequential.scores import MeanProcess, RankProcess
-from canaryjudge.stats.interval_scores import FEWEST_SCORES, mean_evidence
 
-TOLERANCE = 0.1
 INTERVALS = 120
 LEVELS = np.array([0.05, 0.01, 0.0005])
+DAY = (100 * np.exp(np.sin(np.arange(INTERVALS) / 20))).astype(int)
 
 
 class Latencies:
-    """Lognormal latencies in ms of an interval, of which each arm has its own weather."""
+    """Lognormal latencies in ms, 100 in the middle; each arm has its own weather, and a clock may tick coarsely."""
 
-    def __init__(self, rng, runs, *, requests=(100, 100), shock=0.0, rho=0.0, clock=0.0, tolerance=TOLERANCE):
-        self.rng, self.runs, self.clock, self.tolerance = rng, runs, clock, tolerance
-        self.requests = np.broadcast_to(np.array(requests).T, (INTERVALS, 2))
+    kind, process = "samples", RankProcess
+
+    def __init__(self, rng, runs, *, requests=(100, 100), shock=0.0, rho=0.0, clock=0.0, tolerance=0.1):
+        self.rng, self.runs, self.clock, self.change = rng, runs, clock, 1 + tolerance
+        self.requests = [np.broadcast_to(arm, INTERVALS) for arm in requests]
         self.shocks = [shock * ar1(rng, runs, INTERVALS, rho) for _ in range(2)]
 
-    def __call__(self, t):
-        values = []
-        for shock, requests, change in zip(
-            self.shocks, self.requests[t], (1, 1 + self.tolerance), strict=True
-        ):
-            logs = 0.6 * self.rng.standard_normal((self.runs, requests)) + shock[:, t, None]
-            latency = 100 * change * np.exp(logs)
-            values.append(
-                np.maximum(np.rint(latency / self.clock), 1) * self.clock if self.clock else latency
-            )
-        return values
+    def arms(self, t):
+        for requests, shocks, change in zip(self.requests, self.shocks, (1, self.change), strict=True):
+            logs = 0.6 * self.rng.standard_normal((self.runs, requests[t])) + shocks[:, t, None]
+            latencies = 100 * change * np.exp(logs)
+            yield np.maximum(np.rint(latencies / self.clock), 1) * self.clock if self.clock else latencies
 
-    def score(self, t):
-        baseline, canary = self(t)
-        return exceedances(baseline * (1 + self.tolerance), canary)
-
-    def weight(self, t):
-        harmonic = 2 / (1 / self.requests[t]).sum()
-        return harmonic / (harmonic + 50)
+    def scored(self, baseline, canary):
+        weight = weight_of(baseline.shape[1], canary.shape[1])
+        return exceedances(baseline, canary / self.change, tied=self.clock > 0), weight
 
 
-def exceedances(baseline, canary):
-    """Score an interval of many runs: the lowest bit of each value says whose it is, so that sorting finds who comes before whom.
+class Numbers:
+    """Numbers whose means are compared, one an interval; logarithms of standard deviation `skew`, or normal."""
 
-    Ties are counted for the canary once, and once against it.
-    """
-    n, m = baseline.shape[1], canary.shape[1]
-    wins = 0.0
-    for mine in (0, 1):
-        keys = np.concatenate([baseline, canary], axis=1).view(np.int64) & -2
-        keys[:, :n] |= 1 - mine
-        keys[:, n:] |= mine
-        keys.sort(axis=1)
-        places = ((keys & 1) == mine).astype(np.float32) @ np.arange(n + m, dtype=np.float32)
-        wins = wins + (places.astype(np.float64) - m * (m - 1) / 2)
-    return wins / (2 * n * m) - 0.5
+    kind, process = "gauge", MeanProcess
 
+    def __init__(self, rng, runs, *, rho=0.0, skew=0.0, tolerance=0.1):
+        self.change = 1 + tolerance
+        noise = [ar1(rng, runs, INTERVALS, rho) for _ in range(2)]
+        values = [100 * np.exp(skew * arm) if skew else 100 + 20 * arm for arm in noise]
+        self.values = values[0], values[1] * self.change
 
-class Means:
-    """Numbers whose mean is compared, one an interval."""
+    def arms(self, t):
+        return (arm[:, t : t + 1] for arm in self.values)
 
-    def __init__(self, rng, runs, *, kind="normal", rho=0.0):
-        values = [ar1(rng, runs, INTERVALS, rho) for _ in range(2)]
-        if kind == "normal":
-            values = [100 + 20 * arm for arm in values]
-        elif kind == "skewed":
-            values = [100 * np.exp(0.5 * arm) for arm in values]
-        else:
-            assert kind == "very skewed"
-            values = [100 * np.exp(arm) for arm in values]
-        self.arms = values[0], values[1] * (1 + TOLERANCE)
-        self.tolerance = TOLERANCE
-
-    def __call__(self, t):
-        return [arm[:, t] for arm in self.arms]
-
-    def score(self, t):
-        baseline, canary = self(t)
-        return canary - (1 + self.tolerance) * baseline
-
-    def weight(self, t):
-        del t
-        return 1.0
+    def scored(self, baseline, canary):
+        # as the process has it: the difference, less what of it is tolerated
+        return (canary - baseline - (self.change - 1) * baseline)[:, 0], 1.0
 
 
-class Blocks:
-    """Weighted scores of many runs, a row a run, halved as the processes halve them."""
-
-    def __init__(self):
-        self.rows, self.weights, self.pending, self.each = [], [], [], 1
-
-    def add(self, score, weight):
-        """Take an interval; tell whether a block is complete."""
-        self.pending.append((score * weight, weight))
-        if len(self.pending) < self.each:
-            return False
-        row, total = (sum(part) / self.each for part in zip(*self.pending, strict=True))
-        self.rows, self.weights, self.pending = [*self.rows, row], [*self.weights, total], []
-        if len(self.rows) == 64:
-            self.rows, self.weights = (
-                [(some[i] + some[i + 1]) / 2 for i in range(0, 64, 2)] for some in (self.rows, self.weights)
-            )
-            self.each *= 2
-        return True
-
-    def evidence(self):
-        if len(self.rows) < FEWEST_SCORES:
-            return None
-        return mean_evidence(np.stack(self.rows, axis=-1) / np.mean(self.weights), each=self.each)
-
-
-def evidence_over_time(made):
-    """Log evidence above and below at every look, or None before there is any."""
-    blocks, found = Blocks(), None
-    for t in range(INTERVALS):
-        found = blocks.evidence() if blocks.add(made.score(t), made.weight(t)) else found
-        yield found
-
-
-def errors(stream, runs, seed, **settings):
+def watch(stream, runs, seed, **settings):
     """Runs that ever failed, and that ever passed, at each level."""
-    count = np.zeros((2, len(LEVELS)), dtype=int)
-    rng = np.random.default_rng(seed)
+    rng, errors = np.random.default_rng(seed), np.zeros((2, len(LEVELS)), dtype=int)
     for start in range(0, runs, 2000):
-        some = min(2000, runs - start)
-        highest = np.full((2, some), -np.inf)
-        for found in evidence_over_time(stream(rng, some, **settings)):
-            if found is not None:
-                highest = np.maximum(highest, [found.above, found.below])
-        count += (highest[..., None] >= -np.log(LEVELS)).sum(axis=1)
-    return count
+        given, scores = stream(rng, min(2000, runs - start), **settings), Scores()
+        highest = -np.inf
+        for t in range(INTERVALS):
+            scores.add(*given.scored(*given.arms(t)))
+            if scores.found is not None:
+                highest = np.maximum(highest, [scores.found.above, scores.found.below])
+        errors += (highest[..., None] >= -np.log(LEVELS)).sum(axis=1)
+    return errors
+
+
+# the stream, its settings, and the multiples of 5 %, 1 % and .05 % that are allowed
+CASES = {
+    "latencies": (Latencies, {}, (1.0, 1.0, 1.0)),
+    "shocks of .1": (Latencies, {"shock": 0.1}, (1.0, 1.0, 1.0)),
+    "shocks of .1, rho .7": (Latencies, {"shock": 0.1, "rho": 0.7}, (1.0, 1.0, 1.5)),
+    "shocks of .2": (Latencies, {"shock": 0.2}, (1.0, 1.0, 1.0)),
+    "shocks of .2, rho .7": (Latencies, {"shock": 0.2, "rho": 0.7}, (1.0, 1.0, 1.5)),
+    "a clock of 5 ms": (Latencies, {"clock": 5.0}, (1.0, 1.0, 1.0)),
+    "a clock of 25 ms": (Latencies, {"clock": 25.0}, (1.0, 1.0, 1.0)),
+    "a clock of 25 ms, nothing tolerated": (Latencies, {"clock": 25.0, "tolerance": 0.0}, (1.0, 1.0, 1.0)),
+    "190 requests and 10": (Latencies, {"requests": (190, 10), "shock": 0.1, "rho": 0.7}, (1.0, 1.0, 1.5)),
+    "traffic of a day": (Latencies, {"requests": (DAY, DAY), "shock": 0.1, "rho": 0.7}, (1.0, 1.0, 1.5)),
+    "means": (Numbers, {}, (1.0, 1.0, 1.0)),
+    "means, rho .7": (Numbers, {"rho": 0.7}, (1.0, 1.0, 1.5)),
+    "means, skewed": (Numbers, {"skew": 1.0}, (1.0, 1.0, 1.0)),
+    "means, skewed, rho .5": (Numbers, {"skew": 0.5, "rho": 0.5}, (1.0, 1.0, 1.5)),
+}
+
+
+# a tick is longer than what is tolerated: 78 % pass at 5 %
+BROKEN = pytest.mark.xfail(strict=True, reason="values of a coarse clock, changed, lie between its ticks")
+NAMES = [pytest.param(name, marks=BROKEN) if name == "a clock of 25 ms" else name for name in CASES]
+
+
+def check(name, runs, seed):
+    stream, settings, allowed = CASES[name]
+    for side in watch(stream, runs, seed, **settings):
+        for wrong, times, level in zip(side, allowed, LEVELS, strict=True):
+            assert_rate_at_most(int(wrong), runs, times * level)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sampled_watches_keep_their_level(name):
+    check(name, 500, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_watches_keep_their_level(name):
+    check(name, 20_000, 2)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_processes_find_the_same_evidence(name):
+    stream, settings, _ = CASES[name]
+    given, scores = stream(np.random.default_rng(3), 2, **settings), Scores()
+    metric = cj.Metric(
+        name="m", kind=given.kind, direction="increase", tolerance={"relative": given.change - 1}
+    )
+    processes = [given.process(metric, Share(0.05, 0.05)) for _ in range(2)]
+    for t in range(INTERVALS):
+        arms = list(given.arms(t))
+        scores.add(*given.scored(*arms))
+        for run, process in enumerate(processes):
+            process.update(pair_of(given.kind, *(arm[run] for arm in arms)))
+            found = process.finding()
+            assert (found.log_e_fail is None) == (scores.found is None)
+            if scores.found is not None:
+                expected = [scores.found.above[run], scores.found.below[run]]
+                assert np.multiply([found.log_e_fail, found.log_e_pass], np.log(10)) == pytest.approx(
+                    expected, rel=1e-3, abs=1e-4
+                )
