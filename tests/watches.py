@@ -22,21 +22,29 @@ def pair_of(kind, baseline, canary, name="m"):
 # samples, a score an interval
 
 
-def exceedances(baseline, canary, *, tied=False):
+def exceedances(baseline, canary):
     """Score an interval of many runs: the lowest bit of each value says whose it is, so that sorting finds who comes before whom.
 
-    Values are positive, one run a row. Where there are ties, they count for the canary in one of two sorts.
+    Values are positive and no two of them equal, one run a row.
     """
     n, m = baseline.shape[1], canary.shape[1]
-    wins = []
-    for mine in (0, 1) if tied else (0,):
-        keys = np.concatenate([baseline, canary], axis=1).view(np.int64) & -2
-        keys[:, :n] |= 1 - mine
-        keys[:, n:] |= mine
-        keys.sort(axis=1)
-        places = ((keys & 1) == mine).astype(np.float32) @ np.arange(n + m, dtype=np.float32)
-        wins.append(places.astype(np.float64) - m * (m - 1) / 2)
-    return np.mean(wins, axis=0) / (n * m) - 0.5
+    keys = np.concatenate([baseline, canary], axis=1).view(np.int64) & -2
+    keys[:, n:] |= 1
+    keys.sort(axis=1)
+    places = (keys & 1).astype(np.float32) @ np.arange(n + m, dtype=np.float32)
+    return (places.astype(np.float64) - m * (m - 1) / 2) / (n * m) - 0.5
+
+
+def clocked_exceedances(baseline, canary, scale, tick):
+    """Score an interval of many runs whose values a clock has rounded; a tick of the baseline's is spread over its width."""
+    ticks = [np.rint(arm / tick).astype(np.intp) for arm in (baseline, canary)]
+    runs, most = len(baseline), max(int(arm.max()) for arm in ticks) + 1
+    rows = np.arange(runs)[:, None] * most
+    tallies = [np.bincount((arm + rows).ravel(), minlength=runs * most).reshape(runs, most) for arm in ticks]
+    places = np.arange(most)
+    wins = np.clip(places[:, None] / scale - places + 0.5, 0, 1)
+    won = ((tallies[1] @ wins) * tallies[0]).sum(axis=1)
+    return won / (baseline.shape[1] * canary.shape[1]) - 0.5
 
 
 def weight_of(n, m):

@@ -29,6 +29,8 @@ _SCALES = {1: (1, 3), 2: (1, 2)}
 """Neighbors that are averaged, by the intervals that a score stands for; of longer blocks none."""
 _LEAST_VARIANCE = 1e-12
 _SMALLEST_PVALUE = 1e-300
+_UNTIED = 0.9
+"""Where fewer neighbors than a tenth are tied, a clock ticks too finely to matter."""
 _MOST_EDGES = 1024
 """Values of an interval at which its arms are compared; more only cost time."""
 
@@ -128,8 +130,9 @@ def exceedance_scores(
     Returns
     -------
     ndarray, shape (k,)
-        ``P(c > scale b + shift) + P(=) / 2 - 1/2``. Of more than 1,024 canary values, values between the same two of 1,024 evenly
-        chosen ones count as equal.
+        ``P(c > scale b + shift) + P(=) / 2 - 1/2``. A value that a clock has rounded stands for all within half a tick of it: those of
+        the baseline are spread that far, so that a change that is smaller than a tick is neither lost nor counted twice. Of more than
+        1,024 canary values, values between the same two of 1,024 evenly chosen ones count as equal.
 
     Examples
     --------
@@ -145,7 +148,30 @@ def exceedance_scores(
     below = np.searchsorted(high, edges, "left")
     at, between = at_most - below, np.append(below[1:], m) - at_most
     wanted = (edges[None, :] - shifts[:, None]) / scales[:, None]
-    left, right = np.searchsorted(low, wanted, "left"), np.searchsorted(low, wanted, "right")
+    tick = _tick(low, high)
+    if tick:
+        left = right = _spread(low, tick, wanted)
+    else:
+        left, right = np.searchsorted(low, wanted, "left"), np.searchsorted(low, wanted, "right")
     following = np.concatenate([left[:, 1:], np.full((len(scales), 1), len(low))], axis=1)
     wins = at * (left + right) / 2 + between * (right + following) / 2
     return np.asarray(wins.sum(axis=1) / (len(low) * m) - 0.5)
+
+
+def _tick(low: FloatArray, high: FloatArray) -> float:
+    """Tell how far apart the values of a clock are, 0 where there are hardly any ties; sorted values of both arms."""
+    gaps = np.concatenate([np.diff(low), np.diff(high)])
+    apart = gaps[gaps > 0]
+    if not len(apart) or len(apart) > _UNTIED * len(gaps):
+        return 0.0
+    return float(np.quantile(apart, 0.25, method="lower"))
+
+
+def _spread(values: FloatArray, tick: float, at: FloatArray) -> FloatArray:
+    """Count sorted values below some points, each spread evenly over its tick, or as far as its neighbors leave it room."""
+    known, first = np.unique(values, return_index=True)
+    room = np.diff(known, prepend=-np.inf, append=np.inf)
+    width = np.minimum(tick, np.minimum(room[:-1], room[1:]))
+    counts = np.append(first, len(values)).astype(np.float64)
+    ends = known[:, None] + width[:, None] * np.array([-0.5, 0.5])
+    return np.interp(at, ends.ravel(), np.stack([counts[:-1], counts[1:]], axis=1).ravel())

@@ -9,19 +9,21 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from canaryjudge.stats.interval_scores import exceedance_scores, mean_evidence
+from canaryjudge.stats.interval_scores import _tick, exceedance_scores, mean_evidence
 from canaryjudge.stats.long_run import long_run_variance
 
 reproducible = settings(derandomize=True, deadline=None, max_examples=60)
 SCALES, SHIFTS = np.array([1.0, 1.2, 0.5, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 1.0, -0.5])
 
 
-def one_by_one(baseline, canary, scale, shift):
-    wins = [
-        (c > scale * b + shift) + 0.5 * (c == scale * b + shift)
-        for c in canary.tolist()
-        for b in baseline.tolist()
-    ]
+def one_by_one(baseline, canary, scale, shift, *, tick=0.0):
+    known = np.unique(baseline)
+    wins = []
+    for c in canary.tolist():
+        for b in baseline.tolist():
+            near = min(abs(known[known != b] - b).min(initial=tick), tick)
+            ahead = (c - shift) / scale - b
+            wins.append(np.clip(ahead / near + 0.5, 0, 1) if near else (np.sign(ahead) + 1) / 2)
     return sum(wins) / len(wins) - 0.5
 
 
@@ -34,8 +36,15 @@ def test_exceedances_are_counted_with_ties_as_half(baseline, canary):
     baseline, canary = np.array(baseline), np.array(canary)
     scales, shifts = np.array([1.0, 2.0, 0.5, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.5, -1.0])
     found = exceedance_scores(baseline, canary, scales, shifts)
-    wanted = [one_by_one(baseline, canary, *change) for change in zip(scales, shifts, strict=True)]
+    tick = _tick(np.sort(baseline), np.sort(canary))
+    wanted = [one_by_one(baseline, canary, *change, tick=tick) for change in zip(scales, shifts, strict=True)]
     assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_values_of_a_clock_are_spread_over_its_ticks():
+    ticks = np.repeat([1.0, 2.0, 3.0], 10)
+    found = exceedance_scores(ticks, ticks, np.ones(3), np.array([0.0, 0.25, 1.0]))
+    assert_allclose(found, [0, -1 / 12, -5 / 18], atol=1e-12)
 
 
 def test_exceedances_do_not_depend_on_the_order_of_the_values():
