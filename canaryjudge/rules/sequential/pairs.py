@@ -13,7 +13,7 @@ from canaryjudge.data.packing import pack, unpack
 from canaryjudge.policy import Metric
 from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Evidence, Share, tolerated, weigh
-from canaryjudge.rules.sequential.process import State, load_sum, log10_e, pvalue_of, save_sum
+from canaryjudge.rules.sequential.process import State, load_sum, log10_e, pvalue_of, pvalue_pairs, save_sum
 from canaryjudge.stats.betting import BETS, discordance, log_wealth, wealth_terms
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.quantile_sequences import quantile_interval, quantile_interval_from_counts
@@ -209,10 +209,7 @@ class PairProcess:
         unit = 1.0 if limits.absolute else abs(median_b)
         fails, safes, nones = zip(*(self._log_evidence(i) for i in range(len(self._signs))), strict=True)
         sides = limits.sides
-        pvalues = [
-            (pvalue_of(fail), pvalue_of(safe)) if sign > 0 else (pvalue_of(safe), pvalue_of(fail))
-            for (sign, _), fail, safe in zip(sides, fails, safes, strict=True)
-        ]
+        pvalues = pvalue_pairs(limits, fails, safes)
         none = {sign: pvalue_of(value) for sign, value in zip(self._signs, nones, strict=True)}
         bounds = (low_c - high_b) / unit, (high_c - low_b) / unit
         evidence = Evidence(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -21,6 +22,7 @@ __all__ = [
     "load_sum",
     "log10_e",
     "pvalue_of",
+    "pvalue_pairs",
     "save_sum",
     "smallest_visible",
     "totals",
@@ -58,6 +60,13 @@ class Process(Protocol):
 def pvalue_of(log_e: float) -> float:
     """Turn log evidence into an anytime-valid p-value: min(1, 1 / e)."""
     return math.exp(-max(log_e, 0.0))
+
+
+def pvalue_pairs(limits: Limits, fails: Sequence[float], safes: Sequence[float]) -> list[tuple[float, float]]:
+    """Turn each bad direction's log evidence of harm and of harmlessness into p-values, as `Evidence` has them."""
+    pairs = zip(limits.sides, fails, safes, strict=True)
+    both = [(sign, pvalue_of(fail), pvalue_of(safe)) for (sign, _), fail, safe in pairs]
+    return [(fail, safe) if sign > 0 else (safe, fail) for sign, fail, safe in both]
 
 
 def log10_e(log_e: float) -> float:

@@ -17,6 +17,7 @@ from canaryjudge.rules.sequential.process import (
     load_sum,
     log10_e,
     pvalue_of,
+    pvalue_pairs,
     save_sum,
     smallest_visible,
     totals,
@@ -301,10 +302,8 @@ class _Look:
         """Give evidence in the scale of the limits, and the log evidence for a fail and a pass."""
         sides = self._limits.sides
         found = [self._against(sign) for sign, _ in sides]
-        pvalues = [
-            (pvalue_of(fail), pvalue_of(safe)) if sign > 0 else (pvalue_of(safe), pvalue_of(fail))
-            for (sign, _), (fail, safe) in zip(sides, found, strict=True)
-        ]
+        fails, safes = zip(*found, strict=True)
+        pvalues = pvalue_pairs(self._limits, fails, safes)
         none = {sign: pvalue_of(self._log_evidence(sign, _Null(0.0, 0.0, 1.0), 1)) for sign in (1, -1)}
         level = share.level / len(sides)
         return Evidence(
@@ -314,7 +313,7 @@ class _Look:
             fail_bounds=[self._bounds(sign, level) for sign, _ in sides],
             pass_bounds=[self._bounds(sign, share.beta) for sign, _ in sides],
             eventless=float(np.ptp(self._sums)) == 0,
-        ), (max(fail for fail, _ in found) - math.log(len(sides)), min(safe for _, safe in found))
+        ), (max(fails) - math.log(len(sides)), min(safes))
 
     def _against(self, sign: int) -> tuple[float, float]:
         """Weigh a direction: what is tolerated is a union of hypotheses, so all must fall for a fail; for a pass the mean of the evidence."""

@@ -16,6 +16,7 @@ from canaryjudge.rules.sequential.process import (
     load_sum,
     log10_e,
     pvalue_of,
+    pvalue_pairs,
     save_sum,
     smallest_visible,
 )
@@ -163,10 +164,7 @@ class TableProcess:
         above, below = (asked.log_evidence(asked_at, side).tolist() for side in (1, -1))
         fails = [above[i] if sign > 0 else below[i] for i, (sign, _) in enumerate(sides)]
         safes = [below[i] if sign > 0 else above[i] for i, (sign, _) in enumerate(sides)]
-        pvalues = [
-            (pvalue_of(fail), pvalue_of(safe)) if sign > 0 else (pvalue_of(safe), pvalue_of(fail))
-            for (sign, _), fail, safe in zip(sides, fails, safes, strict=True)
-        ]
+        pvalues = pvalue_pairs(limits, fails, safes)
         step = max(abs(limit) for _, limit in sides) or 0.1 * abs(medians[0]) / unit
         fail_bounds, pass_bounds = asked.bounds((level, share.beta), step)
         evidence = Evidence(
