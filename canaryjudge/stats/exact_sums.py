@@ -47,7 +47,8 @@ class ExactSum:
         """Add one term to each sum; finite numbers of the array's shape."""
         numbers = np.minimum(np.maximum(np.asarray(terms, dtype=np.float64), -_LARGEST), _LARGEST)
         floor = np.floor(numbers)
-        self._carry(floor.astype(np.int64), np.rint((numbers - floor) * _UNIT).astype(np.int64))
+        numbers = (numbers - floor) * _UNIT
+        self._carry(floor.astype(np.int64), np.rint(numbers).astype(np.int64))
 
     def add_all(self, terms: ArrayLike) -> None:
         """Add many terms to each sum, shape (n, ...): the same as one after the other."""
@@ -77,5 +78,7 @@ class ExactSum:
 
     def _carry(self, whole: NDArray[np.int64], parts: NDArray[np.int64]) -> None:
         total = self.parts + parts
-        self.whole = self.whole + whole + (total >> _BITS)
         self.parts = total & _MASK
+        total >>= _BITS
+        total += whole
+        self.whole = self.whole + total

@@ -144,8 +144,9 @@ def pearson(
     events, both = x_b + x_c, 1 + odds
     share = odds / both
     expected = events * share
-    variance = np.maximum(expected / both, _NO_VARIANCE)  # without events, nothing is 0 / 0
-    return np.asarray((x_c - expected) ** 2 / variance)
+    residual = x_c - expected
+    # without events, nothing is 0 / 0
+    return np.asarray(residual * residual * both / np.maximum(expected, _NO_VARIANCE))
 
 
 def overdispersion(pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike | None = None) -> FloatArray:
