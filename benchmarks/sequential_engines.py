@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.stats.betting import BETS, discordance, log_wealth
+from canaryjudge.stats.dispersion import overdispersion
 from canaryjudge.stats.interval_scores import FEWEST_SCORES, exceedance_scores, mean_evidence
 from canaryjudge.stats.rate_mixture import (
     LOG_RATIOS,
     likelihoods,
     log_evidence,
-    overdispersion,
     ratio_estimate,
     tilts,
 )

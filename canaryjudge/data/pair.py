@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,11 @@ class Arm:
 
     def __len__(self) -> int:
         return len(self.value)
+
+    def part(self, points: Any) -> Arm:
+        """Give some of the points, by a slice, a mask or an index."""
+        columns = (self.total, self.time, self.buckets)
+        return Arm(self.value[points], *(None if column is None else column[points] for column in columns))
 
     @property
     def events(self) -> float:

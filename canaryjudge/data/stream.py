@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -12,14 +10,14 @@ import numpy as np
 from canaryjudge.data.cleaning import Series
 from canaryjudge.data.intake import Intake
 from canaryjudge.data.notes import Note
-from canaryjudge.data.observations import Observations, complete_parts
-from canaryjudge.data.pair import Arm, FloatArray, MetricPair
+from canaryjudge.data.observations import Observations
+from canaryjudge.data.pair import FloatArray, MetricPair
 from canaryjudge.data.points import Points
 from canaryjudge.data.times import iso, mixed_zones
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric
 
-__all__ = ["Stream", "intervals"]
+__all__ = ["Stream"]
 
 _NoteKey: TypeAlias = tuple[str, str | None]
 _NoteFacts: TypeAlias = tuple[int | None, dict[str, float | str]]
@@ -365,49 +363,3 @@ def _added(code: str, first: int | None, second: int | None) -> int | None:
     if first is None or second is None:
         return second if first is None else first
     return max(first, second) if code == "merged_buckets" else first + second
-
-
-def intervals(pair: MetricPair, *, unfinished: bool = False) -> Iterator[MetricPair]:
-    """Cut whole series into what a stream would hand out, interval by interval.
-
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms.
-    unfinished : bool, optional
-        Whether raw observations of the last interval count too, though more of them might follow; a stream waits.
-
-    Yields
-    ------
-    MetricPair
-        One interval: a point of each arm, or all raw observations of it; without times these are one interval.
-
-    Examples
-    --------
-    >>> arm = Arm(np.arange(3.0))
-    >>> [part.canary.value.tolist() for part in intervals(MetricPair("cpu", "gauge", arm, arm))]
-    [[0.0], [1.0], [2.0]]
-    """
-    if pair.kind != "samples":
-        for index in range(min(len(pair.baseline), len(pair.canary))):
-            yield _part(pair, slice(index, index + 1), slice(index, index + 1))
-    elif pair.baseline.time is None or pair.canary.time is None:
-        yield pair
-    else:
-        for first, second in complete_parts(pair, unfinished=unfinished):
-            yield _part(pair, first, second)
-
-
-def _part(pair: MetricPair, first: slice, second: slice) -> MetricPair:
-    return replace(
-        pair, baseline=_sliced(pair.baseline, first), canary=_sliced(pair.canary, second), notes=()
-    )
-
-
-def _sliced(arm: Arm, part: slice) -> Arm:
-    return Arm(
-        arm.value[part],
-        None if arm.total is None else arm.total[part],
-        None if arm.time is None else arm.time[part],
-        None if arm.buckets is None else arm.buckets[part],
-    )

@@ -15,7 +15,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,13 +24,28 @@ from scipy import special
 from canaryjudge.stats.long_run import long_run_variance
 from canaryjudge.stats.rare_events import FloatArray, floats
 
-__all__ = ["Dispersion", "Family", "dispersion", "pooled_dispersion", "temper", "tempered_level"]
+__all__ = [
+    "FEWEST_WATCHED_INTERVALS",
+    "Dispersion",
+    "Family",
+    "dispersion",
+    "overdispersion",
+    "pooled_dispersion",
+    "temper",
+    "tempered_level",
+]
 
 Family = Literal["binomial", "poisson"]
 
 _FEWEST_INTERVALS = 3
 _SIGNIFICANCE = 0.1
 """Below this p-value there is overdispersion; see `dispersion`."""
+FEWEST_WATCHED_INTERVALS: Final = 10
+"""Fewer intervals with events tell too little of how much they vary."""
+_UNKNOWN_DISPERSION = 4.0
+"""What stands for the dispersion until then, where nothing is known: errors of real services come in bursts."""
+_STATED_INTERVALS = 60
+"""What a stated dispersion weighs against the run's own, in intervals."""
 _SMALLEST_PVALUE = 1e-300
 """Smaller p-values are tempered as this one: their normal deviate is no longer a float."""
 
@@ -163,6 +178,37 @@ def pooled_dispersion(
     split = _split_odds(xb, nb, xc, nc) if family == "binomial" else _split_rates(xb, nb, xc, nc)
     informative = np.isfinite(split.pearson) & (xb.sum(axis=-1) > 0) & (xc.sum(axis=-1) > 0)
     return _decide(_Evidence(*(np.where(informative, s, o) for s, o in zip(split, own, strict=True))))
+
+
+def overdispersion(pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike | None = None) -> FloatArray:
+    """Tell how many times the counts vary more than independent events do, on the safe side.
+
+    Parameters
+    ----------
+    pearsons : array_like, shape (...)
+        Squared standardized residuals (`canaryjudge.stats.rate_mixture.pearson`) at the estimated ratio, added up over intervals.
+    intervals : array_like, shape (...)
+        Intervals that had events.
+    stated : array_like, shape (...), optional
+        What is known from before; it weighs as much as 60 intervals.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        At least 1. Of fewer than ten intervals what was stated, or 4. From then on Pearson's estimate (with the stated one) plus half a
+        standard error: fewer runs of bursty counts are then taken for calm ones.
+
+    Examples
+    --------
+    >>> overdispersion([0.0, 8.0, 60.0], [5, 10, 31]).round(2).tolist()
+    [4.0, 1.1, 2.26]
+    """
+    chi2, count = np.asarray(pearsons, dtype=np.float64), np.asarray(intervals, dtype=np.float64)
+    before = np.asarray(_UNKNOWN_DISPERSION if stated is None else stated, dtype=np.float64)
+    weight = 0.0 if stated is None else _STATED_INTERVALS
+    own = np.maximum(count - 1, 1.0)
+    estimate = (chi2 * (1 + 0.5 * np.sqrt(2 / own)) + weight * before) / (own + weight)
+    return np.where(count < FEWEST_WATCHED_INTERVALS, before, np.maximum(estimate, 1.0))
 
 
 def temper(pvalue: ArrayLike, df: ArrayLike) -> FloatArray:

@@ -24,13 +24,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "FEWEST_INTERVALS",
     "LOG_RATIOS",
     "at_ratio",
     "difference_bound",
     "likelihoods",
     "log_evidence",
-    "overdispersion",
     "pearson",
     "ratio_bound",
     "ratio_estimate",
@@ -48,12 +46,6 @@ _EXCESS: Final[FloatArray] = np.expm1(LOG_RATIOS)
 _SPACING: Final[FloatArray] = np.gradient(LOG_RATIOS)
 _COARSE_RATIOS: Final[FloatArray] = np.exp(LOG_RATIOS[::4])
 _SMALLEST_DIFFERENCE, _LARGEST_DIFFERENCE, _HALVINGS = 1e-9, 1e12, 45
-FEWEST_INTERVALS: Final = 10
-"""Fewer intervals with events tell too little of how much they vary."""
-_UNKNOWN_DISPERSION = 4.0
-"""What stands for the dispersion until then, where nothing is known: errors of real services come in bursts."""
-_STATED_INTERVALS = 60
-"""What a stated dispersion weighs against the run's own, in intervals."""
 _NO_VARIANCE = 1e-300
 _WORSE_SCALE = 0.4
 _LEAST_SAFE_SCALE = 0.1
@@ -147,37 +139,6 @@ def pearson(
     residual = x_c - expected
     # without events, nothing is 0 / 0
     return np.asarray(residual * residual * both / np.maximum(expected, _NO_VARIANCE))
-
-
-def overdispersion(pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike | None = None) -> FloatArray:
-    """Tell how many times the counts vary more than independent events do, on the safe side.
-
-    Parameters
-    ----------
-    pearsons : array_like, shape (...)
-        `pearson` at the estimated ratio, added up over intervals.
-    intervals : array_like, shape (...)
-        Intervals that had events.
-    stated : array_like, shape (...), optional
-        What is known from before; it weighs as much as 60 intervals.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        At least 1. Of fewer than ten intervals what was stated, or 4. From then on Pearson's estimate (with the stated one) plus half a
-        standard error: fewer runs of bursty counts are then taken for calm ones.
-
-    Examples
-    --------
-    >>> overdispersion([0.0, 8.0, 60.0], [5, 10, 31]).round(2).tolist()
-    [4.0, 1.1, 2.26]
-    """
-    chi2, count = np.asarray(pearsons, dtype=np.float64), np.asarray(intervals, dtype=np.float64)
-    before = np.asarray(_UNKNOWN_DISPERSION if stated is None else stated, dtype=np.float64)
-    weight = 0.0 if stated is None else _STATED_INTERVALS
-    own = np.maximum(count - 1, 1.0)
-    estimate = (chi2 * (1 + 0.5 * np.sqrt(2 / own)) + weight * before) / (own + weight)
-    return np.where(count < FEWEST_INTERVALS, before, np.maximum(estimate, 1.0))
 
 
 def at_ratio(sums: FloatArray, log_ratio: ArrayLike) -> FloatArray:

@@ -9,13 +9,13 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
+from canaryjudge.stats.dispersion import overdispersion
 from canaryjudge.stats.rate_mixture import (
     LOG_RATIOS,
     at_ratio,
     difference_bound,
     likelihoods,
     log_evidence,
-    overdispersion,
     pearson,
     ratio_bound,
     ratio_estimate,

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from canaryjudge.data import Arm, FloatArray, MetricPair
+from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.data.packing import pack, unpack
 from canaryjudge.results import Finding
 from canaryjudge.rules.decision import Evidence, Limits
@@ -101,12 +101,7 @@ def load_sum(text: Any, shape: tuple[int, ...]) -> ExactSum:
 
 def chosen(pair: MetricPair, points: Any) -> MetricPair:
     """Give some of a pair's intervals, by a slice or an index."""
-
-    def cut(arm: Arm) -> Arm:
-        columns = (arm.total, arm.time, arm.buckets)
-        return Arm(arm.value[points], *(None if column is None else column[points] for column in columns))
-
-    return replace(pair, baseline=cut(pair.baseline), canary=cut(pair.canary))
+    return replace(pair, baseline=pair.baseline.part(points), canary=pair.canary.part(points))
 
 
 def totals(pair: MetricPair) -> tuple[FloatArray, FloatArray]:

@@ -22,16 +22,14 @@ from canaryjudge.rules.sequential.process import (
     smallest_visible,
     totals,
 )
-from canaryjudge.stats.dispersion import pooled_dispersion
+from canaryjudge.stats.dispersion import FEWEST_WATCHED_INTERVALS, overdispersion, pooled_dispersion
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.rate_mixture import (
-    FEWEST_INTERVALS,
     LOG_RATIOS,
     at_ratio,
     difference_bound,
     likelihoods,
     log_evidence,
-    overdispersion,
     pearson,
     ratio_bound,
     ratio_estimate,
@@ -267,7 +265,7 @@ class RateProcess:
 
     def _overdispersion(self, sums: _Sums, log_ratio: float) -> float:
         """Estimate by how the arms share the events of an interval; where few intervals have any, by how all events are spread over intervals."""
-        if self._informative >= FEWEST_INTERVALS:
+        if self._informative >= FEWEST_WATCHED_INTERVALS:
             pearsons = float(at_ratio(sums.pearson, log_ratio))
             return float(overdispersion(pearsons, self._informative, self._stated))
         events, exposure = sums.totals[0] + sums.totals[1], sums.totals[2] + sums.totals[3]
