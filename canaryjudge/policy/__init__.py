@@ -1,17 +1,17 @@
 """What a user writes: the policy's models, its quantities, its files."""
 
+from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.loading import load_policy, parse_policy
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
+from canaryjudge.policy.objectives import Slo
 from canaryjudge.policy.reference import field_table, json_schema
 from canaryjudge.policy.rule_settings import (
-    AnyRule,
     Kind,
     MannWhitney,
     Proportion,
     Rate,
     RuleSettings,
     Sequential,
-    Slo,
 )
 
 __all__ = [

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.base import (
     Amount,
     Duration,
@@ -21,9 +22,9 @@ from canaryjudge.policy.base import (
     Unit,
     Weight,
 )
-from canaryjudge.policy.complaints import Problem, nearest
+from canaryjudge.policy.complaints import Path, Problem, nearest
 from canaryjudge.policy.quantities import parse_quantity, percent, shown
-from canaryjudge.policy.rule_settings import AnyRule, Kind, Sequential, Slo
+from canaryjudge.policy.rule_settings import Kind, Sequential
 
 __all__ = ["Metric", "Policy", "Split", "Tolerance"]
 
@@ -94,6 +95,9 @@ class Metric(PolicyModel):
     times overlap."""
     interval: Duration | None = None
     """The spacing of the points, for aligning the arms; found from the times where it is left out."""
+    counter: Annotated[bool, Field(strict=True)] = False
+    """The data are counters that only grow, as Prometheus keeps them: `value`, `total` and the buckets of a histogram are differenced point
+    by point, each replica by itself; a counter that falls was reset by a restart."""
     min_points: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     """Fewer points than this in either arm are too little data. 10 for gauges and samples, 1 interval for ratios, counts and histograms."""
     dispersion: Annotated[float, Field(strict=True, ge=1, le=1000)] | None = None
@@ -117,41 +121,31 @@ class Metric(PolicyModel):
             advice = "Leave out tolerance.absolute, or take effect: shift."
             yield Problem(("tolerance", "absolute"), "effect: ratio has no absolute tolerance", advice)
         if self.tolerance.absolute is not None:
-            yield from self._misfit(self.tolerance.absolute, ("tolerance", "absolute"))
+            yield from self.misfit(self.tolerance.absolute, ("tolerance", "absolute"))
+        if self.counter and self.kind in ("gauge", "samples"):
+            advice = "Take kind: count (events over time), ratio (events of a total) or histogram."
+            yield Problem(("counter",), f"a counter is no {self.kind}", advice)
         if self.dispersion is not None and self.kind not in ("ratio", "count"):
             advice = f"A {self.kind} has no dispersion of counts; leave it out."
             yield Problem(("dispersion",), "dispersion is for ratios and counts", advice)
         for index, rule in enumerate(self.rules or ()):
-            yield from self._rule_contradictions(rule, ("rules", index))
+            for problem in rule.misfits(self):
+                yield problem._replace(path=("rules", index, *problem.path))
             if self.rules and rule in self.rules[:index]:
                 yield Problem(
                     ("rules", index), f"the same rule {rule.rule} stands there twice", "Leave one out."
                 )
 
-    def _rule_contradictions(self, rule: AnyRule, path: tuple[str, int]) -> Iterator[Problem]:
-        if self.kind not in rule.kinds:
-            advice = f"Take another rule, or kind: {' or '.join(rule.kinds)}."
-            yield Problem(path, f"the rule {rule.rule} does not fit kind: {self.kind}", advice)
-        if isinstance(rule, Sequential):
-            for problem in rule.misfits(self.kind):
-                yield problem._replace(path=(*path, *problem.path))
-            if rule.cap is not None:
-                yield from self._positive(rule.cap, (*path, "cap"))
-        if isinstance(rule, Slo):
-            events = self.kind in ("ratio", "count")
-            if (rule.of == "pooled") != events:
-                fit = "Take pooled." if events else "Take mean, median, min, max or a percentile like p99."
-                yield Problem((*path, "of"), f"of: {rule.of} does not fit kind: {self.kind}", fit)
-            yield from self._misfit(rule.value, (*path, "value"))
-
-    def _misfit(self, quantity: Quantity, path: tuple[str | int, ...]) -> Iterator[Problem]:
+    def misfit(self, quantity: Quantity, path: Path) -> Iterator[Problem]:
+        """Find whether a quantity of the policy is not one of this metric."""
         try:
             self._in_unit(quantity)
         except ValueError as error:
             yield Problem(path, str(error))
 
-    def _positive(self, quantity: Quantity, path: tuple[str | int, ...]) -> Iterator[Problem]:
-        yield from self._misfit(quantity, path)
+    def not_positive(self, quantity: Quantity, path: Path) -> Iterator[Problem]:
+        """Find whether a quantity of the policy is not one of this metric, or is not above 0."""
+        yield from self.misfit(quantity, path)
         if quantity.number <= 0:
             yield Problem(
                 path,

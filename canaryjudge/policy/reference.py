@@ -11,8 +11,9 @@ from pydantic.fields import FieldInfo
 
 from canaryjudge.policy.base import PolicyModel
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
+from canaryjudge.policy.objectives import Slo
 from canaryjudge.policy.quantities import WITH_UNIT_PATTERN
-from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, Sequential, Slo
+from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, Sequential
 
 __all__ = ["field_table", "json_schema"]
 

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 
 from pydantic import (
-    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
-    Tag,
     model_serializer,
     model_validator,
 )
 
-from canaryjudge.policy.base import Amount, PolicyModel
-from canaryjudge.policy.complaints import Problem
-from canaryjudge.policy.quantities import shown
+from canaryjudge.policy.base import Amount, PolicyModel, Quantity
+from canaryjudge.policy.complaints import Path, Problem
 
-__all__ = ["AnyRule", "Kind", "MannWhitney", "Proportion", "Rate", "RuleSettings", "Sequential", "Slo"]
+__all__ = ["AskedMetric", "Kind", "MannWhitney", "Proportion", "Rate", "RuleSettings", "Sequential"]
 
 Kind = Literal["gauge", "samples", "ratio", "count", "histogram"]
 
-_PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,12})?)")
+
+class AskedMetric(Protocol):
+    """What a rule's settings may know of their metric when they are checked."""
+
+    @property
+    def kind(self) -> Kind:
+        """Its kind."""
+
+    @property
+    def direction(self) -> Literal["increase", "decrease", "either"]:
+        """Its bad direction."""
+
+    def misfit(self, quantity: Quantity, path: Path) -> Iterator[Problem]:
+        """Find whether a quantity of the policy is not one of this metric."""
+
+    def not_positive(self, quantity: Quantity, path: Path) -> Iterator[Problem]:
+        """Find whether it is not, or is not above 0."""
 
 
 class RuleSettings(PolicyModel):
@@ -38,6 +49,12 @@ class RuleSettings(PolicyModel):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"rule": value} if isinstance(value, str) else value
+
+    def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
+        """Find what does not fit a metric; paths start at the rule."""
+        if metric.kind not in self.kinds:
+            advice = f"Take another rule, or kind: {' or '.join(self.kinds)}."
+            yield Problem((), f"the rule {self.rule} does not fit kind: {metric.kind}", advice)
 
     @model_serializer(mode="wrap")
     def _with_name(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -118,9 +135,14 @@ class Sequential(RuleSettings):
             return "ranks"
         return SEQUENTIAL_METHODS[kind][0]
 
-    def misfits(self, kind: str) -> Iterator[Problem]:
-        """Find what does not fit a kind of metric."""
-        fitting = SEQUENTIAL_METHODS.get(kind, ())
+    def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
+        """Find what does not fit a metric; paths start at the rule."""
+        yield from self._method_misfits(metric.kind)
+        if self.cap is not None:
+            yield from metric.not_positive(self.cap, ("cap",))
+
+    def _method_misfits(self, kind: Kind) -> Iterator[Problem]:
+        fitting = SEQUENTIAL_METHODS[kind]
         method = self.method_for(kind)
         if method not in fitting:
             advice = f"For a {kind} take {' or '.join(fitting)}, or auto." if fitting else ""
@@ -146,63 +168,3 @@ class Sequential(RuleSettings):
             if method != "looks" and getattr(self, name) != default:
                 advice = "Leave it out; this method may be asked at any time."
                 yield Problem((name,), f"{name} is for method: looks, not {method}", advice)
-
-
-class Slo(RuleSettings):
-    """Does the canary meet an objective? An aggregate of its values against a threshold."""
-
-    kinds: ClassVar[tuple[str, ...]] = ("gauge", "samples", "ratio", "count")
-
-    rule: Literal["slo"] = "slo"
-    """The rule's name."""
-    of: str
-    """What is held against the value: `mean`, `median`, `min`, `max` or a percentile such as `p99` of the points (gauges and samples);
-    `pooled`, events over total (ratios and counts)."""
-    op: Literal["lt", "lte", "gt", "gte"]
-    """How the aggregate must stand to the value for the objective to be met."""
-    value: Amount
-    """The objective's threshold, in the metric's unit; `%` of a ratio is a fraction of its total."""
-    evidence: Literal["interval", "point"] = "interval"
-    """`interval`: fail and pass are proven by a confidence bound. `point`: the estimate alone decides, which waives alpha and beta for this rule."""
-    blame: Literal["environment", "canary"] = "environment"
-    """Where the baseline breaches the objective too: `environment` makes it marginal, `canary` fails it all the same."""
-
-    def _contradictions(self) -> Iterator[Problem]:
-        if self.of not in ("mean", "median", "min", "max", "pooled") and self.percentile is None:
-            known = "It is one of mean, median, min, max, pooled, or a percentile like p99."
-            yield Problem(("of",), f"{shown(self.of)} is not an aggregate", known)
-        if self.of in ("min", "max") and self.evidence == "interval":
-            advice = "Write evidence: point, or take a percentile like p99."
-            yield Problem(("of",), f"an observed {self.of} has no confidence interval", advice)
-
-    @property
-    def percentile(self) -> float | None:
-        """The aggregate as a probability: 0.99 for ``p99``, 0.5 for ``median``, None for the others."""
-        if self.of == "median":
-            return 0.5
-        match = _PERCENTILE.fullmatch(self.of)
-        if match is None or float(match[1]) == 0:
-            return None
-        return float(
-            Decimal(match[1]).scaleb(-2)
-        )  # 99.9 / 100 is above 0.999 in binary, and takes the next point
-
-
-def _tag(value: Any) -> str | None:
-    if isinstance(value, RuleSettings):
-        return f"rule:{value.rule}"
-    if isinstance(value, str):
-        return f"rule:{value}"
-    if isinstance(value, Mapping) and "rule" in value:
-        return f"rule:{shown(value['rule']) if not isinstance(value['rule'], str) else value['rule']}"
-    return None
-
-
-AnyRule = Annotated[
-    Annotated[MannWhitney, Tag("rule:mann_whitney")]
-    | Annotated[Proportion, Tag("rule:proportion")]
-    | Annotated[Rate, Tag("rule:rate")]
-    | Annotated[Sequential, Tag("rule:sequential")]
-    | Annotated[Slo, Tag("rule:slo")],
-    Discriminator(_tag),
-]
