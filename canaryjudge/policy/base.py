@@ -23,13 +23,13 @@ from canaryjudge.policy.quantities import (
     DURATION_PATTERN,
     PERCENT_PATTERN,
     QUANTITY_PATTERN,
-    convert,
     parse_duration,
     parse_fraction,
     parse_quantity,
     percent,
     shown,
 )
+from canaryjudge.policy.units import convert
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -104,7 +104,7 @@ class Quantity(PolicyModel):
         Raises
         ------
         ValueError
-            If the two units measure different things.
+            If the two units measure different things, or its own could mean two.
         """
         return convert(self.number, self.unit, unit) if self.unit else self.number
 

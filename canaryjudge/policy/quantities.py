@@ -1,4 +1,4 @@
-"""Quantities as people write them: ``10%``, ``0.02pp``, ``5ms``, ``5m``.
+"""Quantities as people write them: ``10%``, ``0.02pp``, ``5ms``, ``200m``, ``1h30m``.
 
 A bare number is never guessed at: where a fraction and a count could both be meant, the unit is asked for.
 """
@@ -9,59 +9,26 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
+
+from canaryjudge.policy.units import SECONDS
 
 __all__ = [
     "DURATION_PATTERN",
     "PERCENT_PATTERN",
     "QUANTITY_PATTERN",
     "WITH_UNIT_PATTERN",
-    "convert",
     "parse_duration",
     "parse_fraction",
     "parse_quantity",
     "percent",
-    "same_dimension",
     "shown",
 ]
 
-_SECONDS: Final = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,  # the micro sign
-    "\u03bcs": 1e-6,  # the Greek letter, which looks the same
-    "ms": 1e-3,
-    "s": 1.0,
-    "sec": 1.0,
-    "second": 1.0,
-    "seconds": 1.0,
-    "m": 60.0,
-    "min": 60.0,
-    "minute": 60.0,
-    "minutes": 60.0,
-    "h": 3600.0,
-    "hour": 3600.0,
-    "hours": 3600.0,
-    "d": 86400.0,
-    "day": 86400.0,
-    "days": 86400.0,
-}
-_BYTES: Final = {
-    "B": 1.0,
-    "bytes": 1.0,
-    "kB": 1e3,
-    "KB": 1e3,
-    "MB": 1e6,
-    "GB": 1e9,
-    "TB": 1e12,
-    "KiB": 2.0**10,
-    "MiB": 2.0**20,
-    "GiB": 2.0**30,
-    "TiB": 2.0**40,
-}
-_SHARES: Final = {"%": 1.0, "pp": 1.0}
-_DIMENSIONS: Final = (_SECONDS, _BYTES, _SHARES)
 _LONGEST_DURATION: Final = 366 * 86400.0
+_IN_ORDER: Final = ("w", "d", "h", "m", "s", "ms", "us", "ns")
+"""The units that one duration may have parts in."""
 
 _NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?"
 _UNIT: Final = r"(?![eE][+-]?[0-9])[^\s0-9.,:;+_-]\S*"
@@ -71,9 +38,11 @@ WITH_UNIT_PATTERN: Final = rf"^\s*({_NUMBER})\s*({_UNIT})\s*$"
 """A number with a unit."""
 PERCENT_PATTERN: Final = rf"^\s*{_NUMBER}\s*%\s*$"
 """A fraction in percent."""
-DURATION_PATTERN: Final = rf"^\s*{_NUMBER}\s*({'|'.join(_SECONDS)})\s*$"
-"""A number with a unit of time."""
+_PARTS: Final = "".join(rf"(?:([0-9]+(?:\.[0-9]+)?){unit})?" for unit in _IN_ORDER)
+DURATION_PATTERN: Final = rf"^\s*(?:{_NUMBER}\s*({'|'.join(SECONDS)})|(?=[0-9]){_PARTS})\s*$"
+"""A number with a unit of time; or several, the largest unit first."""
 _QUANTITY: Final = re.compile(QUANTITY_PATTERN)
+_COMPOUND: Final = re.compile(rf"\s*(?=[0-9]){_PARTS}\s*")
 _LONGEST_TEXT: Final = 100
 
 
@@ -172,12 +141,12 @@ def parse_fraction(value: object) -> float:
 
 
 def parse_duration(value: object) -> float:
-    """Read a duration: ``"90s"``, ``"5m"``, ``"1h"``; the unit is required.
+    """Read a duration: ``"90s"``, ``"5m"``, ``"1h30m"``; the unit is required.
 
     Parameters
     ----------
     value : str
-        A number and one of ns, us, ms, s, m, h, d.
+        A number and a unit of time (ns, us, ms, s, m, h, d, w or its name), or several of them, the largest first.
 
     Returns
     -------
@@ -191,20 +160,32 @@ def parse_duration(value: object) -> float:
 
     Examples
     --------
-    >>> parse_duration("5m")
-    300.0
+    >>> parse_duration("5m"), parse_duration("1h30m")
+    (300.0, 5400.0)
     """
-    number, unit = _number_and_unit(value, "a duration", "90s, 5m or 1h")
-    if not unit:
-        raise ValueError(f"{shown(value)} is a duration without a unit; write it like 90s, 5m or 1h")
-    if unit not in _SECONDS:
-        raise ValueError(f"{shown(value)} is not a duration; write it like 90s, 5m or 1h")
-    seconds = _exactly(float(number) * _SECONDS[unit])
-    if not _SECONDS["ns"] <= seconds <= _LONGEST_DURATION:
+    seconds = _in_parts(value)
+    if seconds is None:
+        number, unit = _number_and_unit(value, "a duration", "90s, 5m or 1h")
+        if not unit:
+            raise ValueError(f"{shown(value)} is a duration without a unit; write it like 90s, 5m or 1h")
+        if unit not in SECONDS:
+            raise ValueError(f"{shown(value)} is not a duration; write it like 90s, 5m or 1h")
+        seconds = Fraction(number) * SECONDS[unit]
+    if not SECONDS["ns"] <= seconds <= _LONGEST_DURATION:
         raise ValueError(
             f"{shown(value)} is not a duration between 1ns and 366d; write it like 90s, 5m or 1h"
         )
-    return seconds
+    return float(seconds)
+
+
+def _in_parts(value: object) -> Fraction | None:
+    """Add up a duration of two parts or more, such as ``1h30m``; None for all else."""
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        return None
+    match = _COMPOUND.fullmatch(value)
+    written = {} if match is None else dict(zip(_IN_ORDER, match.groups(), strict=True))
+    parts = [Fraction(part) * SECONDS[unit] for unit, part in written.items() if part]
+    return sum(parts, Fraction()) if len(parts) > 1 else None
 
 
 def parse_quantity(value: object) -> tuple[float, str]:
@@ -218,7 +199,7 @@ def parse_quantity(value: object) -> tuple[float, str]:
     Returns
     -------
     tuple of (float, str)
-        The number and its unit, the empty string where there is none.
+        The number and its unit, the empty string where there is none; of a duration in parts, such as ``1m30s``, the seconds.
 
     Raises
     ------
@@ -230,55 +211,8 @@ def parse_quantity(value: object) -> tuple[float, str]:
     >>> parse_quantity("5ms"), parse_quantity(200)
     ((5.0, 'ms'), (200.0, ''))
     """
+    seconds = _in_parts(value)
+    if seconds is not None:
+        return float(seconds), "s"
     number, unit = _number_and_unit(value, "a quantity", "5ms, 0.1% or 200")
     return float(number), unit
-
-
-def same_dimension(unit: str, other: str) -> bool:
-    """Tell whether two units measure the same thing, so that `convert` can go between them."""
-    return unit == other or any(unit in units and other in units for units in _DIMENSIONS)
-
-
-def convert(number: float, unit: str, to: str) -> float:
-    """Convert between units of one dimension.
-
-    Parameters
-    ----------
-    number : float
-        The quantity in `unit`.
-    unit, to : str
-        Units of time, of bytes or of percent (``%`` and ``pp``), or the same unit twice.
-
-    Returns
-    -------
-    float
-        The quantity in `to`.
-
-    Raises
-    ------
-    ValueError
-        If the two units measure different things, or the result is not finite.
-
-    Examples
-    --------
-    >>> convert(0.2, "s", to="ms")
-    200.0
-    """
-    if unit == to:
-        return number
-    for units in _DIMENSIONS:
-        if unit in units and to in units:
-            converted = _exactly(number * units[unit] / units[to])
-            if not math.isfinite(converted):
-                raise ValueError(f"{number:g}{unit} is not finite in {to!r}; take a smaller number")
-            return converted
-    if not to:
-        raise ValueError(f"it has the unit {unit!r} but the metric has none; add unit: {unit} to the metric")
-    raise ValueError(
-        f"the unit {unit!r} cannot be converted to the metric's unit {to!r}; give it in the metric's unit"
-    )
-
-
-def _exactly(number: float) -> float:
-    """Drop the last digits, which are only the rounding of a factor such as 1e-9."""
-    return float(f"{number:.15g}")

@@ -1,20 +1,25 @@
 """Quantities: what is read, what is refused, and that nothing is guessed or lost."""
 
 import math
+import re
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from canaryjudge.errors import PolicyError
+from canaryjudge.policy import Metric, Slo, parse_policy
 from canaryjudge.policy.quantities import (
-    convert,
+    DURATION_PATTERN,
+    QUANTITY_PATTERN,
     parse_duration,
     parse_fraction,
     parse_quantity,
     percent,
-    same_dimension,
     shown,
 )
+from canaryjudge.policy.units import convert
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -92,6 +97,13 @@ def test_percent_reads_back_as_the_same_number(fraction):
         ("3\u03bcs", 3e-6),
         ("10ns", 1e-8),
         ("366d", 366 * 86400.0),
+        ("1w", 7 * 86400.0),
+        ("1h30m", 5400.0),  # as Prometheus and Go write them
+        ("1m30s", 90.0),
+        (" 1w2d3h4m5s6ms7us8ns ", 788645.006007008),
+        ("1.5h30m", 7200.0),
+        ("2s500ms", 2.5),
+        ("0h5m", 300.0),
     ],
 )
 def test_durations_are_read_in_seconds(written, seconds):
@@ -109,7 +121,16 @@ def test_durations_are_read_in_seconds(written, seconds):
         "5MB",
         "5%",
         "1:30",
-        "1h30m",
+        "30m1h",
+        "1h1h",
+        "1h 30m",
+        "1h30",
+        "1h-30m",
+        "-1h30m",
+        "1h30min",
+        "0h0m",
+        "52w3d",
+        "1h" + "0" * 100 + "m",
         "-5m",
         "0s",
         "367d",
@@ -137,6 +158,13 @@ def test_what_is_no_duration_is_refused_with_an_example(written):
         ("5e3", (5000.0, "")),
         ("5€", (5.0, "€")),
         ("2E", (2.0, "E")),
+        ("1e3", (1000.0, "")),
+        ("1E3", (1000.0, "")),
+        ("1e3k", (1000.0, "k")),
+        ("200m", (200.0, "m")),
+        ("10Mi", (10.0, "Mi")),
+        ("600/min", (600.0, "/min")),
+        ("1m30s", (90.0, "s")),
     ],
 )
 def test_quantities_are_a_number_and_a_unit(written, quantity):
@@ -151,42 +179,206 @@ def test_what_is_no_quantity_is_refused(written):
         parse_quantity(written)
 
 
-@pytest.mark.parametrize(
-    ("number", "unit", "to", "converted"),
-    [
-        (0.2, "s", "ms", 200.0),
-        (1.0, "h", "m", 60.0),
-        (3.0, "us", "ms", 0.003),
-        (1.0, "MiB", "KiB", 1024.0),
-        (1.0, "MB", "kB", 1000.0),
-        (5.0, "pp", "%", 5.0),
-        (7.0, "widgets", "widgets", 7.0),
-    ],
-)
+CONVERTED = [
+    (0.2, "s", "ms", 200.0),
+    (1.0, "h", "m", 60.0),
+    (3.0, "us", "ms", 0.003),
+    (2.0, "m", "Seconds", 120.0),
+    (90.0, "s", "MIN", 1.5),
+    (3.0, "m", "milliseconds", 180_000.0),
+    (1.0, "w", "d", 7.0),
+    (1.0, "MiB", "KiB", 1024.0),
+    (1.0, "MB", "kB", 1000.0),
+    (1.0, "EiB", "B", 2.0**60),
+    (5.0, "pp", "%", 5.0),
+    (5.0, "%", "pp", 5.0),
+    (7.0, "widgets", "widgets", 7.0),
+    (5.0, "m", "m", 5.0),
+    (5.0, "K", "K", 5.0),  # kelvin, if the metric says so
+    # cores
+    (200.0, "m", "cores", 0.2),
+    (200.0, "m", "CPU", 0.2),
+    (200.0, "m", "millicores", 200.0),
+    (1.5, "cores", "mcores", 1500.0),
+    (250.0, "millicores", "cpu", 0.25),
+    # bytes by a suffix alone
+    (10.0, "Mi", "bytes", 10 * 2.0**20),
+    (1.0, "k", "B", 1000.0),
+    (1.0, "Gi", "MiB", 1024.0),
+    (1.0, "G", "MB", 1000.0),
+    (10.0, "Mi", "MiB/s", 10.0),
+    (1.0, "Gi", "Mi", 1024.0),
+    # counts
+    (1.0, "k", "", 1000.0),
+    (2.0, "Mi", "", 2.0**21),
+    (2.0, "E", "", 2e18),
+    (1.0, "Ei", "", 2.0**60),
+    (5.0, "u", "", 5e-6),
+    (5.0, "n", "jobs", 5e-9),
+    (200.0, "m", "jobs", 0.2),
+    (1.5, "k", "requests", 1500.0),
+    (3.0, "req", "requests", 3.0),
+    (-3.0, "Ops", "operation", -3.0),
+    # two words
+    (600.0, "/min", "/s", 10.0),
+    (600.0, "/min", "req/s", 10.0),
+    (600.0, "req/min", "requests/s", 10.0),
+    (600.0, "req/min", "rps", 10.0),
+    (1.0, "k", "req/s", 1000.0),
+    (1.0, "k", "/s", 1000.0),
+    (200.0, "m", "req/s", 0.2),
+    (60.0, "Mi/min", "MiB/s", 1.0),
+    (3.6, "GB/h", "MB/s", 1.0),
+    (2.0, "s/op", "ms/op", 2000.0),
+    (2.0, "ms/operation", "ms/op", 2.0),
+    (2.0, "m/op", "ms/op", 120_000.0),
+    (1.0, "ms / KiB", "ms/MiB", 1024.0),
+    (0.1, "s", "ms", 100.0),
+    (2e-7, "/min", "/h", 1.2e-5),
+]
+
+
+@pytest.mark.parametrize(("number", "unit", "to", "converted"), CONVERTED)
 def test_units_of_one_dimension_are_converted_without_rounding_dust(number, unit, to, converted):
-    assert same_dimension(unit, to)
     assert convert(number, unit, to) == converted
 
 
-@pytest.mark.parametrize(
-    ("unit", "to", "words"),
-    [
-        ("MB", "ms", "'MB' cannot be converted to the metric's unit 'ms'"),
-        ("%", "ms", "'%' cannot be converted"),
-        ("ms", "widgets", "cannot be converted"),
-        ("ms", "", "add unit: ms to the metric"),
-    ],
-)
+MISFITS = [
+    ("MB", "ms", "'MB' cannot be converted to the metric's unit 'ms'"),
+    ("%", "ms", "'%' cannot be converted"),
+    ("ms", "widgets", "cannot be converted"),
+    ("ms", "", "add unit: ms to the metric"),
+    ("/min", "", "add unit: /min to the metric"),
+    ("k", "ms", "the suffix 'k' does not scale the metric's unit 'ms'"),
+    ("u", "s", "the suffix 'u' does not scale the metric's unit 's'"),
+    ("k", "%", "the suffix 'k' does not scale the metric's unit '%'"),
+    ("m", "%", "'m' cannot be converted"),
+    ("m", "", "200m could be 200 minutes or 0.2; give the metric a unit, or write 0.2"),
+    ("m", "bytes", "200m would be 0.2 bytes; did you mean 200M or 200Mi?"),
+    ("n", "MiB/s", "200n would be 2e-07 bytes; did you mean 200M or 200Mi?"),
+    ("K", "B", "200K has no suffix that Kubernetes knows; write 200k or 200Ki"),
+    ("K", "", "200K has no suffix"),
+    ("ki", "B", "cannot be converted"),
+    ("Mb", "MB", "cannot be converted"),  # bits
+    ("Mbit/s", "MB/s", "cannot be converted"),
+    ("cores", "%", "cannot be converted"),
+    ("/min", "MiB/s", "cannot be converted"),
+    ("/min", "cores/s", "cannot be converted"),
+    ("/min", "ms/op", "cannot be converted"),
+    ("req/min", "/s", "cannot be converted"),
+    ("req", "req/s", "cannot be converted"),
+    ("req/s", "req", "cannot be converted"),
+    ("errors/s", "req/s", "cannot be converted"),
+    ("ms", "ms/op", "cannot be converted"),
+    ("m", "ms/op", "cannot be converted"),
+    ("ms/op", "ms/request", "cannot be converted"),
+    ("ms/op", "ms/s", "cannot be converted"),
+    ("Mi/s", "B", "cannot be converted"),
+    ("a/b/c", "a/b", "cannot be converted"),
+    ("ms/a/b", "s/a/b", "cannot be converted"),
+    ("/", "x", "cannot be converted"),
+]
+
+
+@pytest.mark.parametrize(("unit", "to", "words"), MISFITS)
 def test_units_of_two_dimensions_are_refused(unit, to, words):
-    assert not same_dimension(unit, to)
-    with pytest.raises(ValueError, match="unit") as caught:
-        convert(1.0, unit, to)
+    with pytest.raises(ValueError, match=r"metric|bytes|suffix") as caught:
+        convert(200.0, unit, to)
     assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("unit", "to"), [(unit, to) for _, unit, to, _ in CONVERTED])
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(number=st.floats(-1e12, 1e12, allow_subnormal=False))
+def test_a_conversion_is_the_nearest_float_of_the_exact_product(unit, to, number):
+    factor = Fraction(convert(1.0, unit, to)).limit_denominator(10**16)
+    assert convert(number, unit, to) == pytest.approx(float(Fraction(repr(number)) * factor), rel=1e-15)
+
+
+@pytest.mark.parametrize("unit", ["s", "MiB", "cores", "%", "req/s", "ms/op", "Gi", "jobs", "/min"])
+@pytest.mark.parametrize("to", ["s", "MiB", "cores", "%", "req/s", "ms/op", "Gi", "jobs", "/min"])
+def test_what_converts_both_ways_comes_back(unit, to):
+    try:
+        there, back = convert(1.0, unit, to), convert(1.0, to, unit)
+    except ValueError:
+        return
+    assert there * back == pytest.approx(1.0, rel=1e-15)
 
 
 def test_a_conversion_that_overflows_is_refused():
     with pytest.raises(ValueError, match="not finite"):
         convert(1e308, "d", "ns")
+
+
+def limit(value, unit, kind="gauge"):
+    metric = Metric(
+        name="m",
+        kind=kind,
+        unit=unit,
+        direction="increase",
+        rules=[Slo(of="mean" if kind == "gauge" else "pooled", op="lte", value=value)],
+    )
+    return metric.quantity(metric.rules[0].value, "the value")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "meant"),
+    [
+        ("200m", "cores", 0.2),
+        ("200m", "s", 12_000.0),
+        ("10Mi", "bytes", 10 * 2.0**20),
+        ("1Gi", "MiB", 1024.0),
+        ("1k", "", 1000.0),
+        ("1e3", "jobs", 1000.0),
+        ("1m30s", "ms", 90_000.0),
+        ("600/min", "req/s", 10.0),
+        ("5%", "pp", 5.0),
+    ],
+)
+def test_an_objective_is_held_in_the_metric_s_unit(value, unit, meant):
+    assert limit(value, unit) == meant
+
+
+def test_counts_are_scaled_and_ratios_are_not():
+    assert limit("2k", "errors", kind="count") == 2000.0
+    with pytest.raises(PolicyError, match=r"2m has the unit 'm', but a ratio has none"):
+        limit("2m", "", kind="ratio")
+
+
+@pytest.mark.parametrize(
+    ("written", "where", "words"),
+    [
+        ("tolerance: 200m", "tolerance", "200m could be 200 minutes or 0.2"),
+        ("unit: MB\n  tolerance: {absolute: 5ms}", "absolute", "'ms' cannot be converted"),
+        ("unit: bytes\n  tolerance: 400m", "tolerance", "400m would be 0.4 bytes"),
+        ("unit: ms\n  rules: [{rule: slo, of: p99, op: lt, value: 1k}]", "value", "'k' does not scale"),
+        ("unit: req/s\n  rules: [{rule: slo, of: p99, op: lt, value: 9/op}]", "value", "'/op' cannot be"),
+    ],
+)
+def test_a_mismatch_is_one_sentence_with_its_place(written, where, words):
+    text = f"metrics:\n- name: a\n  direction: increase\n  {written}\n"
+    with pytest.raises(PolicyError) as caught:
+        parse_policy(text, "p.yaml")
+    message = str(caught.value)
+    line = next(number for number, content in enumerate(text.splitlines(), 1) if where in content)
+    assert message.startswith(f"p.yaml:{line}:")
+    assert words in message
+    assert "\n" not in message
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    text=st.from_regex(re.compile(r"([0-9]{1,3}(\.[0-9])?[wdhmsun]{1,2} ?){1,4}", re.ASCII), fullmatch=True)
+    | st.from_regex(re.compile(r"[0-9]{1,3}[ numkMGTPEKi%/s]{0,4}", re.ASCII), fullmatch=True)
+)
+def test_the_patterns_of_the_schema_take_whatever_is_read(text):
+    for parse, pattern in ((parse_duration, DURATION_PATTERN), (parse_quantity, QUANTITY_PATTERN)):
+        try:
+            parse(text)
+        except ValueError:
+            continue
+        assert re.search(pattern, text)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

@@ -1,0 +1,184 @@
+"""Units: what each is a unit of, how many base units it has, and how a quantity of one is told in another.
+
+A unit is one word, ``ms``, or two with a stroke, ``MiB/s``. A word that is not known counts things, as ``jobs`` does: it
+fits itself only. Factors are fractions, so that no conversion adds rounding of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+__all__ = ["SECONDS", "convert"]
+
+
+class _Word(NamedTuple):
+    """One word of a unit."""
+
+    dimension: str
+    """What is measured; of a word that is not known, the word."""
+    factor: Fraction
+    """How many of the dimension's base unit it is."""
+
+
+def _spelled(names: Mapping[str, Fraction]) -> dict[str, Fraction]:
+    return {name: factor for spellings, factor in names.items() for name in spellings.split()}
+
+
+SECONDS: Final = _spelled(
+    {
+        "ns nsec nanosecond nanoseconds": Fraction(1, 10**9),
+        # the micro sign, and the Greek letter, which looks the same
+        "us µs \u03bcs usec microsecond microseconds": Fraction(1, 10**6),
+        "ms msec millis millisecond milliseconds": Fraction(1, 10**3),
+        "s sec secs second seconds": Fraction(1),
+        "m min mins minute minutes": Fraction(60),
+        "h hr hrs hour hours": Fraction(3600),
+        "d day days": Fraction(86400),
+        "w week weeks": Fraction(7 * 86400),
+    }
+)
+"""How many seconds each unit of time has."""
+_BINARY: Final = {prefix: Fraction(1024**power) for power, prefix in enumerate("KMGTPE", 1)}
+_DECIMAL: Final = {prefix: Fraction(1000**power) for power, prefix in enumerate("kMGTPE", 1)}
+_BYTES: Final = (
+    {f"{prefix}iB": factor for prefix, factor in _BINARY.items()}
+    | {f"{prefix}B": factor for prefix, factor in _DECIMAL.items()}
+    | _spelled({"B byte bytes": Fraction(1), "KB": Fraction(1000)})
+)
+_CORES: Final = _spelled(
+    {
+        "core cores cpu cpus vcpu vcpus": Fraction(1),
+        "mcore mcores millicore millicores mcpu millicpu": Fraction(1, 1000),
+    }
+)
+_MILLI: Final = Fraction(1, 1000)
+_SUFFIXES: Final = (
+    {f"{prefix}i": factor for prefix, factor in _BINARY.items()}
+    | _DECIMAL
+    | {"u": Fraction(1, 10**6), "n": Fraction(1, 10**9)}
+)
+"""What Kubernetes writes behind a plain number. Its m is not here: it may be minutes."""
+_DIMENSIONS: Final = {
+    "time": SECONDS,
+    "bytes": _BYTES,
+    "cores": _CORES,
+    "share": {"%": Fraction(1), "pp": Fraction(1)},
+    "": _SUFFIXES | {"": Fraction(1)},
+}
+_KNOWN: Final = {
+    name: _Word(dimension, factor)
+    for dimension, names in _DIMENSIONS.items()
+    for name, factor in names.items()
+}
+_COUNTED: Final = {
+    spelling: name
+    for name in ("error", "event", "message", "operation", "packet", "request")
+    for spelling in (name, f"{name}s")
+} | {"op": "operation", "ops": "operation", "req": "request", "reqs": "request"}
+_SHORT: Final = {"rps": "requests/s"}
+
+
+def convert(number: float, unit: str, to: str) -> float:
+    """Tell a quantity in the unit of a metric.
+
+    Parameters
+    ----------
+    number : float
+        The quantity in `unit`.
+    unit : str
+        A unit of time, bytes, cores or per cent, or the name of what is counted; two of them with a stroke between them;
+        or a suffix of Kubernetes, which scales counts, bytes and cores.
+    to : str
+        The metric's unit, or nothing.
+
+    Returns
+    -------
+    float
+        The quantity in `to`, correctly rounded.
+
+    Raises
+    ------
+    ValueError
+        If the two units measure different things, `unit` could mean two things, or the result is not finite.
+
+    Examples
+    --------
+    >>> convert(0.2, "s", to="ms"), convert(1, "Gi", to="MiB"), convert(600, "/min", to="requests/s")
+    (200.0, 1024.0, 10.0)
+    >>> convert(200, "m", to="cores"), convert(2, "m", to="s")
+    (0.2, 120.0)
+    """
+    if unit == to:
+        return number
+    if unit == "m" and not to:
+        could = f"{number:g}m could be {number:g} minutes or {_times(number, _MILLI):g}"
+        raise ValueError(f"{could}; give the metric a unit, or write {_times(number, _MILLI):g}")
+    factor = _factor(unit, to)
+    if factor is None:
+        raise ValueError(_mismatch(number, unit, to))
+    try:
+        return _times(number, factor)
+    except OverflowError:
+        raise ValueError(f"{number:g}{unit} is not finite in {to!r}; take a smaller number") from None
+
+
+def _times(number: float, factor: Fraction) -> float:
+    return float(Fraction(repr(float(number))) * factor)
+
+
+def _factor(unit: str, to: str) -> Fraction | None:
+    """Give how many `to` one `unit` is; None if that cannot be said."""
+    (written, below), (own, own_below) = _parts(unit), _parts(to)
+    a, b = _word(written, own), _word(own)
+    if not (a.dimension == b.dimension or _scales(written, a, b)):
+        return None
+    if not a.dimension:
+        below = below or own_below  # a suffix alone is per what the metric is per, as a bare number is
+    per, own_per = _word(below), _word(own_below)
+    if per.dimension != own_per.dimension:
+        return None
+    return a.factor / b.factor * own_per.factor / per.factor
+
+
+def _scales(written: str, a: _Word, b: _Word) -> bool:
+    """Tell whether a plain number, with a suffix or none, may be one of a metric that has a unit."""
+    if a.dimension or b.dimension in ("time", "share"):
+        return False
+    if b.dimension == "bytes":
+        return bool(written) and a.factor >= 1
+    # 600/min are 600 requests where requests are counted; 600 of cores or bytes, nobody can say
+    return bool(written) or b.dimension != "cores"
+
+
+def _parts(unit: str) -> tuple[str, str]:
+    """Split at the stroke; what has two strokes is one word."""
+    above, stroke, below = _SHORT.get(unit.lower(), unit).partition("/")
+    return (above.strip(), below.strip()) if stroke and below.strip() and "/" not in below else (unit, "")
+
+
+def _word(word: str, own: str | None = None) -> _Word:
+    """Look a word up; `m` is milli beside a metric's own word that is neither of time nor per cent."""
+    if word == "m" and own is not None and _word(own).dimension not in ("time", "share"):
+        return _Word("", _MILLI)
+    lower = word.lower()
+    known = _KNOWN.get(word) or (_KNOWN.get(lower) if len(word) > 2 else None)
+    return known or _Word(_COUNTED.get(lower, word), Fraction(1))
+
+
+def _mismatch(number: float, unit: str, to: str) -> str:
+    if unit == "K":
+        return f"{number:g}K has no suffix that Kubernetes knows; write {number:g}k or {number:g}Ki"
+    if not to:
+        return f"it has the unit {unit!r} but the metric has none; add unit: {unit} to the metric"
+    own = _parts(to)[0]
+    written = _word(unit, own)
+    if written.dimension:
+        return (
+            f"the unit {unit!r} cannot be converted to the metric's unit {to!r}; give it in the metric's unit"
+        )
+    if _word(own).dimension == "bytes":
+        part = f"{_times(number, written.factor):g}"
+        return f"{number:g}{unit} would be {part} bytes; did you mean {number:g}M or {number:g}Mi?"
+    return f"the suffix {unit!r} does not scale the metric's unit {to!r}; give it in the metric's unit"
