@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.policy import MannWhitney, Metric
 from canaryjudge.results import Finding, Outcome, Waiver
-from canaryjudge.rules.decision import Evidence, Share, tolerated, weigh
+from canaryjudge.rules.decision import Evidence, Share, tolerated
+from canaryjudge.rules.replicas import weigh_with, yardstick
 from canaryjudge.stats.rank_test import ShiftTest, shift_test
 
 __all__ = ["judge_shift"]
@@ -62,7 +64,7 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
             pvalue=1.0,
         )
     logarithmic = metric.effect == "ratio"
-    if logarithmic and min(baseline.min(), canary.min()) <= 0:
+    if logarithmic and _least(pair) <= 0:
         return Finding(**known, outcome=Outcome.MARGINAL, reason="abstains", method="not_positive")
     limits = tolerated(metric, median)
     if limits is None:
@@ -75,20 +77,40 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
     level = share.level / len(limits.sides)
     at = [float(np.log1p(limit)) if logarithmic else limit * unit for _, limit in limits.sides]
     relative = not limits.absolute and not logarithmic
+    # c - b - limit |b| is c - (1 + limit) b, or c - (1 - limit) b where b is negative
+    scales = np.array([*(1 + limit * np.sign(median) if relative else 1.0 for _, limit in limits.sides), 1.0])
+    asked, levels = np.array([*at, 0.0]), (level, share.beta)
     test = shift_test(
         baseline,
         canary,
-        [*at, 0.0],
-        levels=[level, share.beta],
-        # c - b - limit |b| is c - (1 + limit) b, or c - (1 - limit) b where b is negative
-        scales=[*(1 + limit * np.sign(median) if relative else 1.0 for _, limit in limits.sides), 1.0],
+        asked,
+        levels=levels,
+        scales=scales,
         concurrent=pair.pairing == "concurrent" and pair.kind != "samples",
         method=settings.method,
     )
-    evidence = _evidence(test, limits.sides, unit, logarithmic=logarithmic)
+
+    def effect(shift: Any) -> float:
+        with np.errstate(over="ignore"):
+            return float(np.expm1(shift)) if logarithmic else float(shift) / unit
+
+    def level_of(replica: Arm) -> float:
+        found = float(np.median(_values(replica)))
+        return float(np.log(found)) if logarithmic else found
+
+    evidence = _evidence(test, limits.sides, effect)
+    siblings = yardstick(
+        pair, level_of, asked, levels=levels, scales=scales, noise=test.standard_error, noise_df=test.df
+    )
     return Finding(
         **known,
-        **weigh(evidence, limits, share, min(len(baseline), len(canary))),
+        **weigh_with(
+            siblings.evidence(effect) if siblings else None,
+            evidence,
+            limits,
+            share,
+            min(len(baseline), len(canary)),
+        ),
         method=f"{test.method}_rank",
         statistic=float(test.statistic[0]),
         df=float(test.df[0]),
@@ -96,7 +118,8 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
             test.probability_greater if limits.high is not None else 1 - test.probability_greater
         ),
         autocorrelation=float(test.rho),
-        waived=_waived(test, pair),
+        waived=tuple(dict.fromkeys((*_waived(test, pair), *(siblings.waived if siblings else ())))),
+        **(siblings.facts(unit) if siblings else {}),
     )
 
 
@@ -104,15 +127,15 @@ def _values(arm: Arm) -> Any:
     return arm.value if arm.total is None else arm.value / arm.total
 
 
+def _least(pair: MetricPair) -> float:
+    arms = (arm for pooled in (pair.baseline, pair.canary) for arm in (pooled, *pooled.replicas) if len(arm))
+    return min(float(_values(arm).min()) for arm in arms)
+
+
 def _evidence(
-    test: ShiftTest, sides: tuple[tuple[int, float], ...], unit: float, *, logarithmic: bool
+    test: ShiftTest, sides: tuple[tuple[int, float], ...], effect: Callable[[Any], float]
 ) -> Evidence:
     """Put the test's shifts into the scale of the limits; the test was asked at each limit, and last at no change."""
-
-    def effect(shift: Any) -> float:
-        with np.errstate(over="ignore"):
-            return float(np.expm1(shift)) if logarithmic else float(shift) / unit
-
     at = range(len(sides))
     return Evidence(
         estimate=effect(test.estimate),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,10 +11,12 @@ import numpy as np
 from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.policy import Metric
 from canaryjudge.results import Finding, Outcome, Waiver
-from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated, weigh
-from canaryjudge.stats.dispersion import pooled_dispersion, temper, tempered_level
+from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated
+from canaryjudge.rules.replicas import lasting, weigh_with
+from canaryjudge.stats.dispersion import bursts_outlast, pooled_dispersion, temper, tempered_level
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.rare_events import Bounds, PValues, rate_ratio_bounds, rate_ratio_pvalues
+from canaryjudge.stats.replica_test import replica_dispersion
 
 __all__ = [
     "Test",
@@ -29,10 +31,10 @@ __all__ = [
 
 _LONGEST_PROVEN = 0.5
 """Bursts that last longer, by the lag-1 autocorrelation of the rates, lie outside the range in which error rates are proven."""
+_FEWEST_REPLICAS = 5
+"""Fewer replicas, an arm's own mean apart, know their dispersion so roughly that nothing but a disaster could be proven by it."""
 _FEWEST_INTERVALS = 3
 """Fewer intervals cannot show whether events come in bursts."""
-_FEWEST_EFFECTIVE = 4.0
-"""Bursts so long that they leave fewer independent intervals than this can prove neither a fail nor a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +114,6 @@ class Test:
     estimate: float
 
 
-def bursts_outlast(intervals: float, rho: float) -> bool:
-    """Tell whether bursts leave too few independent intervals to prove anything; without bursts, one is enough.
-
-    Parameters
-    ----------
-    intervals : float
-        Number of intervals.
-    rho : float
-        Lag-1 autocorrelation of their rates, 0 where there is no overdispersion.
-
-    Returns
-    -------
-    bool
-        Whether as many independent intervals as would say the same are too few.
-    """
-    return rho > 0 and intervals * (1 - rho) / (1 + rho) < _FEWEST_EFFECTIVE
-
-
 def burst_waivers(rho: float, intervals: int) -> tuple[Waiver, ...]:
     """Say what bursts, or intervals too few to see them, take from the guarantees.
 
@@ -197,6 +181,28 @@ def _burst_length(pair: MetricPair, exposed: list[FloatArray]) -> float:
     return float((n * dependence(baseline) + m * dependence(canary)) / (n + m))
 
 
+def _between_replicas(pair: MetricPair, totals: Totals) -> Totals | None:
+    """Give the same totals, worth as much less as replicas of one arm vary more than independent events; None where too few replicas tell."""
+    arms = [lasting(arm.replicas) for arm in (pair.baseline, pair.canary)]
+    if min(map(len, arms)) < 1 or sum(map(len, arms)) < _FEWEST_REPLICAS:
+        return None
+    events = [[replica.events for replica in arm] for arm in arms]
+    exposures = [[replica.exposure for replica in arm] for arm in arms]
+    found = replica_dispersion(*events, *exposures, family="binomial" if pair.kind == "ratio" else "poisson")
+    factor = float(found.factor)
+    scale = totals.factor / factor
+    return replace(
+        totals,
+        canary=totals.canary * scale,
+        canary_exposure=totals.canary_exposure * scale,
+        baseline=totals.baseline * scale,
+        baseline_exposure=totals.baseline_exposure * scale,
+        factor=factor,
+        df=float(found.df),
+        rho=0.0,
+    )
+
+
 def rate_ratio_test(totals: Totals) -> Test:
     """Test the ratio of two rates by the exact conditional test."""
     return Test(
@@ -244,9 +250,16 @@ def judge_totals(
     # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
     limits = tolerated(metric, rate) or tolerated(metric, float(np.finfo(float).tiny))
     assert limits is not None  # noqa: S101 - a positive level always has limits
-    test = absolute(totals) if limits.absolute else relative(totals)
-    evidence = _evidence(test, limits, share, totals)
-    facts = weigh(evidence, limits, share, min(len(pair.baseline), len(pair.canary)))
+    ask = absolute if limits.absolute else relative
+    test = ask(totals)
+    between = _between_replicas(pair, totals)
+    facts = weigh_with(
+        None if between is None else _evidence(ask(between), limits, share, between),
+        _evidence(test, limits, share, totals),
+        limits,
+        share,
+        min(len(pair.baseline), len(pair.canary)),
+    )
     if facts["outcome"] is Outcome.MARGINAL and totals.baseline == 0 and not limits.absolute:
         facts |= {"reason": "needs_absolute_tolerance", "more_points": None}
     return Finding(
@@ -266,6 +279,7 @@ def judge_totals(
         dispersion=totals.factor,
         df=totals.df,
         autocorrelation=totals.rho,
+        replica_dispersion=None if between is None else between.factor,
         waived=burst_waivers(totals.rho, min(len(pair.baseline), len(pair.canary))),
     )
 

@@ -28,6 +28,7 @@ __all__ = [
     "FEWEST_WATCHED_INTERVALS",
     "Dispersion",
     "Family",
+    "bursts_outlast",
     "dispersion",
     "overdispersion",
     "pooled_dispersion",
@@ -46,6 +47,8 @@ _UNKNOWN_DISPERSION = 4.0
 """What stands for the dispersion until then, where nothing is known: errors of real services come in bursts."""
 _STATED_INTERVALS = 60
 """What a stated dispersion weighs against the run's own, in intervals."""
+_FEWEST_EFFECTIVE = 4.0
+"""Bursts so long that they leave fewer independent intervals than this can prove neither a fail nor a pass."""
 _SMALLEST_PVALUE = 1e-300
 """Smaller p-values are tempered as this one: their normal deviate is no longer a float."""
 
@@ -209,6 +212,24 @@ def overdispersion(pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike 
     own = np.maximum(count - 1, 1.0)
     estimate = (chi2 * (1 + 0.5 * np.sqrt(2 / own)) + weight * before) / (own + weight)
     return np.where(count < FEWEST_WATCHED_INTERVALS, before, np.maximum(estimate, 1.0))
+
+
+def bursts_outlast(intervals: float, rho: float) -> bool:
+    """Tell whether bursts leave too few independent intervals to prove anything; without bursts, one is enough.
+
+    Parameters
+    ----------
+    intervals : float
+        Number of intervals.
+    rho : float
+        Lag-1 autocorrelation of their rates, 0 where there is no overdispersion.
+
+    Returns
+    -------
+    bool
+        Whether as many independent intervals as would say the same are too few.
+    """
+    return rho > 0 and intervals * (1 - rho) / (1 + rho) < _FEWEST_EFFECTIVE
 
 
 def temper(pvalue: ArrayLike, df: ArrayLike) -> FloatArray:

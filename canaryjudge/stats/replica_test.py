@@ -1,0 +1,193 @@
+"""Replicas as the yardstick: a difference that replicas of one version show among themselves is no regression.
+
+Points of one replica share whatever sets it apart from its siblings: its node, its cache, its share of the keys. Between the arms that
+does not average out with more points, only with more replicas. So each replica is one observation, and its siblings of the same arm say how
+much replicas vary [1]_: by a two-sample t test of their levels, or by the dispersion of their events.
+
+References
+----------
+.. [1] S. H. Hurlbert, "Pseudoreplication and the design of ecological field experiments", Ecological Monographs 54 (1984), 187-211.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from canaryjudge.stats.dispersion import Dispersion, Family
+from canaryjudge.stats.rare_events import floats
+
+__all__ = ["ReplicaTest", "replica_dispersion", "replica_test"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaTest:
+    """What the replicas' levels say; k limits and l levels.
+
+    Attributes
+    ----------
+    estimate : ndarray, shape (...)
+        Change of the mean level.
+    pvalue_greater, pvalue_less : ndarray, shape (..., k)
+        For the null hypotheses "the change is at most the limit" and "at least".
+    low, high : ndarray, shape (..., k, l)
+        One-sided confidence bounds of the change.
+    spread : ndarray, shape (...)
+        Standard deviation between replicas of one arm, in the levels' unit.
+    df : float
+        Degrees of freedom with which it is known.
+    """
+
+    estimate: FloatArray
+    pvalue_greater: FloatArray
+    pvalue_less: FloatArray
+    low: FloatArray
+    high: FloatArray
+    spread: FloatArray
+    df: float
+
+
+def replica_test(
+    baseline: ArrayLike,
+    canary: ArrayLike,
+    limits: ArrayLike,
+    *,
+    levels: ArrayLike = (0.01, 0.05),
+    scales: ArrayLike = 1.0,
+    noise: ArrayLike = 0.0,
+    noise_df: ArrayLike = np.inf,
+) -> ReplicaTest:
+    r"""Test the change of the mean level against limits, by how much replicas of one arm differ.
+
+    With b and c the levels of R and S replicas and d = mean(c) - mean(b), t = (d - limit) / (s sqrt(w^2 / R + 1 / S)) has R + S - 2 degrees of
+    freedom, where s^2 = (sum((c - mean(c))^2) + w^2 sum((b - mean(b))^2)) / (R + S - 2) and w is the scale at the limit. It is exact
+    where levels are normal, and the canary at the limit is w times the baseline plus a constant.
+
+    What all replicas of an arm feel together at one time does not show between them. With its standard error e (and f degrees of freedom), the
+    same is asked again with the variance s^2 (w^2 / R + 1 / S) + e^2 and the degrees of freedom of Welch and Satterthwaite, and the larger
+    p-value counts: the first holds where two or three replicas happen to be alike, the second where e is not small. (What each
+    replica feels alone is in both parts, which errs on the safe side.)
+
+    Parameters
+    ----------
+    baseline : array_like, shape (..., R)
+        A level for each replica, such as its median.
+    canary : array_like, shape (..., S)
+        The same of the canary; R + S >= 3, and no arm without a replica.
+    limits : array_like, shape (k,)
+        Changes to test against, in the levels' unit.
+    levels : array_like, shape (l,)
+        One-sided error rates of the bounds.
+    scales : array_like, shape (k,)
+        What the baseline's spread is multiplied by at each limit: ``1 + tolerance`` where the limit is that share of its own level.
+    noise : array_like, shape (..., k)
+        Standard error of the change, at each limit, by how the arms vary in time.
+    noise_df : array_like, shape (..., k)
+        Its degrees of freedom.
+
+    Returns
+    -------
+    ReplicaTest
+        P-values, bounds and the spread. Replicas that are all the same leave no doubt: p-values of 0 or 1.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than three replicas, or an arm has none.
+
+    Examples
+    --------
+    As `t.test(c(14, 16), c(10, 11, 9, 10), var.equal = TRUE, alternative = "greater")` in R:
+
+    >>> found = replica_test([10, 11, 9, 10], [14, 16], [0.0])
+    >>> round(float(found.pvalue_greater[0]), 7), found.df
+    (0.0022343, 4.0)
+    """
+    first, second = np.asarray(baseline, dtype=np.float64), np.asarray(canary, dtype=np.float64)
+    sizes = first.shape[-1], second.shape[-1]
+    if min(sizes) < 1 or sum(sizes) < 3:
+        raise ValueError(f"three replicas are needed, found {sizes[0]} and {sizes[1]}")
+    at = np.asarray(limits, dtype=np.float64)
+    weight = np.broadcast_to(np.asarray(scales, dtype=np.float64), at.shape)
+    df = float(sum(sizes) - 2)
+    means = first.mean(axis=-1, keepdims=True), second.mean(axis=-1, keepdims=True)
+    own = [
+        np.square(arm - mean).sum(axis=-1, keepdims=True)
+        for arm, mean in zip((first, second), means, strict=True)
+    ]
+    between = (own[1] + weight**2 * own[0]) / df * (weight**2 / sizes[0] + 1 / sizes[1])
+    within = np.square(np.asarray(noise, dtype=np.float64))
+    doubt = between**2 / df + within**2 / np.asarray(noise_df, dtype=np.float64)
+    together = between + within
+    known = np.where(doubt > 0, together**2 / np.where(doubt > 0, doubt, 1.0), df)
+    # without noise first, with it second
+    errors = np.sqrt(np.stack(np.broadcast_arrays(between, together)))
+    dfs = np.stack(np.broadcast_arrays(np.full_like(known, df), known))
+    change = means[1] - means[0]
+    excess = change - at
+    moves = errors > 0
+    t = excess / np.where(moves, errors, 1.0)
+    critical = -special.stdtrit(dfs[..., np.newaxis], np.asarray(levels, dtype=np.float64))
+    reach = (critical * errors[..., np.newaxis]).max(axis=0)
+    estimate = change[..., np.newaxis]
+    return ReplicaTest(
+        change[..., 0],
+        np.where(moves, special.stdtr(dfs, -t), np.where(excess > 0, 0.0, 1.0)).max(axis=0),
+        np.where(moves, special.stdtr(dfs, t), np.where(excess < 0, 0.0, 1.0)).max(axis=0),
+        estimate - reach,
+        estimate + reach,
+        np.sqrt((own[0] + own[1])[..., 0] / df),
+        df,
+    )
+
+
+def replica_dispersion(
+    baseline_events: ArrayLike,
+    canary_events: ArrayLike,
+    baseline_totals: ArrayLike,
+    canary_totals: ArrayLike,
+    *,
+    family: Family,
+) -> Dispersion:
+    """Estimate how many times the events of replicas of one arm vary more than independent events do.
+
+    Pearson's chi-squared around each arm's own proportion or rate, over its degrees of freedom R + S - 2, and at least 1.
+
+    Parameters
+    ----------
+    baseline_events, canary_events : array_like, shapes (R,) and (S,)
+        Events of each replica.
+    baseline_totals, canary_totals : array_like, shapes (R,) and (S,)
+        What they are of (binomial), or their exposures (poisson); positive.
+    family : {"binomial", "poisson"}
+        How independent events vary.
+
+    Returns
+    -------
+    Dispersion
+        The factor, its degrees of freedom, and the p-value of chi-squared. An arm without events says nothing; without any, the factor is 1 and
+        known for certain.
+
+    Examples
+    --------
+    As `chisq.test(cbind(c(12, 30, 9), 1000 - c(12, 30, 9)))` in R gives X-squared = 15.439 with 2 degrees of freedom:
+
+    >>> found = replica_dispersion([12, 30, 9], [14], [1000] * 3, [1000], family="binomial")
+    >>> round(float(found.factor), 4), float(found.df)
+    (7.7195, 2.0)
+    """
+    squares, df = 0.0, 0.0
+    for events, totals in (floats(baseline_events, baseline_totals), floats(canary_events, canary_totals)):
+        pooled = float(events.sum() / totals.sum())
+        variance = totals * pooled * (1 - pooled if family == "binomial" else 1.0)
+        if (variance > 0).all():
+            squares += float((np.square(events - totals * pooled) / variance).sum())
+            df += len(events) - 1.0
+    if df == 0:
+        return Dispersion(np.ones(()), np.array(np.inf), np.ones(()))
+    return Dispersion(np.array(max(squares / df, 1.0)), np.array(df), np.array(special.chdtrc(df, squares)))

@@ -1,0 +1,98 @@
+"""With replicas, a healthy release fails at most as often as promised, however much replicas of one version differ."""
+
+import numpy as np
+import pytest
+from replicated import LEVEL, SHAPES, SPREADS, N, services, simulate
+from simulation import assert_rate_at_most
+
+import canaryjudge as cj
+
+
+@pytest.mark.parametrize(("shapes", "spreads", "rhos"), [(((2, 1), (5, 1)), (0.05, 0.2), (0.5,))])
+def test_a_change_right_at_the_tolerance_is_seldom_misjudged(shapes, spreads, rhos):
+    for _, fails, passes in simulate(1000, shapes, spreads, rhos):
+        assert_rate_at_most(fails, 1000, 1.1 * LEVEL)
+        assert_rate_at_most(passes, 1000, 1.1 * LEVEL)
+
+
+@pytest.mark.slow
+def test_a_change_right_at_the_tolerance_is_seldom_misjudged_in_full():
+    for _, fails, passes in simulate(4000, SHAPES, SPREADS, (0.0, 0.5)):
+        assert_rate_at_most(fails, 4000, 1.1 * LEVEL)
+        assert_rate_at_most(passes, 4000, 1.1 * LEVEL)
+
+
+def release(rng, many, few, spread, factor=1.0):
+    arms = {
+        "baseline": services(rng, 1, many, spread, 0.3)[0],
+        "canary": services(rng, 1, few, spread, 0.3, factor=factor)[0],
+    }
+    time = np.arange(N) * 60.0
+    return {
+        "latency": {
+            name: {
+                "time": np.tile(time, len(rows)),
+                "value": rows.ravel(),
+                "replica": np.repeat([f"pod-{i}" for i in range(len(rows))], N),
+            }
+            for name, rows in arms.items()
+        }
+    }
+
+
+POLICY = cj.Policy(alpha=LEVEL, metrics=[cj.Metric(name="latency", direction="increase", tolerance="0%")])
+
+
+@pytest.mark.parametrize(("many", "few", "spread"), [(2, 1, 0.2), (4, 2, 0.05), (10, 1, 0.2)])
+def test_replicas_of_one_version_that_differ_do_not_fail_a_release(many, few, spread):
+    rng = np.random.default_rng(7)
+    runs = 150
+    verdicts = [cj.judge(release(rng, many, few, spread), POLICY) for _ in range(runs)]
+    assert_rate_at_most(sum(verdict.outcome == "fail" for verdict in verdicts), runs, LEVEL)
+
+
+def test_without_replicas_the_same_data_fail():
+    """What the yardstick is for: pooled, replicas that differ look like a change."""
+    rng = np.random.default_rng(7)
+    fails = 0
+    for _ in range(100):
+        data = release(rng, 3, 1, 0.2)
+        for arm in data["latency"].values():
+            values = arm.pop("value").reshape(-1, N).mean(axis=0)
+            arm |= {"time": arm["time"][:N], "value": values}
+            del arm["replica"]
+        fails += cj.judge(data, POLICY).outcome == "fail"
+    assert fails > 25
+
+
+def test_a_change_beyond_what_replicas_differ_by_is_found():
+    rng = np.random.default_rng(8)
+    found = [cj.judge(release(rng, 8, 2, 0.05, factor=1.5), POLICY).outcome == "fail" for _ in range(20)]
+    assert all(found)
+
+
+def errors(rng, many, few, spread):
+    """Errors of 1,000 requests a minute and replica; replicas' rates vary by `spread`."""
+    arms = {}
+    for name, count in (("baseline", many), ("canary", few)):
+        rates = 5 * rng.gamma(1 / spread**2, spread**2, count)
+        arms[name] = {
+            "time": np.tile(np.arange(30) * 60.0, count),
+            "value": rng.poisson(rates[:, np.newaxis], (count, 30)).ravel(),
+            "total": np.full(30 * count, 1000),
+            "replica": np.repeat([f"pod-{i}" for i in range(count)], 30),
+        }
+    return {"errors": arms}
+
+
+ERRORS = cj.Policy(
+    alpha=LEVEL, metrics=[cj.Metric(name="errors", kind="ratio", direction="increase", tolerance="0%")]
+)
+
+
+@pytest.mark.parametrize(("many", "few", "spread"), [(5, 1, 0.2), (10, 3, 0.2), (5, 5, 0.5)])
+def test_replicas_whose_error_rates_differ_do_not_fail_a_release(many, few, spread):
+    rng = np.random.default_rng(9)
+    runs = 300
+    verdicts = [cj.judge(errors(rng, many, few, spread), ERRORS) for _ in range(runs)]
+    assert_rate_at_most(sum(verdict.outcome == "fail" for verdict in verdicts), runs, LEVEL)
