@@ -1,0 +1,204 @@
+"""Where a metric's data come from: the queries of a policy, and what they have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Protocol
+
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
+
+from canaryjudge.policy.base import Duration, PolicyModel
+from canaryjudge.policy.complaints import Path, Problem
+from canaryjudge.policy.quantities import shown
+from canaryjudge.policy.rule_settings import Kind
+
+__all__ = ["MOST_STEPS", "SELECTOR", "Prometheus", "Query", "query_problems", "timing", "timing_problem"]
+
+SELECTOR: Final = "${selector}"
+"""What stands in a query for the arm's selector."""
+MOST_STEPS: Final = 11_000
+"""So many steps of a series Prometheus answers at once."""
+_STEP: Final = 60.0
+_WINDOW: Final = 1800.0
+_LONGEST: Final = 10_000
+_LABEL: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+_PLACEHOLDER: Final = re.compile(r"\$\{[^{}\"']*\}?|\$[A-Za-z_]\w*")
+_TEXT: Final = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|`[^`]*`')
+_RATE: Final = re.compile(r"\b(?:rate|irate|increase|delta|idelta|deriv)\s*\(")
+_COUNTER: Final = re.compile(r"\w_(?:total|bucket)\s*\{")
+_AGGREGATION: Final = re.compile(r"\b(?:sum|avg|min|max|count)\s*(?:\(|by\b|without\b)")
+_BY: Final = re.compile(r"\bby\s*\(([^()]*)\)")
+
+
+class _QueriedMetric(Protocol):
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def counter(self) -> bool: ...
+
+
+def _promql(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{shown(value)} is not text; put it in quotes")  # noqa: TRY004 - pydantic wants ValueError
+    if not value.strip():
+        raise ValueError("is empty; write PromQL, or leave the key out")
+    if len(value) > _LONGEST:
+        raise ValueError(f"is longer than {_LONGEST:,} characters; take a recording rule")
+    return value.strip()
+
+
+def _label(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(_LABEL, value):
+        raise ValueError(f"{shown(value)} is not the name of a label; write it like instance or pod")
+    return value
+
+
+Promql = Annotated[
+    str,
+    BeforeValidator(_promql),
+    WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": _LONGEST}),
+]
+"""A query or a part of one; what it means is for the server to say."""
+
+
+class Prometheus(PolicyModel):
+    """What the queries of all metrics have in common, unless one says otherwise."""
+
+    baseline: Promql | None = None
+    """Label selectors of the baseline, put where a query says `${selector}`: `version="1.4"`. The command line may give them instead."""
+    canary: Promql | None = None
+    """Label selectors of the canary: `version="1.5"`."""
+    step: Duration | None = None
+    """The time between two points: `15s`. No shorter than the scrape interval; `1m` where left out."""
+    window: Duration | None = None
+    """How far back the data are fetched: `1h`. `30m` where left out."""
+
+    def _contradictions(self) -> Iterator[Problem]:
+        yield from _selector_problems(self)
+        if problem := timing_problem(*timing(None, self)):
+            yield problem._replace(path=("step" if self.step is not None else "window",))
+
+
+class Query(PolicyModel):
+    """The PromQL that gives a metric's data; `${selector}` in it stands for the arm's label selectors."""
+
+    value: Promql
+    """The metric itself: the events of a ratio, the buckets of a histogram (`..._bucket`, or a native histogram)."""
+    total: Promql | None = None
+    """Of ratios, what `value` is a part of; of counts, their exposure."""
+    baseline: Promql | None = None
+    """What stands for `${selector}` in the baseline's query, in place of the policy's `prometheus.baseline`."""
+    canary: Promql | None = None
+    """What stands for `${selector}` in the canary's query, in place of `prometheus.canary`."""
+    step: Duration | None = None
+    """The time between two points of this metric, in place of `prometheus.step`."""
+    window: Duration | None = None
+    """How far back this metric's data are fetched, in place of `prometheus.window`."""
+    replica: Annotated[
+        str, BeforeValidator(_label), WithJsonSchema({"type": "string", "pattern": _LABEL})
+    ] = "instance"
+    """The label that tells an arm's replicas apart."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"value": value} if isinstance(value, str) else value
+
+    def _contradictions(self) -> Iterator[Problem]:
+        for name, text in self.texts().items():
+            if SELECTOR not in text:
+                advice = "Write ${selector} between the braces, as in requests_total{${selector}}."
+                yield Problem(
+                    (name,), f"the query has no {SELECTOR}: both arms would be the same data", advice
+                )
+            yield from _unknown_placeholders(text, (name,))
+        yield from _selector_problems(self)
+
+    def texts(self) -> dict[str, str]:
+        """Give what is asked, by the name of the column that it fills."""
+        return {"value": self.value} if self.total is None else {"value": self.value, "total": self.total}
+
+    def misfits(self, metric: _QueriedMetric) -> Iterator[Problem]:
+        """Find what does not fit the metric; paths start at the query."""
+        if metric.kind == "ratio" and self.total is None:
+            yield Problem((), "the query of a ratio needs a total", "Write {value: ..., total: ...}.")
+        if self.total is not None and metric.kind not in ("ratio", "count"):
+            advice = "Leave it out, or set kind: ratio."
+            yield Problem(
+                ("total",), f"a total is for ratios and counts, and not for a {metric.kind}", advice
+            )
+        for name, text in self.texts().items():
+            if found := self._counting_problem(_TEXT.sub('""', text), metric):
+                yield Problem((name,), *found)
+
+    def _counting_problem(self, code: str, metric: _QueriedMetric) -> tuple[str, str] | None:
+        """Find a rate that would be differenced once more, a counter that would not be, or counters added up too early."""
+        if not metric.counter:
+            if (
+                metric.kind in ("ratio", "count", "histogram")
+                and _COUNTER.search(code)
+                and not _RATE.search(code)
+            ):
+                what = f"the query gives counters that only grow, and a {metric.kind} is of what each interval counted"
+                return what, "Add counter: true to the metric."
+            return None
+        if _RATE.search(code):
+            what = "counter: true differences the counters, and the query has done so already"
+            return what, "Ask for the counters themselves, or leave counter out."
+        kept = [label.strip() for labels in _BY.findall(code) for label in labels.split(",")]
+        if _AGGREGATION.search(code) and self.replica not in kept:
+            what = "the query adds up the counters of several replicas, so that the restart of one is lost"
+            return what, f"Ask for the counters themselves, or add them up by ({self.replica})."
+        return None
+
+
+def timing(query: Query | None, shared: Prometheus | None) -> tuple[float, float]:
+    """Give the step and the window of a query in seconds: its own, the policy's, or 1m and 30m."""
+    places = [place for place in (query, shared) if place is not None]
+    step = next((place.step for place in places if place.step is not None), _STEP)
+    window = next((place.window for place in places if place.window is not None), _WINDOW)
+    return step, window
+
+
+def timing_problem(step: float, window: float) -> Problem | None:
+    """Find what is wrong with a step and a window, in seconds."""
+    if abs(step * 1000 - round(step * 1000)) > 1e-6:
+        return Problem((), f"a step of {step:g}s is not whole milliseconds", "Take a step such as 15s.")
+    if step > window:
+        advice = "Take a shorter step or a longer window."
+        return Problem((), f"the step of {step:g}s is longer than the window of {window:g}s", advice)
+    if window / step > MOST_STEPS:
+        what = f"a window of {window:g}s has {window / step:,.0f} steps of {step:g}s"
+        return Problem(
+            (), f"{what}, and Prometheus answers {MOST_STEPS:,}", "Take a longer step or a shorter window."
+        )
+    return None
+
+
+def query_problems(query: Query | None, shared: Prometheus | None) -> Iterator[Problem]:
+    """Find what is wrong with a query beside what all queries have in common; paths start at the query."""
+    if query is None or (query.step is None and query.window is None):
+        return
+    if problem := timing_problem(*timing(query, shared)):
+        yield problem._replace(path=("step" if query.step is not None else "window",))
+
+
+def _selector_problems(place: Prometheus | Query) -> Iterator[Problem]:
+    for name, selector in (("baseline", place.baseline), ("canary", place.canary)):
+        if selector is not None:
+            if SELECTOR in selector:
+                advice = "Write the label selectors that it stands for."
+                yield Problem((name,), f"the selector has {SELECTOR} in it, which it replaces", advice)
+            yield from _unknown_placeholders(selector, (name,))
+    if place.baseline is not None and place.baseline == place.canary:
+        advice = "Name a label that differs, such as the version."
+        yield Problem(("canary",), "both arms have the same selector, so they would be the same data", advice)
+
+
+def _unknown_placeholders(text: str, path: Path) -> Iterator[Problem]:
+    for found in dict.fromkeys(_PLACEHOLDER.findall(text)):
+        if found != SELECTOR:
+            advice = f"{SELECTOR} is the only placeholder; write durations out, such as [1m]."
+            yield Problem(path, f"unknown placeholder {shown(found)}", advice)
