@@ -101,6 +101,11 @@ class Monitor:
         """The metrics whose data have come without times, so that data that come again count again."""
         return tuple(name for name, watched in self._metrics.items() if watched.stream.timed is False)
 
+    @property
+    def reached(self) -> dict[str, float | None]:
+        """How far each metric's complete intervals go, in seconds since 1970; None before there are any, or without times."""
+        return {name: watched.stream.last_time for name, watched in self._metrics.items()}
+
     def update(self, data: Any) -> None:
         """Take new points.
 
@@ -108,14 +113,23 @@ class Monitor:
         ----------
         data : frame, mapping or list of records
             In the shapes that `judge` takes; metrics and arms may be missing. Points that were given before, by their time, are ignored;
-            without times, every update is new data.
+            without times, every update is new data. Counters (``counter: true``) go on from the last point of each replica, so the first
+            update may give no increase yet, and points older than that one are ignored. Replicas that report at one time are pooled if
+            they come in one update.
 
         Raises
         ------
         DataError
             If the data cannot be read, or a point has other values than it had before. The monitor is then as it was.
         """
-        series = read_series(data, self._policy, baseline=self._arms[0], canary=self._arms[1], partial=True)
+        series = read_series(
+            data,
+            self._policy,
+            baseline=self._arms[0],
+            canary=self._arms[1],
+            partial=True,
+            carried={name: watched.stream.carried for name, watched in self._metrics.items()},
+        )
         with np.errstate(over="ignore", under="ignore"):
             before = {name: watched.mark() for name, watched in self._metrics.items()}
             known = self._given() if self._waited < _PATIENCE else None
@@ -132,7 +146,7 @@ class Monitor:
                     watched.back_to(before[name])
                 raise
             for name, pairs in fed.items():
-                self._metrics[name].take(pairs)
+                self._metrics[name].take(series[name], pairs)
             silent = any(min(watched.stream.points) == 0 for watched in self._metrics.values())
             if silent and known is not None and (not known or known != self._given()):
                 self._waited += (

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from canaryjudge.data import MetricPair, Note, by_split
+from canaryjudge.data import Arm, MetricPair, Note, by_split
+from canaryjudge.data.series import Series
 from canaryjudge.data.stream import Stream
 from canaryjudge.errors import PolicyError
+from canaryjudge.levels import Levels, ReplicaLevel
 from canaryjudge.outcomes import Given, at_deadline, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.results import MetricResult, Outcome, Pairing
 from canaryjudge.rules import RULES, Horizon, Share, before_the_end, start_watch
+from canaryjudge.rules.replicas import LEAST_SHARE
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.multinomial import sequential_pvalue
 
@@ -32,7 +35,9 @@ class WatchedMetric:
     ) -> None:
         self.metric, self._policy, self._alpha, self._arms = metric, policy, alpha, arms
         self.stream = Stream(metric, *arms)
-        self._horizon = Horizon(policy.max_points, policy.max_duration, history)
+        # a gauge's replicas are its yardstick; of other kinds a stream keeps too little of them
+        replicas = self._replicas if metric.kind == "gauge" else None
+        self._horizon = Horizon(policy.max_points, policy.max_duration, history, replicas)
         rules = metric.rules or (Sequential(),)
         share = Share(alpha / len(rules), policy.beta, self._horizon)
         for rule in rules:
@@ -42,6 +47,15 @@ class WatchedMetric:
             for rule in rules
         ]
         self._traffic = ExactSum((2,))
+        self._levels = Levels()
+
+    def levels(self) -> tuple[tuple[ReplicaLevel, ...], tuple[ReplicaLevel, ...]]:
+        """Give each replica's number of points and mean so far, of the baseline and the canary; none where replicas are not named."""
+        return self._levels.now
+
+    def _replicas(self) -> tuple[tuple[Arm, ...], tuple[Arm, ...]]:
+        baseline, canary = (_as_points(arm) for arm in self._levels.now)
+        return baseline, canary
 
     def mark(self) -> dict[str, Any]:
         """Give what `back_to` needs."""
@@ -51,8 +65,9 @@ class WatchedMetric:
         """Forget what the stream was given since."""
         self.stream.__dict__.update(mark)
 
-    def take(self, pairs: list[MetricPair]) -> None:
-        """Give newly complete intervals to the rules, unless the watch is over."""
+    def take(self, series: tuple[Series, Series], pairs: list[MetricPair]) -> None:
+        """Take an update that the stream has taken: its replicas, and the intervals that it completed, which the rules get."""
+        self._levels.add(series)
         for pair in pairs:
             if (
                 self.metric.kind == "ratio"
@@ -118,12 +133,14 @@ class WatchedMetric:
         """Take over another shard's."""
         self.stream.merge(other.stream)
         self._traffic.merge(other._traffic)
+        self._levels.merge(other._levels)
         for mine, theirs in zip(self._watches, other._watches, strict=True):
             mine.merge(theirs)
 
     def save(self) -> dict[str, Any]:
         """Give what is remembered."""
         return {
+            "levels": self._levels.state(),
             "stream": self.stream.state(),
             "traffic": [self._traffic.whole.tolist(), self._traffic.parts.tolist()],
             "watches": [watched.save() for watched in self._watches],
@@ -136,8 +153,15 @@ class WatchedMetric:
         self._traffic.whole, self._traffic.parts = (
             np.array(part, dtype=np.int64) for part in state["traffic"]
         )
+        self._levels = Levels.restore(state["levels"])
         for watched, saved in zip(self._watches, state["watches"], strict=True):
             watched.load(saved)
+
+
+def _as_points(levels: tuple[ReplicaLevel, ...]) -> tuple[Arm, ...]:
+    """Give each replica as one point, but for those that were there too briefly to have a level."""
+    longest = max((level.points for level in levels), default=0)
+    return tuple(Arm(np.array([level.mean])) for level in levels if level.points >= LEAST_SHARE * longest)
 
 
 def _check_watchable(rule: AnyRule, metric: Metric, policy: Policy) -> None:

@@ -4,6 +4,7 @@ from canaryjudge.data.exposure import by_split, with_exposures
 from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.reading import read_pairs, read_series
+from canaryjudge.data.sketch import Sketch
 from canaryjudge.data.wide import from_wide
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "MetricPair",
     "Note",
     "NoteCode",
+    "Sketch",
     "by_split",
     "from_wide",
     "read_pairs",

@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.cleaning import Series
-from canaryjudge.data.histograms import coarsened
+from canaryjudge.data.beats import common_slots, median_step
+from canaryjudge.data.buckets import coarsened, regrouped
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
+from canaryjudge.data.replicas import merged, pooled, with_reports
+from canaryjudge.data.series import Series
 from canaryjudge.data.times import iso, mixed_zones
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Kind, Metric
@@ -19,8 +21,6 @@ from canaryjudge.policy import Kind, Metric
 __all__ = ["align"]
 
 _ENOUGH = 0.5  # share of the shorter arm that must be paired for `auto` to take the arms as concurrent
-
-_STEADY = 0.5  # length of the mean direction of an arm's times from which they have a phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,13 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     >>> pair.pairing, pair.baseline.time.tolist()
     ('concurrent', [60.0, 120.0])
     """
-    arms = (baseline, canary)
+    arms = _pooled(metric, (baseline, canary))
     _check_comparable(metric, arms)
-    arms, merged = _with_equal_buckets(metric, arms)
+    arms, coarser = _with_equal_buckets(metric, arms)
     interval = _interval(metric, arms)
     pairing, arms, notes = _paired(metric, arms, interval)
+    if pairing == "concurrent":
+        arms = _with_replicas_cut(arms, interval)
     return MetricPair(
         name=metric.name,
         kind=metric.kind,
@@ -74,13 +76,29 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
         canary=_arm(arms[1]),
         pairing=pairing,
         interval=interval,
-        notes=(*baseline.notes, *canary.notes, *merged, *notes, *_final_notes(metric, arms)),
+        notes=(*baseline.notes, *canary.notes, *coarser, *notes, *_final_notes(metric, arms)),
         edges=arms[1].edges if arms[0].edges is None else arms[0].edges,
+        reported=any(arm.reported for arm in arms),
     )
 
 
 def _arm(series: Series) -> Arm:
-    return Arm(series.value, series.total, series.time, series.buckets)
+    replicas = tuple(_arm(replica) for replica in series.replicas)
+    return Arm(series.value, series.total, series.time, series.buckets, replicas)
+
+
+def _pooled(metric: Metric, arms: tuple[Series, Series]) -> tuple[Series, Series]:
+    """Pool the replicas of each arm, and forget them where no arm has two."""
+    if all(len(arm.replicas) < 2 for arm in arms):
+        arms = replace(arms[0], replicas=()), replace(arms[1], replicas=())
+        if all(arm.total is None or not arm.reported or (arm.total == 1).all() for arm in arms):
+            return _without_reports(arms[0]), _without_reports(arms[1])
+    return with_reports((pooled(arms[0], metric.kind), pooled(arms[1], metric.kind)))
+
+
+def _without_reports(arm: Series) -> Series:
+    """Take each point for an interval like any other."""
+    return replace(arm, total=None, reported=False) if arm.reported else arm
 
 
 def _check_comparable(metric: Metric, arms: tuple[Series, Series]) -> None:
@@ -114,7 +132,7 @@ def _with_equal_buckets(
             f"{where}: the buckets end at different edges, {told}, so the arms' largest observations are not comparable",
             "Give both arms the bucket +Inf.",
         )
-    if np.array_equal(edges[0], edges[1]):
+    if np.array_equal(edges[0], edges[1]) and edges[0][0] > 0:
         return arms, ()
     common, (first, second), dropped = coarsened((edges[0], edges[1]), (buckets[0], buckets[1]), where)
     notes = tuple(
@@ -122,10 +140,18 @@ def _with_equal_buckets(
         for arm, count in zip(arms, dropped, strict=True)
         if count
     )
-    return (
-        replace(arms[0], buckets=first, edges=common),
-        replace(arms[1], buckets=second, edges=common),
-    ), notes
+    return (_regrouped(arms[0], first, common), _regrouped(arms[1], second, common)), notes
+
+
+def _regrouped(arm: Series, buckets: FloatArray, edges: FloatArray) -> Series:
+    """Take over other edges, for the replicas too."""
+    replicas = tuple(
+        own
+        if own.edges is None or own.buckets is None
+        else _regrouped(own, regrouped(own.edges, own.buckets, edges), edges)
+        for own in arm.replicas
+    )
+    return replace(arm, buckets=buckets, edges=edges, replicas=replicas)
 
 
 def _end(arm: Series) -> str:
@@ -138,12 +164,8 @@ def _interval(metric: Metric, arms: tuple[Series, Series]) -> float | None:
     """Give the spacing: the policy's, or the wider of the arms' medians, so that each interval can hold a point of both."""
     if metric.interval is not None or metric.kind == "samples":
         return metric.interval
-    medians = []
-    for arm in arms:
-        steps = np.diff(arm.time) if arm.time is not None else np.empty(0)
-        if (steps > 0).any():
-            medians.append(float(np.median(steps[steps > 0])))
-    return max(medians, default=None)
+    medians = [median_step([arm.time]) for arm in arms]
+    return max((median for median in medians if median is not None), default=None)
 
 
 def _paired(
@@ -207,50 +229,22 @@ def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> _J
     if kind == "samples" or not all(len(arm) for arm in arms):
         used = (len(arms[0]), len(arms[1])) if kind == "samples" else (0, 0)
         return _Joined(arms, tuple(notes), used)
-    slots = _slots(_times(arms[0]), _times(arms[1]), interval)
+    slots, _ = common_slots([_times(arm) for arm in arms], interval)
     matched = (_in_sorted(slots[0], slots[1]), _in_sorted(slots[1], slots[0]))
     notes += [
         Note(code="unpaired", arm=arm.arm, count=int((~mask).sum()))
         for arm, mask in zip(arms, matched, strict=True)
         if not mask.all()
     ]
-    merged = [
-        _merge(kind, _cut(arm, mask), slot[mask])
+    joined = [
+        merged(kind, _cut(arm, mask), slot[mask])
         for arm, mask, slot in zip(arms, matched, slots, strict=True)
     ]
-    return _Joined((merged[0], merged[1]), tuple(notes), (int(matched[0].sum()), int(matched[1].sum())))
+    return _Joined((joined[0], joined[1]), tuple(notes), (int(matched[0].sum()), int(matched[1].sum())))
 
 
 def _times(arm: Series) -> FloatArray:
     return np.empty(0) if arm.time is None else arm.time
-
-
-def _slots(first: FloatArray, second: FloatArray, interval: float | None) -> tuple[FloatArray, FloatArray]:
-    """Give every time the number of its interval.
-
-    An arm that keeps a beat is rounded about its own phase, so that scrapes half an interval apart do not flip between two
-    neighbors with every jitter; an arm without one (irregular, or several points an interval) takes the other's grid.
-    """
-    origin = first[0]
-    if interval is None:
-        return first - origin, second - origin
-    beats = [_beat(time - origin, interval) for time in (first, second)]
-    phases = [float(np.angle(beat) / (2 * np.pi) * interval) for beat in beats if abs(beat) >= _STEADY]
-    start = origin + phases[0] if phases else origin
-    lag = _lag(phases[1] - phases[0], interval, second[0] - origin) if len(phases) == 2 else 0.0
-    return np.floor((first - start) / interval + 0.5), np.floor((second - start - lag) / interval + 0.5)
-
-
-def _lag(difference: float, interval: float, head_start: float) -> float:
-    """Bring a difference of phases to the nearest neighbor; of two equally near ones the arm that started later is behind."""
-    half = interval / 2
-    lag = (difference + half) % interval - half
-    return float(np.copysign(half, head_start)) if half - abs(lag) < 1e-6 * interval else lag
-
-
-def _beat(time: FloatArray, interval: float) -> complex:
-    """Give the mean of the times as points on a circle of one interval: its angle is their phase, its length how steady it is."""
-    return complex(np.exp(2j * np.pi * ((time / interval) % 1)).mean())
 
 
 def _in_sorted(slots: FloatArray, others: FloatArray) -> NDArray[np.bool_]:
@@ -259,28 +253,19 @@ def _in_sorted(slots: FloatArray, others: FloatArray) -> NDArray[np.bool_]:
 
 
 def _cut(arm: Series, mask: NDArray[np.bool_]) -> Series:
-    if mask.all():
-        return arm
-    total = None if arm.total is None else arm.total[mask]
-    buckets = None if arm.buckets is None else arm.buckets[mask]
-    return replace(arm, value=arm.value[mask], total=total, time=_times(arm)[mask], buckets=buckets)
+    return arm if mask.all() else arm.part(mask)
 
 
-def _merge(kind: Kind, arm: Series, slots: FloatArray) -> Series:
-    """Make one point of those that lie in one interval."""
-    starts = np.flatnonzero(np.diff(slots, prepend=np.nan) != 0)
-    if len(starts) == len(slots):
-        return arm
-    counts = np.diff(np.append(starts, len(slots)))
-    value = np.add.reduceat(arm.value, starts)
-    time, origin = _times(arm), _times(arm)[0]
-    return replace(
-        arm,
-        value=value / counts if kind == "gauge" else value,
-        total=None if arm.total is None else np.add.reduceat(arm.total, starts),
-        time=np.add.reduceat(time - origin, starts) / counts + origin,
-        buckets=None if arm.buckets is None else np.add.reduceat(arm.buckets, starts, axis=0),
-    )
+def _with_replicas_cut(arms: tuple[Series, Series], interval: float | None) -> tuple[Series, Series]:
+    """Cut the replicas to the time that both arms cover."""
+    times, half = [_times(arm) for arm in arms], (interval or 0.0) / 2
+    start, end = max(time[0] for time in times) - half, min(time[-1] for time in times) + half
+    found = []
+    for arm in arms:
+        inside = [(_times(own) >= start) & (_times(own) <= end) for own in arm.replicas]
+        replicas = [_cut(own, mask) for own, mask in zip(arm.replicas, inside, strict=True) if mask.any()]
+        found.append(replace(arm, replicas=tuple(replicas)) if replicas else arm)
+    return found[0], found[1]
 
 
 def _final_notes(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:

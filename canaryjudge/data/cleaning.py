@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.beats import median_step
+from canaryjudge.data.carried import Carried
 from canaryjudge.data.columns import to_floats
-from canaryjudge.data.histograms import read_buckets
+from canaryjudge.data.differencing import difference, ever_growing, leave_out_known
+from canaryjudge.data.drafts import Draft
+from canaryjudge.data.histogram_grid import replica_codes
+from canaryjudge.data.histograms import Counted, read_buckets
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import Place
 from canaryjudge.data.raw import RawSeries
+from canaryjudge.data.replicas import by_replica
+from canaryjudge.data.series import Series
 from canaryjudge.data.times import Times, to_times
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Kind, Metric
@@ -23,75 +30,7 @@ __all__ = ["Series", "clean"]
 _HUGE = 1e150  # larger numbers stand for "none" (the largest double) and have no finite square
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One clean arm.
-
-    Attributes
-    ----------
-    arm : str
-        The caller's name.
-    value : ndarray, shape (n,)
-        Finite values, in order of time where there are times.
-    total, time : ndarray, shape (n,), or None
-        Positive totals; seconds since 1970, ascending.
-    zones : frozenset of str
-        The time zones in which the times were written.
-    notes : tuple of Note
-        What was odd.
-    buckets, edges : ndarray, shape (n, k) and (k,), or None
-        Of histograms: observations in each bucket, and the buckets' upper edges.
-    """
-
-    arm: str
-    value: FloatArray
-    total: FloatArray | None = None
-    time: FloatArray | None = None
-    zones: frozenset[str] = frozenset()
-    notes: tuple[Note, ...] = ()
-    buckets: FloatArray | None = None
-    edges: FloatArray | None = None
-
-    def __len__(self) -> int:
-        return len(self.value)
-
-
-@dataclass(slots=True)
-class _Points:
-    """Columns on their way, cut down together."""
-
-    place: Place
-    value: FloatArray
-    total: FloatArray | None
-    time: FloatArray | None
-    replica: NDArray[np.intp] | None
-    notes: list[Note] = field(default_factory=list)
-    buckets: FloatArray | None = None
-
-    def keep(self, chosen: NDArray[Any]) -> None:
-        """Keep the points of a mask, or take those of an index in its order."""
-        if chosen.dtype == np.bool_ and chosen.all():
-            return
-        self.value = self.value[chosen]
-        self.total = None if self.total is None else self.total[chosen]
-        self.time = None if self.time is None else self.time[chosen]
-        self.replica = None if self.replica is None else self.replica[chosen]
-        self.buckets = None if self.buckets is None else self.buckets[chosen]
-        if chosen.dtype == np.bool_ and self.place.rows is not None:
-            self.place = replace(self.place, rows=self.place.rows[chosen])
-
-    def drop(self, code: Any, unfit: NDArray[np.bool_]) -> None:
-        """Leave points out, and say how many."""
-        if unfit.any():
-            self.note(code, int(unfit.sum()))
-            self.keep(~unfit)
-
-    def note(self, code: Any, count: int, **facts: float | str) -> None:
-        """Write down an oddity."""
-        self.notes.append(Note(code=code, arm=self.place.arm, count=count, facts=facts))
-
-
-def clean(raw: RawSeries, metric: Metric) -> Series:
+def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Series:
     """Read one arm and leave out what cannot be used.
 
     Parameters
@@ -99,18 +38,20 @@ def clean(raw: RawSeries, metric: Metric) -> Series:
     raw : RawSeries
         The columns.
     metric : Metric
-        What the policy says of the metric.
+        What the policy says of the metric. Its counters are differenced, each replica's by itself.
+    carried : Carried, optional
+        Of counters in a stream: the last points of the updates before, from which these go on. What comes again is left out.
 
     Returns
     -------
     Series
-        Finite, in order of time, each oddity noted with its count.
+        Finite, in order of time, each oddity noted with its count; the points of replicas side by side.
 
     Raises
     ------
     DataError
         If a value is no number, a time cannot be read, or the numbers cannot be what the kind says: a negative count, more errors than
-        requests, a ratio without a total, a histogram without buckets.
+        requests, a ratio without a total, a histogram without buckets, a counter with two values at one time.
 
     Examples
     --------
@@ -118,48 +59,110 @@ def clean(raw: RawSeries, metric: Metric) -> Series:
     >>> series = clean(raw, Metric(name="cpu", direction="increase"))
     >>> series.value.tolist(), series.notes[0].code, series.notes[0].count
     ([1.0, 3.0], 'missing_values', 1)
+
+    Requests that a process has counted since its start:
+
+    >>> raw = RawSeries(Place("requests", "canary"), np.array([70.0, 90.0, 115.0, 15.0]))
+    >>> series = clean(raw, Metric(name="requests", kind="count", counter=True, direction="decrease"))
+    >>> series.value.tolist(), series.notes[0].code
+    ([20.0, 25.0, 15.0], 'counter_resets')
     """
     place = raw.place
     times = None if raw.time is None else to_times(raw.time, place)
     if metric.kind == "histogram":
-        return _clean_histogram(raw, metric, times)
+        return _clean_histogram(raw, metric, times, carried)
     if raw.buckets is not None:
         raise DataError(
             f"{place}: the data are buckets, and the metric's kind is {metric.kind}",
             "Set kind: histogram, or give the column 'value'.",
         )
-    points = _Points(
-        place,
-        to_floats(raw.value, place, "value"),
-        _totals(raw, metric.kind),
-        None if times is None else times.seconds,
-        None if raw.replica is None or metric.kind == "samples" else _numbered(raw.replica),
+    value = to_floats(raw.value, place, "value")
+    replica, names = replica_codes(raw.replica, len(value))
+    seconds = None if times is None or np.isnan(times.seconds).all() else times.seconds
+    draft = Draft(place, value, _totals(raw, metric.kind), seconds, replica, names)
+    before = Carried() if carried is None else carried
+    if metric.counter:
+        leave_out_known(draft, before)
+    _leave_out_unusable(draft, metric)
+    draft.sort()
+    if times is not None and times.unit is not None and draft.time is not None and len(draft):
+        draft.note("time_unit", len(draft), unit=times.unit)
+    if draft.time is not None and metric.kind != "samples":
+        draft.drop_identical()
+    given, reported = len(draft), metric.kind == "count" and draft.by_reports
+    now: Carried | None = None
+    if metric.counter:
+        now = difference(draft, metric, before)
+        if carried is None and given and not len(draft):
+            draft.note("first_of_counter", given)
+    else:
+        _note_repeats(draft, metric.kind)
+        if metric.kind in ("ratio", "count") and ever_growing(draft.columns, draft.codes):
+            draft.note("looks_like_counter", len(draft))
+    if draft.total is not None:
+        draft.drop("no_traffic", draft.total == 0)
+    zones = frozenset() if times is None or draft.time is None else times.zones
+    total = np.ones(len(draft)) if reported and draft.total is None else draft.total
+    series = Series(place.arm, draft.value, total, draft.time, zones, reported=reported, carried=now)
+    if names:
+        series = replace(series, replicas=by_replica(series, draft.replica, names))
+    notes = draft.notes if metric.counter else [*draft.notes, *_gaps(series, metric)]
+    return replace(series, notes=tuple(notes))
+
+
+def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carried: Carried | None) -> Series:
+    draft = Draft(Place(raw.place.metric, raw.place.arm), np.empty(0), None, None, np.empty(0, dtype=np.intp))
+    seconds = None if times is None else times.seconds
+    before = carried if metric.counter else None
+    if before is not None:
+        raw, seconds = _unknown(raw, seconds, before)
+    counted = read_buckets(raw, seconds, draft.note, counter=metric.counter, carried=before)
+    if counted is None or not len(counted.buckets):
+        now = None if counted is None else counted.carried
+        if counted is not None and carried is None:
+            draft.note("first_of_counter", len(raw.buckets or raw.value))
+        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), carried=now)
+    series = _counts(raw.place.arm, counted)
+    columns = np.column_stack([counted.buckets, series.value])
+    if not metric.counter and ever_growing(columns, None):
+        draft.note("looks_like_counter", len(series))
+    empty = int((series.value == 0).sum())
+    if empty:
+        draft.note("no_traffic", empty)
+    replicas = tuple(_counts(own.name, own) for own in counted.replicas)
+    series = replace(
+        series.part(series.value > 0),
+        replicas=tuple(own.part(own.value > 0) for own in replicas if own.value.any()),
+        carried=counted.carried,
     )
-    _leave_out_unusable(points, metric.kind)
-    if points.time is not None:
-        _order(points, metric.kind)
-        if times is not None and times.unit is not None and len(points.value):
-            points.note("time_unit", len(points.value), unit=times.unit)
-        _note_gaps(points, metric)
-    zones = frozenset() if times is None or points.time is None else times.zones
-    return Series(place.arm, points.value, points.total, points.time, zones, tuple(points.notes))
-
-
-def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None) -> Series:
-    points = _Points(Place(raw.place.metric, raw.place.arm), np.empty(0), None, None, None)
-    counted = read_buckets(raw, None if times is None else times.seconds, points.note)
-    if counted is not None:
-        points.value, points.time, points.buckets = counted.buckets.sum(axis=1), counted.time, counted.buckets
-        points.drop("no_traffic", points.value == 0)
     zones: frozenset[str] = frozenset()
-    if times is not None and points.time is not None:
+    if times is not None and series.time is not None:
         zones = times.zones
-        if times.unit is not None and len(points.value):
-            points.note("time_unit", len(points.value), unit=times.unit)
-        _note_gaps(points, metric)
-    edges = None if counted is None else counted.edges
+        if times.unit is not None and len(series):
+            draft.note("time_unit", len(series), unit=times.unit)
+    gaps = [] if carried is not None and metric.counter else _gaps(series, metric)
+    return replace(series, zones=zones, notes=(*draft.notes, *gaps))
+
+
+def _unknown(
+    raw: RawSeries, seconds: FloatArray | None, carried: Carried
+) -> tuple[RawSeries, FloatArray | None]:
+    """Leave out the rows up to the last one of each replica that was given before."""
+    if seconds is None or np.isnan(seconds).all():
+        if not len(raw.buckets or raw.value):
+            return raw, seconds
+        raise DataError(
+            f"{raw.place}: counters of histograms need times where they come in updates, and there are none",
+            "Give the column 'time', or what each interval counted.",
+        )
+    codes, names = replica_codes(raw.replica, len(seconds))
+    new = ~(seconds <= carried.last(names or ("",))[codes])
+    return raw.rows(np.flatnonzero(new)), seconds[new]
+
+
+def _counts(name: str, counted: Counted) -> Series:
     return Series(
-        points.place.arm, points.value, None, points.time, zones, tuple(points.notes), points.buckets, edges
+        name, counted.buckets.sum(axis=1), time=counted.time, buckets=counted.buckets, edges=counted.edges
     )
 
 
@@ -170,35 +173,26 @@ def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:
     return None if np.isnan(totals).all() else totals  # a table's column that is there for other metrics
 
 
-def _numbered(column: Any) -> NDArray[np.intp]:
-    items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
-    known: dict[str, int] = {}
-    return np.array([known.setdefault(str(item), len(known)) for item in items], dtype=np.intp)
-
-
-def _leave_out_unusable(points: _Points, kind: Kind) -> None:
-    missing = np.isnan(points.value)
-    if points.total is not None:
-        missing = missing | np.isnan(points.total)
-    points.drop("missing_values", missing)
-    infinite = np.abs(points.value) > _HUGE
-    if points.total is not None:
-        infinite = infinite | (np.abs(points.total) > _HUGE)
-    points.drop("infinite_values", infinite)
-    if kind in ("ratio", "count"):
-        _check_counts(points, kind)
-    if points.total is not None:
-        points.drop("no_traffic", points.total == 0)
-    if points.time is not None:
-        untimed = np.isnan(points.time)
-        if untimed.all():
-            points.time = None
+def _leave_out_unusable(draft: Draft, metric: Metric) -> None:
+    draft.drop("missing_values", _any(draft, np.isnan))
+    draft.drop("infinite_values", _any(draft, lambda numbers: np.abs(numbers) > _HUGE))
+    if metric.kind in ("ratio", "count"):
+        _check_counts(draft, metric)
+    if draft.time is not None:
+        untimed = np.isnan(draft.time)
+        if untimed.all() and not metric.counter:
+            draft.time = None
         else:
-            points.drop("missing_times", untimed)
+            draft.drop("missing_times", untimed)
 
 
-def _check_counts(points: _Points, kind: Kind) -> None:
-    value, total, place = points.value, points.total, points.place
+def _any(draft: Draft, test: Callable[[FloatArray], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """Mark the points whose value or total passes a test."""
+    return test(draft.value) if draft.total is None else test(draft.value) | test(draft.total)
+
+
+def _check_counts(draft: Draft, metric: Metric) -> None:
+    value, total, place, kind = draft.value, draft.total, draft.place, metric.kind
     if total is None and kind == "ratio" and len(value):
         raise DataError(
             f"{place}: a ratio needs the column 'total', which is missing or empty",
@@ -209,9 +203,9 @@ def _check_counts(points: _Points, kind: Kind) -> None:
         if numbers is not None and index is not None:
             raise DataError(
                 f"{place.at(index)}: {name} is {numbers[index]:g}, and a {kind} cannot be negative",
-                "Give counts of zero or more; difference a counter that only grows before you judge it.",
+                "Give counts of zero or more, or set counter: true for counters that only grow.",
             )
-    if total is None:
+    if total is None or metric.counter:
         return
     index = _first(value > total) if kind == "ratio" else _first((value > 0) & (total == 0))
     if index is not None:
@@ -226,62 +220,23 @@ def _first(mask: NDArray[np.bool_]) -> int | None:
     return int(mask.argmax()) if mask.any() else None
 
 
-def _order(points: _Points, kind: Kind) -> None:
-    time = points.time
-    if time is None:
-        return
-    backward = int((np.diff(time) < 0).sum())
-    if backward:
-        points.note("out_of_order", backward)
-        points.keep(np.argsort(time, kind="stable"))
-    if kind == "samples":
-        return
-    tied = _tied(points.time)
-    if tied.any():
-        again = _identical(points, np.flatnonzero(tied))
-        points.drop("identical_rows", again)
-        tied = _tied(points.time)
-    if tied.any():
-        points.note("duplicate_times", int(tied.sum()))
+def _note_repeats(draft: Draft, kind: Kind) -> None:
+    """Count the points that share their time with another of their replica; raw samples may."""
+    repeats = 0 if kind == "samples" else int(draft.tied().sum())
+    if repeats:
+        draft.note("duplicate_times", repeats)
         if kind == "gauge":
-            points.note("suggest_samples", int(tied.sum()))
+            draft.note("suggest_samples", repeats)
 
 
-def _tied(time: FloatArray | None) -> NDArray[np.bool_]:
-    tied = np.zeros(0 if time is None else len(time), dtype=np.bool_)
-    if time is not None and len(time) > 1:
-        same = time[1:] == time[:-1]
-        tied[1:] |= same
-        tied[:-1] |= same
-    return tied
-
-
-def _identical(points: _Points, tied: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Mark the points that repeat an earlier one in every column."""
-    keys = [
-        column[tied]
-        for column in (points.replica, points.total, points.value, points.time)
-        if column is not None
-    ]
-    order = np.lexsort(keys)
-    again = np.ones(len(tied), dtype=np.bool_)
-    again[0] = False
-    for key in keys:
-        again[1:] &= key[order][1:] == key[order][:-1]
-    marked = np.zeros(len(points.value), dtype=np.bool_)
-    marked[tied[order[again]]] = True
-    return marked
-
-
-def _note_gaps(points: _Points, metric: Metric) -> None:
-    """Count the intervals without a point; raw samples come when they come and have none."""
-    if metric.kind == "samples" or points.time is None:
-        return
-    steps = np.diff(points.time)
-    steps = steps[steps > 0]
-    if not len(steps):
-        return
-    interval = metric.interval or float(np.median(steps))
-    absent = np.maximum(np.rint(steps / interval) - 1, 0).sum()
-    if absent:
-        points.note("gaps", int(absent), interval=interval)
+def _gaps(series: Series, metric: Metric) -> list[Note]:
+    """Count the intervals in which no replica has a point; raw samples come when they come and have none."""
+    if metric.kind == "samples" or series.time is None:
+        return []
+    interval = metric.interval or median_step([own.time for own in series.replicas or (series,)])
+    if interval is None:
+        return []
+    absent = np.maximum(np.rint(np.diff(series.time) / interval) - 1, 0).sum()
+    return (
+        [Note(code="gaps", arm=series.arm, count=int(absent), facts={"interval": interval})] if absent else []
+    )

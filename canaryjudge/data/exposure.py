@@ -1,4 +1,10 @@
-"""What counts and ratios are out of: the policy's split as exposures, and what the policy leaves unsaid about them."""
+"""What counts and ratios are out of: the policy's split as exposures, and what the policy leaves unsaid about them.
+
+A count without totals is out of its intervals: by the policy's split, or else an interval of each replica counts the same. An interval in
+which three replicas reported is then three times the exposure of one in which one did, and a counter's increase over two intervals, because a
+scrape is missing, counts as two. Where the data do not name replicas, an interval of
+the canary counts as one of the baseline.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +21,8 @@ __all__ = ["by_split", "with_exposures"]
 
 _NEAR_ONE = 0.9
 """Shares above this are taken for successes."""
+_OBJECTIVES = ("slo", "burn_rate")
+"""Rules that know nothing of a tolerance."""
 _MISMATCH_LEVEL = 0.001
 _SMALLEST_MISMATCH = 0.02
 """A split is off where chance explains it this rarely, and by more than this part of the share."""
@@ -49,12 +57,13 @@ def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPa
 
 
 def by_split(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
-    """Give a count without totals the policy's split as its exposures."""
-    untold = pair.baseline.total is None and pair.canary.total is None
+    """Give a count without totals the policy's split as its exposures, however many replicas reported."""
+    untold = pair.reported or (pair.baseline.total is None and pair.canary.total is None)
     if policy.split is None or metric.kind != "count" or not untold:
         return pair
     return replace(
         pair,
+        reported=False,
         baseline=_given(pair.baseline, policy.split.baseline),
         canary=_given(pair.canary, policy.split.canary),
     )
@@ -67,14 +76,14 @@ def _unstated(pair: MetricPair, metric: Metric, policy: Policy) -> Note | None:
     if (
         metric.kind == "count"
         and policy.split is None
-        and pair.baseline.total is None
-        and pair.canary.total is None
+        and (pair.reported or (pair.baseline.total is None and pair.canary.total is None))
     ):
         return Note(code="equal_exposure")
     if (
         metric.kind == "ratio"
         and metric.direction == "decrease"
         and "tolerance" not in metric.model_fields_set
+        and not (metric.rules and all(rule.rule in _OBJECTIVES for rule in metric.rules))
     ):
         share = pair.baseline.events / pair.baseline.exposure
         fallen = share / (1 + metric.tolerated_relative)

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from canaryjudge.data.cleaning import Series
 from canaryjudge.data.pair import FloatArray, MetricPair
+from canaryjudge.data.series import Series
 from canaryjudge.policy import Metric
 
 __all__ = ["SURPLUS", "Intake", "Reach", "Tally", "block_hash", "slots_of"]

@@ -29,6 +29,9 @@ NoteCode = Literal[
     "suggest_samples",  # a gauge with repeated times: kind samples may fit
     "time_unit",  # numeric times that are read as milliseconds, microseconds or nanoseconds
     "merged_buckets",  # bucket edges that not every histogram of both arms has, left out
+    "counter_resets",  # points before which a counter began again at 0; its increase is what it has reached since
+    "first_of_counter",  # points of an arm whose counters have one each, so that no increase is known
+    "looks_like_counter",  # values that grew at every point, of a metric that is not declared a counter
     "no_infinite_bucket",  # histograms without the bucket +Inf, so that larger observations are unseen
     "rounded_counts",  # histograms with counts that are not whole, rounded
     "equal_exposure",  # a count without totals under a policy without a split: an interval counts the same in both arms

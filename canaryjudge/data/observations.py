@@ -10,11 +10,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.cleaning import Series
 from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
 from canaryjudge.data.packing import pack, unpack
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.seen import Seen
+from canaryjudge.data.series import Series
 from canaryjudge.policy import Metric
 
 __all__ = ["INTERVAL", "Observations", "complete_parts"]

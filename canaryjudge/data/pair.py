@@ -31,20 +31,26 @@ class Arm:
         Seconds since 1970, ascending.
     buckets : ndarray, shape (n, k), or None
         Of histograms: how many of an interval's observations lie in each bucket (not cumulative); `value` is then their sum.
+    replicas : tuple of Arm
+        Each replica's own points, in the order of the replicas' names; empty unless the data name several replicas of one of the arms. The
+        points of the arm are those of all replicas, pooled.
     """
 
     value: FloatArray
     total: FloatArray | None = None
     time: FloatArray | None = None
     buckets: FloatArray | None = None
+    replicas: tuple[Arm, ...] = ()
 
     def __len__(self) -> int:
         return len(self.value)
 
     def part(self, points: Any) -> Arm:
-        """Give some of the points, by a slice, a mask or an index."""
-        columns = (self.total, self.time, self.buckets)
-        return Arm(self.value[points], *(None if column is None else column[points] for column in columns))
+        """Give some of the points, by a slice, a mask or an index; without the replicas, whose points are others."""
+        total, time, buckets = (
+            None if column is None else column[points] for column in (self.total, self.time, self.buckets)
+        )
+        return Arm(self.value[points], total, time, buckets)
 
     @property
     def events(self) -> float:
@@ -79,6 +85,8 @@ class MetricPair:
         What is odd about the data.
     edges : ndarray, shape (k,), or None
         Of histograms: the upper edge of each bucket, inclusive, ascending; the last is infinite.
+    reported : bool
+        Whether the totals of a count are not from the data but say how many replicas reported in each interval.
     """
 
     name: str
@@ -89,6 +97,7 @@ class MetricPair:
     interval: float | None = None
     notes: tuple[Note, ...] = ()
     edges: FloatArray | None = None
+    reported: bool = False
 
     @property
     def overlap(self) -> tuple[float, float] | None:
@@ -107,6 +116,12 @@ class MetricPair:
         if self.kind == "histogram":
             for array in (self.edges, self.baseline.buckets, self.canary.buckets):
                 sha.update(_bytes(array))
+        if self.baseline.replicas or self.canary.replicas:
+            for arm in (self.baseline, self.canary):
+                sha.update(f"{len(arm.replicas)} replicas".encode())
+                for replica in arm.replicas:
+                    for array in (replica.value, replica.total, replica.time, replica.buckets):
+                        sha.update(_bytes(array))
         return sha.hexdigest()
 
 

@@ -8,13 +8,14 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.cleaning import Series
-from canaryjudge.data.histograms import coarsened
+from canaryjudge.data.buckets import common_edges, lasting, left_out, regrouped, too_few_common
+from canaryjudge.data.exponential_grid import on_a_grid
 from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
 from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.places import Place
 from canaryjudge.data.seen import IntArray, Seen
+from canaryjudge.data.series import Series
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric
 
@@ -54,43 +55,69 @@ class Points(Intake):
         first, second = (rows[:, 0] if len(rows) else np.empty(0) for rows in self._pending)
         return first, second
 
-    def fit(self, edges: FloatArray) -> int:
-        """Take over the edges of an arm's histograms as far as they are common, and tell how many of the arm's are not.
+    def fit(self, arms: Sequence[Series]) -> list[int]:
+        """Find the edges that all histograms so far know, and tell how many of each arm's own are not among them.
+
+        As soon as intervals have been handed out, their edges stay.
 
         Raises
         ------
         DataError
-            If there are too few in common, or intervals with more of them have been handed out already.
+            If there are too few, or histograms do not know those that intervals have been handed out with.
         """
-        if self.edges is None:
-            self.edges = edges
-        if np.array_equal(self.edges, edges):
-            return 0
+        own = [arm.edges for arm in arms]
+        given = [
+            (arm.edges, arm.buckets) for arm in arms if arm.edges is not None and arm.buckets is not None
+        ]
+        if all(self.edges is not None and np.array_equal(edges, self.edges) for edges, _ in given):
+            return [0] * len(arms)
         where = f"metric {self.metric.name!r}"
-        none = np.empty((0, len(edges)))
-        before, pending = self.edges, []
-        for rows in self._pending:
-            counts = rows[:, self._columns :] if len(rows) else np.empty((0, len(before)))
-            self.edges, (merged, _), _ = coarsened((before, edges), (counts, none), where)
-            pending.append(np.hstack([rows[:, : self._columns], merged]) if len(rows) else rows)
-        if self.tally.blocks and len(self.edges) < len(before):
-            raise DataError(
-                f"{where}: edges of the buckets are missing that the intervals judged so far had",
-                "Give the same buckets in every update, or begin a new monitor.",
-            )
-        self._pending = (pending[0], pending[1])
-        return len(edges) - len(self.edges)
+        before = self.edges
+        layouts = given if before is None else [*given, (before, self._waiting_buckets(before))]
+        common = common_edges(layouts)
+        if before is not None and self.tally.blocks:
+            if not np.isin(before, common).all():
+                raise DataError(
+                    f"{where}: edges of the buckets are missing that the intervals judged so far had",
+                    "Give the same buckets in every update, or begin a new monitor.",
+                )
+            # those of exponential layouts are as many as there are values: what is new of them is no loss
+            return [
+                0 if edges is None else int((~np.isin(edges, before) & ~on_a_grid(edges)).sum())
+                for edges in own
+            ]
+        if len(common) < 2:
+            raise too_few_common(where, "both arms", common)
+        self.edges = lasting(common, layouts)
+        if before is not None and not np.array_equal(before, self.edges):
+            self._regroup(before, self.edges)
+        return [
+            0 if arm.edges is None or arm.buckets is None else left_out(arm.edges, arm.buckets, common)
+            for arm in arms
+        ]
+
+    def _waiting_buckets(self, edges: FloatArray) -> FloatArray:
+        parts = [rows[:, self._columns :] for rows in self._pending if len(rows)]
+        return np.concatenate([np.empty((0, len(edges))), *parts])
+
+    def _regroup(self, before: FloatArray, edges: FloatArray) -> None:
+        """Bring what waits to other edges, and what is remembered of it."""
+        pending, seen = list(self._pending), list(self._seen)
+        for index, rows in enumerate(self._pending):
+            if len(rows):
+                moved = pending[index] = self._by_edges(rows, before, edges)
+                if self.timed:
+                    seen[index] = Seen(seen[index].floor).remember(_keys(moved), moved)
+        self._pending, self._seen = (pending[0], pending[1]), (seen[0], seen[1])
+
+    def _by_edges(self, rows: FloatArray, before: FloatArray, edges: FloatArray) -> FloatArray:
+        if np.array_equal(before, edges):
+            return rows
+        return np.hstack([rows[:, : self._columns], regrouped(before, rows[:, self._columns :], edges)])
 
     @property
     def _columns(self) -> int:
         return 3 if self.totals else 2
-
-    def _by_common_edges(self, rows: FloatArray, edges: FloatArray | None) -> FloatArray:
-        if self.edges is None or edges is None or np.array_equal(self.edges, edges):
-            return rows
-        counts = rows[:, self._columns :], np.empty((0, len(self.edges)))
-        _, (merged, _), _ = coarsened((edges, self.edges), counts, f"metric {self.metric.name!r}")
-        return np.hstack([rows[:, : self._columns], merged])
 
     def take(self, arms: Sequence[Series]) -> list[int]:
         """Add what is new, and tell how many points of each arm are too late."""
@@ -99,9 +126,12 @@ class Points(Intake):
             rows = _rows(series)
             if not len(rows):
                 continue
+            if series.edges is not None and self.edges is not None:
+                # what is remembered of a histogram must not depend on the edges of those that came with it
+                rows = self._by_edges(rows, series.edges, self.edges)
             first, last = np.inf, -np.inf
             if series.time is not None:
-                keys = np.rint(rows[:, 0] * 1e6).astype(np.int64)
+                keys = _keys(rows)
                 keys, rows = _merged(self.metric.kind, keys, rows)
                 place = Place(self.metric.name, self.names[index])
                 new, late[index] = seen[index].unknown(keys, rows, place)
@@ -112,8 +142,7 @@ class Points(Intake):
                 seen[index] = seen[index].remember(keys, rows)
                 first, last = float(rows[0, 0]), float(rows[-1, 0])
             reach[index] = reach[index].plus(Reach(len(rows), first, last))
-            # what is remembered of a point is the point as it was given, whatever edges are common
-            pending[index] = _appended(pending[index], self._by_common_edges(rows, series.edges))
+            pending[index] = _appended(pending[index], rows)
         self._seen = (seen[0], seen[1])
         self._pending = (pending[0], pending[1])
         self.reach = (reach[0], reach[1])
@@ -283,6 +312,10 @@ def _rows(series: Series) -> FloatArray:
         rows[:, width:] = buckets
     rows += 0.0  # a negative zero equals a zero, and so must its bytes
     return rows
+
+
+def _keys(rows: FloatArray) -> IntArray:
+    return np.rint(rows[:, 0] * 1e6).astype(np.int64)
 
 
 def _merged(kind: str, keys: IntArray, rows: FloatArray) -> tuple[IntArray, FloatArray]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from canaryjudge.data.columns import Column, as_column, time_index
+from canaryjudge.data.columns import Column, as_column, take, time_index
 from canaryjudge.data.frames import as_frame
 from canaryjudge.data.places import Place, likely_name, shown
 from canaryjudge.errors import DataError
@@ -32,10 +33,13 @@ class RawSeries:
         Which of several instances a point is from: equal points of two replicas are two points.
     le : column, shape (n,), or None
         Of histograms: `value` observations of an interval are at most as large.
-    buckets : sequence of n rows, or None
-        Of histograms, in place of `value` and `le`: an interval's counts, a bucket each.
+    buckets : sequence of n items, or None
+        Of histograms, in place of `value` and `le`: an interval's counts, a bucket each; without `edges`, buckets with both their edges and
+        their count.
     edges : column, shape (k,), or None
         The upper edges of `buckets`.
+    exponential : bool
+        Whether the items of `buckets` are exponential histograms as OpenTelemetry writes them.
     """
 
     place: Place
@@ -46,6 +50,18 @@ class RawSeries:
     le: Column | None = None
     buckets: Sequence[Any] | None = None
     edges: Column | None = None
+    exponential: bool = False
+
+    def rows(self, index: NDArray[np.intp]) -> RawSeries:
+        """Keep some of the points."""
+        place = self.place if self.place.rows is None else replace(self.place, rows=self.place.rows[index])
+        columns: dict[str, Any] = {
+            name: None if (column := getattr(self, name)) is None else take(column, index)
+            for name in ("total", "time", "replica", "le")
+        }
+        if self.buckets is None:
+            return replace(self, place=place, value=take(self.value, index), **columns)
+        return replace(self, place=place, buckets=[self.buckets[row] for row in index.tolist()], **columns)
 
 
 class Source(Protocol):
@@ -70,7 +86,8 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     ----------
     data : array-like, Series, mapping, DataFrame or None
         The values; or columns `value`, `time`, `total` and `le`, and `row`, the number by which errors name a point; or, of a histogram,
-        `edges` and `buckets` with a row an interval. A pandas Series with a DatetimeIndex brings its times.
+        `edges` and `buckets` with a row of counts an interval, `buckets` with a row of ``[lower, upper, count]`` an interval, or `exponential`
+        with a mapping an interval. A pandas Series with a DatetimeIndex brings its times.
     place : Place
         Whose it is.
 
@@ -89,8 +106,11 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     columns = _columns(data)
     if not columns:
         return RawSeries(place, np.empty(0))
-    if columns.get("buckets") is not None and "value" not in columns:
-        return _bucketed(columns, place)
+    if "value" not in columns:
+        if columns.get("exponential") is not None:
+            return _exponential(columns, place)
+        if columns.get("buckets") is not None:
+            return _bucketed(columns, place)
     if "value" not in columns:
         hint = likely_name("value", map(str, columns), "columns")
         raise DataError(f"{place}: there is no column 'value'", hint)
@@ -128,20 +148,38 @@ def _bucketed(columns: Mapping[Any, Any], place: Place) -> RawSeries:
             f"{place}: buckets has {shown(unfit[0])} where a row of counts belongs",
             "Give a list of rows, an interval each, with a count for each bucket.",
         )
-    if columns.get("edges") is None:
+    if columns.get("edges") is not None:
+        edges: Column | None = as_column(columns["edges"], place, "edges")
+    elif all(isinstance(item, list | tuple | np.ndarray) for row in rows for item in row):
+        edges = None
+    else:
         raise DataError(
-            f"{place}: there are buckets, and no edges", "Give the buckets' upper edges as 'edges'."
+            f"{place}: there are buckets, and no edges",
+            "Give the buckets' upper edges as 'edges', or each bucket as [lower edge, upper edge, count].",
         )
-    edges = as_column(columns["edges"], place, "edges")
-    extra = {name: columns.get(name) for name in ("time", "replica")}
-    found = {name: as_column(column, place, name) for name, column in extra.items() if column is not None}
-    for name, column in found.items():
-        if len(column) != len(rows):
+    return RawSeries(
+        place, np.empty(0), buckets=rows, edges=edges, **_beside(columns, place, "buckets", rows)
+    )
+
+
+def _exponential(columns: Mapping[Any, Any], place: Place) -> RawSeries:
+    column = as_column(columns["exponential"], place, "exponential")
+    items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
+    beside = _beside(columns, place, "exponential", items)
+    return RawSeries(place, np.empty(0), buckets=items, exponential=True, **beside)
+
+
+def _beside(columns: Mapping[Any, Any], place: Place, name: str, items: Sequence[Any]) -> dict[str, Column]:
+    """Give the columns that say when and from which replica each histogram is."""
+    extra = {other: columns.get(other) for other in ("time", "replica")}
+    found = {other: as_column(column, place, other) for other, column in extra.items() if column is not None}
+    for other, column in found.items():
+        if len(column) != len(items):
             raise DataError(
-                f"{place}: buckets has {len(rows)} rows and {name} has {len(column)}",
-                "Give a row of buckets for each interval.",
+                f"{place}: {name} has {len(items)} rows and {other} has {len(column)}",
+                "Give a histogram for each interval.",
             )
-    return RawSeries(place, np.empty(0), buckets=rows, edges=edges, **found)
+    return found
 
 
 def _columns(data: Any) -> Mapping[Any, Any]:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from canaryjudge.data.alignment import align
-from canaryjudge.data.cleaning import Series, clean
+from canaryjudge.data.carried import Carried
+from canaryjudge.data.cleaning import clean
 from canaryjudge.data.frames import table_columns
 from canaryjudge.data.pair import MetricPair
 from canaryjudge.data.places import likely_name, shown
 from canaryjudge.data.raw import ArmMapping, Source
+from canaryjudge.data.series import Series
 from canaryjudge.data.tidy import TidyTable
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Policy
@@ -35,7 +37,8 @@ def read_pairs(
         One of
 
         - a tidy table, a row a point, of pandas, polars (lazy too) or pyarrow: columns `metric`, `arm`, `value`, where
-          there are any `time` and `total`, and `replica` where several instances report at one time; of histograms `le`, and as `value` the
+          there are any `time` and `total`, and `replica` where an arm has several instances: they are differenced each if the metric is a
+          counter, kept apart in `Arm.replicas`, and pooled to one point an interval; of histograms `le`, and as `value` the
           number of the interval's observations that are at most as large; others are ignored;
         - the same as a list of row dicts;
         - a mapping ``{metric: {arm: series}}``, a series being array-like, a pandas Series (its DatetimeIndex gives the times), a mapping
@@ -71,7 +74,13 @@ def read_pairs(
 
 
 def read_series(
-    data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", partial: bool = False
+    data: Any,
+    policy: Policy,
+    *,
+    baseline: str = "baseline",
+    canary: str = "canary",
+    partial: bool = False,
+    carried: Mapping[str, tuple[Carried, Carried] | None] | None = None,
 ) -> dict[str, tuple[Series, Series]]:
     """Read and clean both arms of every metric of a policy, and leave them as they stand in time.
 
@@ -85,6 +94,8 @@ def read_series(
         What the data call the two arms; others are ignored.
     partial : bool, optional
         The data are one update of several: a metric or an arm that is not in it is empty. By default that is an error.
+    carried : mapping of str to tuple of Carried, optional
+        Of metrics that are counters in a stream: the last points of both arms, from which these go on.
 
     Returns
     -------
@@ -114,13 +125,14 @@ def read_series(
         _check_arms(source, policy, (baseline, canary))
         _check_metrics(source, policy)
     with np.errstate(over="ignore", under="ignore"):
-        return {
-            metric.name: (
-                clean(source.series(metric.name, baseline), metric),
-                clean(source.series(metric.name, canary), metric),
+        found = {}
+        for metric in policy.metrics:
+            before = (None if carried is None else carried.get(metric.name)) or (None, None)
+            found[metric.name] = (
+                clean(source.series(metric.name, baseline), metric, before[0]),
+                clean(source.series(metric.name, canary), metric, before[1]),
             )
-            for metric in policy.metrics
-        }
+        return found
 
 
 def _source(data: Any) -> Source:

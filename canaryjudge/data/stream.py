@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Self, TypeAlias
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 
-from canaryjudge.data.cleaning import Series
+from canaryjudge.data.carried import Carried
 from canaryjudge.data.intake import Intake
+from canaryjudge.data.notebook import Notebook
 from canaryjudge.data.notes import Note
 from canaryjudge.data.observations import Observations
 from canaryjudge.data.pair import FloatArray, MetricPair
 from canaryjudge.data.points import Points
+from canaryjudge.data.replicas import with_reports
+from canaryjudge.data.series import Series
 from canaryjudge.data.times import iso, mixed_zones
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric
 
 __all__ = ["Stream"]
-
-_NoteKey: TypeAlias = tuple[str, str | None]
-_NoteFacts: TypeAlias = tuple[int | None, dict[str, float | str]]
 
 _STUCK = 8  # points of both arms that wait for each other: more of them would not meet either
 
@@ -55,7 +56,9 @@ class Stream:
         self._names = (baseline, canary)
         self._intake: Intake = (Observations if metric.kind == "samples" else Points)(metric, self._names)
         self._zones: frozenset[str] = frozenset()
-        self._notes: dict[_NoteKey, _NoteFacts] = {}
+        self._notebook = Notebook()
+        self._reported = False
+        self._carried = (Carried(), Carried())
 
     @property
     def points(self) -> tuple[int, int]:
@@ -91,8 +94,13 @@ class Stream:
 
     @property
     def has_totals(self) -> bool:
-        """Whether the points have totals."""
-        return isinstance(self._intake, Points) and self._intake.totals is True
+        """Whether the points have totals, and not only as many as replicas reported."""
+        return isinstance(self._intake, Points) and self._intake.totals is True and not self._reported
+
+    @property
+    def carried(self) -> tuple[Carried, Carried] | None:
+        """The last points of each arm's counters, from which the next update goes on; None for what is no counter."""
+        return self._carried if self.metric.counter else None
 
     @property
     def digest(self) -> str:
@@ -105,13 +113,7 @@ class Stream:
     @property
     def notes(self) -> tuple[Note, ...]:
         """What was odd so far: counts add up over the updates, facts are the latest."""
-        return tuple(
-            Note.model_validate({"code": code, "arm": arm, "count": count, "facts": facts})
-            for (code, arm), (count, facts) in self._sorted_notes()
-        )
-
-    def _sorted_notes(self) -> list[tuple[_NoteKey, _NoteFacts]]:
-        return sorted(self._notes.items(), key=lambda note: (note[0][0], note[0][1] or ""))
+        return self._notebook.notes
 
     def feed(self, baseline: Series, canary: Series) -> list[MetricPair]:
         """Take in an update.
@@ -141,7 +143,14 @@ class Stream:
             raise
 
     def _feed(self, arms: tuple[Series, Series]) -> list[MetricPair]:
+        arms = with_reports(arms, reported=self._reported)
+        self._reported = any(arm.reported for arm in arms)
         self._check(arms)
+        first, second = (
+            before if arm.carried is None else arm.carried
+            for arm, before in zip(arms, self._carried, strict=True)
+        )
+        self._carried = (first, second)
         before = [reach.count for reach in self._intake.reach]
         late = self._intake.take(arms)
         for arm, given, reach in zip(arms, before, self._intake.reach, strict=True):
@@ -157,7 +166,7 @@ class Stream:
                 self._note("too_late", name, too_late)
             if unpaired:
                 self._note("unpaired", name, unpaired)
-        return pairs
+        return [replace(pair, reported=True) for pair in pairs] if self._reported else pairs
 
     def _check(self, arms: tuple[Series, Series]) -> None:
         for arm in arms:
@@ -165,6 +174,11 @@ class Stream:
                 self._check_times(arm)
                 if isinstance(self._intake, Points):
                     self._check_columns(arm, self._intake)
+        if isinstance(self._intake, Points):
+            given = [arm for arm in arms if len(arm)]
+            for arm, merged in zip(given, self._intake.fit(given), strict=True):
+                if merged:
+                    self._note("merged_buckets", arm.arm, merged)
 
     def _check_times(self, arm: Series) -> None:
         where = f"metric {self.metric.name!r}, arm {arm.arm!r}"
@@ -194,7 +208,17 @@ class Stream:
         totals = arm.total is not None
         if intake.totals is None:
             intake.totals = totals
+        if totals and intake.totals and self._reported and not arm.reported:
+            raise DataError(
+                f"{where}: there are totals, and the points given before have none",
+                "Give 'total' in every update, or nowhere.",
+            )
         if intake.totals != totals:
+            if arm.reported:
+                raise DataError(
+                    f"{where}: the points name their replica, and those given before do not",
+                    "Give 'replica' in every update, or nowhere.",
+                )
             found, known = ("totals", "none") if totals else ("no totals", "some")
             raise DataError(
                 f"{where}: there are {found}, and the points given before or in the other arm have {known}",
@@ -212,8 +236,6 @@ class Stream:
                     f"{where}: the buckets of the arms or updates end at different edges, {ends}, so the largest observations are not comparable",
                     "Give both arms the bucket +Inf in every update.",
                 )
-            if merged := intake.fit(arm.edges):
-                self._note("merged_buckets", arm.arm, merged)
 
     def _settle(self) -> None:
         """Decide whether the arms share the clock, once both have points enough to tell."""
@@ -246,8 +268,7 @@ class Stream:
     def _note(
         self, code: str, arm: str | None, count: int | None, facts: dict[str, float | str] | None = None
     ) -> None:
-        total = _added(code, self._notes.get((code, arm), (None, {}))[0], count)
-        self._notes = self._notes | {(code, arm): (total, facts or {})}
+        self._notebook = self._notebook.plus(code, arm, count, facts)
 
     def merge(self, other: Stream) -> None:
         """Take over what another stream of the metric was given: of another region, shard or span of time.
@@ -276,16 +297,13 @@ class Stream:
             )
         mine.merge(theirs)
         self._intake = mine
+        self._carried = (
+            self._carried[0].union(other._carried[0]),
+            self._carried[1].union(other._carried[1]),
+        )
+        self._reported = self._reported or other._reported
         self._zones |= other._zones
-        notes = dict(self._notes)
-        for key, (count, facts) in other._notes.items():
-            known = notes.get(key, (None, {}))
-            total = count if known[0] is None else known[0] + (count or 0)
-            notes[key] = (
-                total,
-                max(known[1], facts, key=lambda each: sorted(each.items(), key=repr).__repr__()),
-            )
-        self._notes = {key: notes[key] for key in sorted(notes, key=repr)}
+        self._notebook = self._notebook.union(other._notebook)
 
     def _check_kinship(self, other: Stream) -> None:
         if (self.metric, self._names) != (other.metric, other._names):
@@ -298,6 +316,10 @@ class Stream:
             ("times", mine.timed, theirs.timed),
             ("pairing", mine.windows, theirs.windows),
         ]
+        if mine.timed is not None and theirs.timed is not None:
+            pairs.append(("replicas", self._reported, other._reported))
+        for before, after in zip(self._carried, other._carried, strict=True):
+            pairs.append(("counters", before.form, before.form if not len(after) else after.form))
         if isinstance(mine, Points) and isinstance(theirs, Points):
             pairs.append(("totals", mine.totals, theirs.totals))
             pairs.append(("buckets", _listed(mine.edges), _listed(theirs.edges)))
@@ -313,8 +335,10 @@ class Stream:
 
     def state(self) -> dict[str, Any]:
         """Give everything that `restore` needs, as JSON can hold it."""
-        notes = [[code, arm, count, facts] for (code, arm), (count, facts) in self._sorted_notes()]
-        return self._intake.state() | {"zones": sorted(self._zones), "notes": notes}
+        found = self._intake.state() | {"zones": sorted(self._zones), "notes": self._notebook.state()}
+        if self._reported:
+            found["reported"] = True
+        return found | {"carried": [each.state() for each in self._carried]} if self.metric.counter else found
 
     @classmethod
     def restore(cls, metric: Metric, baseline: str, canary: str, state: dict[str, Any]) -> Self:
@@ -338,8 +362,11 @@ class Stream:
         try:
             stream._intake.restore(state)
             stream._zones = frozenset(_texts(state["zones"]))
-            stream._notes = {(code, arm): (count, dict(facts)) for code, arm, count, facts in state["notes"]}
-            _ = stream.notes
+            stream._notebook = Notebook.restore(state["notes"])
+            stream._reported = "reported" in state
+            if metric.counter:
+                first, second = (Carried.restore(each) for each in state["carried"])
+                stream._carried = (first, second)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(
                 f"metric {metric.name!r}: the saved state cannot be read",
@@ -356,10 +383,3 @@ def _texts(items: Any) -> list[str]:
 
 def _listed(edges: FloatArray | None) -> list[float] | None:
     return None if edges is None else edges.tolist()
-
-
-def _added(code: str, first: int | None, second: int | None) -> int | None:
-    """Add two counts of a note, None for one that has none; edges are the same in every update."""
-    if first is None or second is None:
-        return second if first is None else first
-    return max(first, second) if code == "merged_buckets" else first + second

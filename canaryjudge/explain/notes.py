@@ -30,9 +30,12 @@ _SENTENCES = {
     "suggest_samples": "several values at one time; if these are raw observations, kind: samples fits better",
     "time_unit": "times read as {unit}",
     "merged_buckets": "{n} bucket {edges} left out that not every histogram of both arms has",
+    "counter_resets": "{n} counter {resets}: what was counted just before is lost",
+    "first_of_counter": "only {n} {points} of counters, one of each, so no increase is known",
+    "looks_like_counter": "all {n} values grew from point to point; if they are counters that only grow, set counter: true",
     "no_infinite_bucket": "the last bucket has an end, so observations beyond {edge} are unseen",
     "rounded_counts": "{n} {histograms} with counts that are not whole, rounded; give counts of an interval, not rates",
-    "equal_exposure": "no total and no split are given, so an interval counts as the same exposure in both arms",
+    "equal_exposure": "no total and no split are given, so an interval of each replica counts as the same exposure in both arms",
     "success_ratio": "the share of failures may grow {times} times before this counts as a fall beyond the tolerance; give tolerance.absolute, or judge the failures",
     "split_mismatch": "the canary got {found} of the traffic where the policy's split expects {expected}; are the arms comparable?",
 }
@@ -42,6 +45,7 @@ _PLURALS = {
     "intervals": "interval",
     "rows": "row",
     "edges": "edge",
+    "resets": "reset",
     "histograms": "histogram",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from canaryjudge.data import MetricPair
+from canaryjudge.data import Arm, MetricPair
 from canaryjudge.policy import Metric
 from canaryjudge.results import Finding, Interval, Outcome, Reason
 
@@ -29,11 +29,14 @@ class Horizon:
         Seconds after which it ends.
     history : MetricPair or None
         Both arms of the metric at a time at which they ran the same version.
+    replicas : callable or None
+        Gives the replicas of baseline and canary as they are by now, each as one point at its level.
     """
 
     max_points: int | None = None
     max_duration: float | None = None
     history: MetricPair | None = None
+    replicas: Callable[[], tuple[tuple[Arm, ...], tuple[Arm, ...]]] | None = None
 
     def is_over(self, points: int, first: float | None, last: float | None) -> bool:
         """Tell whether the watch has ended, after so many points and at the time of the last."""

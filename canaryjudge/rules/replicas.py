@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from canaryjudge.results import Waiver
 from canaryjudge.rules.decision import Evidence, Limits, Share, weigh
 from canaryjudge.stats.replica_test import ReplicaTest, replica_test
 
-__all__ = ["Yardstick", "lasting", "weigh_with", "yardstick"]
+__all__ = ["LEAST_SHARE", "Yardstick", "lasting", "weigh_with", "yardstick"]
 
 _FEWEST_REPLICAS = 3
-_LEAST_SHARE = 0.25
+LEAST_SHARE: Final = 0.25
 """A replica with fewer points than this part of the longest one's was there too briefly to have a level."""
 _PROVEN_DF = 2
 """With fewer degrees of freedom only levels that are close to normal keep the error rates."""
@@ -163,4 +163,4 @@ def yardstick(
 def lasting(replicas: tuple[Arm, ...]) -> list[Arm]:
     """Give the replicas that were there long enough to say something."""
     longest = max(map(len, replicas), default=0)
-    return [replica for replica in replicas if len(replica) >= max(1, _LEAST_SHARE * longest)]
+    return [replica for replica in replicas if len(replica) >= max(1, LEAST_SHARE * longest)]

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from canaryjudge.data import Arm, FloatArray, MetricPair
 from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
-from canaryjudge.policy import Metric, RuleSettings
+from canaryjudge.policy import GroupSettings, MannWhitney, Metric, RuleSettings
 from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Rule, Share
 from canaryjudge.rules.mann_whitney import judge_shift
@@ -128,9 +128,8 @@ class LooksProcess:
             max(float(boundaries(fractions, rate, plan.spending).nominal[-1]), _SMALLEST_PVALUE)
             for rate in (self._share.level, self._share.beta)
         )
-        found = plan.rule(
-            chosen(window, slice(size)), self._metric, plan.settings, Share(level, beta, self._share.horizon)
-        )
+        seen = self._with_replicas(chosen(window, slice(size)))
+        found = plan.rule(seen, self._metric, plan.settings, Share(level, beta, self._share.horizon))
         facts: dict[str, Any] = {
             "rule": plan.name,
             "level": self._share.level,
@@ -140,7 +139,7 @@ class LooksProcess:
             "more_points": None,
         }
         if found.reason != "abstains" and found.pvalue is not None and found.pvalue_pass is not None:
-            cautious = found.method == "robust_rank" and _effective(found) < _FEWEST_EFFECTIVE
+            cautious = _hardly_known(found)
             if cautious and found.pvalue * _CAUTION > level:
                 facts |= {"outcome": Outcome.MARGINAL, "reason": "abstains"}
                 facts |= {"interval": None, "pass_interval": None}
@@ -156,11 +155,24 @@ class LooksProcess:
             facts |= {"reason": "undecided", "interval": None, "pass_interval": None}
         self._last = Finding.model_validate(found.model_dump() | facts)
 
+    def _with_replicas(self, window: MetricPair) -> MetricPair:
+        replicas = self._share.horizon.replicas
+        if replicas is None:
+            return window
+        baseline, canary = replicas()
+        return replace(
+            window,
+            baseline=replace(window.baseline, replicas=baseline),
+            canary=replace(window.canary, replicas=canary),
+        )
+
     @property
     def _needed(self) -> int:
         """Points without which a look would say nothing."""
         least = self._metric.needed_points
-        if self._plan.rule is not judge_shift:
+        settings = self._plan.settings
+        grouped = isinstance(settings, GroupSettings) and _asks_ranks(settings)
+        if self._plan.rule is not judge_shift and not grouped:
             return least
         most = self._share.horizon.max_points
         return max(least, _FEWEST_FOR_RANKS if most is None else min(_FEWEST_FOR_RANKS, most))
@@ -200,11 +212,14 @@ class LooksProcess:
         if self._window is None:
             return {}
         arms = (self._window.baseline, self._window.canary)
+        edges = self._window.edges
         return {
             "arms": [
                 {name: _packed(column) for name in _COLUMNS if (column := getattr(arm, name)) is not None}
+                | ({} if arm.buckets is None else {"buckets": _packed(arm.buckets.ravel())})
                 for arm in arms
             ],
+            "edges": None if edges is None else edges[:-1].tolist(),
             "seen": self._seen,
             "pairing": self._window.pairing,
             "interval": self._window.interval,
@@ -217,10 +232,8 @@ class LooksProcess:
         """Take what another process has saved."""
         if not state:
             return
-        baseline, canary = (
-            Arm(**{name: _unpacked(column) for name, column in arm.items() if name in _COLUMNS})
-            for arm in state["arms"]
-        )
+        edges = None if state["edges"] is None else np.array([*state["edges"], math.inf])
+        baseline, canary = (_loaded(arm, edges) for arm in state["arms"])
         self._window = MetricPair(
             name=self._metric.name,
             kind=self._metric.kind,
@@ -228,6 +241,7 @@ class LooksProcess:
             canary=canary,
             pairing=state["pairing"],
             interval=state["interval"],
+            edges=edges,
         )
         self._seen, self._done = int(state["seen"]), int(state["done"])
         self._taken = [_Taken(*map(float, taken)) for taken in state["taken"]]
@@ -254,6 +268,20 @@ class LooksProcess:
         return self._last.model_copy(update={"more_points": self._until_next()})
 
 
+def _asks_ranks(settings: RuleSettings) -> bool:
+    """Tell whether the rank test is one of a group's rules."""
+    if isinstance(settings, GroupSettings):
+        return any(_asks_ranks(rule) for rule in settings.rules)
+    return isinstance(settings, MannWhitney)
+
+
+def _hardly_known(found: Finding) -> bool:
+    """Tell whether the points of a rank test, or of one in a group, depend on each other too strongly to be taken at their word."""
+    if found.parts:
+        return any(_hardly_known(part) for part in found.parts)
+    return found.method == "robust_rank" and _effective(found) < _FEWEST_EFFECTIVE
+
+
 def _effective(found: Finding) -> float:
     """Give how many independent points the arms' points are worth."""
     rho = found.autocorrelation or 0.0
@@ -278,6 +306,7 @@ def _arm_of(first: Arm, second: Arm) -> Arm:
         np.concatenate([first.value, second.value]),
         _appended(first.total, second.total),
         _appended(first.time, second.time),
+        _appended(first.buckets, second.buckets),
     )
 
 
@@ -297,6 +326,12 @@ def _packed(column: FloatArray) -> str | list[Any]:
         if abs(whole).max(initial=0.0) < _LARGEST_WHOLE and (whole / unit == column).all():
             return [unit, *pack_times(whole.astype(np.int64))]
     return pack(column)
+
+
+def _loaded(arm: State, edges: FloatArray | None) -> Arm:
+    total, time = (_unpacked(arm[name]) if name in arm else None for name in ("total", "time"))
+    buckets = None if edges is None else _unpacked(arm["buckets"]).reshape(-1, len(edges))
+    return Arm(_unpacked(arm["value"]), total, time, buckets)
 
 
 def _unpacked(column: str | list[Any]) -> FloatArray:

@@ -121,8 +121,8 @@ class Watch:
 
     def _epoch_share(self) -> Share:
         part = self._reserved / (self._number * (self._number + 1))
-        # looks that are planned are planned within the epoch
-        horizon = replace(self._share.horizon, max_points=self._length, max_duration=None)
+        # looks that are planned are planned within the epoch; replicas' levels since the start would dilute a late fault
+        horizon = replace(self._share.horizon, max_points=self._length, max_duration=None, replicas=None)
         return replace(self._share, level=self._share.level * part, horizon=horizon)
 
     def merge(self, other: Watch) -> None:

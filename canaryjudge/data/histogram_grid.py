@@ -1,0 +1,175 @@
+"""Histograms as a grid, one a row and one edge a column, and what every form of them goes through on the way there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data.columns import is_missing
+from canaryjudge.data.pair import FloatArray
+
+__all__ = ["Grid", "Noting", "replica_codes"]
+
+_LARGEST_COUNT: Final = 2.0**53
+"""Above it, floats leave out whole numbers; no interval has so many observations."""
+
+
+class Noting(Protocol):
+    """Takes what is odd about the data."""
+
+    def __call__(self, code: Any, count: int, **facts: float | str) -> None:
+        """Write down an oddity."""
+
+
+def replica_codes(column: Any, size: int) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Give the replicas of points numbers in the order of their names.
+
+    Parameters
+    ----------
+    column : column, shape (n,), or None
+        The names, of any type; a missing one is a name too.
+    size : int
+        The n.
+
+    Returns
+    -------
+    codes : ndarray of int, shape (n,)
+        Each point's place among the names.
+    names : tuple of str
+        The names; none where no point has one.
+    """
+    if column is None:
+        return np.zeros(size, dtype=np.intp), ()
+    items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
+    texts = ["" if is_missing(item) else str(item) for item in items]
+    names = sorted(set(texts))
+    known = {name: code for code, name in enumerate(names)}
+    codes = np.array([known[text] for text in texts], dtype=np.intp)
+    return codes, () if names in ([], [""]) else tuple(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Histograms, one a row.
+
+    Attributes
+    ----------
+    cumulative : ndarray, shape (n, k)
+        How many observations are at most as large as each edge; NaN where the histogram does not know.
+    edges : ndarray, shape (k,)
+        Upper edges, ascending.
+    listed : ndarray of bool, shape (k,)
+        Which edges are in the data; others were added.
+    time : ndarray, shape (n,), or None
+        Seconds since 1970, ascending.
+    replica, copies : ndarray of int, shape (n,)
+        Which replica each is of, and how many histograms of the caller's it is the sum of.
+    names : tuple of str
+        The replicas' names; none where they have none.
+    """
+
+    cumulative: FloatArray
+    edges: FloatArray
+    listed: NDArray[np.bool_]
+    time: FloatArray | None
+    replica: NDArray[np.intp]
+    copies: NDArray[np.intp]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        cumulative: FloatArray,
+        edges: FloatArray,
+        listed: NDArray[np.bool_],
+        time: FloatArray | None,
+        replica: Any,
+    ) -> Grid:
+        """Take histograms as the caller gave them, one a point."""
+        codes, names = replica_codes(replica, len(cumulative))
+        return cls(cumulative, edges, listed, time, codes, np.ones(len(cumulative), dtype=np.intp), names)
+
+    def rows(self, chosen: NDArray[Any]) -> Grid:
+        """Keep some histograms."""
+        return replace(
+            self,
+            cumulative=self.cumulative[chosen],
+            time=None if self.time is None else self.time[chosen],
+            replica=self.replica[chosen],
+            copies=self.copies[chosen],
+        )
+
+    def columns(self, chosen: NDArray[np.bool_]) -> Grid:
+        """Keep some edges."""
+        return replace(
+            self,
+            cumulative=self.cumulative[:, chosen],
+            edges=self.edges[chosen],
+            listed=self.listed[chosen],
+        )
+
+    def usable(self, given: NDArray[np.bool_], note: Noting) -> NDArray[np.bool_]:
+        """Mark the histograms without a count that is missing or infinite: without it, the others cannot be told apart.
+
+        Parameters
+        ----------
+        given : ndarray of bool, broadcastable to (n, k)
+            Which counts are the caller's.
+        note : callable
+            Takes the code of what is odd and a count.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+        """
+        missing = (given & np.isnan(self.cumulative)).any(axis=1)
+        infinite = ~missing & (given & (self.cumulative > _LARGEST_COUNT)).any(axis=1)
+        for code, unfit in (("missing_values", missing), ("infinite_values", infinite)):
+            if unfit.any():
+                note(code, int(unfit.sum()))
+        return np.asarray(~(missing | infinite))
+
+    def in_order(self, note: Noting) -> Grid:
+        """Sort by time, and leave out histograms without one and those that repeat another of their time and replica."""
+        if self.time is None:
+            return self
+        known = np.flatnonzero(~np.isnan(self.time))
+        if len(known) < len(self.time):
+            note("missing_times", len(self.time) - len(known))
+        backward = int((np.diff(self.time[known]) < 0).sum())
+        if backward:
+            note("out_of_order", backward)
+        grid = self.rows(known[np.argsort(self.time[known], kind="stable")])
+        if len(np.unique(grid.slots)) == len(grid.slots):
+            return grid
+        keys = np.column_stack([grid.slots, np.nan_to_num(grid.cumulative, nan=-1)])
+        _, first = np.unique(keys, axis=0, return_index=True)
+        if len(first) == len(keys):
+            return grid
+        note("identical_rows", len(keys) - len(first))
+        return grid.rows(np.sort(first))
+
+    @property
+    def slots(self) -> NDArray[np.intp]:
+        """A number for each time and replica, ascending by time."""
+        _, slot = np.unique(np.asarray(self.time), return_inverse=True)
+        return np.asarray(slot * (int(self.replica.max(initial=0)) + 1) + self.replica)
+
+    def summed(self, *, by_replica: bool) -> Grid:
+        """Add up the histograms of one time, of each replica or of all; by edges that all know."""
+        if self.time is None:
+            return self
+        key = self.slots if by_replica else np.unique(self.time, return_inverse=True)[1]
+        order = np.argsort(key, kind="stable")
+        starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+        grid = self.rows(order)
+        return replace(
+            grid,
+            cumulative=np.add.reduceat(grid.cumulative, starts, axis=0),
+            time=self.time[order[starts]],
+            replica=grid.replica[starts],
+            copies=np.add.reduceat(grid.copies, starts),
+        )

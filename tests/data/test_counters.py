@@ -1,0 +1,307 @@
+"""Counters that only grow: what they grew by, against a slow oracle, and what a policy with `counter: true` makes of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from canaryjudge.data import read_pairs
+from canaryjudge.data.counters import increases, missed
+from canaryjudge.data.differencing import ever_growing
+from canaryjudge.errors import DataError
+from canaryjudge.policy import Metric, Policy
+
+T0 = 1_700_000_000.0
+
+
+def policy(kind="count", **keys):
+    return Policy(
+        metrics=[Metric(**({"name": "m", "kind": kind, "direction": "increase", "counter": True} | keys))]
+    )
+
+
+def read(canary, baseline=None, **keys):
+    data = {"m": {"baseline": canary if baseline is None else baseline, "canary": canary}}
+    return read_pairs(data, policy(**keys))["m"]
+
+
+def times(*steps, every=15.0):
+    return (T0 + every * np.array(steps, dtype=float)).tolist()
+
+
+def found(pair, code, arm="canary"):
+    return [note.count for note in pair.notes if (note.code, note.arm) == (code, arm)]
+
+
+# ---- the function
+
+
+def by_hand(columns, replica, reset):
+    """Point by point, as a person would."""
+    last, grown, points, resets = {}, [], [], 0
+    for index, (row, name, known) in enumerate(zip(columns, replica, reset, strict=True)):
+        if name in last:
+            again = known or any(new < old for new, old in zip(row, last[name], strict=True))
+            resets += again
+            grown.append([new if again else new - old for new, old in zip(row, last[name], strict=True)])
+            points.append(index)
+        last[name] = row
+    return grown, points, resets
+
+
+@st.composite
+def counters(draw):
+    count, width = draw(st.integers(0, 25)), draw(st.integers(1, 3))
+    columns = draw(
+        st.lists(st.lists(st.integers(0, 9), min_size=width, max_size=width), min_size=count, max_size=count)
+    )
+    replica = draw(st.lists(st.integers(0, 3), min_size=count, max_size=count))
+    reset = draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    return (
+        np.array(columns, dtype=float).reshape(count, width),
+        np.array(replica, dtype=np.intp),
+        np.array(reset, dtype=bool),
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(counters(), st.booleans())
+def test_increases_are_those_of_the_slow_way(given_counters, restarts_known):
+    columns, replica, reset = given_counters
+    reset = reset if restarts_known else np.zeros(len(reset), dtype=bool)
+    result = increases(columns, replica, reset if restarts_known else None)
+    grown, points, resets = by_hand(columns.tolist(), replica.tolist(), reset.tolist())
+    assert result.columns.tolist() == grown
+    assert (result.points.tolist(), result.resets) == (points, resets)
+    assert (result.columns >= 0).all()
+    assert result.columns.shape[1] == columns.shape[1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(counters())
+def test_without_a_restart_the_increases_add_up_to_what_lies_between_first_and_last(given_counters):
+    columns, replica, _ = given_counters
+    columns = columns.cumsum(axis=0)
+    result = increases(columns, replica)
+    assert result.resets == 0
+    for name in set(replica.tolist()):
+        own = columns[replica == name]
+        assert (
+            result.columns[replica[result.points] == name].sum(axis=0).tolist() == (own[-1] - own[0]).tolist()
+        )
+
+
+@settings(max_examples=100, deadline=None)
+@given(counters(), st.randoms(use_true_random=False))
+def test_how_replicas_are_interleaved_does_not_matter(given_counters, random):
+    columns, replica, reset = given_counters
+    names = replica.tolist()
+    random.shuffle(names)  # another interleaving of the same points, each replica's in their order
+    where = {name: iter(np.flatnonzero(replica == name).tolist()) for name in set(names)}
+    order = np.array([next(where[name]) for name in names], dtype=np.intp)
+    first, second = (
+        increases(columns, replica, reset),
+        increases(columns[order], replica[order], reset[order]),
+    )
+    at_end = dict(zip(first.points.tolist(), first.columns.tolist(), strict=True))
+    assert at_end == dict(zip(order[second.points].tolist(), second.columns.tolist(), strict=True))
+    assert first.resets == second.resets
+
+
+def test_one_replica_needs_no_code():
+    result = increases(np.array([[5.0, 9.0], [6.0, 20.0], [2.0, 30.0]]), None)
+    # the total did not fall, but its process is the one that was restarted
+    assert result.columns.tolist() == [[1.0, 11.0], [2.0, 30.0]]
+    assert (result.points.tolist(), result.resets) == ([1, 2], 1)
+
+
+def test_steps_are_measured_by_the_steps_up_to_them():
+    steps = np.array([30.0, 15.0, 15.0, 60.0, 15.0, 10.0])
+    replica = np.array([0, 0, 0, 0, 0, 1], dtype=np.intp)
+    skipped, early = missed(steps, replica, np.full((2, 4), np.nan))
+    # the first step may be a gap, which nobody can know yet
+    assert skipped.tolist() == [0, 0, 0, 3, 0, 0]
+    assert np.nan_to_num(early).tolist() == [[30, 15, 15, 60], [10, 0, 0, 0]]
+    for cut in range(7):
+        first, known = missed(steps[:cut], replica[:cut], np.full((2, 4), np.nan))
+        second, known = missed(steps[cut:], replica[cut:], known)
+        assert [*first.tolist(), *second.tolist()] == skipped.tolist()
+        assert np.array_equal(known, early, equal_nan=True)
+
+
+# ---- counters of a policy
+
+
+def test_counters_are_differenced_and_a_reset_is_noted_and_never_negative():
+    pair = read({"value": [100, 110, 125, 5, 12], "time": times(0, 1, 2, 3, 4)})
+    assert pair.canary.value.tolist() == [10, 15, 5, 7]
+    assert pair.canary.time.tolist() == times(1, 2, 3, 4)
+    assert found(pair, "counter_resets") == [1]
+    assert {note.code for note in pair.notes} == {"counter_resets"}
+
+
+def test_value_and_total_of_a_ratio_were_restarted_together():
+    pair = read({"value": [5, 6, 2], "total": [100, 200, 250], "time": times(0, 1, 2)}, kind="ratio")
+    assert pair.canary.value.tolist() == [1, 2]
+    assert pair.canary.total.tolist() == [100, 250]
+
+
+def test_without_times_the_order_of_rows_is_time():
+    assert read({"value": [1, 4, 9, 16]}).canary.value.tolist() == [3, 5, 7]
+    assert read([1, 4, 9, 16]).canary.time is None
+
+
+def test_replicas_are_differenced_each_and_then_added_up():
+    columns = {"value": [100, 7, 110, 9, 130, 3], "replica": list("ababab"), "time": times(0, 0, 1, 1, 2, 2)}
+    pair = read(columns)
+    assert pair.canary.value.tolist() == [12, 23]
+    assert [replica.value.tolist() for replica in pair.canary.replicas] == [[10, 20], [2, 3]]
+    assert found(pair, "counter_resets") == [1]
+    order = [4, 1, 0, 5, 3, 2]
+    shuffled = {name: [column[index] for index in order] for name, column in columns.items()}
+    assert read(shuffled).digest() == pair.digest()
+
+
+def test_a_scrape_that_is_missing_makes_the_next_increase_longer():
+    columns = {"value": [10, None, 30, 45], "total": [100, 200, 300, 400], "time": times(0, 1, 2, 3)}
+    pair = read(columns, kind="ratio", interval="15s")
+    assert pair.canary.value.tolist() == [20, 15]
+    assert pair.canary.total.tolist() == [200, 100]
+    assert (found(pair, "missing_values"), found(pair, "gaps")) == ([1], [1])
+
+
+def test_a_count_shares_such_an_increase_out_over_the_intervals():
+    pair = read({"value": [0, 4, 8, 19, 23], "time": times(0, 1, 2, 5, 6)})
+    assert pair.canary.value.tolist() == [4, 4, 3, 4, 4, 4]
+    assert pair.canary.time.tolist() == times(1, 2, 3, 4, 5, 6)
+    assert found(pair, "gaps") == [2]
+
+
+def test_of_a_named_replica_such_an_increase_is_the_report_of_several_intervals():
+    columns = {
+        "value": [0, 4, 8, 19, 0, 5, 10, 15, 20, 25],
+        "replica": list("aaaabbbbbb"),
+        "time": times(0, 1, 2, 5, *range(6)),
+    }
+    pair = read(columns)
+    assert pair.canary.value.tolist() == [9, 9, 5, 5, 16]
+    assert pair.canary.total.tolist() == [2, 2, 1, 1, 4]
+    assert found(pair, "gaps") == [2]
+
+
+def test_that_holds_for_one_named_replica_too():
+    columns = {"value": [0, 4, 8, 19], "time": times(0, 1, 2, 5)}
+    pair = read(
+        columns | {"replica": list("aaaa")},
+        baseline={"value": range(10), "time": times(*range(10))},
+        interval="15s",
+    )
+    assert (pair.canary.value.tolist(), pair.canary.total.tolist()) == ([4, 4, 11], [1, 1, 3])
+    assert (pair.baseline.total.tolist(), pair.canary.replicas) == ([1, 1, 1], ())
+    whole = {"value": range(5), "time": times(*range(5))}
+    assert read(whole | {"replica": list("aaaaa")}).digest() == read(whole).digest()
+
+
+def test_a_count_of_seconds_shares_out_fractions():
+    pair = read({"value": [0, 0.5, 2.0], "time": times(0, 1, 4)})
+    assert pair.canary.value == pytest.approx([0.5, 0.5, 0.5, 0.5])
+
+
+def test_a_count_with_a_total_has_its_exposure_there():
+    pair = read({"value": [0, 4, 8, 20], "total": [0, 15, 30, 75], "time": times(0, 1, 2, 5)})
+    assert pair.canary.value.tolist() == [4, 4, 12]
+    assert pair.canary.total.tolist() == [15, 15, 45]
+
+
+def test_what_was_counted_in_a_long_silence_is_left_out():
+    pair = read({"value": [0, 4, 8, 12, 2000, 2004], "time": times(0, 1, 2, 3, 500, 501)})
+    assert pair.canary.value.tolist() == [4, 4, 4, 4]
+    assert found(pair, "gaps") == [496]
+    far = read({"value": [0, 4, 8, 9], "time": times(0, 1, 2, 3e8)})
+    assert far.canary.value.tolist() == [4, 4]
+
+
+def test_repeated_rows_count_once():
+    pair = read({"value": [1, 3, 3, 8], "time": times(0, 1, 1, 2)})
+    assert pair.canary.value.tolist() == [2, 5]
+    assert found(pair, "identical_rows") == [1]
+
+
+@pytest.mark.parametrize("replica", [None, list("aab")])
+def test_two_values_of_one_replica_at_one_time_are_an_error(replica):
+    columns = {"value": [3, 4, 8], "time": times(1, 1, 1 if replica else 2)} | (
+        {"replica": replica} if replica else {}
+    )
+    with pytest.raises(
+        DataError, match=r"arm '(canary|baseline)'.*several values at 2023.*name the column 'replica'"
+    ):
+        read(columns)
+
+
+def test_a_counter_of_one_point_is_no_data():
+    pair = read({"value": [3, 4], "replica": ["a", "b"], "time": times(0, 0)})
+    assert (len(pair.canary), found(pair, "first_of_counter")) == (0, [2])
+
+
+def test_an_interval_without_requests_is_left_out():
+    pair = read({"value": [1, 1, 2], "total": [10, 10, 20], "time": times(0, 1, 2)}, kind="ratio")
+    assert (pair.canary.total.tolist(), found(pair, "no_traffic")) == ([10], [1])
+
+
+def test_more_errors_than_requests_is_an_error():
+    columns = {"value": [1, 30], "total": [100, 110], "time": times(0, 1)}
+    with pytest.raises(DataError, match="value grew by 29 and total by 10 up to 2023"):
+        read(columns, kind="ratio")
+    # the counters need not have begun together
+    assert read(
+        {"value": [100, 101], "total": [10, 20], "time": times(0, 1)}, kind="ratio"
+    ).canary.value.tolist() == [1]
+
+
+def test_histograms_are_differenced_edge_by_edge():
+    rows = [
+        {"metric": "m", "arm": arm, "time": time, "le": le, "value": value}
+        for arm in ("baseline", "canary")
+        for time, counts in zip(times(0, 1, 2), ([5, 9], [7, 20], [1, 4]), strict=True)
+        for le, value in zip(("0.1", "+Inf"), counts, strict=True)
+    ]
+    pair = read_pairs(pd.DataFrame(rows), policy("histogram"))["m"]
+    assert pair.canary.buckets.tolist() == [[2, 9], [1, 3]]
+    assert found(pair, "counter_resets") == [1]
+
+
+def test_negative_counts_point_at_the_setting():
+    with pytest.raises(DataError, match=r"set counter: true"):
+        read({"value": [3, -1]}, counter=False)
+
+
+# ---- counters that nobody declared
+
+
+@pytest.mark.parametrize("kind", ["count", "ratio"])
+def test_what_looks_like_a_counter_is_noted(kind):
+    value = np.random.default_rng(1).poisson(100, 12).cumsum()
+    columns = {"value": value // 50, "total": value} if kind == "ratio" else {"value": value}
+    pair = read(columns, kind=kind, counter=False)
+    assert found(pair, "looks_like_counter") == [12]
+    assert not found(read(columns, kind=kind), "looks_like_counter")
+
+
+def test_histograms_that_look_like_counters_are_noted():
+    counts = np.random.default_rng(1).poisson(50, (12, 3)).cumsum(axis=0).tolist()
+    series = {"edges": [0.1, 0.5], "buckets": counts}
+    assert found(read(series, kind="histogram", counter=False), "looks_like_counter") == [12]
+    assert not found(read(series, kind="histogram"), "looks_like_counter")
+
+
+def test_counts_are_not_taken_for_counters():
+    rng = np.random.default_rng(2)
+    steady = rng.poisson(100, (2000, 10)).astype(float)
+    ramp = rng.poisson(np.linspace(1000, 3000, 12), (2000, 12)).astype(float)
+    one = np.zeros(12, dtype=np.intp)
+    assert not any(ever_growing(row[:, np.newaxis], one[:10]) for row in steady)
+    assert sum(ever_growing(row[:, np.newaxis], one) for row in ramp) <= 20
+    assert not ever_growing(np.arange(9.0)[:, np.newaxis], one[:9])
+    with_a_pause = np.repeat(np.arange(10.0), 2)[:, np.newaxis]
+    assert not ever_growing(with_a_pause, np.zeros(20, dtype=np.intp))
