@@ -1,0 +1,338 @@
+"""Does the canary use its error budget too fast? Burn rates over pairs of windows, by intervals, not by points."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from canaryjudge.data import MetricPair
+from canaryjudge.facts import BurnAlertFacts, BurnFacts, BurnWindow
+from canaryjudge.policy import BurnAlert, BurnRate, Metric
+from canaryjudge.results import Finding, Interval, Outcome, Reason, Waiver
+from canaryjudge.rules.budget_periods import budget_facts, current_period
+from canaryjudge.rules.budgets import Counts, count_bad, in_slices
+from canaryjudge.rules.decision import Share, more_points
+from canaryjudge.rules.totals import burst_waivers
+from canaryjudge.stats.bad_share import BadShare, WindowShare, bad_share
+
+__all__ = ["judge_burn_rate"]
+
+_CONTEXT = 30
+"""Fewer intervals hardly show their own bursts."""
+_NEAR = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """What one window of the canary proves, in burn rates."""
+
+    asked_s: float
+    counts: Counts
+    proven: WindowShare
+    """Of what is known to be bad."""
+    possible: BadShare
+    """Of what may be bad."""
+    above: float
+    """P-value of "burns at most at the alert's rate"."""
+    below: float
+    """P-value of "burns at least at it"."""
+
+    def interval(self, error: float, allowed: float) -> Interval:
+        """Bound its burn rate: from below by what is known to be bad, from above by what may be."""
+        low = self.proven.lower_bound(error)
+        high = None if self.possible.outlasted else float(self.possible.bounds(error).high) / allowed
+        return Interval(low=low / allowed, high=high, error=error)
+
+    @property
+    def share(self) -> float:
+        """The share that is known to be bad."""
+        return float(self.proven.whole.share)
+
+
+@dataclass(frozen=True, slots=True)
+class _Alert:
+    """What became of one alert."""
+
+    written: BurnAlert
+    windows: tuple[_Window, ...]
+    """The long and the short window; one where both hold the same data."""
+    baseline_exceeds: bool
+
+    @property
+    def pvalue(self) -> float:
+        """P-value of "one of the windows burns at most at the alert's rate": both must be proven."""
+        return max(window.above for window in self.windows)
+
+    @property
+    def pvalue_pass(self) -> float:
+        """P-value of "both burn faster": one of them must be proven not to."""
+        return min(1.0, len(self.windows) * min(window.below for window in self.windows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The alerts that there are enough data for, and which of them a fail and a pass are held against."""
+
+    alerts: tuple[_Alert, ...]
+    against_fail: tuple[_Alert, ...]
+    against_pass: tuple[_Alert, ...]
+
+
+def judge_burn_rate(pair: MetricPair, metric: Metric, settings: BurnRate, share: Share) -> Finding:
+    """Judge whether the canary uses its error budget too fast.
+
+    An alert is exceeded where both its windows are proven to burn faster than its rate (each at the rule's level divided by the
+    number of alerts asked), and is not where one of them is proven not to (at beta, halved where there are two). The canary fails by
+    one alert that it exceeds and the baseline does not, and passes by all alerts not exceeded.
+
+    Windows end with the data. A pair whose short window is longer than the data is not asked, unless all are; then the one with the
+    highest burn rate is, over what there is. Without times nobody knows how long the data are: then a fail is held against the
+    highest burn rate, and a pass against the lowest.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms.
+    metric : Metric
+        Its kind, unit and bad direction.
+    settings : BurnRate
+        Target, budget, alerts, bound and blame.
+    share : Share
+        The error rates.
+
+    Returns
+    -------
+    Finding
+        Burn rates with intervals, window by window, the outcome, and the budget.
+
+    Raises
+    ------
+    DataError
+        If the budget counts slices, and the data have no times or are coarser than a slice.
+    """
+    raw = tuple(count_bad(pair, arm, metric, settings) for arm in (pair.baseline, pair.canary))
+    if not all(len(counts) for counts in raw):
+        return _nothing_seen(pair, settings, share)
+    baseline, canary = (in_slices(counts, settings, pair.name) for counts in raw)
+    allowed = 1 - settings.target
+    period = current_period(settings, raw[1].end)
+    written = settings.alerts_in(period.seconds)
+    asked = _ask(baseline, canary, settings, written, share)
+    outcome, reason, deciding = _decide(asked, settings, share)
+    level, beta = share.level / len(asked.against_fail), share.beta / len(deciding.windows)
+    window = _telling(deciding, reason)
+    overall = _long_window(canary.span or 0.0, canary, 1.0)
+    facts = BurnFacts(
+        target=settings.target,
+        budgeting=settings.budgeting,
+        burn_rate=overall.share / allowed,
+        interval=overall.interval(share.level, allowed),
+        baseline_burn_rate=float(baseline.least.sum() / baseline.total.sum()) / allowed,
+        alerts=_alert_facts(written, asked, deciding, share, allowed),
+        **budget_facts(pair, settings, (raw[0], raw[1]), period, overall.share / allowed),
+    )
+    found: dict[str, Any] = {
+        "estimate": window.share / allowed,
+        "interval": window.interval(level, allowed),
+        "pass_interval": window.interval(beta, allowed),
+        "limit_high": deciding.written.burn_rate,
+    }
+    each = len(pair.canary) / len(canary)
+    return Finding(
+        **found,
+        rule=settings.rule,
+        outcome=outcome,
+        reason=reason,
+        method="exact_ratio",
+        level=share.level,
+        beta=share.beta,
+        scale="objective",
+        pvalue=min(1.0, len(asked.against_fail) * min(alert.pvalue for alert in asked.against_fail)),
+        pvalue_pass=max(alert.pvalue_pass for alert in asked.against_pass),
+        baseline_level=facts.baseline_burn_rate,
+        canary_level=facts.burn_rate,
+        n_baseline=len(pair.baseline),
+        n_canary=len(pair.canary),
+        total_baseline=float(baseline.total.sum()) / baseline.each,
+        total_canary=float(canary.total.sum()) / canary.each,
+        events_baseline=float(baseline.least.sum()) / baseline.each,
+        events_canary=float(canary.least.sum()) / canary.each,
+        autocorrelation=float(window.proven.whole.rho),
+        dispersion=float(window.proven.whole.factor),
+        more_points=_missing(window, found, each) if reason == "undecided" else None,
+        of="burn_rate",
+        op="lte",
+        burn=facts,
+        waived=_waived(deciding, window, outcome, deciding.written.burn_rate * allowed, beta),
+    )
+
+
+def _ask(
+    baseline: Counts, canary: Counts, settings: BurnRate, written: tuple[BurnAlert, ...], share: Share
+) -> _Asked:
+    """Ask the alerts that the data are long enough for."""
+    span = canary.span
+    fitting = [alert for alert in written if span is None or alert.short_s <= span * (1 + _NEAR)]
+    fitting = fitting or [max(written, key=lambda alert: alert.burn_rate)]
+    alerts = tuple(_ask_alert(alert, baseline, canary, settings, share) for alert in fitting)
+    if span is not None:
+        return _Asked(alerts, alerts, alerts)
+    return _Asked(alerts, (max(alerts, key=_speed),), (min(alerts, key=_speed),))
+
+
+def _ask_alert(
+    written: BurnAlert, baseline: Counts, canary: Counts, settings: BurnRate, share: Share
+) -> _Alert:
+    limit = written.burn_rate * (1 - settings.target)
+
+    def windows(counts: Counts) -> tuple[_Window, ...]:
+        long, short = counts.last(written.long), counts.last(written.short_s)
+        first = _long_window(written.long, long, limit)
+        # where both hold the same data there is one
+        return (
+            (first, _short_window(written.short_s, short, long, limit))
+            if len(short) < len(long)
+            else (first,)
+        )
+
+    exceeds = all(window.above <= share.beta for window in windows(baseline))
+    return _Alert(written, windows(canary), exceeds)
+
+
+def _long_window(seconds: float, cut: Counts, limit: float) -> _Window:
+    """Ask whether the canary burns faster in the long run: its bursts are noise."""
+    proven = WindowShare.of(cut.least, cut.total)
+    possible = proven.whole if cut.most is cut.least else bad_share(cut.most, cut.total)
+    return _asked_window(seconds, cut, proven, possible, limit)
+
+
+def _short_window(seconds: float, cut: Counts, long: Counts, limit: float) -> _Window:
+    """Ask whether it is still burning: that it burned in these very intervals is enough for a fail, but a pass is about the long run.
+
+    So short a window hardly shows its own bursts, and is given those of what is around it for a pass.
+    """
+    proven = WindowShare.as_it_was(cut.least, cut.total)
+    possible = bad_share(cut.most, cut.total)
+    if len(cut) < _CONTEXT:
+        around = long.tail(max(len(long) - _CONTEXT, 0))
+        possible = possible.with_bursts_of(bad_share(around.most, around.total))
+    return _asked_window(seconds, cut, proven, possible, limit)
+
+
+def _asked_window(
+    seconds: float, cut: Counts, proven: WindowShare, possible: BadShare, limit: float
+) -> _Window:
+    below = 1.0 if possible.outlasted else float(possible.pvalues(limit).less)
+    return _Window(seconds, cut, proven, possible, proven.pvalue_above(limit), below)
+
+
+def _decide(asked: _Asked, settings: BurnRate, share: Share) -> tuple[Outcome, Reason, _Alert]:
+    level = share.level / len(asked.against_fail)
+    exceeded = [alert for alert in asked.against_fail if alert.pvalue <= level]
+    blamed = [alert for alert in exceeded if settings.blame == "canary" or not alert.baseline_exceeds]
+    if blamed:
+        return Outcome.FAIL, "breached", max(blamed, key=_speed)
+    if exceeded:
+        return Outcome.MARGINAL, "environment_unhealthy", max(exceeded, key=_speed)
+    hardest = max(asked.against_pass, key=lambda alert: alert.pvalue_pass)
+    if hardest.pvalue_pass <= share.beta:
+        return Outcome.PASS, "objective_met", hardest
+    outlasted = all(window.possible.outlasted for window in hardest.windows)
+    return Outcome.MARGINAL, "abstains" if outlasted else "undecided", hardest
+
+
+def _speed(alert: _Alert) -> float:
+    return alert.written.burn_rate
+
+
+def _telling(alert: _Alert, reason: Reason) -> _Window:
+    """Choose the window that an alert's outcome hangs on."""
+    if reason in ("breached", "environment_unhealthy"):
+        return max(alert.windows, key=lambda window: window.above)
+    return min(alert.windows, key=lambda window: window.below)
+
+
+def _alert_facts(
+    written: tuple[BurnAlert, ...], asked: _Asked, deciding: _Alert, share: Share, allowed: float
+) -> tuple[BurnAlertFacts, ...]:
+    level = share.level / len(asked.against_fail)
+    found = {id(alert.written): alert for alert in asked.alerts}
+    facts = []
+    for each in written:
+        alert = found.get(id(each))
+        known = {"burn_rate": each.burn_rate, "long_s": each.long, "short_s": each.short_s}
+        if alert is None:
+            facts.append(BurnAlertFacts(**known, asked=False))
+            continue
+        errors = (level, share.beta / len(alert.windows))
+        windows = [_window_facts(window, errors, allowed) for window in alert.windows]
+        exceeded = True if alert.pvalue <= level else False if alert.pvalue_pass <= share.beta else None
+        facts.append(
+            BurnAlertFacts(
+                **known,
+                asked=True,
+                long=windows[0],
+                short=windows[1] if len(windows) > 1 else None,
+                exceeded=exceeded,
+                baseline_exceeds=alert.baseline_exceeds,
+                decides=alert is deciding,
+            )
+        )
+    return tuple(facts)
+
+
+def _window_facts(window: _Window, errors: tuple[float, float], allowed: float) -> BurnWindow:
+    counts = window.counts
+    interval, pass_interval = (window.interval(error, allowed) for error in errors)
+    return BurnWindow(
+        window_s=window.asked_s,
+        covered_s=counts.span,
+        points=len(counts),
+        bad=float(counts.least.sum()) / counts.each,
+        total=float(counts.total.sum()) / counts.each,
+        burn_rate=window.share / allowed,
+        interval=interval,
+        pass_interval=pass_interval,
+    )
+
+
+def _missing(window: _Window, found: dict[str, Any], each: float) -> int | None:
+    """Tell about how many more points of the data would decide, unless the window is full before; `each` make one that is counted."""
+    counts, burn, limit = window.counts, found["estimate"], found["limit_high"]
+    bound = found["interval"].low if burn > limit else found["pass_interval"].high
+    if bound is None:
+        return None
+    eventless = not counts.most.any()
+    more = more_points(len(counts), abs(limit - burn), abs(bound - burn), 1 if eventless else 2)
+    full = (
+        counts.length is not None
+        and more is not None
+        and (len(counts) + more) * counts.length > window.asked_s
+    )
+    return None if more is None or full else math.ceil(more * each)
+
+
+def _waived(
+    alert: _Alert, window: _Window, outcome: Outcome, limit: float, beta: float
+) -> tuple[Waiver, ...]:
+    """Say what bursts, or what is too little to see them, take from the guarantees."""
+    longest = alert.windows[0]
+    waived = burst_waivers(float(longest.proven.whole.rho), len(longest.counts))
+    if outcome is Outcome.PASS and not waived and not window.possible.survives_bursts(limit, beta):
+        return ("independence_assumed",)
+    return waived
+
+
+def _nothing_seen(pair: MetricPair, settings: BurnRate, share: Share) -> Finding:
+    return Finding(
+        rule=settings.rule,
+        outcome=Outcome.MARGINAL,
+        reason="too_little_data",
+        method="none",
+        level=share.level,
+        beta=share.beta,
+        scale="objective",
+        n_baseline=len(pair.baseline),
+        n_canary=len(pair.canary),
+    )
