@@ -6,12 +6,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
 from canaryjudge._version import __version__
 from canaryjudge.errors import CanaryJudgeError, DataError
+from canaryjudge.integrations.importers import add_import
+from canaryjudge.integrations.prometheus_options import add_options, refuse_options
 from canaryjudge.policy import Policy, json_schema, load_policy
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXIT_HELP,
         description="Judge a release: a policy and data in, a verdict out.",
     )
-    _add_input(judge)
+    _add_input(judge, live=True)
     _add_arms(judge)
     _add_output(judge)
     judge.set_defaults(run=_judge)
@@ -111,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Take new data into a watch, and ask for the verdict, which holds however often it is asked. The state file carries the "
         "watch from step to step. Points that come again are known by their time; data without times count anew in every step.",
     )
-    _add_input(monitor)
+    _add_input(monitor, live=True)
     monitor.add_argument(
         "--state", required=True, metavar="FILE", help="the watch so far; begun where there is none"
     )
@@ -154,21 +156,32 @@ def _parser() -> argparse.ArgumentParser:
         description="Print the JSON Schema of policies, for editors.",
     )
     schema.set_defaults(run=_schema)
+    add_import(commands)
     return parser
 
 
-def _add_input(parser: argparse.ArgumentParser) -> None:
+def _add_input(parser: argparse.ArgumentParser, *, live: bool = False) -> None:
     parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
-    parser.add_argument(
-        "--data", required=True, metavar="FILE", help="CSV, JSON, NDJSON or Parquet; - for standard input"
-    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", metavar="FILE", help="CSV, JSON, NDJSON or Parquet; - for standard input")
+    if live:
+        source.add_argument(
+            "--prometheus", metavar="URL", help="ask this server with the policy's queries instead"
+        )
+        add_options(parser)
     parser.add_argument(
         "--data-format",
-        choices=("csv", "json", "ndjson", "parquet"),
+        choices=("csv", "json", "ndjson", "parquet", "otlp"),
         help="format of the data, where the name does not tell (standard input: csv or json, by its first character)",
     )
     parser.add_argument(
         "--wide", metavar="COLUMN", help="the data have a column a metric, and this column names the arm"
+    )
+    parser.add_argument(
+        "--arm-attribute",
+        default="service.version",
+        metavar="ATTRIBUTE",
+        help="of OpenTelemetry metrics (--data-format otlp), the attribute that names the arm (default: service.version)",
     )
 
 
@@ -222,8 +235,10 @@ def _judge(options: argparse.Namespace) -> int:
     from canaryjudge.judge import judge  # noqa: PLC0415 - the other commands need no statistics
 
     _spare(options.output, "--output", options.policy, options.data)
+    _spare(options.save_data, "--save-data", options.policy, options.output)
+    refuse_options(options)
     policy = load_policy(options.policy)
-    table = _table(options, options.data, policy)
+    table = _table(options, options.data, policy) if options.prometheus is None else _fetched(options, policy)
     return _report(judge(table, policy, baseline=options.baseline, canary=options.canary), options)
 
 
@@ -233,10 +248,12 @@ def _monitor(options: argparse.Namespace) -> int:
 
     _spare(options.state, "--state", options.policy, options.data, options.history)
     _spare(options.output, "--output", options.policy, options.data, options.history, options.state)
+    _spare(options.save_data, "--save-data", options.policy, options.output, options.state, options.history)
+    refuse_options(options)
     if options.data == options.history == "-":
         raise DataError("--data and --history are both standard input", "Read one of them from a file.")
     policy = load_policy(options.policy)
-    table = _table(options, options.data, policy)
+    table = None if options.data is None else _table(options, options.data, policy)
     history = None if options.history is None else _history(options, policy)
     with locked(options.state, options.lock_timeout):
         saved = read_state(options.state)
@@ -249,7 +266,7 @@ def _monitor(options: argparse.Namespace) -> int:
                     f"{options.state}: the watch is of the arms {' and '.join(map(repr, monitor.arms))}",
                     "Name them with --baseline and --canary, or begin a new watch.",
                 )
-        monitor.update(table)
+        monitor.update(_fetched(options, policy, monitor.reached) if table is None else table)
         verdict = monitor.verdict()
         # before anything is said: who is killed from here on says it again in the next step
         write_state(options.state, monitor.to_json())
@@ -266,7 +283,20 @@ def _history(options: argparse.Namespace, policy: Policy) -> Any:
 
     # --data-format is about the data; a history whose name tells its own is read by that
     told = ending_format(options.history) or options.data_format
-    return _table(argparse.Namespace(data_format=told, wide=options.wide), options.history, policy)
+    told = options.data_format if told in ("json", "ndjson") and options.data_format == "otlp" else told
+    given = vars(options) | {"data_format": told}
+    return _table(argparse.Namespace(**given), options.history, policy)
+
+
+def _fetched(
+    options: argparse.Namespace, policy: Policy, since: Mapping[str, float | None] | None = None
+) -> Any:
+    from canaryjudge.integrations.prometheus_options import fetch_given  # noqa: PLC0415 - files need no client
+
+    fetched = fetch_given(options, policy, since)
+    for remark in fetched.remarks:
+        _complain(f"warning: {remark}", "")
+    return fetched.data
 
 
 def _report(verdict: Verdict, options: argparse.Namespace) -> int:
@@ -303,7 +333,8 @@ def _write(text: str, output: str | None) -> None:
 
 
 def _table(options: argparse.Namespace, source: str, policy: Policy) -> Any:
-    from canaryjudge.integrations.tables import read_table, widen_columns  # noqa: PLC0415 - the other commands read no data
+    from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415 - the other commands read no data
+    from canaryjudge.integrations.tables import read_table, widen_columns  # noqa: PLC0415
 
     if source == "-":
         peeked = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
@@ -313,11 +344,18 @@ def _table(options: argparse.Namespace, source: str, policy: Policy) -> Any:
         )
     else:
         table = read_table(source, format=options.data_format, wide=options.wide is not None)
-    return table if options.wide is None else widen_columns(table, options.wide, policy)
+    if options.wide is not None:
+        return widen_columns(table, options.wide, policy)
+    if options.data_format == "otlp":
+        return from_otlp(
+            table, arm=options.arm_attribute, metrics={metric.name: metric.name for metric in policy.metrics}
+        )
+    return table
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from canaryjudge.judge import judge  # noqa: PLC0415 - the other commands need no statistics
+    from canaryjudge.integrations.comparison import difference  # noqa: PLC0415 - the other commands compare nothing
+    from canaryjudge.judge import judge  # noqa: PLC0415
     from canaryjudge.verdict import Verdict  # noqa: PLC0415
 
     written = _read(options.verdict)
@@ -328,18 +366,7 @@ def _verify(options: argparse.Namespace) -> int:
     if again.to_json().encode() == written:
         print(f"reproduced: {claimed.reason}")
         return 0
-    there, here = json.loads(written), again.to_dict()
-    field, said, found = _first_difference(there, here) or (
-        "layout of the file",
-        "the same values",
-        "written differently",
-    )
-    why = {
-        "version": "another version of canaryjudge judged",
-        "policy_digest": "this is not the policy that was judged",
-        "data_digest": "these are not the data that were judged",
-    }.get(field, "the verdict is not what this policy and data give")
-    raise DataError(f"{why}: {field} was {said}, and is {found}", "Check policy, data and version.")
+    raise difference(json.loads(written), again.to_dict())
 
 
 def _read(path: str) -> bytes:
@@ -347,20 +374,6 @@ def _read(path: str) -> bytes:
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file", "Check the path.") from None
-
-
-def _first_difference(there: Any, here: Any, where: str = "") -> tuple[str, str, str] | None:
-    """Find the first field in which two documents differ, in the order of the document; digests before what follows from them."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        first = ("version", "policy_digest", "data_digest")
-        keys = [*(key for key in first if key in here), *here, *there]
-        pairs = [(f"{where}.{key}".lstrip("."), there.get(key), here.get(key)) for key in dict.fromkeys(keys)]
-    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        pairs = [(f"{where}[{index}]", *both) for index, both in enumerate(zip(there, here, strict=True))]
-    else:
-        same = there == here and type(there) is type(here)
-        return None if same else (where, json.dumps(there)[:80], json.dumps(here)[:80])
-    return next((found for field, a, b in pairs if (found := _first_difference(a, b, field))), None)
 
 
 def _validate(options: argparse.Namespace) -> int:

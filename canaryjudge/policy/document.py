@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +17,7 @@ from canaryjudge.errors import PolicyError
 from canaryjudge.policy.complaints import Path
 from canaryjudge.policy.quantities import shown
 
-__all__ = ["Complaint", "Entry", "Node", "Place", "locate", "plain", "read_document"]
+__all__ = ["Complaint", "Entry", "Node", "Place", "locate", "plain", "read_document", "read_documents"]
 
 _MAX_CHARACTERS: Final = 300_000
 _MAX_VALUES: Final = 100_000
@@ -102,17 +103,59 @@ def read_document(text: str, name: str) -> tuple[Node, list[Complaint]]:
     >>> plain(root), str(locate(root, ("alpha",)))
     ({'alpha': '1%'}, 'policy.yaml:1:8')
     """
-    from ruamel.yaml import YAML  # noqa: PLC0415 - only those who load files pay for it
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+    with _in_sentences(text, name):
+        reader = _Reader.of(text, name, "a policy")
+        roots = reader.documents(most=1)
+    root = roots[0] if roots else None
+    if root is None or not isinstance(root.value, dict):
+        where = str(root.place) if root else f"{name}:1:1"
+        raise PolicyError(
+            f"{where}: a policy is a mapping with the key 'metrics'", "Start from docs/examples/starter.yaml."
+        )
+    return root, reader.complaints
+
+
+def read_documents(text: str, name: str, what: str) -> tuple[list[Node], list[Complaint]]:
+    r"""Read all documents of a text.
+
+    Parameters
+    ----------
+    text : str
+        YAML, in which documents are separated by ``---``, or JSON.
+    name : str
+        What to call it.
+    what : str
+        What it should be, for hints.
+
+    Returns
+    -------
+    tuple of (list of Node, list of Complaint)
+        The documents, of any shape; and what is wrong in them that does not keep them from being read.
+
+    Raises
+    ------
+    PolicyError
+        If one cannot be read.
+
+    Examples
+    --------
+    >>> roots, _ = read_documents("kind: SLO\n---\n[1, 2]", "slo.yaml", "OpenSLO")
+    >>> [plain(root) for root in roots]
+    [{'kind': 'SLO'}, [1, 2]]
+    """
+    with _in_sentences(text, name):
+        reader = _Reader.of(text, name, what)
+        return reader.documents(), reader.complaints
+
+
+@contextmanager
+def _in_sentences(text: str, name: str) -> Iterator[None]:
+    """Say where a text is not YAML."""
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415 - only those who load files pay for it
     from ruamel.yaml.reader import ReaderError  # noqa: PLC0415
 
-    if len(text) > _MAX_CHARACTERS:
-        raise PolicyError(
-            f"{name}: the document has more than {_MAX_CHARACTERS:,} characters", "Is it a policy?"
-        )
-    reader = _Reader(name, YAML(typ="safe", pure=True).parse(text.removeprefix("\ufeff")))
     try:
-        root = reader.document()
+        yield
     except PolicyError:
         raise
     except MarkedYAMLError as error:
@@ -131,12 +174,6 @@ def read_document(text: str, name: str) -> tuple[Node, list[Complaint]]:
         raise PolicyError(
             f"{name}: this is not YAML ({first_line})", "Check indentation and quotes."
         ) from None
-    if root is None or not isinstance(root.value, dict):
-        where = str(root.place) if root else f"{name}:1:1"
-        raise PolicyError(
-            f"{where}: a policy is a mapping with the key 'metrics'", "Start from docs/examples/starter.yaml."
-        )
-    return root, reader.complaints
 
 
 def plain(node: Node) -> Any:
@@ -192,28 +229,43 @@ class _Reader:
 
     name: str
     events: Iterator[Any]
+    what: str
     complaints: list[Complaint] = field(default_factory=list)
     anchors: dict[str, Node] = field(default_factory=dict)
 
-    def document(self) -> Node | None:
-        from ruamel.yaml.events import DocumentStartEvent  # noqa: PLC0415 - as in read_document
+    @classmethod
+    def of(cls, text: str, name: str, what: str) -> _Reader:
+        """Begin to read."""
+        from ruamel.yaml import YAML  # noqa: PLC0415 - as in _in_sentences
 
+        if len(text) > _MAX_CHARACTERS:
+            raise PolicyError(
+                f"{name}: the document has more than {_MAX_CHARACTERS:,} characters", f"Is it {what}?"
+            )
+        return cls(name, YAML(typ="safe", pure=True).parse(text.removeprefix("\ufeff")), what)
+
+    def documents(self, most: int | None = None) -> list[Node]:
+        """Read them all; more than so many are refused."""
+        from ruamel.yaml.events import DocumentStartEvent  # noqa: PLC0415 - as in _in_sentences
+
+        roots: list[Node] = []
         next(self.events)  # the start of the stream
-        if not isinstance(next(self.events), DocumentStartEvent):
-            return None
-        root = self.node(next(self.events), depth=0)
-        next(self.events)  # the end of the document
-        more = next(self.events)
-        if isinstance(more, DocumentStartEvent):
-            raise PolicyError(f"{self.place(more)}: a second document begins here", "Keep one policy a file.")
-        return root
+        while isinstance(start := next(self.events), DocumentStartEvent):
+            if most is not None and len(roots) >= most:
+                raise PolicyError(
+                    f"{self.place(start)}: a second document begins here", "Keep one policy a file."
+                )
+            self.anchors = {}
+            roots.append(self.node(next(self.events), depth=0))
+            next(self.events)  # the end of the document
+        return roots
 
     def place(self, event: Any) -> Place:
         mark = event.start_mark
         return Place(self.name, mark.line + 1, mark.column + 1)
 
     def node(self, event: Any, depth: int) -> Node:
-        from ruamel.yaml.events import AliasEvent, MappingStartEvent, ScalarEvent  # noqa: PLC0415 - as in read_document
+        from ruamel.yaml.events import AliasEvent, MappingStartEvent, ScalarEvent  # noqa: PLC0415 - as in _in_sentences
 
         place = self.place(event)
         if isinstance(event, AliasEvent):
@@ -241,13 +293,15 @@ class _Reader:
         return node
 
     def too_deep(self, place: Place) -> PolicyError:
-        return PolicyError(f"{place}: the document is nested more than {_MAX_DEPTH} deep", "Is it a policy?")
+        return PolicyError(
+            f"{place}: the document is nested more than {_MAX_DEPTH} deep", f"Is it {self.what}?"
+        )
 
     def check_tag(self, event: Any, place: Place) -> None:
         if event.tag not in _TEXT_TAGS:
             tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
             self.complaints.append(
-                Complaint(place, f"the tag {shown(tag)} is not read in a policy", "Leave it out.")
+                Complaint(place, f"the tag {shown(tag)} is not read in {self.what}", "Leave it out.")
             )
 
     def scalar(self, event: Any, place: Place) -> str | float | bool | None:
@@ -263,7 +317,7 @@ class _Reader:
             return text.encode("utf-8", "replace").decode()
 
     def sequence(self, place: Place, depth: int) -> Node:
-        from ruamel.yaml.events import SequenceEndEvent  # noqa: PLC0415 - as in read_document
+        from ruamel.yaml.events import SequenceEndEvent  # noqa: PLC0415 - as in _in_sentences
 
         items: list[Node] = []
         size, height = 1, 0
@@ -274,7 +328,7 @@ class _Reader:
         return Node(place, items, size, height + 1)
 
     def mapping(self, place: Place, depth: int) -> Node:
-        from ruamel.yaml.events import MappingEndEvent, ScalarEvent  # noqa: PLC0415 - as in read_document
+        from ruamel.yaml.events import MappingEndEvent, ScalarEvent  # noqa: PLC0415 - as in _in_sentences
 
         entries: dict[str, Entry] = {}
         merged: Entry | None = None
@@ -328,6 +382,7 @@ class _Reader:
     def grown(self, size: int, item: Node) -> int:
         if size + item.size > _MAX_VALUES:
             raise PolicyError(
-                f"{item.place}: the document unfolds to more than {_MAX_VALUES:,} values", "Is it a policy?"
+                f"{item.place}: the document unfolds to more than {_MAX_VALUES:,} values",
+                f"Is it {self.what}?",
             )
         return size + item.size

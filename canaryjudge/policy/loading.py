@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from canaryjudge.policy.document import Complaint, Entry, Node, Place, locate, p
 from canaryjudge.policy.models import Policy
 from canaryjudge.policy.quantities import shown
 
-__all__ = ["load_policy", "parse_policy"]
+__all__ = ["load_policy", "parse_policy", "read_text", "refusal"]
 
 _MAX_BYTES = 2_000_000
 _LONGEST_CHAIN = 20
@@ -82,7 +83,7 @@ def _gathered(path: Path) -> tuple[Node, list[Complaint]]:
     wanted: Path | None = path
     asked_at: Place | None = None
     while wanted is not None:
-        root, found = read_document(_text(wanted, asked_at), str(wanted))
+        root, found = read_document(read_text(wanted, asked_at), str(wanted))
         layers.append(root)
         complaints += found
         seen.add(wanted.resolve())
@@ -104,7 +105,14 @@ def _gathered(path: Path) -> tuple[Node, list[Complaint]]:
     return merged, complaints
 
 
-def _text(path: Path, asked_at: Place | None) -> str:
+def read_text(path: Path, asked_at: Place | None = None, what: str = "a policy") -> str:
+    """Read the text of a file, as far as a document of this kind may go.
+
+    Raises
+    ------
+    PolicyError
+        If it cannot be read; it names the place that asked for it, and what it should be.
+    """
     where = f"{asked_at}: extends {str(path)!r}" if asked_at else str(path)
     try:
         with path.open("rb") as file:
@@ -117,7 +125,7 @@ def _text(path: Path, asked_at: Place | None) -> str:
     except ValueError:
         raise PolicyError(f"{where}: this cannot be the name of a file", "Check the path.") from None
     if len(content) == _MAX_BYTES:
-        raise PolicyError(f"{where}: the file has {_MAX_BYTES:,} bytes or more", "Is it a policy?")
+        raise PolicyError(f"{where}: the file has {_MAX_BYTES:,} bytes or more", f"Is it {what}?")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -195,9 +203,14 @@ def _validated(root: Node, complaints: list[Complaint]) -> Policy:
     else:
         if not found:
             return policy
-    found = sorted(dict.fromkeys(found))
+    raise refusal(found)
+
+
+def refusal(complaints: Iterable[Complaint]) -> PolicyError:
+    """Put all that is wrong into one error, in the order of the file."""
+    found = sorted(dict.fromkeys(complaints))
     if len(found) == 1:
-        raise PolicyError(f"{found[0].place}: {found[0].message}", found[0].hint)
+        return PolicyError(f"{found[0].place}: {found[0].message}", found[0].hint)
     lines = [sentences(f"{place}: {message}", hint) for place, message, hint in found[:_MOST_LINES]]
     rest = [f"... and {len(found) - _MOST_LINES} more problems"] if len(found) > _MOST_LINES else []
-    raise PolicyError("\n".join([*lines, *rest]))
+    return PolicyError("\n".join([*lines, *rest]))

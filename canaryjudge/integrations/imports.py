@@ -1,0 +1,126 @@
+"""What an importer gives: metrics with their rules, a policy file, and an account of what became of every part of what it read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any, Literal
+
+from canaryjudge.policy import Metric, Policy, parse_policy
+
+__all__ = ["Imported", "Remark", "imported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What became of one part of what was read.
+
+    Attributes
+    ----------
+    kind : {"taken", "note", "no_effect", "adapted", "unjudged"}
+        Judged as it stands; something to know; understood, but without a part in a verdict; judged, but not quite as it stands; not judged.
+    document : str
+        The file and place, and the name of what stands there.
+    place : str
+        Where in it, as in ``spec.objectives[0]``.
+    what : str
+        What it is about.
+    why : str
+        What became of it, and why.
+    """
+
+    kind: Literal["taken", "note", "no_effect", "adapted", "unjudged"]
+    document: str
+    place: str
+    what: str
+    why: str
+
+    def __str__(self) -> str:
+        where = f"{self.document}: {self.place}" if self.place else self.document
+        return f"{self.kind.replace('_', ' ')}: {where}: {self.what}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What was made of other tools' documents.
+
+    Attributes
+    ----------
+    metrics : tuple of Metric
+        With their rules, ready for ``Policy(metrics=...)``.
+    remarks : tuple of Remark
+        What became of each part, in the order of the documents.
+    text : str
+        The policy as a YAML file; empty where no metric could be made.
+    """
+
+    metrics: tuple[Metric, ...]
+    remarks: tuple[Remark, ...]
+    text: str
+
+    def of_kind(self, *kinds: str) -> tuple[Remark, ...]:
+        """Give the remarks of some kinds."""
+        return tuple(remark for remark in self.remarks if remark.kind in kinds)
+
+    @property
+    def unjudged(self) -> tuple[Remark, ...]:
+        """What cannot be judged, and why."""
+        return self.of_kind("unjudged")
+
+    @property
+    def adapted(self) -> tuple[Remark, ...]:
+        """What is judged, but not quite as it stands."""
+        return self.of_kind("adapted")
+
+    def policy(self, **settings: Any) -> Policy:
+        """Make a policy of the metrics.
+
+        Parameters
+        ----------
+        **settings : Any
+            Further settings of the `Policy`, such as ``alpha``.
+
+        Returns
+        -------
+        Policy
+            The policy.
+
+        Raises
+        ------
+        PolicyError
+            If there are no metrics.
+        """
+        return Policy(metrics=self.metrics, **settings)
+
+
+def imported(metrics: Iterable[Mapping[str, Any]], remarks: Iterable[Remark]) -> Imported:
+    """Write a policy of plain settings, and read it back, so that what is printed is what is given.
+
+    Parameters
+    ----------
+    metrics : iterable of mapping
+        Each metric's settings, as a policy file has them.
+    remarks : iterable of Remark
+        What became of each part of the documents.
+
+    Returns
+    -------
+    Imported
+        All of it.
+    """
+    plain = {"version": 1, "metrics": [dict(metric) for metric in metrics]}
+    if not plain["metrics"]:
+        return Imported((), tuple(remarks), "")
+    text = _yaml(plain)
+    return Imported(parse_policy(text, "the imported policy").metrics, tuple(remarks), text)
+
+
+def _yaml(plain: Mapping[str, Any]) -> str:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - only those who import pay for it
+
+    writer = YAML(typ="rt", pure=True)
+    writer.width = 10_000
+    stream = StringIO()
+    writer.dump(plain, stream)
+    return stream.getvalue()
