@@ -113,6 +113,31 @@ def test_two_million_samples(benchmark: BenchmarkFixture, tell: Tell) -> None:
     )
 
 
+def test_judge_an_hour_of_histograms(benchmark: BenchmarkFixture, tell: Tell) -> None:
+    """100,000 requests a second for an hour: 360 intervals of 20 buckets a side, everything imported."""
+    rng = np.random.default_rng(3)
+    edges = np.append(np.geomspace(0.01, 2, 19), np.inf)
+    times = 1_767_225_600.0 + 10 * np.arange(360)
+    data = {
+        "latency": {
+            arm: {
+                "edges": edges,
+                "buckets": rng.multinomial(1_000_000, np.full(20, 0.05), size=360).astype(np.float64),
+                "time": times,
+            }
+            for arm in ("baseline", "canary")
+        }
+    }
+    policy = cj.Policy(metrics=[cj.Metric(name="latency", kind="histogram", unit="s", direction="increase")])
+    some = rng.lognormal(-2.3, 0.6, (2, 100_000))
+
+    def peer() -> None:
+        mannwhitneyu(*some, method="asymptotic")
+
+    benchmark.pedantic(cj.judge, args=(data, policy), rounds=30, warmup_rounds=2)
+    _compare(benchmark, tell, "mannwhitneyu of 100,000 of the 360 million requests", peer, rounds=10)
+
+
 def test_batch_of_shift_tests(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """20,000 pairs of 60 points in one call, as simulations and fleets need them."""
     rng = np.random.default_rng(3)

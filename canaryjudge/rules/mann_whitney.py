@@ -10,6 +10,7 @@ import numpy as np
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.policy import MannWhitney, Metric
 from canaryjudge.results import Finding, Outcome, Waiver
+from canaryjudge.rules.bucket_shift import judge_bucket_shift
 from canaryjudge.rules.decision import Evidence, Share, tolerated
 from canaryjudge.rules.replicas import weigh_with, yardstick
 from canaryjudge.stats.rank_test import ShiftTest, shift_test
@@ -42,6 +43,8 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
     Finding
         Effect, interval, p-values and outcome.
     """
+    if pair.kind == "histogram":
+        return judge_bucket_shift(pair, metric, settings.rule, share)
     baseline, canary = _values(pair.baseline), _values(pair.canary)
     median = float(np.median(baseline))
     known = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from canaryjudge.stats.long_run import FloatArray, dependence, long_run_variance
 
-__all__ = ["Noise", "estimated_noise", "placements", "textbook_noise"]
+__all__ = ["Noise", "estimated_noise", "placements", "series_noise", "textbook_noise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,36 @@ def estimated_noise(
         Separate variances and Welch-Satterthwaite degrees of freedom, with the weights of the sample sizes, or the variance of the
         difference where the arms share the clock.
     """
-    n, m = baseline.shape[1], aligned.shape[1]
-    resolution = 0.5 / (n * m)
     of_canary, of_baseline = placements(baseline, aligned)
+    resolution = 0.5 / (baseline.shape[1] * aligned.shape[1])
+    return series_noise(of_canary, of_baseline, scales, concurrent=concurrent, resolution=resolution)
+
+
+def series_noise(
+    of_canary: FloatArray,
+    of_baseline: FloatArray,
+    scales: FloatArray,
+    *,
+    concurrent: bool,
+    resolution: float,
+) -> Noise:
+    """Estimate the noise from the placements of each point, or from what they add up to in each interval.
+
+    Parameters
+    ----------
+    of_canary, of_baseline : ndarray, shapes (batch, m) and (batch, n)
+        Placements of each arm in the other, in order of time.
+    scales, concurrent
+        As `estimated_noise` takes them.
+    resolution : float
+        The standard error is at least this.
+
+    Returns
+    -------
+    Noise
+        That of the difference of the means.
+    """
+    n, m = of_baseline.shape[1], of_canary.shape[1]
     if concurrent:
         series = of_canary[:, None, :] - scales[:, None] * of_baseline[:, None, :]
         both = long_run_variance(series)

@@ -1,0 +1,229 @@
+r"""What two histograms leave open of P(canary - shift > baseline): the least and the most that it may be.
+
+Counts say how many observations lie in a bucket, not where in it. A test that fills the gaps by one interpolation takes its error for a
+finding as soon as there are enough requests, and proves a shift of 10 % absent where all requests lie in one bucket. Here the gaps are
+filled in several quite different ways, and what is proven has to be so for all of them:
+
+* within a bucket the density (over the logarithm of the value, where edges are positive) lies between those of the neighboring buckets; at a
+  peak or in a dip it may go on rising, or falling, by as much as it did from the neighbor. `early` and `late` are the extreme
+  distributions of this kind: all that is dense first, or last. `level` is one density throughout.
+* both arms are filled in the same way, because they are two versions of one service: a shift within the tolerance moves a shape rather than
+  makes a new one. But for a part of it they are filled in opposite ways, which allows for shapes that differ: `_OPPOSED` of it, and more the
+  less the buckets tell. It is all of it where one bucket holds three quarters of both arms or more, falling to nothing more where it holds half;
+  and where a bucket with a quarter of them or more has four times the density of both its neighbors, so that a peak may be narrower than it,
+  falling to nothing more at twice.
+* of the first and the last bucket, which are open, nothing is believed: the arms are filled in opposite ways throughout.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+__all__ = ["BucketBands", "Curve", "FloatArray", "Pairs", "Shape"]
+
+FloatArray = NDArray[np.float64]
+Shape = Literal["early", "level", "late"]
+
+_PIECES = 4
+"""Straight pieces for each half of a bucket."""
+_OPPOSED = 0.05
+"""How far arms may be filled in opposite ways where buckets are not blind; see tests/guarantees/test_histogram_guarantees.py."""
+_MOST_SHARE = 0.5
+"""A bucket with more of both arms (geometric mean) begins to hide what happens in it,"""
+_SIZEABLE = 0.25
+"""and all of it with so much more; a peak is sizeable from this share on."""
+_STEEPEST = 1e9
+"""A density this many times the bucket's own is a single value."""
+_ATOM = 1e-9
+"""Relative width of a single value."""
+
+
+class Curve:
+    """One distribution: its cumulative shares go in straight lines from knot to knot.
+
+    Parameters
+    ----------
+    values : ndarray, shape (m,)
+        Knots, ascending.
+    shares : ndarray, shape (m,)
+        Share of observations up to each; what is missing to 1 lies at infinity.
+
+    Attributes
+    ----------
+    centers, mass : ndarray, shape (m - 1,)
+        The middle of each piece, and the share of observations in it.
+    """
+
+    def __init__(self, values: FloatArray, shares: FloatArray) -> None:
+        self.values, self.shares = values, shares
+        self.centers, self.mass = (values[1:] + values[:-1]) / 2, np.diff(shares)
+
+    def quantiles(self, probabilities: FloatArray) -> FloatArray:
+        """Give quantiles; the last knot for those at infinity."""
+        return np.interp(probabilities, self.shares, self.values)
+
+    def probability_greater(self, baseline: Curve, shifts: FloatArray) -> FloatArray:
+        """Give P(a value of this curve - shift > one of the baseline) for each shift of shape (s,)."""
+        moved = self.centers - shifts[:, None]
+        below = np.interp(moved, baseline.values, baseline.shares, left=0.0)
+        return np.asarray(below @ self.mass + (1 - self.shares[-1]))
+
+
+Pairs = tuple[tuple[Curve, Curve], ...]
+
+
+class BucketBands:
+    """The distributions of both arms that agree with their histograms.
+
+    Parameters
+    ----------
+    edges : ndarray, shape (k,)
+        Upper edges of the buckets, ascending; the last infinite.
+    baseline, canary : ndarray, shape (k,)
+        Observations in each bucket; some in each arm.
+
+    Attributes
+    ----------
+    middle : tuple of Curve
+        The smooth reading of the baseline, and of the canary.
+
+    Examples
+    --------
+    >>> edges, counts = np.array([1.0, 2.0, 4.0, 8.0, np.inf]), np.array([10.0, 30, 40, 20, 0])
+    >>> bands = BucketBands(edges, counts, counts[[0, 2, 1, 3, 4]])
+    >>> [bands.probability_greater(np.array([0.0]), side).round(3).tolist() for side in ("least", "most")]
+    [[0.433], [0.497]]
+    """
+
+    def __init__(self, edges: FloatArray, baseline: FloatArray, canary: FloatArray) -> None:
+        arms = [_Filled(edges, counts) for counts in (baseline, canary)]
+        self._opposed = max(_OPPOSED, _blindness(*arms))
+        self.middle = arms[0].smooth, arms[1].smooth
+
+        def filled(sides: tuple[Shape, Shape]) -> Pairs:
+            alike: tuple[Shape, ...] = ("early", "level", "late")
+            shapes = [*((shape, shape) for shape in alike), sides]
+            return tuple(
+                (arms[0].curve(first, sides[0]), arms[1].curve(second, sides[1])) for first, second in shapes
+            )
+
+        self._most = filled(("early", "late"))
+        self._least = filled(("late", "early"))
+
+    def probability_greater(self, shifts: FloatArray, side: Literal["least", "most"]) -> FloatArray:
+        """Give the least, or the most, that P(canary - shift > baseline) may be, at each shift of shape (s,)."""
+        pairs = self._most if side == "most" else self._least
+        *alike, opposed = (canary.probability_greater(baseline, shifts) for baseline, canary in pairs)
+        # the extreme one of the three is what is shared; the opposed filling goes beyond all of them
+        shared = np.max(alike, axis=0) if side == "most" else np.min(alike, axis=0)
+        return np.asarray((1 - self._opposed) * shared + self._opposed * opposed)
+
+    def baseline_quantile(self, probability: float) -> tuple[float, float]:
+        """Bound a quantile of the baseline, however its buckets are filled; infinite where it may lie in an open one."""
+        early, late = self._most[-1][0], self._least[-1][0]
+        low, high = (float(curve.quantiles(np.array([probability]))[0]) for curve in (early, late))
+        return low, high if probability <= late.shares[-1] else np.inf
+
+
+class _Filled:
+    """One arm's histogram, filled in each way."""
+
+    def __init__(self, edges: FloatArray, counts: FloatArray) -> None:
+        finite, shares = edges[:-1], counts / counts.sum()
+        self._logarithmic = bool(finite[0] > 0)
+        self._finite, self._shares = finite, shares
+        at = np.log(finite) if self._logarithmic else finite
+        width = np.diff(at)
+        inner = shares[1:-1]
+        ends = (width[0], width[-1]) if len(width) else (1.0, 1.0)
+        density = inner / width
+        # an open bucket counts as wide as its neighbor
+        around = shares / np.concatenate([ends[:1], width, ends[1:]])
+        left, right = around[:-2], around[2:]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            doublings = np.log2(density / np.maximum(left, right))
+        self.peaked = np.clip(np.where(density > 0, doublings - 1, 0.0), 0.0, 1.0)
+        self.inner = inner
+        self._reached = np.minimum(shares.cumsum()[:-1], 1.0)  # up to each finite edge
+        least, most = _density_range(density, left, right)
+        if len(inner):
+            least[[0, -1]] = np.where(shares[[0, -1]] > 0, 0.0, least[[0, -1]])
+        self._knots: dict[Shape, tuple[FloatArray, FloatArray]] = {
+            "early": self._two_pieces(at, width, inner, most, least),
+            "late": self._two_pieces(at, width, inner, least, most),
+            "level": self._two_pieces(at, width, inner, density, density),
+        }
+        self.smooth = self._with_ends(ends)
+
+    def curve(self, shape: Shape, side: Shape) -> Curve:
+        """Fill the buckets by `shape`, and the open ones to one side."""
+        values, shares = self._knots[shape]
+        first, last = self._finite[0], self._finite[-1]
+        atom = _ATOM * max(abs(float(first)), abs(float(last)), float(np.finfo(float).tiny))
+        knots, reached = np.append(values, last), np.append(shares, self._reached[-1])
+        if side == "late":  # the first bucket at its edge, the last at infinity
+            return Curve(np.concatenate([[first - atom], knots]), np.concatenate([[0.0], reached]))
+        if self._logarithmic:  # the first at 0
+            lowest, start = [-atom, 0.0], [0.0, self._shares[0]]
+        else:  # at minus infinity, or so far down that it makes no difference
+            lowest, start = [first - 1e9 * (last - first + abs(first) + 1.0)], [self._shares[0]]
+        return Curve(np.concatenate([lowest, knots, [last + atom]]), np.concatenate([start, reached, [1.0]]))
+
+    def _values(self, at: FloatArray) -> FloatArray:
+        return np.exp(at) if self._logarithmic else at
+
+    def _two_pieces(
+        self, at: FloatArray, width: FloatArray, inner: FloatArray, first: FloatArray, second: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Begin each bucket with one density and end it with another; knots and shares."""
+        apart = first - second
+        share = np.divide(inner - second * width, apart, out=width / 2, where=apart != 0) / width
+        split = np.clip(share, 0.0, 1.0) * width
+        until = np.minimum(first * split, inner)
+        steps = np.arange(_PIECES) / _PIECES
+        lengths = np.stack([split, width - split], axis=1)[:, :, None]
+        amounts = np.stack([until, inner - until], axis=1)[:, :, None]
+        starts = np.stack([at[:-1], at[:-1] + split], axis=1)[:, :, None]
+        reached = np.stack([self._reached[:-1], self._reached[:-1] + until], axis=1)[:, :, None]
+        return self._values(starts + lengths * steps).ravel(), (reached + amounts * steps).ravel()
+
+    def _with_ends(self, ends: tuple[float, float]) -> Curve:
+        """Give the smooth reading, with open buckets as wide as their neighbors."""
+        at = np.log(self._finite) if self._logarithmic else self._finite
+        whole = np.concatenate([[at[0] - ends[0]], at, [at[-1] + ends[1]]])
+        reached = np.concatenate([[0.0], self._reached, [1.0]])
+        steps = np.arange(2 * _PIECES) / (2 * _PIECES)
+        values = self._values(whole[:-1, None] + np.diff(whole)[:, None] * steps).ravel()
+        last = self._values(whole[-1:])
+        return Curve(np.concatenate([values, last]), np.append(_smooth(reached, steps).ravel(), 1.0))
+
+
+def _blindness(baseline: _Filled, canary: _Filled) -> float:
+    """Tell how little the buckets say where most of both arms lies, from 0 to 1."""
+    both = np.sqrt(baseline.inner * canary.inner)
+    holds_most = np.minimum((both - _MOST_SHARE) / _SIZEABLE, 1.0)
+    stands_out = np.maximum(baseline.peaked, canary.peaked) * np.minimum(both / _SIZEABLE, 1.0)
+    return float(np.maximum(holds_most, stands_out).max(initial=0.0))
+
+
+def _density_range(density: FloatArray, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Bound the density within each bucket by those around it."""
+    lower, upper = np.minimum(left, right), np.maximum(left, right)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        peak, dip = density**2 / lower, density**2 / upper
+    most = np.where(density > upper, np.minimum(peak, _STEEPEST * density), np.maximum(upper, density))
+    least = np.where(density < lower, dip, np.minimum(lower, density))
+    return least, most
+
+
+def _smooth(reached: FloatArray, steps: FloatArray) -> FloatArray:
+    """Go on between edges in a straight line of the log odds; of the share, where they are infinite."""
+    rise = np.diff(reached)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds = logit(reached)
+        smooth = expit(odds[:-1, None] + np.diff(odds)[:, None] * steps)
+    return np.where(np.isfinite(smooth), smooth, reached[:-1, None] + rise * steps)
