@@ -1,7 +1,7 @@
 """canaryjudge: metrics of a canary and its baseline in, a pass / marginal / fail verdict with its reasons out."""
 
 from canaryjudge._version import __version__
-from canaryjudge.data import from_wide
+from canaryjudge.data import Sketch, from_wide
 from canaryjudge.errors import (
     CanaryJudgeError,
     DataError,
@@ -10,9 +10,13 @@ from canaryjudge.errors import (
     ReleaseFailed,
     ReleaseUndecided,
 )
+from canaryjudge.integrations.openslo import load_openslo
+from canaryjudge.integrations.otlp import from_otlp
+from canaryjudge.integrations.prometheus import from_prometheus
 from canaryjudge.judge import judge
 from canaryjudge.monitor import Monitor
 from canaryjudge.policy import (
+    BurnRate,
     MannWhitney,
     Metric,
     Policy,
@@ -21,6 +25,7 @@ from canaryjudge.policy import (
     Sequential,
     Slo,
     Split,
+    Tail,
     Tolerance,
     load_policy,
 )
@@ -28,6 +33,7 @@ from canaryjudge.results import Finding, MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 
 __all__ = [
+    "BurnRate",
     "CanaryJudgeError",
     "DataError",
     "Finding",
@@ -44,12 +50,17 @@ __all__ = [
     "ReleaseFailed",
     "ReleaseUndecided",
     "Sequential",
+    "Sketch",
     "Slo",
     "Split",
+    "Tail",
     "Tolerance",
     "Verdict",
     "__version__",
+    "from_otlp",
+    "from_prometheus",
     "from_wide",
     "judge",
+    "load_openslo",
     "load_policy",
 ]

@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-__all__ = ["BucketFacts", "BurnAlertFacts", "BurnFacts", "BurnWindow", "Facts", "Interval", "Number", "ObjectiveFacts"]
+__all__ = [
+    "BucketFacts",
+    "BurnAlertFacts",
+    "BurnFacts",
+    "BurnWindow",
+    "Facts",
+    "Interval",
+    "Number",
+    "ObjectiveFacts",
+]
 
 
 def _finite(value: Any) -> float | None:

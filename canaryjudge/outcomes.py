@@ -35,6 +35,7 @@ _PRESSING: tuple[Reason, ...] = (
     "deadline_fails",
     "no_data_fails",
     "worse_but_maybe_tolerable",
+    "warning",
     "environment_unhealthy",
     "split_mismatch",
     "undecided",

@@ -6,21 +6,21 @@ Numbers are kept to ten significant digits, so that the same data give the same 
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
-from numbers import Real
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from typing import Literal
 
 from canaryjudge.data import Note
+from canaryjudge.facts import BucketFacts, BurnFacts, Facts, Interval, Number, ObjectiveFacts
 from canaryjudge.policy import Kind
 
 __all__ = [
+    "BucketFacts",
+    "BurnFacts",
     "Finding",
     "Interval",
     "MetricResult",
     "Number",
+    "ObjectiveFacts",
     "Outcome",
     "Pairing",
     "Reason",
@@ -57,6 +57,7 @@ Reason = Literal[
     "not_proven_worse",  # pass: undecided, under pass_when: not_proven_worse
     "undecided",
     "worse_but_maybe_tolerable",
+    "warning",  # marginal: proven beyond the objective, not beyond the bound at which it fails
     "too_little_data",
     "no_data",
     "abstains",
@@ -84,53 +85,7 @@ Waiver = Literal[
 ]
 
 
-def _finite(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ValueError("this is not a number")  # noqa: TRY004 - pydantic wants ValueError
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return float(f"{number:.10g}") + 0.0 if math.isfinite(number) else None  # + 0.0 turns -0.0 into 0.0
-
-
-Number = Annotated[float | None, BeforeValidator(_finite)]
-"""A finite number of ten significant digits, or None."""
-
-
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
-
-    def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th>{name}</th><td>{_escaped(value)}</td></tr>" for name, value in self)
-        return f"<table>{rows}</table>"
-
-
-def _escaped(value: object) -> str:
-    from html import escape  # noqa: PLC0415 - notebooks only
-
-    return escape(str(value))
-
-
-class Interval(_Facts):
-    """A confidence interval; each end alone is wrong with probability `error`."""
-
-    low: Number
-    """Lower end; None where unbounded."""
-    high: Number
-    """Upper end; None where unbounded."""
-    error: float
-    """Probability that the truth lies beyond one given end."""
-
-    @property
-    def confidence_level(self) -> float:
-        """Probability that the truth lies between both ends."""
-        return 1 - 2 * self.error
-
-
-class Finding(_Facts):
+class Finding(Facts):
     """What one rule found of one metric."""
 
     rule: str
@@ -141,7 +96,7 @@ class Finding(_Facts):
     """Why."""
     method: str
     """Code of the test that was used: of sequential rules `mixture`, `cmh`, `scores`, `ranks`, `betting`, `mean_sequence`, `history`; `robust_rank`, `exact_rank`, `asymptotic_rank`, `exact_conditional`, `score`, `difference`,
-    `mean`, `quantile`, `exact_ratio`, `exact_rate`, `point`, `not_positive` (no logarithms), or `none`."""
+    `mean`, `mean_difference`, `quantile`, `bucket_quantile`, `bucket_rank`, `share`, `combined`, `paired_shares`, `exact_ratio`, `exact_rate`, `point`, `not_positive` (no logarithms), or `none`."""
     level: float
     """Probability of a false fail that this rule may use."""
     beta: float
@@ -185,6 +140,14 @@ class Finding(_Facts):
     """Events of the baseline."""
     events_canary: Number = None
     """Events of the canary."""
+    replicas_baseline: int | None = None
+    """Replicas of the baseline by which the change was held against how much replicas of one arm differ; None where they are not told apart."""
+    replicas_canary: int | None = None
+    """Replicas of the canary."""
+    replica_spread: Number = None
+    """Standard deviation between replicas of one arm, in the scale of the estimate."""
+    replica_dispersion: Number = None
+    """Of ratios and counts: variance between the replicas of one arm over that of independent events, by which the change was held too."""
     autocorrelation: Number = None
     """Lag-1 autocorrelation that the test allowed for."""
     dispersion: Number = None
@@ -207,13 +170,23 @@ class Finding(_Facts):
     """About how many more points a side would decide, at the present noise and estimate; None where more points are not the way."""
     of: str | None = None
     """The aggregate that an objective is about."""
+    burn: BurnFacts | None = None
+    """Of a burn rate: the windows that were asked, and the budget."""
     op: str | None = None
     """How it must stand to the limit."""
+    objective: ObjectiveFacts | None = None
+    """What an objective asks beyond `op` and its limit."""
+    beyond: Number = None
+    """Of a tail: the bound beyond which observations were counted, in the metric's unit; the scale of all else is a share."""
+    fullest_bucket: BucketFacts | None = None
+    """Of histograms whose buckets are too coarse to see a change of the size of the limit: the one that holds the largest share of an arm."""
+    parts: tuple[Finding, ...] = ()
+    """Of a group of rules: what each of them found, in the policy's order. The other fields are those of the one that decided."""
     waived: tuple[Waiver, ...] = ()
     """Guarantees that this rule does not give."""
 
 
-class MetricResult(_Facts):
+class MetricResult(Facts):
     """What became of one metric."""
 
     name: str
@@ -268,7 +241,7 @@ class MetricResult(_Facts):
         return self.reason in ("no_data", "too_little_data", "no_data_fails")
 
 
-class Waived(_Facts):
+class Waived(Facts):
     """A guarantee that the verdict does not give, and whose doing that is."""
 
     what: Waiver
@@ -277,7 +250,7 @@ class Waived(_Facts):
     """The metric whose settings give it up; None where the whole policy does."""
 
 
-class ReleaseResult(_Facts):
+class ReleaseResult(Facts):
     """What became of a release: everything that a verdict knows, before words."""
 
     outcome: Outcome

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from canaryjudge.explain.budgets import burn_found, counted_in_slices
 from canaryjudge.explain.numbers import change, count, level_of, number, percent, pvalue, span
+from canaryjudge.explain.objectives import measured_in, objective_found, without_percent
 from canaryjudge.explain.watching import odds, outlook, taken
-from canaryjudge.results import Finding, Interval, MetricResult, Outcome, ReleaseResult, Waived
+from canaryjudge.results import BucketFacts, Finding, Interval, MetricResult, Outcome, ReleaseResult, Waived
 
 __all__ = ["headline", "metric_sentence", "one_line", "promise", "rule_sentence", "title", "waiver_sentence"]
 
@@ -12,11 +14,17 @@ _METHODS = {
     "robust_rank": "robust Mann-Whitney",
     "exact_rank": "exact Mann-Whitney",
     "asymptotic_rank": "Mann-Whitney",
+    "bucket_rank": "robust Mann-Whitney on buckets",
     "exact_conditional": "exact conditional test",
     "score": "score test",
     "difference": "test of the difference",
     "mean": "t test that allows for autocorrelation",
+    "mean_difference": "t test of both means that allows for autocorrelation",
     "quantile": "distribution-free test",
+    "bucket_quantile": "distribution-free test of bucket counts",
+    "combined": "distribution-free test of both arms",
+    "paired_shares": "distribution-free test of paired points",
+    "share": "binomial test that allows for autocorrelation",
     "exact_ratio": "exact binomial test",
     "exact_rate": "exact Poisson test",
     "point": "the estimate alone",
@@ -31,8 +39,8 @@ _METHODS = {
 }
 _BY_INTERVAL = ("scores", "mean_sequence", "betting")
 """Methods that take all samples of an interval as one piece of evidence."""
+_SAYS = {Outcome.PASS: "passes", Outcome.MARGINAL: "is undecided", Outcome.FAIL: "fails"}
 _ACTIONS = {"promote": "promote", "hold": "hold", "rollback": "roll back"}
-_OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _LONGEST_LINE = 199
 _SHORTEST_NAME = 40
 _NOTABLE_DISPERSION = 1.05
@@ -159,8 +167,17 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
 
 def rule_sentence(finding: Finding, result: MetricResult) -> str:
     """Say what one rule found of a metric."""
+    if finding.beyond is not None:
+        where = "below" if result.direction == "decrease" else "above"
+        shares = result.model_copy(update={"kind": "ratio", "unit": "", "direction": "increase"})
+        told = rule_sentence(finding.model_copy(update={"beyond": None}), shares)
+        return f"share of observations {where} {_level(finding.beyond, result)}: {told}"
     if finding.reason == "identical":
         return f"both arms are {_level(finding.canary_level, result)} throughout ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
+    if finding.parts:
+        return _group(finding, result)
+    if finding.reason == "needs_absolute_tolerance" and finding.scale == "objective":
+        return f"{without_percent(finding, result)} ({_amount(finding, result)})"
     if finding.reason == "needs_absolute_tolerance":
         return (
             f"the arms cannot be compared in percent: the baseline's level is {_level(finding.baseline_level, result)} and the canary's "
@@ -168,6 +185,8 @@ def rule_sentence(finding: Finding, result: MetricResult) -> str:
         )
     if finding.method == "not_positive":
         return f"there are values of 0 or below, which effect: ratio cannot compare; take effect: shift ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
+    if finding.method == "no_edge":
+        return f"no edge of the buckets lies near where the rule {finding.rule} begins ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.reason == "too_little_data":
         more = (
             outlook(finding, result.interval_s, _counted(result, finding), None, over=result.watch_over)
@@ -178,11 +197,23 @@ def rule_sentence(finding: Finding, result: MetricResult) -> str:
     return f"{_found(finding, result)}; {_evidence(finding, result)}"
 
 
+def _group(finding: Finding, result: MetricResult) -> str:
+    """Say what each rule of a group found, the one whose outcome is the group's first."""
+    parts = sorted(finding.parts, key=lambda part: part.outcome is not finding.outcome)
+    said = [f"{part.rule} {_SAYS[part.outcome]}, {rule_sentence(part, result)}" for part in parts]
+    of = "any" if finding.rule == "any_of" else "all"
+    word = "or" if of == "any" else "and"
+    return f"{of} of {len(parts)}: {f'; {word} '.join(said)}"
+
+
 def _found(finding: Finding, result: MetricResult) -> str:
     passed = finding.outcome is Outcome.PASS
     interval = finding.pass_interval if passed else finding.interval
+    if finding.burn is not None:
+        return burn_found(finding, finding.burn, _missing(finding, result))
     if finding.scale == "objective":
-        return _objective(finding, result, interval)
+        ci = f" ({_interval(interval, finding, result)})" if interval else ""
+        return objective_found(finding, result, ci, _unprovable(finding), _missing(finding, result))
     ci = f" ({_interval(interval, finding, result)})" if interval else ""
     tolerance = f"the tolerated {_tolerance(finding, result)}"
     what = f"canary is {_moved(finding, result)}{ci}"
@@ -194,9 +225,19 @@ def _found(finding: Finding, result: MetricResult) -> str:
         return (
             f"{what}: worse than the baseline, but not proven beyond {tolerance}{_missing(finding, result)}"
         )
+    if finding.fullest_bucket is not None:
+        return f"{what}: {_bucket(finding.fullest_bucket, result)}, too coarse to see {tolerance}"
     if finding.reason == "abstains":
         return f"{what}: its points are too few, or depend on each other too strongly, to prove {_unprovable(finding)}{_missing(finding, result)}"
     return f"{what}: proven neither beyond nor within {tolerance}{_missing(finding, result)}"
+
+
+def _bucket(bucket: BucketFacts, result: MetricResult) -> str:
+    share = percent(bucket.share)
+    if bucket.low is None or bucket.high is None:
+        where = "up to" if bucket.low is None else "above"
+        return f"{share} of an arm's observations lie in the open bucket {where} {_level(bucket.high if bucket.low is None else bucket.low, result)}"
+    return f"{share} of an arm's observations lie in one bucket, {_level(bucket.low, result)} to {_level(bucket.high, result)}"
 
 
 def _unprovable(finding: Finding) -> str:
@@ -206,23 +247,6 @@ def _unprovable(finding: Finding) -> str:
         for what, interval, level in levels
         if interval is not None and interval.low is None and interval.high is None
     )
-
-
-def _objective(finding: Finding, result: MetricResult, interval: Interval | None) -> str:
-    limit = finding.limit_high if finding.limit_high is not None else finding.limit_low
-    objective = f"{_OPERATORS[finding.op or 'lte']} {_level(limit, result)}"
-    ci = f" ({_interval(interval, finding, result)})" if interval else ""
-    of = "" if finding.of == "pooled" else f"{finding.of} "
-    what = f"canary {of}is {_level(finding.estimate, result)}{ci}"
-    if finding.reason == "breached":
-        return f"{what}, which breaches the objective {objective} (baseline {_level(finding.baseline_level, result)})"
-    if finding.reason == "environment_unhealthy":
-        return f"{what}, which breaches the objective {objective}, but so does the baseline with {_level(finding.baseline_level, result)}: not the canary's doing"
-    if finding.reason == "objective_met":
-        return f"{what}, which meets the objective {objective}"
-    if finding.reason == "abstains":
-        return f"{what}: its points are too few, or depend on each other too strongly, to prove {_unprovable(finding)} by the objective {objective}"
-    return f"{what}: whether it meets the objective {objective} is not proven{_missing(finding, result)}"
 
 
 def _moved(finding: Finding, result: MetricResult) -> str:
@@ -258,7 +282,7 @@ def _interval(interval: Interval, finding: Finding, result: MetricResult) -> str
     low, high, scale = interval.low, interval.high, str(finding.scale)
     if _in_times(finding):
         low, high, scale = (None if low is None else 1 + low, None if high is None else 1 + high, "times")
-    return f"{confidence} % CI{when} {span(low, high, scale, result.kind, result.unit)}"
+    return f"{confidence} % CI{when} {span(low, high, scale, *measured_in(finding, result))}"
 
 
 def _missing(finding: Finding, result: MetricResult) -> str:
@@ -270,7 +294,8 @@ def _missing(finding: Finding, result: MetricResult) -> str:
         )
         return outlook(finding, result.interval_s, _counted(result, finding), visible, over=result.watch_over)
     if finding.more_points is None:
-        return ""
+        siblings = finding.replica_spread is not None or finding.replica_dispersion is not None
+        return "; more replicas would decide, more points would not" if siblings else ""
     about = float(f"{finding.more_points:.2g}")
     what = _counted(result, finding) if about > 1 else _counted(result, finding).removesuffix("s")
     return f"; about {count(about)} more {what} a side would decide at the present noise"
@@ -282,7 +307,15 @@ def _evidence(finding: Finding, result: MetricResult) -> str:
     if finding.probability_worse is not None and result.direction != "either":
         extra.append(f"worse in {percent(finding.probability_worse)} of pairs")
     if finding.dispersion is not None and finding.dispersion >= _NOTABLE_DISPERSION:
-        extra.append(f"events {finding.dispersion:.2g} times as variable as independent ones")
+        extra.append(f"events {number(finding.dispersion, 2)} times as variable as independent ones")
+    if finding.replica_spread is not None:
+        counts = f"{finding.replicas_canary} v. {finding.replicas_baseline} replicas"
+        apart = change(finding.replica_spread, finding.scale, result.kind, result.unit)
+        extra.append(f"held against {counts}, which differ by {apart} among themselves")
+    if finding.replica_dispersion is not None and finding.replica_dispersion >= _NOTABLE_DISPERSION:
+        extra.append(
+            f"replicas of one arm {finding.replica_dispersion:.2g} times as variable as chance makes them"
+        )
     if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:
         extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
     allowed = f" ({', '.join(extra)})" if extra else ""
@@ -310,7 +343,8 @@ def _amount(finding: Finding, result: MetricResult) -> str:
         finding.events_baseline or 0.0,
         finding.total_baseline,
     )
-    return "{} of {} v. {} of {}".format(*(count(value) for value in events_of))
+    slices = " slices" if counted_in_slices(finding) else ""
+    return "{} of {} v. {} of {}{}".format(*(count(value) for value in events_of), slices)
 
 
 def _sizes(baseline: int, canary: int, result: MetricResult, finding: Finding | None = None) -> str:

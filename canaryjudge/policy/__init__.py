@@ -1,9 +1,13 @@
 """What a user writes: the policy's models, its quantities, its files."""
 
 from canaryjudge.policy.any_rule import AnyRule
+from canaryjudge.policy.base import Quantity
+from canaryjudge.policy.burn_rate_settings import BudgetCalendar, BurnAlert, BurnRate
+from canaryjudge.policy.groups import AllOf, AnyOf, GroupSettings
 from canaryjudge.policy.loading import load_policy, parse_policy
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
-from canaryjudge.policy.objectives import Slo
+from canaryjudge.policy.objectives import Change, Slo
+from canaryjudge.policy.query import Prometheus, Query
 from canaryjudge.policy.reference import field_table, json_schema
 from canaryjudge.policy.rule_settings import (
     Kind,
@@ -13,19 +17,31 @@ from canaryjudge.policy.rule_settings import (
     RuleSettings,
     Sequential,
 )
+from canaryjudge.policy.tail_settings import Tail
 
 __all__ = [
+    "AllOf",
+    "AnyOf",
     "AnyRule",
+    "BudgetCalendar",
+    "BurnAlert",
+    "BurnRate",
+    "Change",
+    "GroupSettings",
     "Kind",
     "MannWhitney",
     "Metric",
     "Policy",
+    "Prometheus",
     "Proportion",
+    "Quantity",
+    "Query",
     "Rate",
     "RuleSettings",
     "Sequential",
     "Slo",
     "Split",
+    "Tail",
     "Tolerance",
     "field_table",
     "json_schema",

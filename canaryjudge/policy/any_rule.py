@@ -7,9 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from canaryjudge.policy.burn_rate_settings import BurnRate
+from canaryjudge.policy.groups import AllOf, AnyOf
 from canaryjudge.policy.objectives import Slo
 from canaryjudge.policy.quantities import shown
 from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, RuleSettings, Sequential
+from canaryjudge.policy.tail_settings import Tail
 
 __all__ = ["AnyRule"]
 
@@ -29,6 +32,12 @@ AnyRule = Annotated[
     | Annotated[Proportion, Tag("rule:proportion")]
     | Annotated[Rate, Tag("rule:rate")]
     | Annotated[Sequential, Tag("rule:sequential")]
-    | Annotated[Slo, Tag("rule:slo")],
+    | Annotated[Slo, Tag("rule:slo")]
+    | Annotated[BurnRate, Tag("rule:burn_rate")]
+    | Annotated[Tail, Tag("rule:tail")]
+    | Annotated[AnyOf, Tag("rule:any_of")]
+    | Annotated[AllOf, Tag("rule:all_of")],
     Discriminator(_tag),
 ]
+for _group in (AnyOf, AllOf):
+    _group.model_rebuild()  # groups hold any rule, and are rules

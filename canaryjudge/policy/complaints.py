@@ -104,7 +104,7 @@ def problems(model: type[BaseModel], error: ValidationError) -> list[Problem]:
         path = _path(item["loc"])
         if item["type"] == "extra_forbidden" or (item["type"] == "missing" and path in explained):
             continue
-        if item["type"] == "too_short" and any(_below(path, other["loc"]) for other in items):
+        if item["type"] == "too_short" and any(_below(path, _path(other["loc"])) for other in items):
             continue  # what should have been in it is wrong, and is reported itself
         found += _read(path, item)
     return found

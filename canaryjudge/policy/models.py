@@ -24,6 +24,7 @@ from canaryjudge.policy.base import (
 )
 from canaryjudge.policy.complaints import Path, Problem, nearest
 from canaryjudge.policy.quantities import parse_quantity, percent, shown
+from canaryjudge.policy.query import Prometheus, Query, query_problems
 from canaryjudge.policy.rule_settings import Kind, Sequential
 
 __all__ = ["Metric", "Policy", "Split", "Tolerance"]
@@ -98,6 +99,8 @@ class Metric(PolicyModel):
     counter: Annotated[bool, Field(strict=True)] = False
     """The data are counters that only grow, as Prometheus keeps them: `value`, `total` and the buckets of a histogram are differenced point
     by point, each replica by itself; a counter that falls was reset by a restart."""
+    query: Query | None = None
+    """What `--prometheus` asks for the data: PromQL, or a mapping with `value` and `total`; `${selector}` stands for the arm's selectors."""
     min_points: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     """Fewer points than this in either arm are too little data. 10 for gauges and samples, 1 interval for ratios, counts and histograms."""
     dispersion: Annotated[float, Field(strict=True, ge=1, le=1000)] | None = None
@@ -109,8 +112,8 @@ class Metric(PolicyModel):
     pass_when: Literal["proven_safe", "not_proven_worse"] = "proven_safe"
     """`proven_safe`: a pass is a proof. `not_proven_worse`: the classic reading, in which a metric that is undecided passes (one proven worse than the baseline does not); it waives beta."""
     rules: tuple[AnyRule, ...] | None = Field(default=None, min_length=1)
-    """What is asked of the metric. Left out, a `Monitor` asks `sequential`; `judge` asks `mann_whitney` of gauges and samples, `proportion` of
-    ratios, `rate` of counts and `sequential` of histograms."""
+    """What is asked of the metric. Left out, a `Monitor` asks `sequential`; `judge` asks `mann_whitney` of gauges, samples and histograms,
+    `proportion` of ratios and `rate` of counts."""
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.effect == "ratio" and self.kind not in ("gauge", "samples"):
@@ -128,6 +131,8 @@ class Metric(PolicyModel):
         if self.dispersion is not None and self.kind not in ("ratio", "count"):
             advice = f"A {self.kind} has no dispersion of counts; leave it out."
             yield Problem(("dispersion",), "dispersion is for ratios and counts", advice)
+        for problem in () if self.query is None else self.query.misfits(self):
+            yield problem._replace(path=("query", *problem.path))
         for index, rule in enumerate(self.rules or ()):
             for problem in rule.misfits(self):
                 yield problem._replace(path=("rules", index, *problem.path))
@@ -172,7 +177,7 @@ class Metric(PolicyModel):
             return self._fraction(number, unit)
         if self.kind == "count" and number < 0:
             raise ValueError(f"{number:g}{unit} is negative, which no count is")
-        if unit == "%" and self.unit != "%":
+        if unit == "%" and self.unit not in ("%", "pp"):
             own = f"the metric's unit is {self.unit!r}" if self.unit else "the metric has no unit"
             raise ValueError(f"{number:g}% is in %, but {own}; give it in the metric's unit, as a number")
         return quantity.within(self.unit)
@@ -277,6 +282,8 @@ class Policy(PolicyModel):
     on_deadline: Literal["marginal", "pass", "fail"] = "marginal"
     """What becomes of a metric that is undecided when the watch ends: `marginal`; `pass`, which waives beta (what is proven worse than the baseline,
     or lacks data, does not pass); `fail`, which waives alpha (what lacks data does not fail)."""
+    prometheus: Prometheus | None = None
+    """What the metrics' queries have in common: `{baseline: version="1.4", canary: version="1.5", step: 15s, window: 30m}`."""
     metrics: tuple[Metric, ...] = Field(min_length=1)
     """The metrics that are judged."""
 
@@ -290,6 +297,8 @@ class Policy(PolicyModel):
             if first.setdefault(metric.name, index) != index:
                 twice = f"the metric {shown(metric.name)} stands there twice, first as metrics[{first[metric.name]}]"
                 yield Problem(("metrics", index, "name"), twice, "Give each metric one entry.")
+            for problem in query_problems(metric.query, self.prometheus):
+                yield problem._replace(path=("metrics", index, "query", *problem.path))
         if not any(metric.can_fail for metric in self.metrics):
             yield Problem(
                 ("metrics",), "no metric can fail the release", "Make at least one required or guard."

@@ -10,23 +10,36 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from canaryjudge.policy.base import PolicyModel
+from canaryjudge.policy.burn_rate_settings import BudgetCalendar, BurnAlert, BurnRate
+from canaryjudge.policy.groups import AllOf, AnyOf
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
-from canaryjudge.policy.objectives import Slo
+from canaryjudge.policy.objectives import Change, Slo
 from canaryjudge.policy.quantities import WITH_UNIT_PATTERN
+from canaryjudge.policy.query import Prometheus, Query
 from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, Sequential
+from canaryjudge.policy.tail_settings import Tail
 
 __all__ = ["field_table", "json_schema"]
 
 _SECTIONS: tuple[tuple[str, type[PolicyModel]], ...] = (
     ("policy", Policy),
     ("split", Split),
+    ("prometheus", Prometheus),
     ("metric", Metric),
     ("tolerance", Tolerance),
+    ("query", Query),
     ("rule: mann_whitney", MannWhitney),
     ("rule: proportion", Proportion),
     ("rule: rate", Rate),
     ("rule: sequential", Sequential),
     ("rule: slo", Slo),
+    ("slo change", Change),
+    ("rule: burn_rate", BurnRate),
+    ("rule: tail", Tail),
+    ("burn_rate alert", BurnAlert),
+    ("burn_rate calendar", BudgetCalendar),
+    ("rule: any_of", AnyOf),
+    ("rule: all_of", AllOf),
 )
 
 
@@ -59,8 +72,16 @@ def json_schema() -> dict[str, Any]:
         "description": metric["tolerance"]["description"],
         "examples": ["10%", "5ms"],
     }
+    promql = models["Query"]["properties"]["value"]
+    metric["query"]["anyOf"].insert(0, {key: promql[key] for key in ("type", "pattern", "maxLength")})
+    metric["query"]["examples"] = ["rate(process_cpu_seconds_total{${selector}}[1m])"]
+    for name in ("change", "fail_change"):
+        field = models["Slo"]["properties"][name]
+        field["anyOf"].insert(0, {"type": "string", "pattern": WITH_UNIT_PATTERN})
+        field["examples"] = ["+10%", "+5ms"]
     rules = next(option for option in metric["rules"]["anyOf"] if "items" in option)
-    rules["items"] = {"anyOf": [{"type": "string", "enum": _bare_rules()}, *rules["items"]["oneOf"]]}
+    for listed in (rules, *(models[group]["properties"]["rules"] for group in ("AnyOf", "AllOf"))):
+        listed["items"] = {"anyOf": [{"type": "string", "enum": _bare_rules()}, *listed["items"]["oneOf"]]}
     # a file that extends another may leave to it what a policy needs, and name a metric again to change one field of it
     del schema["required"]
     models["Metric"]["required"] = ["name"]

@@ -31,6 +31,9 @@ class AskedMetric(Protocol):
     def direction(self) -> Literal["increase", "decrease", "either"]:
         """Its bad direction."""
 
+    def quantity(self, quantity: Quantity, what: str) -> float:
+        """Give a quantity of the policy in the metric's unit, or as a fraction for a ratio."""
+
     def misfit(self, quantity: Quantity, path: Path) -> Iterator[Problem]:
         """Find whether a quantity of the policy is not one of this metric."""
 
@@ -64,13 +67,21 @@ class RuleSettings(PolicyModel):
 class MannWhitney(RuleSettings):
     """Is the canary's distribution shifted? The two-sample rank test, robust to autocorrelation."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("gauge", "samples", "ratio")
+    kinds: ClassVar[tuple[str, ...]] = ("gauge", "samples", "ratio", "histogram")
 
     rule: Literal["mann_whitney"] = "mann_whitney"
     """The rule's name."""
     method: Literal["robust", "exact", "asymptotic"] = "robust"
     """`robust` estimates how strongly neighboring points depend on each other and allows for it. `exact` (small samples
-    without ties) and `asymptotic` are the textbook test: they take every point as independent, which the verdict lists as waived."""
+    without ties) and `asymptotic` are the textbook test: they take every point as independent, which the verdict lists as waived. Histograms,
+    whose observations are known by their buckets, are always compared by `robust`, interval by interval."""
+
+    def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
+        """Find what does not fit a metric; paths start at the rule."""
+        yield from super().misfits(metric)
+        if metric.kind == "histogram" and self.method != "robust":
+            advice = "Leave method out: histograms are compared interval by interval."
+            yield Problem(("method",), f"method: {self.method} does not fit kind: histogram", advice)
 
 
 class Proportion(RuleSettings):

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from canaryjudge.policy import AnyRule, Kind, MannWhitney, Proportion, Rate, Sequential
+from canaryjudge.data import MetricPair
+from canaryjudge.policy import (
+    AnyRule,
+    GroupSettings,
+    Kind,
+    MannWhitney,
+    Metric,
+    Proportion,
+    Rate,
+)
+from canaryjudge.results import Finding
+from canaryjudge.rules.burn_rate import judge_burn_rate
 from canaryjudge.rules.decision import Horizon, Rule, Share
+from canaryjudge.rules.groups import judge_group
 from canaryjudge.rules.mann_whitney import judge_shift
 from canaryjudge.rules.proportion import judge_proportion
 from canaryjudge.rules.rate import judge_rate
 from canaryjudge.rules.sequential import Watch, before_the_end, check_counts, judge_sequential, start_watch
 from canaryjudge.rules.slo import judge_objective
+from canaryjudge.rules.tail import judge_tail
 
 __all__ = [
     "DEFAULT_RULES",
@@ -24,12 +37,21 @@ __all__ = [
     "start_watch",
 ]
 
+
+def _judge_group(pair: MetricPair, metric: Metric, settings: GroupSettings, share: Share) -> Finding:
+    return judge_group(pair, metric, settings, share, RULES)
+
+
 RULES: Final[dict[str, Rule]] = {
     "mann_whitney": judge_shift,
     "proportion": judge_proportion,
     "rate": judge_rate,
     "sequential": judge_sequential,
     "slo": judge_objective,
+    "any_of": _judge_group,
+    "all_of": _judge_group,
+    "burn_rate": judge_burn_rate,
+    "tail": judge_tail,
 }
 """Each rule by its name in a policy."""
 
@@ -38,6 +60,6 @@ DEFAULT_RULES: Final[dict[Kind, tuple[AnyRule, ...]]] = {
     "samples": (MannWhitney(),),
     "ratio": (Proportion(),),
     "count": (Rate(),),
-    "histogram": (Sequential(),),
+    "histogram": (MannWhitney(),),
 }
 """What is asked of a kind of metric where its policy names no rules: the best fixed-window test."""

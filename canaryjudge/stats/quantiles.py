@@ -23,7 +23,14 @@ from scipy import special
 from canaryjudge.stats.long_run import long_run_variance
 from canaryjudge.stats.rare_events import FloatArray, PValues, bisect
 
-__all__ = ["Estimate", "mean_bounds", "mean_pvalues", "quantile_bounds", "quantile_pvalues"]
+__all__ = [
+    "Estimate",
+    "QuantileTest",
+    "mean_bounds",
+    "mean_pvalues",
+    "quantile_bounds",
+    "quantile_pvalues",
+]
 
 _FEWEST_POINTS = 3
 """Fewer points tell nothing of their dependence."""
@@ -89,16 +96,8 @@ def quantile_bounds(series: ArrayLike, q: float, level: float, *, dependent: boo
     """
     points, estimate, indicators = _prepare(series, q)
     n = points.shape[-1]
-    zero, end = np.array(-1.0), np.array(float(n))
-    # the numbers of points N = 0, 1, ... that are proof of a larger quantile, and N = n, n - 1, ... of a smaller one
-    few = np.floor(bisect(lambda count: _at_most(np.floor(count), n, q) < level, zero, end)) + 1
-    many = np.floor(bisect(lambda count: _at_most(np.floor(count), n, 1 - q) < level, zero, end)) + 1
-    few, many = np.full(estimate.shape, few), np.full(estimate.shape, many)
-    if dependent:
-        spread, df = _spread(indicators)
-        reach = spread * special.stdtrit(df, level) - 0.5
-        few = np.minimum(few, np.maximum(np.ceil(n * q + reach), 0.0))
-        many = np.minimum(many, np.maximum(np.ceil(n * (1 - q) + reach), 0.0))
+    spread, df = _spread(indicators) if dependent else (np.zeros(estimate.shape), np.ones(estimate.shape))
+    few, many = _ranks(n, q, level, spread, df)
     ends = np.full((*points.shape[:-1], 1), np.inf)
     ranked = np.concatenate([-ends, np.sort(points, axis=-1), ends], axis=-1)
     ranks = np.stack([few, n + 1 - many], axis=-1).astype(np.int64)
@@ -151,6 +150,52 @@ def quantile_pvalues(series: ArrayLike, q: float, value: ArrayLike, *, dependent
         greater = np.maximum(greater, _t_tail(count - n * q, n - count, spread, df))
         less = np.maximum(less, _t_tail(n * q - count, count, spread, df))
     return PValues(np.asarray(greater), np.asarray(less))
+
+
+class QuantileTest:
+    """The test of `quantile_pvalues`, of dependent points, for one series that is held against many values.
+
+    Parameters
+    ----------
+    series : array_like, shape (n,)
+        Points in order of time, n >= 1.
+    q : float
+        Which quantile, in (0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> points = np.random.default_rng(3).exponential(size=500)
+    >>> many = QuantileTest(points, 0.9).pvalues([1.8, 2.3])
+    >>> one = quantile_pvalues(points, 0.9, 2.3, dependent=True)
+    >>> bool(many.less[1] == one.less), bool(many.greater[1] == one.greater)
+    (True, True)
+    >>> bounds = quantile_bounds(points, 0.9, 0.01, dependent=True)
+    >>> QuantileTest(points, 0.9).bounds(0.01) == (float(bounds.low), float(bounds.high))
+    True
+    """
+
+    def __init__(self, series: ArrayLike, q: float) -> None:
+        points, _, indicators = _prepare(series, q)
+        self._ranked, self._q = np.sort(points), q
+        self._spread, self._df = _spread(indicators)
+
+    def pvalues(self, values: ArrayLike) -> PValues:
+        """Give the p-values of `quantile_pvalues` at values of shape (v,)."""
+        n, q = len(self._ranked), self._q
+        count = np.searchsorted(self._ranked, np.asarray(values, dtype=np.float64), side="right").astype(
+            np.float64
+        )
+        greater, less = _at_most(count, n, q), _at_most(n - count, n, 1 - q)
+        greater = np.maximum(greater, _t_tail(count - n * q, n - count, self._spread, self._df))
+        less = np.maximum(less, _t_tail(n * q - count, count, self._spread, self._df))
+        return PValues(greater, less)
+
+    def bounds(self, level: float) -> tuple[float, float]:
+        """Give the bounds of `quantile_bounds` at a level."""
+        few, many = _ranks(len(self._ranked), self._q, level, self._spread, self._df)
+        ends = np.concatenate([[-np.inf], self._ranked, [np.inf]])
+        return float(ends[int(few)]), float(ends[len(self._ranked) + 1 - int(many)])
 
 
 def mean_bounds(series: ArrayLike, level: ArrayLike) -> Estimate:
@@ -231,6 +276,24 @@ def _prepare(series: ArrayLike, q: float) -> tuple[FloatArray, FloatArray, Float
     points = np.asarray(series, dtype=np.float64)
     estimate = np.asarray(np.quantile(points, q, axis=-1, method="inverted_cdf"))
     return points, estimate, (points <= estimate[..., None]).astype(np.float64)
+
+
+def _ranks(
+    n: int, q: float, level: float, spread: FloatArray, df: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return how many numbers of points N = 0, 1, ... are proof of a larger quantile, and N = n, n - 1, ... of a smaller one."""
+    zero, end, halvings = np.array(-1.0), np.array(float(n)), (n + 1).bit_length() + 1
+
+    def fewest(share: float) -> FloatArray:
+        last = bisect(lambda count: _at_most(np.floor(count), n, share) < level, zero, end, halvings)
+        return np.asarray(np.floor(last) + 1)
+
+    few, many = fewest(q), fewest(1 - q)
+    reach = spread * special.stdtrit(df, level) - 0.5
+    moves = spread > 0
+    few = np.where(moves, np.minimum(few, np.maximum(np.ceil(n * q + reach), 0.0)), few)
+    many = np.where(moves, np.minimum(many, np.maximum(np.ceil(n * (1 - q) + reach), 0.0)), many)
+    return few, many
 
 
 def _at_most(count: FloatArray, n: int, q: float) -> FloatArray:

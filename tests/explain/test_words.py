@@ -106,6 +106,7 @@ EVERY_REASON = {
         {"baseline": 100 + walk[0], "canary": 99 + walk[1]}, min_points=1, effect="ratio", tolerance="0.1%"
     ),
     "needs_absolute_tolerance": judged({"baseline": [0] * 20, "canary": [0, 1] * 10}),
+    "warning": slo(125, fail_value=150),
     "deadline_passes": watched((10, 10), on_deadline="pass"),
     "deadline_fails": watched((10, 12), on_deadline="fail"),
     "split_mismatch": watched((30, 5), requests=400, split={"baseline": 0.5, "canary": 0.5}),

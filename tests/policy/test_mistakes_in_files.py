@@ -236,7 +236,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file():
         parse_policy(text, "p.yaml")
     lines = str(caught.value).splitlines()
     places = [tuple(map(int, line.split(":")[1:3])) for line in lines]
-    assert places == [(1, 8), (4, 14), (5, 3), (6, 14), (7, 3), (9, 11), (9, 11), (9, 11), (10, 7)]
+    assert places == [(1, 8), (4, 14), (5, 3), (6, 14), (7, 3), (9, 11), (10, 7)]
     assert all(line.endswith((".", "?", "}")) or ". " in line for line in lines)
 
 

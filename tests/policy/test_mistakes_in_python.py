@@ -67,7 +67,10 @@ MISTAKES = [
         lambda: metric(rules=["manwhitney"]),
         "rules[0]: unknown rule 'manwhitney'. Did you mean 'mann_whitney'?",
     ),
-    (lambda: metric(rules=["?"]), "Rules: mann_whitney, proportion, rate, sequential, slo."),
+    (
+        lambda: metric(rules=["?"]),
+        "Rules: mann_whitney, proportion, rate, sequential, slo, burn_rate, tail, any_of, all_of.",
+    ),
     (lambda: metric(rules=[{"rule": 5}]), "rules[0].rule: unknown rule 5"),
     (lambda: metric(rules=[{"of": "p99"}]), "A rule is a name, or a mapping with the key 'rule'"),
     (
@@ -173,7 +176,7 @@ CONTRADICTIONS = [
     (
         {"rules": [{**SLO, "of": "pooled", "value": 1}]},
         "rules[0].of",
-        "Take mean, median, min, max or a percentile",
+        "Take mean, median, min, max, within or a percentile",
     ),
     ({"kind": "ratio", "rules": [{**SLO, "of": "pooled", "value": 5}]}, "rules[0].value", "did you mean 5%?"),
     ({"kind": "ratio", "rules": [{**SLO, "of": "pooled", "value": "-1%"}]}, "rules[0].value", "not between"),

@@ -10,14 +10,23 @@ from jsonschema import Draft202012Validator
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import (
+    AllOf,
+    AnyOf,
+    BudgetCalendar,
+    BurnAlert,
+    BurnRate,
+    Change,
     MannWhitney,
     Metric,
     Policy,
+    Prometheus,
     Proportion,
+    Query,
     Rate,
     Sequential,
     Slo,
     Split,
+    Tail,
     Tolerance,
     field_table,
     json_schema,
@@ -25,7 +34,8 @@ from canaryjudge.policy import (
 )
 from canaryjudge.policy.document import plain, read_document
 
-MODELS = [Policy, Split, Metric, Tolerance, MannWhitney, Proportion, Rate, Sequential, Slo]
+MODELS = [Policy, Split, Prometheus, Metric, Tolerance, Query, MannWhitney, Proportion, Rate, Sequential]
+MODELS += [Slo, Change, BurnRate, Tail, BurnAlert, BudgetCalendar, AnyOf, AllOf]
 VALIDATOR = Draft202012Validator(json_schema())
 A = {"name": "a", "direction": "increase"}
 SLO = {"rule": "slo", "of": "pooled", "op": "lte", "value": "0.1%"}
@@ -65,9 +75,15 @@ BOTH_ACCEPT = [
     with_metric(tolerance={"absolute": "5"}),
     with_metric(tolerance={}),
     with_metric(interval="5min"),
+    with_metric(interval="1h30m"),
+    with_metric(tolerance="10Mi", unit="bytes"),
     with_metric(interval="1.5 h", min_points=3, weight=2, group="g", unit="req/s"),
     with_metric(interval=None, min_points=None, group=None, rules=None),
     with_metric(rules=["mann_whitney"]),
+    with_metric(
+        kind="samples", unit="ms", rules=["tail", {"rule": "tail", "beyond": "300ms", "tolerance": "25%"}]
+    ),
+    with_metric(kind="samples", rules=[{"rule": "tail", "beyond": "p99.9"}, {"rule": "tail", "beyond": 300}]),
     with_metric(kind="ratio", rules=["proportion", {"rule": "mann_whitney", "method": "exact"}, SLO]),
     with_metric(
         kind="count", rules=[{"rule": "rate"}, SLO | {"value": 0.5, "evidence": "point", "blame": "canary"}]
@@ -129,7 +145,7 @@ BOTH_REFUSE = [
     with_metric(tolerance={"absolute": {"number": 5, "unit": "ms"}}),
     with_metric(interval=60),
     with_metric(interval="60"),
-    with_metric(interval="1h30m"),
+    with_metric(interval="30m1h"),
     with_metric(weight="1"),
     with_metric(weight=True),
     with_metric(min_points=2.5),
@@ -268,7 +284,7 @@ def test_the_table_has_every_field_of_every_model_with_its_meaning():
         ("metric", "rules", "none"),
         ("tolerance", "relative", "none"),
         ("rule: mann_whitney", "method", "`robust`"),
-        ("rule: slo", "value", "required"),
+        ("rule: slo", "of", "required"),
         ("rule: slo", "evidence", "`interval`"),
     ],
 )

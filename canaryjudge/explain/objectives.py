@@ -1,0 +1,136 @@
+"""Words for objectives: as the user wrote them, with what was found beside them."""
+
+from __future__ import annotations
+
+from canaryjudge.explain.numbers import change, level_of, number, percent, span
+from canaryjudge.facts import ObjectiveFacts
+from canaryjudge.results import Finding, MetricResult
+
+__all__ = ["measured_in", "objective_found", "without_percent"]
+
+_OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+
+
+def measured_in(finding: Finding, result: MetricResult) -> tuple[str, str]:
+    """Give kind and unit of what a finding measures: a share of observations is a ratio, whatever the metric."""
+    return ("ratio", "") if finding.of == "within" else (result.kind, result.unit)
+
+
+def objective_found(
+    finding: Finding, result: MetricResult, interval: str, unprovable: str, missing: str
+) -> str:
+    """Say where the canary's aggregate lies, and how that stands to the objective.
+
+    Parameters
+    ----------
+    finding : Finding
+        What was found.
+    result : MetricResult
+        Its metric.
+    interval : str
+        The aggregate's interval in parentheses, or nothing.
+    unprovable : str
+        What bursts keep from being proven.
+    missing : str
+        How much more data would decide, or nothing.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    facts = finding.objective or ObjectiveFacts()
+    baseline = _level(finding.baseline_level, finding, result)
+    what = (
+        f"canary {_aggregate(finding, facts, result)}is {_level(finding.estimate, finding, result)}{interval}"
+    )
+    objective = f"objective {_objective(finding, facts, result)}"
+    fails = _fails_at(finding, facts, result)
+    if facts.change_relative is not None or facts.change_absolute is not None:
+        return f"{what}, baseline {baseline}: {objective} {_stands(finding, fails, unprovable, missing)}"
+    if finding.reason == "breached":
+        beyond = f" and {fails}, where it fails" if fails else ""
+        return f"{what}, which breaches the {objective}{beyond} (baseline {baseline})"
+    if finding.reason == "environment_unhealthy":
+        return (
+            f"{what}, which breaches the {objective}, but so does the baseline with {baseline}: "
+            "not the canary's doing"
+        )
+    if finding.reason == "warning":
+        return (
+            f"{what}, which breaches the {objective}, but is not proven to lie beyond {fails}, where it fails"
+        )
+    if finding.reason == "objective_met":
+        return f"{what}, which meets the {objective}"
+    if finding.reason == "abstains":
+        return (
+            f"{what}: its points are too few, or depend on each other too strongly, to prove {unprovable} "
+            f"by the {objective}"
+        )
+    return f"{what}: whether it meets the {objective} is not proven{missing}"
+
+
+def without_percent(finding: Finding, result: MetricResult) -> str:
+    """Say that a change in percent means nothing beside a baseline of zero."""
+    of = "" if finding.of == "pooled" else f" {finding.of}"
+    return (
+        f"the baseline's{of} level is {_level(finding.baseline_level, finding, result)} and the canary's "
+        f"{_level(finding.estimate, finding, result)}, where a change in percent means nothing and no rise is proven: "
+        "give the change an absolute part"
+    )
+
+
+def _stands(finding: Finding, fails: str, unprovable: str, missing: str) -> str:
+    """Say how the canary stands to a change."""
+    if finding.reason == "breached":
+        return "is breached" + (f", and so is {fails}, where it fails" if fails else "")
+    if finding.reason == "warning":
+        return f"is breached, but it is not proven to lie beyond {fails}, where it fails"
+    if finding.reason == "objective_met":
+        return "is met"
+    if finding.reason == "abstains":
+        return f"cannot be judged; its points are too few, or depend on each other too strongly, to prove {unprovable}"
+    return f"is proven neither met nor breached{missing}"
+
+
+def _aggregate(finding: Finding, facts: ObjectiveFacts, result: MetricResult) -> str:
+    """Name what is measured: of a histogram, with the bucket that it is known to lie in."""
+    if finding.of == "pooled":
+        return ""
+    bucket = ""
+    if facts.bucket_low is not None or facts.bucket_high is not None:
+        ends = [
+            "-inf" if facts.bucket_low is None else number(facts.bucket_low),
+            "+Inf" if facts.bucket_high is None else number(facts.bucket_high),
+        ]
+        bucket = f" inside the bucket ({ends[0]}, {ends[1]}]"
+    if finding.of == "within":
+        return f"share within {level_of(facts.bound or 0.0, result.kind, result.unit)}{bucket and f', a bound{bucket},'} "
+    return f"{finding.of}{bucket and f',{bucket},'} "
+
+
+def _objective(finding: Finding, facts: ObjectiveFacts, result: MetricResult) -> str:
+    """Write an objective as a policy does."""
+    kind, unit = measured_in(finding, result)
+    if finding.limit_high is not None and finding.limit_low is not None:
+        return span(finding.limit_low, finding.limit_high, "objective", kind, unit)
+    limit = finding.limit_high if finding.limit_high is not None else finding.limit_low
+    at = _level(limit, finding, result)
+    sign = _OPERATORS[finding.op or "lte"]
+    parts = []
+    if facts.change_relative is not None:
+        parts.append(f"{'-' if facts.change_relative < 0 else '+'}{percent(abs(facts.change_relative))}")
+    if facts.change_absolute is not None:
+        size = change(facts.change_absolute, "absolute", kind, unit)
+        parts.append(f"{'-' if facts.change_absolute < 0 else '+'}{size}")
+    return f"{sign} {' or '.join(parts)} ({at})" if parts else f"{sign} {at}"
+
+
+def _fails_at(finding: Finding, facts: ObjectiveFacts, result: MetricResult) -> str:
+    """Name the bounds at which it fails, where they are not those of the objective."""
+    ends = [_level(end, finding, result) for end in (facts.fail_low, facts.fail_high) if end is not None]
+    return " or ".join(ends)
+
+
+def _level(value: float | None, finding: Finding, result: MetricResult) -> str:
+    return "unknown" if value is None else level_of(value, *measured_in(finding, result))

@@ -1,0 +1,55 @@
+"""The settings of rules about rules: any of several may hold, or all must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from canaryjudge.policy.complaints import Problem
+from canaryjudge.policy.quantities import shown
+from canaryjudge.policy.rule_settings import SEQUENTIAL_METHODS, AskedMetric, RuleSettings
+
+if TYPE_CHECKING:
+    from canaryjudge.policy.any_rule import AnyRule
+
+__all__ = ["AllOf", "AnyOf", "GroupSettings"]
+
+
+class GroupSettings(RuleSettings):
+    """What both kinds of group share."""
+
+    kinds: ClassVar[tuple[str, ...]] = tuple(SEQUENTIAL_METHODS)
+
+    rules: tuple[AnyRule, ...] = Field(min_length=1)
+    """The rules that are asked, each with its settings; groups may hold groups, but not the rule `sequential`."""
+
+    def _contradictions(self) -> Iterator[Problem]:
+        for index, rule in enumerate(self.rules):
+            if rule.rule == "sequential":
+                advice = "Take a rule for a finished window; a monitor asks groups at planned looks."
+                yield Problem(("rules", index), "a group cannot hold the rule sequential", advice)
+            if rule in self.rules[:index]:
+                twice = f"the same rule {shown(rule.rule)} stands there twice"
+                yield Problem(("rules", index), twice, "Leave one out.")
+
+    def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
+        """Find what does not fit a metric; paths start at the rule."""
+        for index, rule in enumerate(self.rules):
+            for problem in rule.misfits(metric):
+                yield problem._replace(path=("rules", index, *problem.path))
+
+
+class AnyOf(GroupSettings):
+    """Is any of several rules fine with the canary? It passes if one passes, and fails only if all fail."""
+
+    rule: Literal["any_of"] = "any_of"
+    """The rule's name."""
+
+
+class AllOf(GroupSettings):
+    """Are all of several rules fine with the canary? It fails if one fails, and passes only if all pass."""
+
+    rule: Literal["all_of"] = "all_of"
+    """The rule's name."""

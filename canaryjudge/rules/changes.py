@@ -1,0 +1,332 @@
+"""An aggregate of the canary beside that of the baseline, which is not known exactly either: tests of a change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
+
+import numpy as np
+
+from canaryjudge.data import Arm, FloatArray, MetricPair
+from canaryjudge.results import Waiver
+from canaryjudge.rules.limits import Limit, Line
+from canaryjudge.rules.measures import Measure, Question, counts_within, observed
+from canaryjudge.rules.totals import Totals, burst_waivers, count_totals
+from canaryjudge.stats.baseline_changes import (
+    Contrast,
+    estimates_correlation,
+    level_of_proof,
+    mean_contrast,
+    recovered_bounds,
+)
+from canaryjudge.stats.dispersion import temper, tempered_level
+from canaryjudge.stats.proportions import (
+    difference_bounds,
+    difference_pvalues,
+    risk_ratio_bounds,
+    risk_ratio_pvalues,
+)
+from canaryjudge.stats.rare_events import PValues, rate_ratio_bounds, rate_ratio_pvalues
+from canaryjudge.stats.rate_difference import rate_difference_bounds, rate_difference_pvalues
+
+__all__ = ["Comparison", "compare"]
+
+_RARE = 0.1
+"""Up to this share of events the conditional test of rare events is exact for all practical purposes."""
+_SMALLEST_RATIO = 1e-300
+_LARGEST_DIFFERENCE = 1 - 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Both arms, and the test of where the canary lies beside the baseline.
+
+    Attributes
+    ----------
+    canary, baseline : Measure
+        The arms' own aggregates.
+    method : callable
+        Limit -> code of the test.
+    pvalues : callable
+        Limit, error rate -> p-values of the nulls that the canary is at most (`greater`) and at least (`less`) at the limit; the error
+        rate is what they will be held against, and where they must be exact.
+    bounds : callable
+        Limit, error rate -> the lowest and the highest limit that the canary may be at, where the baseline is at its estimate: it is proven
+        beyond a limit exactly where that lies outside.
+    dispersion : float or None
+        How many times events vary more than independent ones; None where there are no events.
+    rho : float
+        How long bursts last, by the lag-1 autocorrelation of the rates.
+    abstains : bool
+        Whether bursts leave too few independent intervals to prove anything.
+    waived : tuple of str
+        Guarantees that are not given.
+    """
+
+    canary: Measure
+    baseline: Measure
+    method: Callable[[Limit], str]
+    pvalues: Callable[[Limit, float], PValues]
+    bounds: Callable[[Limit, float], tuple[float, float]]
+    dispersion: float | None = None
+    rho: float = 0.0
+    abstains: bool = False
+    waived: tuple[Waiver, ...] = ()
+
+
+def compare(pair: MetricPair, question: Question, canary: Measure, baseline: Measure) -> Comparison:
+    """Choose the test of a change.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms.
+    question : Question
+        Which aggregate.
+    canary, baseline : Measure
+        The arms' own.
+
+    Returns
+    -------
+    Comparison
+        Of events: the tests of two totals. Of means: a t test. Of percentiles, and of shares of points: bounds recovered from those of both
+        arms. Of percentiles of histograms, which are known no closer than a bucket: whether the arms' own bounds overlap.
+    """
+    if question.of == "pooled" or (question.kind == "histogram" and question.of == "within"):
+        return _events(pair, question, canary, baseline)
+    if question.kind == "histogram":
+        return _buckets(question, canary, baseline)
+    replicated = pair.canary.replicas or pair.baseline.replicas
+    paired = pair.kind == "gauge" and pair.pairing == "concurrent" and not replicated
+    if question.of == "mean":
+        return _means(pair, canary, baseline, paired=paired)
+    return _recovered(pair, question, canary, baseline, paired=paired)
+
+
+def _by_lines(
+    canary: Measure,
+    baseline: Measure,
+    method: Callable[[Limit], str],
+    part: Callable[[Line, float], PValues],
+    margin: Callable[[Line, float], tuple[float, float]],
+    correlation: Callable[[list[Line]], float],
+) -> Comparison:
+    """Put a comparison together of what a test says about each part of a limit.
+
+    Parameters
+    ----------
+    canary, baseline : Measure
+        The arms' own.
+    method : callable
+        Limit -> code of the test.
+    part : callable
+        Part of a limit, error rate -> p-values.
+    margin : callable
+        Part of a limit, level -> bounds of the canary's distance from it.
+    correlation : callable
+        Parts -> correlation of the canary's distances from them.
+    """
+    level = baseline.estimate
+
+    def pvalues(limit: Limit, error: float) -> PValues:
+        lines = limit.lines(level)
+        return limit.weigh([part(line, error) for line in lines], correlation(lines))
+
+    def bounds(limit: Limit, error: float) -> tuple[float, float]:
+        lines = limit.lines(level)
+        low, high = limit.merged(lambda own: [margin(line, own) for line in lines], correlation(lines), error)
+        return limit.at(level) + low, limit.at(level) + high
+
+    return Comparison(canary, baseline, method, pvalues, bounds)
+
+
+def _correlation(lines: list[Line], canary: float, baseline: float) -> float:
+    """Give the correlation of the canary's distances from two lines, by the variances of the arms' estimates."""
+    first, last = lines[0].factor, lines[-1].factor
+    spread = (canary + first**2 * baseline) * (canary + last**2 * baseline)
+    return (canary + first * last * baseline) / math.sqrt(spread) if spread > 0 else 1.0
+
+
+class _Totals:
+    """The tests of two totals, by the parts of a limit."""
+
+    def __init__(self, totals: Totals, *, count: bool) -> None:
+        self.totals, self._count = totals, count
+        pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
+        self.exact = count or pooled <= _RARE
+
+    def pvalues(self, line: Line) -> PValues:
+        """Test a part of a limit."""
+        raw, df = self._difference(line.shift) if line.absolute else self._ratio(line), self.totals.df
+        return PValues(temper(raw.greater, df), temper(raw.less, df))
+
+    def _difference(self, shift: float) -> PValues:
+        if self._count:
+            return rate_difference_pvalues(*self.totals.arms, shift)
+        possible = float(np.clip(shift, -_LARGEST_DIFFERENCE, _LARGEST_DIFFERENCE))
+        return difference_pvalues(*self.totals.arms, possible)
+
+    def _ratio(self, line: Line) -> PValues:
+        test = rate_ratio_pvalues if self.exact else risk_ratio_pvalues
+        return test(*self.totals.arms, max(line.factor, _SMALLEST_RATIO))
+
+    def margin(self, line: Line, level: float) -> tuple[float, float]:
+        """Bound the distance of the canary's rate from a part of a limit, where the baseline's is as it was seen."""
+        inner = tempered_level(level, self.totals.df)
+        if line.absolute:
+            difference = rate_difference_bounds if self._count else difference_bounds
+            found = difference(*self.totals.arms, inner)
+            return float(found.low) - line.shift, float(found.high) - line.shift
+        ratio = (rate_ratio_bounds if self.exact else risk_ratio_bounds)(*self.totals.arms, inner)
+        low, high = float(ratio.low) - line.factor, float(ratio.high) - line.factor
+        # parts of no rate at all are no distance, but they have a side
+        rate = self.totals.baseline_rate or np.inf
+        return (low and rate * low), (high and rate * high)
+
+    def correlation(self, lines: list[Line]) -> float:
+        """Give the correlation of the distances from two parts."""
+        totals = self.totals
+        # up to a common factor; half an event stands for none
+        canary = (totals.canary + 0.5) / totals.canary_exposure**2
+        baseline = (totals.baseline + 0.5) / totals.baseline_exposure**2
+        return _correlation(lines, canary, baseline)
+
+
+def _events(pair: MetricPair, question: Question, canary: Measure, baseline: Measure) -> Comparison:
+    """Compare events of totals, with their dispersion; of buckets, what is sure proves a rise and what may be proves a fall."""
+    count = question.kind == "count"
+    family: Literal["poisson", "binomial"] = "poisson" if count else "binomial"
+    rising, falling = (
+        _Totals(count_totals(each, family), count=count) for each in _surely_and_maybe(pair, question)
+    )
+
+    def method(limit: Limit) -> str:
+        if limit.lines(baseline.estimate)[0].absolute:
+            return "difference"
+        return "exact_conditional" if rising.exact else "score"
+
+    found = _by_lines(
+        canary,
+        baseline,
+        method,
+        part=lambda line, _: PValues(rising.pvalues(line).greater, falling.pvalues(line).less),
+        margin=lambda line, level: (rising.margin(line, level)[0], falling.margin(line, level)[1]),
+        correlation=rising.correlation,
+    )
+    rho = max(rising.totals.rho, falling.totals.rho)
+    return replace(
+        found,
+        dispersion=max(rising.totals.factor, falling.totals.factor),
+        rho=rho,
+        abstains=rising.totals.abstains or falling.totals.abstains,
+        waived=burst_waivers(rho, min(len(pair.canary), len(pair.baseline))),
+    )
+
+
+def _surely_and_maybe(pair: MetricPair, question: Question) -> tuple[MetricPair, MetricPair]:
+    """Give the events that prove a rise, and those that prove a fall: they differ where a bound lies within a bucket."""
+    if question.edges is None or question.bound is None:
+        return pair, pair
+    (fewest, most), (baseline_fewest, baseline_most) = (
+        counts_within(arm, question.edges, question.bound) for arm in (pair.canary, pair.baseline)
+    )
+
+    def counted(baseline: FloatArray, canary: FloatArray) -> MetricPair:
+        return replace(
+            pair,
+            kind="ratio",
+            baseline=Arm(baseline, pair.baseline.value, pair.baseline.time),
+            canary=Arm(canary, pair.canary.value, pair.canary.time),
+            edges=None,
+        )
+
+    return counted(baseline_most, fewest), counted(baseline_fewest, most)
+
+
+def _means(pair: MetricPair, canary: Measure, baseline: Measure, *, paired: bool) -> Comparison:
+    points, own = observed(pair.canary), observed(pair.baseline)
+    # what both arms feel ties the parts together all the more
+    variances = (float(points.var()) / len(points), float(own.var()) / len(own))
+
+    @cache
+    def contrast(factor: float) -> Contrast:
+        return mean_contrast(own, points, factor, paired=paired)
+
+    def margin(line: Line, level: float) -> tuple[float, float]:
+        low, high = contrast(line.factor).bounds(level)
+        return low - line.shift, high - line.shift
+
+    return _by_lines(
+        canary,
+        baseline,
+        lambda _: "mean_difference",
+        part=lambda line, _: contrast(line.factor).pvalues(line.shift),
+        margin=margin,
+        correlation=lambda lines: _correlation(lines, *variances),
+    )
+
+
+def _recovered(
+    pair: MetricPair, question: Question, canary: Measure, baseline: Measure, *, paired: bool
+) -> Comparison:
+    """Recover the bounds of a change from those of both arms."""
+    tied = 0.0
+    if paired:
+        beyond = (
+            each.value > (each_measure.estimate if question.bound is None else question.bound)
+            for each, each_measure in ((pair.canary, canary), (pair.baseline, baseline))
+        )
+        tied = estimates_correlation(*beyond)
+
+    @cache
+    def ends(arm: Measure, level: float) -> tuple[float, float, float]:
+        return arm.estimate, *arm.bounds(level)
+
+    def margin(line: Line, level: float) -> tuple[float, float]:
+        low, high = recovered_bounds(ends(canary, level), ends(baseline, level), line.factor, tied)
+        return low - line.shift, high - line.shift
+
+    def part(line: Line, error: float) -> PValues:
+        return PValues(
+            np.asarray(level_of_proof(lambda level: margin(line, level)[0] > 0, error)),
+            np.asarray(level_of_proof(lambda level: margin(line, level)[1] < 0, error)),
+        )
+
+    sizes = 1 / canary.observations, 1 / baseline.observations
+    return _by_lines(
+        canary, baseline, lambda _: "combined", part, margin, lambda lines: _correlation(lines, *sizes)
+    )
+
+
+def _buckets(question: Question, canary: Measure, baseline: Measure) -> Comparison:
+    """Compare percentiles that are known to buckets: each arm's own bounds, at half the level."""
+    assert question.edges is not None  # noqa: S101 - a histogram has edges
+    edges = question.edges[:-1]
+    own = baseline.pvalues(edges)
+
+    # whatever the baseline's level is, it lies on one side of an edge, and the canary must be proven beyond the limit of that edge
+    def part(line: Line, error: float) -> PValues:  # noqa: ARG001 - they are exact everywhere
+        at = canary.pvalues(line.factor * edges + line.shift)
+        return PValues(
+            np.minimum(1.0, 2 * np.maximum(at.greater, own.less).min()),
+            np.minimum(1.0, 2 * np.maximum(at.less, own.greater).min()),
+        )
+
+    def margin(line: Line, level: float) -> tuple[float, float]:
+        (low, high), (least, most) = canary.bounds(level / 2), baseline.bounds(level / 2)
+        return low - line.factor * most - line.shift, high - line.factor * least - line.shift
+
+    sizes = 1 / canary.observations, 1 / baseline.observations
+    found = _by_lines(
+        canary, baseline, lambda _: "combined", part, margin, lambda lines: _correlation(lines, *sizes)
+    )
+    return replace(
+        found,
+        dispersion=max(canary.dispersion or 1.0, baseline.dispersion or 1.0),
+        rho=max(canary.rho, baseline.rho),
+        abstains=canary.abstains or baseline.abstains,
+        waived=tuple(dict.fromkeys((*canary.waived, *baseline.waived))),
+    )

@@ -1,0 +1,353 @@
+"""An aggregate of one arm, and how well it is known: what is held against an objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from canaryjudge.data import Arm, FloatArray, MetricPair
+from canaryjudge.policy import Metric, Slo
+from canaryjudge.results import Waiver
+from canaryjudge.rules.totals import burst_waivers
+from canaryjudge.stats.bucket_curve import BucketCurve
+from canaryjudge.stats.dependent_shares import ShareTest
+from canaryjudge.stats.dispersion import bursts_outlast, dispersion, temper, tempered_level
+from canaryjudge.stats.long_run import dependence
+from canaryjudge.stats.proportions import proportion_bounds, proportion_pvalues, rate_bounds, rate_pvalues
+from canaryjudge.stats.quantiles import Estimate, QuantileTest, mean_bounds, mean_pvalues
+from canaryjudge.stats.rare_events import Bounds, PValues
+from canaryjudge.stats.score_intervals import score_bounds, score_pvalues
+
+__all__ = ["Measure", "Question", "counts_within", "is_constant", "measure", "observed"]
+
+_FEWEST_POINTS = 3
+"""Fewer equal points are no proof that the value never changes."""
+_UNBOUNDED = (-np.inf, np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of each arm.
+
+    Attributes
+    ----------
+    of : str
+        The aggregate: mean, median, min, max, a percentile, within, pooled.
+    percentile : float or None
+        As a probability.
+    bound : float or None
+        Of `within`: the largest observation that counts.
+    kind : str
+        The metric's.
+    edges : ndarray or None
+        Of histograms.
+    score : bool
+        Whether shares of independent events are held against the value by their score.
+    """
+
+    of: str
+    percentile: float | None
+    bound: float | None
+    kind: str
+    edges: FloatArray | None
+    score: bool
+
+    @classmethod
+    def about(cls, pair: MetricPair, metric: Metric, settings: Slo) -> Question:
+        """Read it from a policy."""
+        bound = None if settings.bound is None else metric.quantity(settings.bound, "the bound")
+        return cls(
+            settings.of, settings.percentile, bound, pair.kind, pair.edges, score=settings.method == "score"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """An aggregate of one arm.
+
+    Attributes
+    ----------
+    points : int
+        Points or intervals of the arm.
+    observations : float
+        Of what it is an aggregate: points, requests, exposure.
+    estimate : float
+        Its value.
+    method : str
+        Code of the test.
+    pvalues : callable
+        Values -> p-values of the nulls "at most" (`greater`) and "at least" (`less`) each value.
+    bounds : callable
+        Level -> one-sided bounds.
+    dispersion : float or None
+        How many times events vary more than independent ones; None where there are no events.
+    rho : float
+        How long bursts of events last, by the lag-1 autocorrelation of their rates.
+    eventless : bool
+        Whether bounds shrink with the points, not with their root, because there are no events.
+    bucket : tuple of (float, float), or None
+        Of histograms: the edges of the bucket that the estimate, or the bound, lies in; None where it is an edge itself.
+    """
+
+    points: int
+    observations: float
+    estimate: float
+    method: str
+    pvalues: Callable[[ArrayLike], PValues]
+    bounds: Callable[[float], tuple[float, float]]
+    dispersion: float | None = None
+    rho: float = 0.0
+    eventless: bool = False
+    bucket: tuple[float, float] | None = None
+
+    @property
+    def abstains(self) -> bool:
+        """Whether bursts leave too few independent intervals to prove anything."""
+        return bursts_outlast(self.points, self.rho)
+
+    @property
+    def waived(self) -> tuple[Waiver, ...]:
+        """Guarantees that bursts take away."""
+        return () if self.dispersion is None else burst_waivers(self.rho, self.points)
+
+    def against(self, value: float) -> tuple[float, float]:
+        """Give both p-values at one value."""
+        found = self.pvalues(value)
+        return float(found.greater), float(found.less)
+
+
+def measure(arm: Arm, question: Question, *, mirrored: bool = False) -> Measure:
+    """Measure an aggregate of one arm.
+
+    Parameters
+    ----------
+    arm : Arm
+        The arm; some points.
+    question : Question
+        Which aggregate.
+    mirrored : bool
+        A percentile at the value itself counts as "at most" it; mirrored, as "at least": it tells < from <=.
+
+    Returns
+    -------
+    Measure
+        The aggregate, its p-values and bounds.
+    """
+    if question.of == "pooled":
+        totals = np.ones(len(arm)) if arm.total is None else arm.total
+        return _events(arm.value, arm.value, totals, question)
+    if question.kind == "histogram":
+        return (
+            _within_buckets(arm, question)
+            if question.percentile is None
+            else _bucket_percentile(arm, question)
+        )
+    if question.of == "within":
+        return _within(observed(arm), question)
+    if question.of == "mean":
+        return _mean(observed(arm), mirrored=mirrored)
+    if question.percentile is None:
+        points = observed(arm)
+        extreme = float(points.max() if question.of == "max" else points.min())
+        ones = PValues(np.array(1.0), np.array(1.0))
+        return Measure(len(points), len(points), extreme, "point", lambda _: ones, lambda _: _UNBOUNDED)
+    return _percentile(observed(arm), question.percentile, mirrored=mirrored)
+
+
+def observed(arm: Arm) -> FloatArray:
+    """Give every value of an arm, those of all its replicas where they are told apart, in order of time."""
+    if not arm.replicas:
+        return arm.value
+    values = np.concatenate([replica.value for replica in arm.replicas])
+    if any(replica.time is None for replica in arm.replicas):
+        return values
+    times = np.concatenate([replica.time for replica in arm.replicas if replica.time is not None])
+    return np.asarray(values[np.argsort(times, kind="stable")])
+
+
+def is_constant(points: FloatArray) -> bool:
+    """Tell whether every value is the same, and there are enough of them to mean something."""
+    return len(points) >= _FEWEST_POINTS and bool((points == points[0]).all())
+
+
+def _mean(points: FloatArray, *, mirrored: bool) -> Measure:
+    if not is_constant(points):
+        return Measure(
+            points=len(points),
+            observations=len(points),
+            estimate=float(points.mean()),
+            method="mean",
+            pvalues=lambda value: mean_pvalues(points, value),
+            bounds=lambda level: _ends(mean_bounds(points, level)),
+        )
+    only = float(points[0])
+
+    def certain(value: ArrayLike) -> PValues:
+        at_most = np.greater_equal(value, only) if not mirrored else np.greater(value, only)
+        return PValues(np.where(at_most, 1.0, 0.0), np.where(at_most, 0.0, 1.0))
+
+    return Measure(len(points), len(points), only, "mean", certain, lambda _: (only, only))
+
+
+def _percentile(points: FloatArray, q: float, *, mirrored: bool) -> Measure:
+    estimate = float(np.quantile(points, q, method="inverted_cdf"))
+    # the test tells "at most" from "above"; of the mirrored values, it tells "below" from "at least"
+    own, share = (-points, round(1 - q, 12)) if mirrored else (points, q)
+    test = QuantileTest(own, share)
+
+    def pvalues(value: ArrayLike) -> PValues:
+        if not mirrored:
+            return test.pvalues(value)
+        found = test.pvalues(-np.asarray(value, dtype=np.float64))
+        return PValues(found.less, found.greater)
+
+    def bounds(level: float) -> tuple[float, float]:
+        low, high = test.bounds(level)
+        return (-high, -low) if mirrored else (low, high)
+
+    return Measure(len(points), len(points), estimate, "quantile", pvalues, bounds)
+
+
+def _within(points: FloatArray, question: Question) -> Measure:
+    assert question.bound is not None  # noqa: S101 - the policy asks for it
+    found = ShareTest(points, question.bound)
+    test, ends = (score_pvalues, score_bounds) if question.score else (proportion_pvalues, proportion_bounds)
+    return Measure(
+        points=len(points),
+        observations=len(points),
+        estimate=found.estimate,
+        method="score" if question.score else "share",
+        pvalues=lambda value: found.pvalues(value, test),
+        bounds=lambda level: found.bounds(level, ends),
+        eventless=found.estimate in (0.0, 1.0),
+    )
+
+
+def counts_within(arm: Arm, edges: FloatArray, bound: float) -> tuple[FloatArray, FloatArray]:
+    """Count the observations of each interval that are at most a bound: at least and at most so many, which differ unless it is an edge."""
+    assert arm.buckets is not None  # noqa: S101 - a histogram has buckets
+    below = np.concatenate([np.zeros((len(arm), 1)), arm.buckets.cumsum(axis=1)], axis=1)
+    fewest = np.searchsorted(edges, bound, side="right")
+    most = np.searchsorted(edges, bound, side="left") + 1
+    return below[:, fewest], below[:, most]
+
+
+def _within_buckets(arm: Arm, question: Question) -> Measure:
+    assert question.edges is not None  # noqa: S101 - a histogram has edges
+    assert question.bound is not None  # noqa: S101 - the policy asks for it
+    assert arm.buckets is not None  # noqa: S101 - a histogram has buckets
+    fewest, most = counts_within(arm, question.edges, question.bound)
+    found = _events(fewest, most, arm.value, question)
+    if question.bound in question.edges:
+        return found
+    odds = float(BucketCurve(question.edges, arm.buckets.sum(axis=0)).log_odds([question.bound])[0])
+    least, greatest = (float(count.sum() / arm.value.sum()) for count in (fewest, most))
+    estimate = 1 / (1 + np.exp(odds)) if np.isfinite(odds) else (least + greatest) / 2
+    index = int(np.searchsorted(question.edges, question.bound))
+    bucket = _edge(question.edges, index - 1), _edge(question.edges, index)
+    return replace(found, estimate=float(np.clip(estimate, least, greatest)), bucket=bucket)
+
+
+def _edge(edges: FloatArray, index: int) -> float:
+    return -np.inf if index < 0 else float(edges[index])
+
+
+def _events(fewest: FloatArray, most: FloatArray, totals: FloatArray, question: Question) -> Measure:
+    """Events over total, with the events worth less where they come in bursts; there are at least `fewest` and at most `most`."""
+    count = question.kind == "count"
+    test, ends = (
+        (rate_pvalues, rate_bounds)
+        if count
+        else (score_pvalues, score_bounds)
+        if question.score
+        else (proportion_pvalues, proportion_bounds)
+    )
+    # what proves a large share are the events that are sure, what proves a small one are those that may be
+    low, high = (_Pooled(events, totals, "poisson" if count else "binomial") for events in (fewest, most))
+
+    def pvalues(value: ArrayLike) -> PValues:
+        at, largest = np.asarray(value, dtype=np.float64), np.inf if count else 1.0
+        possible = np.clip(at, 0.0, largest)
+        greater = temper(test(*low.sums, possible).greater, low.df)
+        less = temper(test(*high.sums, possible).less, high.df)
+        return PValues(np.where(at < 0, 0.0, greater), np.where(at > largest, 0.0, less))
+
+    def bounds(level: float) -> tuple[float, float]:
+        lower, upper = (ends(*side.sums, tempered_level(level, side.df)) for side in (low, high))
+        return float(lower.low), float(upper.high)
+
+    return Measure(
+        points=len(totals),
+        observations=float(totals.sum()),
+        estimate=float((low.share + high.share) / 2),
+        method="exact_rate" if count else "score" if question.score else "exact_ratio",
+        pvalues=pvalues,
+        bounds=bounds,
+        dispersion=max(low.factor, high.factor),
+        rho=max(low.rho, high.rho),
+        eventless=bool(high.share == 0 or (low.share == 1 and not count)),
+    )
+
+
+class _Pooled:
+    """Events and totals, divided by the dispersion of the events."""
+
+    def __init__(
+        self, events: FloatArray, totals: FloatArray, family: Literal["binomial", "poisson"]
+    ) -> None:
+        found = dispersion(events, totals, family=family)
+        self.factor, self.df = float(found.factor), float(found.df)
+        self.sums = float(events.sum()) / self.factor, float(totals.sum()) / self.factor
+        self.share = self.sums[0] / self.sums[1] if self.sums[1] else 0.0
+        self.rho = float(dependence(events / np.maximum(totals, 1e-300))) if self.factor > 1 else 0.0
+
+
+def _bucket_percentile(arm: Arm, question: Question) -> Measure:
+    """Test at each edge whether the share of observations up to there reaches the percentile: bounds are edges, never finer."""
+    q, edges = question.percentile, question.edges
+    assert q is not None and edges is not None and arm.buckets is not None  # noqa: PT018, S101 - of a histogram's percentile
+    finite, totals = edges[:-1], arm.value
+    below = arm.buckets.cumsum(axis=1)[:, :-1].T
+    found = dispersion(below, totals, family="binomial")
+    test = proportion_pvalues(below.sum(axis=1) / found.factor, totals.sum() / found.factor, q)
+    # few observations up to an edge prove that the percentile lies above it
+    above, beneath = temper(test.less, found.df), temper(test.greater, found.df)
+
+    def pvalues(value: ArrayLike) -> PValues:
+        # between two edges, as many may be at most the value as at the edge above it, and as few as at the edge below
+        at = np.asarray(value, dtype=np.float64)
+        return PValues(
+            np.append(above, 1.0)[np.searchsorted(finite, at, side="left")],
+            np.append(1.0, beneath)[np.searchsorted(finite, at, side="right")],
+        )
+
+    def bounds(level: float) -> tuple[float, float]:
+        lower = int(np.logical_and.accumulate(above < level).sum())
+        upper = len(finite) - int(np.logical_and.accumulate(beneath[::-1] < level).sum())
+        return _edge(finite, lower - 1), _edge(edges, upper)
+
+    cumulative = np.append(below.sum(axis=1), totals.sum())
+    index = int(np.searchsorted(cumulative, q * totals.sum() * (1 - 1e-12)))
+    nearest = min(index, len(finite) - 1)
+    bucket = _edge(edges, index - 1), _edge(edges, index)
+    inside = BucketCurve(edges, arm.buckets.sum(axis=0)).quantile(q)
+    factor = float(found.factor[nearest])
+    return Measure(
+        points=len(arm),
+        observations=float(totals.sum()),
+        estimate=float(np.clip(inside, *bucket)),
+        method="bucket_quantile",
+        pvalues=pvalues,
+        bounds=bounds,
+        dispersion=factor,
+        rho=float(dependence(below[nearest] / np.maximum(totals, 1e-300))) if factor > 1 else 0.0,
+        bucket=bucket,
+    )
+
+
+def _ends(bounds: Bounds | Estimate) -> tuple[float, float]:
+    return float(bounds.low), float(bounds.high)
