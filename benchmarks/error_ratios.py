@@ -1,9 +1,9 @@
-"""What `proportion` says of errors of requests over real request volumes, at alpha 1 and 5 %.
+"""What the default rule of ratios finds of `err_*`, at two error rates.
 
     python benchmarks/error_ratios.py --corpus FOLDER
 
-Each case of `err_*` (.1 % of errors in both arms, .1 to .2 %, .1 to .5 %) is judged through the public API with the default policy, but for alpha.
-Exit code 2: the folder is not there, or holds no such cases.
+Errors of requests over real request volumes: 0.1 % in both arms, and 0.1 to 0.2 or 0.5 % in the canary. Each case is judged through
+the public API with the default tolerance, at alpha 1 % and 5 %. Exit code 2: the folder holds no such files.
 """
 
 from __future__ import annotations
@@ -13,40 +13,50 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from corpus import load_cases
+import numpy as np
+from corpus import Case, load_cases
+from tables import grid
 
 import canaryjudge as cj
 
+_ALPHAS = (0.01, 0.05)
+_EFFECTS = ("null_0.1pct", "0.1_to_0.2pct", "0.1_to_0.5pct")
 
-def main() -> int:
-    """Print a line a group of cases and level."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--corpus", type=Path, required=True)
-    options = parser.parse_args()
-    cases, _ = load_cases(options.corpus, ("err",))
+
+def outcome(case: Case, alpha: float) -> str:
+    """Judge one case."""
+    arms = {}
+    for name, ticks in (("baseline", case.baseline), ("canary", case.canary)):
+        known = ticks[np.isfinite(ticks).all(axis=1)]
+        arms[name] = {"total": known[:, 0], "value": known[:, 1]}
+    metric = cj.Metric(name="errors", kind="ratio", direction="increase")
+    return cj.judge({"errors": arms}, cj.Policy(alpha=alpha, metrics=[metric])).outcome.value
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--corpus", type=Path, required=True, help="folder of err_manifest.csv")
+    cases, _ = load_cases(parser.parse_args().corpus, ("err",))
     if not cases:
-        print(f"{options.corpus}: no cases of errors are there", file=sys.stderr)
-        return 2
-    print("| errors | alpha | fail | marginal | pass |\n|---|---|---|---|---|")
-    for alpha in (0.01, 0.05):
-        policy = cj.Policy(
-            alpha=alpha, metrics=[cj.Metric(name="errors", kind="ratio", direction="increase")]
-        )
-        outcomes: dict[str, Counter[str]] = {}
-        for case in cases:
-            arms = {
-                name: {"total": ticks[:, 0], "value": ticks[:, 1]}
-                for name, ticks in (("baseline", case.baseline), ("canary", case.canary))
-            }
-            verdict = cj.judge({"errors": arms}, policy)
-            outcomes.setdefault(case.effect, Counter())[verdict.outcome.value] += 1
-        for group, counts in sorted(outcomes.items()):
-            shares = " | ".join(
-                f"{100 * counts[outcome] / counts.total():.1f} %" for outcome in ("fail", "marginal", "pass")
-            )
-            print(f"| {group} | {alpha:.0%} | {shares} |")
-    return 0
+        sys.exit(2)
+    rows = []
+    for effect in _EFFECTS:
+        chosen = [case for case in cases if case.effect == effect]
+        row = [effect, str(len(chosen))]
+        for alpha in _ALPHAS:
+            found = Counter(outcome(case, alpha) for case in chosen)
+            row += [f"{100 * found[what] / len(chosen):.1f} %" for what in ("fail", "marginal", "pass")]
+        rows.append(row)
+    head = [
+        "effect",
+        "cases",
+        *(f"{what} at {100 * alpha:g} %" for alpha in _ALPHAS for what in ("fail", "marginal", "pass")),
+    ]
+    print(grid("Errors of requests, percent of cases", head, rows))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -16,6 +16,8 @@ from canaryjudge.integrations.prometheus import from_prometheus
 from canaryjudge.judge import judge
 from canaryjudge.monitor import Monitor
 from canaryjudge.policy import (
+    AllOf,
+    AnyOf,
     BurnRate,
     MannWhitney,
     Metric,
@@ -33,6 +35,8 @@ from canaryjudge.results import Finding, MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 
 __all__ = [
+    "AllOf",
+    "AnyOf",
     "BurnRate",
     "CanaryJudgeError",
     "DataError",

@@ -9,7 +9,10 @@ import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.results import Finding
 from canaryjudge.rules import DEFAULT_RULES, Share
+from canaryjudge.rules.bucket_shift import _Unit
 from canaryjudge.rules.mann_whitney import judge_shift
+from canaryjudge.stats.bucket_bands import BucketBands
+from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 
 SHARE = Share(level=0.01, beta=0.05)
 EDGES = np.append(np.geomspace(20, 500, 19), np.inf)
@@ -97,15 +100,48 @@ def test_the_finding_says_which_part_of_the_tolerance_decided(tolerance, scale, 
 
 @pytest.mark.parametrize("by", [-40, -8, 0, 8, 12, 40])
 @pytest.mark.parametrize("direction", ["increase", "decrease"])
-def test_a_limit_is_beyond_a_bound_just_where_the_pvalue_says_so(by, direction):
-    for tolerance in ("1%", "5%", "10%", "20%"):
-        finding = judged(*shifted(by), direction=direction, tolerance=tolerance)
+@pytest.mark.parametrize("buckets", [8, 20])
+def test_a_limit_is_beyond_a_bound_just_where_the_pvalue_says_so(by, direction, buckets):
+    edges = np.append(np.geomspace(20, 500, buckets - 1), np.inf)
+    arms = arm(VALUES[0], edges), arm(VALUES[1] + by, edges)
+    for tolerance in np.linspace(0, 0.6, 21):
+        finding = judged(*arms, edges=edges, direction=direction, tolerance={"relative": tolerance})
         upward = direction == "increase"
         limit = finding.limit_high if upward else finding.limit_low
         fails = finding.interval.low > limit if upward else finding.interval.high < limit
         passes = finding.pass_interval.high < limit if upward else finding.pass_interval.low > limit
         assert fails == (finding.pvalue < 0.01)
         assert passes == (finding.pvalue_pass < 0.05)
+
+
+def test_the_limit_is_asked_with_the_noise_and_the_doubt_of_the_baselines_own_median():
+    baseline, canary = shifted(12)
+    bands = BucketBands(EDGES, baseline.buckets.sum(axis=0), canary.buckets.sum(axis=0))
+    low, high = bands.baseline_quantile(0.5)
+    test = bucket_shift_test(bands, baseline.buckets, canary.buckets, [[0.1 * high, 0.1 * low]], scales=[1.1])
+    finding = judged(baseline, canary)
+    assert finding.statistic == pytest.approx(test.statistic[0])
+    assert (finding.pvalue, finding.pvalue_pass) == (
+        pytest.approx(test.pvalue_greater[0]),
+        pytest.approx(test.pvalue_less[0]),
+    )
+    assert low < high
+
+
+def test_a_median_on_either_side_of_zero_may_be_nothing():
+    edges = np.array([-10.0, -1.0, 2.0, 10.0, np.inf])
+    counts = np.array([0.0, 30, 50, 20, 0])
+    unit = _Unit.of_median(0.5, BucketBands(edges, counts, counts))
+    assert (unit.size, unit.least) == (0.5, 0.0)
+    assert unit.most == pytest.approx(1.0, abs=1.0)
+    assert unit.limits(0.1) == (0.1 * unit.most, 0.0)
+    assert unit.limits(-0.1) == (0.0, -0.1 * unit.most)
+
+
+def test_the_probability_of_worse_follows_the_bad_direction():
+    up, down = (judged(*shifted(30), direction=direction) for direction in ("increase", "decrease"))
+    assert up.probability_worse > 0.65
+    assert down.probability_worse == pytest.approx(1 - up.probability_worse)
 
 
 def test_worse_than_the_baseline_but_not_beyond_the_tolerance_is_said_so():
@@ -143,6 +179,14 @@ def test_single_histograms_are_compared_as_independent_observations():
 
 def test_few_intervals_are_outside_the_proven_range():
     finding = judged(arm(VALUES[0, :12]), arm(VALUES[1, :12]))
+    assert finding.waived == ("outside_proven_range",)
+    assert judged(arm(VALUES[0, :4]), arm(VALUES[1, :4])).waived == ("independence_assumed",)
+
+
+def test_so_are_intervals_that_depend_on_each_other():
+    waves = np.exp(0.5 * np.sin(np.arange(40) / 8))[:, None]
+    finding = judged(arm(waves * VALUES[0]), arm(waves * VALUES[1]))
+    assert finding.autocorrelation > 0.9
     assert finding.waived == ("outside_proven_range",)
 
 

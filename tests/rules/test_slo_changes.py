@@ -1,5 +1,7 @@
 """Objectives relative to the baseline, between bounds, with a bound at which they fail, and of buckets."""
 
+import operator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ import canaryjudge as cj
 from canaryjudge.policy import Slo
 from canaryjudge.rules.limits import Limit
 from canaryjudge.rules.measures import counts_within
-from canaryjudge.stats.proportions import difference_pvalues
+from canaryjudge.stats.dispersion import dispersion, temper
+from canaryjudge.stats.proportions import difference_pvalues, proportion_pvalues
 from canaryjudge.stats.rare_events import rate_ratio_pvalues
 
 _HALF = np.random.default_rng(21).normal(0, 2, (2, 200))
@@ -136,18 +139,45 @@ def test_a_change_is_never_the_environment_s_doing(op):
 )
 def test_the_interval_says_what_the_pvalues_say(settings_, kind):
     for level in np.linspace(85, 125, 41):
-        found = gauge(level, kind=kind, **settings_)
-        error = found.interval.error
-        high, low = found.limit_high, found.limit_low
-        beyond = (high is not None and found.interval.low is not None and found.interval.low > high) or (
-            low is not None and found.interval.high is not None and found.interval.high < low
-        )
-        sides = 2 if high is not None and low is not None else 1
-        assert beyond == (found.pvalue < error * sides), level
-        within = (high is None or (found.pass_interval.high or np.inf) < high) and (
-            low is None or (found.pass_interval.low or -np.inf) > low
-        )
-        assert within == (found.pvalue_pass < found.beta), level
+        assert_interval_and_pvalues_agree(gauge(level, kind=kind, **settings_))
+
+
+def assert_interval_and_pvalues_agree(found, excludes=operator.gt):
+    """Of a percentile that is known to lie above one edge and up to another, the edge itself is excluded below."""
+    high, low = found.limit_high, found.limit_low
+    beyond = (high is not None and found.interval.low is not None and excludes(found.interval.low, high)) or (
+        low is not None and found.interval.high is not None and excludes(low, found.interval.high)
+    )
+    within = (high is None or excludes(high, found.pass_interval.high or np.inf)) and (
+        low is None or excludes(found.pass_interval.low or -np.inf, low)
+    )
+    assert beyond == (found.pvalue < found.level)
+    assert within == (found.pvalue_pass < found.beta)
+    assert (found.outcome == "fail") == beyond
+    assert (found.outcome == "pass") == within
+
+
+@pytest.mark.parametrize(
+    "settings_",
+    [
+        {"of": "p90", "op": "lte", "change": "+20%"},
+        {"of": "median", "op": "gte", "change": {"relative": "-20%", "absolute": -0.01}},
+        {"of": "within", "bound": 0.25, "op": "gte", "change": "-5%"},
+        {"of": "within", "bound": 0.2, "op": "gte", "change": {"absolute": "-20%"}},
+        {"of": "within", "bound": 0.2, "op": "lte", "change": {"relative": "+20%", "absolute": "1%"}},
+    ],
+)
+def test_the_interval_of_buckets_says_what_the_pvalues_say(settings_):
+    rng = np.random.default_rng(9)
+    excludes = operator.gt if settings_["of"] == "within" else operator.ge
+    seen = set()
+    for median in np.geomspace(0.005, 2, 80):
+        arms = (histograms(rng, 4, size, median=m) for size, m in ((30, 0.08), (20, median)))
+        found = judged(pair_of("histogram", *arms, edges=EDGES), Slo(**settings_))
+        seen.add(found.outcome)
+        if found.reason != "abstains":
+            assert_interval_and_pvalues_agree(found, excludes)
+    assert len(seen) > 1
 
 
 # events
@@ -367,6 +397,20 @@ def test_the_change_of_a_share_of_buckets_is_that_of_two_proportions():
         buckets(0.08, 0.08, of="within", bound=0.3, op="gte", change={"absolute": "-1%"}).outcome
         == "marginal"
     )
+
+
+def test_a_percentile_of_buckets_in_bursts_is_tested_as_pooled_events_are():
+    rows = histograms(np.random.default_rng(10), 30, 300, weather=0.5)
+    below, totals = rows[:, :6].sum(axis=1), rows.sum(axis=1)
+    bursts = dispersion(below, totals, family="binomial")
+    n = totals.sum() / bursts.factor
+    alone = proportion_pvalues(below.sum() / bursts.factor, n, 0.9)
+    found = judged(
+        pair_of("histogram", rows, rows, edges=EDGES), Slo(of="p90", op="lte", value=0.25, blame="canary")
+    )
+    assert bursts.factor > 3
+    assert found.pvalue == pytest.approx(float(temper(alone.less, bursts.df)))
+    assert found.pvalue_pass == pytest.approx(float(temper(alone.greater, bursts.df)))
 
 
 def test_intervals_of_one_bad_minute_each_widen_what_buckets_say():

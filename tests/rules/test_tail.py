@@ -134,10 +134,22 @@ def test_samples_with_times_are_counted_by_ten_seconds_and_shared_spells_cancel(
 
 def test_intervals_that_one_arm_lacks_say_nothing_of_shared_spells():
     times = np.sort(RNG.uniform(0, 1200, 6000))
-    finding = samples(BASELINE, SAME[:3000], times=(times, times[3000:]), pairing="concurrent")
+    spell = np.where((times // 10) % 20 < 3, 4, 1)
+    finding = samples(
+        spell * BASELINE, (spell * SAME)[3000:], times=(times, times[3000:]), pairing="concurrent", beyond=300
+    )
+    assert finding.dispersion < 2
     assert finding.total_canary == 3000
     assert 2500 < finding.total_baseline < 3500
     assert (finding.n_baseline, finding.n_canary) == (6000, 3000)
+
+
+def test_long_windows_are_cut_into_a_few_hundred_intervals():
+    """A slow day in a month of a sample every two hours or so: by ten seconds no two samples would meet."""
+    times = np.sort(RNG.uniform(0, 30 * 86_400, 400))
+    values = np.where((times > 10 * 86_400) & (times < 11 * 86_400), 400, 100)
+    finding = samples(values, values, times=(times, times), beyond=300)
+    assert finding.dispersion > 3
 
 
 def test_windows_apart_in_time_are_each_cut_from_their_own_start():

@@ -86,7 +86,21 @@ def test_a_bucket_that_holds_more_than_half_says_nothing_of_where_in_it():
     assert most > 0.85
 
 
-def test_so_does_one_that_stands_out_from_both_its_neighbors():
+def test_the_more_of_both_arms_one_bucket_holds_the_less_is_known():
+    edges = np.array([1.0, 2.0, 4.0, 8.0, np.inf])
+
+    def open_for(share):
+        counts = np.array([0.0, 98 - share, share, 2, 0])  # beside one that is at least half as full
+        bands = BucketBands(edges, counts, counts)
+        return np.ptp([bands.probability_greater(ZERO, side)[0] for side in ("least", "most")])
+
+    half, more, most = (open_for(share) for share in (50, 58, 65))
+    assert half < 0.08
+    assert more > 2 * half
+    assert most > 1.5 * more
+
+
+def test_a_peak_that_stands_out_from_both_its_neighbors_hides_as_much():
     edges = np.append(2.0 ** np.arange(7), np.inf)
     calm, peaked = np.array([0.0, 10, 30, 30, 20, 10, 0, 0]), np.array([0.0, 5, 45, 5, 0, 5, 40, 0])
 

@@ -37,6 +37,10 @@ def test_the_true_count_lies_between_the_fewest_and_the_most(data, value):
 def test_an_edge_that_is_reached_exactly_closes_its_bucket():
     assert bucket_quantile_bucket(EDGES, [1, 1, 1, 7, 0], 0.3) == (0.2, 0.4)
     assert bucket_quantile_bucket(EDGES, [1, 1, 1, 7, 0], 0.1) == (-np.inf, 0.1)
+    assert bucket_quantile_bucket(EDGES, [7, 93, 0, 0, 0], 0.07) == (
+        -np.inf,
+        0.1,
+    )  # .07 of 100 is a little more than 7
     assert bucket_quantile_bucket(EDGES, [0, 0, 1, 7, 2], 0.0) == (0.2, 0.4)
     assert bucket_quantile_bucket(EDGES, [0, 0, 1, 7, 2], 0.9) == (0.8, np.inf)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from canaryjudge.stats.proportions import proportion_bounds
+from canaryjudge.stats.proportions import proportion_bounds, proportion_pvalues
 from canaryjudge.stats.score_intervals import score_bounds, score_pvalues, wilson_bounds, wilson_pvalues
 
 # prop.test(x, n, conf.level = 1 - 2 * level)$conf.int, R 4
@@ -54,6 +54,15 @@ def test_bounds_invert_the_pvalues_and_are_never_finer_than_the_exact_ones(event
     if abs(value - bounds.high) > 1e-9:
         assert (pvalues.less < level) == (bounds.high < value)
     assert bounds.low <= exact.low <= exact.high <= bounds.high
+
+
+def test_the_guarded_pvalues_are_the_more_careful_ones():
+    x, n, value = np.array([2, 30, 990]), 1000, np.array([0.0005, 0.04, 0.98])
+    score, wilson, exact = (test(x, n, value) for test in (score_pvalues, wilson_pvalues, proportion_pvalues))
+    for side in ("greater", "less"):
+        both = np.stack([getattr(wilson, side), getattr(exact, side)])
+        assert np.array_equal(getattr(score, side), both.max(axis=0))
+    assert wilson.greater[0] < exact.greater[0]
 
 
 def errors(bounds, n, p, level):
