@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-__all__ = ["BucketBands", "Curve", "FloatArray", "Pairs", "Shape"]
+__all__ = ["BucketBands", "Curve", "FloatArray"]
 
 FloatArray = NDArray[np.float64]
 Shape = Literal["early", "level", "late"]
@@ -150,7 +150,7 @@ class _Filled:
         self.inner = inner
         self._reached = np.minimum(shares.cumsum()[:-1], 1.0)  # up to each finite edge
         least, most = _density_range(density, left, right)
-        if len(inner):
+        if len(inner):  # beside an open bucket that holds some the density may fall to nothing
             least[[0, -1]] = np.where(shares[[0, -1]] > 0, 0.0, least[[0, -1]])
         self._knots: dict[Shape, tuple[FloatArray, FloatArray]] = {
             "early": self._two_pieces(at, width, inner, most, least),

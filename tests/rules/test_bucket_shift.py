@@ -10,9 +10,10 @@ from canaryjudge.data import Arm, MetricPair
 from canaryjudge.results import Finding
 from canaryjudge.rules import DEFAULT_RULES, Share
 from canaryjudge.rules.bucket_shift import _Unit
+from canaryjudge.rules.decision import Limits
 from canaryjudge.rules.mann_whitney import judge_shift
 from canaryjudge.stats.bucket_bands import BucketBands
-from canaryjudge.stats.bucket_rank_test import bucket_shift_test
+from canaryjudge.stats.bucket_rank_test import BucketShift, bucket_shift_test
 
 SHARE = Share(level=0.01, beta=0.05)
 EDGES = np.append(np.geomspace(20, 500, 19), np.inf)
@@ -136,6 +137,32 @@ def test_a_median_on_either_side_of_zero_may_be_nothing():
     assert unit.most == pytest.approx(1.0, abs=1.0)
     assert unit.limits(0.1) == (0.1 * unit.most, 0.0)
     assert unit.limits(-0.1) == (0.0, -0.1 * unit.most)
+
+
+def test_bounds_of_a_share_take_the_size_of_the_median_that_proves_less():
+    def both(first, second):
+        return np.array([[first, second], [0.0, 0.0]])
+
+    nothing = np.zeros(2)
+    test = BucketShift(
+        estimate=10.0,
+        low=both(11.0, -9.0),
+        high=both(9.0, -11.0),
+        pvalue_greater=nothing,
+        pvalue_less=nothing,
+        abstains=np.zeros((2, 2), dtype=bool),
+        statistic=nothing,
+        df=nothing,
+        standard_error=nothing,
+        probability_greater=0.5,
+        rho=0.0,
+        open_low=9.0,
+        open_high=11.0,
+    )
+    found = _Unit(100.0, 90.0, 110.0).evidence(test, Limits(absolute=False, high=0.1, low=None))
+    assert found.estimate == pytest.approx(0.1)
+    assert found.fail_bounds == [pytest.approx((0.1, 0.1))]
+    assert found.pass_bounds == [pytest.approx((-0.1, -0.1))]
 
 
 def test_the_probability_of_worse_follows_the_bad_direction():
