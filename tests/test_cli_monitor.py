@@ -321,7 +321,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(folder, 
 DIE = """
 import os, signal, sys
 from pathlib import Path
-from canaryjudge import cli
+from canaryjudge.cli import main, monitoring
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -338,8 +338,8 @@ elif where == "before the draft is in place":
 elif where == "before the directory is on disk":
     Path.replace = replace_and_die
 else:
-    cli._report = die
-sys.exit(cli.main(arguments))
+    monitoring.report = die
+sys.exit(main(arguments))
 """
 
 

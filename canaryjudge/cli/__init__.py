@@ -1,0 +1,90 @@
+"""The command line: files in, a verdict on standard output, an exit code that a pipeline can act on. A command is a file and a line here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Never
+
+from canaryjudge._version import __version__
+from canaryjudge.cli.checking import add_schema, add_validate, add_verify
+from canaryjudge.cli.complaints import complain
+from canaryjudge.cli.judging import add_judge
+from canaryjudge.cli.monitoring import add_monitor
+from canaryjudge.cli.outputs import BAD_INPUT, BUG, EXIT_HELP
+from canaryjudge.errors import CanaryJudgeError
+from canaryjudge.integrations.importers import add_import
+
+__all__ = ["main"]
+
+_COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
+    add_judge,
+    add_monitor,
+    add_verify,
+    add_validate,
+    add_schema,
+    add_import,
+)
+"""Each command, in the order of the help."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Arguments, those of the process where left out.
+
+    Returns
+    -------
+    int
+        The exit code: for `judge` and `monitor` 0 pass, 1 fail, 3 marginal, 4 marginal for want of data; 2 bad usage or unusable input, 70 a
+        bug; for other commands 0, 2 or 70.
+    """
+    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        return int(options.run(options))
+    except CanaryJudgeError as error:
+        complain(error.message, error.hint)
+        return BAD_INPUT
+    except BrokenPipeError:
+        # the reader went away; there is nobody to tell, and what is still in the buffer must not fail once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BAD_INPUT
+    except OSError as error:
+        complain(
+            f"{error.filename or 'input or output'}: {error.strerror or error}",
+            "Check the path and its permissions.",
+        )
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the last line of defense: no traceback for users
+        complain(
+            f"this is a bug of canaryjudge {__version__}: {type(error).__name__}: {error}",
+            "Please report it with the policy and data.",
+        )
+        return BUG
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains as everything else here does: one line and a hint."""
+
+    def error(self, message: str) -> Never:
+        complain(message, f"See {self.prog} --help.")
+        raise SystemExit(BAD_INPUT)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="canaryjudge", description="Judge a canary against its baseline.", epilog=EXIT_HELP)
+    parser.add_argument("--version", action="version", version=f"canaryjudge {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in _COMMANDS:
+        add(commands)
+    return parser

@@ -1,0 +1,40 @@
+"""The command `judge`: one look at a finished window."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from canaryjudge.cli.inputs import add_arms, add_input, fetched, read_given, spare
+from canaryjudge.cli.outputs import EXIT_HELP, add_output, report
+from canaryjudge.integrations.prometheus_options import refuse_options
+from canaryjudge.policy import load_policy
+
+__all__ = ["add_judge"]
+
+
+def add_judge(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    parser = commands.add_parser(
+        "judge",
+        help="judge a release",
+        epilog=EXIT_HELP,
+        description="Judge a release: a policy and data in, a verdict out.",
+    )
+    add_input(parser, live=True)
+    add_arms(parser)
+    add_output(parser)
+    parser.set_defaults(run=_judge)
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from canaryjudge.judge import judge  # noqa: PLC0415 - the other commands need no statistics
+
+    spare(options.output, "--output", options.policy, options.data)
+    spare(options.save_data, "--save-data", options.policy, options.output)
+    refuse_options(options)
+    policy = load_policy(options.policy)
+    table = (
+        read_given(options, options.data, policy) if options.prometheus is None else fetched(options, policy)
+    )
+    return report(judge(table, policy, baseline=options.baseline, canary=options.canary), options)
