@@ -6,7 +6,15 @@ from canaryjudge.data import MetricPair
 from canaryjudge.policy import Metric, Proportion
 from canaryjudge.results import Finding
 from canaryjudge.rules.decision import Share
-from canaryjudge.rules.totals import Test, Totals, count_totals, judge_totals, minus_one, rate_ratio_test
+from canaryjudge.rules.totals import (
+    Test,
+    Totals,
+    count_totals,
+    difference_test,
+    judge_totals,
+    minus_one,
+    rate_ratio_test,
+)
 from canaryjudge.stats.proportions import (
     difference_bounds,
     difference_pvalues,
@@ -52,7 +60,7 @@ def judge_proportion(pair: MetricPair, metric: Metric, settings: Proportion, sha
         totals,
         rule=settings.rule,
         relative=rate_ratio_test if exact else _score_ratio,
-        absolute=_difference,
+        absolute=lambda totals: difference_test(totals, difference_pvalues, difference_bounds, rare=exact),
     )
 
 
@@ -62,13 +70,4 @@ def _score_ratio(totals: Totals) -> Test:
         pvalues=lambda change: risk_ratio_pvalues(*totals.arms, 1 + change),
         bounds=lambda level: minus_one(risk_ratio_bounds(*totals.arms, level)),
         estimate=totals.ratio - 1,
-    )
-
-
-def _difference(totals: Totals) -> Test:
-    return Test(
-        method="difference",
-        pvalues=lambda change: difference_pvalues(*totals.arms, change),
-        bounds=lambda level: difference_bounds(*totals.arms, level),
-        estimate=totals.canary_rate - totals.baseline_rate,
     )

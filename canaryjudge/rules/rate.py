@@ -6,7 +6,14 @@ from canaryjudge.data import MetricPair
 from canaryjudge.policy import Metric, Rate
 from canaryjudge.results import Finding
 from canaryjudge.rules.decision import Share
-from canaryjudge.rules.totals import Test, Totals, count_totals, judge_totals, rate_ratio_test
+from canaryjudge.rules.totals import (
+    Test,
+    Totals,
+    count_totals,
+    difference_test,
+    judge_totals,
+    rate_ratio_test,
+)
 from canaryjudge.stats.rate_difference import rate_difference_bounds, rate_difference_pvalues
 
 __all__ = ["judge_rate"]
@@ -38,9 +45,4 @@ def judge_rate(pair: MetricPair, metric: Metric, settings: Rate, share: Share) -
 
 
 def _difference(totals: Totals) -> Test:
-    return Test(
-        method="difference",
-        pvalues=lambda change: rate_difference_pvalues(*totals.arms, change),
-        bounds=lambda level: rate_difference_bounds(*totals.arms, level),
-        estimate=totals.canary_rate - totals.baseline_rate,
-    )
+    return difference_test(totals, rate_difference_pvalues, rate_difference_bounds, rare=True)
