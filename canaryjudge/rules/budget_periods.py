@@ -30,10 +30,13 @@ class Period:
         How long it is.
     left : float or None
         How much of it is left at the end of the data; None where it rolls along, or the data have no times.
+    start : float or None
+        When it began, in seconds since 1970: what was used before is not of its budget. None where the data have no times.
     """
 
     seconds: float
     left: float | None = None
+    start: float | None = None
 
 
 def current_period(settings: BurnRate, end: float | None) -> Period:
@@ -66,8 +69,10 @@ def current_period(settings: BurnRate, end: float | None) -> Period:
     (28.0, 13.42)
     """
     calendar = settings.calendar
-    if calendar is None or end is None:
+    if end is None:
         return Period(settings.nominal_s)
+    if calendar is None:
+        return Period(settings.nominal_s, start=end - settings.nominal_s)
     try:
         start, stop = _around(calendar, end)
     except (OverflowError, ValueError, OSError):
@@ -75,7 +80,7 @@ def current_period(settings: BurnRate, end: float | None) -> Period:
             f"the data end {end:g} s after 1970, for which no calendar has a date",
             "Check the unit of the times.",
         ) from None
-    return Period(stop - start, stop - end)
+    return Period(stop - start, stop - end, start)
 
 
 def _around(calendar: BudgetCalendar, end: float) -> tuple[float, float]:
@@ -132,11 +137,11 @@ def budget_facts(
     settings : BurnRate
         Target, traffic, and what is counted.
     arms : tuple of (Counts, Counts)
-        Baseline and canary, by intervals.
+        Baseline and canary, by intervals, from the period's start on.
     period : Period
         The budget's period.
     burn_rate : float
-        The canary's, over all its data.
+        The canary's, over these.
 
     Returns
     -------

@@ -63,8 +63,14 @@ class Counts:
         """Cut out the last so many seconds, at least one interval; without times, all."""
         if self.time is None or self.length is None:
             return self
-        start = self.time[-1] + self.length - seconds - _SLACK * self.length
-        return self.tail(min(int(self.time.searchsorted(start)), len(self) - 1))
+        return self.since(self.time[-1] + self.length - seconds)
+
+    def since(self, start: float) -> Counts:
+        """Cut out what begins at a time or later, at least one interval; without times, all."""
+        if self.time is None or self.length is None:
+            return self
+        first = int(self.time.searchsorted(start - _SLACK * self.length))
+        return self.tail(min(first, len(self) - 1))
 
     def tail(self, first: int) -> Counts:
         """Cut out what follows a position."""

@@ -123,6 +123,9 @@ def judge_burn_rate(pair: MetricPair, metric: Metric, settings: BurnRate, share:
     level, beta = share.level / len(asked.against_fail), share.beta / len(deciding.windows)
     window = _telling(deciding, reason)
     overall = _long_window(canary.span or 0.0, canary, 1.0)
+    current = raw if period.start is None else tuple(counts.since(period.start) for counts in raw)
+    own = in_slices(current[1], settings, pair.name)
+    lately = overall if len(own) == len(canary) else _long_window(own.span or 0.0, own, 1.0)
     facts = BurnFacts(
         target=settings.target,
         budgeting=settings.budgeting,
@@ -130,7 +133,7 @@ def judge_burn_rate(pair: MetricPair, metric: Metric, settings: BurnRate, share:
         interval=overall.interval(share.level, allowed),
         baseline_burn_rate=float(baseline.least.sum() / baseline.total.sum()) / allowed,
         alerts=_alert_facts(written, asked, deciding, share, allowed),
-        **budget_facts(pair, settings, (raw[0], raw[1]), period, overall.share / allowed),
+        **budget_facts(pair, settings, (current[0], current[1]), period, lately.share / allowed),
     )
     found: dict[str, Any] = {
         "estimate": window.share / allowed,

@@ -224,6 +224,20 @@ def test_a_time_that_no_calendar_has_is_an_error():
         judged(steady(0), steady(0), start=1e15, **rule)
 
 
+def test_what_was_used_before_the_period_began_is_not_of_its_budget():
+    calendar = {"duration": "1M", "start": "2026-01-01 00:00:00"}
+    april = at("2026-04-01")
+    bad = np.where(np.arange(60) < 30, 200.0, 1.0)  # of 1,000 a minute; March ends in the middle
+    both = judged(steady(0), bad, start=april - 1800, calendar=calendar).burn
+    alone = judged(steady(0, 30), bad[30:], start=april, calendar=calendar).burn
+    assert both.budget_at_full_traffic == pytest.approx(alone.budget_at_full_traffic)
+    assert both.budget_by_period_end == pytest.approx(alone.budget_by_period_end)
+    assert both.budget_used == pytest.approx(alone.budget_used)
+    assert both.burn_rate > 50 * alone.burn_rate
+    # a period that rolls along, shorter than the data: all of its budget, at a burn rate of 1
+    assert judged(steady(0), bad, period="30m").burn.budget_at_full_traffic == pytest.approx(1.0)
+
+
 def test_a_calendar_says_what_would_be_used_until_its_end():
     calendar = {"duration": "1M", "start": "2026-01-01 00:00:00"}
     start = at("2026-02-14 23:00:00")
