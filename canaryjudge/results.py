@@ -79,6 +79,7 @@ Waiver = Literal[
     "point_evidence",
     "independence_assumed",
     "outside_proven_range",
+    "replicas_pooled",
     "nothing_required",
     "deadline_passes",
     "deadline_fails",
@@ -95,7 +96,7 @@ class Finding(Facts):
     reason: Reason
     """Why."""
     method: str
-    """Code of the test that was used: of sequential rules `mixture`, `cmh`, `scores`, `ranks`, `betting`, `mean_sequence`, `history`; `robust_rank`, `exact_rank`, `asymptotic_rank`, `exact_conditional`, `score`, `difference`,
+    """Code of the test that was used: of sequential rules `mixture`, `cmh`, `scores`, `ranks`, `betting`, `mean_sequence`, `history`; `robust_rank`, `exact_rank`, `asymptotic_rank`, `exact_conditional`, `score`, `difference`, `exact_difference`,
     `mean`, `mean_difference`, `quantile`, `bucket_quantile`, `bucket_rank`, `share`, `combined`, `paired_shares`, `exact_ratio`, `exact_rate`, `point`, `not_positive` (no logarithms), or `none`."""
     level: float
     """Probability of a false fail that this rule may use."""

@@ -17,6 +17,7 @@ from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.results import MetricResult, Outcome, Pairing
 from canaryjudge.rules import RULES, Horizon, Share, before_the_end, start_watch
 from canaryjudge.rules.replicas import LEAST_SHARE
+from canaryjudge.rules.sequential import pool_replicas
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.multinomial import sequential_pvalue
 
@@ -48,6 +49,7 @@ class WatchedMetric:
         ]
         self._traffic = ExactSum((2,))
         self._levels = Levels()
+        self._pooled = False  # whether several replicas were taken together
 
     def levels(self) -> tuple[tuple[ReplicaLevel, ...], tuple[ReplicaLevel, ...]]:
         """Give each replica's number of points and mean so far, of the baseline and the canary; none where replicas are not named."""
@@ -68,6 +70,8 @@ class WatchedMetric:
     def take(self, series: tuple[Series, Series], pairs: list[MetricPair]) -> None:
         """Take an update that the stream has taken: its replicas, and the intervals that it completed, which the rules get."""
         self._levels.add(series)
+        several = max(len(arm.replicas) for arm in series) > 1
+        self._pooled = self._pooled or (several and self.metric.kind != "gauge")
         for pair in pairs:
             if (
                 self.metric.kind == "ratio"
@@ -92,6 +96,8 @@ class WatchedMetric:
         given = Given(pairing, stream.interval, span, *stream.points, notes)
         asked = self._watches if lacking(given, self.metric) is None else []
         findings = tuple(watched.look(last) for watched in asked)
+        if self._pooled:
+            findings = tuple(map(pool_replicas, findings))
         result = metric_result(given, self.metric, self._alpha, findings, self._arms)
         if result.outcome is Outcome.PASS and any(note.code == "split_mismatch" for note in notes):
             result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": "split_mismatch"})
@@ -134,6 +140,7 @@ class WatchedMetric:
         self.stream.merge(other.stream)
         self._traffic.merge(other._traffic)
         self._levels.merge(other._levels)
+        self._pooled = self._pooled or other._pooled
         for mine, theirs in zip(self._watches, other._watches, strict=True):
             mine.merge(theirs)
 
@@ -141,6 +148,7 @@ class WatchedMetric:
         """Give what is remembered."""
         return {
             "levels": self._levels.state(),
+            "pooled": self._pooled,
             "stream": self.stream.state(),
             "traffic": [self._traffic.whole.tolist(), self._traffic.parts.tolist()],
             "watches": [watched.save() for watched in self._watches],
@@ -154,6 +162,7 @@ class WatchedMetric:
             np.array(part, dtype=np.int64) for part in state["traffic"]
         )
         self._levels = Levels.restore(state["levels"])
+        self._pooled = bool(state["pooled"])
         for watched, saved in zip(self._watches, state["watches"], strict=True):
             watched.load(saved)
 

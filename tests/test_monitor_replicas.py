@@ -78,3 +78,14 @@ def test_replicas_of_one_version_seldom_fail_at_any_look(many, few, runs):
         levels = 100 + 15 * rng.normal(size=many + few)
         fails += watched(levels[:many], levels[many:], seed=seed).verdict().outcome == "fail"
     assert_rate_at_most(fails, runs, 0.05)
+
+
+def test_other_kinds_say_that_they_take_replicas_together_and_remember_it():
+    policy = cj.Policy(metrics=[cj.Metric(name="errors", kind="ratio", direction="increase")])
+    monitor = cj.Monitor(policy)
+    time, names = [0.0, 0.0, 60.0, 60.0], ["pod-0", "pod-1"] * 2
+    arm = {"time": time, "value": [1, 2, 1, 0], "total": [1000] * 4, "replica": names}
+    monitor.update({"errors": {"baseline": arm, "canary": arm}})
+    assert [waived.what for waived in monitor.verdict().waived] == ["replicas_pooled"]
+    again = cj.Monitor.from_json(monitor.to_json(), policy)
+    assert again.verdict() == monitor.verdict()

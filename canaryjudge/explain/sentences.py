@@ -18,6 +18,7 @@ _METHODS = {
     "exact_conditional": "exact conditional test",
     "score": "score test",
     "difference": "test of the difference",
+    "exact_difference": "exact test of the difference",
     "mean": "t test that allows for autocorrelation",
     "mean_difference": "t test of both means that allows for autocorrelation",
     "quantile": "distribution-free test",
@@ -308,14 +309,7 @@ def _evidence(finding: Finding, result: MetricResult) -> str:
         extra.append(f"worse in {percent(finding.probability_worse)} of pairs")
     if finding.dispersion is not None and finding.dispersion >= _NOTABLE_DISPERSION:
         extra.append(f"events {number(finding.dispersion, 2)} times as variable as independent ones")
-    if finding.replica_spread is not None:
-        counts = f"{finding.replicas_canary} v. {finding.replicas_baseline} replicas"
-        apart = change(finding.replica_spread, finding.scale, result.kind, result.unit)
-        extra.append(f"held against {counts}, which differ by {apart} among themselves")
-    if finding.replica_dispersion is not None and finding.replica_dispersion >= _NOTABLE_DISPERSION:
-        extra.append(
-            f"replicas of one arm {finding.replica_dispersion:.2g} times as variable as chance makes them"
-        )
+    extra += _siblings(finding, result)
     if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:
         extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
     allowed = f" ({', '.join(extra)})" if extra else ""
@@ -326,6 +320,21 @@ def _evidence(finding: Finding, result: MetricResult) -> str:
     if finding.outcome is Outcome.PASS and finding.scale != "objective":
         method = f"non-inferiority by {method}"  # its p-value is for "worse than tolerated"
     return f"{method}{said}{allowed}{taken(finding, _counted(result, finding))}, {_amount(finding, result)}"
+
+
+def _siblings(finding: Finding, result: MetricResult) -> list[str]:
+    """Say which replicas a change was held against, and how much they differ among themselves."""
+    if finding.replicas_baseline is None:
+        return []
+    held = f"held against {finding.replicas_canary} v. {finding.replicas_baseline} replicas"
+    if finding.replica_spread is not None:
+        apart = change(finding.replica_spread, finding.scale, result.kind, result.unit)
+        return [f"{held}, which differ by {apart} among themselves"]
+    if finding.replica_dispersion is not None and finding.replica_dispersion >= _NOTABLE_DISPERSION:
+        return [
+            f"{held}, whose events vary {finding.replica_dispersion:.2g} times as much as chance explains"
+        ]
+    return [held]
 
 
 def _amount(finding: Finding, result: MetricResult) -> str:
@@ -385,6 +394,7 @@ def waiver_sentence(waived: Waived) -> str:
         "point_evidence": "evidence: point compares an estimate without its interval, so neither alpha nor beta holds",
         "independence_assumed": "points or events are taken as independent; if they are not, releases fail and pass too often",
         "outside_proven_range": "so few or so dependent points lie outside the range in which the test's error rates are proven",
+        "replicas_pooled": "replicas are taken together, so by as much as they differ among themselves releases fail and pass too often",
         "deadline_passes": "on_deadline: pass lets it pass undecided, so beta does not hold",
         "deadline_fails": "on_deadline: fail fails it undecided, so alpha does not hold",
         "nothing_required": "no metric is required, so a pass proves nothing",

@@ -10,11 +10,12 @@ from typing import Literal
 
 import numpy as np
 
-from canaryjudge.data import Arm, FloatArray, MetricPair
+from canaryjudge.data import Arm, MetricPair
 from canaryjudge.results import Waiver
 from canaryjudge.rules.limits import Limit, Line
 from canaryjudge.rules.measures import Measure, Question, counts_within, observed
-from canaryjudge.rules.totals import Totals, burst_waivers, count_totals
+from canaryjudge.rules.replica_changes import Margin, Part, borne_out_by_replicas
+from canaryjudge.rules.totals import Totals, between_replicas, burst_waivers, count_totals
 from canaryjudge.stats.baseline_changes import (
     Contrast,
     estimates_correlation,
@@ -98,11 +99,11 @@ def compare(pair: MetricPair, question: Question, canary: Measure, baseline: Mea
     if question.of == "pooled" or (question.kind == "histogram" and question.of == "within"):
         return _events(pair, question, canary, baseline)
     if question.kind == "histogram":
-        return _buckets(question, canary, baseline)
+        return _buckets(pair, question, canary, baseline)
     replicated = pair.canary.replicas or pair.baseline.replicas
     paired = pair.kind == "gauge" and pair.pairing == "concurrent" and not replicated
     if question.of == "mean":
-        return _means(pair, canary, baseline, paired=paired)
+        return _means(pair, question, canary, baseline, paired=paired)
     return _recovered(pair, question, canary, baseline, paired=paired)
 
 
@@ -110,8 +111,8 @@ def _by_lines(
     canary: Measure,
     baseline: Measure,
     method: Callable[[Limit], str],
-    part: Callable[[Line, float], PValues],
-    margin: Callable[[Line, float], tuple[float, float]],
+    part: Part,
+    margin: Margin,
     correlation: Callable[[list[Line]], float],
 ) -> Comparison:
     """Put a comparison together of what a test says about each part of a limit.
@@ -199,8 +200,12 @@ def _events(pair: MetricPair, question: Question, canary: Measure, baseline: Mea
     """Compare events of totals, with their dispersion; of buckets, what is sure proves a rise and what may be proves a fall."""
     count = question.kind == "count"
     family: Literal["poisson", "binomial"] = "poisson" if count else "binomial"
-    rising, falling = (
-        _Totals(count_totals(each, family), count=count) for each in _surely_and_maybe(pair, question)
+    sure, maybe = ((each, count_totals(each, family)) for each in _surely_and_maybe(pair, question))
+    rising, falling = (_Totals(totals, count=count) for _, totals in (sure, maybe))
+    # with replicas, both what the intervals prove and what the replicas do
+    rises, falls = (
+        [own] if (between := between_replicas(*each)) is None else [own, _Totals(between, count=count)]
+        for own, each in ((rising, sure), (falling, maybe))
     )
 
     def method(limit: Limit) -> str:
@@ -212,8 +217,14 @@ def _events(pair: MetricPair, question: Question, canary: Measure, baseline: Mea
         canary,
         baseline,
         method,
-        part=lambda line, _: PValues(rising.pvalues(line).greater, falling.pvalues(line).less),
-        margin=lambda line, level: (rising.margin(line, level)[0], falling.margin(line, level)[1]),
+        part=lambda line, _: PValues(
+            np.maximum.reduce([own.pvalues(line).greater for own in rises]),
+            np.maximum.reduce([own.pvalues(line).less for own in falls]),
+        ),
+        margin=lambda line, level: (
+            min(own.margin(line, level)[0] for own in rises),
+            max(own.margin(line, level)[1] for own in falls),
+        ),
         correlation=rising.correlation,
     )
     rho = max(rising.totals.rho, falling.totals.rho)
@@ -230,23 +241,28 @@ def _surely_and_maybe(pair: MetricPair, question: Question) -> tuple[MetricPair,
     """Give the events that prove a rise, and those that prove a fall: they differ where a bound lies within a bucket."""
     if question.edges is None or question.bound is None:
         return pair, pair
-    (fewest, most), (baseline_fewest, baseline_most) = (
-        counts_within(arm, question.edges, question.bound) for arm in (pair.canary, pair.baseline)
-    )
+    edges, bound = question.edges, question.bound
 
-    def counted(baseline: FloatArray, canary: FloatArray) -> MetricPair:
+    def within(arm: Arm, side: int) -> Arm:
+        counts = counts_within(arm, edges, bound)[side]
+        return Arm(counts, arm.value, arm.time, replicas=tuple(within(own, side) for own in arm.replicas))
+
+    def counted(baseline: int, canary: int) -> MetricPair:
         return replace(
             pair,
             kind="ratio",
-            baseline=Arm(baseline, pair.baseline.value, pair.baseline.time),
-            canary=Arm(canary, pair.canary.value, pair.canary.time),
+            baseline=within(pair.baseline, baseline),
+            canary=within(pair.canary, canary),
             edges=None,
         )
 
-    return counted(baseline_most, fewest), counted(baseline_fewest, most)
+    fewest, most = 0, 1
+    return counted(most, fewest), counted(fewest, most)
 
 
-def _means(pair: MetricPair, canary: Measure, baseline: Measure, *, paired: bool) -> Comparison:
+def _means(
+    pair: MetricPair, question: Question, canary: Measure, baseline: Measure, *, paired: bool
+) -> Comparison:
     points, own = observed(pair.canary), observed(pair.baseline)
     # what both arms feel ties the parts together all the more
     variances = (float(points.var()) / len(points), float(own.var()) / len(own))
@@ -259,13 +275,15 @@ def _means(pair: MetricPair, canary: Measure, baseline: Measure, *, paired: bool
         low, high = contrast(line.factor).bounds(level)
         return low - line.shift, high - line.shift
 
+    def part(line: Line, error: float) -> PValues:  # noqa: ARG001 - they are exact everywhere
+        return contrast(line.factor).pvalues(line.shift)
+
     return _by_lines(
         canary,
         baseline,
         lambda _: "mean_difference",
-        part=lambda line, _: contrast(line.factor).pvalues(line.shift),
-        margin=margin,
-        correlation=lambda lines: _correlation(lines, *variances),
+        *borne_out_by_replicas(pair, question, part, margin),
+        lambda lines: _correlation(lines, *variances),
     )
 
 
@@ -297,11 +315,15 @@ def _recovered(
 
     sizes = 1 / canary.observations, 1 / baseline.observations
     return _by_lines(
-        canary, baseline, lambda _: "combined", part, margin, lambda lines: _correlation(lines, *sizes)
+        canary,
+        baseline,
+        lambda _: "combined",
+        *borne_out_by_replicas(pair, question, part, margin),
+        lambda lines: _correlation(lines, *sizes),
     )
 
 
-def _buckets(question: Question, canary: Measure, baseline: Measure) -> Comparison:
+def _buckets(pair: MetricPair, question: Question, canary: Measure, baseline: Measure) -> Comparison:
     """Compare percentiles that are known to buckets: each arm's own bounds, at half the level."""
     assert question.edges is not None  # noqa: S101 - a histogram has edges
     edges = question.edges[:-1]
@@ -321,7 +343,11 @@ def _buckets(question: Question, canary: Measure, baseline: Measure) -> Comparis
 
     sizes = 1 / canary.observations, 1 / baseline.observations
     found = _by_lines(
-        canary, baseline, lambda _: "combined", part, margin, lambda lines: _correlation(lines, *sizes)
+        canary,
+        baseline,
+        lambda _: "combined",
+        *borne_out_by_replicas(pair, question, part, margin),
+        lambda lines: _correlation(lines, *sizes),
     )
     return replace(
         found,

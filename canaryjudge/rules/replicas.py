@@ -13,9 +13,10 @@ from canaryjudge.results import Waiver
 from canaryjudge.rules.decision import Evidence, Limits, Share, weigh
 from canaryjudge.stats.replica_test import ReplicaTest, replica_test
 
-__all__ = ["LEAST_SHARE", "Yardstick", "lasting", "weigh_with", "yardstick"]
+__all__ = ["FEWEST_REPLICAS", "LEAST_SHARE", "Yardstick", "lasting", "weigh_with", "yardstick"]
 
-_FEWEST_REPLICAS = 3
+FEWEST_REPLICAS: Final = 3
+"""Replicas of both arms, without which nobody knows how much they differ."""
 LEAST_SHARE: Final = 0.25
 """A replica with fewer points than this part of the longest one's was there too briefly to have a level."""
 _PROVEN_DF = 2
@@ -151,7 +152,7 @@ def yardstick(
         None where the data do not tell replicas apart, or there are fewer than three in all.
     """
     arms = [lasting(arm.replicas) for arm in (pair.baseline, pair.canary)]
-    if min(map(len, arms)) < 1 or sum(map(len, arms)) < _FEWEST_REPLICAS:
+    if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
         return None
     baseline, canary = (np.array([level_of(replica) for replica in arm]) for arm in arms)
     test = replica_test(

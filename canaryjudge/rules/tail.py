@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -113,18 +115,27 @@ def _of_histogram(pair: MetricPair, metric: Metric, settings: Tail) -> float | N
 
 def _counted(pair: MetricPair, bound: float, *, upward: bool) -> MetricPair:
     """Count the observations beyond the bound in each interval, as events of a ratio."""
+    concurrent = pair.pairing == "concurrent"
     if pair.kind == "histogram":
         assert pair.edges is not None  # noqa: S101 - a histogram has edges
         arms = [_of_buckets(arm, pair.edges, bound, upward=upward) for arm in (pair.baseline, pair.canary)]
-        return _ratio(pair, arms, concurrent=pair.pairing == "concurrent")
-    far = [arm.value > bound if upward else arm.value < bound for arm in (pair.baseline, pair.canary)]
-    concurrent = pair.pairing == "concurrent"
+        return _ratio(pair, arms, concurrent=concurrent)
+
+    def beyond(arm: Arm) -> BoolArray:
+        return np.asarray(arm.value > bound if upward else arm.value < bound)
+
+    far = [beyond(arm) for arm in (pair.baseline, pair.canary)]
     which = _intervals(pair.baseline.time, pair.canary.time, concurrent=concurrent)
+    replicas = [
+        tuple(Arm(beyond(own).astype(np.float64), np.ones(len(own))) for own in arm.replicas)
+        for arm in (pair.baseline, pair.canary)
+    ]
     if which is None:
-        return _ratio(pair, [_in_blocks(mask) for mask in far], concurrent=False)
-    return _ratio(
-        pair, [_in_intervals(*both) for both in zip(far, which, strict=True)], concurrent=concurrent
-    )
+        counted = [_in_blocks(mask) for mask in far]
+    else:
+        counted = [_in_intervals(*both) for both in zip(far, which, strict=True)]
+    arms = [replace(arm, replicas=own) for arm, own in zip(counted, replicas, strict=True)]
+    return _ratio(pair, arms, concurrent=concurrent and which is not None)
 
 
 def _intervals(
@@ -154,7 +165,8 @@ def _in_blocks(far: BoolArray) -> Arm:
 def _of_buckets(arm: Arm, edges: FloatArray, bound: float, *, upward: bool) -> Arm:
     assert arm.buckets is not None  # noqa: S101 - a histogram has buckets
     below = counts_at_most(edges, arm.buckets, bound)[0]
-    return Arm(arm.value - below if upward else below, arm.value)
+    replicas = tuple(_of_buckets(own, edges, bound, upward=upward) for own in arm.replicas)
+    return Arm(arm.value - below if upward else below, arm.value, replicas=replicas)
 
 
 def _ratio(pair: MetricPair, arms: list[Arm], *, concurrent: bool) -> MetricPair:
@@ -166,6 +178,9 @@ def _ratio(pair: MetricPair, arms: list[Arm], *, concurrent: bool) -> MetricPair
         baseline, canary = baseline.part(slice(shared)).part(seen), canary.part(slice(shared)).part(seen)
     else:
         baseline, canary = (arm.part(_totals(arm) > 0) for arm in arms)
+    baseline, canary = (
+        replace(part, replicas=arm.replicas) for part, arm in zip((baseline, canary), arms, strict=True)
+    )
     return MetricPair(pair.name, "ratio", baseline, canary, "concurrent" if concurrent else "windows")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,18 +12,21 @@ from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.policy import Metric
 from canaryjudge.results import Finding, Outcome, Waiver
 from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated
-from canaryjudge.rules.replicas import lasting, weigh_with
+from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting, weigh_with
 from canaryjudge.stats.dispersion import bursts_outlast, pooled_dispersion, temper, tempered_level
 from canaryjudge.stats.long_run import dependence
+from canaryjudge.stats.rare_difference import rare_difference_pvalues
 from canaryjudge.stats.rare_events import Bounds, PValues, rate_ratio_bounds, rate_ratio_pvalues
 from canaryjudge.stats.replica_test import replica_dispersion
 
 __all__ = [
     "Test",
     "Totals",
+    "between_replicas",
     "burst_waivers",
     "bursts_outlast",
     "count_totals",
+    "difference_test",
     "judge_totals",
     "minus_one",
     "rate_ratio_test",
@@ -31,8 +34,10 @@ __all__ = [
 
 _LONGEST_PROVEN = 0.5
 """Bursts that last longer, by the lag-1 autocorrelation of the rates, lie outside the range in which error rates are proven."""
-_FEWEST_REPLICAS = 5
-"""Fewer replicas, an arm's own mean apart, know their dispersion so roughly that nothing but a disaster could be proven by it."""
+_MOST_EVENTS = 500
+"""With more events their tables are too many, and bounds of each rate good enough,"""
+_SMALLEST_PVALUE = 1e-9
+"""and for p-values of less the sum over tables is not fine enough."""
 _FEWEST_INTERVALS = 3
 """Fewer intervals cannot show whether events come in bursts."""
 
@@ -181,10 +186,23 @@ def _burst_length(pair: MetricPair, exposed: list[FloatArray]) -> float:
     return float((n * dependence(baseline) + m * dependence(canary)) / (n + m))
 
 
-def _between_replicas(pair: MetricPair, totals: Totals) -> Totals | None:
-    """Give the same totals, worth as much less as replicas of one arm vary more than independent events; None where too few replicas tell."""
+def between_replicas(pair: MetricPair, totals: Totals) -> Totals | None:
+    """Make totals worth as much less as replicas of one arm vary more than independent events.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms, with their replicas.
+    totals : Totals
+        Both arms, added up.
+
+    Returns
+    -------
+    Totals or None
+        The same, divided by that dispersion; None where there are fewer than three replicas in all, which tell nothing.
+    """
     arms = [lasting(arm.replicas) for arm in (pair.baseline, pair.canary)]
-    if min(map(len, arms)) < 1 or sum(map(len, arms)) < _FEWEST_REPLICAS:
+    if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
         return None
     events = [[replica.events for replica in arm] for arm in arms]
     exposures = [[replica.exposure for replica in arm] for arm in arms]
@@ -210,6 +228,47 @@ def rate_ratio_test(totals: Totals) -> Test:
         pvalues=lambda change: rate_ratio_pvalues(*totals.arms, 1 + change),
         bounds=lambda level: minus_one(rate_ratio_bounds(*totals.arms, level)),
         estimate=totals.ratio - 1,
+    )
+
+
+def difference_test(
+    totals: Totals,
+    pvalues: Callable[[float, float, float, float, float], PValues],
+    bounds: Callable[[float, float, float, float, float], Bounds],
+    *,
+    rare: bool,
+) -> Test:
+    """Test the difference of two rates: exactly where events are few and rare, else by bounds of each rate.
+
+    Parameters
+    ----------
+    totals : Totals
+        Both arms.
+    pvalues, bounds : callable
+        The test by bounds of each rate: events and exposures of both arms, and a difference or a level.
+    rare : bool
+        Whether the events are as good as Poisson counts.
+
+    Returns
+    -------
+    Test
+        The test.
+    """
+    few = (
+        rare and 0 < totals.canary + totals.baseline <= _MOST_EVENTS
+    )  # of no events at all, bounds of each rate are exact
+
+    def chosen(change: float) -> PValues:
+        found = pvalues(*totals.arms, change)
+        if not few or min(found.greater, found.less) < _SMALLEST_PVALUE:
+            return found
+        return rare_difference_pvalues(*totals.arms, change)
+
+    return Test(
+        method="exact_difference" if few else "difference",
+        pvalues=chosen,
+        bounds=lambda level: bounds(*totals.arms, level),
+        estimate=totals.canary_rate - totals.baseline_rate,
     )
 
 
@@ -252,7 +311,7 @@ def judge_totals(
     assert limits is not None  # noqa: S101 - a positive level always has limits
     ask = absolute if limits.absolute else relative
     test = ask(totals)
-    between = _between_replicas(pair, totals)
+    between = between_replicas(pair, totals)
     facts = weigh_with(
         None if between is None else _evidence(ask(between), limits, share, between),
         _evidence(test, limits, share, totals),
@@ -279,9 +338,17 @@ def judge_totals(
         dispersion=totals.factor,
         df=totals.df,
         autocorrelation=totals.rho,
-        replica_dispersion=None if between is None else between.factor,
+        **({} if between is None else _siblings(pair, between)),
         waived=burst_waivers(totals.rho, min(len(pair.baseline), len(pair.canary))),
     )
+
+
+def _siblings(pair: MetricPair, between: Totals) -> dict[str, Any]:
+    return {
+        "replicas_baseline": len(lasting(pair.baseline.replicas)),
+        "replicas_canary": len(lasting(pair.canary.replicas)),
+        "replica_dispersion": between.factor,
+    }
 
 
 def _evidence(test: Test, limits: Limits, share: Share, totals: Totals) -> Evidence:
@@ -296,12 +363,25 @@ def _evidence(test: Test, limits: Limits, share: Share, totals: Totals) -> Evide
         return float(found.low), float(found.high)
 
     sides = limits.sides
+    found = [pvalues(limit) for _, limit in sides]
+
+    def agreeing(level: float) -> list[tuple[float, float]]:
+        """Move bounds that were not made by the test at a limit to that limit, where they would say something else than it."""
+        low, high = bounds(level)
+        return [
+            (
+                max(low, limit) if greater <= level else min(low, limit),
+                min(high, limit) if less <= level else max(high, limit),
+            )
+            for (_, limit), (greater, less) in zip(sides, found, strict=True)
+        ]
+
     return Evidence(
         estimate=test.estimate,
-        pvalues=[pvalues(limit) for _, limit in sides],
+        pvalues=found,
         pvalues_none=pvalues(0.0),
-        fail_bounds=[bounds(share.level / len(sides))] * len(sides),
-        pass_bounds=[bounds(share.beta)] * len(sides),
+        fail_bounds=agreeing(share.level / len(sides)),
+        pass_bounds=agreeing(share.beta),
         abstains=totals.abstains,
         abstains_pass=totals.abstains,
         eventless=totals.canary == totals.baseline == 0,

@@ -85,14 +85,41 @@ def errors(rng, many, few, spread):
     return {"errors": arms}
 
 
-ERRORS = cj.Policy(
-    alpha=LEVEL, metrics=[cj.Metric(name="errors", kind="ratio", direction="increase", tolerance="0%")]
+def errors_policy(**settings):
+    metric = {"name": "errors", "kind": "ratio", "direction": "increase", "tolerance": "0%"} | settings
+    return cj.Policy(alpha=LEVEL, metrics=[cj.Metric(**metric)])
+
+
+@pytest.mark.parametrize("kind", ["ratio", "count"])
+@pytest.mark.parametrize(
+    ("many", "few", "spread"),
+    [(2, 1, 0.2), (2, 2, 0.2), (3, 1, 0.05), (5, 1, 0.2), (10, 3, 0.2), (5, 5, 0.5)],
 )
-
-
-@pytest.mark.parametrize(("many", "few", "spread"), [(5, 1, 0.2), (10, 3, 0.2), (5, 5, 0.5)])
-def test_replicas_whose_error_rates_differ_do_not_fail_a_release(many, few, spread):
+def test_replicas_whose_error_rates_differ_do_not_fail_a_release(many, few, spread, kind):
     rng = np.random.default_rng(9)
-    runs = 300
-    verdicts = [cj.judge(errors(rng, many, few, spread), ERRORS) for _ in range(runs)]
+    runs = 150
+    policy = errors_policy(kind=kind)
+    verdicts = [cj.judge(errors(rng, many, few, spread), policy) for _ in range(runs)]
     assert_rate_at_most(sum(verdict.outcome == "fail" for verdict in verdicts), runs, LEVEL)
+
+
+CHANGES = {
+    "pooled": ("ratio", {"rule": "slo", "of": "pooled", "op": "lte", "change": "+0%"}),
+    "mean": ("gauge", {"rule": "slo", "of": "mean", "op": "lte", "change": "+0%"}),
+    "p90": ("gauge", {"rule": "slo", "of": "p90", "op": "lte", "change": "+0%"}),
+}
+
+
+@pytest.mark.parametrize("of", CHANGES)
+@pytest.mark.parametrize(("many", "few"), [(2, 1), (5, 2), (10, 2)])
+def test_nor_does_an_objective_against_the_baseline(many, few, of):
+    rng = np.random.default_rng(10)
+    runs = 120
+    kind, rule = CHANGES[of]
+    if kind == "ratio":
+        policy, make = errors_policy(rules=[rule]), lambda: errors(rng, many, few, 0.2)
+    else:
+        metric = cj.Metric(name="latency", direction="increase", rules=[rule])
+        policy, make = cj.Policy(alpha=LEVEL, metrics=[metric]), lambda: release(rng, many, few, 0.2)
+    found = [cj.judge(make(), policy).outcome == "fail" for _ in range(runs)]
+    assert_rate_at_most(sum(found), runs, LEVEL)

@@ -118,14 +118,94 @@ def test_replicas_whose_errors_differ_are_their_own_yardstick():
     assert verdict.outcome == "marginal"
     assert finding.replica_dispersion > 50
     said = " ".join(verdict.explain().split())
-    assert "replicas of one arm" in said
+    assert "held against 1 v. 5 replicas, whose events vary" in said
     alike, finding = judged(ratio([100, 110, 90, 100, 100]), ratio([350]), **settings)
     assert alike.outcome == "fail"
     assert finding.replica_dispersion == pytest.approx(1, abs=0.5)
 
 
-def test_few_replicas_do_not_stand_in_the_way_of_counts():
+def test_of_three_replicas_only_a_disaster_is_proven():
     settings = {"name": "latency", "kind": "ratio", "unit": "", "tolerance": "10%"}
-    verdict, finding = judged(ratio([100, 110]), ratio([350]), **settings)
+    three_times, finding = judged(ratio([100, 110]), ratio([350]), **settings)
+    assert three_times.outcome == "marginal"
+    assert finding.replica_dispersion is not None
+    assert "more replicas would decide, more points would not" in " ".join(three_times.explain().split())
+    assert judged(ratio([100, 110]), ratio([9000]), **settings)[0].outcome == "fail"
+
+
+def test_two_replicas_are_compared_as_they_are():
+    settings = {"name": "latency", "kind": "ratio", "unit": "", "tolerance": "10%"}
+    verdict, finding = judged(ratio([100]), ratio([350]), **settings)
     assert verdict.outcome == "fail"
     assert finding.replica_dispersion is None
+
+
+def requests(rng, levels):
+    """Latencies of 20 requests a minute and replica, around its own level."""
+    values = rng.lognormal(np.log(levels)[:, np.newaxis], 0.2, (len(levels), 20 * len(TIME)))
+    return {
+        "time": np.tile(np.repeat(TIME, 20), len(levels)),
+        "value": values.ravel(),
+        "replica": np.repeat([f"pod-{i}" for i in range(len(levels))], 20 * len(TIME)),
+    }
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"rule": "slo", "of": "mean", "op": "lte", "change": "+10%"},
+        {"rule": "slo", "of": "p90", "op": "lte", "change": "+10%"},
+        {"rule": "slo", "of": "within", "bound": 120, "op": "gte", "change": "-5%"},
+        {"rule": "tail", "beyond": "p90", "tolerance": "50%"},
+    ],
+)
+def test_changes_of_any_aggregate_are_held_against_the_replicas(rule):
+    rng = np.random.default_rng(4)
+    differ = requests(rng, [80, 120, 95, 105]), requests(rng, [118, 122])
+    alike = requests(rng, [100, 101, 99, 100]), requests(rng, [149, 151])
+    for arms, outcome in ((differ, "marginal"), (alike, "fail")):
+        verdict, _ = judged(*arms, kind="samples", rules=[rule])
+        assert verdict.outcome == outcome
+    # taken together, the same requests fail
+    for arm in differ:
+        del arm["replica"]
+    assert judged(*differ, kind="samples", rules=[rule])[0].outcome == "fail"
+
+
+def test_pooled_events_and_buckets_are_held_against_the_replicas():
+    rule = {"rule": "slo", "of": "pooled", "op": "lte", "change": "+20%"}
+    settings = {"name": "latency", "kind": "ratio", "unit": "", "rules": [rule]}
+    assert judged(ratio([20, 200, 50, 400, 30]), ratio([350]), **settings)[0].outcome == "marginal"
+    assert judged(ratio([100, 110, 90, 100, 100]), ratio([350]), **settings)[0].outcome == "fail"
+    rng = np.random.default_rng(5)
+    edges = [*np.geomspace(40, 400, 15), np.inf]
+
+    def buckets(levels):
+        cells = [-np.inf, *edges]
+        rows = [
+            np.histogram(rng.lognormal(np.log(level), 0.2, 200), cells)[0] for level in levels for _ in TIME
+        ]
+        return {
+            "edges": edges,
+            "buckets": rows,
+            "time": np.tile(TIME, len(levels)),
+            "replica": np.repeat([f"pod-{i}" for i in range(len(levels))], len(TIME)),
+        }
+
+    rules = [
+        {"rule": "slo", "of": "within", "bound": edges[6], "op": "gte", "change": "-5%"},
+        {"rule": "slo", "of": "p90", "op": "lte", "change": "+10%"},
+        {"rule": "tail", "tolerance": "50%"},
+    ]
+    for rule in rules:
+        settings = {"kind": "histogram", "rules": [rule]}
+        assert judged(buckets([80, 120, 95, 105]), buckets([118, 122]), **settings)[0].outcome == "marginal"
+        assert judged(buckets([100, 101, 99, 100]), buckets([219, 221]), **settings)[0].outcome == "fail"
+
+
+def test_a_sequential_rule_says_that_it_takes_replicas_together():
+    settings = {"name": "latency", "kind": "ratio", "unit": "", "tolerance": "10%", "rules": ["sequential"]}
+    verdict, _ = judged(ratio([100, 110, 90]), ratio([350]), **settings)
+    assert [waived.what for waived in verdict.waived] == ["replicas_pooled"]
+    assert "replicas are taken together" in " ".join(verdict.explain().split())
+    assert not judged(ratio([100]), ratio([350]), **settings)[0].waived

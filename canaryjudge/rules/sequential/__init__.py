@@ -25,7 +25,7 @@ from canaryjudge.rules.sequential.scores import MeanProcess, RankProcess
 from canaryjudge.rules.sequential.tables import TableProcess
 from canaryjudge.rules.sequential.watch import RESERVED, Watch
 
-__all__ = ["Watch", "before_the_end", "check_counts", "judge_sequential", "start_watch"]
+__all__ = ["Watch", "before_the_end", "check_counts", "judge_sequential", "pool_replicas", "start_watch"]
 
 _AT_LOOKS: Final[dict[str, tuple[Rule, RuleSettings]]] = {
     "gauge": (judge_shift, MannWhitney()),
@@ -134,6 +134,19 @@ def judge_sequential(pair: MetricPair, metric: Metric, settings: Sequential, sha
     Finding
         What would have been decided first, and when; or else what could be said at the end.
     """
+    several = max(len(arm.replicas) for arm in (pair.baseline, pair.canary)) > 1
+    found = _watch_all(pair, metric, settings, share)
+    return pool_replicas(found) if several else found
+
+
+def pool_replicas(finding: Finding) -> Finding:
+    """Say of a comparison of the arms that it took their replicas together."""
+    if finding.scale == "objective" or "replicas_pooled" in finding.waived:
+        return finding
+    return finding.model_copy(update={"waived": (*finding.waived, "replicas_pooled")})
+
+
+def _watch_all(pair: MetricPair, metric: Metric, settings: Sequential, share: Share) -> Finding:
     watched = start_watch(metric, settings, None, share)
     found = watched.look()
     first: float | None = None
