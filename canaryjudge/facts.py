@@ -1,14 +1,16 @@
-"""What facts are made of: numbers that JSON can hold, intervals, and the facts of an error budget."""
+"""What facts are made of: numbers that JSON can hold, intervals, what an arm looks like, and the facts of an error budget."""
 
 from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 __all__ = [
+    "QUANTILE_LEVELS",
+    "ArmFacts",
     "BucketFacts",
     "BurnAlertFacts",
     "BurnFacts",
@@ -17,7 +19,11 @@ __all__ = [
     "Interval",
     "Number",
     "ObjectiveFacts",
+    "SeriesFacts",
 ]
+
+QUANTILE_LEVELS: Final = tuple(step / 40 for step in range(41))
+"""Probabilities of the quantiles by which an arm's distribution is told."""
 
 
 def _finite(value: Any) -> float | None:
@@ -175,3 +181,29 @@ class BucketFacts(Facts):
     """Its upper edge, inclusive; None where it is open."""
     share: float
     """The share of an arm's observations that lie in it."""
+
+
+class SeriesFacts(Facts):
+    """How an arm went over time, thinned to be looked at: at most a hundred positions, with the spread of what each stands for."""
+
+    start: Number
+    """Time of the first point, in seconds since 1970; None without times."""
+    at: tuple[float, ...]
+    """Where each position is: seconds since the start, or without times the place in line, from 0."""
+    value: tuple[float | None, ...]
+    """The level there, as a number of the metric's unit, a share or a rate; None where there are no points for a while."""
+    low: tuple[float | None, ...] = ()
+    """Lower end of the band; empty where each position is one point."""
+    high: tuple[float | None, ...] = ()
+    """Upper end of the band."""
+    band: Literal["extremes", "percentiles"] | None = None
+    """What the band holds: all points of that stretch of time, or the middle 90 % of its observations; None where each position is one point."""
+
+
+class ArmFacts(Facts):
+    """What one arm's data look like."""
+
+    series: SeriesFacts
+    """How they went over time."""
+    quantiles: tuple[float, ...] = ()
+    """Quantiles of its points (of histograms: of all observations), at 0, 2.5, 5, ... 97.5 and 100 %."""

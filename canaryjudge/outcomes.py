@@ -12,6 +12,7 @@ import numpy as np
 from canaryjudge.data import MetricPair, Note
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.results import (
+    ArmFacts,
     Finding,
     MetricResult,
     Outcome,
@@ -21,6 +22,7 @@ from canaryjudge.results import (
     ValidFor,
     Waived,
 )
+from canaryjudge.summaries import arm_facts
 
 __all__ = ["Given", "at_deadline", "conclude", "lacking", "metric_result"]
 
@@ -63,6 +65,8 @@ class Given:
         Points of the arms.
     notes : tuple of Note
         What is odd about them.
+    looks : tuple of (ArmFacts or None, ArmFacts or None)
+        What the points of baseline and canary look like.
     """
 
     pairing: Pairing
@@ -71,12 +75,14 @@ class Given:
     n_baseline: int
     n_canary: int
     notes: tuple[Note, ...]
+    looks: tuple[ArmFacts | None, ArmFacts | None] = (None, None)
 
     @classmethod
     def of(cls, pair: MetricPair) -> Given:
         """Describe a pair."""
         sizes = len(pair.baseline), len(pair.canary)
-        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes)
+        looks = arm_facts(pair.baseline, pair), arm_facts(pair.canary, pair)
+        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, looks)
 
 
 def lacking(given: Given, metric: Metric) -> tuple[Outcome, Reason] | None:
@@ -139,6 +145,8 @@ def metric_result(
         n_canary=given.n_canary,
         findings=findings,
         warnings=given.notes,
+        baseline=given.looks[0],
+        canary=given.looks[1],
     )
 
 

@@ -10,10 +10,11 @@ from enum import StrEnum
 from typing import Literal
 
 from canaryjudge.data import Note
-from canaryjudge.facts import BucketFacts, BurnFacts, Facts, Interval, Number, ObjectiveFacts
+from canaryjudge.facts import ArmFacts, BucketFacts, BurnFacts, Facts, Interval, Number, ObjectiveFacts
 from canaryjudge.policy import Kind
 
 __all__ = [
+    "ArmFacts",
     "BucketFacts",
     "BurnFacts",
     "Finding",
@@ -230,6 +231,10 @@ class MetricResult(Facts):
     """Whether the watch of this metric has ended without a decision by its rules."""
     warnings: tuple[Note, ...]
     """What is odd about the data, with counts."""
+    baseline: ArmFacts | None = None
+    """What the baseline's points look like, to be drawn; None without points."""
+    canary: ArmFacts | None = None
+    """What the canary's look like."""
 
     @property
     def deciding(self) -> Finding | None:

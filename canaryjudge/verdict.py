@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self
 
 from pydantic import ValidationError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA_VERSION", "Verdict"]
 
 SCHEMA_VERSION: Final = 1
+_NUMBERS: Final = re.compile(r"\[\n[-+.,\se\d]*(?:null[-+.,\se\d]*)*\]")
+"""A list of numbers, which is easier to read on one line; no text in JSON has a line break in it."""
 
 
 class Verdict(ReleaseResult):
@@ -77,7 +80,8 @@ class Verdict(ReleaseResult):
 
     def to_json(self) -> str:
         """Give the verdict as JSON; the same data and policy give the same bytes, and `from_json` reads it back."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        return _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

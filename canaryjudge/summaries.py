@@ -1,0 +1,145 @@
+"""What an arm's points look like, in so few numbers that a verdict can carry them: a thinned series and some quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data import Arm, MetricPair
+from canaryjudge.facts import QUANTILE_LEVELS, ArmFacts, SeriesFacts
+
+__all__ = ["arm_facts", "ten_digits"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+_MOST_POINTS = 100
+"""So many points are shown as they are."""
+_STRETCHES = 50
+"""More are shown by the level and the band of this many equal stretches of time."""
+_BAND = (0.05, 0.5, 0.95)
+_GAP = 2.5
+"""A step this many times the usual one is a gap: the line must not run through it."""
+
+
+def arm_facts(arm: Arm, pair: MetricPair) -> ArmFacts | None:
+    """Describe one arm.
+
+    Parameters
+    ----------
+    arm : Arm
+        Its points.
+    pair : MetricPair
+        The pair that it is of.
+
+    Returns
+    -------
+    ArmFacts or None
+        None without points. Of gauges a stretch's band reaches from its lowest point to its highest, so that spikes stay visible;
+        of raw observations and histograms it holds the middle 90 %, because among many requests some are always slow.
+    """
+    if not len(arm):
+        return None
+    levels = arm.value if arm.total is None else arm.value / arm.total
+    if pair.kind == "histogram" and arm.buckets is not None and pair.edges is not None:
+        spread = _bucket_quantiles(pair.edges, arm.buckets.sum(axis=0), QUANTILE_LEVELS)
+    else:
+        spread = _quantiles(np.sort(levels), QUANTILE_LEVELS)
+    return ArmFacts(series=_series(arm, levels, pair), quantiles=ten_digits(spread))
+
+
+def ten_digits(numbers: FloatArray) -> tuple[float, ...]:
+    """Round to ten significant digits, as all numbers of a verdict are; all at once, because there are many.
+
+    Examples
+    --------
+    >>> ten_digits(np.array([0.1 + 0.2, -0.0, 123456789012.0]))
+    (0.3, 0.0, 123456789010.0)
+    """
+    sizes = np.abs(numbers)
+    sizes[sizes == 0] = 1.0
+    shift = 9 - np.floor(np.log10(sizes))
+    up, down = 10.0 ** np.minimum(np.maximum(shift, 0), 300), 10.0 ** np.maximum(-shift, 0)
+    # powers of ten up to 10^22 are exact, so these are the decimal numbers that they look like
+    rounded = np.rint(numbers * up / down) / up * down
+    return tuple((rounded + 0.0).tolist())
+
+
+def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
+    start = None if arm.time is None else float(arm.time[0])
+    at = np.arange(len(arm), dtype=np.float64) if arm.time is None else arm.time - arm.time[0]
+    buckets = arm.buckets if pair.kind == "histogram" else None
+    if buckets is None and len(arm) <= _MOST_POINTS:
+        places, (values,) = _with_gaps(at, levels[np.newaxis])
+        return SeriesFacts(start=start, at=places, value=values)
+    firsts, middles = _stretches(at)
+    parts = np.split(levels, firsts[1:])
+    if buckets is not None and pair.edges is not None:
+        counts = np.add.reduceat(buckets, firsts, axis=0)
+        bands = np.array([_bucket_quantiles(pair.edges, row, _BAND) for row in counts]).T
+    elif pair.kind == "samples":
+        bands = np.array([_quantiles(np.sort(part), _BAND) for part in parts]).T
+    elif pair.kind == "gauge":
+        bands = np.array([[part.min(), np.median(part), part.max()] for part in parts]).T
+    else:
+        exposure = np.ones(len(arm)) if arm.total is None else arm.total
+        pooled = np.add.reduceat(arm.value, firsts) / np.add.reduceat(exposure, firsts)
+        bands = np.array([np.minimum.reduceat(levels, firsts), pooled, np.maximum.reduceat(levels, firsts)])
+    places, (low, value, high) = _with_gaps(middles, bands)
+    return SeriesFacts(
+        start=start,
+        at=places,
+        value=value,
+        low=low,
+        high=high,
+        band="percentiles" if pair.kind in ("samples", "histogram") else "extremes",
+    )
+
+
+def _stretches(at: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Find the first point of each stretch of time that has points, and where its middle is."""
+    distinct, firsts = np.unique(at, return_index=True)
+    if len(distinct) <= _STRETCHES:
+        return firsts, distinct
+    width = at[-1] / _STRETCHES
+    numbers = np.minimum(at / width, _STRETCHES - 1).astype(np.intp)
+    filled, firsts = np.unique(numbers, return_index=True)
+    return firsts, (filled + 0.5) * width
+
+
+def _with_gaps(at: FloatArray, rows: FloatArray) -> tuple[tuple[float, ...], list[tuple[float | None, ...]]]:
+    """Break the series where nothing came for a while, so that no line runs through it."""
+    steps = np.diff(at)
+    usual = float(np.sort(steps)[len(steps) // 2]) if len(steps) else 0.0
+    gaps = np.flatnonzero(steps > _GAP * usual)[::-1].tolist() if usual > 0 else []
+    numbers = ten_digits(np.concatenate([at, *rows]))
+    places, *columns = (list[Any](numbers[i : i + len(at)]) for i in range(0, len(numbers), len(at)))
+    for before in gaps:
+        for column in columns:
+            column.insert(before + 1, None)
+        places.insert(before + 1, places[before])
+    return tuple(places), [tuple(column) for column in columns]
+
+
+def _quantiles(ascending: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Read quantiles off sorted numbers, as NumPy's default does."""
+    return np.asarray(
+        np.interp(np.asarray(levels) * (len(ascending) - 1), np.arange(len(ascending)), ascending)
+    )
+
+
+def _bucket_quantiles(edges: FloatArray, counts: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Read quantiles off buckets in straight lines between the edges; an open bucket is all at its edge."""
+    held = np.flatnonzero(counts > 0)
+    if not len(held):
+        return np.full(len(levels), edges[0])
+    first, last = held[0], held[-1] + 1
+    below = edges[first - 1] if first else min(0.0, edges[0])
+    ends = np.concatenate([[below], edges[first:last]])
+    if not np.isfinite(ends[-1]):
+        ends[-1] = ends[-2]
+    reached = np.concatenate([[0.0], np.cumsum(counts[first:last])])
+    return np.asarray(np.interp(np.asarray(levels) * reached[-1], reached, ends))
