@@ -102,7 +102,7 @@ def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
 def _stretches(at: FloatArray) -> tuple[IntArray, FloatArray]:
     """Find the first point of each stretch of time that has points, and where its middle is."""
     distinct, firsts = np.unique(at, return_index=True)
-    if len(distinct) <= _STRETCHES:
+    if len(distinct) <= _MOST_POINTS:
         return firsts, distinct
     width = at[-1] / _STRETCHES
     numbers = np.minimum(at / width, _STRETCHES - 1).astype(np.intp)

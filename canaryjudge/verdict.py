@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self
 from pydantic import ValidationError
 
 from canaryjudge.errors import DataError, ReleaseFailed, ReleaseUndecided
-from canaryjudge.explain import as_html, as_markdown, as_text
+from canaryjudge.explain import as_html, as_markdown, as_report, as_text
 from canaryjudge.results import Outcome, ReleaseResult
 
 if TYPE_CHECKING:
@@ -73,6 +73,31 @@ class Verdict(ReleaseResult):
     def to_markdown(self) -> str:
         """Give the verdict as Markdown, for a pull request or a pipeline's summary."""
         return as_markdown(self)
+
+    def to_html(self) -> str:
+        """Give the verdict as a report: one HTML page that needs no script and no network, for a phone, a desktop and print.
+
+        Returns
+        -------
+        str
+            The document. The same verdict gives the same bytes, also when it was read back from JSON.
+
+        Examples
+        --------
+        >>> import canaryjudge as cj
+        >>> policy = cj.Policy(metrics=[cj.Metric(name="cpu", direction="increase")])
+        >>> verdict = cj.judge({"cpu": {"baseline": [50.0] * 20, "canary": [50.0] * 20}}, policy)
+        >>> verdict.to_html()[:15]
+        '<!DOCTYPE html>'
+        """
+        return as_report(
+            self,
+            {
+                "judged by": f"canaryjudge {self.version}",
+                "policy SHA-256": self.policy_digest,
+                "data SHA-256": self.data_digest,
+            },
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Give the verdict as plain data, as `to_json` writes it."""

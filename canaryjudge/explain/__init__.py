@@ -3,7 +3,8 @@
 from canaryjudge.explain.html import as_html
 from canaryjudge.explain.markdown import as_markdown
 from canaryjudge.explain.notes import note_sentence
+from canaryjudge.explain.report import as_report
 from canaryjudge.explain.sentences import one_line
 from canaryjudge.explain.text import as_text
 
-__all__ = ["as_html", "as_markdown", "as_text", "note_sentence", "one_line"]
+__all__ = ["as_html", "as_markdown", "as_report", "as_text", "note_sentence", "one_line"]

@@ -6,7 +6,7 @@ from canaryjudge.explain.numbers import change, level_of, number, percent, span
 from canaryjudge.facts import ObjectiveFacts
 from canaryjudge.results import Finding, MetricResult
 
-__all__ = ["measured_in", "objective_found", "without_percent"]
+__all__ = ["measured_in", "objective_found", "objective_words", "without_percent"]
 
 _OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
@@ -107,6 +107,11 @@ def _aggregate(finding: Finding, facts: ObjectiveFacts, result: MetricResult) ->
     if finding.of == "within":
         return f"share within {level_of(facts.bound or 0.0, result.kind, result.unit)}{bucket and f', a bound{bucket},'} "
     return f"{finding.of}{bucket and f',{bucket},'} "
+
+
+def objective_words(finding: Finding, result: MetricResult) -> str:
+    """Write the objective that a finding is about, as a policy does."""
+    return _objective(finding, finding.objective or ObjectiveFacts(), result)
 
 
 def _objective(finding: Finding, facts: ObjectiveFacts, result: MetricResult) -> str:

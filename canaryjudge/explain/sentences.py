@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from canaryjudge.explain.budgets import burn_found, counted_in_slices
-from canaryjudge.explain.numbers import change, count, level_of, number, percent, pvalue, span
-from canaryjudge.explain.objectives import measured_in, objective_found, without_percent
+from canaryjudge.explain.changes import counted, interval_of, level, moved, tolerated
+from canaryjudge.explain.numbers import change, count, number, percent, pvalue
+from canaryjudge.explain.objectives import objective_found, without_percent
 from canaryjudge.explain.watching import odds, outlook, taken
-from canaryjudge.results import BucketFacts, Finding, Interval, MetricResult, Outcome, ReleaseResult, Waived
+from canaryjudge.results import BucketFacts, Finding, MetricResult, Outcome, ReleaseResult, Waived
 
-__all__ = ["headline", "metric_sentence", "one_line", "promise", "rule_sentence", "title", "waiver_sentence"]
+__all__ = [
+    "clause",
+    "headline",
+    "metric_sentence",
+    "one_line",
+    "plain",
+    "promise",
+    "rule_sentence",
+    "title",
+    "waiver_sentence",
+]
 
 _METHODS = {
     "robust_rank": "robust Mann-Whitney",
@@ -38,8 +49,6 @@ _METHODS = {
     "history": "comparison with its own history",
     "none": "no test",
 }
-_BY_INTERVAL = ("scores", "mean_sequence", "betting")
-"""Methods that take all samples of an interval as one piece of evidence."""
 _SAYS = {Outcome.PASS: "passes", Outcome.MARGINAL: "is undecided", Outcome.FAIL: "fails"}
 _ACTIONS = {"promote": "promote", "hold": "hold", "rollback": "roll back"}
 _LONGEST_LINE = 199
@@ -103,16 +112,20 @@ def one_line(release: ReleaseResult) -> str:
     score = (
         f"score {release.score:.4g}; " if release.aggregate == "score" and release.score is not None else ""
     )
-    said = _plain(metric_sentence(result, release).split("; ")[0])
-    before, name, after = f"{outcome}: {score}", _plain(result.name), f": {said}"
+    before, name, after = f"{outcome}: {score}", plain(result.name), f": {clause(result, release)}"
     room = _LONGEST_LINE - len(tail)
     # a long name makes way for the reason, and only then the reason's end is lost
     name = _cut(name, max(room - len(before) - len(after), _SHORTEST_NAME))
     return _cut(before + name + after, room) + tail
 
 
-def _plain(text: str) -> str:
-    """One line, without anything that a terminal would obey."""
+def clause(result: MetricResult, release: ReleaseResult) -> str:
+    """Say the main thing about a metric: the sentence about it up to its first semicolon."""
+    return plain(metric_sentence(result, release).split("; ")[0])
+
+
+def plain(text: str) -> str:
+    """Bring text to one line, without anything that a terminal would obey."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
@@ -172,17 +185,17 @@ def rule_sentence(finding: Finding, result: MetricResult) -> str:
         where = "below" if result.direction == "decrease" else "above"
         shares = result.model_copy(update={"kind": "ratio", "unit": "", "direction": "increase"})
         told = rule_sentence(finding.model_copy(update={"beyond": None}), shares)
-        return f"share of observations {where} {_level(finding.beyond, result)}: {told}"
+        return f"share of observations {where} {level(finding.beyond, result)}: {told}"
     if finding.reason == "identical":
-        return f"both arms are {_level(finding.canary_level, result)} throughout ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
+        return f"both arms are {level(finding.canary_level, result)} throughout ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.parts:
         return _group(finding, result)
     if finding.reason == "needs_absolute_tolerance" and finding.scale == "objective":
         return f"{without_percent(finding, result)} ({_amount(finding, result)})"
     if finding.reason == "needs_absolute_tolerance":
         return (
-            f"the arms cannot be compared in percent: the baseline's level is {_level(finding.baseline_level, result)} and the canary's "
-            f"{_level(finding.canary_level, result)}; give tolerance.absolute ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
+            f"the arms cannot be compared in percent: the baseline's level is {level(finding.baseline_level, result)} and the canary's "
+            f"{level(finding.canary_level, result)}; give tolerance.absolute ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
         )
     if finding.method == "not_positive":
         return f"there are values of 0 or below, which effect: ratio cannot compare; take effect: shift ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
@@ -190,7 +203,7 @@ def rule_sentence(finding: Finding, result: MetricResult) -> str:
         return f"no edge of the buckets lies near where the rule {finding.rule} begins ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.reason == "too_little_data":
         more = (
-            outlook(finding, result.interval_s, _counted(result, finding), None, over=result.watch_over)
+            outlook(finding, result.interval_s, counted(result, finding), None, over=result.watch_over)
             if finding.rule == "sequential" or finding.looks_planned is not None
             else ""
         )
@@ -213,11 +226,12 @@ def _found(finding: Finding, result: MetricResult) -> str:
     if finding.burn is not None:
         return burn_found(finding, finding.burn, _missing(finding, result))
     if finding.scale == "objective":
-        ci = f" ({_interval(interval, finding, result)})" if interval else ""
+        ci = f" ({interval_of(interval, finding, result)})" if interval else ""
         return objective_found(finding, result, ci, _unprovable(finding), _missing(finding, result))
-    ci = f" ({_interval(interval, finding, result)})" if interval else ""
-    tolerance = f"the tolerated {_tolerance(finding, result)}"
-    what = f"canary is {_moved(finding, result)}{ci}"
+    ci = f" ({interval_of(interval, finding, result)})" if interval else ""
+    tolerance = f"the tolerated {tolerated(finding, result)}"
+    levels = f"{level(finding.canary_level, result)} v. {level(finding.baseline_level, result)}"
+    what = f"canary is {moved(finding, result)}, {levels}{ci}"
     if finding.reason == "proven_worse":
         return f"{what}, beyond {tolerance}"
     if passed:
@@ -237,53 +251,17 @@ def _bucket(bucket: BucketFacts, result: MetricResult) -> str:
     share = percent(bucket.share)
     if bucket.low is None or bucket.high is None:
         where = "up to" if bucket.low is None else "above"
-        return f"{share} of an arm's observations lie in the open bucket {where} {_level(bucket.high if bucket.low is None else bucket.low, result)}"
-    return f"{share} of an arm's observations lie in one bucket, {_level(bucket.low, result)} to {_level(bucket.high, result)}"
+        return f"{share} of an arm's observations lie in the open bucket {where} {level(bucket.high if bucket.low is None else bucket.low, result)}"
+    return f"{share} of an arm's observations lie in one bucket, {level(bucket.low, result)} to {level(bucket.high, result)}"
 
 
 def _unprovable(finding: Finding) -> str:
     levels = (("fail", finding.interval, finding.level), ("pass", finding.pass_interval, finding.beta))
     return " or ".join(
-        f"a {what} at the level of {percent(level)}"
-        for what, interval, level in levels
+        f"a {what} at the level of {percent(allowed)}"
+        for what, interval, allowed in levels
         if interval is not None and interval.low is None and interval.high is None
     )
-
-
-def _moved(finding: Finding, result: MetricResult) -> str:
-    levels = f", {_level(finding.canary_level, result)} v. {_level(finding.baseline_level, result)}"
-    if finding.estimate is None:
-        return f"infinitely higher{levels}"
-    if finding.estimate == 0:
-        return f"unchanged{levels}"
-    if _in_times(finding):
-        return f"{number(1 + finding.estimate)} times as high{levels}"
-    size = change(finding.estimate, finding.scale, result.kind, result.unit)
-    return f"{size} {'higher' if finding.estimate > 0 else 'lower'}{levels}"
-
-
-def _in_times(finding: Finding) -> bool:
-    return finding.scale == "relative" and (finding.estimate is None or finding.estimate > 3)
-
-
-def _tolerance(finding: Finding, result: MetricResult) -> str:
-    sides = [
-        change(limit, finding.scale, result.kind, result.unit)
-        for limit in (finding.limit_high, finding.limit_low)
-        if limit is not None
-    ]
-    return sides[0] if len(set(sides)) == 1 else f"{sides[0]} up or {sides[1]} down"
-
-
-def _interval(interval: Interval, finding: Finding, result: MetricResult) -> str:
-    confidence = f"{100 * interval.confidence_level:.4g}"
-    if confidence == "100":
-        confidence = "over 99.99"
-    when = " at any look" if finding.log_e_fail is not None else ""
-    low, high, scale = interval.low, interval.high, str(finding.scale)
-    if _in_times(finding):
-        low, high, scale = (None if low is None else 1 + low, None if high is None else 1 + high, "times")
-    return f"{confidence} % CI{when} {span(low, high, scale, *measured_in(finding, result))}"
 
 
 def _missing(finding: Finding, result: MetricResult) -> str:
@@ -293,12 +271,12 @@ def _missing(finding: Finding, result: MetricResult) -> str:
             if finding.smallest_visible is None
             else change(finding.smallest_visible, finding.scale, result.kind, result.unit)
         )
-        return outlook(finding, result.interval_s, _counted(result, finding), visible, over=result.watch_over)
+        return outlook(finding, result.interval_s, counted(result, finding), visible, over=result.watch_over)
     if finding.more_points is None:
         siblings = finding.replica_spread is not None or finding.replica_dispersion is not None
         return "; more replicas would decide, more points would not" if siblings else ""
     about = float(f"{finding.more_points:.2g}")
-    what = _counted(result, finding) if about > 1 else _counted(result, finding).removesuffix("s")
+    what = counted(result, finding) if about > 1 else counted(result, finding).removesuffix("s")
     return f"; about {count(about)} more {what} a side would decide at the present noise"
 
 
@@ -314,12 +292,12 @@ def _evidence(finding: Finding, result: MetricResult) -> str:
         extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
     allowed = f" ({', '.join(extra)})" if extra else ""
     if finding.log_e_fail is not None:
-        return f"{method}{allowed}{odds(finding)}{taken(finding, _counted(result, finding))}, {_amount(finding, result)}"
+        return f"{method}{allowed}{odds(finding)}{taken(finding, counted(result, finding))}, {_amount(finding, result)}"
     used = finding.pvalue_pass if finding.outcome is Outcome.PASS else finding.pvalue
     said = f" {pvalue(used)}" if used is not None and finding.method != "point" else ""
     if finding.outcome is Outcome.PASS and finding.scale != "objective":
         method = f"non-inferiority by {method}"  # its p-value is for "worse than tolerated"
-    return f"{method}{said}{allowed}{taken(finding, _counted(result, finding))}, {_amount(finding, result)}"
+    return f"{method}{said}{allowed}{taken(finding, counted(result, finding))}, {_amount(finding, result)}"
 
 
 def _siblings(finding: Finding, result: MetricResult) -> list[str]:
@@ -358,18 +336,7 @@ def _amount(finding: Finding, result: MetricResult) -> str:
 
 def _sizes(baseline: int, canary: int, result: MetricResult, finding: Finding | None = None) -> str:
     """Canary first, as in "canary v. baseline" everywhere."""
-    return f"{count(canary)} v. {count(baseline)} {_counted(result, finding)}"
-
-
-def _counted(result: MetricResult, finding: Finding | None = None) -> str:
-    if finding is not None and finding.method in _BY_INTERVAL:
-        return "intervals"
-    intervals = ("ratio", "count", "histogram")
-    return "intervals" if result.kind in intervals else "samples" if result.kind == "samples" else "points"
-
-
-def _level(value: float | None, result: MetricResult) -> str:
-    return "unknown" if value is None else level_of(value, result.kind, result.unit)
+    return f"{count(canary)} v. {count(baseline)} {counted(result, finding)}"
 
 
 def promise(release: ReleaseResult) -> str:

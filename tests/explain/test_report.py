@@ -1,0 +1,170 @@
+"""The report: one page that holds everything, escapes everything, and says the same as the verdict."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from releases import KINDS, NASTY, fifty_metrics, nasty_release, watched
+
+import canaryjudge as cj
+from canaryjudge.explain.report.axis import axis_over
+from canaryjudge.explain.report.styles import STYLES
+
+VOID = {"meta", "link", "br", "img", "circle", "path", "line", "rect", "use"}
+
+
+class Page(HTMLParser):
+    """Checks that every tag is closed, and collects what is on the page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.text, self.ids = [], [], [], []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        facts = dict(attributes)
+        self.tags.append((tag, facts))
+        self.ids += [facts["id"]] if "id" in facts else []
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    @property
+    def words(self):
+        return re.sub(r"\s+", " ", " ".join(self.text).replace("\xa0", " "))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_report_is_whole_and_holds_no_script_and_no_address(name):
+    html = KINDS[name].to_html()
+    page = Page(html)
+    assert html.startswith("<!DOCTYPE html>")
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not re.search(r"https?://|url\((?!#)|@import|\son\w+=", html)
+    assert {"header", "main", "footer", "h1", "h2"} <= {tag for tag, _ in page.tags}
+    assert len(page.ids) == len(set(page.ids))
+    assert not re.search(r"\b(nan|inf|None)\b", html)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_outcome_action_and_reason_stand_on_top(name):
+    verdict = KINDS[name]
+    page = Page(verdict.to_html())
+    top = page.words[: page.words.index("Metrics")]
+    assert verdict.outcome.value.capitalize() in top
+    assert {"promote": "Promote it", "hold": "Hold it", "rollback": "Roll it back"}[verdict.action] in top
+    assert verdict.deciding_metric in top
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_drawing_has_an_alternative_in_words_or_is_hidden(name):
+    for tag, facts in Page(KINDS[name].to_html()).tags:
+        if tag == "svg" and facts.get("aria-hidden") != "true":
+            assert facts["role"] == "img"
+        if facts.get("role") == "img":
+            assert len(facts["aria-label"]) > 20
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_verdict_that_was_read_back_gives_the_same_bytes(name):
+    verdict = KINDS[name]
+    assert cj.Verdict.from_json(verdict.to_json()).to_html() == verdict.to_html()
+
+
+def test_worst_metrics_come_first():
+    html = KINDS["fail"].to_html()
+    order = re.findall(r'<article class="metric (\w+)', html)
+    badness = {"fail": 0, "marginal": 1, "pass": 2}
+    assert [badness[outcome] for outcome in order] == sorted(badness[outcome] for outcome in order)
+    assert len(order) == len(KINDS["fail"].metrics)
+
+
+def test_each_metric_opens_to_findings_warnings_and_what_would_change_it():
+    words = Page(KINDS["no-data"].to_html()).words
+    assert "What would change this" in words
+    assert "Warnings about the data" in words
+    assert "It needs data of canary." in words
+    words = Page(KINDS["fail"].to_html()).words
+    assert "Held against" in words
+    assert "it would not have failed" in words
+
+
+def test_all_text_of_users_is_escaped():
+    html = nasty_release().to_html()
+    page = Page(html)
+    assert "<script" not in html.lower()
+    assert "onerror" not in {name for _, facts in page.tags for name in facts}
+    assert {"img", "b"} & {tag for tag, _ in page.tags} == {"b"}
+    assert "\x1b" not in html
+    for word in ("alert(1)", '"quoted"', "<b>bold", "&amp;"):
+        assert word in page.words, word
+    assert NASTY.startswith("<script>")
+
+
+def test_fifty_metrics_stay_below_300_kilobytes():
+    assert len(fifty_metrics().to_html().encode()) < 300_000
+
+
+def test_outcomes_differ_in_word_and_shape_and_arms_in_line():
+    html = KINDS["fail"].to_html()
+    assert {'href="#mark-fail"', 'href="#mark-pass"'} <= set(re.findall(r'href="#mark-\w+"', html))
+    assert re.search(r"\.line\.baseline\{[^}]*stroke-dasharray", STYLES)
+
+
+def test_a_report_is_readable_in_the_dark_and_on_paper():
+    assert "prefers-color-scheme:dark" in STYLES
+    assert "@media print" in STYLES
+
+
+def _luminance(color):
+    full = "".join(2 * digit for digit in color) if len(color) == 3 else color
+    parts = np.array([int(full[i : i + 2], 16) for i in (0, 2, 4)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def _contrast(one, other):
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_contrasts_are_those_of_wcag_aa(scheme):
+    blocks = re.findall(r":root\s*\{([^}]*--page[^}]*--pass[^}]*)\}", STYLES)
+    colors = dict(re.findall(r"--([\w-]+):#([0-9a-f]{3,6})\b", blocks[scheme]))
+    for words in ("ink", "soft"):
+        for ground in ("page", "card", "pass-tint", "marginal-tint", "fail-tint"):
+            assert _contrast(colors[words], colors[ground]) >= 4.5, (words, ground)
+    for tone in ("pass", "marginal", "fail"):
+        for ground in ("card", f"{tone}-tint"):
+            assert _contrast(colors[tone], colors[ground]) >= 4.5, (tone, ground)
+    for line in ("canary", "baseline", "pass", "marginal", "fail"):  # graphics need 3
+        assert _contrast(colors[line], colors["card"]) >= 3, line
+
+
+def test_a_watch_says_what_it_has_and_draws_its_evidence():
+    html = watched().to_html()
+    assert "for all looks together" in html
+    assert Page(html).words.count("Findings, and what would change this") == 2
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 0), (1, 1), (-3, 1e-300), (1e-9, 2e-9), (-1e308, 1e308), (99.99, 100.0), (1e6, 3e6)]
+)
+def test_an_axis_has_a_few_round_ticks_inside_it(low, high):
+    axis = axis_over(low, high)
+    assert 1 <= len(axis.ticks) <= 5
+    assert all(0 <= axis.place(tick) <= 1 for tick in axis.ticks)
+    labels = [axis.label(tick, share=False) for tick in axis.ticks]
+    assert len(set(labels)) == len(labels)
+    assert all(len(label) <= 12 for label in labels)
