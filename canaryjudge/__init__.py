@@ -1,5 +1,6 @@
 """canaryjudge: metrics of a canary and its baseline in, a pass / marginal / fail verdict with its reasons out."""
 
+from canaryjudge import plots
 from canaryjudge._version import __version__
 from canaryjudge.data import Sketch, from_wide
 from canaryjudge.errors import (
@@ -67,4 +68,5 @@ __all__ = [
     "judge",
     "load_openslo",
     "load_policy",
+    "plots",
 ]

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from canaryjudge.errors import DataError, ReleaseFailed, ReleaseUndecided
 from canaryjudge.explain import as_html, as_markdown, as_report, as_text
+from canaryjudge.plots import effects, series
 from canaryjudge.results import Outcome, ReleaseResult
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["SCHEMA_VERSION", "Verdict"]
 
@@ -98,6 +100,34 @@ class Verdict(ReleaseResult):
                 "data SHA-256": self.data_digest,
             },
         )
+
+    def plot(self, metric: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw the verdict with matplotlib: every metric's effect against its limit, or one metric over time.
+
+        Parameters
+        ----------
+        metric : str, optional
+            The metric to draw over time; all effects where it is left out.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+
+        Raises
+        ------
+        DataError
+            If there is no such metric, or it has no points.
+        MissingExtraError
+            If matplotlib is not installed.
+        """
+        if metric is None:
+            return effects(self, ax=ax)
+        if metric not in self.metrics:
+            raise DataError(f"the verdict has no metric {metric!r}", f"It has: {', '.join(self.metrics)}.")
+        return series(self.metrics[metric], ax=ax)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the verdict as plain data, as `to_json` writes it."""

@@ -25,7 +25,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     """Add the options for the verdict's format, place and exit code."""
     parser.add_argument(
         "--format",
-        choices=("text", "json", "markdown"),
+        choices=("text", "json", "markdown", "html"),
         default="text",
         help="how to write the verdict (default: text)",
     )
@@ -42,7 +42,12 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 def report(verdict: Verdict, options: argparse.Namespace) -> int:
     """Write the verdict, and give the exit code."""
-    formats = {"text": verdict.explain, "json": verdict.to_json, "markdown": verdict.to_markdown}
+    formats = {
+        "text": verdict.explain,
+        "json": verdict.to_json,
+        "markdown": verdict.to_markdown,
+        "html": verdict.to_html,
+    }
     _write(formats[options.format](), options.output)
     codes: dict[str, int] = _EXIT_CODES | dict(options.exit)
     outcome = verdict.outcome.value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from canaryjudge.explain.changes import signed
+from canaryjudge.explain.effect_scale import EffectScale, effect_scale
 from canaryjudge.explain.glances import glance, held_against, interval_words
 from canaryjudge.explain.numbers import level_of, number
 from canaryjudge.explain.objectives import measured_in
@@ -19,25 +19,6 @@ _ZERO, _LIMIT = 0.25, 0.48
 _MIDDLE, _HALF = 0.5, 0.2
 _ENDS = 0.015, 0.985
 _TALL = 58
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Places on the strip: even up to the limit, ever narrower beyond it, so that ten times the tolerance can still be seen.
-
-    `zero` is None where there is no sensible place for it. With two limits, the middle between them is in the middle.
-    """
-
-    zero: float | None
-    unit: float
-    other_unit: float | None = None
-
-    def place(self, value: float) -> float:
-        """Give where a value lies, between 0 and 1 and beyond."""
-        if self.other_unit is not None and self.zero is not None:
-            side = self.unit if value >= self.zero else self.other_unit
-            return _MIDDLE + _HALF * _squeezed((value - self.zero) / side)
-        return _ZERO + (_LIMIT - _ZERO) * _squeezed((value - (self.zero or 0.0)) / self.unit)
 
 
 def forest_strip(result: MetricResult) -> str:
@@ -54,7 +35,7 @@ def forest_strip(result: MetricResult) -> str:
         An SVG as wide as its place; nothing where there is no effect to draw.
     """
     finding = result.deciding
-    scale = None if finding is None else _scale_of(finding)
+    scale = None if finding is None else effect_scale(finding)
     if finding is None or scale is None:
         return ""
     parts = [_zones(finding, scale), _baseline(finding, scale), _limits(finding, scale, result)]
@@ -74,38 +55,21 @@ def forest_strip(result: MetricResult) -> str:
     )
 
 
-def _scale_of(finding: Finding) -> _Scale | None:
-    high, low = finding.limit_high, finding.limit_low
-    if high is not None and low is not None:
-        middle = (high + low) / 2 if finding.scale == "objective" else 0.0
-        return _Scale(middle, high - middle, middle - low) if high > middle > low else None
-    limit = high if high is not None else low
-    ends = [
-        end
-        for interval in (finding.interval, finding.pass_interval)
-        if interval is not None
-        for end in (interval.low, interval.high)
-        if end is not None
-    ]
-    known = [*ends, *([] if finding.estimate is None else [finding.estimate])]
-    if limit is None or not known:
-        return None
-    bad = 1.0 if high is not None else -1.0
-    zero = finding.baseline_level if finding.scale == "objective" else 0.0
-    reach = max(abs(value - limit) for value in known)
-    if zero is not None and bad * (limit - zero) > reach / 12:
-        return _Scale(zero, limit - zero)
-    # the limit is no change at all, or the baseline is no better than it: what was found sets the scale
-    unit = bad * (reach or abs(limit) or 1.0) / 2
-    return _Scale(limit - unit, unit)
+def _place(value: float, scale: EffectScale) -> float:
+    """Give where a value lies, between 0 and 1 and beyond: even up to the limit, ever narrower beyond it.
+
+    With two limits, the middle between them is in the middle.
+    """
+    part = _squeezed(scale.part(value))
+    return _ZERO + (_LIMIT - _ZERO) * part if scale.other_unit is None else _MIDDLE + _HALF * part
 
 
 def _squeezed(part: float) -> float:
     return math.asinh(2 * part) / math.asinh(2)
 
 
-def _zones(finding: Finding, scale: _Scale) -> str:
-    places = [scale.place(limit) for limit in (finding.limit_low, finding.limit_high) if limit is not None]
+def _zones(finding: Finding, scale: EffectScale) -> str:
+    places = [_place(limit, scale) for limit in (finding.limit_low, finding.limit_high) if limit is not None]
     first, last = (places[0], places[1]) if len(places) == 2 else (0.0, places[0])
     zones = f'<rect class="within" x="{percent_of(first)}" y="4" width="{percent_of(last - first)}" height="34" rx="2"/>'
     beyond = [(last, 1.0), *([(0.0, first)] if first > 0 else [])]
@@ -115,19 +79,19 @@ def _zones(finding: Finding, scale: _Scale) -> str:
     )
 
 
-def _baseline(finding: Finding, scale: _Scale) -> str:
-    if scale.zero is None or (finding.scale == "objective" and scale.zero != finding.baseline_level):
+def _baseline(finding: Finding, scale: EffectScale) -> str:
+    if not scale.known:
         return ""
     name = "baseline" if finding.scale == "objective" else "no change"
-    at = percent_of(scale.place(scale.zero))
+    at = percent_of(_place(scale.zero, scale))
     return f'<line class="zero" x1="{at}" x2="{at}" y1="4" y2="38"/><text x="{at}" y="53">{name}</text>'
 
 
-def _limits(finding: Finding, scale: _Scale, result: MetricResult) -> str:
+def _limits(finding: Finding, scale: EffectScale, result: MetricResult) -> str:
     drawn = []
     for limit in (finding.limit_low, finding.limit_high):
         if limit is not None:
-            at = percent_of(scale.place(limit))
+            at = percent_of(_place(limit, scale))
             # long words must not run into those of the middle
             side = "before" if limit == finding.limit_low and finding.limit_high is not None else "after"
             drawn.append(
@@ -145,14 +109,14 @@ def _limit_words(limit: float, finding: Finding, result: MetricResult) -> str:
     return signed(limit, finding, result)
 
 
-def _bar(interval: Interval | None, scale: _Scale, name: str) -> str:
+def _bar(interval: Interval | None, scale: EffectScale, name: str) -> str:
     if interval is None or (interval.low is None and interval.high is None):
         return ""
     beyond = math.copysign(math.inf, scale.unit)
     ends = sorted(
         (
-            -beyond if interval.low is None else scale.place(interval.low),
-            beyond if interval.high is None else scale.place(interval.high),
+            -beyond if interval.low is None else _place(interval.low, scale),
+            beyond if interval.high is None else _place(interval.high, scale),
         )
     )
     start, end = (min(max(place, _ENDS[0]), _ENDS[1]) for place in ends)
@@ -172,8 +136,8 @@ def _arrow(place: float, *, right: bool) -> str:
     return f'<svg class="arrow" aria-hidden="true" x="{percent_of(place)}" y="21"><path d="{path}"/></svg>'
 
 
-def _point(finding: Finding, scale: _Scale) -> str:
+def _point(finding: Finding, scale: EffectScale) -> str:
     if finding.estimate is None:
         return ""
-    at = percent_of(min(max(scale.place(finding.estimate), _ENDS[0]), _ENDS[1]))
+    at = percent_of(min(max(_place(finding.estimate, scale), _ENDS[0]), _ENDS[1]))
     return f'<circle class="estimate" cx="{at}" cy="21" r="5.5"/>'

@@ -1,0 +1,77 @@
+"""An effect in units of what is tolerated: 0 is no change, 1 the limit, and more is worse, whatever the metric and its direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from canaryjudge.results import Finding
+
+__all__ = ["EffectScale", "effect_scale"]
+
+_FAR = 12
+"""A baseline whose distance to the limit is this many times smaller than what was found is no yardstick."""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectScale:
+    """Where effects of a finding lie.
+
+    Attributes
+    ----------
+    zero : float
+        The effect at 0: no change, or of an objective the baseline's level.
+    unit : float
+        The distance from there to the limit; negative where less is worse.
+    other_unit : float or None
+        With two limits, the distance to the lower one, which lies at -1.
+    known : bool
+        Whether `zero` means something; where the limit is no change at all, or the baseline is no better than it, it does not.
+    """
+
+    zero: float
+    unit: float
+    other_unit: float | None = None
+    known: bool = True
+
+    def part(self, value: float) -> float:
+        """Give an effect as a part of what is tolerated."""
+        unit = self.unit if self.other_unit is None or value >= self.zero else self.other_unit
+        return (value - self.zero) / unit
+
+
+def effect_scale(finding: Finding) -> EffectScale | None:
+    """Find the scale of a finding.
+
+    Parameters
+    ----------
+    finding : Finding
+        What a rule found.
+
+    Returns
+    -------
+    EffectScale or None
+        None where there is no limit, or nothing to hold against it.
+    """
+    high, low = finding.limit_high, finding.limit_low
+    if high is not None and low is not None:
+        middle = (high + low) / 2 if finding.scale == "objective" else 0.0
+        known = finding.scale != "objective"
+        return EffectScale(middle, high - middle, middle - low, known) if high > middle > low else None
+    limit = high if high is not None else low
+    ends = [
+        end
+        for interval in (finding.interval, finding.pass_interval)
+        if interval is not None
+        for end in (interval.low, interval.high)
+        if end is not None
+    ]
+    found = [*ends, *([] if finding.estimate is None else [finding.estimate])]
+    if limit is None or not found:
+        return None
+    bad = 1.0 if high is not None else -1.0
+    zero = finding.baseline_level if finding.scale == "objective" else 0.0
+    reach = max(abs(value - limit) for value in found)
+    if zero is not None and bad * (limit - zero) > reach / _FAR:
+        return EffectScale(zero, limit - zero)
+    unit = bad * (reach or abs(limit) or 1.0) / 2
+    return EffectScale(limit - unit, unit, known=False)

@@ -1,0 +1,83 @@
+"""What all plots share: the axes, the colors, and what is done with numbers before they are drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.errors import DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["ARMS", "OUTCOMES", "axes", "finite", "legend", "tidy"]
+
+FloatArray = NDArray[np.float64]
+
+ARMS: Final[dict[str, dict[str, Any]]] = {
+    "baseline": {"color": "#76808d", "linestyle": (0, (4, 2)), "linewidth": 1.4},
+    "canary": {"color": "#0063b0", "linestyle": "-", "linewidth": 1.8},
+}
+"""How the lines of each arm look: apart in lightness and dashes, too."""
+OUTCOMES: Final[dict[str, dict[str, Any]]] = {
+    "pass": {"color": "#00694f", "marker": "o"},
+    "marginal": {"color": "#855300", "marker": "D"},
+    "fail": {"color": "#b02a0c", "marker": "X"},
+}
+"""Color and shape of each outcome, as in the report."""
+
+
+def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
+    """Give the caller's axes, or new ones of this size in inches.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    if ax is not None:
+        return ax
+    try:
+        import matplotlib.pyplot as plt  # noqa: PLC0415 - only those who plot need it
+    except ImportError:
+        raise MissingExtraError(
+            "plots need matplotlib", "Install it with: pip install 'canaryjudge[plot]'."
+        ) from None
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def finite(values: Any, name: str, *, least: int = 1) -> FloatArray:
+    """Bring values into a flat array without what is missing or infinite.
+
+    Raises
+    ------
+    DataError
+        If they are not numbers, or fewer than needed are left.
+    """
+    try:
+        array = np.asarray(values, dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        raise DataError(f"{name}: these are not numbers", "Give a list or an array of numbers.") from None
+    kept = array[np.isfinite(array)]
+    if len(kept) < least:
+        raise DataError(
+            f"{name}: {len(kept)} finite {'value' if len(kept) == 1 else 'values'}, and {least} or more are needed to draw it",
+            "Give data; missing values are left out.",
+        )
+    return kept
+
+
+def tidy(ax: Axes) -> Axes:
+    """Take away lines that say nothing."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(visible=True, color="#e8ecf1", linewidth=0.8)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def legend(ax: Axes) -> None:
+    """Add a legend where something has a name."""
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize="small")

@@ -1,0 +1,216 @@
+"""Plots: what they show, at one point and at a million, and that they look as they did.
+
+The pictures in references/ are small and gray. After a change that is meant, write them anew and look at them:
+
+    python tests/plots/test_plots.py
+"""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from releases import KINDS, START, watched
+
+import canaryjudge as cj
+from canaryjudge import plots
+
+matplotlib = pytest.importorskip(
+    "matplotlib", reason="matplotlib is not installed: pip install 'canaryjudge[plot]'"
+)
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402
+from PIL import Image  # noqa: E402
+
+REFERENCES = Path(__file__).parent / "references"
+DPI = 50
+BLOCK = 8
+RNG = np.random.default_rng(20261127)
+BASELINE, CANARY = RNG.lognormal(4.6, 0.3, 400), RNG.lognormal(4.75, 0.35, 300)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def looks_of_a_watch():
+    return [watched(minutes) for minutes in (2, 4, 6, 8, 10, 12)]
+
+
+def burning():
+    rng = np.random.default_rng(8)
+    policy = cj.load_policy(Path(__file__).parents[2] / "docs/examples/budgets/policy.yaml")
+    total = np.full(120, 5000.0)
+    time = START + 60.0 * np.arange(120)
+    arms = {
+        arm: {"time": time, "value": rng.binomial(5000, share, 120).astype(float), "total": total}
+        for arm, share in (("baseline", 0.0008), ("canary", 0.02))
+    }
+    return cj.judge({"errors": arms}, policy).metrics["errors"]
+
+
+DRAWN = {
+    "effects": lambda: plots.effects(KINDS["fail"]),
+    "series": lambda: plots.series(KINDS["fail"].metrics["errors"]),
+    "series_in_a_band": lambda: plots.series(KINDS["pass"].metrics["waits"]),
+    "ecdf": lambda: plots.ecdf(BASELINE, CANARY, unit="ms"),
+    "quantile_difference": lambda: plots.quantile_difference(BASELINE, CANARY, unit="ms"),
+    "evidence": lambda: plots.evidence(looks_of_a_watch(), "errors"),
+    "burn_rates": lambda: plots.burn_rates(burning()),
+    "power": lambda: plots.power(
+        [15, 30, 60, 120], [[0.1, 0.2, 0.5, 0.8], [0.4, 0.8, 1.0, 1.0]], labels=["+10 %", "+20 %"], target=0.8
+    ),
+    "calibration": lambda: plots.calibration(
+        [0.01, 0.05, 0.1], [0.008, 0.051, 0.07], low=[0.004, 0.04, 0.06], high=[0.015, 0.06, 0.09]
+    ),
+}
+
+
+def picture(name):
+    """Draw it, as a gray array."""
+    buffer = io.BytesIO()
+    DRAWN[name]().figure.savefig(buffer, dpi=DPI, format="png", metadata={"Software": None})
+    plt.close("all")
+    return Image.open(buffer).convert("L")
+
+
+def blocks(image):
+    """Give the mean gray of each block, which a letter moved by a fraction of a pixel hardly changes."""
+    gray = np.asarray(image, dtype=float)
+    rows, columns = (size // BLOCK * BLOCK for size in gray.shape)
+    return gray[:rows, :columns].reshape(rows // BLOCK, BLOCK, columns // BLOCK, BLOCK).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_plot_looks_as_it_did(name):
+    found, expected = blocks(picture(name)), blocks(Image.open(REFERENCES / f"{name}.png").convert("L"))
+    assert found.shape == expected.shape
+    apart = np.abs(found - expected)
+    assert apart.mean() < 2
+    assert np.quantile(apart, 0.99) < 40
+
+
+def test_the_comparison_sees_another_picture():
+    pictures = {name: blocks(picture(name)) for name in ("series", "ecdf", "evidence", "quantile_difference")}
+    for name, mine in pictures.items():
+        for other, theirs in pictures.items():
+            if name != other:
+                assert np.abs(mine - theirs).mean() > 2, (name, other)
+
+
+def test_references_are_small():
+    assert sum(file.stat().st_size for file in REFERENCES.glob("*.png")) < 200_000
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_plot_takes_axes_and_gives_them_back(name):
+    _, ax = plt.subplots()
+    drawn = {
+        "effects": lambda: plots.effects(KINDS["fail"], ax=ax),
+        "series": lambda: plots.series(KINDS["fail"].metrics["errors"], ax=ax),
+        "series_in_a_band": lambda: plots.series(KINDS["pass"].metrics["waits"], ax=ax),
+        "ecdf": lambda: plots.ecdf([1], [2], ax=ax),
+        "quantile_difference": lambda: plots.quantile_difference([1], [2], ax=ax),
+        "evidence": lambda: plots.evidence([watched()], "errors", ax=ax),
+        "burn_rates": lambda: plots.burn_rates(burning(), ax=ax),
+        "power": lambda: plots.power([1], [0.5], ax=ax),
+        "calibration": lambda: plots.calibration([0.1], [0.1], ax=ax),
+    }[name]()
+    assert drawn is ax
+
+
+@pytest.mark.parametrize("size", [1, 2, 1_000_000])
+def test_distributions_of_one_point_and_of_a_million(size):
+    values = RNG.normal(size=size)
+    for draw in (plots.ecdf, plots.quantile_difference):
+        ax = draw(values, values + 1)
+        ax.figure.canvas.draw()
+        assert all(len(line.get_xdata()) <= 2001 for line in ax.lines)
+
+
+def test_missing_and_infinite_values_are_left_out():
+    holed = np.r_[BASELINE, np.nan, np.inf, -np.inf]
+    (whole,), (left,) = (
+        [line.get_ydata() for line in plots.ecdf(values, CANARY).lines[:1]] for values in (BASELINE, holed)
+    )
+    np.testing.assert_array_equal(whole, left)
+    plots.quantile_difference(holed, CANARY).figure.canvas.draw()
+    plots.power([1, 2], [[0.5, np.nan]]).figure.canvas.draw()
+    plots.calibration([0.1, np.nan], [0.1, 0.2]).figure.canvas.draw()
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])
+def test_a_series_of_one_point_and_of_a_million(size):
+    policy = cj.Policy(metrics=[cj.Metric(name="$m_1$", kind="samples", direction="increase")])
+    values = RNG.normal(100, 3, size)
+    verdict = cj.judge({"$m_1$": {"baseline": values, "canary": values}}, policy)
+    ax = verdict.plot("$m_1$")
+    ax.figure.canvas.draw()
+    assert all(len(line.get_xdata()) <= 100 for line in ax.lines)
+    verdict.plot().figure.canvas.draw()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_verdict_can_be_drawn(name):
+    verdict = KINDS[name]
+    verdict.plot().figure.canvas.draw()
+    for metric in verdict.metrics:
+        verdict.plot(metric).figure.canvas.draw()
+        plt.close("all")
+
+
+def test_effects_stand_in_the_order_of_the_report_and_beyond_the_limit_where_they_failed():
+    ax = plots.effects(KINDS["fail"])
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    dots = {int(line.get_ydata()[0]): line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1}
+    for row, name in enumerate(names):
+        result = KINDS["fail"].metrics[name]
+        if result.outcome != "marginal":
+            assert (dots[row] > 1) == (result.outcome == "fail"), name
+
+
+def test_evidence_rises_to_its_boundary_where_it_decided():
+    looks = looks_of_a_watch()
+    ax = plots.evidence(looks, "errors")
+    finding = looks[-1].metrics["errors"].findings[0]
+    harm = next(line for line in ax.lines if line.get_label() == "evidence of harm")
+    assert harm.get_ydata()[-1] == finding.log_e_fail
+    assert finding.log_e_fail >= -np.log10(finding.level)
+    decided = next(line for line in ax.lines if str(line.get_label()).startswith("decided after"))
+    assert decided.get_xdata()[0] == finding.decided_after
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda: plots.ecdf([], [1.0]), "baseline: 0 finite values"),
+        (lambda: plots.ecdf([1.0], ["a"]), "canary: these are not numbers"),
+        (lambda: plots.quantile_difference([np.nan], [1.0]), "baseline: 0 finite values"),
+        (lambda: plots.power([1, 2], [0.5]), "do not fit together"),
+        (lambda: plots.calibration([0.1], [0.1, 0.2]), "different lengths"),
+        (lambda: plots.calibration([np.nan], [0.1]), "no point has both rates"),
+        (lambda: plots.evidence([], "errors"), "no verdict here has a metric 'errors'"),
+        (lambda: plots.evidence([KINDS["fail"]], "errors"), "weighs no evidence"),
+        (lambda: plots.burn_rates(KINDS["fail"].metrics["errors"]), "none of its rules is a burn rate"),
+        (lambda: KINDS["fail"].plot("eror"), "has no metric 'eror'"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_in_one_sentence(draw, words):
+    with pytest.raises(cj.DataError, match=words):
+        draw()
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(cj.MissingExtraError, match=r"canaryjudge\[plot\]"):
+        plots.ecdf([1], [2])
+
+
+if __name__ == "__main__":
+    for each in DRAWN:
+        picture(each).quantize(16).save(REFERENCES / f"{each}.png", optimize=True)
