@@ -32,14 +32,16 @@ test: check
 test-all: check
 	$(BIN)/pytest -n 2 --doctest-modules tests canaryjudge
 
-# Debian's Prometheus, which some tests start on a loopback port; without it they are skipped. Its service is not started.
+# Debian's Prometheus, which some tests start on a loopback port, and Chromium, in which some look at the report (Inter is the letters of
+# the pictures in docs/images); without them those tests are skipped. No service is started.
+SYSTEM := prometheus chromium fonts-inter
 system:
-	@if command -v prometheus >/dev/null; then echo 'prometheus is installed'; \
+	@if command -v prometheus >/dev/null && command -v chromium >/dev/null; then echo 'prometheus and chromium are installed'; \
 	elif ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then \
-		echo 'prometheus is not installed (that takes apt-get and root): its tests will be skipped'; \
+		echo 'prometheus or chromium is not installed (that takes apt-get and root): their tests will be skipped'; \
 	else \
 		policy=/usr/sbin/policy-rc.d; [ -e $$policy ] || { printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; own=$$policy; }; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM) >/dev/null; \
 		code=$$?; [ -z "$$own" ] || rm -f "$$own"; exit $$code; \
 	fi
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from numbers import Real
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -47,15 +48,11 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
+    show: ClassVar[Callable[[Facts], str]]
+    """How facts are shown in a notebook; the room that has the words sets it."""
+
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th>{name}</th><td>{_escaped(value)}</td></tr>" for name, value in self)
-        return f"<table>{rows}</table>"
-
-
-def _escaped(value: object) -> str:
-    from html import escape  # noqa: PLC0415 - notebooks only
-
-    return escape(str(value))
+        return type(self).show(self)
 
 
 class Interval(Facts):

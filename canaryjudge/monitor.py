@@ -12,7 +12,7 @@ import numpy as np
 from canaryjudge._version import __version__
 from canaryjudge.data import MetricPair, read_pairs, read_series, with_exposures
 from canaryjudge.errors import DataError, PolicyError
-from canaryjudge.explain import one_line
+from canaryjudge.explain import one_line, watch_html
 from canaryjudge.judge import digest, shares
 from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Metric, Policy
@@ -105,6 +105,15 @@ class Monitor:
     def reached(self) -> dict[str, float | None]:
         """How far each metric's complete intervals go, in seconds since 1970; None before there are any, or without times."""
         return {name: watched.stream.last_time for name, watched in self._metrics.items()}
+
+    def __repr__(self) -> str:
+        points = {name: watched.stream.points for name, watched in self._metrics.items()}
+        said = ", ".join(f"{name} {canary} v. {baseline}" for name, (baseline, canary) in points.items())
+        return f"<Monitor of {self._arms[1]!r} v. {self._arms[0]!r}, points so far: {said}>"
+
+    def _repr_html_(self) -> str:
+        points = {name: watched.stream.points for name, watched in self._metrics.items()}
+        return watch_html(self._arms, points, self.reached)
 
     def update(self, data: Any) -> None:
         """Take new points.

@@ -204,6 +204,13 @@ class Verdict(ReleaseResult):
     def _repr_html_(self) -> str:
         return as_html(self)
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {
+            "text/plain": self.explain(),
+            "text/markdown": self.to_markdown(),
+            "text/html": self._repr_html_(),
+        }
+
     def __repr__(self) -> str:
         return f"<Verdict {self.reason}>"
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import canaryjudge as cj
 
-__all__ = ["KINDS", "NASTY", "fifty_metrics", "nasty_release", "watched"]
+__all__ = ["KINDS", "NASTY", "fifty_metrics", "looks_of_a_watch", "nasty_release", "watched"]
 
 START = 1_772_632_800.0
 NASTY = "<script>alert(1)</script> <b>bold \"quoted\" 'single' &amp; \x1b[31m ü <img src=x onerror=alert(2)>"
@@ -87,7 +87,12 @@ def fifty_metrics():
 
 
 def watched(minutes=12):
-    """A watch of two metrics."""
+    """A watch of two metrics, as it stands after the last look."""
+    return looks_of_a_watch(minutes)[-1]
+
+
+def looks_of_a_watch(minutes=12):
+    """A watch of two metrics, a look a minute."""
     rng = np.random.default_rng(7)
     policy = cj.Policy(
         max_points=60,
@@ -96,7 +101,7 @@ def watched(minutes=12):
             cj.Metric(name="cpu", unit="%", direction="increase"),
         ],
     )
-    monitor = cj.Monitor(policy)
+    monitor, looks = cj.Monitor(policy), []
     for minute in range(minutes):
         time = [START + 60.0 * minute]
         monitor.update(
@@ -108,4 +113,5 @@ def watched(minutes=12):
                 "cpu": {arm: {"time": time, "value": [rng.normal(50, 2)]} for arm in ("baseline", "canary")},
             }
         )
-    return monitor.verdict()
+        looks.append(monitor.verdict())
+    return looks

@@ -1,10 +1,13 @@
 """Facts in, words out: text, Markdown and HTML. Nothing is computed here, and no verdict is known."""
 
-from canaryjudge.explain.html import as_html
+from canaryjudge.explain.html import as_html, facts_html, watch_html
 from canaryjudge.explain.markdown import as_markdown
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.report import as_report
 from canaryjudge.explain.sentences import one_line
 from canaryjudge.explain.text import as_text
+from canaryjudge.facts import Facts
 
-__all__ = ["as_html", "as_markdown", "as_report", "as_text", "note_sentence", "one_line"]
+__all__ = ["as_html", "as_markdown", "as_report", "as_text", "note_sentence", "one_line", "watch_html"]
+
+Facts.show = staticmethod(facts_html)

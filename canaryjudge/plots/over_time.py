@@ -175,7 +175,7 @@ def evidence(
         )
         ax.axhline(-np.log10(level), color=look["color"], linewidth=1, linestyle=(0, (1, 2)))
         ax.annotate(
-            f"{outcome}s", (1, -np.log10(level)), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+            "fails" if outcome == "fail" else "passes", (1, -np.log10(level)), xycoords=("axes fraction", "data"), ha="right", va="bottom",
             color=look["color"], fontsize="small",
         )  # fmt: skip
     decided = looks[-1].decided_after

@@ -23,6 +23,7 @@ from canaryjudge.policy.base import (
     Weight,
 )
 from canaryjudge.policy.complaints import Path, Problem, nearest
+from canaryjudge.policy.display import policy_html
 from canaryjudge.policy.quantities import parse_quantity, percent, shown
 from canaryjudge.policy.query import Prometheus, Query, query_problems
 from canaryjudge.policy.rule_settings import Kind, Sequential
@@ -354,6 +355,9 @@ class Policy(PolicyModel):
                 yield Problem(
                     ("groups", group), f"no metric is in the group {shown(group)}", hint, at_key=True
                 )
+
+    def _repr_html_(self) -> str:
+        return policy_html(self)
 
     def __hash__(self) -> int:
         values = (

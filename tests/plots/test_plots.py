@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from releases import KINDS, START, watched
+from releases import KINDS, START, looks_of_a_watch, watched
 
 import canaryjudge as cj
 from canaryjudge import plots
@@ -36,10 +36,6 @@ BASELINE, CANARY = RNG.lognormal(4.6, 0.3, 400), RNG.lognormal(4.75, 0.35, 300)
 def closed():
     yield
     plt.close("all")
-
-
-def looks_of_a_watch():
-    return [watched(minutes) for minutes in (2, 4, 6, 8, 10, 12)]
 
 
 def burning():

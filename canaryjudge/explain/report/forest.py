@@ -83,6 +83,7 @@ def _baseline(finding: Finding, scale: EffectScale) -> str:
     if not scale.known:
         return ""
     name = "baseline" if finding.scale == "objective" else "no change"
+    name = name if scale.other_unit is None else "0"  # between two limits there is no room for more
     at = percent_of(_place(scale.zero, scale))
     return f'<line class="zero" x1="{at}" x2="{at}" y1="4" y2="38"/><text x="{at}" y="53">{name}</text>'
 

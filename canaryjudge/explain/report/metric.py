@@ -13,7 +13,7 @@ from canaryjudge.explain.sentences import metric_sentence, rule_sentence, waiver
 from canaryjudge.explain.turns import metric_turns
 from canaryjudge.results import Finding, MetricResult, ReleaseResult
 
-__all__ = ["metric_article"]
+__all__ = ["metric_article", "metric_body"]
 
 _NOTHING = "&ndash;"
 _COLUMNS = ("Rule", "Outcome", "Held against", "Interval", "Evidence")
@@ -37,20 +37,41 @@ def metric_article(result: MetricResult, release: ReleaseResult, number: int) ->
         An ``<article>``.
     """
     decided = result.name == release.deciding_metric
+    return metric_body(result, _details(result, release, opened=decided), number)
+
+
+def metric_body(result: MetricResult, below: str, number: int | None = None) -> str:
+    """Lay out what is seen of a metric at a glance, with something below it.
+
+    Parameters
+    ----------
+    result : MetricResult
+        What became of it.
+    below : str
+        HTML.
+    number : int, optional
+        Its place on the page, by which its heading names the article.
+
+    Returns
+    -------
+    str
+        An ``<article>``.
+    """
+    named = "" if number is None else f' aria-labelledby="m{number}"'
     return (
-        f'<article class="metric {result.outcome.value}{" decided" if decided else ""}" aria-labelledby="m{number}">'
-        f"{_head(result, number)}{_effect(result)}{_arms(result)}"
-        f"{_details(result, release, opened=decided)}</article>"
+        f'<article class="metric {result.outcome.value}"{named}>'
+        f"{_head(result, number)}{_effect(result)}{_arms(result)}{below}</article>"
     )
 
 
-def _head(result: MetricResult, number: int) -> str:
+def _head(result: MetricResult, number: int | None) -> str:
     main, beside = glance(result)
+    name = "" if number is None else f' id="m{number}"'
     tags = [result.kind] if result.role == "required" else [result.role, result.kind]
     return (
         f'<header><p class="outcome">{mark(result.outcome)}{result.outcome.value}'
         f'<span class="tags">{"".join(f"<span>{text(tag)}</span>" for tag in tags)}</span></p>'
-        f'<h3 id="m{number}">{text(result.name)}</h3>'
+        f"<h3{name}>{text(result.name)}</h3>"
         f'<p class="glance">{prose(main)}</p><p class="beside">{prose(beside)}</p></header>'
     )
 
@@ -68,7 +89,7 @@ def _effect(result: MetricResult) -> str:
 def _arms(result: MetricResult) -> str:
     if result.baseline is None and result.canary is None:
         points = result.n_baseline + result.n_canary
-        why = "no points to draw" if not points else "the points of a watch are not kept, so none are drawn"
+        why = "no points to draw" if not points else "a watch keeps its evidence, not its points"
         return f'<p class="none arms">{why}</p>'
     axis = value_axis(result)
     return f'<div class="arms">{series_chart(result, axis)}{distribution_chart(result, axis)}</div>'

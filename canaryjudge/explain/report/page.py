@@ -14,7 +14,7 @@ from canaryjudge.explain.times import moment, span_of_time
 from canaryjudge.explain.turns import release_turns
 from canaryjudge.results import MetricResult, Outcome, ReleaseResult
 
-__all__ = ["as_report"]
+__all__ = ["as_report", "banner"]
 
 _WORDS = {Outcome.FAIL: "failed", Outcome.MARGINAL: "undecided", Outcome.PASS: "passed"}
 _ACTIONS = {"promote": "Promote it", "hold": "Hold it", "rollback": "Roll it back"}
@@ -43,18 +43,19 @@ def as_report(release: ReleaseResult, provenance: Mapping[str, str]) -> str:
         '<meta name="color-scheme" content="light dark"><meta name="generator" content="canaryjudge">'
         '<link rel="icon" href="data:,">'
         f"<title>{text(title(release))}</title><style>{STYLES}</style></head>"
-        f'<body class="{release.outcome.value}">{SYMBOLS}{_banner(release)}'
+        f'<body class="{release.outcome.value}">{SYMBOLS}{banner(release)}'
         f'<main><section aria-labelledby="metrics"><div class="legend"><h2 id="metrics">Metrics</h2>{_legend()}</div>'
         f"{metrics}</section>{_promises(release)}</main>{_footer(provenance)}</body></html>\n"
     )
 
 
-def _banner(release: ReleaseResult) -> str:
+def banner(release: ReleaseResult) -> str:
+    """Lay out what stands on top: outcome, action, why, what would change it, and of what it is the verdict."""
     result = None if release.deciding_metric is None else release.metrics[release.deciding_metric]
     why = (
         "No metric was judged."
         if result is None
-        else f"<b>{text(result.name)}</b>: {prose(clause(result, release))}."
+        else f"<strong>{text(result.name)}</strong>: {prose(clause(result, release))}."
     )
     return (
         f'<header class="banner"><div class="wide"><div class="verdict">{mark(release.outcome)}'
@@ -70,14 +71,14 @@ def _tally(release: ReleaseResult) -> str:
         (outcome, word, [r for r in counted if r.outcome is outcome]) for outcome, word in _WORDS.items()
     ]
     items = "".join(
-        f'<li class="{outcome.value}">{mark(outcome)}<span><b>{count(len(some))}</b> {word}{_lacking(some, outcome)}</span></li>'
+        f'<li class="{outcome.value}">{mark(outcome)}<span><strong>{count(len(some))}</strong> {word}{_lacking(some, outcome)}</span></li>'
         for outcome, word, some in kinds
         if some
     )
     muted = len(release.metrics) - len(counted)
-    items += f"<li><b>{count(muted)}</b> muted</li>" if muted else ""
+    items += f"<li><strong>{count(muted)}</strong> muted</li>" if muted else ""
     if release.aggregate == "score" and release.score is not None:
-        items += f"<li>score <b>{release.score:.4g}</b> of 100</li>"
+        items += f"<li>score <strong>{release.score:.4g}</strong> of 100</li>"
     return f'<ul class="tally" aria-label="Metrics by outcome">{items}</ul>'
 
 
@@ -90,7 +91,9 @@ def _lacking(results: list[MetricResult], outcome: Outcome) -> str:
 
 
 def _about(release: ReleaseResult) -> str:
-    said = f"<b>{text(release.canary_arm)}</b> against <b>{text(release.baseline_arm)}</b>"
+    said = (
+        f"<strong>{text(release.canary_arm)}</strong> against <strong>{text(release.baseline_arm)}</strong>"
+    )
     starts = [m.overlap_start for m in release.metrics.values() if m.overlap_start is not None]
     ends = [m.overlap_end for m in release.metrics.values() if m.overlap_end is not None]
     if starts and ends:

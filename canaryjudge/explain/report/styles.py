@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["STYLES"]
+__all__ = ["SCOPED_STYLES", "STYLES"]
 
 _LIGHT = """
   --page: #f6f7f9; --card: #fff; --ink: #16202c; --soft: #55616f; --rule: #dfe4ea; --grid: #e8ecf1;
@@ -36,7 +36,6 @@ h1, h2, h3, h4, p, ul, dl, dd, figure { margin: 0; padding: 0; }
 ul { list-style: none; }
 
 .mark { width: 1.05em; height: 1.05em; flex: none; stroke: var(--on); stroke-width: 2.4; stroke-linecap: round; stroke-linejoin: round; fill: none; }
-symbol circle, symbol .body { fill: var(--tone); stroke: none; }
 #beyond path { stroke: var(--hatch); stroke-width: 2; }
 
 .banner { background: var(--tint); border-top: 6px solid var(--tone); padding: 30px 0 26px; margin-bottom: 28px; }
@@ -45,12 +44,12 @@ symbol circle, symbol .body { fill: var(--tone); stroke: none; }
 h1 { font-size: 40px; line-height: 1.1; letter-spacing: -.02em; font-weight: 750; color: var(--tone); display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 16px; }
 .action { font-size: 22px; font-weight: 600; letter-spacing: -.005em; color: var(--ink); }
 .why { font-size: 20px; line-height: 1.4; font-weight: 450; max-width: 54em; margin-top: 16px; text-wrap: pretty; }
-.why b { font-weight: 650; }
+.why strong { font-weight: 650; }
 .turn { color: var(--soft); max-width: 58em; margin-top: 6px; text-wrap: pretty; }
 .tally { display: flex; flex-wrap: wrap; gap: 6px 22px; margin-top: 18px; font-size: 16px; }
 .tally li { display: flex; align-items: center; gap: 7px; }
 .about { color: var(--soft); font-size: 13.5px; margin-top: 10px; }
-.about b { color: var(--ink); font-weight: 600; }
+.about strong { color: var(--ink); font-weight: 600; }
 
 h2 { font-size: 17px; font-weight: 650; letter-spacing: -.01em; }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 28px; align-items: baseline; margin-bottom: 12px; }
@@ -63,9 +62,9 @@ h2 { font-size: 17px; font-weight: 650; letter-spacing: -.01em; }
   padding: 16px 20px 0 18px; margin-bottom: 12px; display: grid; gap: 0 30px; align-items: start;
   grid-template-columns: minmax(0, 23fr) minmax(0, 27fr) minmax(0, 50fr);
 }
-.outcome { display: flex; align-items: center; gap: 6px; font-size: 13px; font-weight: 650; color: var(--tone); }
-.tags { display: inline-flex; gap: 5px; margin-left: 4px; }
-.tags span { font-weight: 450; font-size: 11.5px; color: var(--soft); border: 1px solid var(--rule); border-radius: 99px; padding: 0 7px; line-height: 17px; }
+.outcome { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 6px; font-size: 13px; font-weight: 650; color: var(--tone); }
+.tags { display: inline-flex; flex-wrap: wrap; gap: 4px 5px; margin-left: 4px; }
+.tags span { font-weight: 450; font-size: 11.5px; color: var(--soft); border: 1px solid var(--rule); border-radius: 99px; padding: 0 7px; line-height: 17px; white-space: nowrap; }
 h3 { font-size: 16px; font-weight: 650; letter-spacing: -.01em; line-height: 1.3; margin-top: 5px; }
 .glance { font-size: 21px; line-height: 1.25; font-weight: 600; letter-spacing: -.015em; margin-top: 5px; }
 .beside { color: var(--soft); font-size: 13.5px; margin-top: 1px; }
@@ -174,9 +173,33 @@ dd { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mon
 }
 """
 
-STYLES = re.sub(
-    r"\s*([{};:,])\s+|\s*\n\s*",
-    lambda found: found[1] or "",
-    f":root {{ color-scheme: light dark; {_LIGHT} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {_DARK} }} }}\n{_RULES}",
-).strip()
-"""The whole style sheet, without what a browser does not need."""
+
+def _short(style: str) -> str:
+    """Leave out what a browser does not need."""
+    return re.sub(r"\s*([{};:,])\s+|\s*\n\s*", lambda found: found[1] or "", style).strip()
+
+
+STYLES = _short(
+    f":root {{ color-scheme: light dark; {_LIGHT} }}\n"
+    f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {_DARK} }} }}\n{_RULES}"
+)
+"""The style sheet of the page."""
+
+_PIECE = """
+:scope { background: var(--page); padding: 0 0 2px; border-radius: 8px; overflow: hidden; }
+.banner { padding: 16px 0 14px; margin-bottom: 12px; }
+.verdict .mark { width: 34px; height: 34px; }
+h1 { font-size: 26px; margin: 0; }
+.why { font-size: 16px; margin-top: 8px; }
+.metric { margin: 0 10px 10px; }
+.metric > .beside { grid-column: 1 / -1; padding: 10px 0 12px; }
+.promise { margin: 10px 20px; }
+"""
+
+_INSIDE = re.sub(r"(?m)^( *)(?::root|body|html) \{", r"\1:scope {", _RULES)
+SCOPED_STYLES = _short(
+    f".canaryjudge {{ {_LIGHT} }}\n"
+    f"@media (prefers-color-scheme: dark) {{ .canaryjudge {{ {_DARK} }} }}\n"
+    f"@scope (.canaryjudge) {{ {_INSIDE}\n{_PIECE} }}"
+)
+"""The same for a piece of a notebook, where it must not touch anything else."""
