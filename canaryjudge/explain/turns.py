@@ -7,7 +7,7 @@ from canaryjudge.explain.glances import held_against
 from canaryjudge.explain.numbers import count, level_of, number
 from canaryjudge.explain.objectives import measured_in
 from canaryjudge.explain.times import span_of_time
-from canaryjudge.results import Finding, MetricResult, Outcome, ReleaseResult
+from canaryjudge.results import Finding, Interval, MetricResult, Outcome, ReleaseResult
 
 __all__ = ["metric_turns", "release_turns"]
 
@@ -17,7 +17,9 @@ _OTHER_WAYS = {
     "split_mismatch": "Send the canary the share of the traffic that the policy's split says, or correct the split.",
     "abstains": "A longer window, or replicas that are told apart, would give it evidence enough.",
     "identical": "Nothing, as long as the arms stay constant and equal.",
-    "no_data_fails": "Data of both arms; the policy fails this metric without them.",
+    "no_data_fails": "It needs data of both arms; the policy fails this metric without them.",
+    "deadline_fails": "The watch is over, and the policy's on_deadline fails what is undecided by then.",
+    "deadline_passes": "The watch is over, and the policy's on_deadline passes what is undecided by then.",
 }
 
 
@@ -25,11 +27,8 @@ def release_turns(release: ReleaseResult) -> str:
     """Say in one or two sentences what would change the verdict of the release."""
     counted = [result for result in release.metrics.values() if result.role != "muted"]
     failing = [r.name for r in counted if r.outcome is Outcome.FAIL and r.role != "advisory"]
-    open_ones = [
-        r.name
-        for r in counted
-        if r.outcome is not Outcome.PASS and (r.role == "required" or r.outcome is Outcome.FAIL)
-    ]
+    unproven = [r.name for r in counted if r.role == "required" and r.outcome is not Outcome.PASS]
+    complaining = [r.name for r in counted if r.role == "advisory" and r.outcome is Outcome.FAIL]
     if release.aggregate == "score":
         return "The weighted score decides; a metric counts for more or less of it by its weight and its group's."
     if release.outcome is Outcome.FAIL:
@@ -38,10 +37,14 @@ def release_turns(release: ReleaseResult) -> str:
         verb = "fails" if len(failing) == 1 else "fail"
         return f"It stays a fail as long as {_listed(failing)} {verb}; no other metric can make up for that."
     if release.outcome is Outcome.MARGINAL:
-        if not open_ones:
+        needs = []
+        if unproven:
+            needs.append(f"{_listed(unproven)} {'is' if len(unproven) == 1 else 'are'} proven fine")
+        if complaining:
+            needs.append(f"{_listed(complaining)} no longer {'fails' if len(complaining) == 1 else 'fail'}")
+        if not needs:
             return "It needs data of at least one metric that counts."
-        verb, it = ("is", "it is") if len(open_ones) == 1 else ("are", "one of them is")
-        return f"It passes once {_listed(open_ones)} {verb} proven fine, and fails as soon as {it} proven worse than tolerated."
+        return f"It passes once {' and '.join(needs)}, and fails as soon as a metric is proven worse than tolerated."
     return "It would fail if any metric were proven worse than tolerated, and be held if a required one were not proven fine."
 
 
@@ -85,45 +88,68 @@ def metric_turns(result: MetricResult, release: ReleaseResult) -> list[str]:
 def _distances(finding: Finding, result: MetricResult) -> list[str]:
     """Say how the ends of the intervals lie to the limit."""
     limit = held_against(finding, result)
-    fails, passes = _ends(finding)
-    if not limit or finding.burn is not None:
+    if not limit or finding.burn is not None or finding.parts:
         return []
-    the = "the " + limit
-    if finding.outcome is Outcome.FAIL and fails is not None:
-        kinder = f"with a limit beyond {_told(fails, finding, result)} it would not have failed"
-        if passes is not None:
-            kinder += f", with one beyond {_told(passes, finding, result)} it would have passed"
-        return [f"It fails because the whole interval lies beyond {the}; {kinder}."]
-    if finding.outcome is Outcome.PASS and passes is not None:
-        tighter = f"it would pass with any limit beyond {_told(passes, finding, result)}"
-        return [f"It passes because the whole interval lies within {the}; {tighter}."]
-    if (
-        finding.outcome is Outcome.MARGINAL
-        and finding.interval is not None
-        and finding.pass_interval is not None
-    ):
-        passing, failing = (
-            interval_of(interval, finding, result) for interval in (finding.pass_interval, finding.interval)
-        )
-        return [
-            f"It passes once the {passing} lies within {the}, and fails once the {failing} lies beyond it."
-        ]
-    return []
-
-
-def _ends(finding: Finding) -> tuple[float | None, float | None]:
-    """Give the end of the interval that a fail is proven by, and the one that a pass is; None where both sides count."""
-    if finding.limit_high is not None and finding.limit_low is not None:
-        return None, None
-    if finding.limit_high is not None:
-        return (
-            None if finding.interval is None else finding.interval.low,
-            None if finding.pass_interval is None else finding.pass_interval.high,
-        )
-    return (
-        None if finding.interval is None else finding.interval.high,
-        None if finding.pass_interval is None else finding.pass_interval.low,
+    if finding.method == "point":
+        return [f"The estimate alone is held against the {limit}."]
+    if finding.interval is None or finding.pass_interval is None:
+        return []
+    if result.reason in ("proven_worse", "breached"):
+        return [_why_it_fails(finding, result, limit)]
+    if result.reason in ("proven_safe", "objective_met"):
+        return [_why_it_passes(finding, result, limit)]
+    passing, failing = (
+        interval_of(interval, finding, result) for interval in (finding.pass_interval, finding.interval)
     )
+    return [
+        f"It is proven fine once the {passing} lies within the {limit}, and fails once the {failing} lies beyond it."
+    ]
+
+
+def _why_it_fails(finding: Finding, result: MetricResult, limit: str) -> str:
+    end, kinder = (
+        _end(finding, finding.interval, nearest=True),
+        _end(finding, finding.pass_interval, nearest=False),
+    )
+    if end is None or _within(end, finding):
+        return f"It was proven beyond the {limit}, and a fail stays."
+    said = f"It fails because the whole interval lies beyond the {limit}"
+    bounds = finding.objective  # an objective may fail at another bound than the one at which it passes
+    apart = bounds is not None and (bounds.fail_high is not None or bounds.fail_low is not None)
+    if apart or (finding.limit_high is not None and finding.limit_low is not None):
+        return f"{said}."
+    said += f"; with a limit beyond {_told(end, finding, result)} it would not have failed"
+    return (
+        f"{said}."
+        if kinder is None
+        else f"{said}, with one beyond {_told(kinder, finding, result)} it would have passed."
+    )
+
+
+def _why_it_passes(finding: Finding, result: MetricResult, limit: str) -> str:
+    end = _end(finding, finding.pass_interval, nearest=False)
+    if finding.limit_high is not None and finding.limit_low is not None:
+        return f"It passes because the whole interval lies within the {limit}."
+    if end is None or not _within(end, finding):
+        return f"It was proven within the {limit} at an earlier look."
+    tighter = f"it would pass with any limit beyond {_told(end, finding, result)}"
+    return f"It passes because the whole interval lies within the {limit}; {tighter}."
+
+
+def _end(finding: Finding, interval: Interval | None, *, nearest: bool) -> float | None:
+    """Give the end of an interval that lies nearest to no change, or farthest from it in the bad direction."""
+    if interval is None:
+        return None
+    upwards = finding.limit_high is not None
+    if upwards and finding.limit_low is not None and finding.estimate is not None:
+        upwards = finding.estimate > finding.limit_low
+    return interval.low if upwards is nearest else interval.high
+
+
+def _within(value: float, finding: Finding) -> bool:
+    """Tell whether a value is tolerated."""
+    high, low = finding.limit_high, finding.limit_low
+    return (high is None or value <= high) and (low is None or value >= low)
 
 
 def _told(value: float, finding: Finding, result: MetricResult) -> str:
