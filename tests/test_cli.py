@@ -92,11 +92,14 @@ def test_a_remapping_that_means_nothing_is_bad_usage(capsys, remap):
 
 
 def test_the_formats_say_the_same(capsys):
-    texts = {name: judge(capsys, "fail.csv", "--format", name)[1] for name in ("text", "json", "markdown")}
+    texts = {
+        name: judge(capsys, "fail.csv", "--format", name)[1] for name in ("text", "json", "markdown", "html")
+    }
     verdict = cj.Verdict.from_json(texts["json"])
     assert texts["json"] == verdict.to_json()
     assert texts["text"] == verdict.explain() + "\n"
     assert texts["markdown"].rstrip("\n") == verdict.to_markdown().rstrip("\n")
+    assert texts["html"] == verdict.to_html()
 
 
 def test_output_goes_to_a_file(capsys):

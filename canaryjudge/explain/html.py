@@ -91,7 +91,10 @@ def watch_html(
 
 
 def _table(facts: Facts) -> str:
-    known = [(name, value) for name, value in facts if value not in (None, (), False)]
+    # 0 is a number that is known
+    known = [
+        (name, value) for name, value in facts if value is not None and value is not False and value != ()
+    ]
     rows = "".join(
         f'<tr><th style="text-align:left">{text(name)}</th><td style="text-align:left">'
         f"{_table(value) if isinstance(value, Facts) else text(value)}</td></tr>"
