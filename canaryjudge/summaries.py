@@ -57,7 +57,7 @@ def ten_digits(numbers: FloatArray) -> tuple[float, ...]:
     Examples
     --------
     >>> ten_digits(np.array([0.1 + 0.2, -0.0, 123456789012.0]))
-    (0.3, 0.0, 123456789010.0)
+    (0.3, 0.0, 123456789000.0)
     """
     sizes = np.abs(numbers)
     sizes[sizes == 0] = 1.0
