@@ -46,6 +46,11 @@ def _log_edges(values: FloatArray, buckets: int = _BUCKETS) -> FloatArray:
     return np.append(np.geomspace(low, high, buckets - 1), np.inf)
 
 
+def _even_edges(values: FloatArray, buckets: int = _BUCKETS) -> FloatArray:
+    """Give each bucket the same share of the values."""
+    return np.append(np.unique(np.quantile(values, np.linspace(0.02, 0.98, buckets - 1))), np.inf)
+
+
 def _counts(parts: list[FloatArray], edges: FloatArray) -> FloatArray:
     counted = [np.bincount(np.searchsorted(edges, part), minlength=len(edges)) for part in parts]
     return np.array(counted, dtype=np.float64)
@@ -63,13 +68,15 @@ def recorded(folder: Path) -> None:
         return
     cases, _ = load_cases(folder, ("rawlat",))
     rows, notes = [], []
-    for label, intervals in (
-        ("20 intervals", 20),
-        ("60 intervals", 60),
-        ("1 interval", 1),
-        ("an interval a request", None),
+    for label, intervals, layout in (
+        ("20 intervals", 20, _log_edges),
+        ("60 intervals", 60, _log_edges),
+        ("1 interval", 1, _log_edges),
+        ("an interval a request", None, _log_edges),
+        ("20 intervals, even buckets", 20, _even_edges),
+        ("an interval a request, even buckets", None, _even_edges),
     ):
-        found = [_both_ways(case, intervals) for case in cases]
+        found = [_both_ways(case, intervals, layout) for case in cases]
         same = sum(samples.outcome == histogram.outcome for samples, histogram in found)
         failing = [
             (case.healthy, samples.outcome == "fail", histogram.outcome == "fail")
@@ -85,7 +92,7 @@ def recorded(folder: Path) -> None:
                 f"{100 * sum(one == other for _, one, other in failing) / len(cases):.1f} %",
             ]
         )
-        if intervals == 20:
+        if not rows[:-1]:
             notes = _disagreements(cases, found)
     heads = [
         "cut into",
@@ -100,9 +107,11 @@ def recorded(folder: Path) -> None:
     print(grid(title, heads, rows, notes))
 
 
-def _both_ways(case: Case, intervals: int | None) -> tuple[cj.Verdict, cj.Verdict]:
+def _both_ways(
+    case: Case, intervals: int | None, layout: Callable[[FloatArray], FloatArray]
+) -> tuple[cj.Verdict, cj.Verdict]:
     arms = [values[:, 0][np.isfinite(values[:, 0])] for values in (case.baseline, case.canary)]
-    edges = _log_edges(arms[0])
+    edges = layout(arms[0])
     names = ("baseline", "canary")
     histograms = {
         name: {"edges": edges, "buckets": _counts(_cut(values, intervals), edges)}
