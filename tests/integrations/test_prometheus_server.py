@@ -19,7 +19,7 @@ SERVICES = [
     ["--version", "1.5"],
     ["--version", "1.6", "--slow", "2", "--fail", "0.1"],
 ]
-SECONDS = 29
+SECONDS = 59
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="prometheus is not installed: make system")
 

@@ -1,7 +1,7 @@
 """A release watched by a real Prometheus: python demo.py, or python demo.py --slow 2 --fail 0.1 for one with a fault.
 
 It starts two processes of service.py, versions 1.4 and 1.5, and a Prometheus that scrapes them every second; sends both the same traffic for
-half a minute; then judges the release with one command, shows it, and ends what it started. It needs the program prometheus, Debian's
+a minute; then judges the release with one command, shows it, and ends what it started. It needs the program prometheus, Debian's
 package of that name. All of it stays on this machine.
 """
 
@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SECONDS = 30.0
+SECONDS = 60.0
 CONNECTIONS = 3
 PAUSE = 0.015
 
@@ -99,9 +99,9 @@ def wait_until_ready(port: int, running: subprocess.Popen[str]) -> None:
 
 @contextlib.contextmanager
 def traffic(ports: Sequence[int]) -> Iterator[None]:
-    """Send every service the same traffic meanwhile, two minutes at most."""
+    """Send every service the same traffic meanwhile, three minutes at most."""
     over = threading.Event()
-    end = time.monotonic() + 120
+    end = time.monotonic() + 180
     users = [
         threading.Thread(target=visit, args=(port, end, over)) for port in ports for _ in range(CONNECTIONS)
     ]
