@@ -16,7 +16,7 @@ from canaryjudge.explain.sentences import (
 from canaryjudge.explain.text import by_badness
 from canaryjudge.results import ReleaseResult
 
-__all__ = ["as_markdown"]
+__all__ = ["as_markdown", "escaped"]
 
 _MARKS = {"pass": "✅", "marginal": "⚠️", "fail": "❌"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
@@ -38,7 +38,7 @@ def as_markdown(release: ReleaseResult) -> str:
     lines = [
         f"## {_MARKS[release.outcome.value]} {title(release)}",
         "",
-        _escaped(headline(release)),
+        escaped(headline(release)),
         "",
         "| metric | outcome | role | why |",
         "|---|---|---|---|",
@@ -53,18 +53,25 @@ def as_markdown(release: ReleaseResult) -> str:
             if i != result.deciding_rule
         ]
         lines.append(
-            f"| {_escaped(result.name)} | {outcome} | {result.role} | {'<br>'.join(_escaped(part) for part in why)} |"
+            f"| {escaped(result.name)} | {outcome} | {result.role} | {'<br>'.join(escaped(part) for part in why)} |"
         )
-        notes += [f"- {_escaped(result.name)}: {_escaped(note_sentence(note))}" for note in result.warnings]
+        notes += [f"- {escaped(result.name)}: {escaped(note_sentence(note))}" for note in result.warnings]
     if release.also_failing:
         notes.append(
-            f"- Now that one metric has failed, these fail as well (Holm): {_escaped(', '.join(release.also_failing))}"
+            f"- Now that one metric has failed, these fail as well (Holm): {escaped(', '.join(release.also_failing))}"
         )
     if release.unproven:
-        notes.append(f"- Passed unproven: {_escaped(', '.join(release.unproven))}")
-    notes += [f"- Waived: {_escaped(waiver_sentence(waived))}" for waived in release.waived]
-    return "\n".join([*lines, "", *notes, *([""] if notes else []), _escaped(promise(release)), ""])
+        notes.append(f"- Passed unproven: {escaped(', '.join(release.unproven))}")
+    notes += [f"- Waived: {escaped(waiver_sentence(waived))}" for waived in release.waived]
+    return "\n".join([*lines, "", *notes, *([""] if notes else []), escaped(promise(release)), ""])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    r"""Put a text on one line in which Markdown sees nothing but text.
+
+    Examples
+    --------
+    >>> print(escaped("<script>|*p99*"))
+    \<script\>\|\*p99\*
+    """
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

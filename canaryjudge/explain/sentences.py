@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from canaryjudge.explain.budgets import burn_found, counted_in_slices
 from canaryjudge.explain.changes import counted, interval_of, level, moved, tolerated
+from canaryjudge.explain.lines import cut, on_one_line
 from canaryjudge.explain.numbers import change, count, number, percent, pvalue
 from canaryjudge.explain.objectives import objective_found, without_percent
 from canaryjudge.explain.watching import odds, outlook, taken
@@ -14,7 +15,6 @@ __all__ = [
     "headline",
     "metric_sentence",
     "one_line",
-    "plain",
     "promise",
     "rule_sentence",
     "title",
@@ -112,25 +112,16 @@ def one_line(release: ReleaseResult) -> str:
     score = (
         f"score {release.score:.4g}; " if release.aggregate == "score" and release.score is not None else ""
     )
-    before, name, after = f"{outcome}: {score}", plain(result.name), f": {clause(result, release)}"
+    before, name, after = f"{outcome}: {score}", on_one_line(result.name), f": {clause(result, release)}"
     room = _LONGEST_LINE - len(tail)
     # a long name makes way for the reason, and only then the reason's end is lost
-    name = _cut(name, max(room - len(before) - len(after), _SHORTEST_NAME))
-    return _cut(before + name + after, room) + tail
+    name = cut(name, max(room - len(before) - len(after), _SHORTEST_NAME))
+    return cut(before + name + after, room) + tail
 
 
 def clause(result: MetricResult, release: ReleaseResult) -> str:
     """Say the main thing about a metric: the sentence about it up to its first semicolon."""
-    return plain(metric_sentence(result, release).split("; ")[0])
-
-
-def plain(text: str) -> str:
-    """Bring text to one line, without anything that a terminal would obey."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 1].rstrip() + "…"
+    return on_one_line(metric_sentence(result, release).split("; ")[0])
 
 
 def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
+from canaryjudge.explain.lines import on_one_line
 from canaryjudge.integrations.imports import Imported
 from canaryjudge.integrations.openslo import load_openslo
 
@@ -59,7 +60,7 @@ def add_import(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     found: Imported = options.importer.load(*options.files)
     for remark in found.remarks:
-        sys.stderr.write(f"canaryjudge: {_on_one_line(str(remark))}\n")
+        sys.stderr.write(f"canaryjudge: {on_one_line(str(remark))}\n")
     if not found.metrics:
         raise PolicyError("nothing in these documents can be judged", "The lines above say why.")
     lost = found.of_kind("adapted", "unjudged")
@@ -72,8 +73,3 @@ def _run(options: argparse.Namespace) -> int:
         raise PolicyError(parts, "The lines above say why; leave --strict out to take the rest.")
     sys.stdout.write(found.text)
     return 0
-
-
-def _on_one_line(text: str) -> str:
-    """Leave out what a terminal would obey."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,68 @@
+"""Argo Rollouts: what its `web` metric provider reads. Three outcomes: successful, failed, and inconclusive, which pauses the rollout."""
+
+from __future__ import annotations
+
+import json
+
+from canaryjudge.errors import CanaryJudgeError
+from canaryjudge.integrations.writers.answers import JSON, PLAIN, Answer
+from canaryjudge.integrations.writers.gist import Said, gist
+
+__all__ = ["argo_answer", "argo_json"]
+
+
+def argo_json(said: Said) -> str:
+    """Write the body of an answer to Argo's `web` provider.
+
+    With ``jsonPath: "{$.verdict}"``, ``successCondition: result.outcome == "pass"`` and ``failureCondition: result.outcome == "fail"`` a
+    marginal release is inconclusive, and the measurement that Argo keeps says why.
+
+    Parameters
+    ----------
+    said : Verdict or CanaryJudgeError
+        What there is to tell.
+
+    Returns
+    -------
+    str
+        JSON: `verdict` with `outcome`, `action`, `reason`, `score` (null where there is none) and `no_data`; `metrics` with each metric's outcome.
+    """
+    short = gist(said)
+    document = {
+        "verdict": {
+            "outcome": short.outcome,
+            "action": short.action,
+            "reason": short.reason,
+            "score": short.score,
+            "no_data": short.lacks_data,
+        },
+        "metrics": {}
+        if isinstance(said, CanaryJudgeError)
+        else {name: result.outcome.value for name, result in said.metrics.items()},
+    }
+    return json.dumps(document, allow_nan=False) + "\n"
+
+
+def argo_answer(said: Said) -> Answer:
+    """Answer a measurement of Argo's `web` provider.
+
+    Parameters
+    ----------
+    said : Verdict or CanaryJudgeError
+        What there is to tell.
+
+    Returns
+    -------
+    Answer
+        200 with the JSON of `argo_json`, whatever the outcome; 500 with the reason where nothing was judged, which Argo takes as an error of the
+        measurement and not as the release's.
+
+    Examples
+    --------
+    >>> import canaryjudge as cj
+    >>> argo_answer(cj.DataError("no data")).status
+    500
+    """
+    if isinstance(said, CanaryJudgeError):
+        return Answer(500, gist(said).reason + "\n", PLAIN)
+    return Answer(200, argo_json(said), JSON)

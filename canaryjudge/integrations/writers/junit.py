@@ -1,0 +1,148 @@
+"""JUnit XML, which Jenkins, GitLab, Azure DevOps, CircleCI and others show as tests: a test case a metric, and one for the release."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+from canaryjudge.errors import CanaryJudgeError
+from canaryjudge.explain.lines import on_one_line
+from canaryjudge.explain.notes import note_sentence
+from canaryjudge.explain.sentences import metric_sentence, rule_sentence
+from canaryjudge.explain.text import as_text, by_badness
+from canaryjudge.integrations.writers.gist import Said, gist
+from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.verdict import Verdict
+
+__all__ = ["junit_xml"]
+
+_SUITE = "canaryjudge"
+_RELEASE = "release"
+_METRICS = f"{_SUITE}.metrics"
+_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold, not even as a reference (section 2.2, production 2)."""
+_KINDS = ("failure", "error", "skipped")
+
+
+def junit_xml(said: Said) -> str:
+    """Write a verdict, or why there is none, as JUnit XML.
+
+    The test case `release` of the class `canaryjudge` is the release: a failure where it fails, skipped with the reason where it is marginal,
+    an error where nothing was judged. Those of the class `canaryjudge.metrics` are the metrics: a failure where a metric fails a release,
+    skipped where it is marginal, lacks data, is muted, or fails without failing the release. So the document holds a failure if and only
+    if the release fails. It is plain ASCII, and the same verdict gives the same bytes: no times are in it.
+
+    Parameters
+    ----------
+    said : Verdict or CanaryJudgeError
+        What there is to tell.
+
+    Returns
+    -------
+    str
+        The document, in the shape that the schemas of Jenkins and GitLab's reader take.
+
+    Examples
+    --------
+    >>> import canaryjudge as cj
+    >>> policy = cj.Policy(metrics=[cj.Metric(name="cpu", unit="%", direction="increase")])
+    >>> verdict = cj.judge({"cpu": {"baseline": [50.0] * 20, "canary": [50.0] * 20}}, policy)
+    >>> print(junit_xml(verdict).splitlines()[1])
+    <testsuites name="canaryjudge" tests="2" failures="0" errors="0" time="0">
+    """
+    suite = ET.Element("testsuite")
+    _add_properties(suite, said)
+    if isinstance(said, CanaryJudgeError):
+        _add_case(suite, _SUITE, _RELEASE, "error", type(said).__name__, gist(said).reason, str(said))
+    else:
+        _add_release(suite, said)
+        for result in by_badness(said):
+            _add_metric(suite, result, said)
+    tests = len(suite.findall("testcase"))
+    counted = {kind: len(suite.findall(f"testcase/{kind}")) for kind in _KINDS}
+    totals = {
+        "name": _SUITE,
+        "tests": str(tests),
+        "failures": str(counted["failure"]),
+        "errors": str(counted["error"]),
+    }
+    # Jenkins' schema knows "skipped" of a suite only
+    suite.attrib |= {**totals, "skipped": str(counted["skipped"]), "time": "0"}
+    root = ET.Element("testsuites", {**totals, "time": "0"})
+    root.append(suite)
+    ET.indent(root)
+    # in ASCII, so that it is what it says whatever encoding a console has
+    written = ET.tostring(root, encoding="us-ascii", xml_declaration=False).decode("ascii")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{written}\n'
+
+
+def _add_properties(suite: ET.Element, said: Said) -> None:
+    short = gist(said)
+    facts = {"outcome": short.outcome, "action": short.action, "reason": short.reason}
+    if isinstance(said, Verdict):
+        facts |= {
+            "alpha": f"{said.alpha:g}",
+            "beta": f"{said.beta:g}",
+            "valid_for": said.valid_for,
+            "policy_digest": said.policy_digest,
+            "data_digest": said.data_digest,
+            "version": said.version,
+        }
+        if said.score is not None:
+            facts["score"] = f"{said.score:g}"
+    properties = ET.SubElement(suite, "properties")
+    for name, value in facts.items():
+        ET.SubElement(properties, "property", {"name": name, "value": _legal(value)})
+
+
+def _add_release(suite: ET.Element, verdict: Verdict) -> None:
+    kind = {Outcome.FAIL: "failure", Outcome.MARGINAL: "skipped", Outcome.PASS: None}[verdict.outcome]
+    decided = verdict.metrics.get(verdict.deciding_metric or "")
+    code = decided.reason if decided else "no_data"
+    _add_case(suite, _SUITE, _RELEASE, kind, code, gist(verdict).reason, as_text(verdict))
+
+
+def _add_metric(suite: ET.Element, result: MetricResult, verdict: Verdict) -> None:
+    sentence = on_one_line(metric_sentence(result, verdict))
+    lines = [f"{result.outcome.value.upper()} ({result.role}): {sentence}"]
+    lines += [
+        f"rule {finding.rule}, {finding.outcome.value}: {on_one_line(rule_sentence(finding, result))}"
+        for index, finding in enumerate(result.findings)
+        if index != result.deciding_rule
+    ]
+    lines += [on_one_line(note_sentence(note)) for note in result.warnings]
+    kind, why = _metric_kind(result, verdict)
+    _add_case(suite, _METRICS, result.name, kind, result.reason, f"{why}{sentence}", "\n".join(lines))
+
+
+def _metric_kind(result: MetricResult, verdict: Verdict) -> tuple[str | None, str]:
+    """Say how a metric is shown, and what its outcome alone does not explain."""
+    if result.role == "muted":
+        return "skipped", f"muted, {result.outcome.value}: "
+    if result.outcome is Outcome.FAIL:
+        if result.role == "advisory":
+            return "skipped", "fails, but as an advisory metric it cannot fail the release: "
+        if verdict.outcome is not Outcome.FAIL:
+            return "skipped", "fails, but the score does not fail the release: "
+        return "failure", ""
+    return ("skipped", "") if result.outcome is Outcome.MARGINAL else (None, "")
+
+
+def _add_case(
+    suite: ET.Element, classname: str, name: str, kind: str | None, code: str, message: str, text: str
+) -> None:
+    case = ET.SubElement(suite, "testcase", {"classname": classname, "name": _attribute(name), "time": "0"})
+    if kind is not None:
+        told = ET.SubElement(case, kind, {"message": _attribute(message), "type": code})
+        told.text = _legal(text)
+    else:
+        ET.SubElement(case, "system-out").text = _legal(text)
+
+
+def _attribute(text: str) -> str:
+    """Keep white space apart from spaces visible: readers turn it into spaces, and two names into one."""
+    return _legal(text).replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text)
