@@ -10,7 +10,7 @@ from typing import Any, Final, Never
 
 from canaryjudge._version import __version__
 from canaryjudge.cli.checking import add_schema, add_validate, add_verify
-from canaryjudge.cli.complaints import complain
+from canaryjudge.cli.complaints import complain, described
 from canaryjudge.cli.judging import add_judge
 from canaryjudge.cli.monitoring import add_monitor
 from canaryjudge.cli.outputs import BAD_INPUT, BUG, EXIT_HELP
@@ -50,27 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         return int(options.run(options))
-    except CanaryJudgeError as error:
-        complain(error.message, error.hint)
-        return BAD_INPUT
     except BrokenPipeError:
         # the reader went away; there is nobody to tell, and what is still in the buffer must not fail once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BAD_INPUT
-    except OSError as error:
-        complain(
-            f"{error.filename or 'input or output'}: {error.strerror or error}",
-            "Check the path and its permissions.",
-        )
-        return BAD_INPUT
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the last line of defense: no traceback for users
-        complain(
-            f"this is a bug of canaryjudge {__version__}: {type(error).__name__}: {error}",
-            "Please report it with the policy and data.",
-        )
-        return BUG
+        said = described(error)
+        complain(said.message, said.hint)
+        return BAD_INPUT if isinstance(error, (CanaryJudgeError, OSError)) else BUG
 
 
 class _Parser(argparse.ArgumentParser):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["complain"]
+from canaryjudge._version import __version__
+from canaryjudge.errors import CanaryJudgeError, DataError
+
+__all__ = ["complain", "described"]
 
 
 def complain(message: str, hint: str) -> None:
@@ -21,3 +24,16 @@ def complain(message: str, hint: str) -> None:
         print(f"canaryjudge: {' '.join(line.split())}", file=sys.stderr)
     if hint:
         print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
+
+
+def described(error: Exception) -> CanaryJudgeError:
+    """Put whatever went wrong into a sentence and a hint."""
+    if isinstance(error, CanaryJudgeError):
+        return error
+    if isinstance(error, OSError):
+        where = error.filename or "input or output"
+        return DataError(f"{where}: {error.strerror or error}", "Check the path and its permissions.")
+    return CanaryJudgeError(
+        f"this is a bug of canaryjudge {__version__}: {type(error).__name__}: {error}",
+        "Please report it with the policy and data.",
+    )

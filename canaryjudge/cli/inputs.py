@@ -14,7 +14,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.integrations.prometheus_options import add_options
 from canaryjudge.policy import Policy
 
-__all__ = ["add_arms", "add_input", "fetched", "read_bytes", "read_given", "spare"]
+__all__ = ["add_arms", "add_input", "fetched", "read_bytes", "read_given", "same_file", "spare"]
 
 
 def add_input(parser: argparse.ArgumentParser, *, live: bool = False) -> None:
@@ -98,8 +98,12 @@ def spare(output: str | None, option: str, *inputs: str | None) -> None:
     for given in inputs:
         if output is None or given is None or given == "-":
             continue
-        # two names of one file, or one name of a file that is still to be written
-        there = Path(output).exists() and Path(given).exists()
-        same = Path(output).samefile(given) if there else os.path.realpath(output) == os.path.realpath(given)
-        if same:
+        if same_file(output, given):
             raise DataError(f"{option} {output} would overwrite an input", "Name another file.")
+
+
+def same_file(one: str, other: str) -> bool:
+    """Tell whether two names are of one file, be it there already or still to be written."""
+    if Path(one).exists() and Path(other).exists():
+        return Path(one).samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)

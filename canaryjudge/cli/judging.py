@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from canaryjudge.cli.inputs import add_arms, add_input, fetched, read_given, spare
-from canaryjudge.cli.outputs import EXIT_HELP, add_output, report
+from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
 from canaryjudge.integrations.prometheus_options import refuse_options
 from canaryjudge.policy import load_policy
 
@@ -30,11 +30,10 @@ def add_judge(commands: Any) -> None:
 def _judge(options: argparse.Namespace) -> int:
     from canaryjudge.judge import judge  # noqa: PLC0415 - the other commands need no statistics
 
-    spare(options.output, "--output", options.policy, options.data)
     spare(options.save_data, "--save-data", options.policy, options.output)
-    refuse_options(options)
-    policy = load_policy(options.policy)
-    table = (
-        read_given(options, options.data, policy) if options.prometheus is None else fetched(options, policy)
-    )
-    return report(judge(table, policy, baseline=options.baseline, canary=options.canary), options)
+    with telling(options, options.policy, options.data):
+        refuse_options(options)
+        policy = load_policy(options.policy)
+        live = options.prometheus is not None
+        table = fetched(options, policy) if live else read_given(options, options.data, policy)
+        return report(judge(table, policy, baseline=options.baseline, canary=options.canary), options)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from canaryjudge.cli.complaints import complain
 from canaryjudge.cli.inputs import add_arms, add_input, fetched, read_given, spare
-from canaryjudge.cli.outputs import EXIT_HELP, add_output, report
+from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.prometheus_options import refuse_options
 from canaryjudge.policy import Policy, load_policy
+
+if TYPE_CHECKING:
+    from canaryjudge.verdict import Verdict
 
 __all__ = ["add_monitor"]
 
@@ -56,12 +59,18 @@ def _seconds(text: str) -> float:
 
 
 def _monitor(options: argparse.Namespace) -> int:
+    inputs = (options.policy, options.data, options.history)
+    spare(options.state, "--state", *inputs)
+    spare(options.save_data, "--save-data", options.policy, options.output, options.state, options.history)
+    with telling(options, *inputs, options.state):
+        return report(_watched(options), options)
+
+
+def _watched(options: argparse.Namespace) -> Verdict:
+    """Take one step of the watch."""
     from canaryjudge.integrations.state_files import locked, read_state, write_state  # noqa: PLC0415 - judge needs none
     from canaryjudge.monitor import Monitor  # noqa: PLC0415 - the other commands need no statistics
 
-    spare(options.state, "--state", options.policy, options.data, options.history)
-    spare(options.output, "--output", options.policy, options.data, options.history, options.state)
-    spare(options.save_data, "--save-data", options.policy, options.output, options.state, options.history)
     refuse_options(options)
     if options.data == options.history == "-":
         raise DataError("--data and --history are both standard input", "Read one of them from a file.")
@@ -88,7 +97,7 @@ def _monitor(options: argparse.Namespace) -> int:
             f"warning: {', '.join(untimed)}: without times, data that are given again count again",
             "Give the column 'time'.",
         )
-    return report(verdict, options)
+    return verdict
 
 
 def _history(options: argparse.Namespace, policy: Policy) -> Any:

@@ -1,16 +1,23 @@
-"""What a command gives back: the verdict in the format that was asked for, and an exit code that a pipeline can act on."""
+"""What a command gives back: the verdict in the formats that were asked for, and an exit code that a pipeline can act on."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from canaryjudge.cli.complaints import described
+from canaryjudge.cli.inputs import same_file, spare
+from canaryjudge.errors import CanaryJudgeError, DataError
+from canaryjudge.integrations.formats import FORMATS
 
 if TYPE_CHECKING:
     from canaryjudge.verdict import Verdict
 
-__all__ = ["BAD_INPUT", "BUG", "EXIT_HELP", "add_output", "report"]
+__all__ = ["BAD_INPUT", "BUG", "EXIT_HELP", "add_output", "report", "telling"]
 
 _EXIT_CODES: Final = {"pass": 0, "fail": 1, "marginal": 3, "no_data": 4}
 BAD_INPUT: Final = 2
@@ -21,15 +28,56 @@ EXIT_HELP: Final = (
 )
 
 
+class _Destination(NamedTuple):
+    """A format, and the file or directory that it goes to: standard output where there is none."""
+
+    format: str
+    path: str | None
+    option: str
+
+    def files(self) -> list[str]:
+        """List what would be written over."""
+        names = FORMATS[self.format].files
+        if self.path is None:
+            return []
+        return [str(Path(self.path, name)) for name in names] if names else [self.path]
+
+    def write(self, said: Verdict | CanaryJudgeError) -> None:
+        form = FORMATS[self.format]
+        text = form.write(said)
+        if not isinstance(text, str):
+            for name, part in text.items():
+                # a result is the whole file: no line break may follow it
+                Path(self.path or "", name).write_text(part, encoding="utf-8", newline="\n")
+            return
+        text = text if text.endswith("\n") else text + "\n"
+        if self.path is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        else:
+            with Path(self.path).open("a" if form.appends else "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+
+
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the verdict's format, place and exit code."""
+    """Add the options for the verdict's formats, places and exit code."""
+    formats = "; ".join(f"{name}: {form.tells}" for name, form in FORMATS.items())
     parser.add_argument(
         "--format",
-        choices=("text", "json", "markdown", "html"),
+        choices=tuple(FORMATS),
         default="text",
-        help="how to write the verdict (default: text)",
+        metavar="FORMAT",
+        help=f"how to write the verdict (default: text). {formats}",
     )
     parser.add_argument("--output", metavar="FILE", help="write the verdict there instead of standard output")
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        type=_destination,
+        metavar="FORMAT=FILE",
+        help="write the verdict to another file too, such as junit=report.xml; may be repeated",
+    )
     parser.add_argument(
         "--exit",
         action="append",
@@ -40,15 +88,36 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@contextlib.contextmanager
+def telling(options: argparse.Namespace, *inputs: str | None) -> Iterator[None]:
+    """Tell an error of what is done here in every format that can tell one; and refuse beforehand to write over `inputs`."""
+    destinations = _destinations(options)
+    taken: list[str] = []
+    for destination in destinations:
+        for file in destination.files():
+            spare(file, destination.option, *inputs, options.save_data)
+            if not FORMATS[destination.format].appends:
+                if any(same_file(file, other) for other in taken):
+                    raise DataError(
+                        f"{destination.option} {file} would be written twice", "Name another file."
+                    )
+                taken.append(file)
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        for destination in destinations:
+            if FORMATS[destination.format].of_errors:
+                with contextlib.suppress(OSError):  # it may be what went wrong
+                    destination.write(described(error))
+        raise
+
+
 def report(verdict: Verdict, options: argparse.Namespace) -> int:
     """Write the verdict, and give the exit code."""
-    formats = {
-        "text": verdict.explain,
-        "json": verdict.to_json,
-        "markdown": verdict.to_markdown,
-        "html": verdict.to_html,
-    }
-    _write(formats[options.format](), options.output)
+    for destination in _destinations(options):
+        destination.write(verdict)
     codes: dict[str, int] = _EXIT_CODES | dict(options.exit)
     outcome = verdict.outcome.value
     if verdict.lacks_data:  # who remaps marginal means these too, unless no_data is remapped by itself
@@ -57,13 +126,23 @@ def report(verdict: Verdict, options: argparse.Namespace) -> int:
     return codes[outcome]
 
 
-def _write(text: str, output: str | None) -> None:
-    text = text if text.endswith("\n") else text + "\n"
-    if output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    else:
-        Path(output).write_text(text, encoding="utf-8")
+def _destinations(options: argparse.Namespace) -> list[_Destination]:
+    """List where to write; last what `--format` says, so that standard output tells a verdict only where all files do."""
+    if options.output is None and FORMATS[options.format].files:
+        raise DataError(
+            f"--format {options.format} writes several files",
+            "Name their directory with --output, such as /tekton/results.",
+        )
+    return [*options.also, _Destination(options.format, options.output, "--output")]
+
+
+def _destination(text: str) -> _Destination:
+    name, _, path = text.partition("=")
+    if name not in FORMATS or not path:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not like junit=report.xml (formats: {', '.join(FORMATS)})"
+        )
+    return _Destination(name, path, "--also")
 
 
 def _remapping(text: str) -> tuple[str, int]:

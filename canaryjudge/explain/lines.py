@@ -10,7 +10,7 @@ def on_one_line(text: str) -> str:
 
     Examples
     --------
-    >>> on_one_line("p99\\n\\x1b[31m  red")
+    >>> on_one_line("p99\n\x1b[31m  red")
     'p99 [31m red'
     """
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from canaryjudge.explain.sentences import plain
+from canaryjudge.explain.lines import on_one_line
 from canaryjudge.results import Outcome
 
 __all__ = ["SYMBOLS", "mark", "percent_of", "prose", "text"]
@@ -26,7 +26,7 @@ SYMBOLS = (
 
 def text(words: object) -> str:
     """Escape text, for content and attributes alike, and leave out what is not to be seen."""
-    return escape(plain(str(words)))
+    return escape(on_one_line(str(words)))
 
 
 def prose(words: str) -> str:

@@ -41,7 +41,7 @@ def github_annotations(said: Said) -> str:
     Examples
     --------
     >>> import canaryjudge as cj
-    >>> print(github_annotations(cj.DataError("no data:\\n100% lost", "Look for them.")), end="")
+    >>> print(github_annotations(cj.DataError("no data:\n100% lost", "Look for them.")), end="")
     ::error title=canaryjudge%3A nothing was judged::ERROR: no data: 100%25 lost. Look for them.
     """
     short = gist(said)
