@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -19,6 +20,7 @@ __all__ = ["github_annotations", "github_outputs", "github_summary"]
 
 _MOST_ANNOTATIONS: Final = 10
 """GitHub keeps so many errors, and so many warnings, of a step."""
+_PLAIN: Final = re.compile(r"[A-Za-z0-9.-]*")
 _LONGEST_MESSAGE: Final = 2000
 _LONGEST_TITLE: Final = 200
 _LONGEST_SUMMARY: Final = 1_000_000
@@ -61,7 +63,7 @@ def github_annotations(said: Said) -> str:
 def github_outputs(said: Said) -> str:
     """Write a step's outputs: `outcome`, `action`, `reason`, `score`, `no-data`, and `failed` and `undecided` as JSON lists of names.
 
-    Every value stands between delimiters that cannot be forged: each is made from the value's own digest, so that no value holds its own.
+    Free text stands between delimiters that cannot be forged: each is made from the value's own digest, so that no value holds its own.
 
     Parameters
     ----------
@@ -102,7 +104,7 @@ def github_summary(said: Said) -> str:
     """
     if isinstance(said, CanaryJudgeError):
         return f"## 🛑 ERROR: nothing was judged\n\n{escaped(said.message)}\n\n{escaped(said.hint)}\n"
-    text = said.to_markdown()
+    text = said.to_markdown().encode("utf-8", "replace").decode()  # a name may hold half a character
     if len(text.encode()) <= _LONGEST_SUMMARY:
         return text
     *lines, _, last = text.rstrip("\n").split("\n")
@@ -145,5 +147,7 @@ def _escaped_data(text: str) -> str:
 
 
 def _assigned(name: str, value: str) -> str:
+    if _PLAIN.fullmatch(value):
+        return f"{name}={value}\n"
     delimiter = f"canaryjudge-{hashlib.sha256(value.encode()).hexdigest()}"
     return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"

@@ -131,17 +131,19 @@ def _metric_kind(result: MetricResult, verdict: Verdict) -> tuple[str | None, st
 def _add_case(
     suite: ET.Element, classname: str, name: str, kind: str | None, code: str, message: str, text: str
 ) -> None:
-    case = ET.SubElement(suite, "testcase", {"classname": classname, "name": _attribute(name), "time": "0"})
+    case = ET.SubElement(suite, "testcase", {"classname": classname, "name": _distinct(name), "time": "0"})
     if kind is not None:
-        told = ET.SubElement(case, kind, {"message": _attribute(message), "type": code})
+        told = ET.SubElement(case, kind, {"message": _legal(message), "type": code})
         told.text = _legal(text)
     else:
         ET.SubElement(case, "system-out").text = _legal(text)
 
 
-def _attribute(text: str) -> str:
-    """Keep white space apart from spaces visible: readers turn it into spaces, and two names into one."""
-    return _legal(text).replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+def _distinct(name: str) -> str:
+    """Keep two names two, and each on one line: readers turn white space of an attribute into spaces."""
+    for letter, written in (("\\", r"\\"), ("\t", r"\t"), ("\n", r"\n"), ("\r", r"\r")):
+        name = name.replace(letter, written)
+    return _legal(name)
 
 
 def _legal(text: str) -> str:
