@@ -6,7 +6,9 @@ import argparse
 import json
 from typing import Any
 
+from canaryjudge.cli.complaints import complain
 from canaryjudge.cli.inputs import add_input, read_bytes, read_given
+from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.policy import json_schema, load_policy
 
 __all__ = ["add_schema", "add_validate", "add_verify"]
@@ -62,10 +64,19 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
+    mistakes: list[CanaryJudgeError] = []
     for path in options.policy:
-        policy = load_policy(path)
+        try:
+            policy = load_policy(path)
+        except CanaryJudgeError as error:
+            mistakes.append(error)
+            continue
         metrics = len(policy.metrics)
         print(f"{path}: valid, {metrics} metric{'s' if metrics != 1 else ''}")
+    for mistake in mistakes[:-1]:
+        complain(mistake.message, mistake.hint)
+    if mistakes:
+        raise mistakes[-1]
     return 0
 
 
