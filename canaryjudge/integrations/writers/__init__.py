@@ -7,11 +7,12 @@ from canaryjudge.integrations.writers.github import github_annotations, github_o
 from canaryjudge.integrations.writers.gitlab import gitlab_dotenv
 from canaryjudge.integrations.writers.jenkins import jenkins_properties
 from canaryjudge.integrations.writers.junit import junit_xml
-from canaryjudge.integrations.writers.prometheus import prometheus_text
+from canaryjudge.integrations.writers.prometheus import EXPOSITION, prometheus_text
 from canaryjudge.integrations.writers.prometheus_query import prometheus_answer
 from canaryjudge.integrations.writers.tekton import tekton_results
 
 __all__ = [
+    "EXPOSITION",
     "FLAGGER_HOOKS",
     "Answer",
     "argo_answer",

@@ -1,0 +1,132 @@
+"""The manifests of docs/pipelines.md: the page shows the bundled files, and they say what the code does."""
+
+import importlib.util
+import re
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from ruamel.yaml import YAML
+
+from canaryjudge.cli import main
+from canaryjudge.integrations.formats import FORMATS
+from canaryjudge.integrations.writers import FLAGGER_HOOKS
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/pipelines.md").read_text(encoding="utf-8")
+EXAMPLES = ROOT / "docs/examples/pipelines"
+LANGUAGES = {".yml": "yaml", ".yaml": "yaml", ".py": "python", "": "groovy"}
+
+
+def documents(name):
+    return list(YAML(typ="safe").load_all((EXAMPLES / name).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.iterdir()), ids=lambda file: file.name)
+def test_the_page_shows_the_bundled_file(file):
+    if file.is_file():
+        assert f"`docs/examples/pipelines/{file.name}`" in PAGE
+        assert f"```{LANGUAGES[file.suffix]}\n{file.read_text(encoding='utf-8')}```" in PAGE
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+def test_every_manifest_parses(block):
+    assert all(document for document in YAML(typ="safe").load_all(block))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_named(name):
+    assert f"`{name}`" in PAGE
+
+
+def test_every_command_in_a_manifest_is_one_of_ours(tmp_path, monkeypatch):
+    """They end with 2 for want of the files, not of usage."""
+    monkeypatch.chdir(tmp_path)
+    texts = [
+        file.read_text(encoding="utf-8").replace("\\\n", " ") for file in EXAMPLES.iterdir() if file.is_file()
+    ]
+    lines = [line for text in texts for line in re.findall(r"canaryjudge (judge --policy[^'\n]*)", text)]
+    task = documents("tekton.yaml")[0]["spec"]["steps"][0]
+    lines.append(" ".join([*task["command"][1:], *task["args"]]))
+    assert len(lines) == 3
+    for line in lines:
+        assert main(line.replace("/tekton/results", str(tmp_path)).split()) == 2
+
+
+def test_github_gives_the_action_inputs_that_it_has():
+    action = YAML(typ="safe").load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    steps = documents("github.yml")[0]["jobs"]["canary"]["steps"]
+    (step,) = (step for step in steps if step.get("id") == "canary")
+    assert set(step["with"]) <= set(action["inputs"])
+    used = re.findall(r"steps\.canary\.outputs\.([\w-]+)", str(steps))
+    assert used
+    assert set(used) <= set(action["outputs"])
+    assert all("${{" not in step.get("run", "") for step in steps)
+
+
+def test_tekton_declares_the_results_that_are_written():
+    declared = [result["name"] for result in documents("tekton.yaml")[0]["spec"]["results"]]
+    assert declared == list(FORMATS["tekton"].files)
+
+
+def test_gitlab_is_amber_for_what_is_marginal():
+    assert documents("gitlab-ci.yml")[0]["canary"]["allow_failure"] == {"exit_codes": [3, 4]}
+
+
+def test_argo_cannot_succeed_on_nothing_but_inconclusive_measurements():
+    web, number = (document["spec"]["metrics"][0] for document in documents("argo.yaml"))
+    assert web["inconclusiveLimit"] < web["count"]
+    assert web["provider"]["web"]["jsonPath"] == "{$.verdict}"
+    assert web["provider"]["web"]["url"].endswith("/argo")
+    assert web["successCondition"] == 'result.outcome == "pass"'
+    assert web["failureCondition"] == 'result.outcome == "fail"'
+    assert (number["successCondition"], number["failureCondition"]) == ("result[0] == 1", "result[0] == 0")
+
+
+def test_flagger_asks_the_hook_that_it_is():
+    canary = documents("flagger.yaml")[0]
+    for hook in canary["spec"]["analysis"]["webhooks"]:
+        assert hook["type"] in FLAGGER_HOOKS
+        assert hook["url"].endswith(f"/flagger/{hook['type']}")
+    for hook in FLAGGER_HOOKS:
+        assert f"`{hook}`" in PAGE
+
+
+def test_the_hook_is_of_this_version():
+    from canaryjudge import __version__
+
+    assert f"rev: {__version__}" in PAGE
+
+
+def test_the_gate_answers_a_query_sent_as_a_form_by_post():
+    """Argo's client of Prometheus does so, and Flagger posts JSON to its webhooks."""
+    spec = importlib.util.spec_from_file_location("gate", EXAMPLES / "gate.py")
+    gate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(gate)
+    gate.Gate.files = (ROOT / "docs/examples/starter.yaml", ROOT / "docs/examples/checkout/metrics.csv")
+    gate.Gate.log_message = lambda *_: None
+    server = gate.ThreadingHTTPServer(("127.0.0.1", 0), gate.Gate)
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{server.server_port}", trust_env=False, timeout=60
+        ) as client:
+            found = client.post("/api/v1/query", data={"query": "canaryjudge_release_outcome", "time": "1"})
+            assert found.json()["data"]["result"][0]["value"][1] == "0"
+            posted = {
+                "name": "checkout",
+                "namespace": "shop",
+                "phase": "Progressing",
+                "checksum": "1",
+                "metadata": {},
+            }
+            statuses = {
+                hook: client.post(f"/flagger/{hook}", json=posted).status_code for hook in FLAGGER_HOOKS
+            }
+            assert statuses["rollback"] == statuses["event"] == statuses["post-rollout"] == 200
+            assert set(statuses.values()) == {200, 409}
+            assert client.post("/flagger/rollbak", json=posted).status_code == 404
+    finally:
+        server.shutdown()
+        server.server_close()
