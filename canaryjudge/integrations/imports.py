@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Literal
 
 from canaryjudge.policy import Metric, Policy, parse_policy
 
-__all__ = ["Imported", "Remark", "imported"]
+__all__ = ["Account", "Imported", "Remark", "imported", "with_own_names"]
+
+Kind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Remark:
         What became of it, and why.
     """
 
-    kind: Literal["taken", "note", "no_effect", "adapted", "unjudged"]
+    kind: Kind
     document: str
     place: str
     what: str
@@ -39,6 +41,17 @@ class Remark:
     def __str__(self) -> str:
         where = f"{self.document}: {self.place}" if self.place else self.document
         return f"{self.kind.replace('_', ' ')}: {where}: {self.what}: {self.why}"
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of every part, as it is found out."""
+
+    remarks: list[Remark] = field(default_factory=list)
+
+    def say(self, kind: Kind, document: str, place: str, what: str, why: str) -> None:
+        """Add a remark."""
+        self.remarks.append(Remark(kind, document, place, what, why))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,24 @@ def imported(metrics: Iterable[Mapping[str, Any]], remarks: Iterable[Remark]) ->
         return Imported((), tuple(remarks), "")
     text = _yaml(plain)
     return Imported(parse_policy(text, "the imported policy").metrics, tuple(remarks), text)
+
+
+def with_own_names(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give each metric a name of its own, by a number where two have one name.
+
+    Examples
+    --------
+    >>> [metric["name"] for metric in with_own_names([{"name": "cpu"}, {"name": "cpu"}])]
+    ['cpu', 'cpu-2']
+    """
+    names: set[str] = set()
+    for metric in metrics:
+        name, number = metric["name"], 2
+        while metric["name"] in names:
+            metric["name"] = f"{name}-{number}"
+            number += 1
+        names.add(metric["name"])
+    return metrics
 
 
 def _yaml(plain: Mapping[str, Any]) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.imports import Imported, imported
-from canaryjudge.integrations.openslo_alerts import Account, alerts_of, condition_gap
+from canaryjudge.integrations.imports import Account, Imported, imported, with_own_names
+from canaryjudge.integrations.openslo_alerts import alerts_of, condition_gap
 from canaryjudge.integrations.openslo_documents import Library, Stated, read_openslo
 from canaryjudge.integrations.openslo_metrics import Asked, metric_settings
 from canaryjudge.policy.quantities import shown
@@ -87,7 +87,7 @@ def load_openslo(*paths: str | Path, text: str | None = None) -> Imported:
         elif stated.kind == "AlertPolicy":
             _inline_condition(stated, account)
     _about_unused(library, account)
-    return imported(_named(metrics), account.remarks)
+    return imported(with_own_names(metrics), account.remarks)
 
 
 def _slo(stated: Stated, library: Library, account: Account, judged: set[str]) -> list[dict[str, Any]]:
@@ -168,18 +168,6 @@ def _merge(made: dict[str, dict[str, Any]], settings: dict[str, Any], asked: Ask
         known["rules"] += new
         if "weight" in settings:
             known["weight"] = max(known.get("weight", 0.0), settings["weight"])
-
-
-def _named(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give each metric a name of its own."""
-    names: set[str] = set()
-    for metric in metrics:
-        name, number = metric["name"], 2
-        while metric["name"] in names:
-            metric["name"] = f"{name}-{number}"
-            number += 1
-        names.add(metric["name"])
-    return metrics
 
 
 def _inline_condition(stated: Stated, account: Account) -> None:

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from canaryjudge.integrations.imports import Remark
+from canaryjudge.integrations.imports import Account
 from canaryjudge.integrations.openslo_documents import Library, Stated
 
 if TYPE_CHECKING:
     from canaryjudge.integrations.openslo_models import AlertPolicySpec, ConditionSpec, SloSpec
 
-__all__ = ["Account", "Alert", "alerts_of", "condition_gap", "duration"]
+__all__ = ["Alert", "alerts_of", "condition_gap", "duration"]
 
 _DAYS: Final = {"w": 7, "M": 30, "Q": 90, "Y": 365}
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400}
 _LONGEST_DAYS: Final = 366
-
-
-@dataclass(slots=True)
-class Account:
-    """What became of every part, as it is found out."""
-
-    remarks: list[Remark] = field(default_factory=list)
-
-    def say(
-        self,
-        kind: Literal["taken", "note", "no_effect", "adapted", "unjudged"],
-        document: str,
-        place: str,
-        what: str,
-        why: str,
-    ) -> None:
-        """Add a remark."""
-        self.remarks.append(Remark(kind, document, place, what, why))
 
 
 @dataclass(frozen=True, slots=True)

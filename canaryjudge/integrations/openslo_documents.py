@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
+from canaryjudge.integrations.manifests import checked_model, read_objects, word_at
 from canaryjudge.integrations.openslo_versions import VERSIONS
-from canaryjudge.policy.complaints import dotted, nearest, problems
-from canaryjudge.policy.document import Complaint, Entry, Node, Place, locate, plain, read_documents
-from canaryjudge.policy.loading import read_text, refusal
+from canaryjudge.policy.complaints import nearest
+from canaryjudge.policy.document import Complaint, Node, Place, locate, plain
+from canaryjudge.policy.loading import refusal
 from canaryjudge.policy.quantities import shown
 
 __all__ = ["Library", "Stated", "read_openslo"]
@@ -91,27 +90,14 @@ def read_openslo(paths: Sequence[str | Path], text: str | None) -> Library:
     PolicyError
         If a document cannot be read, or is not what OpenSLO says, with all mistakes and their places.
     """
-    texts = [(str(path), read_text(Path(path), what=_WHAT)) for path in paths]
-    if text is not None:
-        texts.append(("text", text))
     objects: list[Stated] = []
-    complaints: list[Complaint] = []
-    for name, content in texts:
-        roots, found = read_documents(content, name, _WHAT)
-        complaints += found
-        for node in (each for root in roots for each in _objects(root)):
-            stated = _checked(node, complaints)
-            objects += [] if stated is None else [stated]
+    nodes, complaints = read_objects(paths, text, _WHAT)
+    for node in nodes:
+        stated = _checked(node, complaints)
+        objects += [] if stated is None else [stated]
     if complaints:
         raise refusal(complaints)
     return Library(objects)
-
-
-def _objects(root: Node) -> Iterator[Node]:
-    if isinstance(root.value, list):
-        yield from root.value
-    elif root.value is not None:  # nothing stands between two lines of ---
-        yield root
 
 
 def _checked(node: Node, complaints: list[Complaint]) -> Stated | None:
@@ -123,7 +109,7 @@ def _checked(node: Node, complaints: list[Complaint]) -> Stated | None:
             Complaint(node.place, f"{shown(plain(node))} is not an object of OpenSLO", "It is a mapping.")
         )
         return None
-    version, kind = _word(node.value, "apiVersion"), _word(node.value, "kind")
+    version, kind = word_at(node, "apiVersion"), word_at(node, "kind")
     for key, found, known in (("apiVersion", version, VERSIONS), ("kind", kind, KINDS)):
         if found not in known:
             near = next((word for word in known if word.lower() == found.lower()), None) or nearest(
@@ -139,23 +125,11 @@ def _checked(node: Node, complaints: list[Complaint]) -> Stated | None:
     complaints += [each._replace(message=f"{title}: {each.message}") for each in found_here]
     if gap and name:
         return Stated(kind, name, node.place, version, None, gap)
-    try:
-        model: Any = KINDS[kind].__pydantic_validator__.validate_python(plain(read))
-    except ValidationError as error:
-        for path, message, hint, at_key in problems(KINDS[kind], error):
-            where = dotted(path[:-1] if at_key else path)
-            said = f"{title}: {where}: {message}" if where else f"{title}: {message}"
-            complaints.append(Complaint(locate(read, path, at_key=at_key), said, hint))
+    model = checked_model(KINDS[kind], read, title, complaints)
+    if model is None:
         return None
     return Stated(kind, model.metadata.name, node.place, version, model.spec)
 
 
-def _word(entries: dict[str, Entry], key: str) -> str:
-    entry = entries.get(key)
-    return entry.node.value if entry is not None and isinstance(entry.node.value, str) else ""
-
-
 def _name_of(node: Node) -> str | None:
-    metadata = node.value.get("metadata") if isinstance(node.value, dict) else None
-    inner = metadata.node.value if metadata is not None else None
-    return _word(inner, "name") or None if isinstance(inner, dict) else None
+    return word_at(node, "metadata", "name") or None

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from canaryjudge.integrations.openslo_alerts import Account, Alert, duration
+from canaryjudge.integrations.imports import Account
+from canaryjudge.integrations.openslo_alerts import Alert, duration
 from canaryjudge.policy.quantities import percent
 
 if TYPE_CHECKING:
