@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,7 +11,7 @@ from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.go_durations import go_duration
 from canaryjudge.policy.quantities import shown
 
-__all__ = ["PROVIDERS", "Limits", "limits_of", "validate_metrics"]
+__all__ = ["PROVIDERS", "Limits", "found_by", "limits_of", "validate_metrics"]
 
 PROVIDERS: Final = (
     "prometheus",
@@ -27,6 +28,10 @@ PROVIDERS: Final = (
     "plugin",
 )
 """Where Argo Rollouts' metrics come from."""
+_LONGEST_NAME: Final = 200
+_MOST_REPEATS: Final = 3
+_REPEATED_GROUP: Final = re.compile(r"\)[*+?{]")
+_REPEAT: Final = re.compile(r"[*+?{]")
 _RETRY: Final = 10.0
 _LARGEST: Final = 2**31 - 1
 
@@ -162,6 +167,44 @@ def validate_metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
             raise PolicyError(
                 f"metrics[{index}]: {'multiple providers' if given else 'no provider'} specified"
             )
+
+
+def found_by(patterns: Sequence[str], name: str) -> bool:
+    """Tell whether one of some regular expressions finds a metric's name, anywhere in it.
+
+    Parameters
+    ----------
+    patterns : sequence of str
+        As in ``dryRun``. Argo Rollouts follows them in linear time and Python does not, so only simple ones are taken.
+    name : str
+        The name.
+
+    Returns
+    -------
+    bool
+        Whether one does.
+
+    Raises
+    ------
+    PolicyError
+        If one is no regular expression, or repeats groups or more than three parts.
+
+    Examples
+    --------
+    >>> found_by(["test.*"], "my-test-1"), found_by(["^test"], "my-test-1")
+    (True, False)
+    """
+    for pattern in patterns:
+        if len(_REPEAT.findall(pattern)) > _MOST_REPEATS or _REPEATED_GROUP.search(pattern):
+            raise PolicyError(
+                f"dryRun: {shown(pattern)} repeats too much to be followed", "Name the metrics."
+            )
+        try:
+            if re.search(pattern, name[:_LONGEST_NAME]):
+                return True
+        except (re.error, RecursionError, OverflowError) as error:
+            raise PolicyError(f"dryRun: {shown(pattern)} is not a regular expression ({error})") from None
+    return False
 
 
 def _whole(metric: Mapping[str, Any], name: str, default: int) -> int:

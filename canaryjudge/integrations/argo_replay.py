@@ -6,13 +6,12 @@ Nothing here is statistics: it is for seeing beside each other what Argo Rollout
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.argo_limits import Limits, limits_of, validate_metrics
+from canaryjudge.integrations.argo_limits import Limits, found_by, limits_of, validate_metrics
 from canaryjudge.integrations.evaluation import holds
 
 __all__ = [
@@ -311,7 +310,7 @@ def replay(
     limits = {str(metric["name"]): limits_of(metric) for metric in metrics}
     if unknown := [name for name in measurements if name not in limits]:
         raise PolicyError(f"there is no metric {unknown[0]!r}", f"Metrics: {', '.join(limits)}.")
-    idle = [name for name in limits if any(_matches(pattern, name) for pattern in dry_run)]
+    idle = [name for name in limits if found_by(dry_run, name)]
     conditions = {
         str(metric["name"]): (metric.get("successCondition"), metric.get("failureCondition"))
         for metric in metrics
@@ -349,10 +348,3 @@ def _told(limits: Limits, result: MetricResult | None, *, dry_run: bool) -> Metr
     found = exceeded(limits, result)
     phase: Phase = result.phase or "Pending"  # type: ignore[assignment] # one of them
     return MetricPhase(phase, found[1] if found else "", tuple(result.measurements), dry_run)
-
-
-def _matches(pattern: str, name: str) -> bool:
-    try:
-        return re.search(pattern, name) is not None
-    except re.error as error:
-        raise PolicyError(f"dryRun: {pattern!r} is not a regular expression ({error})") from None
