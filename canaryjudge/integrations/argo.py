@@ -137,7 +137,7 @@ class _Import:
         node = node_at(manifest.node, "spec")
         if node is None:
             missing = Complaint(
-                manifest.place, f"{manifest.title}: 'spec' is missing", "Give the whole object."
+                manifest.place, f"{manifest.called}: 'spec' is missing", "Give the whole object."
             )
             self.complaints.append(missing)
             return []
@@ -146,13 +146,13 @@ class _Import:
             Use("", "", manifest.name, cluster=False)
         ]
         for number, use in enumerate(uses):
-            spec = checked_model(ArgoSpec, node, manifest.title, self.complaints)
+            spec = checked_model(ArgoSpec, node, manifest.called, self.complaints)
             if spec is None:
                 return []
             values = self.values(spec, use)
             filled = plain(node)
             filled["metrics"] = fill(filled.get("metrics") or [], values)
-            spec = checked_model(ArgoSpec, node, manifest.title, self.complaints, filled)
+            spec = checked_model(ArgoSpec, node, manifest.called, self.complaints, filled)
             if spec is None or not self.valid(manifest, spec, filled):
                 return []
             account = Account()
@@ -176,7 +176,7 @@ class _Import:
         try:
             validate_metrics([without_open(metric) for metric in filled["metrics"]])
         except PolicyError as error:
-            told = f"{manifest.title}: Argo Rollouts refuses it: {error.message}"
+            told = f"{manifest.called}: Argo Rollouts refuses it: {error.message}"
             self.complaints.append(Complaint(manifest.place, told, "Correct it there first."))
             return False
         return True

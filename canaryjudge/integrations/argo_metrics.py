@@ -7,22 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.argo_arguments import LATEST, STABLE, arguments_in, without_open
 from canaryjudge.integrations.argo_conditions import Conditions, NotBoundsError, bounds_of
 from canaryjudge.integrations.argo_limits import Limits, limits_of
-from canaryjudge.integrations.imports import Account
+from canaryjudge.integrations.imports import Account, NotJudgedError, abridged, fitting, judged
 from canaryjudge.integrations.promql_selectors import add_selector, matchers, replace_matchers
 from canaryjudge.integrations.thresholds import Bounds, direction_of, slo_rule, told
-from canaryjudge.policy import Metric
-from canaryjudge.policy.quantities import shown
 
 if TYPE_CHECKING:
     from canaryjudge.integrations.argo_models import ArgoMetric
 
 __all__ = ["Asked", "metric_settings"]
 
-_LONGEST: Final = 200
 _FEWEST_POINTS: Final = 10
 _LOOKBACK: Final = re.compile(r"""now\(\)\s*-\s*duration\(\s*["']([0-9a-zµ.]+)["']\s*\)""")
 _NO_NUMBERS: Final = {
@@ -58,10 +54,6 @@ class Asked:
     add_selector: bool
 
 
-class _NotJudged(Exception):  # noqa: N818 - it is caught where the remark is made, and nobody sees it
-    """A metric cannot be judged: what about it, and why."""
-
-
 def metric_settings(asked: Asked, account: Account) -> dict[str, Any] | None:
     """Write a metric of an analysis as a metric of a policy.
 
@@ -77,26 +69,15 @@ def metric_settings(asked: Asked, account: Account) -> dict[str, Any] | None:
     dict or None
         The settings; None where it cannot be judged, which is then said.
     """
-    said: list[tuple[Any, str, str]] = []
-
-    def say(kind: Any, what: str, why: str) -> None:
-        said.append((kind, what, why))
-
-    try:
-        settings: dict[str, Any] | None = _metric(asked, say)
-    except _NotJudged as gap:
-        settings, said = None, [("unjudged", str(gap.args[0]), str(gap.args[1]))]
-    for kind, what, why in said:
-        account.say(kind, asked.document, asked.place, what, why)
-    return settings
+    return judged(account, asked.document, asked.place, lambda say: _metric(asked, say))
 
 
 def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
     metric = asked.metric
     if metric.source in _NO_NUMBERS:
-        raise _NotJudged(f"provider {metric.source}", _NO_NUMBERS[metric.source])
+        raise NotJudgedError(f"provider {metric.source}", _NO_NUMBERS[metric.source])
     if not metric.successCondition and not metric.failureCondition:
-        raise _NotJudged("conditions", "there is none, so that every measurement is Successful")
+        raise NotJudgedError("conditions", "there is none, so that every measurement is Successful")
     good, bearable, subject = _bounds(metric, say)
     settings: dict[str, Any] = {
         "name": asked.name,
@@ -127,7 +108,7 @@ def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
         "what canaryjudge adds",
         f"with the rule mann_whitney beside slo, and a tolerance, it is also tested against the baseline, not only whether it is {bound}",
     )
-    return _fitting(settings, say)
+    return fitting(settings, say)
 
 
 def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> tuple[Bounds, Bounds, str]:
@@ -147,9 +128,9 @@ def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> tuple[Bounds, Bound
             gaps[name] = str(gap)
     if not found:
         name, why = next(iter(gaps.items()))
-        raise _NotJudged(f"{name} {_short(getattr(metric, name))}", why)
+        raise NotJudgedError(f"{name} {abridged(getattr(metric, name))}", why)
     for name, why in gaps.items():
-        say("unjudged", f"{name} {_short(getattr(metric, name))}", why)
+        say("unjudged", f"{name} {abridged(getattr(metric, name))}", why)
     for name, conditions in found.items():
         for note in conditions.notes:
             say("adapted" if "no_data" in note else "note", name, note)
@@ -160,11 +141,11 @@ def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> tuple[Bounds, Bound
         return only.bounds, only.bounds, only.subject
     if success.subject != failure.subject:
         why = f"it is about {failure.subject}, and the success condition about {success.subject}"
-        say("unjudged", f"failureCondition {_short(metric.failureCondition)}", why)
+        say("unjudged", f"failureCondition {abridged(metric.failureCondition)}", why)
         return success.bounds, success.bounds, success.subject
     good, bearable = success.bounds.within(failure.bounds), failure.bounds
     if good.empty:
-        raise _NotJudged("conditions", "no value is both a success and no failure")
+        raise NotJudgedError("conditions", "no value is both a success and no failure")
     for end in ("low", "high"):
         if getattr(good, end) is not None and getattr(bearable, end) is None:
             say(
@@ -178,7 +159,7 @@ def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> tuple[Bounds, Bound
 
 def _written(metric: ArgoMetric) -> str:
     names = ("successCondition", "failureCondition")
-    return ", ".join(f"{name} {_short(getattr(metric, name))}" for name in names if getattr(metric, name))
+    return ", ".join(f"{name} {abridged(getattr(metric, name))}" for name in names if getattr(metric, name))
 
 
 def _about_limits(metric: ArgoMetric, limits: Limits, say: Callable[..., None]) -> None:
@@ -242,7 +223,7 @@ def _about_data(asked: Asked, limits: Limits, settings: dict[str, Any], say: Cal
 
 
 def _query(asked: Asked, query: str, say: Callable[..., None]) -> str | None:
-    shown_query = _short(" ".join(query.split()))
+    shown_query = abridged(query)
     if missing := arguments_in(query):
         why = f"give what Prometheus answers to {shown_query}; as `query` it needs a value for args.{missing[0]} (--arg {missing[0]}=VALUE)"
         say("note", "data", why)
@@ -277,22 +258,3 @@ def _query(asked: Asked, query: str, say: Callable[..., None]) -> str | None:
     why = f"give what Prometheus answers to {shown_query}, for each arm; as `query` it needs ${{selector}} where its series are chosen (--add-selector puts it there)"
     say("note", "data", why)
     return None
-
-
-def _fitting(settings: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
-    """Leave out a query that a policy refuses, and what no policy can have at all."""
-    for tried in (settings, {key: value for key, value in settings.items() if key != "query"}):
-        try:
-            Metric(**tried)
-        except PolicyError as error:
-            why = " ".join(error.message.split())
-            if "query" not in tried:
-                raise _NotJudged("the metric", f"no policy can have it: {why}") from None
-            say("adapted", "query", f"it is left out: {why}")
-        else:
-            return tried
-    raise AssertionError  # pragma: no cover - the second try returns or raises
-
-
-def _short(text: str) -> str:
-    return shown(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")

@@ -11,6 +11,7 @@ from typing import Any, Final
 from canaryjudge.errors import PolicyError
 from canaryjudge.explain.lines import on_one_line
 from canaryjudge.integrations.argo import load_argo
+from canaryjudge.integrations.flagger import load_flagger
 from canaryjudge.integrations.imports import Imported
 from canaryjudge.integrations.openslo import load_openslo
 
@@ -88,12 +89,18 @@ _ADD_SELECTOR: Final = Option(
 _ARGUMENT: Final = Option(
     "args", "the value of an argument of the analyses; may be given several times", "NAME=VALUE", "--arg"
 )
+_PROVIDER: Final = Option(
+    "provider", "the mesh or ingress of Canaries that name none: istio, linkerd, nginx, ...", "NAME"
+)
 
 IMPORTERS: Final[dict[str, Importer]] = {
     "argo": Importer(
         load_argo,
         "Argo Rollouts' manifests: AnalysisTemplates, and the Rollouts and Experiments that use them",
         (_ARGUMENT, _ADD_SELECTOR),
+    ),
+    "flagger": Importer(
+        load_flagger, "Flagger's manifests: Canaries and their MetricTemplates", (_PROVIDER, _ADD_SELECTOR)
     ),
     "openslo": Importer(load_openslo, "OpenSLO documents: SLOs with their indicators and alert policies"),
 }

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from canaryjudge.errors import PolicyError
 from canaryjudge.policy import Metric, Policy, parse_policy
 
-__all__ = ["Account", "Imported", "Remark", "imported", "with_own_names"]
+__all__ = [
+    "Account",
+    "Imported",
+    "NotJudgedError",
+    "Remark",
+    "abridged",
+    "fitting",
+    "imported",
+    "judged",
+    "with_own_names",
+]
+
+_LONGEST: Final = 200
 
 Kind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
 
@@ -52,6 +65,80 @@ class Account:
     def say(self, kind: Kind, document: str, place: str, what: str, why: str) -> None:
         """Add a remark."""
         self.remarks.append(Remark(kind, document, place, what, why))
+
+
+class NotJudgedError(Exception):
+    """A metric cannot be judged: what about it, and why; `judged` makes a remark of it."""
+
+    def __init__(self, what: str, why: str) -> None:
+        self.what, self.why = what, why
+        super().__init__(what, why)
+
+
+def judged(
+    account: Account, document: str, place: str, make: Callable[[Callable[..., None]], dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Make the settings of a metric, and keep the account of it.
+
+    Parameters
+    ----------
+    account : Account
+        What became of each part.
+    document, place : str
+        Where the metric stands.
+    make : callable
+        Makes the settings; it is given ``say(kind, what, why)``, and raises `NotJudgedError` where there can be none.
+
+    Returns
+    -------
+    dict or None
+        The settings; None where it cannot be judged: what would have been made of the rest is of no interest then.
+    """
+    said: list[tuple[Kind, str, str]] = []
+
+    def say(kind: Kind, what: str, why: str) -> None:
+        said.append((kind, what, why))
+
+    settings: dict[str, Any] | None
+    try:
+        settings = make(say)
+    except NotJudgedError as gap:
+        settings, said = None, [("unjudged", gap.what, gap.why)]
+    for kind, what, why in said:
+        account.say(kind, document, place, what, why)
+    return settings
+
+
+def fitting(settings: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
+    """Leave out a query that a policy refuses, and say so.
+
+    Raises
+    ------
+    NotJudgedError
+        If no policy can have the metric at all.
+    """
+    bare = {key: value for key, value in settings.items() if key not in ("query", "counter")}
+    try:
+        Metric(**settings)
+    except PolicyError as error:
+        why = " ".join(error.message.split())
+        if "query" not in settings:
+            raise NotJudgedError("the metric", f"no policy can have it: {why}") from None
+        say("adapted", "query", f"it is left out: {why}")
+        return fitting(bare, say)
+    return settings
+
+
+def abridged(text: str) -> str:
+    r"""Show a text of any length on one line.
+
+    Examples
+    --------
+    >>> abridged("sum(\n  up\n)"), len(abridged("x" * 1000))
+    ('sum( up )', 200)
+    """
+    line = " ".join(text[: 10 * _LONGEST].split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,12 @@ class Manifest:
     @property
     def title(self) -> str:
         """How remarks call it: ``canary.yaml:1:1 Canary podinfo``."""
-        return f"{self.place} {self.kind} {self.name}".strip()
+        return f"{self.place} {self.called}"
+
+    @property
+    def called(self) -> str:
+        """How complaints, which have its place already, call it: ``Canary podinfo``."""
+        return f"{self.kind} {self.name}".strip()
 
 
 def read_objects(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from canaryjudge.integrations.imports import Account
+from canaryjudge.integrations.imports import Account, NotJudgedError, abridged, judged
 from canaryjudge.integrations.openslo_alerts import Alert, duration
 from canaryjudge.policy.quantities import percent
 
@@ -22,7 +22,6 @@ _METHODS: Final = {
 }
 _WORDS: Final = {"lt": "below", "lte": "at most", "gt": "above", "gte": "at least"}
 _SHORTEST_PERIOD: Final = 3600.0
-_LONGEST_QUERY: Final = 200
 _LONGEST_NAME: Final = 200
 _LARGEST_WEIGHT: Final = 1e6
 _FASTEST: Final = 1e6
@@ -58,10 +57,6 @@ class Asked:
     composite: bool
 
 
-class _NotJudged(Exception):  # noqa: N818 - it is caught where the remark is made, and nobody sees it
-    """An objective cannot be judged: what about it, and why."""
-
-
 def metric_settings(asked: Asked, sli: SliSpec, account: Account) -> dict[str, Any] | None:
     """Write an objective as a metric with its rules.
 
@@ -79,33 +74,21 @@ def metric_settings(asked: Asked, sli: SliSpec, account: Account) -> dict[str, A
     dict or None
         The metric's settings; None where it cannot be judged, which is then said.
     """
-    said: list[tuple[Any, str, str]] = []
-
-    def say(kind: Any, what: str, why: str) -> None:
-        said.append((kind, what, why))
-
-    try:
-        metric: dict[str, Any] | None = _metric(asked, sli, say)
-    except _NotJudged as gap:
-        # what would have been made of the rest is of no interest then
-        metric, said = None, [("unjudged", str(gap.args[0]), str(gap.args[1]))]
-    for kind, what, why in said:
-        account.say(kind, asked.document, asked.place, what, why)
-    return metric
+    return judged(account, asked.document, asked.place, lambda say: _metric(asked, sli, say))
 
 
 def _metric(asked: Asked, sli: SliSpec, say: Callable[..., None]) -> dict[str, Any]:
     if asked.objective.share == 0:
-        raise _NotJudged("target", "a target of 0 is met by whatever happens")
+        raise NotJudgedError("target", "a target of 0 is met by whatever happens")
     if len(asked.name) > _LONGEST_NAME:
-        raise _NotJudged("name", f"a metric's name has at most {_LONGEST_NAME} characters")
+        raise NotJudgedError("name", f"a metric's name has at most {_LONGEST_NAME} characters")
     metric = _threshold(asked, sli, say) if sli.ratioMetric is None else _ratio(asked, sli.ratioMetric, say)
     weight = asked.objective.compositeWeight
     if asked.composite:
         why = "each objective of a composite SLO is judged by itself; compositeWeight is its weight among the metrics"
         say("adapted", "the composite", why)
         if weight is not None and weight > _LARGEST_WEIGHT:
-            raise _NotJudged("compositeWeight", f"a weight is at most {_LARGEST_WEIGHT:g}")
+            raise NotJudgedError("compositeWeight", f"a weight is at most {_LARGEST_WEIGHT:g}")
         return metric | ({} if weight is None else {"weight": weight})
     if weight is not None:
         say(
@@ -142,7 +125,7 @@ def _threshold(asked: Asked, sli: SliSpec, say: Callable[..., None]) -> dict[str
     assert sli.thresholdMetric is not None  # noqa: S101 - the model has seen to it
     op, value = asked.objective.op, asked.objective.value
     if op is None or value is None:
-        raise _NotJudged("the objective", "its indicator is a thresholdMetric, so it needs op and value")
+        raise NotJudgedError("the objective", "its indicator is a thresholdMetric, so it needs op and value")
     says = f"a gauge whose points are good where they are {_WORDS[op]} {value:g}; {_target(asked)}"
     say("taken", f"metric {asked.name}", says)
     _about_queries({"value": sli.thresholdMetric}, say)
@@ -204,7 +187,9 @@ def _burn_rate(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
         assert objective.timeSliceWindow is not None  # noqa: S101 - the model has seen to it
         text, seconds = _written(objective.timeSliceWindow)
         if seconds * 2 > _period_s(asked):
-            raise _NotJudged("timeSliceWindow", f"a slice of {text} is the whole budget period, or nearly")
+            raise NotJudgedError(
+                "timeSliceWindow", f"a slice of {text} is the whole budget period, or nearly"
+            )
         rule |= {"budgeting": _METHODS[method], "time_slice_window": text}
     if method == "Timeslices":
         assert objective.timeSliceTarget is not None  # noqa: S101 - the model has seen to it
@@ -259,14 +244,16 @@ def _period_s(asked: Asked) -> float:
             if window.duration[-1] == "m"
             else ""
         )
-        raise _NotJudged("timeWindow", f"a budget period of {window.duration} is shorter than an hour{meant}")
+        raise NotJudgedError(
+            "timeWindow", f"a budget period of {window.duration} is shorter than an hour{meant}"
+        )
     return seconds
 
 
 def _written(shorthand: str) -> tuple[str, float]:
     found = duration(shorthand)
     if found is None:
-        raise _NotJudged("duration", f"{shorthand} is longer than 366 days")
+        raise NotJudgedError("duration", f"{shorthand} is longer than 366 days")
     return found
 
 
@@ -283,15 +270,14 @@ def _target(asked: Asked) -> str:
 def _about_queries(queries: dict[str, MetricSpec], say: Callable[..., None]) -> None:
     """Say what the data must hold; a query says nothing of arms, so it is not put into the policy."""
     for column, spec in queries.items():
-        text = " ".join((spec.query or "").split())
+        text = abridged(spec.query or "")
         source = spec.metricSource.type or spec.metricSource.metricSourceRef or "its source"
         if not text:
             say("note", column, f"give what {source} answers, for each arm")
             continue
-        shown = text if len(text) <= _LONGEST_QUERY else text[: _LONGEST_QUERY - 1] + "…"
         arms = (
             "; as `query` of the metric it needs ${selector}, to tell the arms apart"
             if source == "Prometheus"
             else ""
         )
-        say("note", column, f"give what {source} answers to {shown}, for each arm{arms}")
+        say("note", column, f"give what {source} answers to {text}, for each arm{arms}")
