@@ -11,6 +11,8 @@ from canaryjudge.errors import (
     ReleaseFailed,
     ReleaseUndecided,
 )
+from canaryjudge.integrations.argo import load_argo
+from canaryjudge.integrations.flagger import load_flagger
 from canaryjudge.integrations.openslo import load_openslo
 from canaryjudge.integrations.otlp import from_otlp
 from canaryjudge.integrations.prometheus import from_prometheus
@@ -66,6 +68,8 @@ __all__ = [
     "from_prometheus",
     "from_wide",
     "judge",
+    "load_argo",
+    "load_flagger",
     "load_openslo",
     "load_policy",
     "plots",

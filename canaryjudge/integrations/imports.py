@@ -15,6 +15,7 @@ __all__ = [
     "Imported",
     "NotJudgedError",
     "Remark",
+    "RemarkKind",
     "abridged",
     "fitting",
     "imported",
@@ -24,7 +25,7 @@ __all__ = [
 
 _LONGEST: Final = 200
 
-Kind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
+RemarkKind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Remark:
         What became of it, and why.
     """
 
-    kind: Kind
+    kind: RemarkKind
     document: str
     place: str
     what: str
@@ -62,7 +63,7 @@ class Account:
 
     remarks: list[Remark] = field(default_factory=list)
 
-    def say(self, kind: Kind, document: str, place: str, what: str, why: str) -> None:
+    def say(self, kind: RemarkKind, document: str, place: str, what: str, why: str) -> None:
         """Add a remark."""
         self.remarks.append(Remark(kind, document, place, what, why))
 
@@ -94,9 +95,9 @@ def judged(
     dict or None
         The settings; None where it cannot be judged: what would have been made of the rest is of no interest then.
     """
-    said: list[tuple[Kind, str, str]] = []
+    said: list[tuple[RemarkKind, str, str]] = []
 
-    def say(kind: Kind, what: str, why: str) -> None:
+    def say(kind: RemarkKind, what: str, why: str) -> None:
         said.append((kind, what, why))
 
     settings: dict[str, Any] | None

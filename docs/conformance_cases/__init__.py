@@ -1,0 +1,1 @@
+"""What other tools' own cases come to here: a file a tool."""
