@@ -53,7 +53,7 @@ def typed(value: Any, depth: int = 0) -> Any:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):
         raise PolicyError(
             f"{shown(value)} is no result: a number, text, truth value, list or mapping"

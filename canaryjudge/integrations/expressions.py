@@ -31,6 +31,7 @@ __all__ = [
 
 _LONGEST: Final = 10_000
 _DEEPEST: Final = 50
+_MOST_LINKS: Final = 250
 
 CLOSURES: Final = frozenset({"all", "any", "none", "one", "count", "filter", "map"})
 """Functions whose second argument is asked of each element."""
@@ -172,7 +173,7 @@ def parse_expression(text: str) -> Expression:
     Parameters
     ----------
     text : str
-        At most 10,000 characters, nested at most 50 deep.
+        At most 10,000 characters and 250 operators and fields, nested at most 50 deep.
 
     Returns
     -------
@@ -228,6 +229,8 @@ class _Parser:
     text: str
     position: int = 0
     depth: int = 0
+    links: int = 0
+    """How many operators and fields have been read: a chain of them is as deep a tree as one of parentheses."""
     inside: int = field(default=0)
     """How many closures are open, in which ``#`` means something."""
 
@@ -255,6 +258,14 @@ class _Parser:
         found = shown(self.current.text) if self.current.kind != "end" else "the end"
         return _refused(self.text, self.current.at, f"unexpected {found}{more}")
 
+    def linked(self) -> None:
+        """Count an operator or a field."""
+        self.links += 1
+        if self.links > _MOST_LINKS:
+            raise _refused(
+                self.text, self.current.at, f"the expression has more than {_MOST_LINKS} operators and fields"
+            )
+
     def operator(self) -> tuple[str, bool, int]:
         """Tell which binary operator stands here, whether ``not`` stands before it, and of how many tokens it is."""
         token = self.current
@@ -277,6 +288,7 @@ class _Parser:
             operator, negated, tokens = self.operator()
             if not operator or _STRENGTHS[operator] < weakest:
                 break
+            self.linked()
             self.position += tokens
             strength = _STRENGTHS[operator]
             if operator in _COMPARISONS:
@@ -301,6 +313,7 @@ class _Parser:
             whole = link if whole is None else Binary("&&", whole, link)
             if self.current.kind != "mark" or self.current.text not in _COMPARISONS:
                 return whole
+            self.linked()
             left, operator = right, self.next().text
 
     def operand(self) -> Expression:
@@ -375,6 +388,7 @@ class _Parser:
 
     def fetches(self, of: Expression) -> Expression:
         while self.current.kind == "mark" and self.current.text in (".", "?.", "["):
+            self.linked()
             gentle = self.current.text == "?."
             if self.next().text == "[" or (gentle and self.take("[")):
                 key = self.expression(0)
