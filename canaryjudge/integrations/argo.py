@@ -201,9 +201,12 @@ class _Import:
             made += [] if settings is None else [settings]
         for index, template in enumerate(spec.templates):
             name = template.get("templateName")
-            if not any(each.name == name and each.kind in _ANALYSES for each in self.manifests):
-                why = f"the template {shown(name)} is not among the documents"
-                account.say("unjudged", manifest.title, f"spec.templates[{index}]", "the template", why)
+            there = any(each.name == name and each.kind in _ANALYSES for each in self.manifests)
+            place, what = f"spec.templates[{index}]", f"the template {shown(name)}"
+            if there:
+                account.say("note", manifest.title, place, what, "its metrics are read where it stands")
+            else:
+                account.say("unjudged", manifest.title, place, what, "it is not among the documents")
         if spec.measurementRetention:
             why = "measurements are kept by whoever keeps the data"
             account.say("no_effect", manifest.title, "spec.measurementRetention", "measurementRetention", why)

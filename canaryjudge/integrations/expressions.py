@@ -128,8 +128,9 @@ _TOKEN: Final = re.compile(
     |(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
     |(?P<name>[A-Za-z_$][\w$]*)
     |(?P<mark>\?\.|\?\?|\*\*|&&|\|\||==|!=|<=|>=|[-+*/%^<>!?:.,\#()\[\]{}])""",
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
+_LARGEST_DIGITS: Final = 19
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _CONSTANTS: Final = {"true": True, "false": False, "nil": None}
@@ -327,7 +328,7 @@ class _Parser:
     def atom(self) -> Expression:
         token = self.current
         if token.kind == "number":
-            return Literal(_number(self.next()))
+            return Literal(self.number(self.next()))
         if token.kind == "text":
             return Literal(_text(self.next().text))
         if token.kind == "name" and token.text not in _RESERVED:
@@ -348,6 +349,14 @@ class _Parser:
             if self.take("["):
                 return Items(tuple(self.listed("]")))
         raise self.unexpected()
+
+    def number(self, token: _Token) -> float:
+        digits = token.text.replace("_", "")
+        if not digits.isdigit():
+            return float(digits)
+        if len(digits.lstrip("0")) > _LARGEST_DIGITS or int(digits) >= 1 << 63:
+            raise _refused(self.text, token.at, "a whole number does not fit 64 bits")
+        return int(digits)
 
     def listed(self, end: str) -> list[Expression]:
         items: list[Expression] = []
@@ -401,11 +410,6 @@ class _Parser:
                 raise _refused(self.text, self.current.at, "methods are not called")
             of = Fetch(of, key, gentle)
         return of
-
-
-def _number(token: _Token) -> float:
-    digits = token.text.replace("_", "")
-    return int(digits) if digits.isdigit() else float(digits)
 
 
 def _text(written: str) -> str:

@@ -117,10 +117,11 @@ class _Import:
         if self.complaints:
             raise refusal(self.complaints)
         for manifest in self.manifests:
-            unused = (manifest.namespace, manifest.name) not in self.used
-            if manifest.version == _VERSION and manifest.kind == "MetricTemplate" and unused:
+            if manifest.version == _VERSION and manifest.kind == "MetricTemplate":
+                used = (manifest.namespace, manifest.name) in self.used
                 why = "no Canary among the documents refers to it, and it has no range of its own"
-                self.account.say("no_effect", manifest.title, "", manifest.kind, why)
+                told = "it is read where a Canary refers to it" if used else why
+                self.account.say("note" if used else "no_effect", manifest.title, "", manifest.kind, told)
         return imported(with_own_names(metrics), self.account.remarks)
 
     def canary(self, manifest: Manifest) -> list[dict[str, Any]]:

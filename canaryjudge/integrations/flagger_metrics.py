@@ -12,6 +12,7 @@ from canaryjudge.integrations.flagger_templates import open_placeholders, templa
 from canaryjudge.integrations.imports import Account, NotJudgedError, abridged, fitting, judged
 from canaryjudge.integrations.promql_selectors import add_selector
 from canaryjudge.integrations.thresholds import Bounds, Edge, direction_of, slo_rule, told
+from canaryjudge.policy.quantities import percent
 
 if TYPE_CHECKING:
     from canaryjudge.integrations.flagger_models import FlaggerMetric
@@ -131,12 +132,24 @@ def _success_rate(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dic
         "name": asked.name,
         "kind": "ratio",
         "direction": direction_of(good),
-        "rules": [slo_rule(good, good, "pooled")],
+        "rules": [_in_percent(slo_rule(good, good, "pooled"))],
     }
     says = f"a ratio: value = failed requests (5xx), of total; its share must be {told(good)} (a rate of success {told(bounds)} %)"
     say("taken", f"metric {asked.name}", says)
     query = _built_in(asked, say)
     return settings if query is None else settings | {"counter": True, "query": query}
+
+
+def _in_percent(rule: dict[str, Any]) -> dict[str, Any]:
+    """Write the shares of a rule as people do."""
+    return {
+        key: percent(value)
+        if isinstance(value, int | float)
+        else [*map(percent, value)]
+        if key == "between"
+        else value
+        for key, value in rule.items()
+    }
 
 
 def _failing(end: Edge | None, *, lowest: float | None) -> Edge | None:
