@@ -11,7 +11,7 @@ from canaryjudge.integrations.argo_arguments import LATEST, STABLE, arguments_in
 from canaryjudge.integrations.argo_conditions import Conditions, NotBoundsError, bounds_of
 from canaryjudge.integrations.argo_limits import Limits, limits_of
 from canaryjudge.integrations.imports import Account, NotJudgedError, abridged, fitting, judged
-from canaryjudge.integrations.promql_selectors import add_selector, matchers, replace_matchers
+from canaryjudge.integrations.promql_selectors import add_selector, matchers, on_one_line, replace_matchers
 from canaryjudge.integrations.thresholds import Bounds, direction_of, slo_rule, told
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _about_data(asked: Asked, limits: Limits, settings: dict[str, Any], say: Cal
     if not isinstance(query, str) or not query.strip():
         say("note", "data", f"there is no query: give points of {asked.name} for each arm")
         return
-    written = _query(asked, query.strip(), say)
+    written = _query(asked, on_one_line(query), say)
     if written is None:
         return
     timing: dict[str, Any] = {}

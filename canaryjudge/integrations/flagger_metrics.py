@@ -10,7 +10,7 @@ from canaryjudge.integrations.flagger_checks import BUILT_IN, allowed
 from canaryjudge.integrations.flagger_queries import metric_query, network_of
 from canaryjudge.integrations.flagger_templates import open_placeholders, template_query, with_names
 from canaryjudge.integrations.imports import Account, NotJudgedError, abridged, fitting, judged
-from canaryjudge.integrations.promql_selectors import add_selector
+from canaryjudge.integrations.promql_selectors import add_selector, on_one_line
 from canaryjudge.integrations.thresholds import Bounds, Edge, direction_of, slo_rule, told
 from canaryjudge.policy.quantities import percent
 
@@ -240,7 +240,9 @@ def _promql(asked: Asked, written: str, say: Callable[..., None]) -> dict[str, A
         query, why = template_query(written, asked.names, add=asked.add_selector)
     else:
         added = (
-            add_selector(written.strip()) if asked.add_selector and not open_placeholders(written) else None
+            add_selector(on_one_line(written))
+            if asked.add_selector and not open_placeholders(written)
+            else None
         )
         query = None if added is None else {"value": added}
         why = (

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from canaryjudge.integrations.promql_selectors import add_selector, matchers, replace_matchers
+from canaryjudge.integrations.promql_selectors import add_selector, matchers, on_one_line, replace_matchers
 
 __all__ = ["open_placeholders", "template_query", "with_names"]
 
@@ -67,7 +67,8 @@ def template_query(query: str, names: Mapping[str, str], *, add: bool) -> tuple[
     >>> found["value"], found["baseline"]
     ('up{${selector}}', 'pod=~"podinfo-primary-.+"')
     """
-    marked = with_names(query, {**names, "target": _TARGET, "service": _SERVICE}).strip()
+    marked = with_names(query, {**names, "target": _TARGET, "service": _SERVICE})
+    marked = on_one_line(marked)
 
     def named(text: str) -> str:
         return text.replace(_TARGET, names.get("target", "")).replace(_SERVICE, names.get("service", ""))

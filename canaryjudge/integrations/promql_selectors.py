@@ -9,7 +9,7 @@ from typing import Final
 
 from canaryjudge.policy.query import SELECTOR
 
-__all__ = ["Matcher", "add_selector", "matchers", "replace_matchers"]
+__all__ = ["Matcher", "add_selector", "matchers", "on_one_line", "replace_matchers"]
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>\s+|\#[^\n]*)
@@ -93,6 +93,21 @@ def replace_matchers(query: str, chosen: Sequence[Matcher]) -> str:
     for each in sorted(chosen, key=lambda matcher: matcher.start, reverse=True):
         query = query[: each.start] + SELECTOR + query[each.end :]
     return query
+
+
+def on_one_line(query: str) -> str:
+    r"""Write a query on one line, where no comment and no raw text needs its lines.
+
+    Examples
+    --------
+    >>> on_one_line("sum(\n  up\n)\n")
+    'sum( up )'
+    """
+    return (
+        query.strip()
+        if "#" in query or "`" in query
+        else " ".join(line.strip() for line in query.strip().splitlines())
+    )
 
 
 def add_selector(query: str) -> str | None:
