@@ -155,8 +155,9 @@ class _Import:
             spec = checked_model(ArgoSpec, node, manifest.called, self.complaints, filled)
             if spec is None or not self.valid(manifest, spec, filled):
                 return []
-            account = Account()
+            account = Account(asked=self.account.asked)
             metrics = self.metrics(manifest, spec, use, account)
+            self.account.asked = account.asked
             if number == 0 or [metric for metric in metrics if metric not in made]:
                 self.account.remarks += account.remarks
                 made += [metric for metric in metrics if metric not in made]

@@ -207,7 +207,7 @@ def _tokens(text: str) -> list[_Token]:
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)
-        if match is None:
+        if match is None or (match[0] == "/" and text.startswith("/*", at)):
             raise _refused(text, at, f"{shown(text[at])} is not understood")
         kind = str(match.lastgroup)
         if kind != "space":

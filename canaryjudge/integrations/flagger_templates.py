@@ -11,7 +11,8 @@ from canaryjudge.integrations.promql_selectors import add_selector, matchers, on
 __all__ = ["open_placeholders", "template_query", "with_names"]
 
 _PLACEHOLDER: Final = re.compile(r"\{\{-?\s*([\w.]+)\s*-?\}\}")
-_ANY_PLACEHOLDER: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_ANY_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
+_LONGEST: Final = 10_000
 _TARGET: Final = "\x02target\x03"
 _SERVICE: Final = "\x02service\x03"
 
@@ -41,7 +42,7 @@ def with_names(query: str, names: Mapping[str, str]) -> str:
 
 def open_placeholders(query: str) -> list[str]:
     """List what is still to be filled in."""
-    return list(dict.fromkeys(_ANY_PLACEHOLDER.findall(query)))
+    return list(dict.fromkeys(_ANY_PLACEHOLDER.findall(query[:_LONGEST])))
 
 
 def template_query(query: str, names: Mapping[str, str], *, add: bool) -> tuple[dict[str, Any] | None, str]:
@@ -67,6 +68,8 @@ def template_query(query: str, names: Mapping[str, str], *, add: bool) -> tuple[
     >>> found["value"], found["baseline"]
     ('up{${selector}}', 'pod=~"podinfo-primary-.+"')
     """
+    if len(query) > _LONGEST:
+        return None, f"it has {len(query):,} characters, and a policy's query at most {_LONGEST:,}"
     marked = with_names(query, {**names, "target": _TARGET, "service": _SERVICE})
     marked = on_one_line(marked)
 

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _LONGEST: Final = 200
+_MOST_METRICS: Final = 1_000
 
 RemarkKind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
 
@@ -62,6 +63,8 @@ class Account:
     """What became of every part, as it is found out."""
 
     remarks: list[Remark] = field(default_factory=list)
+    asked: int = 0
+    """How many metrics have been asked for."""
 
     def say(self, kind: RemarkKind, document: str, place: str, what: str, why: str) -> None:
         """Add a remark."""
@@ -94,7 +97,17 @@ def judged(
     -------
     dict or None
         The settings; None where it cannot be judged: what would have been made of the rest is of no interest then.
+
+    Raises
+    ------
+    PolicyError
+        If more metrics are asked for than any release has: a few lines of YAML can ask for millions.
     """
+    account.asked += 1
+    if account.asked > _MOST_METRICS:
+        raise PolicyError(
+            f"more than {_MOST_METRICS:,} metrics are asked for", "Give fewer documents at once."
+        )
     said: list[tuple[RemarkKind, str, str]] = []
 
     def say(kind: RemarkKind, what: str, why: str) -> None:

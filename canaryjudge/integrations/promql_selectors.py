@@ -52,11 +52,14 @@ class _Token:
 
 
 def _tokens(query: str) -> list[_Token]:
-    return [
-        _Token(str(match.lastgroup), match[0], match.start())
-        for match in _TOKEN.finditer(query)
-        if match.lastgroup != "space"
-    ]
+    """Cut a query into tokens; none where a quotation mark is never closed."""
+    tokens: list[_Token] = []
+    for match in _TOKEN.finditer(query):
+        if match[0] in ("'", '"', "`"):
+            return []
+        if match.lastgroup != "space":
+            tokens.append(_Token(str(match.lastgroup), match[0], match.start()))
+    return tokens
 
 
 def matchers(query: str) -> list[Matcher]:

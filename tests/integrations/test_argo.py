@@ -194,6 +194,35 @@ def test_queries_that_choose_the_canary_by_its_hash_ask_for_both_arms():
     assert any("--canary-selector 'hash=" in line for line in remarks(found, "taken"))
 
 
+@pytest.mark.parametrize(
+    ("query", "kind", "why"),
+    [
+        (
+            'a{hash="{{args.canary}}"} / a{hash="{{args.stable}}"}',
+            "adapted",
+            "compares the canary with the stable version by itself",
+        ),
+        ('a{pod=~"shop-{{args.canary}}-.*"}', "note", "does not stand in a label of its own"),
+        (
+            'a{hash="{{args.canary}}"} / b{pod="{{args.canary}}"}',
+            "note",
+            "does not stand in a label of its own",
+        ),
+    ],
+)
+def test_queries_that_use_the_hash_otherwise_are_left_to_the_caller(query, kind, why):
+    asked = template(
+        measured(provider={"prometheus": {"query": query}}), args=[{"name": "canary"}, {"name": "stable"}]
+    )
+    args = [
+        {"name": name, "valueFrom": {"podTemplateHashValue": arm}}
+        for name, arm in (("canary", "Latest"), ("stable", "Stable"))
+    ]
+    found = load(rollout(analysis={"templates": [{"templateName": "t"}], "args": args}), asked)
+    assert found.metrics[0].query is None
+    assert any(why in line for line in remarks(found, kind))
+
+
 def test_a_query_whose_arms_nobody_knows_is_left_to_the_caller_unless_told_otherwise():
     asked = template(
         measured(

@@ -119,6 +119,72 @@ def test_numbers_of_any_size_are_kept_or_refused_by_name(number):
     assert len(found.metrics) + len(found.unjudged) == 1
 
 
+def test_a_few_lines_cannot_ask_for_millions_of_metrics():
+    asked = argo(successCondition="result > {{args.x}}") | {
+        "spec": {"metrics": [argo(name=f"m{n}")["spec"]["metrics"][0] for n in range(300)]}
+    }
+    steps = [
+        {"analysis": {"templates": [{"templateName": "t"}], "args": [{"name": "x", "value": str(n)}]}}
+        for n in range(300)
+    ]
+    rollout = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "r"},
+        "spec": {"strategy": {"canary": {"steps": steps}}},
+    }
+    with pytest.raises(cj.PolicyError, match="more than 1,000 metrics are asked for"):
+        cj.load_argo(text=json.dumps([rollout, asked]))
+    metric = flagger()["spec"]["analysis"]["metrics"][0]
+    many = flagger() | {"spec": {"targetRef": {"name": "x"}, "analysis": {"metrics": [metric] * 1_001}}}
+    with pytest.raises(cj.PolicyError, match="more than 1,000 metrics are asked for"):
+        cj.load_flagger(text=json.dumps(many))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"' + '\\"' * 40_000,
+        "{{" * 40_000,
+        "{{args." * 30_000,
+        "{{ " + " " * 200_000,
+        "'" * 100_001,
+        "#" * 200_000,
+    ],
+)
+def test_texts_that_invite_looking_again_and_again_are_read_once(text):
+    assert (
+        len(
+            cj.load_argo(
+                text=json.dumps(argo(provider={"prometheus": {"query": text}})), add_selector=True
+            ).metrics
+        )
+        == 1
+    )
+    assert len(cj.load_flagger(text=json.dumps(flagger(query=text)), add_selector=True).metrics) == 1
+    template = {
+        "apiVersion": "flagger.app/v1beta1",
+        "kind": "MetricTemplate",
+        "metadata": {"name": "t"},
+        "spec": {"provider": {"type": "prometheus"}, "query": text},
+    }
+    assert (
+        len(
+            cj.load_flagger(text=json.dumps([flagger(query="", templateRef={"name": "t"}), template])).metrics
+        )
+        == 1
+    )
+    assert cj.load_argo(text=json.dumps(argo(successCondition=text))).metrics == ()
+
+
+@pytest.mark.parametrize(
+    "condition", ["/*" * 4_900, "'" * 9_999, "result > " + "(1 + " * 49 + "1" + ")" * 49 + " " * 9_000]
+)
+def test_conditions_that_invite_it_too(condition):
+    found = cj.load_argo(text=json.dumps(argo(successCondition=condition)))
+    assert len(found.metrics) + len(found.unjudged) == 1
+
+
 def test_what_a_terminal_would_obey_does_not_reach_it(tmp_path, capsys):
     path = tmp_path / "t.json"
     path.write_text(
