@@ -80,8 +80,8 @@ def load_flagger(
     ...     metrics: [{name: request-success-rate, thresholdRange: {min: 99}}]
     ... ''')
     >>> (metric,) = found.metrics
-    >>> metric.kind, metric.rules[0].op, metric.rules[0].value.number, metric.query.baseline
-    ('ratio', 'lte', 0.01, 'destination_workload=~"podinfo-primary"')
+    >>> metric.kind, metric.rules[0].op, metric.rules[0].value.within("%"), metric.query.baseline
+    ('ratio', 'lte', 1.0, 'destination_workload=~"podinfo-primary"')
     """
     if not paths and text is None:
         raise PolicyError("no manifest of Flagger is given", "Give files, or text=...")
