@@ -13,6 +13,7 @@ from canaryjudge.explain.lines import on_one_line
 from canaryjudge.integrations.argo import load_argo
 from canaryjudge.integrations.flagger import load_flagger
 from canaryjudge.integrations.imports import Imported
+from canaryjudge.integrations.kayenta_import import load_kayenta
 from canaryjudge.integrations.openslo import load_openslo
 
 __all__ = ["IMPORTERS", "add_import"]
@@ -102,6 +103,7 @@ IMPORTERS: Final[dict[str, Importer]] = {
     "flagger": Importer(
         load_flagger, "Flagger's manifests: Canaries and their MetricTemplates", (_PROVIDER, _ADD_SELECTOR)
     ),
+    "kayenta": Importer(load_kayenta, "a Kayenta canary config: metrics, groups, directions, effect sizes and thresholds"),
     "openslo": Importer(load_openslo, "OpenSLO documents: SLOs with their indicators and alert policies"),
 }
 """Each importer by the name that the command line knows it by: a new one is a line here."""

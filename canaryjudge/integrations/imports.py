@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Final, Literal
@@ -25,6 +26,7 @@ __all__ = [
 
 _LONGEST: Final = 200
 _MOST_METRICS: Final = 1_000
+__all__ = ["Account", "Imported", "Remark", "RemarkKind", "imported"]
 
 RemarkKind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
 
@@ -67,6 +69,15 @@ class Account:
     """How many metrics have been asked for."""
 
     def say(self, kind: RemarkKind, document: str, place: str, what: str, why: str) -> None:
+
+    def say(
+        self,
+        kind: RemarkKind,
+        document: str,
+        place: str,
+        what: str,
+        why: str,
+    ) -> None:
         """Add a remark."""
         self.remarks.append(Remark(kind, document, place, what, why))
 
@@ -167,11 +178,14 @@ class Imported:
         What became of each part, in the order of the documents.
     text : str
         The policy as a YAML file; empty where no metric could be made.
+    settings : mapping
+        What the documents say of the policy beside its metrics, such as ``aggregate``.
     """
 
     metrics: tuple[Metric, ...]
     remarks: tuple[Remark, ...]
     text: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def of_kind(self, *kinds: str) -> tuple[Remark, ...]:
         """Give the remarks of some kinds."""
@@ -193,7 +207,7 @@ class Imported:
         Parameters
         ----------
         **settings : Any
-            Further settings of the `Policy`, such as ``alpha``.
+            Further settings of the `Policy`, such as ``alpha``; they win over those of the documents.
 
         Returns
         -------
@@ -205,10 +219,14 @@ class Imported:
         PolicyError
             If there are no metrics.
         """
-        return Policy(metrics=self.metrics, **settings)
+        return Policy(metrics=self.metrics, **{**self.settings, **settings})
 
 
-def imported(metrics: Iterable[Mapping[str, Any]], remarks: Iterable[Remark]) -> Imported:
+def imported(
+    metrics: Iterable[Mapping[str, Any]],
+    remarks: Iterable[Remark],
+    settings: Mapping[str, Any] | None = None,
+) -> Imported:
     """Write a policy of plain settings, and read it back, so that what is printed is what is given.
 
     Parameters
@@ -217,17 +235,20 @@ def imported(metrics: Iterable[Mapping[str, Any]], remarks: Iterable[Remark]) ->
         Each metric's settings, as a policy file has them.
     remarks : iterable of Remark
         What became of each part of the documents.
+    settings : mapping, optional
+        What the documents say of the policy beside its metrics.
 
     Returns
     -------
     Imported
         All of it.
     """
-    plain = {"version": 1, "metrics": [dict(metric) for metric in metrics]}
+    beside = dict(settings or {})
+    plain = {"version": 1, **beside, "metrics": [dict(metric) for metric in metrics]}
     if not plain["metrics"]:
-        return Imported((), tuple(remarks), "")
+        return Imported((), tuple(remarks), "", beside)
     text = _yaml(plain)
-    return Imported(parse_policy(text, "the imported policy").metrics, tuple(remarks), text)
+    return Imported(parse_policy(text, "the imported policy").metrics, tuple(remarks), text, beside)
 
 
 def with_own_names(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ def score(results: Sequence[Labelled], weights: Mapping[str, float]) -> Scored:
     if failing is not None:
         return Scored(0.0, f"Canary Failed: {failing.reason}", displayed)
     lacking = sum(each.label == "Nodata" for each in results)
-    if results and 100 * lacking / len(results) >= 50:
+    if results and lacking / len(results) * 100 >= 50:
         return Scored(0.0, "Canary Failed: 50% or more metrics returned NODATA", displayed)
     without = [name for name in groups if name not in weights]
     rest = (100 - sum(weights.values())) / len(without) if without else 0.0
@@ -106,7 +106,7 @@ def verdict_word(total: float, pass_score: float, marginal_score: float) -> str:
 def _group_score(name: str, results: Sequence[Labelled]) -> float | None:
     labels = Counter(each.label for each in results for group in each.groups if group == name)
     counted = sum(labels[label] for label in _COUNTED)
-    return 100 * labels["Pass"] / counted if counted else None
+    return labels["Pass"] / counted * 100 if counted else None
 
 
 def _rounded(total: float) -> float:
