@@ -13,6 +13,8 @@ from canaryjudge.errors import (
 )
 from canaryjudge.integrations.argo import load_argo
 from canaryjudge.integrations.flagger import load_flagger
+from canaryjudge.integrations.kayenta_import import load_kayenta
+from canaryjudge.integrations.kayenta_pairs import from_kayenta
 from canaryjudge.integrations.openslo import load_openslo
 from canaryjudge.integrations.otlp import from_otlp
 from canaryjudge.integrations.prometheus import from_prometheus
@@ -64,12 +66,14 @@ __all__ = [
     "Tolerance",
     "Verdict",
     "__version__",
+    "from_kayenta",
     "from_otlp",
     "from_prometheus",
     "from_wide",
     "judge",
     "load_argo",
     "load_flagger",
+    "load_kayenta",
     "load_openslo",
     "load_policy",
     "plots",

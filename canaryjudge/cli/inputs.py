@@ -29,7 +29,7 @@ def add_input(parser: argparse.ArgumentParser, *, live: bool = False) -> None:
         add_options(parser)
     parser.add_argument(
         "--data-format",
-        choices=("csv", "json", "ndjson", "parquet", "otlp"),
+        choices=("csv", "json", "ndjson", "parquet", "otlp", "kayenta"),
         help="format of the data, where the name does not tell (standard input: csv or json, by its first character)",
     )
     parser.add_argument(
@@ -53,7 +53,8 @@ def add_arms(parser: argparse.ArgumentParser) -> None:
 
 def read_given(options: argparse.Namespace, source: str, policy: Policy) -> Any:
     """Read data from a file, or from standard input where `source` is ``-``."""
-    from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415 - the other commands read no data
+    from canaryjudge.integrations.kayenta_pairs import from_kayenta  # noqa: PLC0415 - the other commands read no data
+    from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415
     from canaryjudge.integrations.tables import read_table, widen_columns  # noqa: PLC0415
 
     if source == "-":
@@ -70,6 +71,8 @@ def read_given(options: argparse.Namespace, source: str, policy: Policy) -> Any:
         return from_otlp(
             table, arm=options.arm_attribute, metrics={metric.name: metric.name for metric in policy.metrics}
         )
+    if options.data_format == "kayenta":
+        return from_kayenta(table)
     return table
 
 

@@ -22,6 +22,7 @@ MOST_POINTS: Final = 1_000_000
 """More points in one request are refused: Kayenta itself takes its 90 seconds for 400,000."""
 MOST_PAIRS: Final = 2_000
 """More metric set pairs in one request are refused."""
+_MOST_TEXT: Final = 50_000_000
 _WORDS: Final = {"NaN": math.nan, "Infinity": math.inf, "INF": math.inf, "-Infinity": -math.inf, "-INF": -math.inf}
 _SIDES: Final = {"control": "baseline", "experiment": "canary"}
 _SHAPE: Final = "A metric set pair has name, id, tags, values.control and values.experiment."
@@ -142,6 +143,8 @@ def read_json(document: Any) -> Any:
     """Read a document where it is text."""
     if not isinstance(document, str | bytes):
         return document
+    if len(document) > _MOST_TEXT:
+        raise DataError(f"the document has {len(document):,} characters, and at most {_MOST_TEXT:,} are read", "Split it.")
     try:
         return json.loads(document)
     except RecursionError:

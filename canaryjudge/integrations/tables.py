@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TableFormat", "ending_format", "read_table", "widen_columns"]
 
-TableFormat = Literal["csv", "json", "ndjson", "parquet", "otlp"]
+TableFormat = Literal["csv", "json", "ndjson", "parquet", "otlp", "kayenta"]
 
 _ENDINGS: dict[str, TableFormat] = {
     ".csv": "csv",
@@ -54,8 +54,8 @@ def read_table(source: str | Path | IO[Any], *, format: str | None = None, wide:
     ----------
     source : str, pathlib.Path or file
         The file, or an open stream, binary or text.
-    format : {"csv", "json", "ndjson", "parquet", "otlp"}, optional
-        What it is; by default the file's ending says so. OTLP is given as text, for `from_otlp`.
+    format : {"csv", "json", "ndjson", "parquet", "otlp", "kayenta"}, optional
+        What it is; by default the file's ending says so. OTLP and Kayenta's pairs are given as text, for `from_otlp` and `from_kayenta`.
     wide : bool
         Read all columns, for a table with a column a metric; by default only those of a tidy table are read.
 
@@ -86,7 +86,7 @@ def read_table(source: str | Path | IO[Any], *, format: str | None = None, wide:
         if kind == "parquet":
             return _read_parquet(stream, name, wide=wide)
         text = _text(stream.read(), name)
-    if kind == "otlp":
+    if kind in ("otlp", "kayenta"):
         return text
     return _read_json(text, name) if kind == "json" else _read_ndjson(text, name)
 
