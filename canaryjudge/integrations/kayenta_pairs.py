@@ -237,7 +237,7 @@ def _number(item: Any, where: str, index: int) -> float:
         try:
             return float(item)
         except OverflowError:
-            return math.copysign(math.inf, item)
+            return math.inf if item > 0 else -math.inf
     raise DataError(f"{where}[{index}] is {shown(item)}, which is not a number", 'Write a missing point as "NaN".')
 
 

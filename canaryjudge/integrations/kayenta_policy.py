@@ -24,7 +24,7 @@ _OPTIONS: Final = (
     "effectSize",
 )
 _READ: Final = {
-    (): ("name", "query", "groups", "analysisConfigurations", "extensions"),
+    (): ("name", "query", "groups", "analysisConfigurations", "extensions", "scopeName"),
     ("analysisConfigurations",): ("canary",),
     ("analysisConfigurations", "canary"): _OPTIONS,
     ("analysisConfigurations", "canary", "effectSize"): (
@@ -244,6 +244,8 @@ def _about_the_rest(metric: Mapping[str, Any], options: MetricOptions, about: _A
         kind = query.get("type") if isinstance(query, Mapping) else None
         why = "data come from the caller; Kayenta's own fetched points are read as metric set pairs"
         about.say("no_effect", "query", f"query of the type {shown(kind)}", why)
+    if "scopeName" in metric:
+        about.say("no_effect", "scopeName", f"scope {shown(metric['scopeName'])}", "it says where Kayenta fetched the data")
     _about_unread(metric, about)
     extension = lookup(metric, ("extensions", "canary"))
     if isinstance(extension, Mapping) and extension:
@@ -258,6 +260,5 @@ def _about_unread(metric: Mapping[str, Any], about: _About) -> None:
         for key in given if isinstance(given, Mapping) else ():
             if key not in known:
                 near = nearest(str(key), known)
-                why = "no verdict depends on it" if (*path, key) == ("scopeName",) else "Kayenta reads no such key"
-                why += f"; did you mean {near!r}?" if near else ""
+                why = "Kayenta reads no such key" + (f"; did you mean {near!r}?" if near else "")
                 about.say("unjudged" if near else "no_effect", ".".join((*path, str(key))), shown(key), why)
