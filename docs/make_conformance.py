@@ -44,7 +44,12 @@ def page() -> str:
 
 def _section(tool: str, cases: list[Case]) -> str:
     agreed = sum(case.agreed for case in cases)
-    lines = [f"## {tool}", "", f"{len(cases)} cases tried, {agreed} agreed, {len(cases) - agreed} different on purpose.", ""]
+    lines = [
+        f"## {tool}",
+        "",
+        f"{len(cases)} cases tried, {agreed} agreed, {len(cases) - agreed} different on purpose.",
+        "",
+    ]
     lines += ["| cases | tried | agreed | different on purpose |", "| --- | ---: | ---: | ---: |"]
     for kind in dict.fromkeys(case.kind for case in cases):
         own = [case for case in cases if case.kind == kind]
@@ -62,7 +67,9 @@ def _section(tool: str, cases: list[Case]) -> str:
 
 def _counted(names: list[str]) -> list[str]:
     """Write a name once, with how many cases have it."""
-    return [name if names.count(name) == 1 else f"{name} × {names.count(name)}" for name in dict.fromkeys(names)]
+    return [
+        name if names.count(name) == 1 else f"{name} × {names.count(name)}" for name in dict.fromkeys(names)
+    ]
 
 
 if __name__ == "__main__":

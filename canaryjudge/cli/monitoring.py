@@ -105,6 +105,10 @@ def _history(options: argparse.Namespace, policy: Policy) -> Any:
 
     # --data-format is about the data; a history whose name tells its own is read by that
     told = ending_format(options.history) or options.data_format
-    told = options.data_format if told in ("json", "ndjson") and options.data_format in ("otlp", "kayenta") else told
+    told = (
+        options.data_format
+        if told in ("json", "ndjson") and options.data_format in ("otlp", "kayenta")
+        else told
+    )
     given = vars(options) | {"data_format": told}
     return read_given(argparse.Namespace(**given), options.history, policy)

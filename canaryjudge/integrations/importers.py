@@ -103,7 +103,9 @@ IMPORTERS: Final[dict[str, Importer]] = {
     "flagger": Importer(
         load_flagger, "Flagger's manifests: Canaries and their MetricTemplates", (_PROVIDER, _ADD_SELECTOR)
     ),
-    "kayenta": Importer(load_kayenta, "a Kayenta canary config: metrics, groups, directions, effect sizes and thresholds"),
+    "kayenta": Importer(
+        load_kayenta, "a Kayenta canary config: metrics, groups, directions, effect sizes and thresholds"
+    ),
     "openslo": Importer(load_openslo, "OpenSLO documents: SLOs with their indicators and alert policies"),
 }
 """Each importer by the name that the command line knows it by: a new one is a line here."""

@@ -120,7 +120,9 @@ def _result(pair: Pair, options: MetricOptions, groups: tuple[str, ...]) -> tupl
     result |= {} if classified.reason is None else {"classificationReason": classified.reason}
     metadata: dict[str, Any] = {} if classified.ratio is None else {"ratio": _written(classified.ratio)}
     if classified.noised:
-        metadata[_OURS] = {"noise": f"both arms are constant: Kayenta adds unseeded noise, here from the seed {SEED}"}
+        metadata[_OURS] = {
+            "noise": f"both arms are constant: Kayenta adds unseeded noise, here from the seed {SEED}"
+        }
     result |= {
         "groups": list(groups),
         "experimentMetadata": {"stats": _stats(statistics(experiment))},
@@ -140,7 +142,11 @@ def _answer(results: list[dict[str, Any]], scored: Scored, word: str) -> dict[st
             {"name": name, "score": value, "classification": "", "classificationReason": ""}
             for name, value in scored.groups.items()
         ],
-        "score": {"score": _written(scored.score), "classification": word, "classificationReason": scored.reason},
+        "score": {
+            "score": _written(scored.score),
+            "classification": word,
+            "classificationReason": scored.reason,
+        },
     }
 
 

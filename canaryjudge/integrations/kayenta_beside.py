@@ -48,7 +48,11 @@ class Beside:
 
 
 def own_verdict(
-    config: CanaryConfig, thresholds: tuple[float, float], pairs: Sequence[Pair], labels: Sequence[str], word: str
+    config: CanaryConfig,
+    thresholds: tuple[float, float],
+    pairs: Sequence[Pair],
+    labels: Sequence[str],
+    word: str,
 ) -> Beside:
     """Judge the same pairs by the policy that the config imports as, and say where the two differ.
 
@@ -76,7 +80,9 @@ def own_verdict(
         policy, judged = _policy(config, thresholds, dict(zip(names, pairs, strict=True)), account)
         verdict = judge(
             {
-                name: pair.series(replace_missing=metric_options(config.metrics[pair.name], name).replace_missing)
+                name: pair.series(
+                    replace_missing=metric_options(config.metrics[pair.name], name).replace_missing
+                )
                 for name, pair in zip(names, pairs, strict=True)
                 if name in judged
             },
@@ -99,7 +105,9 @@ def _policy(
         name: metric_settings(config.metrics[name], weights, account, f"metric {name}")
         for name in dict.fromkeys(pair.name for pair in rows.values())
     }
-    settings = {name: own | {"name": name} for name, pair in rows.items() if (own := plain[pair.name]) is not None}
+    settings = {
+        name: own | {"name": name} for name, pair in rows.items() if (own := plain[pair.name]) is not None
+    }
     used = [own["group"] for own in settings.values() if "group" in own]
     policy = Policy(
         metrics=tuple(Metric(**own) for own in settings.values()), **score_settings(weights, thresholds, used)
@@ -143,7 +151,11 @@ def _release(
 
 def _names(pairs: Sequence[Pair]) -> list[str]:
     """Give each pair a name of its own that a policy can have: the metric's, with its tags where there are several."""
-    several = {pair.name for index, pair in enumerate(pairs) if any(pair.name == other.name for other in pairs[:index])}
+    several = {
+        pair.name
+        for index, pair in enumerate(pairs)
+        if any(pair.name == other.name for other in pairs[:index])
+    }
     names: list[str] = []
     taken: set[str] = set()
     for pair in pairs:

@@ -62,7 +62,9 @@ def read_config(config: Any) -> CanaryConfig:
     for metric in config["metrics"]:
         metrics.setdefault(metric["name"], metric)
     classifier = config.get("classifier") or {}
-    return CanaryConfig(metrics, {name: float(weight) for name, weight in (classifier.get("groupWeights") or {}).items()})
+    return CanaryConfig(
+        metrics, {name: float(weight) for name, weight in (classifier.get("groupWeights") or {}).items()}
+    )
 
 
 def config_problems(config: Any) -> Iterator[Problem]:
@@ -75,7 +77,9 @@ def config_problems(config: Any) -> Iterator[Problem]:
         yield Problem(("metrics",), f"{shown(metrics)} is not a list of metrics", _SHAPE)
         return
     for index, metric in enumerate(metrics):
-        yield from (problem._replace(path=("metrics", index, *problem.path)) for problem in _metric_problems(metric))
+        yield from (
+            problem._replace(path=("metrics", index, *problem.path)) for problem in _metric_problems(metric)
+        )
     classifier = config.get("classifier")
     if classifier is not None and not isinstance(classifier, Mapping):
         yield Problem(("classifier",), f"{shown(classifier)} is not a classifier", _SHAPE)
@@ -87,7 +91,9 @@ def config_problems(config: Any) -> Iterator[Problem]:
     for group, weight in (weights or {}).items():
         if not _is_number(weight):
             path = ("classifier", "groupWeights", str(group))
-            yield Problem(path, f"{shown(weight)} is not a weight", "Write per cent of the score, as a number.")
+            yield Problem(
+                path, f"{shown(weight)} is not a weight", "Write per cent of the score, as a number."
+            )
 
 
 def _metric_problems(metric: Any) -> Iterator[Problem]:

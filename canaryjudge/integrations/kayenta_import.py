@@ -7,7 +7,12 @@ from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.imports import Account, Imported, imported
-from canaryjudge.integrations.kayenta_config import CanaryConfig, config_problems, read_config, threshold_problems
+from canaryjudge.integrations.kayenta_config import (
+    CanaryConfig,
+    config_problems,
+    read_config,
+    threshold_problems,
+)
 from canaryjudge.integrations.kayenta_policy import Weights, group_weights, metric_settings, score_settings
 from canaryjudge.policy.complaints import Problem, dotted, nearest
 from canaryjudge.policy.document import Complaint, Node, locate, plain, read_documents
@@ -91,7 +96,9 @@ def load_kayenta(*paths: str | Path, text: str | None = None) -> Imported:
     if at:
         for key in plain(root):
             if key not in ("canaryConfig", "scoreThresholds"):
-                account.say("no_effect", document, str(key), shown(key), "it is about one run, its thresholds aside")
+                account.say(
+                    "no_effect", document, str(key), shown(key), "it is about one run, its thresholds aside"
+                )
     if metrics and all(metric["role"] == "muted" for metric in metrics):
         raise PolicyError(
             f"{document}: no metric counts, since each is muted or in no group with a weight, and Kayenta fails every canary then",
@@ -103,7 +110,9 @@ def load_kayenta(*paths: str | Path, text: str | None = None) -> Imported:
 
 def _read(paths: tuple[str | Path, ...], text: str | None) -> Node:
     """Read the one document that is given."""
-    texts = [(str(path), read_text(Path(path), what=_WHAT)) for path in paths] + ([] if text is None else [("text", text)])
+    texts = [(str(path), read_text(Path(path), what=_WHAT)) for path in paths] + (
+        [] if text is None else [("text", text)]
+    )
     roots: list[Node] = []
     complaints: list[Complaint] = []
     for name, content in texts:
@@ -131,7 +140,9 @@ def _config_in(root: Node) -> tuple[Node, str]:
             "If these are metric set pairs, they are data: judge with --data FILE --data-format kayenta.",
         )
     if not isinstance(value, dict):
-        raise PolicyError(f"{place}: {shown(plain(root))} is not a canary config", "It has metrics and a classifier.")
+        raise PolicyError(
+            f"{place}: {shown(plain(root))} is not a canary config", "It has metrics and a classifier."
+        )
     if "canaryConfig" in value:
         return value["canaryConfig"].node, "canaryConfig."
     if "stages" in value:
@@ -141,7 +152,10 @@ def _config_in(root: Node) -> tuple[Node, str]:
         )
     if "apiVersion" in value or "kind" in value:
         kind = plain(value["kind"].node) if "kind" in value else None
-        raise PolicyError(f"{place}: this is an object of the kind {shown(kind)}, not a canary config", "Use its own importer.")
+        raise PolicyError(
+            f"{place}: this is an object of the kind {shown(kind)}, not a canary config",
+            "Use its own importer.",
+        )
     config = plain(root)
     metrics = config.get("metrics")
     listed = [each for each in metrics if isinstance(each, dict)] if isinstance(metrics, list) else []
@@ -165,7 +179,9 @@ def _own_problems(config: Any) -> list[Problem]:
             problems.append(Problem(("metrics", index, "name"), twice, "Give each metric a name of its own."))
     judge = config.get("judge") if isinstance(config, dict) else None
     if judge is not None and not isinstance(judge, dict):
-        problems.append(Problem(("judge",), f"{shown(judge)} is not a judge", 'Write {"name": "NetflixACAJudge-v1.0"}.'))
+        problems.append(
+            Problem(("judge",), f"{shown(judge)} is not a judge", 'Write {"name": "NetflixACAJudge-v1.0"}.')
+        )
     return problems
 
 
@@ -182,7 +198,10 @@ def _thresholds(root: Node, config: dict[str, Any], account: Account, document: 
     whole = plain(root)
     request = whole.get("executionRequest")
     held = [
-        (("executionRequest", "thresholds"), request.get("thresholds") if isinstance(request, dict) else None),
+        (
+            ("executionRequest", "thresholds"),
+            request.get("thresholds") if isinstance(request, dict) else None,
+        ),
         (("scoreThresholds",), whole.get("scoreThresholds")),
         (("classifier", "scoreThresholds"), (config.get("classifier") or {}).get("scoreThresholds")),
     ]
@@ -195,7 +214,9 @@ def _thresholds(root: Node, config: dict[str, Any], account: Account, document: 
     _refuse(root, [problem._replace(path=(*path, *problem.path)) for problem in threshold_problems(given)])
     thresholds = (float(given.get("pass") or 0), float(given.get("marginal") or 0))
     if not 0 <= thresholds[1] <= thresholds[0] <= 100:
-        wrong = f"{where}: pass {thresholds[0]:g} and marginal {thresholds[1]:g} are not two scores from 0 to 100"
+        wrong = (
+            f"{where}: pass {thresholds[0]:g} and marginal {thresholds[1]:g} are not two scores from 0 to 100"
+        )
         raise PolicyError(f"{root.place}: {wrong}", "Make pass the larger one.")
     why = f"pass_score: {thresholds[0]:g}, marginal_score: {thresholds[1]:g}"
     if path[0] == "classifier":
@@ -230,7 +251,13 @@ def _weights(config: CanaryConfig, account: Account, document: str) -> Weights:
 def _about_the_rest(config: dict[str, Any], account: Account, document: str, at: str) -> None:
     judge = (config.get("judge") or {}).get("name")
     if judge == _RANDOM_JUDGE:
-        account.say("note", document, f"{at}judge", judge, "it draws its labels at random, and tests nothing; here the metrics are judged")
+        account.say(
+            "note",
+            document,
+            f"{at}judge",
+            judge,
+            "it draws its labels at random, and tests nothing; here the metrics are judged",
+        )
     why = (
         "it asks once, at 98 % a metric, and takes every point as independent; here mann_whitney allows for what neighboring points share, "
         "and alpha is shared out over the metrics"
@@ -244,4 +271,10 @@ def _about_the_rest(config: dict[str, Any], account: Account, document: str, at:
         elif key not in _KNOWN:
             near = nearest(str(key), _KNOWN)
             meant = f"; did you mean {near!r}?" if near else ""
-            account.say("unjudged" if near else "no_effect", document, f"{at}{key}", shown(key), f"Kayenta knows no such key{meant}")
+            account.say(
+                "unjudged" if near else "no_effect",
+                document,
+                f"{at}{key}",
+                shown(key),
+                f"Kayenta knows no such key{meant}",
+            )

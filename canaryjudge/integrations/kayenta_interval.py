@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from canaryjudge.data.pair import FloatArray
 
-__all__ = ["Z", "AllTiedError", "RankScore", "ShiftInterval", "rank_sum", "shift_interval"]
+__all__ = ["AllTiedError", "RankScore", "ShiftInterval", "Z", "rank_sum", "shift_interval"]
 
 Z: Final = 2.326347874040841
 """The quantile of Kayenta's level, 98 % two-sided, by its own approximation: one unit in the last place off the exact one."""
@@ -84,7 +84,9 @@ def shift_interval(control: FloatArray, experiment: FloatArray, z: float = Z) ->
     at_low, at_high = score(low), score(high)
 
     def root(quantile: float) -> float:
-        return _root(lambda shift: score(shift) - quantile, (low, high), (at_low - quantile, at_high - quantile))
+        return _root(
+            lambda shift: score(shift) - quantile, (low, high), (at_low - quantile, at_high - quantile)
+        )
 
     def bounded(quantile: float) -> float:
         if at_low - quantile <= 0:
@@ -148,7 +150,9 @@ class RankScore:
     def _counted(self, shift: float) -> tuple[float, float]:
         """Count pairs with the control below (twice) or equal (once), and the cubes of the groups of tied points."""
         with np.errstate(invalid="ignore", over="ignore"):
-            keys = np.sort(_keys(self._moving - shift), kind="stable")  # sorted but where infinities cancel out
+            keys = np.sort(
+                _keys(self._moving - shift), kind="stable"
+            )  # sorted but where infinities cancel out
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
         sizes = np.diff(np.append(starts, len(keys)))
         places = np.searchsorted(self._values, keys[starts])
@@ -159,7 +163,7 @@ class RankScore:
 
 
 def _keys(values: FloatArray) -> IntArray:
-    """Number doubles in Java's order, in which -0.0 is below 0.0; NaN ranks as infinity."""
+    """Give doubles numbers in Java's order, in which -0.0 is below 0.0; NaN ranks as infinity."""
     bits: IntArray = np.where(np.isnan(values), np.inf, values).view(np.int64)
     return bits ^ ((bits >> 63) & _ALL_BUT_SIGN)
 
@@ -177,7 +181,9 @@ def _largest(values: FloatArray) -> float:
     return float(values[np.argmax(values)])
 
 
-def _root(function: Callable[[float], float], ends: tuple[float, float], at_ends: tuple[float, float]) -> float:
+def _root(
+    function: Callable[[float], float], ends: tuple[float, float], at_ends: tuple[float, float]
+) -> float:
     """Find a root as R's ``zeroin2`` does (Brent 1973); its tolerance is absolute, whatever the unit."""
     previous, best = ends
     f_previous, f_best = at_ends

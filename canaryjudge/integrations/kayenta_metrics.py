@@ -97,14 +97,15 @@ def transformed(values: FloatArray, options: MetricOptions) -> FloatArray:
         What is judged; infinities stay.
     """
     missing = np.isnan(values)
-    kept = np.where(missing, 0.0, values) if options.replace_missing else values[~missing]
+    kept: FloatArray = np.where(missing, 0.0, values) if options.replace_missing else values[~missing]
     if options.outlier_factor is None or not len(kept):
         return kept
     low, high = iqr_fences(kept, options.outlier_factor)
     with np.errstate(invalid="ignore"):  # NaN ends, of infinite points, keep everything
-        low = np.minimum(percentile(kept, 1), low)
-        high = np.maximum(percentile(kept, 99), high)
-    return kept[~((kept > high) | (kept < low))]
+        low = float(np.minimum(percentile(kept, 1), low))
+        high = float(np.maximum(percentile(kept, 99), high))
+    within: FloatArray = kept[~((kept > high) | (kept < low))]
+    return within
 
 
 def iqr_fences(values: FloatArray, factor: float) -> tuple[float, float]:
@@ -241,10 +242,16 @@ def classify(
     effect = cles(control, experiment) if options.cles else ratio
     label = _label(interval, effect, options, comparison.tolerance)
     critical = options.critical and (
-        (label == "High" and not effect < options.critical_increase)  # written so that an effect of NaN counts
+        (
+            label == "High" and not effect < options.critical_increase
+        )  # written so that an effect of NaN counts
         or (label == "Low" and not effect > options.critical_decrease)
     )
-    reason = f"The metric {name} was classified as {label} (Critical)" if critical else f"{name} was classified as {label}"
+    reason = (
+        f"The metric {name} was classified as {label} (Critical)"
+        if critical
+        else f"{name} was classified as {label}"
+    )
     return Classified(label, None if label == "Pass" else reason, ratio, critical, interval, effect, constant)
 
 

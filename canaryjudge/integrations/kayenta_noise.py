@@ -77,7 +77,5 @@ def noisy(experiment: FloatArray, control: FloatArray, seed: int = SEED) -> tupl
         Both arms with their noise; zeros stay zeros.
     """
     random = JavaRandom(seed)
-    arms = []
-    for arm in (experiment, control):
-        arms.append(arm + random.gaussians(0.0, float(arm[0]) * _NOISE, len(arm)))
-    return arms[0], arms[1]
+    first = experiment + random.gaussians(0.0, float(experiment[0]) * _NOISE, len(experiment))
+    return first, control + random.gaussians(0.0, float(control[0]) * _NOISE, len(control))

@@ -23,7 +23,13 @@ MOST_POINTS: Final = 1_000_000
 MOST_PAIRS: Final = 2_000
 """More metric set pairs in one request are refused."""
 _MOST_TEXT: Final = 50_000_000
-_WORDS: Final = {"NaN": math.nan, "Infinity": math.inf, "INF": math.inf, "-Infinity": -math.inf, "-INF": -math.inf}
+_WORDS: Final = {
+    "NaN": math.nan,
+    "Infinity": math.inf,
+    "INF": math.inf,
+    "-Infinity": -math.inf,
+    "-INF": -math.inf,
+}
 _SIDES: Final = {"control": "baseline", "experiment": "canary"}
 _SHAPE: Final = "A metric set pair has name, id, tags, values.control and values.experiment."
 
@@ -66,7 +72,9 @@ class Pair:
         return arms
 
 
-def from_kayenta(document: Any, *, config: Mapping[str, Any] | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+def from_kayenta(
+    document: Any, *, config: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, dict[str, Any]]]:
     """Turn Kayenta's metric set pairs into data that can be judged.
 
     Parameters
@@ -108,7 +116,9 @@ def from_kayenta(document: Any, *, config: Mapping[str, Any] | None = None) -> d
     if isinstance(document, Mapping):
         pairs = document.get("metricSetPairList")
         config = config if config is not None else document.get("canaryConfig")
-    found = read_pairs(pairs, "metricSetPairList" if isinstance(document, Mapping) else "the metric set pairs")
+    found = read_pairs(
+        pairs, "metricSetPairList" if isinstance(document, Mapping) else "the metric set pairs"
+    )
     known = {} if config is None else read_config(config).metrics
     rows: dict[str, list[Pair]] = {}
     for pair in found:
@@ -144,7 +154,9 @@ def read_json(document: Any) -> Any:
     if not isinstance(document, str | bytes):
         return document
     if len(document) > _MOST_TEXT:
-        raise DataError(f"the document has {len(document):,} characters, and at most {_MOST_TEXT:,} are read", "Split it.")
+        raise DataError(
+            f"the document has {len(document):,} characters, and at most {_MOST_TEXT:,} are read", "Split it."
+        )
     try:
         return json.loads(document)
     except RecursionError:
@@ -176,7 +188,9 @@ def read_pairs(pairs: Any, where: str) -> tuple[Pair, ...]:
     if not isinstance(pairs, list):
         raise DataError(f"{where} is {shown(pairs)}, which is not a list of metric set pairs", _SHAPE)
     if len(pairs) > MOST_PAIRS:
-        raise DataError(f"{where}: there are {len(pairs):,} pairs, and at most {MOST_PAIRS:,} are judged", "Split it.")
+        raise DataError(
+            f"{where}: there are {len(pairs):,} pairs, and at most {MOST_PAIRS:,} are judged", "Split it."
+        )
     points = 0
     found = []
     for index, pair in enumerate(pairs):
@@ -189,7 +203,8 @@ def read_pairs(pairs: Any, where: str) -> tuple[Pair, ...]:
                 "Take a longer step, or fewer metrics.",
             )
         control, experiment = (
-            _numbers(side, f"{place} (metric {shown(name)}): values.{key}") for side, key in zip(sides, _SIDES, strict=True)
+            _numbers(side, f"{place} (metric {shown(name)}): values.{key}")
+            for side, key in zip(sides, _SIDES, strict=True)
         )
         given = pair.get("id")
         found.append(
@@ -211,11 +226,13 @@ def _checked(pair: Any, place: str) -> tuple[str, tuple[list[Any], list[Any]]]:
     name, values = pair.get("name"), pair.get("values")
     if not isinstance(name, str):
         raise DataError(f"{place}.name is {shown(name)}, which is no name", _SHAPE)
+    sides = []
     for key in _SIDES:
         side = values.get(key) if isinstance(values, Mapping) else None
         if not isinstance(side, list):
             raise DataError(f"{place}.values.{key} is {shown(side)}, which is not a list of numbers", _SHAPE)
-    return name, (values["control"], values["experiment"])
+        sides.append(side)
+    return name, (sides[0], sides[1])
 
 
 def _numbers(side: list[Any], where: str) -> FloatArray:
@@ -238,7 +255,9 @@ def _number(item: Any, where: str, index: int) -> float:
             return float(item)
         except OverflowError:
             return math.inf if item > 0 else -math.inf
-    raise DataError(f"{where}[{index}] is {shown(item)}, which is not a number", 'Write a missing point as "NaN".')
+    raise DataError(
+        f"{where}[{index}] is {shown(item)}, which is not a number", 'Write a missing point as "NaN".'
+    )
 
 
 def _tags(tags: Any, place: str) -> dict[str, str]:
@@ -256,11 +275,13 @@ def _times(pair: Mapping[str, Any], counts: tuple[int, int]) -> tuple[FloatArray
     found = []
     for side, count in zip(_SIDES, counts, strict=True):
         scope = scopes.get(side) if isinstance(scopes, Mapping) else pair
-        given = [scope.get(key) if isinstance(scope, Mapping) else None for key in ("startTimeMillis", "stepMillis")]
-        if any(isinstance(each, bool) or not isinstance(each, int | float) for each in given):
-            return None
-        start, step = given
-        if not (abs(start) < 1e15 and 0 < step < 1e12):
+        start, step = (_whole(scope, key) for key in ("startTimeMillis", "stepMillis"))
+        if start is None or step is None or not (abs(start) < 1e15 and 0 < step < 1e12):
             return None
         found.append((start + step * np.arange(count, dtype=np.float64)) / 1000)
     return found[0], found[1]
+
+
+def _whole(scope: Any, key: str) -> float | None:
+    given = scope.get(key) if isinstance(scope, Mapping) else None
+    return given if isinstance(given, int | float) and not isinstance(given, bool) else None

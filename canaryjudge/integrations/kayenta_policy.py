@@ -109,7 +109,11 @@ def metric_settings(
     direction, tolerance = _tolerated(metric, options, about)
     if direction is None:
         return None
-    settings |= {"direction": direction, "tolerance": tolerance, "role": "required" if options.critical else "guard"}
+    settings |= {
+        "direction": direction,
+        "tolerance": tolerance,
+        "role": "required" if options.critical else "guard",
+    }
     _grouped(settings, metric, weights, about)
     if options.muted:
         settings["role"] = "muted"
@@ -156,9 +160,13 @@ def _tolerated(metric: Mapping[str, Any], options: MetricOptions, about: _About)
     if direction != "increase" and options.allowed_decrease <= _LEAST_RATIO:
         why = f"with allowedDecrease: {options.allowed_decrease:g} next to no fall is a Low"
         if direction == "decrease":
-            about.say("unjudged", f"{place}.allowedDecrease", "the metric", f"{why}, so nothing is left to judge")
+            about.say(
+                "unjudged", f"{place}.allowedDecrease", "the metric", f"{why}, so nothing is left to judge"
+            )
             return None, ""
-        about.say("adapted", f"{place}.allowedDecrease", "direction", f"{why}, so only an increase is bad here")
+        about.say(
+            "adapted", f"{place}.allowedDecrease", "direction", f"{why}, so only an increase is bad here"
+        )
         direction = "increase"
     parts = _parts(options, direction)
     if not parts:
@@ -204,10 +212,17 @@ def _grouped(settings: dict[str, Any], metric: Mapping[str, Any], weights: Weigh
         return
     what = "its groups have no weight" if groups else "it is in no group"
     if settings["role"] == "required":
-        about.say("adapted", "groups", "groups", f"{what}, but it is critical: here it has a weight of 1 in the score too")
+        about.say(
+            "adapted",
+            "groups",
+            "groups",
+            f"{what}, but it is critical: here it has a weight of 1 in the score too",
+        )
     else:
         settings["role"] = "muted"
-        about.say("adapted", "groups", "groups", f"{what}, so that Kayenta's score does not know it: role: muted")
+        about.say(
+            "adapted", "groups", "groups", f"{what}, so that Kayenta's score does not know it: role: muted"
+        )
 
 
 def _about_data(metric: Mapping[str, Any], options: MetricOptions, about: _About) -> None:
@@ -220,7 +235,9 @@ def _about_data(metric: Mapping[str, Any], options: MetricOptions, about: _About
     elif stated("nanStrategy"):
         about.say("taken", f"{_CANARY}.nanStrategy", "nanStrategy: remove", "missing points are left out")
     if options.outlier_factor is not None:
-        why = "outliers are kept, for a spike may be the very fault; tests of ranks are not led astray by a few"
+        why = (
+            "outliers are kept, for a spike may be the very fault; tests of ranks are not led astray by a few"
+        )
         about.say("adapted", f"{_CANARY}.outliers", "outliers: remove", why)
     elif stated("outliers"):
         about.say("taken", f"{_CANARY}.outliers", "outliers: keep", "every point counts")
@@ -245,7 +262,12 @@ def _about_the_rest(metric: Mapping[str, Any], options: MetricOptions, about: _A
         why = "data come from the caller; Kayenta's own fetched points are read as metric set pairs"
         about.say("no_effect", "query", f"query of the type {shown(kind)}", why)
     if "scopeName" in metric:
-        about.say("no_effect", "scopeName", f"scope {shown(metric['scopeName'])}", "it says where Kayenta fetched the data")
+        about.say(
+            "no_effect",
+            "scopeName",
+            f"scope {shown(metric['scopeName'])}",
+            "it says where Kayenta fetched the data",
+        )
     _about_unread(metric, about)
     extension = lookup(metric, ("extensions", "canary"))
     if isinstance(extension, Mapping) and extension:

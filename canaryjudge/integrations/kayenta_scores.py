@@ -80,7 +80,10 @@ def score(results: Sequence[Labelled], weights: Mapping[str, float]) -> Scored:
     >>> score(results, {"a": 75.0}).score
     37.5
     """
-    groups = {name: _group_score(name, results) for name in dict.fromkeys(g for each in results for g in each.groups)}
+    groups = {
+        name: _group_score(name, results)
+        for name in dict.fromkeys(g for each in results for g in each.groups)
+    }
     displayed = {name: 0.0 if own is None else own for name, own in groups.items()}
     failing = next((each for each in results if each.critical and each.label != "Pass"), None)
     if failing is not None:
@@ -111,4 +114,8 @@ def _group_score(name: str, results: Sequence[Labelled]) -> float | None:
 
 def _rounded(total: float) -> float:
     """Round half up on the decimal text of the double, as Kayenta does."""
-    return float(Decimal(repr(total)).quantize(Decimal("0.01"), ROUND_HALF_UP)) if math.isfinite(total) else total
+    return (
+        float(Decimal(repr(total)).quantize(Decimal("0.01"), ROUND_HALF_UP))
+        if math.isfinite(total)
+        else total
+    )

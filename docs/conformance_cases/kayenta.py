@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from conformance_cases.frame import Case, read_cases
 from scipy.special import ndtri
 
 from canaryjudge.errors import CanaryJudgeError
@@ -18,6 +17,7 @@ from canaryjudge.integrations.kayenta_interval import RankScore, Z, shift_interv
 from canaryjudge.integrations.kayenta_noise import JavaRandom
 from canaryjudge.integrations.kayenta_options import MISSING, MetricOptions, lookup
 from canaryjudge.integrations.kayenta_scores import Labelled, score
+from conformance_cases.frame import Case, read_cases
 
 __all__ = ["cases"]
 
@@ -77,7 +77,9 @@ def _comparison(options: dict[str, Any]) -> metrics.Comparison:
 
 
 def _arms(case: dict[str, Any], options: MetricOptions) -> tuple[np.ndarray, np.ndarray]:
-    control, experiment = (metrics.transformed(_points(case[side]), options) for side in ("control", "experiment"))
+    control, experiment = (
+        metrics.transformed(_points(case[side]), options) for side in ("control", "experiment")
+    )
     return control, experiment
 
 
@@ -105,7 +107,11 @@ def _metric(case: dict[str, Any]) -> bool:
     if found.interval is None:
         return good
     ends = [(getattr(found.interval, name), expected[name]) for name in ("lower", "upper", "estimate")]
-    return good and _same(found.effect, expected["effectSize"]) and all(_same(*end, relative=_RELATIVE) for end in ends)
+    return (
+        good
+        and _same(found.effect, expected["effectSize"])
+        and all(_same(*end, relative=_RELATIVE) for end in ends)
+    )
 
 
 def _request(case: dict[str, Any]) -> bool:
@@ -169,7 +175,8 @@ def _intermediate(case: dict[str, Any]) -> bool:
 
 def _scored(case: dict[str, Any]) -> bool:
     results = [
-        Labelled(each["classification"], None, each["critical"], tuple(each["groups"])) for each in case["results"]
+        Labelled(each["classification"], None, each["critical"], tuple(each["groups"]))
+        for each in case["results"]
     ]
     found, expected = score(results, case["groupWeights"]), case["expected"]
     shown = list(found.groups.values())
@@ -187,7 +194,11 @@ def _outliers(case: dict[str, Any]) -> bool:
     values, expected = _points(case["data"]), case["expected"]
     low, high = metrics.iqr_fences(values, case["options"]["factor"])
     mask = (values > high) | (values < low)
-    return mask.tolist() == expected["outlier_mask"] if "outlier_mask" in expected else values[~mask].tolist() == expected["values"]
+    return (
+        mask.tolist() == expected["outlier_mask"]
+        if "outlier_mask" in expected
+        else values[~mask].tolist() == expected["values"]
+    )
 
 
 def _cleaned(case: dict[str, Any]) -> bool:
@@ -213,7 +224,10 @@ def _effect(case: dict[str, Any]) -> bool:
 
 def _described(case: dict[str, Any]) -> bool:
     found = metrics.statistics(_points(case["data"]))
-    return all(_same(found[name], value, case["tolerance"].get(name, 0.0)) for name, value in case["expected"].items())
+    return all(
+        _same(found[name], value, case["tolerance"].get(name, 0.0))
+        for name, value in case["expected"].items()
+    )
 
 
 _CHECKS = {

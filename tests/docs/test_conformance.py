@@ -21,15 +21,25 @@ def conformance(monkeypatch):
         del sys.modules[name]
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason=f"no {CASES}: the tools' own cases are not beside the repository")
+@pytest.mark.skipif(
+    not CASES.is_dir(), reason=f"no {CASES}: the tools' own cases are not beside the repository"
+)
 def test_the_page_is_what_the_cases_come_to(conformance):
-    assert conformance.PAGE.read_text(encoding="utf-8") == conformance.page(), "run: python docs/make_conformance.py"
+    assert conformance.PAGE.read_text(encoding="utf-8") == conformance.page(), (
+        "run: python docs/make_conformance.py"
+    )
 
 
 def test_a_case_that_nobody_meant_to_differ_is_not_written_down(conformance, monkeypatch):
     case = conformance.Case
-    monkeypatch.setattr(conformance, "TOOLS", {"Tool": lambda: [case("kind", "good", True), case("kind", "bad", False)]})
+    monkeypatch.setattr(
+        conformance,
+        "TOOLS",
+        {"Tool": lambda: [case("kind", "good", agreed=True), case("kind", "bad", agreed=False)]},
+    )
     with pytest.raises(ValueError, match="Tool: not agreed, and nobody says why: kind: bad"):
         conformance.page()
-    monkeypatch.setattr(conformance, "TOOLS", {"Tool": lambda: [case("kind", "bad", False, "so it is meant")] * 2})
+    monkeypatch.setattr(
+        conformance, "TOOLS", {"Tool": lambda: [case("kind", "bad", agreed=False, why="so it is meant")] * 2}
+    )
     assert "- so it is meant (2): `bad` × 2." in conformance.page()

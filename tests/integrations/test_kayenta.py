@@ -1,3 +1,4 @@
+import contextlib
 import json
 import math
 import tracemalloc
@@ -21,7 +22,10 @@ def ours(result):
 
 def test_an_answer_is_whole():
     answer = judge_kayenta(
-        request(pair("errors", LOW, HIGH, tags={"zone": "a"}), metrics=[metric("errors", direction="increase", critical=True)])
+        request(
+            pair("errors", LOW, HIGH, tags={"zone": "a"}),
+            metrics=[metric("errors", direction="increase", critical=True)],
+        )
     )
     (result,) = answer["results"]
     stats = result["experimentMetadata"]["stats"]
@@ -54,7 +58,9 @@ def test_an_answer_is_whole():
 
 def test_the_text_of_a_request_has_the_same_answer():
     whole = request(pair(control=LOW, experiment=HIGH))
-    assert judge_kayenta(json.dumps(whole)) == judge_kayenta(json.dumps(whole).encode()) == judge_kayenta(whole)
+    assert (
+        judge_kayenta(json.dumps(whole)) == judge_kayenta(json.dumps(whole).encode()) == judge_kayenta(whole)
+    )
 
 
 def test_our_verdict_stands_beside_and_says_where_it_differs():
@@ -62,7 +68,11 @@ def test_our_verdict_stands_beside_and_says_where_it_differs():
     answer = judge_kayenta(request(short, pair("cpu", LOW, HIGH), pair("fine", LOW, LOW[::-1])))
     by_name = {result["name"]: ours(result) for result in answer["results"]}
     assert [result["classification"] for result in answer["results"]] == ["High", "High", "Pass"]
-    assert (by_name["short"]["outcome"], by_name["short"]["reason"], by_name["short"]["agrees"]) == ("marginal", "too_little_data", False)
+    assert (by_name["short"]["outcome"], by_name["short"]["reason"], by_name["short"]["agrees"]) == (
+        "marginal",
+        "too_little_data",
+        False,
+    )
     assert (by_name["cpu"]["outcome"], by_name["cpu"]["agrees"]) == ("fail", True)
     assert (by_name["fine"]["outcome"], by_name["fine"]["agrees"]) == ("pass", True)
     assert "higher" in by_name["cpu"]["explanation"]
@@ -77,12 +87,20 @@ def test_rows_of_one_metric_are_metrics_of_their_own():
     answer = judge_kayenta(request(*rows))
     assert [result["classification"] for result in answer["results"]] == ["High", "High", "Pass"]
     assert [ours(result)["outcome"] for result in answer["results"]] == ["fail", "fail", "pass"]
-    assert list(answer["resultMetadata"]["canaryjudge"]["verdict"]["metrics"]) == ["cpu [zone=a]", "cpu [zone=b]", "cpu"]
+    assert list(answer["resultMetadata"]["canaryjudge"]["verdict"]["metrics"]) == [
+        "cpu [zone=a]",
+        "cpu [zone=b]",
+        "cpu",
+    ]
 
 
 def test_muted_rows_are_results_that_do_not_count():
     answer = judge_kayenta(
-        request(pair("cpu", LOW, HIGH), pair("mem", LOW, LOW[::-1]), metrics=[metric("cpu", muted=True, critical=True), metric("mem")])
+        request(
+            pair("cpu", LOW, HIGH),
+            pair("mem", LOW, LOW[::-1]),
+            metrics=[metric("cpu", muted=True, critical=True), metric("mem")],
+        )
     )
     assert answer["results"][0]["muted"]
     assert answer["results"][0]["critical"]
@@ -91,7 +109,9 @@ def test_muted_rows_are_results_that_do_not_count():
 
 
 def test_no_data_beside_no_data_agrees():
-    answer = judge_kayenta(request(pair("cpu", ["NaN"] * 9, HIGH), pair("mem", LOW, LOW), pair("io", LOW, LOW)))
+    answer = judge_kayenta(
+        request(pair("cpu", ["NaN"] * 9, HIGH), pair("mem", LOW, LOW), pair("io", LOW, LOW))
+    )
     assert answer["results"][0]["classification"] == "Nodata"
     assert ours(answer["results"][0])["agrees"]
 
@@ -138,30 +158,57 @@ MISTAKES = [
     ({"canaryConfig": {"metrics": {}}}, "canaryConfig.metrics: a mapping is not a list of metrics"),
     ({"canaryConfig": {"metrics": [3]}}, r"canaryConfig.metrics\[0\]: 3 is not a metric"),
     ({"canaryConfig": config(metric(name=3))}, r"canaryConfig.metrics\[0\].name: 3 is not a name"),
-    ({"canaryConfig": config(metric() | {"groups": "system"})}, r"metrics\[0\].groups: 'system' is not a list of names"),
-    ({"canaryConfig": config(weights={"system": "100"})}, "classifier.groupWeights.system: '100' is not a weight"),
+    (
+        {"canaryConfig": config(metric() | {"groups": "system"})},
+        r"metrics\[0\].groups: 'system' is not a list of names",
+    ),
+    (
+        {"canaryConfig": config(weights={"system": "100"})},
+        "classifier.groupWeights.system: '100' is not a weight",
+    ),
     ({"canaryConfig": config(weights=[1])}, "classifier.groupWeights: a list is not a mapping of weights"),
     ({"canaryConfig": config(classifier=3)}, "canaryConfig.classifier: 3 is not a classifier"),
-    ({"canaryConfig": config(classifier=None)}, "canaryConfig.classifier is missing, and Kayenta fails on that"),
+    (
+        {"canaryConfig": config(classifier=None)},
+        "canaryConfig.classifier is missing, and Kayenta fails on that",
+    ),
     ({"canaryConfig": config()}, "scoreThresholds: nothing are no thresholds"),
     (request() | {"scoreThresholds": {"pass": "95"}}, "scoreThresholds.pass: '95' is not a score"),
     (request() | {"metricSetPairList": {}}, "metricSetPairList is {}, which is not a list"),
     (request() | {"metricSetPairList": [1]}, r"metricSetPairList\[0\] is 1, which is not a metric set pair"),
     (request() | {"metricSetPairList": [pair(name=None)]}, r"\[0\].name is None, which is no name"),
-    (request() | {"metricSetPairList": [{"name": "cpu"}]}, r"\[0\].values.control is None, which is not a list"),
+    (
+        request() | {"metricSetPairList": [{"name": "cpu"}]},
+        r"\[0\].values.control is None, which is not a list",
+    ),
     (request(pair(control=["1.5"])), r"metric 'cpu'\): values.control\[0\] is '1.5', which is not a number"),
     (request(pair(experiment=[True])), r"values.experiment\[0\] is True"),
     (request(pair(control=[[1]])), r"values.control\[0\] is \[1\]"),
     (request(pair(tags={"a": {"b": {}}})), r"\[0\].tags is .* not a mapping of words"),
-    (request(pair("mem"), metrics=[metric("cpu")]), "the metric 'mem' is not in the canary config, and Kayenta fails on that"),
-    (with_canary(critical="true"), "metric 'cpu': analysisConfigurations.canary.critical is 'true', and Kayenta fails"),
+    (
+        request(pair("mem"), metrics=[metric("cpu")]),
+        "the metric 'mem' is not in the canary config, and Kayenta fails on that",
+    ),
+    (
+        with_canary(critical="true"),
+        "metric 'cpu': analysisConfigurations.canary.critical is 'true', and Kayenta fails",
+    ),
     (with_canary(mustHaveData=1), "mustHaveData is 1, and Kayenta fails"),
     (with_canary(muted="no"), "muted is 'no', and Kayenta fails"),
     (with_canary(direction=None), "direction is null, and Kayenta fails on that"),
     (with_canary(nanStrategy=None), "nanStrategy is null, and Kayenta fails on that"),
-    (with_canary(effectSize={"allowedIncrease": "1.1"}), "effectSize.allowedIncrease is '1.1', and Kayenta fails"),
-    (with_canary(effectSize={"allowedIncrease": True}), "effectSize.allowedIncrease is true, and Kayenta fails"),
-    (with_canary(outliers={"strategy": "remove", "outlierFactor": 0}), "outliers.outlierFactor is 0, and Kayenta refuses"),
+    (
+        with_canary(effectSize={"allowedIncrease": "1.1"}),
+        "effectSize.allowedIncrease is '1.1', and Kayenta fails",
+    ),
+    (
+        with_canary(effectSize={"allowedIncrease": True}),
+        "effectSize.allowedIncrease is true, and Kayenta fails",
+    ),
+    (
+        with_canary(outliers={"strategy": "remove", "outlierFactor": 0}),
+        "outliers.outlierFactor is 0, and Kayenta refuses",
+    ),
 ]
 
 
@@ -176,7 +223,13 @@ def test_mistakes_are_refused_with_a_sentence(wrong, says):
 def test_defaults_where_kayenta_has_them():
     plain = judge_kayenta(with_canary())
     odd = judge_kayenta(
-        with_canary(direction="UP", nanStrategy="drop", critical=None, outliers={"strategy": "drop"}, effectSize={"measure": "x"})
+        with_canary(
+            direction="UP",
+            nanStrategy="drop",
+            critical=None,
+            outliers={"strategy": "drop"},
+            effectSize={"measure": "x"},
+        )
     )
     assert odd["results"][0]["classification"] == plain["results"][0]["classification"] == "High"
     nulls = judge_kayenta(with_canary(effectSize={"allowedIncrease": None}))
@@ -206,7 +259,10 @@ anything = st.recursive(
     max_leaves=6,
 )
 points = st.lists(
-    st.one_of(st.floats(), st.integers(-5, 5), st.sampled_from(["NaN", None, math.inf, 1e308, -1e308, 5e-324])), max_size=14
+    st.one_of(
+        st.floats(), st.integers(-5, 5), st.sampled_from(["NaN", None, math.inf, 1e308, -1e308, 5e-324])
+    ),
+    max_size=14,
 )
 directions = st.sampled_from(["increase", "decrease", "either"])
 options = st.fixed_dictionaries(
@@ -244,7 +300,10 @@ def test_whatever_is_well_formed_has_an_answer_that_json_can_hold(rows, weight):
 
 
 @settings(deadline=None, max_examples=150)
-@given(anything, st.sampled_from(["canaryConfig", "scoreThresholds", "metricSetPairList", "pair", "canary", "metric"]))
+@given(
+    anything,
+    st.sampled_from(["canaryConfig", "scoreThresholds", "metricSetPairList", "pair", "canary", "metric"]),
+)
 def test_whatever_is_not_is_refused_or_answered(junk, where):
     asked = request(pair(control=[1, 2], experiment=[2, 3]))
     if where == "pair":
@@ -255,9 +314,5 @@ def test_whatever_is_not_is_refused_or_answered(junk, where):
         asked["canaryConfig"]["metrics"] = [junk]
     else:
         asked[where] = junk
-    try:
-        answer = judge_kayenta(asked)
-    except CanaryJudgeError as error:
-        assert error.message
-    else:
-        json.dumps(answer, allow_nan=False)
+    with contextlib.suppress(CanaryJudgeError):
+        json.dumps(judge_kayenta(asked), allow_nan=False)

@@ -25,7 +25,11 @@ def said(found, kind):
 
 
 def test_the_policy_is_the_score_of_the_config():
-    found = load(config(metric("cpu"), metric("errors", ["errors"], critical=True), weights={"system": 70, "errors": 30}))
+    found = load(
+        config(
+            metric("cpu"), metric("errors", ["errors"], critical=True), weights={"system": 70, "errors": 30}
+        )
+    )
     policy = found.policy()
     assert (policy.aggregate, policy.pass_score, policy.marginal_score) == ("score", 95.0, 75.0)
     assert policy.groups == {"system": 70.0, "errors": 30.0}
@@ -76,7 +80,9 @@ def test_options(canary, expected, kind):
 def test_effect_sizes_become_tolerances(direction, effect, tolerance, kind):
     found, imported = one(direction=direction, **({} if effect is None else {"effectSize": effect}))
     assert imported.tolerance.relative == pytest.approx(tolerance)
-    places = [remark.kind for remark in found.remarks if "effectSize" in remark.place and "cpu" in remark.document]
+    places = [
+        remark.kind for remark in found.remarks if "effectSize" in remark.place and "cpu" in remark.document
+    ]
     assert places == [kind]
 
 
@@ -112,14 +118,22 @@ def test_weights_that_do_not_add_up_are_said():
     found = load(config(metric("cpu"), metric("mem", ["memory"]), weights={"system": 80}))
     assert found.policy().groups == {"system": 80.0, "memory": 20.0}
     assert not found.adapted
-    assert "add up to 150" in said(load(config(metric("cpu"), metric("mem", ["memory"]), weights={"system": 80, "memory": 70})), "adapted")
-    assert "Kayenta loses its 60 of 100" in said(load(config(metric("cpu"), weights={"system": 40, "gone": 60})), "adapted")
+    assert "add up to 150" in said(
+        load(config(metric("cpu"), metric("mem", ["memory"]), weights={"system": 80, "memory": 70})),
+        "adapted",
+    )
+    assert "Kayenta loses its 60 of 100" in said(
+        load(config(metric("cpu"), weights={"system": 40, "gone": 60})), "adapted"
+    )
 
 
 def test_thresholds():
     given = {"canaryConfig": config(), "scoreThresholds": {"pass": 80, "marginal": 40}}
     assert load(given).settings["pass_score"] == 80.0
-    run = {"canaryConfig": config(), "executionRequest": {"thresholds": {"pass": 70, "marginal": 30}, "scopes": {}}}
+    run = {
+        "canaryConfig": config(),
+        "executionRequest": {"thresholds": {"pass": 70, "marginal": 30}, "scopes": {}},
+    }
     assert load(run).settings["marginal_score"] == 30.0
     assert "executionRequest" in said(load(run), "no_effect")
     without = config()
@@ -129,13 +143,30 @@ def test_thresholds():
 
 
 def test_nothing_is_left_unsaid():
-    odd = metric("cpu", direction="increase", nanStratgy="replace", something=1, effectSize={"allowedIncrese": 2})
+    odd = metric(
+        "cpu", direction="increase", nanStratgy="replace", something=1, effectSize={"allowedIncrese": 2}
+    )
     odd["service"] = "atlas"
     odd["extensions"] = {"canary": {"direction": "increase"}}
     document = config(odd, description="d", applications=["a"], templates={}, metricz=[], other=1)
     found = load(document)
-    assert all(word in said(found, "unjudged") for word in ("nanStrategy'?", "allowedIncrease'?", "'metrics'?", "extensions"))
-    assert all(word in said(found, "no_effect") for word in ("something", "service", "description", "applications", "templates", "'other'", "query", "scopeName"))
+    assert all(
+        word in said(found, "unjudged")
+        for word in ("nanStrategy'?", "allowedIncrease'?", "'metrics'?", "extensions")
+    )
+    assert all(
+        word in said(found, "no_effect")
+        for word in (
+            "something",
+            "service",
+            "description",
+            "applications",
+            "templates",
+            "'other'",
+            "query",
+            "scopeName",
+        )
+    )
     places = " ".join(remark.place for remark in found.remarks)
     assert all(key in places for key in document if key not in ("metrics", "metricz"))
 
@@ -148,7 +179,10 @@ REFUSED = [
     ([], "a list, and a canary config is a mapping"),
     (3, "3 is not a canary config"),
     ({"stages": []}, "this is a Spinnaker pipeline, which only names its canary config"),
-    ({"apiVersion": "v1", "kind": "AnalysisTemplate"}, "an object of the kind 'AnalysisTemplate', not a canary config"),
+    (
+        {"apiVersion": "v1", "kind": "AnalysisTemplate"},
+        "an object of the kind 'AnalysisTemplate', not a canary config",
+    ),
     ({"version": 1, "metrics": [{"name": "cpu", "direction": "increase"}]}, "this is not a canary config"),
     ({"canaryConfig": 3}, "3 is not a canary config"),
     (config(metric("cpu"), metric("cpu")), r"metrics\[1\].name: the metric 'cpu' stands there twice"),
@@ -157,7 +191,10 @@ REFUSED = [
     (config(metric(muted=True)), "no metric counts"),
     (config(judge=3), "judge: 3 is not a judge"),
     (config() | {"classifier": {"scoreThresholds": {"pass": 50, "marginal": 75}}}, "are not two scores"),
-    (config() | {"classifier": {"scoreThresholds": {"pass": "50"}}}, "classifier.scoreThresholds.pass: '50' is not a score"),
+    (
+        config() | {"classifier": {"scoreThresholds": {"pass": "50"}}},
+        "classifier.scoreThresholds.pass: '50' is not a score",
+    ),
 ]
 
 
@@ -182,7 +219,10 @@ def test_one_config_makes_one_policy(tmp_path):
     "text",
     [
         '{"metrics": ' + "[" * 10_000 + "]" * 10_000 + "}",
-        "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 9)}]\n" for i in range(9)),
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(
+            f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 9)}]\n" for i in range(9)
+        ),
         '{"metrics": [' + "1," * 400_000 + "1]}",
         '{"name": "\x00"}',
         '{"metrics": [{"name": "a\\u0007b", "groups": ["g"]}], "classifier": {"groupWeights": {"g": 1e999}}}',
@@ -203,7 +243,9 @@ REASONS = {
 }
 
 
-@pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"no {EXAMPLES}: Kayenta's own documents are not beside the repository")
+@pytest.mark.skipif(
+    not EXAMPLES.is_dir(), reason=f"no {EXAMPLES}: Kayenta's own documents are not beside the repository"
+)
 def test_kayentas_own_documents_import_or_say_why_not():
     files = sorted(EXAMPLES.glob("*"))
     assert len(files) >= 25
@@ -220,8 +262,12 @@ def test_kayentas_own_documents_import_or_say_why_not():
         assert not found.unjudged
 
 
-@pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"no {EXAMPLES}: Kayenta's own documents are not beside the repository")
+@pytest.mark.skipif(
+    not EXAMPLES.is_dir(), reason=f"no {EXAMPLES}: Kayenta's own documents are not beside the repository"
+)
 def test_kayentas_own_metric_set_pairs_are_data():
-    data = cj.from_kayenta((EXAMPLES / "json-formats.md__metric-set-pair-list.json").read_text(encoding="utf-8"))
+    data = cj.from_kayenta(
+        (EXAMPLES / "json-formats.md__metric-set-pair-list.json").read_text(encoding="utf-8")
+    )
     assert data["cpu"]["canary"]["value"].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert data["cpu"]["canary"]["time"][1] - data["cpu"]["canary"]["time"][0] == 3600.0

@@ -29,8 +29,8 @@ def of(control, experiment, **options):
 
 
 def test_the_constants_are_the_judges():
-    assert JUDGE == Comparison(0.25, 2.326347874040841)
-    assert Z == JUDGE.z
+    assert Comparison(0.25, 2.326347874040841) == JUDGE
+    assert JUDGE.z == Z
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,22 @@ def test_labels(control, experiment, options, label):
         (LOW, HIGH, {"critical_increase": 1.5}, False),
         (HIGH, LOW, {"critical_decrease": 0.9}, True),
         (HIGH, LOW, {"critical_decrease": 0.5}, False),
-        (np.zeros(20), np.arange(1.0, 21.0), {"critical_increase": 9.0}, True),  # a baseline of 0 has no ratio, which counts
+        (
+            np.zeros(20),
+            np.arange(1.0, 21.0),
+            {"critical_increase": 9.0},
+            True,
+        ),  # a baseline of 0 has no ratio, which counts
     ],
 )
 def test_a_critical_metric_is_one_from_its_critical_effect_on(control, experiment, options, critical):
     found = of(control, experiment, critical=True, **options)
     assert found.critical is critical
-    name = f"The metric cpu was classified as {found.label} (Critical)" if critical else f"cpu was classified as {found.label}"
+    name = (
+        f"The metric cpu was classified as {found.label} (Critical)"
+        if critical
+        else f"cpu was classified as {found.label}"
+    )
     assert found.reason == name
 
 
@@ -88,7 +97,9 @@ def test_bounds_are_strict_on_the_interval_and_not_on_the_effect():
     found = of(control, experiment, allowed_increase=3.0)
     assert (found.interval.lower, found.effect, found.label) == (2.0, 3.0, "High")
     arms = np.array(control), np.array(experiment)
-    half = classify("cpu", arms, MetricOptions(), Comparison(found.interval.lower / abs(found.interval.estimate)))
+    half = classify(
+        "cpu", arms, MetricOptions(), Comparison(found.interval.lower / abs(found.interval.estimate))
+    )
     assert half.label == "Pass"
 
 
@@ -101,7 +112,12 @@ def test_equal_bags_pass_with_a_reason_and_equal_constants_without():
 
 def test_one_against_one_is_an_error_that_is_never_critical():
     found = of([3.0], [5.0], critical=True)
-    assert (found.label, found.reason, found.ratio, found.critical) == ("Error", "Metric Classification Failed", None, False)
+    assert (found.label, found.reason, found.ratio, found.critical) == (
+        "Error",
+        "Metric Classification Failed",
+        None,
+        False,
+    )
 
 
 def test_noise_is_said_and_the_same_each_time():
@@ -113,14 +129,22 @@ def test_noise_is_said_and_the_same_each_time():
 def test_the_label_of_constant_arms_depends_on_the_seed():
     """Kayenta's own seed is nobody's: 10 v. 11 at allowedIncrease 1.1 is High in about 58 % of its runs."""
     arms = np.full(10, 10.0), np.full(10, 11.0)
-    labels = [classify("cpu", arms, MetricOptions(allowed_increase=1.1), seed=seed).label for seed in range(60)]
+    labels = [
+        classify("cpu", arms, MetricOptions(allowed_increase=1.1), seed=seed).label for seed in range(60)
+    ]
     assert {"High", "Pass"} == set(labels)
 
 
 # java.util.Random(42).nextGaussian(), five times; documented by many
 def test_javas_generator():
     random = JavaRandom(42)
-    expected = [1.1419053154730547, 0.9194079489827879, -0.9498666368908959, -1.1069902863993377, 0.2809776380727795]
+    expected = [
+        1.1419053154730547,
+        0.9194079489827879,
+        -0.9498666368908959,
+        -1.1069902863993377,
+        0.2809776380727795,
+    ]
     assert [random.gaussian() for _ in expected] == pytest.approx(expected, rel=1e-15)
 
 
@@ -146,7 +170,9 @@ def test_missing_points_and_outliers():
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50), st.sampled_from([1, 25, 50, 75, 99]))
 def test_percentiles_are_numpys_default(values, percent):
-    assert percentile(np.array(values), percent) == pytest.approx(np.percentile(values, percent), rel=1e-9, abs=1e-6)
+    assert percentile(np.array(values), percent) == pytest.approx(
+        np.percentile(values, percent), rel=1e-9, abs=1e-6
+    )
 
 
 def test_fences():
@@ -190,7 +216,10 @@ def test_cles_overflows_as_in_kayenta():
     rng = np.random.default_rng(2)
     found = cles(rng.normal(0, 1, 40_000), rng.normal(1, 1, 40_000))
     assert found < 0  # a probability
-    assert of(rng.normal(0, 1, 40_000), rng.normal(1, 1, 40_000), cles=True, allowed_increase=0.5).label == "Pass"
+    assert (
+        of(rng.normal(0, 1, 40_000), rng.normal(1, 1, 40_000), cles=True, allowed_increase=0.5).label
+        == "Pass"
+    )
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])

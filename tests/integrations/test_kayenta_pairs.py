@@ -14,7 +14,9 @@ LOW, HIGH = rng.normal(10, 1, 60).tolist(), rng.normal(14, 1, 60).tolist()
 
 def test_control_is_the_baseline_and_times_are_those_of_the_scopes():
     later = SCOPE | {"startTimeMillis": 0, "stepMillis": 1_000}
-    data = cj.from_kayenta([pair("cpu", [1, 2, 3], [4, "NaN"], scopes={"control": SCOPE, "experiment": later})])
+    data = cj.from_kayenta(
+        [pair("cpu", [1, 2, 3], [4, "NaN"], scopes={"control": SCOPE, "experiment": later})]
+    )
     baseline, canary = data["cpu"]["baseline"], data["cpu"]["canary"]
     assert baseline["value"].tolist() == [1.0, 2.0, 3.0]
     assert (baseline["time"] - 1_704_067_200).tolist() == [0.0, 60.0, 120.0]
@@ -25,7 +27,13 @@ def test_control_is_the_baseline_and_times_are_those_of_the_scopes():
 
 @pytest.mark.parametrize(
     "scopes",
-    [None, {}, {"control": SCOPE}, {"control": SCOPE, "experiment": {"stepMillis": 0, "startTimeMillis": 0}}, {"control": 3, "experiment": 3}],
+    [
+        None,
+        {},
+        {"control": SCOPE},
+        {"control": SCOPE, "experiment": {"stepMillis": 0, "startTimeMillis": 0}},
+        {"control": 3, "experiment": 3},
+    ],
 )
 def test_without_both_times_there_are_none(scopes):
     data = cj.from_kayenta([pair("cpu", [1, 2], [3, 4], scopes=scopes)])
@@ -33,13 +41,22 @@ def test_without_both_times_there_are_none(scopes):
 
 
 def test_the_old_format_has_its_times_beside_the_values():
-    old = {"name": "cpu", "values": {"control": [1, 2], "experiment": [3, 4]}, "startTimeMillis": 60_000, "stepMillis": 1_000}
+    old = {
+        "name": "cpu",
+        "values": {"control": [1, 2], "experiment": [3, 4]},
+        "startTimeMillis": 60_000,
+        "stepMillis": 1_000,
+    }
     assert cj.from_kayenta([old])["cpu"]["canary"]["time"].tolist() == [60.0, 61.0]
 
 
 def test_what_it_gives_is_judged():
     policy = cj.Policy(metrics=[cj.Metric(name="cpu", direction="increase")])
-    for document in ([pair("cpu", LOW, HIGH)], request(pair("cpu", LOW, HIGH)), json.dumps([pair("cpu", LOW, HIGH)])):
+    for document in (
+        [pair("cpu", LOW, HIGH)],
+        request(pair("cpu", LOW, HIGH)),
+        json.dumps([pair("cpu", LOW, HIGH)]),
+    ):
         assert cj.judge(cj.from_kayenta(document), policy).outcome == "fail"
 
 
@@ -60,7 +77,10 @@ def test_tag_sets_become_replicas():
 def test_missing_points_become_zeros_where_the_config_says_so():
     pairs = [pair("errors", ["NaN", 1], ["NaN", 2]), pair("cpu", ["NaN", 1], [1, 2])]
     metrics = [metric("errors", nanStrategy="replace"), metric("cpu")]
-    for data in (cj.from_kayenta(request(*pairs, metrics=metrics)), cj.from_kayenta(pairs, config={"metrics": metrics})):
+    for data in (
+        cj.from_kayenta(request(*pairs, metrics=metrics)),
+        cj.from_kayenta(pairs, config={"metrics": metrics}),
+    ):
         assert data["errors"]["baseline"]["value"].tolist() == [0.0, 1.0]
         assert math.isnan(data["cpu"]["baseline"]["value"][0])
     assert math.isnan(cj.from_kayenta(pairs)["errors"]["baseline"]["value"][0])

@@ -35,7 +35,11 @@ def test_a_group_without_data_is_shown_as_nothing_and_counted_as_all():
 
 
 def test_a_critical_failure_comes_before_missing_data():
-    results = [labelled("Nodata", "a"), labelled("High", "a", critical=True), labelled("Low", "a", critical=True)]
+    results = [
+        labelled("Nodata", "a"),
+        labelled("High", "a", critical=True),
+        labelled("Low", "a", critical=True),
+    ]
     found = score(results, {})
     assert (found.score, found.reason) == (0.0, "Canary Failed: because of High")
 
@@ -54,12 +58,15 @@ def test_a_critical_pass_is_a_pass():
 def test_scores_are_rounded_half_up_on_their_decimal_text():
     two_thirds = [labelled("Pass", "a"), labelled("Pass", "a"), labelled("High", "a")]
     assert score(two_thirds, {}).score == 66.67
-    assert score([labelled("Pass", "a")], {"a": 1.005}).score == 1.01  # the double lies below 1.005, and reads 1.005
+    assert (
+        score([labelled("Pass", "a")], {"a": 1.005}).score == 1.01
+    )  # the double lies below 1.005, and reads 1.005
     assert score([labelled("Pass", "a")], {"a": 12.345}).score == 12.35
 
 
 @pytest.mark.parametrize(
-    ("total", "word"), [(95.0, "Pass"), (94.99, "Marginal"), (75.0, "Marginal"), (74.99, "Fail"), (0.0, "Fail")]
+    ("total", "word"),
+    [(95.0, "Pass"), (94.99, "Marginal"), (75.0, "Marginal"), (74.99, "Fail"), (0.0, "Fail")],
 )
 def test_words(total, word):
     assert verdict_word(total, 95.0, 75.0) == word
