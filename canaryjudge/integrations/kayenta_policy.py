@@ -230,7 +230,7 @@ def _about_data(metric: Mapping[str, Any], options: MetricOptions, about: _About
         return lookup(metric, ("analysisConfigurations", "canary", *path)) is not MISSING
 
     if options.replace_missing:
-        why = "a missing point is a zero: from_kayenta does so, given the config; other data must come so"
+        why = "a missing point is a zero: from_kayenta makes it one, given the config; of events, kind: count judges a baseline without any too"
         about.say("adapted", f"{_CANARY}.nanStrategy", "nanStrategy: replace", why)
     elif stated("nanStrategy"):
         about.say("taken", f"{_CANARY}.nanStrategy", "nanStrategy: remove", "missing points are left out")

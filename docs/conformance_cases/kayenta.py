@@ -14,7 +14,7 @@ from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.integrations import kayenta_metrics as metrics
 from canaryjudge.integrations.kayenta import judge_kayenta
 from canaryjudge.integrations.kayenta_interval import RankScore, Z, shift_interval
-from canaryjudge.integrations.kayenta_noise import JavaRandom
+from canaryjudge.integrations.kayenta_noise import SEED, JavaRandom
 from canaryjudge.integrations.kayenta_options import MISSING, MetricOptions, lookup
 from canaryjudge.integrations.kayenta_scores import Labelled, score
 from conformance_cases.frame import Case, read_cases
@@ -43,6 +43,8 @@ def cases() -> Iterator[Case]:
         yield Case(f"unit tests: {kind}", name, not why and _CHECKS[kind](case), why)
     for case in read_cases("kayenta_golden_metric.jsonl"):
         yield Case("metric pairs judged on the JVM", case["id"], _metric(case))
+    for case in read_cases("kayenta_user_reported.json"):
+        yield Case("pairs that users reported, judged on the JVM", case["name"], _metric(case))
     for case in read_cases("kayenta_golden_judge.jsonl"):
         yield Case("whole requests judged on the JVM", case["id"], _request(case))
 
@@ -95,7 +97,9 @@ def _metric(case: dict[str, Any]) -> bool:
     told, expected = case["options"], case["kayenta"]
     options = _options(told)
     control, experiment = _arms(case, options)
-    found = metrics.classify("metric", (control, experiment), options, _comparison(told), told["seed"])
+    found = metrics.classify(
+        "metric", (control, experiment), options, _comparison(told), told.get("seed", SEED)
+    )
     good = found.label == expected["classification"]
     for side, values in (("controlStats", control), ("experimentStats", experiment)):
         stats = metrics.statistics(values)
