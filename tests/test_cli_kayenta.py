@@ -1,5 +1,6 @@
 """Kayenta's documents on the command line."""
 
+import importlib.util
 import io
 import json
 from pathlib import Path
@@ -99,3 +100,13 @@ def test_data_that_are_none_end_with_2(capsys, tmp_path, policy):
     code, _, err = run(capsys, "judge", "--policy", policy, "--data", broken, "--data-format", "kayenta")
     assert code == 2
     assert "values.control is None, which is not a list of numbers" in err
+
+
+def test_the_bundled_request_is_what_its_script_writes(monkeypatch, tmp_path):
+    spec = importlib.util.spec_from_file_location("make_request", EXAMPLE / "make_request.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    (tmp_path / CONFIG.name).write_bytes(CONFIG.read_bytes())
+    monkeypatch.setattr(script, "HERE", tmp_path)
+    script.main()
+    assert (tmp_path / REQUEST.name).read_bytes() == REQUEST.read_bytes()

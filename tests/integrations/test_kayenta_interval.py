@@ -85,6 +85,32 @@ def test_intervals_of_r(control, experiment, interval):
     assert (found.lower, found.upper, found.estimate) == pytest.approx(interval, abs=1e-4)
 
 
+WIDE = [1, 100, 4, 101, 5, 102, 6, 103, 7, 104, 8, 105, 9, 106, 17]
+NARROW = [10, 10.1, 10.2, 10.3, 10.4, 10.5, 10.6, 17, 17.1, 17.2, 17.3, 17.4, 17.5, 17.6, 17.7]
+
+
+# what Kayenta's own judge computes on the JVM for pairs that its users reported: issues 426, 6278, 799, 5622 and 780
+@pytest.mark.parametrize(
+    ("control", "experiment", "interval"),
+    [
+        ([0] * 6, [0, 1, 2, 1, 0, 0], (0.0, 2.0, 0.8127337922220947)),
+        ([1] * 10, [100] * 7 + [1] * 3, (6.825022991538781e-05, 99.0, 98.99992904170193)),
+        ([1] * 10, [100] * 8 + [1] * 2, (98.99993164762162, 99.0, 99.0)),
+        ([0] * 25, [1, 0, 0, 0, 0, 2, 0, 0, 0, 0] * 2 + [1, 0, 0, 0, 0], (0.0, 6.566127991241891e-05, 0.0)),
+        ([0] * 5, [1, 4, 2, 3, 1], (1.0, 4.0, 1.9999637977858253)),
+        (
+            [0] * 10,
+            [0, 0.048, 0, 0.18, 0.089, 0, 0.098, 0.035, 0, 0],
+            (0.0, 0.08901052813375779, 0.021553236382145693),
+        ),
+        (WIDE, NARROW, (-88.39996475353826, 8.699979275818809, -1.777243908246736)),
+    ],
+)
+def test_intervals_of_the_jvm_to_the_last_digit(control, experiment, interval):
+    found = shift_interval(np.array(control, float), np.array(experiment, float))
+    assert (found.lower, found.upper, found.estimate) == interval
+
+
 @pytest.mark.parametrize("shift", [0.0, 3.0])
 def test_the_ends_are_where_the_score_crosses_the_quantiles(shift):
     rng = np.random.default_rng(5)
@@ -133,5 +159,5 @@ def test_the_search_ends_whatever_the_points(monkeypatch):
     wild = np.random.default_rng(8)
     control, experiment = (wild.normal(0, 1, 300) * np.exp(wild.uniform(-700, 700, 300)) for _ in range(2))
     shift_interval(control, experiment)
-    assert 300 < len(looks) <= 3 * 1001 + 2
+    assert 1_000 < len(looks) <= 3 * 1001 + 2
     assert len(set(looks)) == len(looks)

@@ -103,6 +103,26 @@ def test_bounds_are_strict_on_the_interval_and_not_on_the_effect():
     assert half.label == "Pass"
 
 
+@pytest.mark.parametrize(("sign", "label"), [(1, "High"), (-1, "Low")])
+def test_a_baseline_of_zero_has_no_ratio_which_is_no_reason_to_pass(sign, label):
+    found = of(np.zeros(20), sign * np.arange(1.0, 21.0), allowed_increase=9.0, allowed_decrease=0.1)
+    assert math.isnan(found.effect)
+    assert found.label == label
+
+
+def test_the_effect_that_is_allowed_is_reached_when_it_is_equal():
+    down = of([5.0, 6.0, 7.0], [1.0, 2.0, 3.0], allowed_decrease=1 / 3)
+    assert (down.effect, down.label) == (1 / 3, "Low")
+
+
+@pytest.mark.parametrize("far", [7.0, -7.0])
+def test_outliers_lie_beyond_the_first_and_the_last_percentile_too(far):
+    options = MetricOptions(outlier_factor=3.0)
+    few, single = np.array([0.0] * 197 + [far] * 3), np.array([0.0] * 199 + [far])
+    assert len(transformed(few, options)) == 200  # 1.5 % of all: the percentile is one of them
+    assert len(transformed(single, options)) == 199
+
+
 def test_equal_bags_pass_with_a_reason_and_equal_constants_without():
     same = of([1.0, 2.0], [2.0, 1.0])
     assert (same.label, same.reason) == ("Pass", "The Canary and Baseline data are identical")
@@ -197,7 +217,13 @@ def test_statistics_add_from_left_to_right():
     rest = 0.0
     for value in values:
         rest += value - middle
-    assert statistics(values)["mean"] == middle + rest / 32
+    middle += rest / 32
+    first = second = 0.0
+    for value in values:
+        first, second = first + (value - middle), second + (value - middle) ** 2
+    assert first != 0
+    found = statistics(values)
+    assert (found["mean"], found["std"]) == (middle, math.sqrt((second - first * first / 32) / 31))
 
 
 def test_the_mean_ratio_has_no_zero():
