@@ -88,8 +88,23 @@ def test_intervals_of_r(control, experiment, interval):
 WIDE = [1, 100, 4, 101, 5, 102, 6, 103, 7, 104, 8, 105, 9, 106, 17]
 NARROW = [10, 10.1, 10.2, 10.3, 10.4, 10.5, 10.6, 17, 17.1, 17.2, 17.3, 17.4, 17.5, 17.6, 17.7]
 
+SMALL_CONTROL = [
+    9.938598379001789e-05,
+    8.714698710110768e-05,
+    9.564572373055809e-05,
+    8.798096524051655e-05,
+    0.00012730653122280957,
+]
+SMALL_EXPERIMENT = [
+    0.0003502150487477243,
+    0.0003009025556533129,
+    0.0002762813366081283,
+    0.00029713014520294987,
+    0.00027175455007897025,
+]
 
-# what Kayenta's own judge computes on the JVM for pairs that its users reported: issues 426, 6278, 799, 5622 and 780
+
+# what Kayenta's own judge computes on the JVM for pairs that its users reported (issues 426, 6278, 799, 5622 and 780)
 @pytest.mark.parametrize(
     ("control", "experiment", "interval"),
     [
@@ -104,6 +119,17 @@ NARROW = [10, 10.1, 10.2, 10.3, 10.4, 10.5, 10.6, 17, 17.1, 17.2, 17.3, 17.4, 17
             (0.0, 0.08901052813375779, 0.021553236382145693),
         ),
         (WIDE, NARROW, (-88.39996475353826, 8.699979275818809, -1.777243908246736)),
+        # two generated pairs of small values, where a step of the search or an end of the range is all there is
+        (
+            SMALL_CONTROL,
+            SMALL_EXPERIMENT,
+            (0.00014444801885616068, 0.0002630680616466166, 0.00020516613019100544),
+        ),
+        (
+            [0.00011027920858778956],
+            [0.00011717098784924859, 0.00013849603795549394],
+            (6.89177926145903e-06, 2.8216829367704385e-05, 6.89177926145903e-06),
+        ),
     ],
 )
 def test_intervals_of_the_jvm_to_the_last_digit(control, experiment, interval):
