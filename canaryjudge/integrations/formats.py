@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.integrations import writers
+from canaryjudge.integrations.kayenta_result import kayenta_json
 from canaryjudge.verdict import Verdict
 
 __all__ = ["FORMATS", "Format"]
@@ -56,5 +57,6 @@ FORMATS: Final[dict[str, Format]] = {
     ),
     "argo": Format(writers.argo_json, "JSON for Argo Rollouts' web provider"),
     "prometheus": Format(writers.prometheus_text, "Prometheus' text format"),
+    "kayenta": Format(kayenta_json, "the result of a judge of Kayenta's", of_errors=False),
 }
 """Each format by its name: a new one is a line here."""
