@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from conformance_cases import kayenta
+from conformance_cases import argo, flagger, kayenta
 from conformance_cases.frame import Case
 
 PAGE = Path(__file__).parent / "conformance.md"
@@ -20,6 +20,8 @@ input. *Agreed*: the same outcome, and where the case has numbers the same numbe
 the reason. Written by `python docs/make_conformance.py` from the case files; a test writes it again and compares.
 """
 TOOLS: dict[str, Callable[[], Iterable[Case]]] = {
+    "Argo Rollouts": argo.cases,
+    "Flagger": flagger.cases,
     "Kayenta": kayenta.cases,
 }
 """Each tool's cases: a new one is a line here."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Final, Literal
@@ -69,15 +68,6 @@ class Account:
     """How many metrics have been asked for."""
 
     def say(self, kind: RemarkKind, document: str, place: str, what: str, why: str) -> None:
-
-    def say(
-        self,
-        kind: RemarkKind,
-        document: str,
-        place: str,
-        what: str,
-        why: str,
-    ) -> None:
         """Add a remark."""
         self.remarks.append(Remark(kind, document, place, what, why))
 

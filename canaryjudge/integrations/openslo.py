@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.imports import Account, Imported, imported, with_own_names
-from canaryjudge.integrations.imports import Account, Imported, imported
 from canaryjudge.integrations.openslo_alerts import alerts_of, condition_gap
 from canaryjudge.integrations.openslo_documents import Library, Stated, read_openslo
 from canaryjudge.integrations.openslo_metrics import Asked, metric_settings

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.integrations.imports import Account, NotJudgedError, abridged, judged
-from canaryjudge.integrations.imports import Account
 from canaryjudge.integrations.openslo_alerts import Alert, duration
 from canaryjudge.policy.quantities import percent
 
