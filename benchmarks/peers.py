@@ -107,11 +107,14 @@ RATIO_PEERS: dict[str, Peer] = {"two_proportion_z": two_proportions}
 """Judges of errors of requests."""
 
 LEGEND = {
-    "mann_whitney": ("MW", "Mann-Whitney p < .05"),
+    "mann_whitney": ("MW", "Mann-Whitney p < .05 (the test of PipeCD, whose level is fixed)"),
     "welch": ("Welch", "Welch t p < .05"),
     "kayenta": ("Kay", "Kayenta's rule"),
     "kayenta_1.1": ("Kay1.1", "Kayenta, allowedIncrease 1.1, allowedDecrease 0.9"),
-    "mean_1.25": ("x1.25", "mean above 1.25 x baseline's, or below .75 x"),
+    "mean_1.25": (
+        "x1.25",
+        "mean above 1.25 x baseline's, or below .75 x (a threshold as of Argo Rollouts or Keptn)",
+    ),
     "band_5": ("5 out", "5 points outside the baseline's mean +- 25 % (Flagger-like)"),
     "two_proportion_z": ("z", "two-proportion z p < .05"),
 }
