@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from canaryjudge._version import __version__
@@ -14,10 +14,10 @@ from canaryjudge.explain import one_line
 from canaryjudge.outcomes import Given, at_deadline, conclude, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy
 from canaryjudge.results import MetricResult, ValidFor
-from canaryjudge.rules import DEFAULT_RULES, RULES, Horizon, Share
+from canaryjudge.rules import RULES, Horizon, Share, default_rules
 from canaryjudge.verdict import Verdict
 
-__all__ = ["digest", "judge", "shares"]
+__all__ = ["digest", "judge", "rule_levels", "shares"]
 
 
 def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary") -> Verdict:
@@ -46,7 +46,7 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
     Notes
     -----
     Any metric may fail the release, so alpha is shared out over metrics by weight, and over a metric's rules equally (weighted
-    Bonferroni). Every required metric must pass, so each is tested at beta itself (an intersection-union test).
+    Bonferroni; rules about a feature of the data count a quarter). Every required metric must pass, so each is tested at beta itself (an intersection-union test).
 
     Examples
     --------
@@ -111,6 +111,31 @@ def shares(policy: Policy) -> dict[str, float]:
     }
 
 
+def rule_levels(rules: Sequence[AnyRule], alpha: float) -> list[float]:
+    """Share a metric's part of alpha out over its rules: equally, but for those about a feature, which take a quarter of what the others do.
+
+    Parameters
+    ----------
+    rules : sequence of rule settings
+        The metric's rules.
+    alpha : float
+        The metric's part.
+
+    Returns
+    -------
+    list of float
+        Each rule's level.
+
+    Examples
+    --------
+    >>> from canaryjudge import Excursion, LateShift, MannWhitney
+    >>> [round(level, 6) for level in rule_levels([MannWhitney(), Excursion(), LateShift()], 0.01)]
+    [0.006667, 0.001667, 0.001667]
+    """
+    whole = math.fsum(rule.weight for rule in rules)
+    return [alpha * rule.weight / whole for rule in rules]
+
+
 def digest(parts: Iterable[str]) -> str:
     """Give the SHA-256 of texts, in hexadecimal."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -122,9 +147,11 @@ def _judge_metric(
     given = Given.of(pair)
     rules = _rules(metric)
     horizon = Horizon(policy.max_points, policy.max_duration)
-    share = Share(alpha / len(rules), policy.beta, horizon)
     asked = rules if lacking(given, metric) is None else ()
-    findings = tuple(RULES[rule.rule](pair, metric, rule, share) for rule in asked)
+    findings = tuple(
+        RULES[rule.rule](pair, metric, rule, Share(level, policy.beta, horizon))
+        for rule, level in zip(asked, rule_levels(rules, alpha), strict=False)
+    )
     result = metric_result(given, metric, alpha, findings, arms)
     watched = all(rule.rule == "sequential" for rule in rules)
     points = min((finding.n_canary for finding in findings), default=0)
@@ -133,4 +160,4 @@ def _judge_metric(
 
 
 def _rules(metric: Metric) -> tuple[AnyRule, ...]:
-    return metric.rules or DEFAULT_RULES[metric.kind]
+    return metric.rules or default_rules(metric)

@@ -29,6 +29,8 @@ __all__ = ["Given", "at_deadline", "conclude", "lacking", "metric_result"]
 _ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
 _SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
 _UNUSABLE = ("missing_values", "infinite_values", "missing_times")
+_LET_THROUGH: tuple[Reason, ...] = ("undecided", "suspected")
+"""What passes where a policy passes what is not proven worse."""
 _LOPSIDED = 0.2
 """A pass is withheld where an arm lacks this much more of its points than the other."""
 _PRESSING: tuple[Reason, ...] = (
@@ -41,6 +43,7 @@ _PRESSING: tuple[Reason, ...] = (
     "environment_unhealthy",
     "split_mismatch",
     "undecided",
+    "suspected",
     "abstains",
     "needs_absolute_tolerance",
     "too_little_data",
@@ -125,6 +128,7 @@ def metric_result(
         if outcome is Outcome.PASS and _lopsided(given, arms):
             outcome, reason = Outcome.MARGINAL, "too_little_data"
     start, end = given.span or (None, None)
+    passes = outcome is Outcome.PASS
     return MetricResult(
         name=metric.name,
         kind=metric.kind,
@@ -144,6 +148,7 @@ def metric_result(
         n_baseline=given.n_baseline,
         n_canary=given.n_canary,
         findings=findings,
+        unproven=tuple(f.rule for f in findings if f.reason == "nothing_found") if passes else (),
         warnings=given.notes,
         baseline=given.looks[0],
         canary=given.looks[1],
@@ -170,7 +175,7 @@ def at_deadline(result: MetricResult, on_deadline: Literal["marginal", "pass", "
     facts: dict[str, object] = {"watch_over": True}
     if on_deadline == "fail" and not result.lacks_data:
         facts |= {"outcome": Outcome.FAIL, "reason": "deadline_fails"}
-    elif on_deadline == "pass" and result.reason in ("undecided", "abstains"):
+    elif on_deadline == "pass" and result.reason in (*_LET_THROUGH, "abstains"):
         facts |= {"outcome": Outcome.PASS, "reason": "deadline_passes"}
     return result.model_copy(update=facts)
 
@@ -188,20 +193,26 @@ def _metric_outcome(findings: tuple[Finding, ...], metric: Metric) -> tuple[Outc
     """Fail a metric if any rule fails, pass it if all do; the first of the worst decides."""
     lenient = metric.pass_when == "not_proven_worse"
 
-    def rank(index: int) -> tuple[int, bool, int, float, int]:
+    def rank(index: int) -> tuple[int, bool, bool, int, float, float, int]:
         finding = findings[index]
-        let_through = lenient and finding.reason == "undecided"
+        let_through = lenient and finding.reason in _LET_THROUGH
         return (
             finding.outcome.badness,
             not let_through,
+            finding.reason != "nothing_found",
             -_pressing(finding.reason),
+            0.0
+            if finding.outcome is Outcome.MARGINAL
+            else finding.level,  # what is about the level is named first
             -_strength(finding),
             -index,
         )
 
     deciding = max(range(len(findings)), key=rank)
     outcome, reason = findings[deciding].outcome, findings[deciding].reason
-    if lenient and reason == "undecided":
+    if reason == "nothing_found":  # by every rule, and none of them proves anything
+        return Outcome.MARGINAL, "undecided", deciding
+    if lenient and reason in _LET_THROUGH:
         return Outcome.PASS, "not_proven_worse", deciding
     return outcome, reason, deciding
 
@@ -359,7 +370,7 @@ def _also_failing(results: Iterable[MetricResult], alpha: float) -> tuple[str, .
 def _fails_at(result: MetricResult, alpha: float) -> bool:
     return any(
         finding.pvalue is not None
-        and finding.pvalue <= alpha / len(result.findings)
+        and finding.pvalue <= alpha * finding.level / result.alpha
         and finding.reason not in ("abstains", "environment_unhealthy")
         for finding in result.findings
         if finding.method != "point"

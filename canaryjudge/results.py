@@ -55,8 +55,10 @@ Reason = Literal[
     "objective_met",  # pass: the canary meets an objective
     "identical",  # pass: both arms are constant and equal
     "deadline_passes",  # pass: undecided at the end of the watch, and the policy passes that
+    "nothing_found",  # pass: a rule about a feature has no evidence against the canary, which does not prove that there is nothing
     "not_proven_worse",  # pass: undecided, under pass_when: not_proven_worse
     "undecided",
+    "suspected",  # marginal: a rule about a feature would prove it at beta, or were points independent; a pass is withheld
     "worse_but_maybe_tolerable",
     "warning",  # marginal: proven beyond the objective, not beyond the bound at which it fails
     "too_little_data",
@@ -98,7 +100,7 @@ class Finding(Facts):
     """Why."""
     method: str
     """Code of the test that was used: of sequential rules `mixture`, `cmh`, `scores`, `ranks`, `betting`, `mean_sequence`, `history`; `robust_rank`, `exact_rank`, `asymptotic_rank`, `exact_conditional`, `score`, `difference`, `exact_difference`,
-    `mean`, `mean_difference`, `quantile`, `bucket_quantile`, `bucket_rank`, `share`, `combined`, `paired_shares`, `exact_ratio`, `exact_rate`, `point`, `not_positive` (no logarithms), or `none`."""
+    `mean`, `mean_difference`, `quantile`, `bucket_quantile`, `bucket_rank`, `share`, `combined`, `paired_shares`, `exact_ratio`, `exact_rate`, `point`, `precedence`, `not_positive` (no logarithms), or `none`."""
     level: float
     """Probability of a false fail that this rule may use."""
     beta: float
@@ -179,7 +181,10 @@ class Finding(Facts):
     objective: ObjectiveFacts | None = None
     """What an objective asks beyond `op` and its limit."""
     beyond: Number = None
-    """Of a tail: the bound beyond which observations were counted, in the metric's unit; the scale of all else is a share."""
+    """Of a tail: the bound beyond which observations were counted, in the metric's unit; the scale of all else is a share. Of an excursion: the bound beyond which points
+    count; estimate and limit are distances from the baseline's worst point, which is `baseline_level`."""
+    points_beyond: int | None = None
+    """Of an excursion: how many points of the canary lie beyond that bound."""
     fullest_bucket: BucketFacts | None = None
     """Of histograms whose buckets are too coarse to see a change of the size of the limit: the one that holds the largest share of an arm."""
     parts: tuple[Finding, ...] = ()
@@ -227,6 +232,8 @@ class MetricResult(Facts):
     """Points of the canary that were judged."""
     findings: tuple[Finding, ...]
     """What each rule found, in the policy's order."""
+    unproven: tuple[str, ...] = ()
+    """On a pass: rules that found nothing against the canary, without proof that there is nothing."""
     watch_over: bool = False
     """Whether the watch of this metric has ended without a decision by its rules."""
     warnings: tuple[Note, ...]

@@ -11,6 +11,7 @@ from canaryjudge.data import Arm, MetricPair, Note, by_split
 from canaryjudge.data.series import Series
 from canaryjudge.data.stream import Stream
 from canaryjudge.errors import PolicyError
+from canaryjudge.judge import rule_levels
 from canaryjudge.levels import Levels, ReplicaLevel
 from canaryjudge.outcomes import Given, at_deadline, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
@@ -40,12 +41,16 @@ class WatchedMetric:
         replicas = self._replicas if metric.kind == "gauge" else None
         self._horizon = Horizon(policy.max_points, policy.max_duration, history, replicas)
         rules = metric.rules or (Sequential(),)
-        share = Share(alpha / len(rules), policy.beta, self._horizon)
         for rule in rules:
             _check_watchable(rule, metric, policy)
         self._watches = [
-            start_watch(metric, rule, None if isinstance(rule, Sequential) else RULES[rule.rule], share)
-            for rule in rules
+            start_watch(
+                metric,
+                rule,
+                None if isinstance(rule, Sequential) else RULES[rule.rule],
+                Share(level, policy.beta, self._horizon),
+            )
+            for rule, level in zip(rules, rule_levels(rules, alpha), strict=True)
         ]
         self._traffic = ExactSum((2,))
         self._levels = Levels()

@@ -95,7 +95,7 @@ def test_holm_names_what_would_fail_as_well_but_fails_nothing_by_itself():
     data = {"bad": DATA["bad_0"]}
     noise = np.random.default_rng(2).normal(0, 5, (2, 40))
     data["near"] = {"baseline": 100 + noise[0], "canary": 112.75 + noise[1]}
-    policy = [metric("bad"), metric("near", tolerance="10%")]
+    policy = [metric("bad"), metric("near", tolerance="10%", rules=["mann_whitney"])]
     both = judged(*policy, data=data)
     pvalue = both.metrics["near"].findings[0].pvalue
     named = judged(*policy, data=data, alpha=1.5 * pvalue)  # its half is too little, all of it is enough

@@ -47,7 +47,7 @@ def mixed():
     return cj.judge(data, cj.Policy(metrics=metrics))
 
 
-FAIL, MARGINAL, PASS = (judged(level + NOISE[1]) for level in (150, 110, 100))
+FAIL, MARGINAL, PASS = (judged(level + NOISE[1]) for level in (150, 109, 100))
 ALL = [FAIL, MARGINAL, PASS, mixed()]
 
 
@@ -183,11 +183,15 @@ def test_the_frame_has_a_row_a_metric_and_rule():
     frame = mixed().to_frame()
     assert frame[["metric", "rule"]].fillna("").to_numpy().tolist() == [
         ["gauge", "mann_whitney"],
+        ["gauge", "excursion"],
+        ["gauge", "late_shift"],
         ["ratio", "proportion"],
         ["ratio", "slo"],
         ["count", "rate"],
         ["none", ""],
         ["zero", "mann_whitney"],
+        ["zero", "excursion"],
+        ["zero", "late_shift"],
     ]
     row = PASS.to_frame().iloc[0]
     finding = PASS.metrics["latency"].findings[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from canaryjudge.explain.features import is_quiet, quiet_sentence
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.sentences import (
     headline,
@@ -50,8 +51,9 @@ def as_markdown(release: ReleaseResult) -> str:
         why += [
             f"{f.rule}: {rule_sentence(f, result)}"
             for i, f in enumerate(result.findings)
-            if i != result.deciding_rule
+            if i != result.deciding_rule and not is_quiet(f, i, result)
         ]
+        why += [quiet] if (quiet := quiet_sentence(result)) else []
         lines.append(
             f"| {escaped(result.name)} | {outcome} | {result.role} | {'<br>'.join(escaped(part) for part in why)} |"
         )

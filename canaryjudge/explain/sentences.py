@@ -5,6 +5,7 @@ from __future__ import annotations
 from canaryjudge.explain.budgets import burn_found, counted_in_slices
 from canaryjudge.explain.changes import counted, interval_of, level, moved, tolerated
 from canaryjudge.explain.lines import cut, on_one_line
+from canaryjudge.explain.features import excursion_found
 from canaryjudge.explain.numbers import change, count, number, percent, pvalue
 from canaryjudge.explain.objectives import objective_found, without_percent
 from canaryjudge.explain.watching import odds, outlook, taken
@@ -172,6 +173,10 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
 
 def rule_sentence(finding: Finding, result: MetricResult) -> str:
     """Say what one rule found of a metric."""
+    if finding.rule == "late_shift":
+        return f"last half: {rule_sentence(finding.model_copy(update={'rule': 'mann_whitney'}), result)}"
+    if finding.points_beyond is not None:
+        return excursion_found(finding, result)
     if finding.beyond is not None:
         where = "below" if result.direction == "decrease" else "above"
         shares = result.model_copy(update={"kind": "ratio", "unit": "", "direction": "increase"})
@@ -179,6 +184,8 @@ def rule_sentence(finding: Finding, result: MetricResult) -> str:
         return f"share of observations {where} {level(finding.beyond, result)}: {told}"
     if finding.reason == "identical":
         return f"both arms are {level(finding.canary_level, result)} throughout ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
+    if finding.reason == "nothing_found" and finding.pvalue is None:
+        return f"nothing could be asked ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.parts:
         return _group(finding, result)
     if finding.reason == "needs_absolute_tolerance" and finding.scale == "objective":
@@ -212,7 +219,7 @@ def _group(finding: Finding, result: MetricResult) -> str:
 
 
 def _found(finding: Finding, result: MetricResult) -> str:
-    passed = finding.outcome is Outcome.PASS
+    passed = _proven_fine(finding)
     interval = finding.pass_interval if passed else finding.interval
     if finding.burn is not None:
         return burn_found(finding, finding.burn, _missing(finding, result))
@@ -227,6 +234,8 @@ def _found(finding: Finding, result: MetricResult) -> str:
         return f"{what}, beyond {tolerance}"
     if passed:
         return f"{what}, within {tolerance}"
+    if finding.reason in ("suspected", "nothing_found"):
+        return f"{what}: {'suspicious, but ' if finding.reason == 'suspected' else ''}not proven beyond {tolerance}"
     if finding.reason == "worse_but_maybe_tolerable":
         return (
             f"{what}: worse than the baseline, but not proven beyond {tolerance}{_missing(finding, result)}"
@@ -236,6 +245,10 @@ def _found(finding: Finding, result: MetricResult) -> str:
     if finding.reason == "abstains":
         return f"{what}: its points are too few, or depend on each other too strongly, to prove {_unprovable(finding)}{_missing(finding, result)}"
     return f"{what}: proven neither beyond nor within {tolerance}{_missing(finding, result)}"
+
+
+def _proven_fine(finding: Finding) -> bool:
+    return finding.outcome is Outcome.PASS and finding.reason != "nothing_found"
 
 
 def _bucket(bucket: BucketFacts, result: MetricResult) -> str:
@@ -284,9 +297,9 @@ def _evidence(finding: Finding, result: MetricResult) -> str:
     allowed = f" ({', '.join(extra)})" if extra else ""
     if finding.log_e_fail is not None:
         return f"{method}{allowed}{odds(finding)}{taken(finding, counted(result, finding))}, {_amount(finding, result)}"
-    used = finding.pvalue_pass if finding.outcome is Outcome.PASS else finding.pvalue
+    used = finding.pvalue_pass if _proven_fine(finding) else finding.pvalue
     said = f" {pvalue(used)}" if used is not None and finding.method != "point" else ""
-    if finding.outcome is Outcome.PASS and finding.scale != "objective":
+    if _proven_fine(finding) and finding.scale != "objective":
         method = f"non-inferiority by {method}"  # its p-value is for "worse than tolerated"
     return f"{method}{said}{allowed}{taken(finding, counted(result, finding))}, {_amount(finding, result)}"
 

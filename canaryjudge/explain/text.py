@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from canaryjudge.explain.features import is_quiet, quiet_sentence
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.sentences import (
     headline,
@@ -43,13 +44,15 @@ def as_text(release: ReleaseResult) -> str:
             )
         )
         for index, finding in enumerate(result.findings):
-            if index != result.deciding_rule:
+            if index != result.deciding_rule and not is_quiet(finding, index, result):
                 blocks.append(
                     _wrapped(
                         f"- rule {finding.rule}, {finding.outcome.value}: {rule_sentence(finding, result)}.",
                         "    ",
                     )
                 )
+        if quiet := quiet_sentence(result):
+            blocks.append(_wrapped(f"- {quiet}.", "    "))
         blocks += [_wrapped(f"- {note_sentence(note)}", "    ") for note in result.warnings]
     blocks.append("")
     if release.also_failing:

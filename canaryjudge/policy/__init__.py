@@ -3,6 +3,7 @@
 from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.base import Quantity
 from canaryjudge.policy.burn_rate_settings import BudgetCalendar, BurnAlert, BurnRate
+from canaryjudge.policy.feature_settings import Excursion, LateShift
 from canaryjudge.policy.groups import AllOf, AnyOf, GroupSettings
 from canaryjudge.policy.loading import load_policy, parse_policy
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
@@ -27,8 +28,10 @@ __all__ = [
     "BurnAlert",
     "BurnRate",
     "Change",
+    "Excursion",
     "GroupSettings",
     "Kind",
+    "LateShift",
     "MannWhitney",
     "Metric",
     "Policy",

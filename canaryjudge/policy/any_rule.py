@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Tag
 
 from canaryjudge.policy.burn_rate_settings import BurnRate
+from canaryjudge.policy.feature_settings import Excursion, LateShift
 from canaryjudge.policy.groups import AllOf, AnyOf
 from canaryjudge.policy.objectives import Slo
 from canaryjudge.policy.quantities import shown
@@ -35,6 +36,8 @@ AnyRule = Annotated[
     | Annotated[Slo, Tag("rule:slo")]
     | Annotated[BurnRate, Tag("rule:burn_rate")]
     | Annotated[Tail, Tag("rule:tail")]
+    | Annotated[Excursion, Tag("rule:excursion")]
+    | Annotated[LateShift, Tag("rule:late_shift")]
     | Annotated[AnyOf, Tag("rule:any_of")]
     | Annotated[AllOf, Tag("rule:all_of")],
     Discriminator(_tag),

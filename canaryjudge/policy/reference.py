@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from canaryjudge.policy.base import PolicyModel
 from canaryjudge.policy.burn_rate_settings import BudgetCalendar, BurnAlert, BurnRate
+from canaryjudge.policy.feature_settings import Excursion, LateShift
 from canaryjudge.policy.groups import AllOf, AnyOf
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
 from canaryjudge.policy.objectives import Change, Slo
@@ -36,6 +37,8 @@ _SECTIONS: tuple[tuple[str, type[PolicyModel]], ...] = (
     ("slo change", Change),
     ("rule: burn_rate", BurnRate),
     ("rule: tail", Tail),
+    ("rule: excursion", Excursion),
+    ("rule: late_shift", LateShift),
     ("burn_rate alert", BurnAlert),
     ("burn_rate calendar", BudgetCalendar),
     ("rule: any_of", AnyOf),

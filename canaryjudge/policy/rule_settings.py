@@ -53,6 +53,11 @@ class RuleSettings(PolicyModel):
     def _from_name(cls, value: Any) -> Any:
         return {"rule": value} if isinstance(value, str) else value
 
+    @property
+    def weight(self) -> float:
+        """Its part of the metric's alpha beside the metric's other rules; those about a feature take a quarter of what one about the level takes."""
+        return 1.0
+
     def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
         """Find what does not fit a metric; paths start at the rule."""
         if metric.kind not in self.kinds:

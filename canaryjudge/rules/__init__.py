@@ -7,8 +7,10 @@ from typing import Final
 from canaryjudge.data import MetricPair
 from canaryjudge.policy import (
     AnyRule,
+    Excursion,
     GroupSettings,
     Kind,
+    LateShift,
     MannWhitney,
     Metric,
     Proportion,
@@ -17,7 +19,9 @@ from canaryjudge.policy import (
 from canaryjudge.results import Finding
 from canaryjudge.rules.burn_rate import judge_burn_rate
 from canaryjudge.rules.decision import Horizon, Rule, Share
+from canaryjudge.rules.excursion import judge_excursion
 from canaryjudge.rules.groups import judge_group
+from canaryjudge.rules.late_shift import judge_late_shift
 from canaryjudge.rules.mann_whitney import judge_shift
 from canaryjudge.rules.proportion import judge_proportion
 from canaryjudge.rules.rate import judge_rate
@@ -26,7 +30,6 @@ from canaryjudge.rules.slo import judge_objective
 from canaryjudge.rules.tail import judge_tail
 
 __all__ = [
-    "DEFAULT_RULES",
     "RULES",
     "Horizon",
     "Rule",
@@ -34,6 +37,7 @@ __all__ = [
     "Watch",
     "before_the_end",
     "check_counts",
+    "default_rules",
     "start_watch",
 ]
 
@@ -52,14 +56,32 @@ RULES: Final[dict[str, Rule]] = {
     "all_of": _judge_group,
     "burn_rate": judge_burn_rate,
     "tail": judge_tail,
+    "excursion": judge_excursion,
+    "late_shift": judge_late_shift,
 }
 """Each rule by its name in a policy."""
 
-DEFAULT_RULES: Final[dict[Kind, tuple[AnyRule, ...]]] = {
-    "gauge": (MannWhitney(),),
-    "samples": (MannWhitney(),),
+_DEFAULTS: Final[dict[Kind, tuple[AnyRule, ...]]] = {
+    "gauge": (MannWhitney(), Excursion(), LateShift()),
+    "samples": (MannWhitney(), LateShift()),
     "ratio": (Proportion(),),
     "count": (Rate(),),
-    "histogram": (MannWhitney(),),
+    "histogram": (MannWhitney(), LateShift()),
 }
-"""What is asked of a kind of metric where its policy names no rules: the best fixed-window test."""
+"""What is asked of a kind of metric where its policy names no rules: the best fixed-window test of its level, and what a level does not show."""
+
+
+def default_rules(metric: Metric) -> tuple[AnyRule, ...]:
+    """Give what is asked of a metric whose policy names no rules, as far as it fits the metric.
+
+    Parameters
+    ----------
+    metric : Metric
+        The metric.
+
+    Returns
+    -------
+    tuple of rule settings
+        The rule about its level first.
+    """
+    return tuple(rule for rule in _DEFAULTS[metric.kind] if not any(rule.misfits(metric)))

@@ -11,7 +11,17 @@ from canaryjudge.data import Arm, MetricPair
 from canaryjudge.policy import Metric
 from canaryjudge.results import Finding, Interval, Outcome, Reason
 
-__all__ = ["Evidence", "Horizon", "Limits", "Rule", "Share", "more_points", "tolerated", "weigh"]
+__all__ = [
+    "Evidence",
+    "Horizon",
+    "Limits",
+    "Rule",
+    "Share",
+    "more_points",
+    "tolerated",
+    "weigh",
+    "without_proof",
+]
 
 _MOST_TIMES_LONGER = 100
 _UNBOUNDED = (-math.inf, math.inf)
@@ -220,6 +230,26 @@ def _zone(
     if evidence.abstains or evidence.abstains_pass:
         return Outcome.MARGINAL, "abstains"
     return Outcome.MARGINAL, "worse_but_maybe_tolerable" if worse else "undecided"
+
+
+def without_proof(found: Finding) -> Finding:
+    """Let what a rule about a feature could not decide pass, but for evidence against the canary.
+
+    Parameters
+    ----------
+    found : Finding
+        What was found.
+
+    Returns
+    -------
+    Finding
+        Where it was marginal: a pass with the reason `nothing_found`, or marginal, `suspected`, where a fail would be proven at beta.
+    """
+    if found.outcome is not Outcome.MARGINAL:
+        return found
+    if found.pvalue is not None and found.pvalue <= found.beta and found.reason != "abstains":
+        return found.model_copy(update={"reason": "suspected"})
+    return found.model_copy(update={"outcome": Outcome.PASS, "reason": "nothing_found"})
 
 
 def more_points(points: int, distance: float, half_width: float, power: int = 2) -> int | None:

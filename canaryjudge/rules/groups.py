@@ -46,6 +46,8 @@ def judge_group(
     any_of, count = isinstance(settings, AnyOf), len(settings.rules)
     own = replace(share, beta=share.beta / count) if any_of else replace(share, level=share.level / count)
     parts = tuple(rules[rule.rule](pair, metric, rule, own) for rule in settings.rules)
+    if any_of:
+        parts = tuple(_unproven(part) for part in parts)
     # the best of any_of decides, and the worst of all_of; of several, the one that is nearest to its level
     best = min if any_of else max
     outcome = best((part.outcome for part in parts), key=lambda found: found.badness)
@@ -64,12 +66,19 @@ def judge_group(
     )
 
 
+def _unproven(part: Finding) -> Finding:
+    """Take a rule that found nothing for what it is where one pass would be enough: no proof."""
+    if part.reason != "nothing_found":
+        return part
+    return part.model_copy(update={"outcome": Outcome.MARGINAL, "reason": "undecided"})
+
+
 def _pvalue(part: Finding, which: Outcome) -> float:
     """Give the p-value by which a member could fail or pass; what abstains, or excuses the canary, is evidence of nothing."""
     found = part.pvalue if which is Outcome.FAIL else part.pvalue_pass
     rate = part.level if which is Outcome.FAIL else part.beta
     if part.outcome is which:
-        return 0.0 if found is None else found
+        return 0.0 if found is None or part.reason == "nothing_found" else found
     if part.reason in ("abstains", "environment_unhealthy"):
         return 1.0
     return 1.0 if found is None or found <= rate else found

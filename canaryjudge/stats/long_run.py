@@ -70,7 +70,9 @@ def dependence(series: ArrayLike) -> FloatArray:
     return np.clip(np.where(power > 0, r + (1 + 3 * r) / n, 0.0), 0.0, _STRONGEST)
 
 
-def long_run_variance(series: ArrayLike, rho: ArrayLike | None = None) -> LongRun:
+def long_run_variance(
+    series: ArrayLike, rho: ArrayLike | None = None, *, most: int = _MOST_PROJECTIONS
+) -> LongRun:
     r"""Estimate the long-run variance of a series.
 
     Parameters
@@ -79,6 +81,8 @@ def long_run_variance(series: ArrayLike, rho: ArrayLike | None = None) -> LongRu
         Equally spaced points in order of time, n >= 2.
     rho : array_like, shape (...), optional
         Lag-1 autocorrelation that decides how many projections are averaged; that of the series where it is left out.
+    most : int
+        No more projections than this. Fewer see slower drifts: what lag 1 does not show, the lowest waves do.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def long_run_variance(series: ArrayLike, rho: ArrayLike | None = None) -> LongRu
     -----
     With the orthonormal cosine transform :math:`\Lambda_j` of the series, the estimate is
     :math:`\nu^{-1}\sum_{j=1}^{\nu}\Lambda_j^2`. An AR(1) spectrum is flat up to about
-    :math:`n(1-\rho)/(\pi\sqrt\rho)` projections; .4 of them are used, at least 2, at most half of n, and at most 32.
+    :math:`n(1-\rho)/(\pi\sqrt\rho)` projections; .4 of them are used, at least 2, at most half of n, and at most `most`.
     The constants were set by simulation so that the rank test keeps its level at .05, .01 and .0005
     (tests/guarantees/test_rank_guarantees.py).
 
@@ -107,9 +111,9 @@ def long_run_variance(series: ArrayLike, rho: ArrayLike | None = None) -> LongRu
     n = points.shape[-1]
     strength = dependence(points) if rho is None else np.asarray(rho, dtype=np.float64)
     flat = _BANDWIDTH * n * (1 - strength) / (np.pi * np.sqrt(np.maximum(strength, 1e-6)))
-    most = max(1, min(_MOST_PROJECTIONS, max(2, n // 2), n - 1))
-    count = np.clip(np.floor(flat), min(2, most), most)
-    power = dct(points, type=2, norm="ortho", axis=-1)[..., 1 : most + 1] ** 2
-    used = np.arange(1, most + 1) <= count[..., None]
+    limit = max(1, min(most, max(2, n // 2), n - 1))
+    count = np.clip(np.floor(flat), min(2, limit), limit)
+    power = dct(points, type=2, norm="ortho", axis=-1)[..., 1 : limit + 1] ** 2
+    used = np.arange(1, limit + 1) <= count[..., None]
     variance = np.where(used, power, 0.0).sum(axis=-1) / count
-    return LongRun(np.asarray(variance), np.asarray(np.where(count < most, _DF_SHARE, 1.0) * count))
+    return LongRun(np.asarray(variance), np.asarray(np.where(count < limit, _DF_SHARE, 1.0) * count))

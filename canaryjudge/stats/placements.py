@@ -10,6 +10,10 @@ from canaryjudge.stats.long_run import FloatArray, dependence, long_run_variance
 
 __all__ = ["Noise", "estimated_noise", "placements", "series_noise", "textbook_noise"]
 
+_LOWEST_WAVES = 8
+"""Windows of one service drift more slowly than their lag-1 autocorrelation tells, and only the lowest waves show it. On recorded healthy windows
+8 in place of 32 halve the false fails at the same power."""
+
 
 @dataclass(frozen=True, slots=True)
 class Noise:
@@ -131,11 +135,13 @@ def series_noise(
     n, m = of_baseline.shape[1], of_canary.shape[1]
     if concurrent:
         series = of_canary[:, None, :] - scales[:, None] * of_baseline[:, None, :]
-        both = long_run_variance(series)
+        both = long_run_variance(series, most=_LOWEST_WAVES)
         variance, df, rho = both.variance / n, both.df, dependence(series[:, 0])
     else:
         rho = (m * dependence(of_canary) + n * dependence(of_baseline)) / (m + n)
-        canary, first = long_run_variance(of_canary, rho), long_run_variance(of_baseline, rho)
+        canary, first = (
+            long_run_variance(series, rho, most=_LOWEST_WAVES) for series in (of_canary, of_baseline)
+        )
         variance = (canary.variance / m)[:, None] + scales**2 * (first.variance / n)[:, None]
         share_canary, share_baseline = 1 / m, scales**2 / n
         df = (share_canary + share_baseline) ** 2 / (

@@ -32,12 +32,13 @@ Of 4 metrics 2 failed, 2 passed; errors decided (rule proportion).
     - rule slo, pass: canary is 0.439 % (90 % CI 0.39 to 0.49 %), which meets the objective <= 0.5 %; exact
       binomial test p = 0.019, 253 of 57,620 v. 561 of 522,851.
 
-  latency_p99 FAIL: canary is 31 % higher, 180 ms v. 138 ms (99.5 % CI 18 to 45 %), beyond the tolerated 10 %;
-    robust Mann-Whitney p = 6e-4 (worse in 100 % of pairs, lag-1 autocorrelation 0.53), 60 v. 60 points.
+  latency_p99 FAIL: canary is 31 % higher, 180 ms v. 138 ms (99.67 % CI 16 to 47 %), beyond the tolerated 10
+    %; robust Mann-Whitney p = 6e-4 (worse in 100 % of pairs, lag-1 autocorrelation 0.53), 60 v. 60 points.
 
   cpu PASS: canary is 0.97 % higher, 43.5 % v. 43.1 % (90 % CI -2.3 to 4.2 %), within the tolerated 10 %;
     non-inferiority by robust Mann-Whitney p = 0.0055 (worse in 57 % of pairs, lag-1 autocorrelation 0.65), 60
     v. 60 points.
+    - late_shift passes; excursion found nothing, which is no proof.
 
   requests PASS (guard): canary is 0.82 % lower, 9,603 v. 9,682 (90 % CI -1.5 to -0.098 %), within the
     tolerated 10 % up or 9.1 % down; non-inferiority by exact conditional test p = 6e-86, 57,620 v. 522,851
@@ -105,7 +106,10 @@ EVERY_REASON = {
     "abstains": judged(
         {"baseline": 100 + walk[0], "canary": 99 + walk[1]}, min_points=1, effect="ratio", tolerance="0.1%"
     ),
-    "needs_absolute_tolerance": judged({"baseline": [0] * 20, "canary": [0, 1] * 10}),
+    "needs_absolute_tolerance": judged({"baseline": [0] * 20, "canary": [0] * 19 + [1]}),
+    "suspected": judged(
+        {"baseline": 100 + NOISE[0], "canary": 100 + NOISE[1] + np.repeat([0, 75, 0], [20, 5, 15])}, unit="ms"
+    ),
     "warning": slo(125, fail_value=150),
     "deadline_passes": watched((10, 10), on_deadline="pass"),
     "deadline_fails": watched((10, 12), on_deadline="fail"),
@@ -123,7 +127,7 @@ def words_of(page):
     return re.sub(r"<style>.*?</style>|<[^>]*>", " ", page) + " ".join(labels)
 
 
-@pytest.mark.parametrize("reason", get_args(Reason))
+@pytest.mark.parametrize("reason", [reason for reason in get_args(Reason) if reason != "nothing_found"])
 def test_every_reason_has_a_sentence_with_numbers(reason):
     verdict = EVERY_REASON[reason]
     if reason == "abstains" and verdict.metrics["m"].reason != "abstains":
@@ -180,7 +184,7 @@ def test_every_method_that_findings_may_name_has_words():
     source = inspect.getsource(Finding)
     listed = source[source.index("method: str") : source.index("level: float")]
     codes = set(re.findall(r"`(\w+)`", listed))
-    assert codes - {"not_positive"} == set(_METHODS)  # that one has a sentence of its own
+    assert codes - {"not_positive", "precedence"} == set(_METHODS)  # these have sentences of their own
     assert set(WATCHED) | {"history", "none"} <= codes
 
 
@@ -286,7 +290,7 @@ def test_a_watch_that_goes_on_says_how_long_it_may_take_and_what_would_be_seen_b
 def test_a_finding_is_told_with_unit_interval_tolerance_method_p_value_and_size():
     sentence = " ".join(gauge(150).explain().split())
     assert re.search(
-        r"canary is \d+ % higher, [\d.]+ ms v\. [\d.]+ ms \(98 % CI \d+ to \d+ %\), beyond the tolerated 10 %; "
+        r"canary is \d+ % higher, [\d.]+ ms v\. [\d.]+ ms \(98\.67 % CI \d+ to \d+ %\), beyond the tolerated 10 %; "
         r"robust Mann-Whitney p = \de-\d+ \(worse in \d+ % of pairs, lag-1 autocorrelation 0\.\d\d\), 40 v\. 40 points\.",
         sentence,
     )

@@ -8,7 +8,7 @@ import pytest
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.results import Finding
-from canaryjudge.rules import DEFAULT_RULES, Share
+from canaryjudge.rules import Share, default_rules
 from canaryjudge.rules.bucket_shift import _Unit
 from canaryjudge.rules.decision import Limits
 from canaryjudge.rules.mann_whitney import judge_shift
@@ -270,7 +270,8 @@ def test_replicas_that_differ_among_themselves_hold_a_change_back():
 
 
 def test_it_is_what_judge_asks_of_a_histogram_and_reads_back():
-    assert DEFAULT_RULES["histogram"] == (cj.MannWhitney(),)
+    asked = cj.Metric(name="m", kind="histogram", direction="increase")
+    assert default_rules(asked) == (cj.MannWhitney(), cj.LateShift())
     columns = [{"buckets": each.buckets, "edges": EDGES} | ON_A_CLOCK for each in shifted(30)]
     policy = cj.Policy(metrics=[cj.Metric(name="m", kind="histogram", unit="ms", direction="increase")])
     verdict = cj.judge({"m": dict(zip(("baseline", "canary"), columns, strict=True))}, policy)

@@ -153,6 +153,8 @@ class LooksProcess:
         if found.reason == "abstains" and self._done < plan.looks:
             # an early look has next to nothing to spend, which is no fault of the points
             facts |= {"reason": "undecided", "interval": None, "pass_interval": None}
+        if found.reason == "nothing_found" and self._done < plan.looks:
+            facts |= {"outcome": Outcome.MARGINAL, "reason": "undecided"}  # there may be something yet
         self._last = Finding.model_validate(found.model_dump() | facts)
 
     def _with_replicas(self, window: MetricPair) -> MetricPair:

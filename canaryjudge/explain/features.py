@@ -1,0 +1,79 @@
+"""Words for rules about what a level does not show: points far out, and the last half."""
+
+from __future__ import annotations
+
+from canaryjudge.explain.numbers import count, level_of, pvalue
+from canaryjudge.results import Finding, MetricResult, Outcome
+
+__all__ = ["excursion_found", "is_quiet", "quiet_sentence"]
+
+_FEATURES = ("excursion", "late_shift")
+
+
+def is_quiet(finding: Finding, index: int, result: MetricResult) -> bool:
+    """Tell whether a finding is of a rule about a feature that has nothing to say against the canary, and did not decide."""
+    return (
+        index != result.deciding_rule
+        and finding.outcome is Outcome.PASS
+        and (finding.rule in _FEATURES or finding.reason == "nothing_found")
+    )
+
+
+def quiet_sentence(result: MetricResult) -> str:
+    """Name the rules that have nothing to say against the canary, in one sentence; empty where there are none.
+
+    Parameters
+    ----------
+    result : MetricResult
+        A metric.
+
+    Returns
+    -------
+    str
+        What they found, and whether that is a proof; of a metric that fails anyway, nothing.
+    """
+    if result.outcome is Outcome.FAIL:
+        return ""
+    quiet = [f for i, f in enumerate(result.findings) if is_quiet(f, i, result)]
+    said = (
+        ("passes", [f.rule for f in quiet if f.reason != "nothing_found"]),
+        ("found nothing, which is no proof", [f.rule for f in quiet if f.reason == "nothing_found"]),
+    )
+    return "; ".join(f"{' and '.join(rules)} {what}" for what, rules in said if rules)
+
+
+def excursion_found(finding: Finding, result: MetricResult) -> str:
+    """Say how many points lie beyond everything that the baseline shows, and how surprising that is.
+
+    Parameters
+    ----------
+    finding : Finding
+        Of an excursion.
+    result : MetricResult
+        Its metric.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    margin = finding.limit_high if finding.limit_high is not None else -(finding.limit_low or 0.0)
+    upward = finding.limit_high is not None
+    where = "above" if upward else "below"
+    bound, worst, room = (
+        level_of(value or 0.0, result.kind, result.unit)
+        for value in (finding.beyond, finding.baseline_level, margin)
+    )
+    sizes = f"{count(finding.n_canary)} v. {count(finding.n_baseline)} points"
+    if not finding.points_beyond:
+        extreme = "highest" if upward else "lowest"
+        return (
+            f"no point lies {where} {bound}, the baseline's {extreme} and a tolerated {room} more ({sizes})"
+        )
+    many = finding.points_beyond
+    said = "1 point lies" if many == 1 else f"{count(many)} points lie"
+    beyond = f"{said} {where} {bound}: beyond all of the baseline's, the worst of which is {worst}, and a tolerated {room} more"
+    told = {"proven_worse": "", "suspected": "; suspicious, but not proven"}.get(
+        finding.reason, "; so few prove nothing" if many < 3 else "; not proven to be more than chance"
+    )
+    return f"{beyond}{told}; precedence test that allows for autocorrelation {pvalue(finding.pvalue or 0.0)}, {sizes}"
