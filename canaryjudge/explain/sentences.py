@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from canaryjudge.explain.budgets import burn_found, counted_in_slices
 from canaryjudge.explain.changes import counted, interval_of, level, moved, tolerated
-from canaryjudge.explain.lines import cut, on_one_line
 from canaryjudge.explain.features import excursion_found
+from canaryjudge.explain.lines import cut, on_one_line
 from canaryjudge.explain.numbers import change, count, number, percent, pvalue
 from canaryjudge.explain.objectives import objective_found, without_percent
 from canaryjudge.explain.watching import odds, outlook, taken
