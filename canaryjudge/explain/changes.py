@@ -53,7 +53,7 @@ def interval_of(interval: Interval, finding: Finding, result: MetricResult) -> s
 
 def signed(value: float, finding: Finding, result: MetricResult) -> str:
     """Write a change with its sign, and percentage points as pp, for where room is short."""
-    kind = "ratio" if finding.beyond is not None else result.kind
+    kind = "ratio" if finding.beyond is not None and finding.points_beyond is None else result.kind
     size = change(value, finding.scale, kind, result.unit)
     size = size.replace("percentage points", "pp").replace("percentage point", "pp")
     return f"{'−' if value < 0 else '+' if value > 0 else '±'}{size}"

@@ -19,7 +19,9 @@ _REASONS = {
     "identical": "both arms constant and equal",
     "deadline_passes": "undecided at the end of the watch",
     "not_proven_worse": "not proven worse",
+    "nothing_found": "nothing found, which is no proof",
     "undecided": "undecided so far",
+    "suspected": "suspicious, not proven",
     "worse_but_maybe_tolerable": "worse, maybe tolerably",
     "warning": "objective breached, not the bound that fails",
     "too_little_data": "too little data",
@@ -92,6 +94,6 @@ def interval_words(finding: Finding, result: MetricResult) -> str:
 
 def _as_share(result: MetricResult, finding: Finding) -> MetricResult:
     """Of a tail, what changes is a share of the observations, whatever the metric's unit."""
-    if finding.beyond is None:
+    if finding.beyond is None or finding.points_beyond is not None:
         return result
     return result.model_copy(update={"kind": "ratio", "unit": ""})
