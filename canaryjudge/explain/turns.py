@@ -117,7 +117,10 @@ def _why_it_fails(finding: Finding, result: MetricResult, limit: str) -> str:
     said = f"It fails because the whole interval lies beyond the {limit}"
     bounds = finding.objective  # an objective may fail at another bound than the one at which it passes
     apart = bounds is not None and (bounds.fail_high is not None or bounds.fail_low is not None)
-    if apart or (finding.limit_high is not None and finding.limit_low is not None):
+    shared = (
+        sum(other.outcome is Outcome.FAIL for other in result.findings) > 1
+    )  # another rule fails it, whatever this one's limit
+    if shared or apart or (finding.limit_high is not None and finding.limit_low is not None):
         return f"{said}."
     said += f"; with a limit beyond {_told(end, finding, result)} it would not have failed"
     return (

@@ -35,16 +35,24 @@ def test_every_reason_has_something_to_say(reason):
 
 
 def test_a_fail_tells_the_limit_that_would_have_spared_it():
-    verdict = judged(1.5)
+    verdict = judged(1.5, rules=["mann_whitney"])
     finding = verdict.metrics["m"].deciding
     said = turns(verdict)
     assert said.startswith("It fails because the whole interval lies beyond the tolerated 10 %")
     spared = float(re.search(r"beyond \+([\d.]+) % it would not have failed", said)[1]) / 100
     assert spared == pytest.approx(finding.interval.low, abs=0.01)
-    milder = judged(1.5, tolerance=f"{100 * (finding.interval.low + 0.001):.6f}%")
+    milder = judged(1.5, rules=["mann_whitney"], tolerance=f"{100 * (finding.interval.low + 0.001):.6f}%")
     assert milder.outcome != "fail"
-    mildest = judged(1.5, tolerance=f"{100 * (finding.pass_interval.high + 0.001):.6f}%")
+    mildest = judged(
+        1.5, rules=["mann_whitney"], tolerance=f"{100 * (finding.pass_interval.high + 0.001):.6f}%"
+    )
     assert mildest.outcome == "pass"
+
+
+def test_no_limit_would_have_spared_what_another_rule_fails_as_well():
+    verdict = judged(1.5)
+    assert [finding.outcome for finding in verdict.metrics["m"].findings].count("fail") > 1
+    assert turns(verdict) == "It fails because the whole interval lies beyond the tolerated 10 %."
 
 
 def test_a_pass_tells_the_tightest_limit_that_it_meets():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from canaryjudge.explain.features import is_quiet, quiet_sentence
 from canaryjudge.explain.glances import glance, held_against, interval_words
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, pvalue
@@ -114,10 +115,20 @@ def _details(result: MetricResult, release: ReleaseResult, *, opened: bool) -> s
 
 
 def _findings(result: MetricResult) -> str:
-    others = [finding for index, finding in enumerate(result.findings) if index != result.deciding_rule]
-    rows = "".join(_row(finding, result) for finding in result.findings)
+    others = [
+        finding
+        for index, finding in enumerate(result.findings)
+        if index != result.deciding_rule and not is_quiet(finding, index, result)
+    ]
+    rows = "".join(
+        _row(finding, result)
+        for index, finding in enumerate(result.findings)
+        if not is_quiet(finding, index, result)
+    )
     said = _list(
-        "Other rules", [f"{finding.rule}: {_sentence(rule_sentence(finding, result))}" for finding in others]
+        "Other rules",
+        [f"{finding.rule}: {_sentence(rule_sentence(finding, result))}" for finding in others]
+        + ([_sentence(quiet)] if (quiet := quiet_sentence(result)) else []),
     )
     if not rows:
         return ""
