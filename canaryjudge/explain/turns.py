@@ -117,10 +117,13 @@ def _why_it_fails(finding: Finding, result: MetricResult, limit: str) -> str:
     said = f"It fails because the whole interval lies beyond the {limit}"
     bounds = finding.objective  # an objective may fail at another bound than the one at which it passes
     apart = bounds is not None and (bounds.fail_high is not None or bounds.fail_low is not None)
-    shared = (
-        sum(other.outcome is Outcome.FAIL for other in result.findings) > 1
-    )  # another rule fails it, whatever this one's limit
-    if shared or apart or (finding.limit_high is not None and finding.limit_low is not None):
+    late = [other for other in result.findings if other.outcome is Outcome.FAIL and other is not finding]
+    if late and all(other.rule == "late_shift" and other.scale == finding.scale for other in late):
+        # a limit of the level is one of the last half as well, where it is the larger
+        end = _farther(end, *(_end(other, other.interval, nearest=True) for other in late))
+        kinder = _farther(kinder, *(_end(other, other.pass_interval, nearest=False) for other in late))
+        late = []
+    if late or end is None or apart or (finding.limit_high is not None and finding.limit_low is not None):
         return f"{said}."
     said += f"; with a limit beyond {_told(end, finding, result)} it would not have failed"
     return (
@@ -138,6 +141,12 @@ def _why_it_passes(finding: Finding, result: MetricResult, limit: str) -> str:
         return f"It was proven within the {limit} at an earlier look."
     tighter = f"it would pass with any limit beyond {_told(end, finding, result)}"
     return f"It passes because the whole interval lies within the {limit}; {tighter}."
+
+
+def _farther(*ends: float | None) -> float | None:
+    """Give the one that is the farthest from no change; None where one is unbounded."""
+    known = [end for end in ends if end is not None]
+    return max(known, key=abs) if len(known) == len(ends) else None
 
 
 def _end(finding: Finding, interval: Interval | None, *, nearest: bool) -> float | None:

@@ -49,9 +49,21 @@ def test_a_fail_tells_the_limit_that_would_have_spared_it():
     assert mildest.outcome == "pass"
 
 
-def test_no_limit_would_have_spared_what_another_rule_fails_as_well():
+def test_the_limit_that_would_have_spared_it_spares_it_from_the_last_half_too():
     verdict = judged(1.5)
-    assert [finding.outcome for finding in verdict.metrics["m"].findings].count("fail") > 1
+    assert [finding.outcome for finding in verdict.metrics["m"].findings].count("fail") == 2
+    ends = [f.interval.low for f in verdict.metrics["m"].findings if f.outcome == "fail"]
+    spared = float(re.search(r"beyond \+([\d.]+) % it would not have failed", turns(verdict))[1]) / 100
+    assert spared == pytest.approx(max(ends), abs=0.01)
+    assert judged(1.5, tolerance=f"{100 * (max(ends) + 0.001):.6f}%").outcome != "fail"
+
+
+def test_no_limit_is_named_where_an_excursion_fails_it_too():
+    verdict = judged(4.0)
+    assert {f.rule for f in verdict.metrics["m"].findings if f.outcome == "fail"} >= {
+        "mann_whitney",
+        "excursion",
+    }
     assert turns(verdict) == "It fails because the whole interval lies beyond the tolerated 10 %."
 
 
