@@ -16,6 +16,8 @@ from canaryjudge.policy import (
     BurnAlert,
     BurnRate,
     Change,
+    Excursion,
+    LateShift,
     MannWhitney,
     Metric,
     Policy,
@@ -35,7 +37,7 @@ from canaryjudge.policy import (
 from canaryjudge.policy.document import plain, read_document
 
 MODELS = [Policy, Split, Prometheus, Metric, Tolerance, Query, MannWhitney, Proportion, Rate, Sequential]
-MODELS += [Slo, Change, BurnRate, Tail, BurnAlert, BudgetCalendar, AnyOf, AllOf]
+MODELS += [Slo, Change, BurnRate, Tail, Excursion, LateShift, BurnAlert, BudgetCalendar, AnyOf, AllOf]
 VALIDATOR = Draft202012Validator(json_schema())
 A = {"name": "a", "direction": "increase"}
 SLO = {"rule": "slo", "of": "pooled", "op": "lte", "value": "0.1%"}
