@@ -46,7 +46,7 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
     Notes
     -----
     Any metric may fail the release, so alpha is shared out over metrics by weight, and over a metric's rules equally (weighted
-    Bonferroni; rules about a feature of the data count a quarter). Every required metric must pass, so each is tested at beta itself (an intersection-union test).
+    Bonferroni; rules about a feature of the data count a tenth). Every required metric must pass, so each is tested at beta itself (an intersection-union test).
 
     Examples
     --------
@@ -112,7 +112,7 @@ def shares(policy: Policy) -> dict[str, float]:
 
 
 def rule_levels(rules: Sequence[AnyRule], alpha: float) -> list[float]:
-    """Share a metric's part of alpha out over its rules: equally, but for those about a feature, which take a quarter of what the others do.
+    """Share a metric's part of alpha out over its rules: equally, but for those about a feature, which take a tenth of what the others do.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def rule_levels(rules: Sequence[AnyRule], alpha: float) -> list[float]:
     --------
     >>> from canaryjudge import Excursion, LateShift, MannWhitney
     >>> [round(level, 6) for level in rule_levels([MannWhitney(), Excursion(), LateShift()], 0.01)]
-    [0.006667, 0.001667, 0.001667]
+    [0.008333, 0.000833, 0.000833]
     """
     whole = math.fsum(rule.weight for rule in rules)
     return [alpha * rule.weight / whole for rule in rules]

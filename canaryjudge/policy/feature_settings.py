@@ -22,8 +22,8 @@ class Excursion(RuleSettings):
 
     @property
     def weight(self) -> float:
-        """Its part of the metric's alpha: a quarter of what a rule about the level takes."""
-        return 0.25
+        """Its part of the metric's alpha: a tenth of what a rule about the level takes."""
+        return 0.1
 
 
 class LateShift(RuleSettings):
@@ -38,5 +38,5 @@ class LateShift(RuleSettings):
 
     @property
     def weight(self) -> float:
-        """Its part of the metric's alpha: a quarter of what a rule about the level takes."""
-        return 0.25
+        """Its part of the metric's alpha: a tenth of what a rule about the level takes."""
+        return 0.1

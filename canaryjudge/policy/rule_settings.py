@@ -55,7 +55,7 @@ class RuleSettings(PolicyModel):
 
     @property
     def weight(self) -> float:
-        """Its part of the metric's alpha beside the metric's other rules; those about a feature take a quarter of what one about the level takes."""
+        """Its part of the metric's alpha beside the metric's other rules; those about a feature take a tenth of what one about the level takes."""
         return 1.0
 
     def misfits(self, metric: AskedMetric) -> Iterator[Problem]:

@@ -8,11 +8,13 @@ import numpy as np
 
 from canaryjudge.stats.long_run import FloatArray, dependence, long_run_variance
 
-__all__ = ["Noise", "estimated_noise", "placements", "series_noise", "textbook_noise"]
+__all__ = ["Noise", "estimated_noise", "placements", "series_noise", "textbook_noise", "waves_for"]
 
-_LOWEST_WAVES = 8
+_LOWEST_WAVES, _MORE_WAVES = 8, 32
 """Windows of one service drift more slowly than their lag-1 autocorrelation tells, and only the lowest waves show it. On recorded healthy windows
 8 in place of 32 halve the false fails at the same power."""
+_SMALL_LEVEL = 1e-3
+"""At smaller levels the t distribution of so few waves asks for more than any fault shows, so more of them are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,18 @@ def _shares_below(reference: FloatArray, points: FloatArray) -> FloatArray:
     return shares
 
 
+def waves_for(levels: FloatArray) -> int:
+    """Give how many of the lowest waves tell the noise, for a test at these error rates."""
+    return _LOWEST_WAVES if levels.min(initial=1.0) >= _SMALL_LEVEL else _MORE_WAVES
+
+
 def estimated_noise(
-    baseline: FloatArray, aligned: FloatArray, scales: FloatArray, *, concurrent: bool
+    baseline: FloatArray,
+    aligned: FloatArray,
+    scales: FloatArray,
+    *,
+    concurrent: bool,
+    waves: int = _MORE_WAVES,
 ) -> Noise:
     """Estimate the noise from the placements of aligned samples.
 
@@ -96,6 +108,8 @@ def estimated_noise(
         What the baseline's noise is multiplied by at each limit.
     concurrent : bool
         Point i of both arms lies at the same time.
+    waves : int
+        No more waves than this are averaged; see `waves_for`.
 
     Returns
     -------
@@ -105,7 +119,9 @@ def estimated_noise(
     """
     of_canary, of_baseline = placements(baseline, aligned)
     resolution = 0.5 / (baseline.shape[1] * aligned.shape[1])
-    return series_noise(of_canary, of_baseline, scales, concurrent=concurrent, resolution=resolution)
+    return series_noise(
+        of_canary, of_baseline, scales, concurrent=concurrent, resolution=resolution, waves=waves
+    )
 
 
 def series_noise(
@@ -115,6 +131,7 @@ def series_noise(
     *,
     concurrent: bool,
     resolution: float,
+    waves: int = _MORE_WAVES,
 ) -> Noise:
     """Estimate the noise from the placements of each point, or from what they add up to in each interval.
 
@@ -122,7 +139,7 @@ def series_noise(
     ----------
     of_canary, of_baseline : ndarray, shapes (batch, m) and (batch, n)
         Placements of each arm in the other, in order of time.
-    scales, concurrent
+    scales, concurrent, waves
         As `estimated_noise` takes them.
     resolution : float
         The standard error is at least this.
@@ -135,13 +152,11 @@ def series_noise(
     n, m = of_baseline.shape[1], of_canary.shape[1]
     if concurrent:
         series = of_canary[:, None, :] - scales[:, None] * of_baseline[:, None, :]
-        both = long_run_variance(series, most=_LOWEST_WAVES)
+        both = long_run_variance(series, most=waves)
         variance, df, rho = both.variance / n, both.df, dependence(series[:, 0])
     else:
         rho = (m * dependence(of_canary) + n * dependence(of_baseline)) / (m + n)
-        canary, first = (
-            long_run_variance(series, rho, most=_LOWEST_WAVES) for series in (of_canary, of_baseline)
-        )
+        canary, first = (long_run_variance(series, rho, most=waves) for series in (of_canary, of_baseline))
         variance = (canary.variance / m)[:, None] + scales**2 * (first.variance / n)[:, None]
         share_canary, share_baseline = 1 / m, scales**2 / n
         df = (share_canary + share_baseline) ** 2 / (

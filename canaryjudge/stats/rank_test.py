@@ -21,7 +21,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from canaryjudge.stats.differences import Differences, all_differences
 from canaryjudge.stats.long_run import FloatArray
-from canaryjudge.stats.placements import estimated_noise, textbook_noise
+from canaryjudge.stats.placements import estimated_noise, textbook_noise, waves_for
 
 __all__ = ["ShiftTest", "shift_test"]
 
@@ -178,7 +178,8 @@ def _one_chunk(
         return _exact(differences, estimate, limits, levels, baseline.shape[1], canary.shape[1])
     slope = _slope(differences)
     if method == "robust":
-        noise = estimated_noise(baseline, canary - estimate[:, None], scales, concurrent=concurrent)
+        aligned = canary - estimate[:, None]
+        noise = estimated_noise(baseline, aligned, scales, concurrent=concurrent, waves=waves_for(levels))
         share = _extended_share(differences, limits, slope)
     else:
         noise = textbook_noise(baseline, canary, limits)
