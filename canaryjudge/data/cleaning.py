@@ -89,12 +89,12 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
         draft.note("time_unit", len(draft), unit=times.unit)
     if draft.time is not None and metric.kind != "samples":
         draft.drop_identical()
-    given, reported = len(draft), metric.kind == "count" and draft.by_reports
+    reported = metric.kind == "count" and draft.by_reports
     now: Carried | None = None
     if metric.counter:
+        if carried is None and len(draft) and len(draft) == len(np.unique(draft.replica)):
+            draft.note("first_of_counter", len(draft))
         now = difference(draft, metric, before)
-        if carried is None and given and not len(draft):
-            draft.note("first_of_counter", given)
     else:
         _note_repeats(draft, metric.kind)
         if metric.kind in ("ratio", "count") and ever_growing(draft.columns, draft.codes):
@@ -119,7 +119,7 @@ def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carrie
     counted = read_buckets(raw, seconds, draft.note, counter=metric.counter, carried=before)
     if counted is None or not len(counted.buckets):
         now = None if counted is None else counted.carried
-        if counted is not None and carried is None:
+        if counted is not None and carried is None and not draft.noted("unclear_resets"):
             draft.note("first_of_counter", len(raw.buckets or raw.value))
         return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), carried=now)
     series = _counts(raw.place.arm, counted)

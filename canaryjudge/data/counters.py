@@ -23,12 +23,15 @@ class Increases:
     points : ndarray of int, shape (m,)
         Which of the given points each increase ends at, ascending.
     resets : int
-        Points at which a counter had fallen, or was known to have begun again: a restart.
+        Points at which the counters of a process had begun again: a restart.
+    unclear : int
+        Points left out, at which some counters had fallen and others had gone on.
     """
 
     columns: FloatArray
     points: NDArray[np.intp]
     resets: int
+    unclear: int
 
 
 def increases(
@@ -37,9 +40,14 @@ def increases(
     r"""Difference the counters of each replica.
 
     With :math:`v_{i}` the counters of one replica in order of time, the increase at its point :math:`i` is
-    :math:`v_{i} - v_{i-1}`, and :math:`v_{i}` where any of them fell: they live in one process, so one that starts at 0 again says that
-    all did, as Prometheus's ``increase`` reasons of a single counter [1]_. What was counted between the last point and the restart
-    is lost. A replica's first point has no increase.
+    :math:`v_{i} - v_{i-1}`, and :math:`v_{i}` where the process was restarted: that is what a counter that fell says of itself, as
+    Prometheus's ``increase`` reasons [1]_. What was counted between the last point and the restart is lost. A replica's first point has no
+    increase.
+
+    The counters of a process are restarted together, so where only some of them fell, the others must have overtaken what they were.
+    That is believed of one that has doubled, :math:`v_{i} + 1 \ge 2 v_{i-1}`, such as the first few errors. One that went on from
+    :math:`5 \cdot 10^8` to :math:`5 \cdot 10^8 + 1000` was not restarted, and must not be taken to have counted all of that since: the
+    counter that fell was registered anew by itself, or left a sum. Then they count different times, and the point is left out.
 
     Parameters
     ----------
@@ -65,13 +73,22 @@ def increases(
     >>> found = increases(np.array([[10.0], [3.0], [14.0], [1.0]]), np.array([0, 1, 0, 0]))
     >>> found.columns.tolist(), found.points.tolist(), found.resets
     ([[4.0], [1.0]], [2, 3], 1)
+
+    Errors that begin again while requests go on:
+
+    >>> found = increases(np.array([[70.0, 5e8], [75.0, 5e8 + 1000], [3.0, 5e8 + 2000], [9.0, 5e8 + 3000]]), None)
+    >>> found.columns.tolist(), found.unclear
+    ([[5.0, 1000.0], [6.0, 1000.0]], 1)
     """
     previous, points = neighbors(len(columns), replica)
     grown = columns[points] - columns[previous]
     fell: NDArray[np.bool_] = np.any(grown < 0, axis=1)
-    if reset is not None:
-        fell |= reset[points]
-    return Increases(np.where(fell[:, np.newaxis], columns[points], grown), points, int(fell.sum()))
+    fresh = np.all((grown < 0) | (columns[points] + 1 >= 2 * columns[previous]), axis=1)
+    known = np.zeros(len(points), dtype=np.bool_) if reset is None else reset[points]
+    restarted = known | (fell & fresh)
+    kept = restarted | ~fell
+    found = np.where(restarted[:, np.newaxis], columns[points], grown)
+    return Increases(found[kept], points[kept], int(restarted.sum()), int((~kept).sum()))
 
 
 def neighbors(count: int, replica: NDArray[np.intp] | None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

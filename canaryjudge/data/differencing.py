@@ -90,12 +90,12 @@ def difference(draft: Draft, metric: Metric, carried: Carried) -> Carried:
     _check_one_each(draft)
     both, replica = _after(draft, carried)
     found = increases(both.columns, replica)
-    grown = found.columns
-    if found.resets:
-        draft.note("counter_resets", found.resets)
-    skipped = np.zeros(len(grown), dtype=np.intp)
+    for code, count in (("counter_resets", found.resets), ("unclear_resets", found.unclear)):
+        if count:
+            draft.note(code, count)
     steps = both.steps
     previous, points = neighbors(len(replica), replica)
+    skipped = np.zeros(len(points), dtype=np.intp)
     if both.time is not None:
         moves = both.time[points] - both.time[previous]
         skipped, steps = missed(moves, replica[points], both.steps)
@@ -103,9 +103,11 @@ def difference(draft: Draft, metric: Metric, carried: Carried) -> Carried:
             skipped = np.maximum(np.rint(moves / metric.interval) - 1, 0).astype(np.intp)
         if skipped.any():
             draft.note("gaps", int(skipped.sum()))
+    clear = np.isin(points, found.points)
+    previous, points, skipped = previous[clear], points[clear], skipped[clear]
     draft.keep(points - len(carried))
-    draft.value = grown[:, 0].copy()
-    draft.total = None if draft.total is None else grown[:, 1].copy()
+    draft.value = found.columns[:, 0].copy()
+    draft.total = None if draft.total is None else found.columns[:, 1].copy()
     _check_parts(draft, metric)
     if metric.kind == "count" and draft.total is None and both.time is not None:
         short = skipped <= _LONGEST

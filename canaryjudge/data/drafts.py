@@ -81,6 +81,10 @@ class Draft:
         """Write down an oddity."""
         self.notes.append(Note(code=code, arm=self.place.arm, count=count, facts=facts))
 
+    def noted(self, code: str) -> bool:
+        """Tell whether an oddity was written down."""
+        return any(note.code == code for note in self.notes)
+
     def sort(self) -> None:
         """Bring the points into order of time, and say how many came before an earlier one of their replica."""
         if self.time is None:

@@ -109,8 +109,9 @@ def read_buckets(
         # a replica's histograms of one time are one counter in parts
         grid = grid.summed(by_replica=True)
         grown = increases(grid.cumulative, grid.replica)
-        if grown.resets:
-            note("counter_resets", grown.resets)
+        for code, count in (("counter_resets", grown.resets), ("unclear_resets", grown.unclear)):
+            if count:
+                note(code, count)
         grid = replace(grid.rows(grown.points), cumulative=grown.columns)
         if not len(grid.cumulative):
             return replace(_counted(grid), carried=now)

@@ -30,6 +30,7 @@ NoteCode = Literal[
     "time_unit",  # numeric times that are read as milliseconds, microseconds or nanoseconds
     "merged_buckets",  # bucket edges that not every histogram of both arms has, left out
     "counter_resets",  # points before which a counter began again at 0; its increase is what it has reached since
+    "unclear_resets",  # points left out at which some counters of a process fell and others went on
     "first_of_counter",  # points of an arm whose counters have one each, so that no increase is known
     "looks_like_counter",  # values that grew at every point, of a metric that is not declared a counter
     "no_infinite_bucket",  # histograms without the bucket +Inf, so that larger observations are unseen

@@ -31,6 +31,7 @@ _SENTENCES = {
     "time_unit": "times read as {unit}",
     "merged_buckets": "{n} bucket {edges} left out that not every histogram of both arms has",
     "counter_resets": "{n} counter {resets}: what was counted just before is lost",
+    "unclear_resets": "{n} {intervals} left out in which one counter fell and another went on, so that they counted different times",
     "first_of_counter": "only {n} {points} of counters, one of each, so no increase is known",
     "looks_like_counter": "all {n} values grew from point to point; if they are counters that only grow, set counter: true",
     "no_infinite_bucket": "the last bucket has an end, so observations beyond {edge} are unseen",

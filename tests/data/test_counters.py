@@ -10,6 +10,7 @@ from canaryjudge.data import read_pairs
 from canaryjudge.data.counters import increases, missed
 from canaryjudge.data.differencing import ever_growing
 from canaryjudge.errors import DataError
+from canaryjudge.judge import judge
 from canaryjudge.policy import Metric, Policy
 
 T0 = 1_700_000_000.0
@@ -39,15 +40,20 @@ def found(pair, code, arm="canary"):
 
 def by_hand(columns, replica, reset):
     """Point by point, as a person would."""
-    last, grown, points, resets = {}, [], [], 0
+    last, grown, points, resets, unclear = {}, [], [], 0, 0
     for index, (row, name, known) in enumerate(zip(columns, replica, reset, strict=True)):
         if name in last:
-            again = known or any(new < old for new, old in zip(row, last[name], strict=True))
-            resets += again
-            grown.append([new if again else new - old for new, old in zip(row, last[name], strict=True)])
-            points.append(index)
+            steps = list(zip(row, last[name], strict=True))
+            fell = any(new < old for new, old in steps)
+            went_on = any(old <= new < 2 * old - 1 for new, old in steps)
+            if fell and went_on and not known:
+                unclear += 1
+            else:
+                resets += known or fell
+                grown.append([new if known or fell else new - old for new, old in steps])
+                points.append(index)
         last[name] = row
-    return grown, points, resets
+    return grown, points, resets, unclear
 
 
 @st.composite
@@ -71,9 +77,9 @@ def test_increases_are_those_of_the_slow_way(given_counters, restarts_known):
     columns, replica, reset = given_counters
     reset = reset if restarts_known else np.zeros(len(reset), dtype=bool)
     result = increases(columns, replica, reset if restarts_known else None)
-    grown, points, resets = by_hand(columns.tolist(), replica.tolist(), reset.tolist())
+    grown, points, resets, unclear = by_hand(columns.tolist(), replica.tolist(), reset.tolist())
     assert result.columns.tolist() == grown
-    assert (result.points.tolist(), result.resets) == (points, resets)
+    assert (result.points.tolist(), result.resets, result.unclear) == (points, resets, unclear)
     assert (result.columns >= 0).all()
     assert result.columns.shape[1] == columns.shape[1]
 
@@ -106,14 +112,35 @@ def test_how_replicas_are_interleaved_does_not_matter(given_counters, random):
     )
     at_end = dict(zip(first.points.tolist(), first.columns.tolist(), strict=True))
     assert at_end == dict(zip(order[second.points].tolist(), second.columns.tolist(), strict=True))
-    assert first.resets == second.resets
+    assert (first.resets, first.unclear) == (second.resets, second.unclear)
 
 
 def test_one_replica_needs_no_code():
-    result = increases(np.array([[5.0, 9.0], [6.0, 20.0], [2.0, 30.0]]), None)
-    # the total did not fall, but its process is the one that was restarted
-    assert result.columns.tolist() == [[1.0, 11.0], [2.0, 30.0]]
-    assert (result.points.tolist(), result.resets) == ([1, 2], 1)
+    result = increases(np.array([[5.0, 9.0], [6.0, 20.0], [2.0, 40.0]]), None)
+    # the total did not fall, but its process is the one that was restarted, and it has overtaken what it was
+    assert result.columns.tolist() == [[1.0, 11.0], [2.0, 40.0]]
+    assert (result.points.tolist(), result.resets, result.unclear) == ([1, 2], 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "increase"),
+    [
+        ([2000, 5e8], [50, 5e8 + 1000], None),  # the value was registered anew, and the total was not
+        ([2000, 9e5], [2020, 1038], None),  # and the other way round
+        ([20, 800], [1, 1000], None),  # either might be
+        ([20, 800], [1, 1600], [1, 1600]),
+        ([0, 5e8], [0, 1000], [0, 1000]),
+        ([1, 5e8], [1, 1000], [1, 1000]),  # rare errors: as many again since the restart
+        ([3, 5e8], [60, 1000], [60, 1000]),
+        ([3, 5e8], [2, 1000], [2, 1000]),
+    ],
+)
+def test_a_counter_that_goes_on_while_another_falls_is_not_taken_to_have_begun_again(before, after, increase):
+    for at in ([0, 1], [1, 0]):
+        columns = np.array([before, after], dtype=float)[:, at]
+        found = increases(columns, None)
+        assert found.columns[:, at].tolist() == ([] if increase is None else [increase])
+        assert (found.resets, found.unclear) == ((0, 1) if increase is None else (1, 0))
 
 
 def test_steps_are_measured_by_the_steps_up_to_them():
@@ -142,9 +169,44 @@ def test_counters_are_differenced_and_a_reset_is_noted_and_never_negative():
 
 
 def test_value_and_total_of_a_ratio_were_restarted_together():
-    pair = read({"value": [5, 6, 2], "total": [100, 200, 250], "time": times(0, 1, 2)}, kind="ratio")
+    pair = read({"value": [5, 6, 2], "total": [100, 200, 410], "time": times(0, 1, 2)}, kind="ratio")
     assert pair.canary.value.tolist() == [1, 2]
-    assert pair.canary.total.tolist() == [100, 250]
+    assert pair.canary.total.tolist() == [100, 410]
+
+
+def test_where_one_of_them_goes_on_the_interval_is_left_out():
+    columns = {"value": [5, 6, 2, 4], "total": [100, 200, 250, 300], "time": times(0, 1, 2, 3)}
+    pair = read(columns, kind="ratio")
+    assert (pair.canary.value.tolist(), pair.canary.total.tolist()) == ([1, 2], [100, 50])
+    assert {note.code: note.count for note in pair.notes if note.arm == "canary"} == {"unclear_resets": 1}
+    alone = read({name: column[1:3] for name, column in columns.items()}, kind="ratio")
+    assert {note.code for note in alone.notes} == {"unclear_resets", "too_few_points"}
+
+
+def test_errors_of_a_counter_that_was_registered_anew_are_not_thinned_by_its_totals_lifetime():
+    rng = np.random.default_rng(0)
+    total = np.cumsum(rng.poisson(1000, 40)) + 5e8
+    faulty, fine = np.cumsum(rng.binomial(1000, 0.05, 40)), np.cumsum(rng.binomial(1000, 0.001, 40))
+    value = faulty + 2000.0
+    value[20:] -= value[19]
+    data = {
+        "m": {
+            "baseline": {"value": fine, "total": total, "time": times(*range(40))},
+            "canary": {"value": value, "total": total, "time": times(*range(40))},
+        }
+    }
+    metric = judge(data, policy(kind="ratio")).metrics["m"]
+    assert (metric.outcome, metric.n_canary) == ("fail", 38)
+    anew = fine + 500.0
+    lowered = total.copy()
+    lowered[20:] -= lowered[19]
+    data["m"]["canary"] = {"value": anew, "total": lowered, "time": times(*range(40))}
+    metric = judge(data, policy(kind="ratio")).metrics["m"]
+    assert (metric.outcome, metric.n_canary) == ("marginal", 38)
+    assert (
+        "1 interval left out in which one counter fell and another went on"
+        in judge(data, policy(kind="ratio")).explain()
+    )
 
 
 def test_without_times_the_order_of_rows_is_time():

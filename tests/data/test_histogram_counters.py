@@ -72,11 +72,19 @@ def test_a_replica_that_comes_later_begins_with_its_second_point():
     assert [len(own.buckets) for own in found.replicas] == [3, 1]
 
 
-def test_a_histogram_that_falls_in_any_bucket_has_begun_anew():
-    counters = [[50, 20, 5], [60, 21, 5], [61, 3, 0], [70, 4, 0]]
+def test_a_histogram_that_falls_in_any_bucket_has_begun_anew_if_the_others_can_have():
+    counters = [[10, 20, 5], [11, 21, 5], [22, 3, 0], [31, 4, 0]]
     found, notes = read({"time": minutes(4), "edges": EDGES, "buckets": counters})
-    assert found.buckets.tolist() == [[10, 1, 0], [61, 3, 0], [9, 1, 0]]
+    assert found.buckets.tolist() == [[1, 1, 0], [22, 3, 0], [9, 1, 0]]
     assert notes == {"counter_resets": 1}
+
+
+def test_a_histogram_of_which_some_buckets_fall_and_others_go_on_is_left_out():
+    # a sum over processes of which one has gone: its lifetime is no interval's count
+    counters = [[5e8, 20, 5], [5e8 + 10, 21, 5], [5e8 - 3, 900, 6], [5e8 + 6, 901, 6]]
+    found, notes = read({"time": minutes(4), "edges": EDGES, "buckets": counters})
+    assert found.buckets.tolist() == [[10, 1, 0], [9, 1, 0]]
+    assert notes == {"unclear_resets": 1}
 
 
 def test_without_names_or_with_a_single_one():
