@@ -27,6 +27,7 @@ from canaryjudge.policy.display import policy_html
 from canaryjudge.policy.quantities import parse_quantity, percent, shown
 from canaryjudge.policy.query import Prometheus, Query, query_problems
 from canaryjudge.policy.rule_settings import Kind, Sequential
+from canaryjudge.policy.units import is_share
 
 __all__ = ["Metric", "Policy", "Split", "Tolerance"]
 
@@ -178,7 +179,7 @@ class Metric(PolicyModel):
             return self._fraction(number, unit)
         if self.kind == "count" and number < 0:
             raise ValueError(f"{number:g}{unit} is negative, which no count is")
-        if unit == "%" and self.unit not in ("%", "pp"):
+        if unit == "%" and not is_share(self.unit):
             own = f"the metric's unit is {self.unit!r}" if self.unit else "the metric has no unit"
             raise ValueError(f"{number:g}% is in %, but {own}; give it in the metric's unit, as a number")
         return quantity.within(self.unit)
@@ -188,7 +189,7 @@ class Metric(PolicyModel):
             raise ValueError(
                 f"{number:g}{unit} has the unit {unit!r}, but a ratio has none; write it like 0.1%"
             )
-        if not unit and self.unit == "%" and number != 0:
+        if not unit and self.unit in ("%", "percent") and number != 0:
             raise ValueError(
                 f"{number:g} could be a fraction or per cent; write {percent(number)} or {number:g}%"
             )

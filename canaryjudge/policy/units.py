@@ -1,7 +1,8 @@
 """Units: what each is a unit of, how many base units it has, and how a quantity of one is told in another.
 
 A unit is one word, ``ms``, or two with a stroke, ``MiB/s``. A word that is not known counts things, as ``jobs`` does: it
-fits itself only. Factors are fractions, so that no conversion adds rounding of its own.
+fits itself only. The words are those that people write, those of Prometheus's metric names, ``ratio``, and those of UCUM, which OpenTelemetry
+has its units in: ``By``, ``{request}``, ``1``. Factors are fractions, so that no conversion adds rounding of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-__all__ = ["SECONDS", "convert"]
+__all__ = ["SECONDS", "convert", "factor", "is_share", "measures"]
 
 
 class _Word(NamedTuple):
@@ -36,7 +37,7 @@ SECONDS: Final = _spelled(
         "m min mins minute minutes": Fraction(60),
         "h hr hrs hour hours": Fraction(3600),
         "d day days": Fraction(86400),
-        "w week weeks": Fraction(7 * 86400),
+        "w wk week weeks": Fraction(7 * 86400),
     }
 )
 """How many seconds each unit of time has."""
@@ -45,7 +46,9 @@ _DECIMAL: Final = {prefix: Fraction(1000**power) for power, prefix in enumerate(
 _BYTES: Final = (
     {f"{prefix}iB": factor for prefix, factor in _BINARY.items()}
     | {f"{prefix}B": factor for prefix, factor in _DECIMAL.items()}
-    | _spelled({"B byte bytes": Fraction(1), "KB": Fraction(1000)})
+    | {f"{prefix}iBy": factor for prefix, factor in _BINARY.items()}
+    | {f"{prefix}By": factor for prefix, factor in _DECIMAL.items()}
+    | _spelled({"B By byte bytes": Fraction(1), "KB": Fraction(1000)})
 )
 _CORES: Final = _spelled(
     {
@@ -64,7 +67,7 @@ _DIMENSIONS: Final = {
     "time": SECONDS,
     "bytes": _BYTES,
     "cores": _CORES,
-    "share": {"%": Fraction(1), "pp": Fraction(1)},
+    "share": _spelled({"% pp percent": Fraction(1), "1 ratio": Fraction(100)}),
     "": _SUFFIXES | {"": Fraction(1)},
 }
 _KNOWN: Final = {
@@ -115,13 +118,58 @@ def convert(number: float, unit: str, to: str) -> float:
     if unit == "m" and not to:
         could = f"{number:g}m could be {number:g} minutes or {_times(number, _MILLI):g}"
         raise ValueError(f"{could}; give the metric a unit, or write {_times(number, _MILLI):g}")
-    factor = _factor(unit, to)
-    if factor is None:
+    found = _factor(unit, to)
+    if found is None:
         raise ValueError(_mismatch(number, unit, to))
     try:
-        return _times(number, factor)
+        return _times(number, found)
     except OverflowError:
         raise ValueError(f"{number:g}{unit} is not finite in {to!r}; take a smaller number") from None
+
+
+def factor(unit: str, to: str) -> Fraction | None:
+    """Give how many `to` one `unit` is.
+
+    Parameters
+    ----------
+    unit, to : str
+        Two units, as `convert` takes them.
+
+    Returns
+    -------
+    Fraction or None
+        None if they measure different things, or that is not known.
+
+    Examples
+    --------
+    >>> factor("s", "ms"), factor("MiBy", "B"), factor("{request}", "requests"), factor("s", "MiB")
+    (Fraction(1000, 1), Fraction(1048576, 1), Fraction(1, 1), None)
+    """
+    return Fraction(1) if unit == to else _factor(unit, to)
+
+
+def measures(unit: str) -> bool:
+    """Tell whether a unit is one of time, bytes, cores or shares, or a rate or ratio of these; other words count things.
+
+    Examples
+    --------
+    >>> measures("By/s"), measures("%"), measures("jobs"), measures("")
+    (True, True, False, False)
+    """
+    above, below = _parts(unit)
+    words = [_word(word).dimension for word in (above, below) if word]
+    return bool(words) and all(word in _DIMENSIONS and word for word in words)
+
+
+def is_share(unit: str) -> bool:
+    """Tell whether a unit is per cent, percentage points, or 1.
+
+    Examples
+    --------
+    >>> is_share("percent"), is_share("1"), is_share("ms")
+    (True, True, False)
+    """
+    return _word(unit).dimension == "share"
 
 
 def _times(number: float, factor: Fraction) -> float:
@@ -155,13 +203,18 @@ def _scales(written: str, a: _Word, b: _Word) -> bool:
 def _parts(unit: str) -> tuple[str, str]:
     """Split at the stroke; what has two strokes is one word."""
     above, stroke, below = _SHORT.get(unit.lower(), unit).partition("/")
-    return (above.strip(), below.strip()) if stroke and below.strip() and "/" not in below else (unit, "")
+    if not stroke or not below.strip() or "/" in below:
+        return unit, ""
+    return above.strip() if above.strip() != "1" else "", below.strip()
 
 
 def _word(word: str, own: str | None = None) -> _Word:
     """Look a word up; `m` is milli beside a metric's own word that is neither of time nor per cent."""
     if word == "m" and own is not None and _word(own).dimension not in ("time", "share"):
         return _Word("", _MILLI)
+    if word.startswith("{") and word.endswith("}"):
+        word = word[1:-1]  # UCUM has the names of what is counted in braces
+        return _Word(_COUNTED.get(word.lower(), word), Fraction(1))
     lower = word.lower()
     known = _KNOWN.get(word) or (_KNOWN.get(lower) if len(word) > 2 else None)
     return known or _Word(_COUNTED.get(lower, word), Fraction(1))

@@ -192,6 +192,20 @@ CONVERTED = [
     (1.0, "EiB", "B", 2.0**60),
     (5.0, "pp", "%", 5.0),
     (5.0, "%", "pp", 5.0),
+    # names of Prometheus and of UCUM, as OpenTelemetry has units
+    (0.1, "%", "ratio", 0.001),
+    (0.1, "%", "1", 0.001),
+    (0.1, "pp", "percent", 0.1),
+    (0.35, "1", "%", 35.0),
+    (10.0, "MiB", "By", 10 * 1024.0**2),
+    (10.0, "Mi", "By", 10 * 1024.0**2),
+    (1.0, "GiBy", "MiB", 1024.0),
+    (2.0, "kBy", "bytes", 2000.0),
+    (600.0, "/min", "1/s", 10.0),
+    (600.0, "/min", "{request}/s", 10.0),
+    (1.0, "k", "{job}", 1000.0),
+    (3.0, "requests", "{request}", 3.0),
+    (1.0, "wk", "d", 7.0),
     (7.0, "widgets", "widgets", 7.0),
     (5.0, "m", "m", 5.0),
     (5.0, "K", "K", 5.0),  # kelvin, if the metric says so
@@ -414,3 +428,12 @@ def test_values_are_shown_as_a_policy_writes_them(value, text):
 @pytest.mark.parametrize("value", ["x" * 10_000, "\0" * 10_000], ids=["text", "control"])
 def test_long_values_are_cut(value):
     assert len(shown(value)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("unit", "written", "absolute"),
+    [("ratio", "0.1%", 0.001), ("1", "0.1%", 0.001), ("percent", "0.1%", 0.1), ("By", "10MiB", 10 * 2.0**20)],
+)
+def test_units_as_prometheus_and_opentelemetry_name_them(unit, written, absolute):
+    metric = Metric(name="m", unit=unit, direction="increase", tolerance={"absolute": written})
+    assert metric.tolerated_absolute == absolute
