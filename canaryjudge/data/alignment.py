@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from canaryjudge.data.beats import common_slots, median_step
 from canaryjudge.data.buckets import coarsened, regrouped
+from canaryjudge.data.measured import different_units
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.replicas import merged, pooled, with_reports
@@ -108,6 +109,8 @@ def _check_comparable(metric: Metric, arms: tuple[Series, Series]) -> None:
             f"arm {arm.arm!r} has {' and '.join(sorted(arm.zones))}" for arm in arms if arm.zones
         )
         raise mixed_zones(f"metric {metric.name!r}: {where}", zones)
+    if (error := different_units(metric, [arm.unit for arm in arms])) is not None:
+        raise error
     having = [arm.arm for arm in arms if len(arm) and arm.total is not None]
     lacking = [arm.arm for arm in arms if len(arm) and arm.total is None]
     if having and lacking:

@@ -290,7 +290,7 @@ def without_idle(edges: FloatArray, layouts: Sequence[Layout]) -> FloatArray:
     return edges[len(idle) :]
 
 
-def lasting(edges: FloatArray, layouts: Sequence[Layout]) -> FloatArray:
+def lasting(edges: FloatArray, layouts: Sequence[Layout], factors: Iterable[float] = (1.0,)) -> FloatArray:
     """Choose the edges that a watch begins with and must know for all of its time; none that says nothing.
 
     The scale of an exponential histogram falls as soon as its observations spread out, so the finest of its edges do not last. They are
@@ -302,6 +302,8 @@ def lasting(edges: FloatArray, layouts: Sequence[Layout]) -> FloatArray:
         Edges that all the histograms know.
     layouts : sequence of tuple of ndarray
         The histograms so far.
+    factors : iterable of float, optional
+        By what their edges have been multiplied to be in the metric's unit.
 
     Returns
     -------
@@ -321,7 +323,7 @@ def lasting(edges: FloatArray, layouts: Sequence[Layout]) -> FloatArray:
         counts += regrouped(own, given.sum(axis=0, keepdims=True), edges)[0]
     enough = min(_FEWEST, int(np.count_nonzero(counts)))
     for scale in range(_LASTING, FINEST):
-        kept = without_finest(edges, scale)
+        kept = reduce(lambda left, factor: without_finest(left, scale, factor), set(factors), edges)
         told = int(np.count_nonzero(regrouped(edges, counts[np.newaxis], kept)))
         if counts.sum() < _TELLING or told >= enough:
             return kept

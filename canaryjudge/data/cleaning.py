@@ -15,6 +15,7 @@ from canaryjudge.data.differencing import difference, ever_growing, leave_out_kn
 from canaryjudge.data.drafts import Draft
 from canaryjudge.data.histogram_grid import replica_codes
 from canaryjudge.data.histograms import Counted, read_buckets
+from canaryjudge.data.measured import conversion, scaled
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import Place
@@ -50,7 +51,7 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     Raises
     ------
     DataError
-        If a value is no number, a time cannot be read, or the numbers cannot be what the kind says: a negative count, more errors than
+        If a value is no number, a time cannot be read, the unit is another than the metric's, or the numbers cannot be what the kind says: a negative count, more errors than
         requests, a ratio without a total, a histogram without buckets, a counter with two values at one time.
 
     Examples
@@ -76,10 +77,11 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
             f"{place}: the data are buckets, and the metric's kind is {metric.kind}",
             "Set kind: histogram, or give the column 'value'.",
         )
-    value = to_floats(raw.value, place, "value")
+    per_unit, notes = conversion(raw.unit, metric, place)
+    value = scaled(to_floats(raw.value, place, "value"), per_unit)
     replica, names = replica_codes(raw.replica, len(value))
     seconds = None if times is None or np.isnan(times.seconds).all() else times.seconds
-    draft = Draft(place, value, _totals(raw, metric.kind), seconds, replica, names)
+    draft = Draft(place, value, _totals(raw, metric.kind), seconds, replica, names, [*notes])
     before = Carried() if carried is None else carried
     if metric.counter:
         leave_out_known(draft, before)
@@ -106,17 +108,19 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     series = Series(place.arm, draft.value, total, draft.time, zones, reported=reported, carried=now)
     if names:
         series = replace(series, replicas=by_replica(series, draft.replica, names))
-    notes = draft.notes if metric.counter else [*draft.notes, *_gaps(series, metric)]
-    return replace(series, notes=tuple(notes))
+    gaps = [] if metric.counter else _gaps(series, metric)
+    return replace(series, notes=(*draft.notes, *gaps), unit="" if metric.unit else raw.unit)
 
 
 def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carried: Carried | None) -> Series:
-    draft = Draft(Place(raw.place.metric, raw.place.arm), np.empty(0), None, None, np.empty(0, dtype=np.intp))
+    nothing, place = np.empty(0, dtype=np.intp), Place(raw.place.metric, raw.place.arm)
+    per_unit, notes = conversion(raw.unit, metric, raw.place)
+    draft = Draft(place, np.empty(0), None, None, nothing, notes=[*notes])
     seconds = None if times is None else times.seconds
     before = carried if metric.counter else None
     if before is not None:
         raw, seconds = _unknown(raw, seconds, before)
-    counted = read_buckets(raw, seconds, draft.note, counter=metric.counter, carried=before)
+    counted = read_buckets(raw, seconds, draft.note, per_unit, counter=metric.counter, carried=before)
     if counted is None or not len(counted.buckets):
         now = None if counted is None else counted.carried
         if counted is not None and carried is None and not draft.noted("unclear_resets"):
@@ -141,7 +145,8 @@ def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carrie
         if times.unit is not None and len(series):
             draft.note("time_unit", len(series), unit=times.unit)
     gaps = [] if carried is not None and metric.counter else _gaps(series, metric)
-    return replace(series, zones=zones, notes=(*draft.notes, *gaps))
+    told = "" if metric.unit else raw.unit
+    return replace(series, zones=zones, notes=(*draft.notes, *gaps), unit=told, factor=float(per_unit))
 
 
 def _unknown(

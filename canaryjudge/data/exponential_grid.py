@@ -70,26 +70,26 @@ def _grid_index(edges: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]
     return np.where(there, nearest, 0.0).astype(np.int64), there
 
 
-def on_a_grid(edges: FloatArray) -> NDArray[np.bool_]:
-    """Tell which edges are boundaries of exponential layouts.
+def on_a_grid(edges: FloatArray, factor: float = 1.0) -> NDArray[np.bool_]:
+    """Tell which edges are boundaries of exponential layouts, multiplied by a factor.
 
     Examples
     --------
     >>> on_a_grid(np.array([0.3, 0.5, 1.0905077326652577, np.inf])).tolist()
     [False, True, True, False]
     """
-    return _grid_index(edges)[1]
+    return _grid_index(edges / factor)[1]
 
 
-def without_finest(edges: FloatArray, scale: int) -> FloatArray:
-    """Leave out the edges that only exponential layouts of a finer scale have.
+def without_finest(edges: FloatArray, scale: int, factor: float = 1.0) -> FloatArray:
+    """Leave out the edges that only exponential layouts of a finer scale have, multiplied by a factor.
 
     Examples
     --------
     >>> without_finest(np.array([0.3, 1.0, 1.0905077326652577, np.inf]), 2).tolist()
     [0.3, 1.0, inf]
     """
-    index, there = _grid_index(edges)
+    index, there = _grid_index(edges / factor)
     step = 1 << (FINEST - scale)
     kept: NDArray[np.bool_] = ~there | (index % step == 0)
     return edges[kept]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from canaryjudge.data.counters import increases
 from canaryjudge.data.exponential import bounded_edges, exponential_buckets, range_buckets
 from canaryjudge.data.histogram_grid import Grid, Noting
 from canaryjudge.data.le_rows import negative_count, of_le_rows, upper_edges
+from canaryjudge.data.measured import scaled_edges
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import Place, shown
 from canaryjudge.data.raw import RawSeries
@@ -54,6 +56,7 @@ def read_buckets(
     raw: RawSeries,
     seconds: FloatArray | None,
     note: Noting,
+    per_unit: Fraction = Fraction(1),
     *,
     counter: bool = False,
     carried: Carried | None = None,
@@ -68,6 +71,8 @@ def read_buckets(
         The time of each point; NaN where it is missing.
     note : callable
         Takes the code of what is odd, a count, and facts.
+    per_unit : Fraction
+        By what edges are multiplied to be in the metric's unit.
     counter : bool
         The histograms only grow, each replica's by itself; what they grew by is wanted.
     carried : Carried, optional
@@ -101,6 +106,7 @@ def read_buckets(
         grid = (_of_sparse if raw.edges is None else _of_matrix)(raw, seconds, note)
     if not len(grid.cumulative):
         return None
+    grid = replace(grid, edges=scaled_edges(grid.edges, per_unit))
     now = None
     if carried is not None:
         grid, now = continued(grid.summed(by_replica=True), carried)

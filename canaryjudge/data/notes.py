@@ -27,6 +27,7 @@ NoteCode = Literal[
     "all_zero",  # every value of the arm is zero
     "too_few_points",  # fewer points than the metric's minimum
     "suggest_samples",  # a gauge with repeated times: kind samples may fit
+    "unknown_unit",  # the data are in a unit of which it is not known whether it is the metric's
     "time_unit",  # numeric times that are read as milliseconds, microseconds or nanoseconds
     "merged_buckets",  # bucket edges that not every histogram of both arms has, left out
     "counter_resets",  # points before which a counter began again at 0; its increase is what it has reached since

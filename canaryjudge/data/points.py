@@ -65,7 +65,6 @@ class Points(Intake):
         DataError
             If there are too few, or histograms do not know those that intervals have been handed out with.
         """
-        own = [arm.edges for arm in arms]
         given = [
             (arm.edges, arm.buckets) for arm in arms if arm.edges is not None and arm.buckets is not None
         ]
@@ -83,12 +82,14 @@ class Points(Intake):
                 )
             # those of exponential layouts are as many as there are values: what is new of them is no loss
             return [
-                0 if edges is None else int((~np.isin(edges, before) & ~on_a_grid(edges)).sum())
-                for edges in own
+                0
+                if arm.edges is None
+                else int((~np.isin(arm.edges, before) & ~on_a_grid(arm.edges, arm.factor)).sum())
+                for arm in arms
             ]
         if len(common) < 2:
             raise too_few_common(where, "both arms", common)
-        self.edges = lasting(common, layouts)
+        self.edges = lasting(common, layouts, [arm.factor for arm in arms])
         if before is not None and not np.array_equal(before, self.edges):
             self._regroup(before, self.edges)
         return [

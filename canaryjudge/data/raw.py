@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from canaryjudge.data.columns import Column, as_column, take, time_index
 from canaryjudge.data.frames import as_frame
+from canaryjudge.data.measured import told_unit
 from canaryjudge.data.places import Place, likely_name, shown
 from canaryjudge.errors import DataError
 
@@ -40,6 +41,8 @@ class RawSeries:
         The upper edges of `buckets`.
     exponential : bool
         Whether the items of `buckets` are exponential histograms as OpenTelemetry writes them.
+    unit : str
+        What the numbers, or the edges of histograms, are in; empty where the caller does not say.
     """
 
     place: Place
@@ -51,6 +54,7 @@ class RawSeries:
     buckets: Sequence[Any] | None = None
     edges: Column | None = None
     exponential: bool = False
+    unit: str = ""
 
     def rows(self, index: NDArray[np.intp]) -> RawSeries:
         """Keep some of the points."""
@@ -87,7 +91,7 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     data : array-like, Series, mapping, DataFrame or None
         The values; or columns `value`, `time`, `total` and `le`, and `row`, the number by which errors name a point; or, of a histogram,
         `edges` and `buckets` with a row of counts an interval, `buckets` with a row of ``[lower, upper, count]`` an interval, or `exponential`
-        with a mapping an interval. A pandas Series with a DatetimeIndex brings its times.
+        with a mapping an interval; beside any of them `unit`. A pandas Series with a DatetimeIndex brings its times.
     place : Place
         Whose it is.
 
@@ -101,11 +105,13 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     DataError
         If it is none of these, the value column is missing, or lengths differ.
     """
-    if data is None:
-        return RawSeries(place, np.empty(0))
-    columns = _columns(data)
+    columns = {} if data is None else _columns(data)
     if not columns:
         return RawSeries(place, np.empty(0))
+    return replace(_series(columns, place), unit=told_unit(columns.get("unit"), place))
+
+
+def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
     if "value" not in columns:
         if columns.get("exponential") is not None:
             return _exponential(columns, place)

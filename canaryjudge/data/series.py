@@ -39,6 +39,10 @@ class Series:
         Whether the totals are not from the data but say how many replicas reported: a count's exposure.
     carried : Carried or None
         Of counters in a stream: the last point of each replica, from which the next update goes on.
+    unit : str
+        What the data say they are in, if the metric has no unit; otherwise they are in that one.
+    factor : float
+        By what the edges of histograms were multiplied to be in the metric's unit.
     """
 
     arm: str
@@ -52,6 +56,8 @@ class Series:
     replicas: tuple[Series, ...] = ()
     reported: bool = False
     carried: Carried | None = None
+    unit: str = ""
+    factor: float = 1.0
 
     def __len__(self) -> int:
         return len(self.value)

@@ -10,6 +10,7 @@ import numpy as np
 
 from canaryjudge.data.carried import Carried
 from canaryjudge.data.intake import Intake
+from canaryjudge.data.measured import different_units
 from canaryjudge.data.notebook import Notebook
 from canaryjudge.data.notes import Note
 from canaryjudge.data.observations import Observations
@@ -56,6 +57,7 @@ class Stream:
         self._names = (baseline, canary)
         self._intake: Intake = (Observations if metric.kind == "samples" else Points)(metric, self._names)
         self._zones: frozenset[str] = frozenset()
+        self._units: frozenset[str] = frozenset()
         self._notebook = Notebook()
         self._reported = False
         self._carried = (Carried(), Carried())
@@ -172,6 +174,7 @@ class Stream:
         for arm in arms:
             if len(arm):
                 self._check_times(arm)
+                self._units = self._with_units(frozenset([arm.unit]) - {""})
                 if isinstance(self._intake, Points):
                     self._check_columns(arm, self._intake)
         if isinstance(self._intake, Points):
@@ -179,6 +182,12 @@ class Stream:
             for arm, merged in zip(given, self._intake.fit(given), strict=True):
                 if merged:
                     self._note("merged_buckets", arm.arm, merged)
+
+    def _with_units(self, units: frozenset[str]) -> frozenset[str]:
+        both = self._units | units
+        if (error := different_units(self.metric, sorted(both))) is not None:
+            raise error
+        return both
 
     def _check_times(self, arm: Series) -> None:
         where = f"metric {self.metric.name!r}, arm {arm.arm!r}"
@@ -303,6 +312,7 @@ class Stream:
         )
         self._reported = self._reported or other._reported
         self._zones |= other._zones
+        self._units |= other._units
         self._notebook = self._notebook.union(other._notebook)
 
     def _check_kinship(self, other: Stream) -> None:
@@ -330,12 +340,15 @@ class Stream:
                     f"metric {self.metric.name!r}: the streams differ in their {what}",
                     "Merge streams of data of one form.",
                 )
+        self._with_units(other._units)
         if len(zones := self._zones | other._zones) > 1:
             raise mixed_zones(f"metric {self.metric.name!r}", zones)
 
     def state(self) -> dict[str, Any]:
         """Give everything that `restore` needs, as JSON can hold it."""
         found = self._intake.state() | {"zones": sorted(self._zones), "notes": self._notebook.state()}
+        if self._units:
+            found["units"] = sorted(self._units)
         if self._reported:
             found["reported"] = True
         return found | {"carried": [each.state() for each in self._carried]} if self.metric.counter else found
@@ -362,6 +375,7 @@ class Stream:
         try:
             stream._intake.restore(state)
             stream._zones = frozenset(_texts(state["zones"]))
+            stream._units = frozenset(_texts(state.get("units", [])))
             stream._notebook = Notebook.restore(state["notes"])
             stream._reported = "reported" in state
             if metric.counter:

@@ -28,6 +28,7 @@ _SENTENCES = {
     "all_zero": "all {n} {points} are zero",
     "too_few_points": "{n} {points}, fewer than needed",
     "suggest_samples": "several values at one time; if these are raw observations, kind: samples fits better",
+    "unknown_unit": "the data are in {unit}, which is taken to be the policy's unit {expected}",
     "time_unit": "times read as {unit}",
     "merged_buckets": "{n} bucket {edges} left out that not every histogram of both arms has",
     "counter_resets": "{n} counter {resets}: what was counted just before is lost",

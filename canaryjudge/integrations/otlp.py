@@ -58,6 +58,9 @@ def from_otlp(
     its resource had exported something before without it: nothing had been counted then. Sums that may fall are levels where they are
     cumulative.
 
+    The unit of a metric in the document goes with the data. `judge` converts them to the unit that the policy gives the metric, and refuses
+    them where that measures something else.
+
     Of one instance and time, the points of several attributes are added up; gauges become further replicas.
 
     References
@@ -122,7 +125,8 @@ def _columns(
     series, around = parts
     if one.counted or all(each.shape == "sum" and not each.is_level for each in around):
         value, total = (event_counts(part, where, replica) for part in parts)
-        columns: dict[str, Any] = {"value": value.at(total, where)[:, 0]}
+        unit = {} if any(each.is_histogram for each in series or around) else _unit(series or around, where)
+        columns: dict[str, Any] = {"value": value.at(total, where)[:, 0]} | unit
         return columns | ({} if one.total is None else {"total": total.columns[:, 0]}) | total.beside
     if not series:
         return None
@@ -133,10 +137,23 @@ def _columns(
                 f"{where}: {series[0].metric!r} is a {series[0].shape} ({series[0].place(0)}) and a {other.shape} ({other.place(0)})",
                 "Choose those of one kind by their attributes, with where.",
             )
+    unit = _unit(series, where)
     if series[0].is_level:
-        return _levels(series, replica)
+        return _levels(series, replica) | unit
     edges, counts = bucket_counts(series, where, replica)
-    return {"edges": edges, "buckets": counts.columns} | counts.beside
+    return {"edges": edges, "buckets": counts.columns} | unit | counts.beside
+
+
+def _unit(series: list[Timeseries], where: str) -> dict[str, Any]:
+    """Give the unit of the values, if all that say one say the same; numbers of observations have none."""
+    by_unit = {each.unit: each for each in series if each.unit}
+    if len(by_unit) > 1:
+        places = " and ".join(f"{unit!r} ({each.place(0)})" for unit, each in list(by_unit.items())[:2])
+        raise DataError(
+            f"{where}: {series[0].metric!r} is in {places}",
+            "Export a metric in one unit, or choose those of one by their attributes, with where.",
+        )
+    return {"unit": next(iter(by_unit))} if by_unit else {}
 
 
 def _levels(series: list[Timeseries], replica: str | None) -> dict[str, Any]:

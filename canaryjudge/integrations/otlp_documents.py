@@ -146,21 +146,33 @@ def _read_resource(
                 raise DataError(f"{path} has the name {shown(name)}", "Give each metric a name.")
             found.names[name] = None
             if wanted is None or name in wanted:
-                _read_metric(metric, path, _Origin(name, number, named, dict(common)), found)
+                _read_metric(
+                    metric, path, _Origin(name, _unit(metric, path), number, named, dict(common)), found
+                )
 
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """Whose data points they are: the metric's name, the resource's number, the scope, and the resource's attributes."""
+    """Whose data points they are: the metric's name and unit, the resource's number, the scope, and the resource's attributes."""
 
     metric: str
+    unit: str
     resource: int
     scope: Attributes
     attributes: dict[str, str]
 
     @property
-    def key(self) -> tuple[str, int, Attributes]:
-        return self.metric, self.resource, self.scope
+    def key(self) -> tuple[str, str, int, Attributes]:
+        return self.metric, self.unit, self.resource, self.scope
+
+
+def _unit(metric: Mapping[str, Any], path: str) -> str:
+    unit = metric.get("unit")
+    if unit is None or isinstance(unit, str):
+        return (unit or "").strip()
+    raise DataError(
+        f"{path}: the unit is {shown(unit)}", "Write the unit as text, as UCUM has it: ms, By, 1."
+    )
 
 
 def _read_metric(metric: Mapping[str, Any], path: str, origin: _Origin, found: Found) -> None:
@@ -189,7 +201,8 @@ def _read_metric(metric: Mapping[str, Any], path: str, origin: _Origin, found: F
         series = found.series.get(key)
         if series is None:
             attributes = origin.attributes | dict(own)
-            series = Timeseries(origin.metric, shape, cumulative, monotonic, origin.resource, attributes)
+            kind = (shape, cumulative, monotonic, origin.unit)
+            series = Timeseries(origin.metric, *kind, origin.resource, attributes)
             found.series[key] = series
         series.times.append(_seconds(_field(point, "timeUnixNano", "time_unix_nano"), place))
         series.starts.append(_start(_field(point, "startTimeUnixNano", "start_time_unix_nano"), place))

@@ -28,6 +28,8 @@ class Timeseries:
         Whether each counts from its start on, not since the one before it.
     monotonic : bool
         Whether it only grows from its start on.
+    unit : str
+        What its values are in; empty where the document does not say.
     resource : int
         The number of its resource.
     attributes : dict of str to str
@@ -46,6 +48,7 @@ class Timeseries:
     shape: Shape
     cumulative: bool
     monotonic: bool
+    unit: str
     resource: int
     attributes: dict[str, str]
     times: list[float] = field(default_factory=list)
@@ -84,7 +87,7 @@ class Found:
     Attributes
     ----------
     series : dict
-        The timeseries by metric, resource, scope and attributes, in the order of their first data point.
+        The timeseries by metric, unit, resource, scope and attributes, in the order of their first data point.
     names : dict of str to None
         All metrics, read or not.
     summaries : dict of str to str
