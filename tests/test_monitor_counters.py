@@ -234,6 +234,25 @@ def test_resets_and_gaps_are_noted_once(kind):
     assert kind == "histogram" or found["gaps", "canary"] == 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_each_interval_counted_is_refused_as_soon_as_it_shows(kind):
+    rng = np.random.default_rng(3)
+    monitor = cj.Monitor(policy(kind))
+
+    def counted(step):
+        time = [T0 + 15.0 * step]
+        if kind == "histogram":
+            return {"time": time, "edges": [0.1, 0.5], "buckets": [rng.poisson(50, 3).tolist()]}
+        events = {"time": time, "value": [int(rng.poisson(50))]}
+        return events | ({"total": [int(rng.poisson(100_000))]} if kind == "ratio" else {})
+
+    updates = [{"m": {arm: counted(step) for arm in ("baseline", "canary")}} for step in range(25)]
+    for update in updates[:8]:
+        monitor.update(update)
+    with pytest.raises(cj.DataError, match=r"fall at [0-9]+ of [12][0-9] steps"):
+        [monitor.update(update) for update in updates[8:]]
+
+
 # ---- state
 
 

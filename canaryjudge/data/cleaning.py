@@ -51,7 +51,7 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     Raises
     ------
     DataError
-        If a value is no number, a time cannot be read, the unit is another than the metric's, or the numbers cannot be what the kind says: a negative count, more errors than
+        If a value is no number, counters fall again and again, a time cannot be read, the unit is another than the metric's, or the numbers cannot be what the kind says: a negative count, more errors than
         requests, a ratio without a total, a histogram without buckets, a counter with two values at one time.
 
     Examples
@@ -69,6 +69,8 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     ([20.0, 25.0, 15.0], 'counter_resets')
     """
     place = raw.place
+    if raw.increases and metric.counter:
+        metric = metric.model_copy(update={"counter": False})
     times = None if raw.time is None else to_times(raw.time, place)
     if metric.kind == "histogram":
         return _clean_histogram(raw, metric, times, carried)
@@ -99,7 +101,11 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
         now = difference(draft, metric, before)
     else:
         _note_repeats(draft, metric.kind)
-        if metric.kind in ("ratio", "count") and ever_growing(draft.columns, draft.codes):
+        if (
+            metric.kind in ("ratio", "count")
+            and not raw.increases
+            and ever_growing(draft.columns, draft.codes)
+        ):
             draft.note("looks_like_counter", len(draft))
     if draft.total is not None:
         draft.drop("no_traffic", draft.total == 0)
@@ -128,7 +134,7 @@ def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carrie
         return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), carried=now)
     series = _counts(raw.place.arm, counted)
     columns = np.column_stack([counted.buckets, series.value])
-    if not metric.counter and ever_growing(columns, None):
+    if not (metric.counter or raw.increases) and ever_growing(columns, None):
         draft.note("looks_like_counter", len(series))
     empty = int((series.value == 0).sum())
     if empty:

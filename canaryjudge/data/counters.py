@@ -26,16 +26,24 @@ class Increases:
         Points at which the counters of a process had begun again: a restart.
     unclear : int
         Points left out, at which some counters had fallen and others had gone on.
+    falls, steps : int
+        At how many steps a counter fell, of how many at which one changed.
     """
 
     columns: FloatArray
     points: NDArray[np.intp]
     resets: int
     unclear: int
+    falls: int
+    steps: int
 
 
 def increases(
-    columns: FloatArray, replica: NDArray[np.intp] | None, reset: NDArray[np.bool_] | None = None
+    columns: FloatArray,
+    replica: NDArray[np.intp] | None,
+    reset: NDArray[np.bool_] | None = None,
+    *,
+    parts: bool = False,
 ) -> Increases:
     r"""Difference the counters of each replica.
 
@@ -53,11 +61,14 @@ def increases(
     ----------
     columns : ndarray, shape (n, c)
         Counters at each point, in order of time, finite and not negative: one column for a count, two for a value and its total, k for
-        the buckets of a histogram, cumulative or not.
+        the buckets of a histogram, not cumulative.
     replica : ndarray of int, shape (n,), or None
         Which replica each point is of; None where there is one.
     reset : ndarray of bool, shape (n,), optional
         Points before which a restart is known although nothing need have fallen.
+    parts : bool
+        The columns are the parts of one counter, as the buckets of a histogram are: it cannot have begun anew in some of them only, so their
+        sum tells whether it has.
 
     Returns
     -------
@@ -83,12 +94,16 @@ def increases(
     previous, points = neighbors(len(columns), replica)
     grown = columns[points] - columns[previous]
     fell: NDArray[np.bool_] = np.any(grown < 0, axis=1)
-    fresh = np.all((grown < 0) | (columns[points] + 1 >= 2 * columns[previous]), axis=1)
+    told = columns.sum(axis=1, keepdims=True) if parts else columns
+    fresh = np.all((told[points] < told[previous]) | (told[points] + 1 >= 2 * told[previous]), axis=1)
     known = np.zeros(len(points), dtype=np.bool_) if reset is None else reset[points]
     restarted = known | (fell & fresh)
     kept = restarted | ~fell
     found = np.where(restarted[:, np.newaxis], columns[points], grown)
-    return Increases(found[kept], points[kept], int(restarted.sum()), int((~kept).sum()))
+    steps = int(grown.any(axis=1).sum())
+    return Increases(
+        found[kept], points[kept], int(restarted.sum()), int((~kept).sum()), int(fell.sum()), steps
+    )
 
 
 def neighbors(count: int, replica: NDArray[np.intp] | None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -16,13 +16,29 @@ from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric
 
-__all__ = ["difference", "ever_growing", "leave_out_known"]
+__all__ = ["check_growing", "difference", "ever_growing", "leave_out_known"]
 
 _LONGEST: Final = 240
 """What a counter grew by over more intervals without a point than this says nothing of each of them, and is left out."""
 _FEWEST: Final = 10
 _MANY: Final = 20
 """That so many points each exceed the one before is no chance; from `_MANY` on no steep rise of the traffic either."""
+
+
+def check_growing(where: str, falls: int, steps: int) -> None:
+    """Refuse counters that fall at a quarter of their steps or more: what an interval counted does so, and what only grows does not.
+
+    Raises
+    ------
+    DataError
+        If there are ten steps or more.
+    """
+    if steps >= _FEWEST and 4 * falls >= steps:
+        raise DataError(
+            f"{where}: counters that only grow were to be given, and they fall at {falls} of {steps} steps",
+            "If each point is what its interval counted, leave out counter: true. If several replicas are in one series, name the column 'replica'. "
+            "If a process does restart that often, there is nothing to compare before that is mended.",
+        )
 
 
 def leave_out_known(draft: Draft, carried: Carried) -> None:
@@ -85,11 +101,12 @@ def difference(draft: Draft, metric: Metric, carried: Carried) -> Carried:
     Raises
     ------
     DataError
-        If a replica has two values at one time, or more events than they are out of.
+        If a replica has two values at one time, or more events than they are out of, or the counters fall again and again.
     """
     _check_one_each(draft)
     both, replica = _after(draft, carried)
     found = increases(both.columns, replica)
+    check_growing(str(draft.place), found.falls, found.steps)
     for code, count in (("counter_resets", found.resets), ("unclear_resets", found.unclear)):
         if count:
             draft.note(code, count)

@@ -12,6 +12,7 @@ from canaryjudge.data.carried import Carried
 from canaryjudge.data.carried_grids import continued
 from canaryjudge.data.columns import object_array, to_floats
 from canaryjudge.data.counters import increases
+from canaryjudge.data.differencing import check_growing
 from canaryjudge.data.exponential import bounded_edges, exponential_buckets, range_buckets
 from canaryjudge.data.histogram_grid import Grid, Noting
 from canaryjudge.data.le_rows import negative_count, of_le_rows, upper_edges
@@ -114,11 +115,12 @@ def read_buckets(
     if counter:
         # a replica's histograms of one time are one counter in parts
         grid = grid.summed(by_replica=True)
-        grown = increases(grid.cumulative, grid.replica)
+        grown = increases(np.diff(grid.cumulative, axis=1, prepend=0.0), grid.replica, parts=True)
+        check_growing(str(raw.place), grown.falls, grown.steps)
         for code, count in (("counter_resets", grown.resets), ("unclear_resets", grown.unclear)):
             if count:
                 note(code, count)
-        grid = replace(grid.rows(grown.points), cumulative=grown.columns)
+        grid = replace(grid.rows(grown.points), cumulative=grown.columns.cumsum(axis=1))
         if not len(grid.cumulative):
             return replace(_counted(grid), carried=now)
     parts = [(name, grid.rows(grid.replica == code)) for code, name in enumerate(grid.names)]

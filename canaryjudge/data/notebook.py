@@ -33,6 +33,10 @@ class Notebook:
             for (code, arm), (count, facts) in self._sorted()
         )
 
+    def counted(self, code: str, arm: str | None) -> int:
+        """Give the count of a note; none where there is no such note."""
+        return self.entries.get((code, arm), (None, {}))[0] or 0
+
     def _sorted(self) -> list[tuple[_Key, tuple[int | None, _Facts]]]:
         return sorted(self.entries.items(), key=lambda note: (note[0][0], note[0][1] or ""))
 

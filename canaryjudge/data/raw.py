@@ -43,6 +43,8 @@ class RawSeries:
         Whether the items of `buckets` are exponential histograms as OpenTelemetry writes them.
     unit : str
         What the numbers, or the edges of histograms, are in; empty where the caller does not say.
+    increases : bool
+        The numbers are what each interval counted, although the metric may be a counter at its source.
     """
 
     place: Place
@@ -55,6 +57,7 @@ class RawSeries:
     edges: Column | None = None
     exponential: bool = False
     unit: str = ""
+    increases: bool = False
 
     def rows(self, index: NDArray[np.intp]) -> RawSeries:
         """Keep some of the points."""
@@ -91,7 +94,7 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     data : array-like, Series, mapping, DataFrame or None
         The values; or columns `value`, `time`, `total` and `le`, and `row`, the number by which errors name a point; or, of a histogram,
         `edges` and `buckets` with a row of counts an interval, `buckets` with a row of ``[lower, upper, count]`` an interval, or `exponential`
-        with a mapping an interval; beside any of them `unit`. A pandas Series with a DatetimeIndex brings its times.
+        with a mapping an interval; beside any of them `unit`, and `increases`, true of what was differenced already. A pandas Series with a DatetimeIndex brings its times.
     place : Place
         Whose it is.
 
@@ -108,7 +111,8 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     columns = {} if data is None else _columns(data)
     if not columns:
         return RawSeries(place, np.empty(0))
-    return replace(_series(columns, place), unit=told_unit(columns.get("unit"), place))
+    increases = columns.get("increases") is True
+    return replace(_series(columns, place), unit=told_unit(columns.get("unit"), place), increases=increases)
 
 
 def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from canaryjudge.data.carried import Carried
+from canaryjudge.data.differencing import check_growing
 from canaryjudge.data.intake import Intake
 from canaryjudge.data.measured import different_units
 from canaryjudge.data.notebook import Notebook
@@ -160,6 +161,7 @@ class Stream:
             if not len(arm) or reach.count > given:
                 for note in arm.notes:
                     self._note(note.code, note.arm, note.count, note.facts)
+        self._check_growing(arms)
         self._settle()
         pairs, dropped = self._intake.complete()
         self._check_meeting()
@@ -245,6 +247,14 @@ class Stream:
                     f"{where}: the buckets of the arms or updates end at different edges, {ends}, so the largest observations are not comparable",
                     "Give both arms the bucket +Inf in every update.",
                 )
+
+    def _check_growing(self, arms: tuple[Series, Series]) -> None:
+        """Refuse what falls too often for a counter, over all updates: each may bring a point or two."""
+        for arm, carried, reach in zip(arms, self._carried, self._intake.reach, strict=True):
+            falls = [self._notebook.counted(code, arm.arm) for code in ("counter_resets", "unclear_resets")]
+            # what is left out reaches no further
+            steps = max(len(carried), 1) * (reach.count + falls[1])
+            check_growing(f"metric {self.metric.name!r}, arm {arm.arm!r}", sum(falls), steps)
 
     def _settle(self) -> None:
         """Decide whether the arms share the clock, once both have points enough to tell."""

@@ -54,7 +54,7 @@ def from_otlp(
     Notes
     -----
     Cumulative data points become what they grew by since the one before, each timeseries by itself; a start that moved and a value that
-    fell are restarts. So the policy says nothing of counters. The first point of a timeseries counts if it began within the document, or if
+    fell are restarts. So the policy need not say anything of counters, and what it says is fulfilled. The first point of a timeseries counts if it began within the document, or if
     its resource had exported something before without it: nothing had been counted then. Sums that may fall are levels where they are
     cumulative.
 
@@ -126,7 +126,7 @@ def _columns(
     if one.counted or all(each.shape == "sum" and not each.is_level for each in around):
         value, total = (event_counts(part, where, replica) for part in parts)
         unit = {} if any(each.is_histogram for each in series or around) else _unit(series or around, where)
-        columns: dict[str, Any] = {"value": value.at(total, where)[:, 0]} | unit
+        columns: dict[str, Any] = {"value": value.at(total, where)[:, 0], "increases": True} | unit
         return columns | ({} if one.total is None else {"total": total.columns[:, 0]}) | total.beside
     if not series:
         return None
@@ -141,7 +141,7 @@ def _columns(
     if series[0].is_level:
         return _levels(series, replica) | unit
     edges, counts = bucket_counts(series, where, replica)
-    return {"edges": edges, "buckets": counts.columns} | unit | counts.beside
+    return {"edges": edges, "buckets": counts.columns, "increases": True} | unit | counts.beside
 
 
 def _unit(series: list[Timeseries], where: str) -> dict[str, Any]:

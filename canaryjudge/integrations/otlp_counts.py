@@ -164,9 +164,7 @@ def bucket_counts(series: Sequence[Timeseries], where: str, replica: str | None)
     edges = edges[known]
     if len(edges) < 2:
         raise too_few_common(where, "all data points", edges)
-    found = _summed(series, cumulative[:, known], replica)
-    counts = np.diff(found.columns, axis=1, prepend=0.0)
-    return edges, Counts(counts, found.time, found.replica, found.names)
+    return edges, _summed(series, np.diff(cumulative[:, known], axis=1, prepend=0.0), replica)
 
 
 def _buckets(series: Timeseries) -> SparseBuckets:
@@ -248,7 +246,7 @@ def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | No
     order = np.argsort(time, kind="stable")
     owner, columns, time, start = owner[order], columns[order], time[order], start[order]
     grown, rest = np.flatnonzero(cumulative[owner]), np.flatnonzero(~cumulative[owner])
-    found = increases(columns[grown], owner[grown], _moved(owner[grown], start[grown]))
+    found = increases(columns[grown], owner[grown], _moved(owner[grown], start[grown]), parts=True)
     points = np.concatenate([grown[found.points], rest])
     counts, time, owner = np.concatenate([found.columns, columns[rest]]), time[points], owner[points]
     names = [each.attributes.get(replica or "", "") for each in series]

@@ -38,14 +38,15 @@ def found(pair, code, arm="canary"):
 # ---- the function
 
 
-def by_hand(columns, replica, reset):
+def by_hand(columns, replica, reset, parts):
     """Point by point, as a person would."""
     last, grown, points, resets, unclear = {}, [], [], 0, 0
     for index, (row, name, known) in enumerate(zip(columns, replica, reset, strict=True)):
         if name in last:
             steps = list(zip(row, last[name], strict=True))
             fell = any(new < old for new, old in steps)
-            went_on = any(old <= new < 2 * old - 1 for new, old in steps)
+            told = [(sum(row), sum(last[name]))] if parts else steps
+            went_on = any(old <= new < 2 * old - 1 for new, old in told)
             if fell and went_on and not known:
                 unclear += 1
             else:
@@ -72,12 +73,12 @@ def counters(draw):
 
 
 @settings(max_examples=300, deadline=None)
-@given(counters(), st.booleans())
-def test_increases_are_those_of_the_slow_way(given_counters, restarts_known):
+@given(counters(), st.booleans(), st.booleans())
+def test_increases_are_those_of_the_slow_way(given_counters, restarts_known, parts):
     columns, replica, reset = given_counters
     reset = reset if restarts_known else np.zeros(len(reset), dtype=bool)
-    result = increases(columns, replica, reset if restarts_known else None)
-    grown, points, resets, unclear = by_hand(columns.tolist(), replica.tolist(), reset.tolist())
+    result = increases(columns, replica, reset if restarts_known else None, parts=parts)
+    grown, points, resets, unclear = by_hand(columns.tolist(), replica.tolist(), reset.tolist(), parts)
     assert result.columns.tolist() == grown
     assert (result.points.tolist(), result.resets, result.unclear) == (points, resets, unclear)
     assert (result.columns >= 0).all()
@@ -336,6 +337,48 @@ def test_histograms_are_differenced_edge_by_edge():
 def test_negative_counts_point_at_the_setting():
     with pytest.raises(DataError, match=r"set counter: true"):
         read({"value": [3, -1]}, counter=False)
+
+
+# ---- what was differenced already
+
+
+def deltas(kind, size=40, seed=4):
+    rng = np.random.default_rng(seed)
+    total = rng.poisson(1000, size)
+    if kind == "histogram":
+        return {
+            "edges": [0.1, 0.5],
+            "buckets": rng.poisson(50, (size, 3)).tolist(),
+            "time": times(*range(size)),
+        }
+    columns = {"value": rng.binomial(total, 0.05), "time": times(*range(size))}
+    return columns | ({"total": total} if kind == "ratio" else {})
+
+
+@pytest.mark.parametrize("kind", ["ratio", "count", "histogram"])
+def test_what_each_interval_counted_is_no_counter(kind):
+    with pytest.raises(DataError, match=r"fall at [0-9]+ of 39 steps.*leave out counter: true"):
+        read(deltas(kind), kind=kind)
+    plain, told = (
+        read(deltas(kind), kind=kind, counter=False),
+        read(deltas(kind) | {"increases": True}, kind=kind),
+    )
+    assert told.digest() == plain.digest()
+    assert told.notes == plain.notes
+    grown = {"increases": True} | (
+        {"edges": [0.1, 0.5], "buckets": [[50 * i, 9, 9] for i in range(1, 30)]}
+        if kind == "histogram"
+        else {"value": range(1, 30), "total": range(100, 129)}
+    )
+    assert not found(read(grown, kind=kind), "looks_like_counter")
+
+
+def test_counters_that_are_restarted_now_and_then_are_taken():
+    value = np.cumsum(np.full(60, 20.0))
+    for at in range(10, 60, 10):
+        value[at:] -= value[at - 1]
+    assert found(read({"value": value, "time": times(*range(60))}), "counter_resets") == [5]
+    assert found(read({"value": [5, 3, 2, 1], "time": times(0, 1, 2, 3)}), "counter_resets") == [3]
 
 
 # ---- counters that nobody declared

@@ -72,11 +72,17 @@ def test_a_replica_that_comes_later_begins_with_its_second_point():
     assert [len(own.buckets) for own in found.replicas] == [3, 1]
 
 
-def test_a_histogram_that_falls_in_any_bucket_has_begun_anew_if_the_others_can_have():
-    counters = [[10, 20, 5], [11, 21, 5], [22, 3, 0], [31, 4, 0]]
+def test_a_histogram_that_falls_in_any_bucket_has_begun_anew():
+    counters = [[50, 20, 5], [60, 21, 5], [61, 3, 0], [70, 4, 0]]
     found, notes = read({"time": minutes(4), "edges": EDGES, "buckets": counters})
-    assert found.buckets.tolist() == [[1, 1, 0], [22, 3, 0], [9, 1, 0]]
+    assert found.buckets.tolist() == [[10, 1, 0], [61, 3, 0], [9, 1, 0]]
     assert notes == {"counter_resets": 1}
+
+
+def test_a_bucket_falls_although_what_is_at_most_as_large_grows():
+    counters = [[10, 10, 10], [20, 5, 6], [25, 6, 6]]
+    found, notes = read({"time": minutes(3), "edges": EDGES, "buckets": counters})
+    assert (found.buckets.tolist(), notes) == ([[5, 1, 0]], {"unclear_resets": 1})
 
 
 def test_a_histogram_of_which_some_buckets_fall_and_others_go_on_is_left_out():

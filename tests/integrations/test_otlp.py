@@ -235,3 +235,26 @@ def test_the_default_bounds_of_opentelemetry_begin_at_zero_and_are_sizes():
     assert pair.edges.tolist() == [5, 10, 25, 50, np.inf]
     assert pair.canary.buckets.tolist() == [[3, 4, 2, 1, 0]]
     assert not pair.notes
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("cumulative", [False, True])
+def test_a_policy_that_says_counter_is_fulfilled_by_the_document(cumulative, told):
+    rng = np.random.default_rng(6)
+    values = rng.poisson(50, 30)
+    points = numbers((values.cumsum() if cumulative else values).tolist())
+    found = cj.from_otlp(
+        document(*(resource(name, {"m": sum_of(points, cumulative=cumulative)}) for name in ("b", "c"))),
+        arm="service.version",
+    )
+    policy = cj.Policy(metrics=[cj.Metric(name="m", kind="count", direction="increase", counter=told)])
+    verdict = cj.judge(found, policy, baseline="b", canary="c")
+    size = 29 if cumulative else 30
+    assert verdict.metrics["m"].n_canary == size
+    assert not {note.code for note in verdict.metrics["m"].warnings} & {
+        "counter_resets",
+        "looks_like_counter",
+    }
+    monitor = cj.Monitor(policy, baseline="b", canary="c")
+    monitor.update(found)
+    assert cj.Monitor.from_json(monitor.to_json(), policy).verdict() == monitor.verdict()
