@@ -136,6 +136,8 @@ def _read(path: Path, item: Mapping[str, Any]) -> list[Problem]:
     if kind == "missing":
         needed = str(path[-1])
         return [Problem(path[:-1], f"{needed!r} is missing", _ADVICE.get(needed, f"Add {needed!r}."))]
+    if kind.startswith("recursion"):  # where it ends is far from what the user sees
+        return [Problem(path[:2], "it is nested too deep", "Put the rules of inner groups into one group.")]
     if kind == "union_tag_invalid":
         return [_unknown_rule(path, value, context)]
     if value is None and kind != "union_tag_not_found":
@@ -158,6 +160,11 @@ def _sentence(kind: str, value: Any, context: Mapping[str, Any], message: str) -
         return f"{shown(value)} is not a rule", "A rule is a name, or a mapping with the key 'rule'."
     if kind in ("too_short", "string_too_short"):
         return "is empty", "List at least one entry." if kind == "too_short" else "Give it a name."
+    if kind == "too_long":
+        return (
+            f"has {context['actual_length']} entries, and {context['max_length']} at most can be judged",
+            "Leave the others out.",
+        )
     if kind == "string_too_long":
         return f"is longer than {context['max_length']} characters", "Shorten it."
     if kind == "string_pattern_mismatch":

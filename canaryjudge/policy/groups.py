@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AllOf", "AnyOf", "GroupSettings"]
 
+_MOST_LEVELS: Final = 7
+"""So deep may groups be nested: a document that is nested no deeper than 20, as policies must be, has room for as many."""
+
 
 class GroupSettings(RuleSettings):
     """What both kinds of group share."""
@@ -25,7 +28,15 @@ class GroupSettings(RuleSettings):
     rules: tuple[AnyRule, ...] = Field(min_length=1)
     """The rules that are asked, each with its settings; groups may hold groups, but not the rule `sequential`."""
 
+    @property
+    def levels(self) -> int:
+        """How deep groups are nested in it, itself counted."""
+        return 1 + max((rule.levels for rule in self.rules if isinstance(rule, GroupSettings)), default=0)
+
     def _contradictions(self) -> Iterator[Problem]:
+        if self.levels > _MOST_LEVELS:
+            deep = f"groups are nested more than {_MOST_LEVELS} deep"
+            yield Problem(("rules",), deep, "Put the rules of inner groups of one kind into one group.")
         for index, rule in enumerate(self.rules):
             if rule.rule == "sequential":
                 advice = "Take a rule for a finished window; a monitor asks groups at planned looks."

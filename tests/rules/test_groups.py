@@ -7,7 +7,7 @@ import pytest
 from objective_worlds import EDGES, histograms, judged, metric_of, pair_of
 
 import canaryjudge as cj
-from canaryjudge.policy import AllOf, AnyOf, MannWhitney, Slo
+from canaryjudge.policy import AllOf, AnyOf, MannWhitney, Slo, parse_policy
 from canaryjudge.results import Finding
 
 NOISE = np.random.default_rng(21).normal(0, 2, (2, 60))
@@ -190,3 +190,22 @@ def test_samples_in_a_group_are_for_judge():
     rule = AnyOf(rules=[Slo(of="p99", op="lte", value=1)])
     with pytest.raises(cj.PolicyError, match="the rule any_of wants all requests at once"):
         cj.Monitor(cj.Policy(metrics=[metric_of("samples", rule)], max_points=50))
+
+
+def nested(levels, make):
+    rule = objective("pass") if make is AnyOf else objective("pass").model_dump()
+    for _ in range(levels):
+        rule = AnyOf(rules=[rule]) if make is AnyOf else {"rule": "any_of", "rules": [rule]}
+    return rule
+
+
+@pytest.mark.parametrize("make", [AnyOf, dict])
+def test_groups_are_nested_as_deep_in_python_as_in_documents(make):
+    metric = {"name": "m", "direction": "increase"}
+    policy = cj.Policy(metrics=[cj.Metric(**metric, rules=[nested(7, make)])])
+    assert parse_policy(policy.model_dump_json(), "policy.json") == policy
+    for levels in (8, 200, 3000):
+        with pytest.raises(cj.PolicyError, match="nested"):
+            cj.Metric(**metric, rules=[nested(levels, make)])
+    with pytest.raises(cj.PolicyError, match="nested more than 20 deep"):
+        parse_policy(json.dumps({"metrics": [metric | {"rules": [nested(8, dict)]}]}), "policy.json")
