@@ -139,6 +139,8 @@ def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carrie
     empty = int((series.value == 0).sum())
     if empty:
         draft.note("no_traffic", empty)
+    if empty == len(series):
+        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), carried=counted.carried)
     replicas = tuple(_counts(own.name, own) for own in counted.replicas)
     series = replace(
         series.part(series.value > 0),

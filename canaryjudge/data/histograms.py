@@ -185,7 +185,9 @@ def _common(grid: Grid, place: Place, note: Noting) -> Grid:
     """Keep the edges that all histograms know; the last stands for infinity."""
     known = np.asarray(~np.isnan(grid.cumulative).any(axis=0))
     edges = grid.edges[known]
-    if len(edges) < 2:
+    # sparse forms of histograms without observations list no edge but infinity
+    nothing = np.array_equal(edges, [np.inf]) and not grid.cumulative[:, known].any()
+    if len(edges) < 2 and not nothing:
         raise too_few_common(str(place), "all intervals", edges)
     dropped = int((grid.listed & ~known).sum())
     if dropped:

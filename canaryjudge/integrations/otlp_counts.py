@@ -162,7 +162,12 @@ def bucket_counts(series: Sequence[Timeseries], where: str, replica: str | None)
     cumulative = SparseBuckets.joined(parts).up_to(edges)
     known = np.asarray(~np.isnan(cumulative).any(axis=0))
     edges = edges[known]
-    if len(edges) < 2:
+    if len(edges) < 2 and cumulative[:, known].any():
+        if () in layouts:
+            raise DataError(
+                f"{where}: {series[0].metric!r} has data points without buckets (explicitBounds is empty), so no observation can be told from another by its size",
+                f'Give its instrument boundaries; or count its observations alone, with {{"value": "{series[0].metric}"}}.',
+            )
         raise too_few_common(where, "all data points", edges)
     return edges, _summed(series, np.diff(cumulative[:, known], axis=1, prepend=0.0), replica)
 

@@ -6,6 +6,7 @@ from histogram_data import COUNTS, INF, T0, both, matrix, minutes, read, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import canaryjudge as cj
 from canaryjudge.errors import DataError
 
 
@@ -142,3 +143,51 @@ def test_rubbish_in_mappings_gives_a_data_error_or_a_clean_pair(edges, buckets, 
             }
         }
     )
+
+
+# ---- no observations
+
+
+EMPTY = {
+    "exponential": [
+        {"scale": 3, "zeroCount": 0},
+        {"scale": 0, "positive": {"offset": 2, "bucketCounts": [0]}},
+    ],
+    "ranges": [[], [[1.0, 2.0, 0]]],
+    "rows": [0, 0, 0, 0],
+    "matrix": [[0, 0, 0], [0, 0, 0]],
+}
+
+
+def empty(form):
+    """Two intervals without an observation."""
+    times = [1.7e9, 1.7e9 + 60]
+    if form == "rows":
+        return {"value": EMPTY[form], "le": ["0.1", "+Inf"] * 2, "time": np.repeat(times, 2)}
+    if form == "exponential":
+        return {"exponential": EMPTY[form], "time": times}
+    return {"buckets": EMPTY[form], "time": times} | ({"edges": [0.1, 0.5]} if form == "matrix" else {})
+
+
+@pytest.mark.parametrize("counter", [False, True])
+@pytest.mark.parametrize("other", [*EMPTY, "full"])
+@pytest.mark.parametrize("form", EMPTY)
+def test_an_arm_without_observations_is_no_data_in_every_form(form, other, counter):
+    times = [1.7e9, 1.7e9 + 60, 1.7e9 + 120]
+    full = {"edges": [0.1, 0.5], "buckets": [[50, 9, 1], [100, 18, 2], [150, 27, 3]], "time": times}
+    baseline = full if other == "full" else empty(other)
+    policy = cj.Policy(
+        metrics=[cj.Metric(name="m", kind="histogram", direction="increase", counter=counter)], max_points=20
+    )
+    data = {"m": {"baseline": baseline, "canary": empty(form)}}
+    found = cj.judge(data, policy)
+    assert (found.outcome, found.metrics["m"].reason) == ("marginal", "no_data")
+    codes = {note.code for note in found.metrics["m"].warnings if note.arm == "canary"}
+    assert "no_traffic" in codes
+    monitor = cj.Monitor(policy)
+    monitor.update(data)
+    assert monitor.verdict().outcome == "marginal"
+    # once something is observed it counts
+    later = {"edges": [0.1, 0.5], "buckets": [[50, 9, 1]], "time": [1.7e9 + 120]}
+    monitor.update({"m": {"canary": later}})
+    assert monitor.verdict().metrics["m"].n_canary == (other == "full")

@@ -9,6 +9,7 @@ from otlp_data import document, exponential, gauge_of, histogram_of, numbers, po
 import canaryjudge as cj
 from canaryjudge.data import read_pairs
 from canaryjudge.data.measured import scaled_edges
+from canaryjudge.policy.units import factor
 
 P95 = {"rule": "slo", "of": "p95", "op": "lte", "value": "200ms"}
 
@@ -114,7 +115,6 @@ def test_edges_of_all_forms_are_converted():
 def test_edges_in_seconds_and_in_milliseconds_are_the_same(written):
     seconds = np.array(sorted(map(float, written)))
     whole = np.array(sorted(float(1000 * number) for number in written))
-    from canaryjudge.policy.units import factor
 
     assert scaled_edges(seconds, factor("s", "ms")).tolist() == whole.tolist()
 

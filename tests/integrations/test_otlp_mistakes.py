@@ -295,3 +295,24 @@ def test_rubbish_text_gives_a_sentence_or_data(text):
         return
     assert error.hint
     json.dumps(str(error))
+
+
+@pytest.mark.parametrize("shape", ["histogram", "exponentialHistogram"])
+def test_histograms_without_observations_are_no_data(shape):
+    fields = explicit([0], []) if shape == "histogram" else {"count": "0", "scale": 20, "zeroCount": "0"}
+    points = [point(minute, **fields) for minute in range(3)]
+    given = {"m": histogram_of(points, cumulative=False, shape=shape)}
+    data = cj.from_otlp(document(resource("b", given), resource("c", given)), arm="service.version")
+    policy = cj.Policy(metrics=[cj.Metric(name="m", kind="histogram", direction="increase")])
+    found = cj.judge(data, policy, baseline="b", canary="c")
+    assert (found.outcome, found.metrics["m"].reason) == ("marginal", "no_data")
+
+
+def test_histograms_without_buckets_are_named_so():
+    given = {"m": histogram_of([point(minute, **explicit([7], [])) for minute in range(3)], cumulative=False)}
+    with pytest.raises(
+        cj.DataError, match=r"without buckets \(explicitBounds is empty\).*Give its instrument bound"
+    ):
+        cj.from_otlp(document(resource("b", given)), arm="service.version")
+    data = cj.from_otlp(document(resource("b", given)), arm="service.version", metrics={"n": {"value": "m"}})
+    assert data["n"]["b"]["value"].tolist() == [7, 7, 7]
