@@ -19,6 +19,7 @@ Triples = list[list[float]]
 """The buckets of a native histogram: lower edge, upper edge and count of each."""
 
 _DOCUMENT = "Give the JSON that /api/v1/query_range answers, whole."
+_TOGETHER = "Put answers together that are of one server and one query."
 _MOST_SHOWN = 300
 
 
@@ -122,8 +123,10 @@ def _result(document: Any, where: str) -> list[Any]:
             f"{where}: the answer is a {kind}, which has neither labels nor a series of points",
             "Ask for series: a metric, or a function of one.",
         )
-    if kind not in ("matrix", "vector") or not isinstance(result, list):
+    if kind not in ("matrix", "vector"):
         raise DataError(f"{where}: the answer is of the type {shown(kind)}, not a matrix", _DOCUMENT)
+    if not isinstance(result, list):
+        raise DataError(f"{where}: the result is {shown(result)} where a list of series belongs", _DOCUMENT)
     return result
 
 
@@ -145,10 +148,12 @@ def _add(points: _Points, entry: Mapping[str, Any], where: str) -> None:
         if before != number and not (np.isnan(before) and np.isnan(number)):
             raise DataError(
                 f"{where}: there are two values for the time {time:g}, {before:g} and {number:g}",
-                "Put answers together that are of one server and one query.",
+                _TOGETHER,
             )
     for time, histogram in _samples(entry, "histogram", "histograms", where):
-        points.buckets.setdefault(time, _triples(histogram, where))
+        buckets = _triples(histogram, where)
+        if points.buckets.setdefault(time, buckets) != buckets:
+            raise DataError(f"{where}: there are two histograms for the time {time:g}", _TOGETHER)
 
 
 def _samples(entry: Mapping[str, Any], one: str, many: str, where: str) -> list[tuple[float, Any]]:

@@ -360,7 +360,7 @@ PART = RECORDED[: len(RECORDED) // 2]
             "the answer is a string",
         ),
         ({"status": "success", "data": {"resultType": "streams", "result": []}}, "of the type 'streams'"),
-        ({"status": "success", "data": {"resultType": "matrix", "result": {}}}, "of the type 'matrix'"),
+        ({"status": "success", "data": {"resultType": "matrix", "result": {}}}, "the result is {}"),
         (matrix(5), "5 is not a series with labels"),
         (matrix({"metric": {"a": 5}, "values": []}), "is not a series with labels"),
         (matrix({"metric": {}, "values": 5}), "values is 5, which is not a list of points"),
@@ -381,6 +381,14 @@ PART = RECORDED[: len(RECORDED) // 2]
             "some series are native histograms and others are numbers",
         ),
         ([matrix(series({}, 1)), matrix(series({}, 2))], "two values for the time 0, 1 and 2"),
+        (
+            [matrix(native({}, [[1, 2, 5]])), matrix(native({}, [[1, 2, 6]]))],
+            "series '': there are two histograms for the time 0",
+        ),
+        (
+            {"status": "success", "data": {"resultType": "matrix", "result": None}},
+            "the result is None where a list of series belongs",
+        ),
         (matrix(series({"le": "0.1"}, 1), series({}, 2)), "has no label 'le'"),
         (matrix(series({"le": "fast"}, 1)), "le is 'fast', which is no number"),
     ],
