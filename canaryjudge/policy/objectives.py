@@ -90,6 +90,13 @@ class Change(PolicyModel):
     def _contradictions(self) -> Iterator[Problem]:
         if self.relative is None and self.absolute is None:
             yield Problem((), "there is no change", "Give relative, absolute or both, such as +10%.")
+        elif (
+            self.relative is not None
+            and self.absolute is not None
+            and self.relative * self.absolute.number < 0
+        ):
+            wrong = "relative and absolute go in different directions, so that one never counts"
+            yield Problem((), wrong, "Give both the same sign; the laxer of the two counts.")
 
 
 class Slo(RuleSettings):
@@ -224,6 +231,12 @@ class Slo(RuleSettings):
             if low > high:
                 yield Problem(
                     ("between",), f"the lower bound {low:g} is above the upper bound {high:g}", "Swap them."
+                )
+            elif low == high and self.evidence == "interval":
+                yield Problem(
+                    ("between",),
+                    f"the bounds are both {low:g}, and no confidence interval lies within one number",
+                    "Leave room between them, or write evidence: point.",
                 )
             elif self.fail_between is not None:
                 fail_low, fail_high = (self.in_unit(end, metric) for end in self.fail_between)

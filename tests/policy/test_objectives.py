@@ -7,7 +7,17 @@ from jsonschema import Draft202012Validator
 from policy_settings import metric
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.policy import AllOf, AnyOf, Change, Policy, Sequential, Slo, json_schema, parse_policy
+from canaryjudge.policy import (
+    AllOf,
+    AnyOf,
+    Change,
+    Metric,
+    Policy,
+    Sequential,
+    Slo,
+    json_schema,
+    parse_policy,
+)
 
 P99 = {"of": "p99", "op": "lte"}
 POOLED = {"of": "pooled", "op": "lte"}
@@ -68,6 +78,10 @@ MISTAKES = [
     (
         lambda: Slo(**P99, change=10),
         "change: 10 could be a fraction or a number of units; write +10%, or {absolute: 10}",
+    ),
+    (
+        lambda: Slo(**P99, change={"relative": "+10%", "absolute": "-5ms"}),
+        "change: relative and absolute go in different directions, so that one never counts. Give both the same sign",
     ),
     (lambda: Slo(**P99, change={}), "change: there is no change. Give relative, absolute or both"),
     (
@@ -148,6 +162,11 @@ MISFITS = [
         "gauge",
         {"of": "mean", "between": [5, "2ms"]},
         "between: the lower bound 5 is above the upper bound 2. Swap them.",
+    ),
+    (
+        "gauge",
+        {"of": "mean", "between": [105, "0.105s"]},
+        "between: the bounds are both 105, and no confidence interval lies within one number. Leave room",
     ),
     ("gauge", {**P99, "value": 200, "fail_value": "0.1s"}, "fail_value: fail_value is stricter than value"),
     ("gauge", {"of": "p1", "op": "gte", "value": 10, "fail_value": 11}, "fail_value is stricter than value"),
@@ -238,3 +257,16 @@ def test_a_group_s_rule_may_be_its_bare_name():
     assert parse_policy(json.dumps(document)).metrics[0].rules[0].rules[0].rule == "mann_whitney"
     document["metrics"][0]["rules"][0]["rules"] = ["slo"]
     assert not Draft202012Validator(json_schema()).is_valid(document)
+
+
+def test_equal_bounds_are_met_by_a_point_and_changes_of_one_sign_or_none_are_taken():
+    Metric(
+        name="m",
+        direction="increase",
+        rules=[
+            Slo(of="mean", between=[105, 105], evidence="point"),
+            Slo(of="mean", op="lte", change={"relative": "+10%", "absolute": 5}),
+            Slo(of="mean", op="gte", change={"relative": "-10%", "absolute": -5}),
+            Slo(of="mean", op="lte", change={"relative": "+10%", "absolute": 0}),
+        ],
+    )
