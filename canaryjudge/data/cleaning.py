@@ -13,7 +13,7 @@ from canaryjudge.data.carried import Carried
 from canaryjudge.data.columns import to_floats
 from canaryjudge.data.differencing import difference, ever_growing, leave_out_known
 from canaryjudge.data.drafts import Draft
-from canaryjudge.data.histogram_grid import replica_codes
+from canaryjudge.data.histogram_grid import negative_count, replica_codes
 from canaryjudge.data.histograms import Counted, read_buckets
 from canaryjudge.data.measured import conversion, scaled
 from canaryjudge.data.notes import Note
@@ -214,10 +214,8 @@ def _check_counts(draft: Draft, metric: Metric) -> None:
     for name, numbers in (("value", value), ("total", total)):
         index = _first(numbers < 0) if numbers is not None else None
         if numbers is not None and index is not None:
-            raise DataError(
-                f"{place.at(index)}: {name} is {numbers[index]:g}, and a {kind} cannot be negative",
-                "Give counts of zero or more, or set counter: true for counters that only grow.",
-            )
+            wrong = f"{name} is {numbers[index]:g}, and a {kind} cannot be negative"
+            raise negative_count(place.at(index), wrong, counter=metric.counter)
     if total is None or metric.counter:
         return
     index = _first(value > total) if kind == "ratio" else _first((value > 0) & (total == 0))

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from canaryjudge.data.columns import is_missing
 from canaryjudge.data.pair import FloatArray
+from canaryjudge.errors import DataError
 
-__all__ = ["Grid", "Noting", "replica_codes"]
+__all__ = ["Grid", "Noting", "negative_count", "replica_codes"]
 
 _LARGEST_COUNT: Final = 2.0**53
 """Above it, floats leave out whole numbers; no interval has so many observations."""
@@ -22,6 +23,16 @@ class Noting(Protocol):
 
     def __call__(self, code: Any, count: int, **facts: float | str) -> None:
         """Write down an oddity."""
+
+
+def negative_count(where: str, wrong: str, *, counter: bool) -> DataError:
+    """Make the error for a count below 0; only what is no counter yet may have been meant as one."""
+    advice = "Give counts of zero or more" + (
+        "; a counter begins at 0 and only grows."
+        if counter
+        else ", or set counter: true for counters that only grow."
+    )
+    return DataError(f"{where}: {wrong}", advice)
 
 
 def replica_codes(column: Any, size: int) -> tuple[NDArray[np.intp], tuple[str, ...]]:

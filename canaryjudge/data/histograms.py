@@ -14,8 +14,8 @@ from canaryjudge.data.columns import object_array, to_floats
 from canaryjudge.data.counters import increases
 from canaryjudge.data.differencing import check_growing
 from canaryjudge.data.exponential import bounded_edges, exponential_buckets, range_buckets
-from canaryjudge.data.histogram_grid import Grid, Noting
-from canaryjudge.data.le_rows import negative_count, of_le_rows, upper_edges
+from canaryjudge.data.histogram_grid import Grid, Noting, negative_count
+from canaryjudge.data.le_rows import of_le_rows, upper_edges
 from canaryjudge.data.measured import scaled_edges
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import Place, shown
@@ -102,9 +102,11 @@ def read_buckets(
     if seconds is not None and np.isnan(seconds).all():
         seconds = None
     if raw.buckets is None:
-        grid = of_le_rows(raw, seconds, note)
+        grid = of_le_rows(raw, seconds, note, counter=counter)
+    elif raw.edges is None:
+        grid = _of_sparse(raw, seconds, note)
     else:
-        grid = (_of_sparse if raw.edges is None else _of_matrix)(raw, seconds, note)
+        grid = _of_matrix(raw, seconds, note, counter=counter)
     if not len(grid.cumulative):
         return None
     grid = replace(grid, edges=scaled_edges(grid.edges, per_unit))
@@ -144,7 +146,7 @@ def _of_sparse(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid
     return grid.rows(grid.usable(np.isinf(edges), note)).in_order(note)
 
 
-def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid:
+def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, counter: bool) -> Grid:
     """Take counts per bucket, an interval a row."""
     edges = upper_edges(raw.edges, raw.place, "edges")
     if not len(edges) or np.isnan(edges).any() or (np.diff(edges) <= 0).any():
@@ -166,7 +168,8 @@ def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid
         edges = np.append(edges, np.inf)
     counts = np.array(rows).reshape(-1, len(edges))
     for index, bucket in np.argwhere(counts < 0)[:1]:
-        raise negative_count(raw.place.at(int(index)), counts[index, bucket])
+        wrong = f"a count of the histogram is {counts[index, bucket]:g}, and none can be negative"
+        raise negative_count(raw.place.at(int(index)), wrong, counter=counter)
     listed = np.ones(len(edges), dtype=np.bool_)
     grid = Grid.of(counts.cumsum(axis=1), edges, listed, seconds, raw.replica)
     return grid.rows(grid.usable(listed, note)).in_order(note)

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from canaryjudge.data.buckets import filled
 from canaryjudge.data.columns import object_array, to_floats
-from canaryjudge.data.histogram_grid import Grid, Noting, replica_codes
+from canaryjudge.data.histogram_grid import Grid, Noting, negative_count, replica_codes
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import Place
 from canaryjudge.data.raw import RawSeries
 from canaryjudge.errors import DataError
 
-__all__ = ["negative_count", "of_le_rows", "upper_edges"]
+__all__ = ["of_le_rows", "upper_edges"]
 
 _ABSENT: Final = -1
 _MOST_CELLS: Final = 2 * 10**8
@@ -24,7 +24,7 @@ _MOST_CELLS: Final = 2 * 10**8
 _HINT = "Give for each interval the count of observations at most as large as each le, as Prometheus does."
 
 
-def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid:
+def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, counter: bool = False) -> Grid:
     """Put rows, an edge each, together to histograms.
 
     Parameters
@@ -35,6 +35,8 @@ def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid
         The time of each row; NaN where it is missing.
     note : callable
         Takes the code of what is odd, a count, and facts.
+    counter : bool
+        They only grow, for errors.
 
     Returns
     -------
@@ -65,6 +67,11 @@ def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid
         backward = int((np.diff(order[np.argsort(first)]) < 0).sum())
         if backward:
             note("out_of_order", backward)
+    below = np.flatnonzero(kept & (value < 0))
+    if len(below):
+        at = int(below[0])
+        wrong = f"a count of the histogram is {value[at]:g}, and none can be negative"
+        raise negative_count(raw.place.at(at), wrong, counter=counter)
     edges, column = np.unique(le[kept], return_inverse=True)
     replicas = int(replica.max(initial=0)) + 1
     groups, row = np.unique(interval * replicas + replica[kept], return_inverse=True)
@@ -149,9 +156,6 @@ def _added(
     cells: _Cells, value: FloatArray, place: Place, edges: FloatArray, note: Noting
 ) -> tuple[FloatArray, NDArray[np.intp]]:
     """Add up the rows of each cell, those that only repeat another counted once, and tell how many histograms each row is."""
-    below = np.flatnonzero(value < 0)
-    if len(below):
-        raise negative_count(place.at(int(cells.points[below[0]])), value[below[0]])
     times = cells.times
     size = times.size
     total = np.bincount(cells.index, weights=value, minlength=size).reshape(cells.shape)
@@ -193,11 +197,3 @@ def _check_rising(cumulative: FloatArray, edges: FloatArray, points: NDArray[np.
             f"fewer than the {counts[i]:g} that are at most {edges[columns[i]]:g}",
             "Give cumulative counts, as Prometheus does; counts per bucket go into a mapping with edges and buckets.",
         )
-
-
-def negative_count(where: str, count: float) -> DataError:
-    """Make the error for a count below 0."""
-    return DataError(
-        f"{where}: a count of the histogram is {count:g}, and none can be negative",
-        "Give counts of an interval, or set counter: true for counters that only grow.",
-    )

@@ -335,8 +335,13 @@ def test_histograms_are_differenced_edge_by_edge():
 
 
 def test_negative_counts_point_at_the_setting():
-    with pytest.raises(DataError, match=r"set counter: true"):
-        read({"value": [3, -1]}, counter=False)
+    rows = {"value": [3, -1], "le": ["0.1", "+Inf"]}
+    matrix = {"edges": [0.1, 0.5], "buckets": [[1, 2, -3]]}
+    for columns, kind in (({"value": [3, -1]}, "count"), (rows, "histogram"), (matrix, "histogram")):
+        with pytest.raises(DataError, match=r"is -[13], and .* be negative.*set counter: true"):
+            read(columns, kind=kind, counter=False)
+        with pytest.raises(DataError, match=r"be negative. Give.*; a counter begins at 0 and only grows"):
+            read(columns, kind=kind)
 
 
 # ---- what was differenced already
