@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.integrations.imports import Account
 from canaryjudge.integrations.openslo_documents import Library, Stated
@@ -96,10 +96,6 @@ def alerts_of(stated: Stated, library: Library, account: Account) -> tuple[Alert
         assert policy is not None  # noqa: S101 - an alert policy has a spec
         alert = _alert(policy, stated, place, library, account)
         found += [] if alert is None else [alert]
-    if not found:
-        why = "so those of the SRE workbook are asked: 2 % of the budget in 1 h, 5 % in 6 h, 10 % in 1 d or in 3 d"
-        kind: Literal["adapted", "note"] = "adapted" if spec.alertPolicies else "note"
-        account.say(kind, stated.title, "spec.alertPolicies", "alerts", f"there is none to ask, {why}")
     return tuple(dict.fromkeys(found))
 
 

@@ -197,6 +197,9 @@ def _burn_rate(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
     rule |= _period(asked, say)
     if alerts := _reachable(asked, say):
         rule["alerts"] = [alert.written() for alert in alerts]
+    else:
+        why = "so those of the SRE workbook are asked: 2 % of the budget in 1 h, 5 % in 6 h, 10 % in 1 d or in 3 d"
+        say("adapted" if asked.slo.alertPolicies else "note", "alerts", f"there is none to ask, {why}")
     return rule
 
 
@@ -210,8 +213,6 @@ def _reachable(asked: Asked, say: Callable[..., None]) -> list[Alert]:
         else:
             why = f"at this target nothing burns faster than {most:.6g} times, so {alert.burn_rate:g} says nothing ({alert.place})"
             say("unjudged", "threshold", why)
-    if asked.alerts and not found:
-        say("adapted", "alerts", "there is none to ask, so those of the SRE workbook are")
     return found
 
 

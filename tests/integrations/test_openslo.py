@@ -662,3 +662,25 @@ def test_all_examples_of_the_sdk_load_together():
     names = [path for path in FILES if "openslo__v1__examples" in path.name]
     found = cj.load_openslo(*names)
     assert [metric.name for metric in found.metrics] == ["web-availability"]
+
+
+def asks_the_workbook(found):
+    return [each.place for each in found.remarks if "those of the SRE workbook are asked" in each.why]
+
+
+def test_the_workbooks_alerts_are_promised_only_where_they_are_asked():
+    assert asks_the_workbook(load(slo())) == ["spec.objectives[0]"]
+    raw = {"ratioMetric": {"raw": SOURCE, "rawType": "failure"}}
+    for alerts in ({}, {"alertPolicies": alerting(condition(op="lt"))}):
+        found = load(slo(raw, **alerts))
+        assert [rule.rule for rule in rules(found)] == ["slo"]
+        assert asks_the_workbook(found) == []
+    missing = load(slo(indicator=None, indicatorRef="nowhere"))
+    assert (missing.metrics, asks_the_workbook(missing)) == ((), [])
+
+
+def test_two_time_windows_are_refused_in_words():
+    with pytest.raises(
+        cj.PolicyError, match=r"spec.timeWindow: has 2 entries, and 1 at most can be judged. Leave"
+    ):
+        load(slo(timeWindow=[WINDOW] * 2))
