@@ -13,6 +13,7 @@ from canaryjudge.data.columns import Column, as_column, take, time_index
 from canaryjudge.data.frames import as_frame
 from canaryjudge.data.measured import told_unit
 from canaryjudge.data.places import Place, likely_name, shown
+from canaryjudge.data.sketch import Sketch
 from canaryjudge.errors import DataError
 
 __all__ = ["ArmMapping", "RawSeries", "Source", "raw_series"]
@@ -91,7 +92,7 @@ def raw_series(data: Any, place: Place) -> RawSeries:
 
     Parameters
     ----------
-    data : array-like, Series, mapping, DataFrame or None
+    data : array-like, Series, mapping, DataFrame, Sketch or None
         The values; or columns `value`, `time`, `total` and `le`, and `row`, the number by which errors name a point; or, of a histogram,
         `edges` and `buckets` with a row of counts an interval, `buckets` with a row of ``[lower, upper, count]`` an interval, or `exponential`
         with a mapping an interval; beside any of them `unit`, and `increases`, true of what was differenced already. A pandas Series with a DatetimeIndex brings its times.
@@ -195,6 +196,8 @@ def _beside(columns: Mapping[Any, Any], place: Place, name: str, items: Sequence
 def _columns(data: Any) -> Mapping[Any, Any]:
     if isinstance(data, Mapping):
         return data
+    if isinstance(data, Sketch):
+        return data.columns()
     frame = None if isinstance(data, list | tuple | range | np.ndarray) else as_frame(data)
     return {"value": data} if frame is None else {str(name): frame[name] for name in frame.columns}
 

@@ -43,7 +43,7 @@ def read_pairs(
         - the same as a list of row dicts;
         - a mapping ``{metric: {arm: series}}``, a series being array-like, a pandas Series (its DatetimeIndex gives the times), a mapping
           of columns `value`, `time`, `total`, `le`, or of a histogram's `edges`, `buckets` (a row of counts an interval, not cumulative) and
-          `time`, or None; a `unit` in the mapping of columns, such as ``"s"``, is converted to the metric's, and `increases`,
+          `time`, a `Sketch`, or None; a `unit` in the mapping of columns, such as ``"s"``, is converted to the metric's, and `increases`,
           if true, says that counters have been differenced already;
         - what `from_wide` returns.
     policy : Policy

@@ -301,7 +301,8 @@ class Sketch:
 
     def __repr__(self) -> str:
         settings = f"relative_error={self._relative_error:g}, interval={self._interval:g}"
-        return f"Sketch({settings}): {self.count:,} values in {len(self._counts):,} intervals"
+        values, size = self.count, len(self._counts)
+        return f"Sketch({settings}): {values:,} value{'s' * (values != 1)} in {size:,} interval{'s' * (size != 1)}"
 
     def _state(self) -> tuple[Any, ...]:
         return self._relative_error, self._interval, self._timed, self._counts

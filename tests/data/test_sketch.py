@@ -416,6 +416,9 @@ def test_text_that_is_no_sketch_is_refused_in_a_sentence(text, words):
 def test_a_sketch_shows_what_it_is_and_cannot_be_a_key():
     made = sketch_of([1.0] * 1500, time=np.arange(1500.0))
     assert repr(made) == "Sketch(relative_error=0.01, interval=10): 1,500 values in 150 intervals"
+    one = cj.Sketch()
+    one.add([3.0])
+    assert repr(one) == "Sketch(relative_error=0.01, interval=10): 1 value in 1 interval"
     assert (made.relative_error, made.interval, made.count) == (0.01, 10.0, 1500)
     assert made != 5
     with pytest.raises(TypeError, match="unhashable"):
@@ -485,3 +488,18 @@ def test_a_stated_span_gives_the_same_edges_whatever_was_added():
     row = made.columns(between=(1, 100))["buckets"][0]
     assert (row[0], sum(row[1:-1]), row[-1]) == (3, 1, 1)
     assert cj.Sketch().columns(between=(1, 100)) == {}
+
+
+def test_a_sketch_is_a_series():
+    rng = np.random.default_rng(8)
+    arms = {}
+    for name, level in (("baseline", 0.1), ("canary", 0.13)):
+        arms[name] = cj.Sketch(interval=60)
+        arms[name].add(rng.lognormal(np.log(level), 0.5, 3000), time=1.7e9 + rng.uniform(0, 1800, 3000))
+    policy = cj.Policy(metrics=[cj.Metric(name="m", kind="histogram", direction="increase")])
+    verdict = cj.judge({"m": arms}, policy)
+    assert verdict.outcome == "fail"
+    assert verdict == cj.judge({"m": {name: made.columns() for name, made in arms.items()}}, policy)
+    assert cj.judge({"m": arms | {"canary": cj.Sketch()}}, policy).metrics["m"].reason == "no_data"
+    with pytest.raises(cj.DataError, match="the data are buckets, and the metric's kind is gauge"):
+        cj.judge({"m": arms}, cj.Policy(metrics=[cj.Metric(name="m", direction="increase")]))

@@ -243,7 +243,10 @@ LIMIT = "exceeded maximum resolution of 11,000 points per timeseries. Try decrea
             fake.answer({"status": "success", "data": {"resultType": "scalar", "result": [1, "1"]}}),
             ["is a scalar"],
         ),
-        (fake.answer({"status": "success", "data": {"resultType": "matrix"}}), ["the result is None where a list"]),
+        (
+            fake.answer({"status": "success", "data": {"resultType": "matrix"}}),
+            ["the result is None where a list"],
+        ),
         (
             fake.body("", status=302, Location="http://localhost:1/login?key=1"),
             ["redirects to another server, localhost"],
