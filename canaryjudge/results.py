@@ -152,6 +152,11 @@ class Finding(Facts):
     """Standard deviation between replicas of one arm, in the scale of the estimate."""
     replica_dispersion: Number = None
     """Of ratios and counts: variance between the replicas of one arm over that of independent events, by which the change was held too."""
+    noise_floor: Number = None
+    """Standard deviation by which healthy windows (or replicas, where the arms share the clock) differ by the policy's noise floor, in the scale of the
+    estimate: the intervals are widened by it. None where there is none."""
+    noise_floor_df: Number = None
+    """Degrees of freedom with which it is known."""
     autocorrelation: Number = None
     """Lag-1 autocorrelation that the test allowed for."""
     dispersion: Number = None

@@ -276,6 +276,8 @@ def _missing(finding: Finding, result: MetricResult) -> str:
             else change(finding.smallest_visible, finding.scale, result.kind, result.unit)
         )
         return outlook(finding, result.interval_s, counted(result, finding), visible, over=result.watch_over)
+    if finding.more_points is None and finding.noise_floor is not None:
+        return "; more points alone would hardly decide, because healthy arms differ as well"
     if finding.more_points is None:
         siblings = finding.replica_spread is not None or finding.replica_dispersion is not None
         return "; more replicas would decide, more points would not" if siblings else ""
@@ -292,6 +294,10 @@ def _evidence(finding: Finding, result: MetricResult) -> str:
     if finding.dispersion is not None and finding.dispersion >= _NOTABLE_DISPERSION:
         extra.append(f"events {number(finding.dispersion, 2)} times as variable as independent ones")
     extra += _siblings(finding, result)
+    if finding.noise_floor is not None:
+        by = change(finding.noise_floor, finding.scale, result.kind, result.unit)
+        arms = "replicas" if result.pairing == "concurrent" else "windows"
+        extra.append(f"allowing for healthy {arms} that differ by {by}")
     if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:
         extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
     allowed = f" ({', '.join(extra)})" if extra else ""

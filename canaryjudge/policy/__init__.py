@@ -7,6 +7,7 @@ from canaryjudge.policy.feature_settings import Excursion, LateShift
 from canaryjudge.policy.groups import AllOf, AnyOf, GroupSettings
 from canaryjudge.policy.loading import load_policy, parse_policy
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
+from canaryjudge.policy.noise_floor import NoiseFloor, Spread
 from canaryjudge.policy.objectives import Change, Slo
 from canaryjudge.policy.query import Prometheus, Query
 from canaryjudge.policy.reference import field_table, json_schema
@@ -34,6 +35,7 @@ __all__ = [
     "LateShift",
     "MannWhitney",
     "Metric",
+    "NoiseFloor",
     "Policy",
     "Prometheus",
     "Proportion",
@@ -44,6 +46,7 @@ __all__ = [
     "Sequential",
     "Slo",
     "Split",
+    "Spread",
     "Tail",
     "Tolerance",
     "field_table",

@@ -24,9 +24,10 @@ from canaryjudge.policy.base import (
 )
 from canaryjudge.policy.complaints import Path, Problem, nearest
 from canaryjudge.policy.display import policy_html
+from canaryjudge.policy.noise_floor import NoiseFloor
 from canaryjudge.policy.quantities import parse_quantity, percent, shown
 from canaryjudge.policy.query import Prometheus, Query, query_problems
-from canaryjudge.policy.rule_settings import Kind, Sequential
+from canaryjudge.policy.rule_settings import Kind, MannWhitney, Sequential
 from canaryjudge.policy.units import is_share
 
 __all__ = ["Metric", "Policy", "Split", "Tolerance"]
@@ -109,6 +110,9 @@ class Metric(PolicyModel):
     """Of ratios and counts: how many times the counts of an interval vary more than independent events do, from history (1: not at all).
     The sequential rule divides its evidence by it until ten intervals have been seen, and then lets the run's own estimate join in.
     Left out: 4 for the first ten intervals, then the run's own estimate."""
+    noise_floor: NoiseFloor | None = None
+    """How much healthy windows and replicas of this service differ, as `canaryjudge calibrate` measures it: `{between_windows: 3%, windows: 40}`. `mann_whitney`,
+    `proportion`, `rate` and the planned looks of `sequential` widen their intervals by it."""
     no_data: Literal["marginal", "fail", "ignore"] = "marginal"
     """What an arm without data does: `marginal`, `fail`, or `ignore` (as if the metric were not in the policy; listed as waived)."""
     pass_when: Literal["proven_safe", "not_proven_worse"] = "proven_safe"
@@ -133,6 +137,8 @@ class Metric(PolicyModel):
         if self.dispersion is not None and self.kind not in ("ratio", "count"):
             advice = f"A {self.kind} has no dispersion of counts; leave it out."
             yield Problem(("dispersion",), "dispersion is for ratios and counts", advice)
+        if self.noise_floor is not None:
+            yield from self._floor_misfits(self.noise_floor)
         for problem in () if self.query is None else self.query.misfits(self):
             yield problem._replace(path=("query", *problem.path))
         for index, rule in enumerate(self.rules or ()):
@@ -141,6 +147,16 @@ class Metric(PolicyModel):
             if self.rules and rule in self.rules[:index]:
                 yield Problem(
                     ("rules", index), f"the same rule {rule.rule} stands there twice", "Leave one out."
+                )
+
+    def _floor_misfits(self, floor: NoiseFloor) -> Iterator[Problem]:
+        for problem in floor.misfits(self):
+            yield problem._replace(path=("noise_floor", *problem.path))
+        for index, rule in enumerate(self.rules or ()):
+            if isinstance(rule, MannWhitney) and rule.method != "robust":
+                why = f"method: {rule.method} knows no noise floor"
+                yield Problem(
+                    ("rules", index, "method"), why, "Take method: robust, or leave noise_floor out."
                 )
 
     def misfit(self, quantity: Quantity, path: Path) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from canaryjudge.policy.burn_rate_settings import BudgetCalendar, BurnAlert, Bur
 from canaryjudge.policy.feature_settings import Excursion, LateShift
 from canaryjudge.policy.groups import AllOf, AnyOf
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
+from canaryjudge.policy.noise_floor import NoiseFloor, Spread
 from canaryjudge.policy.objectives import Change, Slo
 from canaryjudge.policy.quantities import WITH_UNIT_PATTERN
 from canaryjudge.policy.query import Prometheus, Query
@@ -28,6 +29,8 @@ _SECTIONS: tuple[tuple[str, type[PolicyModel]], ...] = (
     ("prometheus", Prometheus),
     ("metric", Metric),
     ("tolerance", Tolerance),
+    ("noise_floor", NoiseFloor),
+    ("spread", Spread),
     ("query", Query),
     ("rule: mann_whitney", MannWhitney),
     ("rule: proportion", Proportion),
@@ -75,6 +78,10 @@ def json_schema() -> dict[str, Any]:
         "description": metric["tolerance"]["description"],
         "examples": ["10%", "5ms"],
     }
+    for name in ("between_windows", "between_replicas"):
+        spread = models["NoiseFloor"]["properties"][name]
+        spread["anyOf"].insert(0, {"type": "string", "pattern": WITH_UNIT_PATTERN})
+        spread["examples"] = ["3%", "5ms"]
     promql = models["Query"]["properties"]["value"]
     metric["query"]["anyOf"].insert(0, {key: promql[key] for key in ("type", "pattern", "maxLength")})
     metric["query"]["examples"] = ["rate(process_cpu_seconds_total{${selector}}[1m])"]

@@ -11,6 +11,7 @@ from canaryjudge.data import Arm, FloatArray, MetricPair
 from canaryjudge.policy import Metric
 from canaryjudge.results import BucketFacts, Finding, Outcome, Waiver
 from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated
+from canaryjudge.rules.noise_floor import floor_of
 from canaryjudge.rules.replicas import weigh_with, yardstick
 from canaryjudge.stats.bucket_bands import BucketBands
 from canaryjudge.stats.bucket_quantiles import bucket_quantile
@@ -67,6 +68,7 @@ def judge_bucket_shift(pair: MetricPair, metric: Metric, rule: str, share: Share
     signs = np.array([limit for _, limit in limits.sides])
     scales = np.append(np.ones_like(signs) if limits.absolute else 1 + signs * np.sign(median), 1.0)
     levels = share.level / len(limits.sides), share.beta
+    floor = floor_of(pair, metric, median)
     test = bucket_shift_test(
         bands,
         baseline,
@@ -75,6 +77,7 @@ def judge_bucket_shift(pair: MetricPair, metric: Metric, rule: str, share: Share
         levels=levels,
         scales=scales,
         concurrent=concurrent,
+        lasting=None if floor is None else floor.noise(scales),
     )
     siblings = yardstick(
         replace(pair, baseline=_seen(pair.baseline), canary=_seen(pair.canary)),
@@ -85,9 +88,10 @@ def judge_bucket_shift(pair: MetricPair, metric: Metric, rule: str, share: Share
         noise=test.standard_error,
         noise_df=test.df,
     )
+    fixed = 0.0 if floor is None else min(1.0, (floor.standard_error / float(test.standard_error[-1])) ** 2)
     found = weigh_with(
         siblings.evidence(lambda shift: shift / unit.size) if siblings else None,
-        unit.evidence(test, limits),
+        replace(unit.evidence(test, limits), lasting=fixed),
         limits,
         share,
         min(len(baseline), len(canary)),
@@ -106,6 +110,7 @@ def judge_bucket_shift(pair: MetricPair, metric: Metric, rule: str, share: Share
         autocorrelation=test.rho,
         waived=tuple(dict.fromkeys((*_waived(test, pair), *(siblings.waived if siblings else ())))),
         **(siblings.facts(unit.size) if siblings else {}),
+        **(floor.facts(unit.size) if floor and unit.size else {}),
     )
 
 

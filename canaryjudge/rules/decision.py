@@ -151,6 +151,8 @@ class Evidence:
         The test cannot be honest at the level of a fail, or of a pass.
     eventless : bool
         Neither arm has an event, so that bounds shrink with the points, not with their root.
+    lasting : float
+        The part of the estimate's variance that more points do not average out.
     """
 
     estimate: float
@@ -161,6 +163,7 @@ class Evidence:
     abstains: bool = False
     abstains_pass: bool = False
     eventless: bool = False
+    lasting: float = 0.0
 
 
 def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict[str, Any]:
@@ -203,7 +206,11 @@ def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict
     beyond = (evidence.estimate - limit) * sign > 0
     bound = (fail_bounds if beyond else pass_bounds)[nearest][0 if (sign > 0) == beyond else 1]
     missing = more_points(
-        points, abs(limit - evidence.estimate), abs(bound - evidence.estimate), 1 if evidence.eventless else 2
+        points,
+        abs(limit - evidence.estimate),
+        abs(bound - evidence.estimate),
+        1 if evidence.eventless else 2,
+        lasting=evidence.lasting,
     )
     return {
         "outcome": outcome,
@@ -252,7 +259,9 @@ def without_proof(found: Finding) -> Finding:
     return found.model_copy(update={"outcome": Outcome.PASS, "reason": "nothing_found"})
 
 
-def more_points(points: int, distance: float, half_width: float, power: int = 2) -> int | None:
+def more_points(
+    points: int, distance: float, half_width: float, power: int = 2, *, lasting: float = 0.0
+) -> int | None:
     """Tell about how many more points would decide, if estimate and noise stay as they are.
 
     Parameters
@@ -265,16 +274,21 @@ def more_points(points: int, distance: float, half_width: float, power: int = 2)
         From the estimate to the confidence bound that has to get to the limit.
     power : int
         2 where a half-width shrinks with the root of the points, 1 where it shrinks with the points (no events so far).
+    lasting : float
+        The part of its variance that does not shrink.
 
     Returns
     -------
     int or None
-        ``points ((half_width / distance)^power - 1)``; None where more than a hundred times as many would be needed.
+        ``points ((half_width / distance)^power - 1)``, or where a part L lasts ``points ((1 - L) / ((distance / half_width)^2 - L) - 1)``; None where more
+        than a hundred times as many would be needed.
 
     Examples
     --------
     >>> more_points(60, distance=5.0, half_width=10.0)
     180
+    >>> more_points(60, distance=5.0, half_width=10.0, lasting=0.2)
+    900
     """
     if not (math.isfinite(distance) and math.isfinite(half_width)) or distance == 0:
         return None
@@ -282,4 +296,7 @@ def more_points(points: int, distance: float, half_width: float, power: int = 2)
     if not 1 < ratio <= _MOST_TIMES_LONGER:
         return None
     times = ratio**power
+    if lasting:
+        left = ratio**-power - lasting
+        times = (1 - lasting) / left if left > 0 else math.inf
     return math.ceil(points * (times - 1)) if times <= _MOST_TIMES_LONGER else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from canaryjudge.policy import MannWhitney, Metric
 from canaryjudge.results import Finding, Outcome, Waiver
 from canaryjudge.rules.bucket_shift import judge_bucket_shift
 from canaryjudge.rules.decision import Evidence, Share, tolerated
+from canaryjudge.rules.noise_floor import floor_of
 from canaryjudge.rules.replicas import weigh_with, yardstick
 from canaryjudge.stats.rank_test import ShiftTest, shift_test
 
@@ -83,6 +85,7 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
     # c - b - limit |b| is c - (1 + limit) b, or c - (1 - limit) b where b is negative
     scales = np.array([*(1 + limit * np.sign(median) if relative else 1.0 for _, limit in limits.sides), 1.0])
     asked, levels = np.array([*at, 0.0]), (level, share.beta)
+    floor = floor_of(pair, metric, median)
     test = shift_test(
         baseline,
         canary,
@@ -91,6 +94,7 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
         scales=scales,
         concurrent=pair.pairing == "concurrent" and pair.kind != "samples",
         method=settings.method,
+        lasting=None if floor is None else floor.noise(scales, abs(median) if logarithmic else 1.0),
     )
 
     def effect(shift: Any) -> float:
@@ -101,7 +105,10 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
         found = float(np.median(_values(replica)))
         return float(np.log(found)) if logarithmic else found
 
-    evidence = _evidence(test, limits.sides, effect)
+    fixed = (
+        0.0 if floor is None else _part_of(floor.standard_error, test, abs(median) if logarithmic else 1.0)
+    )
+    evidence = replace(_evidence(test, limits.sides, effect), lasting=fixed)
     siblings = yardstick(
         pair, level_of, asked, levels=levels, scales=scales, noise=test.standard_error, noise_df=test.df
     )
@@ -123,7 +130,13 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
         autocorrelation=float(test.rho),
         waived=tuple(dict.fromkeys((*_waived(test, pair), *(siblings.waived if siblings else ())))),
         **(siblings.facts(unit) if siblings else {}),
+        **(floor.facts(abs(median) if logarithmic else unit) if floor else {}),
     )
+
+
+def _part_of(standard_error: float, test: ShiftTest, unit: float) -> float:
+    """Give the part of the estimate's variance that more points do not average out."""
+    return min(1.0, (standard_error / unit / max(float(test.standard_error[-1]), np.finfo(float).tiny)) ** 2)
 
 
 def _values(arm: Arm) -> Any:

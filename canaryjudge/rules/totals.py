@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -9,11 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from canaryjudge.data import FloatArray, MetricPair
-from canaryjudge.policy import Metric
+from canaryjudge.policy import Kind, Metric
 from canaryjudge.results import Finding, Outcome, Waiver
 from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated
+from canaryjudge.rules.noise_floor import Floor, floor_of
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting, weigh_with
 from canaryjudge.stats.dispersion import bursts_outlast, pooled_dispersion, temper, tempered_level
+from canaryjudge.stats.lasting_noise import joined
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.rare_difference import rare_difference_pvalues
 from canaryjudge.stats.rare_events import Bounds, PValues, rate_ratio_bounds, rate_ratio_pvalues
@@ -221,6 +224,26 @@ def between_replicas(pair: MetricPair, totals: Totals) -> Totals | None:
     )
 
 
+def _above_floor(totals: Totals, floor: Floor, kind: Kind) -> tuple[Totals, float]:
+    """Give the same totals, worth as much less as healthy arms differ, and the part of their variance that is due to that.
+
+    Of the logarithm of the ratio, n independent events have the variance 1/n; the dispersion multiplies that, and what the arms differ by adds to it.
+    """
+    exposures = totals.canary_exposure, totals.baseline_exposure
+    events = totals.canary + totals.baseline
+    pooled = events / sum(exposures)
+    chance = 1 - pooled if kind == "ratio" else 1.0
+    independent = totals.factor * sum(chance / (pooled * exposure * totals.factor) for exposure in exposures)
+    extra = (floor.standard_error / pooled) ** 2
+    times, df = joined(1.0, totals.df, math.sqrt(extra / independent), floor.df)
+    scale = float(times) ** 2
+    arms = {
+        name: getattr(totals, name) / scale
+        for name in ("canary", "canary_exposure", "baseline", "baseline_exposure")
+    }
+    return replace(totals, **arms, factor=totals.factor * scale, df=float(df)), 1 - 1 / scale
+
+
 def rate_ratio_test(totals: Totals) -> Test:
     """Test the ratio of two rates by the exact conditional test."""
     return Test(
@@ -310,11 +333,18 @@ def judge_totals(
     limits = tolerated(metric, rate) or tolerated(metric, float(np.finfo(float).tiny))
     assert limits is not None  # noqa: S101 - a positive level always has limits
     ask = absolute if limits.absolute else relative
+    pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
+    floor = (
+        floor_of(pair, metric, pooled) if pooled > 0 and not (pair.kind == "ratio" and pooled >= 1) else None
+    )
+    dispersed, fixed = totals, 0.0
+    if floor is not None:
+        totals, fixed = _above_floor(totals, floor, pair.kind)
     test = ask(totals)
     between = between_replicas(pair, totals)
     facts = weigh_with(
         None if between is None else _evidence(ask(between), limits, share, between),
-        _evidence(test, limits, share, totals),
+        replace(_evidence(test, limits, share, totals), lasting=fixed),
         limits,
         share,
         min(len(pair.baseline), len(pair.canary)),
@@ -335,11 +365,12 @@ def judge_totals(
         total_canary=totals.canary_exposure * totals.factor,
         events_baseline=totals.baseline * totals.factor,
         events_canary=totals.canary * totals.factor,
-        dispersion=totals.factor,
+        dispersion=dispersed.factor,
         df=totals.df,
         autocorrelation=totals.rho,
         **({} if between is None else _siblings(pair, between)),
         waived=burst_waivers(totals.rho, min(len(pair.baseline), len(pair.canary))),
+        **(floor.facts(1.0 if limits.absolute else pooled) if floor else {}),
     )
 
 

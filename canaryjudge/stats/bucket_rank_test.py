@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
 from canaryjudge.stats.bucket_bands import BucketBands, Curve, FloatArray
+from canaryjudge.stats.lasting_noise import LastingNoise, joined
 from canaryjudge.stats.long_run import long_run_variance
 from canaryjudge.stats.placements import Noise, series_noise
 
@@ -91,6 +92,7 @@ def bucket_shift_test(
     levels: ArrayLike = (0.01, 0.05),
     scales: ArrayLike = 1.0,
     concurrent: bool = False,
+    lasting: LastingNoise | None = None,
 ) -> BucketShift:
     r"""Test whether a canary's histograms are shifted beyond limits, with the shift's estimate and bounds.
 
@@ -111,6 +113,8 @@ def bucket_shift_test(
         What the baseline's noise is multiplied by at each limit, as for samples.
     concurrent : bool
         The arms share the clock, so that what both feel cancels.
+    lasting : LastingNoise, optional
+        By how much the arms differ where nothing is wrong, beyond the scatter of their observations.
 
     Returns
     -------
@@ -140,14 +144,17 @@ def bucket_shift_test(
     factor = np.broadcast_to(np.asarray(scales, dtype=np.float64), greater_at.shape)
     middle = _Middle(*bands.middle)
     noise = _noise(bands.middle, middle.estimate, (first, second), factor, concurrent=concurrent)
-    error, df = noise.standard_error[0], noise.df[0]
+    error, df, slope = noise.standard_error[0], noise.df[0], middle.slope
+    if lasting is not None:
+        slope = float(lasting.least_slope(np.array([slope]))[0])
+        error, df = joined(error, df, lasting.standard_error / slope, lasting.df)
     critical = -stdtrit(df[:, None], np.asarray(levels, dtype=np.float64))
     abstains = critical > _LARGEST_CRITICAL_VALUE
     widths = np.where(abstains, 0.0, critical) * error[:, None]
     grid = middle.grid
     # from above, "most" mirrors what "least" is from below
-    least = _Extended(lambda shifts: bands.probability_greater(shifts, "least"), grid, middle.slope)
-    most = _Extended(lambda shifts: 1 - bands.probability_greater(-shifts, "most"), -grid[::-1], middle.slope)
+    least = _Extended(lambda shifts: bands.probability_greater(shifts, "least"), grid, slope)
+    most = _Extended(lambda shifts: 1 - bands.probability_greater(-shifts, "most"), -grid[::-1], slope)
     low, open_low = least.bounds(widths)
     high, open_high = most.bounds(widths)
     statistic = (least.beyond_half(greater_at)) / error
@@ -160,7 +167,7 @@ def bucket_shift_test(
         abstains=abstains,
         statistic=statistic,
         df=df,
-        standard_error=error * middle.slope,
+        standard_error=error * slope,
         probability_greater=middle.probability_greater,
         rho=float(noise.rho[0]),
         open_low=open_low,

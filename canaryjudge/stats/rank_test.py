@@ -20,8 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from canaryjudge.stats.differences import Differences, all_differences
+from canaryjudge.stats.lasting_noise import LastingNoise, joined
 from canaryjudge.stats.long_run import FloatArray
-from canaryjudge.stats.placements import estimated_noise, textbook_noise, waves_for
+from canaryjudge.stats.placements import Noise, estimated_noise, textbook_noise, waves_for
 
 __all__ = ["ShiftTest", "shift_test"]
 
@@ -90,6 +91,7 @@ def shift_test(
     scales: ArrayLike = 1.0,
     concurrent: bool = False,
     method: Method = "robust",
+    lasting: LastingNoise | None = None,
 ) -> ShiftTest:
     r"""Test whether the canary is shifted beyond limits, with the shift's estimate and bounds.
 
@@ -111,6 +113,8 @@ def shift_test(
     method : {"robust", "exact", "asymptotic"}
         `exact` and `asymptotic` are the textbook test, for independent points; `exact` falls back to `asymptotic` where there are
         ties or more than 2,500 differences.
+    lasting : LastingNoise, optional
+        Of `robust`: by how much the arms differ where nothing is wrong, beyond the scatter of their points.
 
     Returns
     -------
@@ -152,7 +156,13 @@ def shift_test(
         method = "asymptotic"
     parts = [
         _one_chunk(
-            first[i : i + step], second[i : i + step], at[i : i + step], wanted, factor, concurrent, method
+            first[i : i + step],
+            second[i : i + step],
+            at[i : i + step],
+            wanted,
+            (factor, lasting),
+            concurrent,
+            method,
         )
         for i in range(0, rows, step)
     ]
@@ -168,10 +178,11 @@ def _one_chunk(
     canary: FloatArray,
     limits: FloatArray,
     levels: FloatArray,
-    scales: FloatArray,
+    noisy: tuple[FloatArray, LastingNoise | None],
     concurrent: bool,  # noqa: FBT001 - passed on from the keyword of shift_test
     method: Method,
 ) -> ShiftTest:
+    scales, lasting = noisy
     differences = all_differences(baseline, canary)
     estimate = differences.median()
     if method == "exact":
@@ -180,6 +191,9 @@ def _one_chunk(
     if method == "robust":
         aligned = canary - estimate[:, None]
         noise = estimated_noise(baseline, aligned, scales, concurrent=concurrent, waves=waves_for(levels))
+        if lasting is not None:
+            slope = lasting.least_slope(slope)
+            noise = _with_lasting(noise, lasting, slope)
         share = _extended_share(differences, limits, slope)
     else:
         noise = textbook_noise(baseline, canary, limits)
@@ -214,6 +228,14 @@ def _one_chunk(
         rho=noise.rho,
         method=method,
     )
+
+
+def _with_lasting(noise: Noise, lasting: LastingNoise, slope: FloatArray) -> Noise:
+    """Add the lasting noise, which is known as a shift, to that of the ranks."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_ranks = np.where(slope[:, None] > 0, lasting.standard_error / slope[:, None], 0.0)
+    error, df = joined(noise.standard_error, noise.df, of_ranks, lasting.df)
+    return Noise(error, df, noise.rho)
 
 
 def _slope(differences: Differences) -> FloatArray:

@@ -20,6 +20,7 @@ from canaryjudge.policy import (
     LateShift,
     MannWhitney,
     Metric,
+    NoiseFloor,
     Policy,
     Prometheus,
     Proportion,
@@ -28,6 +29,7 @@ from canaryjudge.policy import (
     Sequential,
     Slo,
     Split,
+    Spread,
     Tail,
     Tolerance,
     field_table,
@@ -36,8 +38,9 @@ from canaryjudge.policy import (
 )
 from canaryjudge.policy.document import plain, read_document
 
-MODELS = [Policy, Split, Prometheus, Metric, Tolerance, Query, MannWhitney, Proportion, Rate, Sequential]
-MODELS += [Slo, Change, BurnRate, Tail, Excursion, LateShift, BurnAlert, BudgetCalendar, AnyOf, AllOf]
+MODELS = [Policy, Split, Prometheus, Metric, Tolerance, NoiseFloor, Spread, Query, MannWhitney, Proportion]
+MODELS += [Rate, Sequential, Slo, Change, BurnRate, Tail, Excursion, LateShift, BurnAlert, BudgetCalendar]
+MODELS += [AnyOf, AllOf]
 VALIDATOR = Draft202012Validator(json_schema())
 A = {"name": "a", "direction": "increase"}
 SLO = {"rule": "slo", "of": "pooled", "op": "lte", "value": "0.1%"}
