@@ -1,5 +1,9 @@
 """canaryjudge: metrics of a canary and its baseline in, a pass / marginal / fail verdict with its reasons out."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from canaryjudge import plots
 from canaryjudge._version import __version__
 from canaryjudge.data import Sketch, from_wide
@@ -41,6 +45,12 @@ from canaryjudge.policy import (
 from canaryjudge.results import Finding, MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 
+if TYPE_CHECKING:
+    from canaryjudge.calibration import calibrate
+
+_LATER = {"calibrate": "canaryjudge.calibration"}
+"""Names that few programs use, and the modules that are imported once they do."""
+
 __all__ = [
     "AllOf",
     "AnyOf",
@@ -71,6 +81,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "from_kayenta",
+    "calibrate",
     "from_otlp",
     "from_prometheus",
     "from_wide",
@@ -82,3 +93,15 @@ __all__ = [
     "load_policy",
     "plots",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - as the modules themselves
+
+    return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -18,6 +18,7 @@ from canaryjudge.rules import RULES, Horizon, Share, default_rules
 from canaryjudge.verdict import Verdict
 
 __all__ = ["digest", "judge", "rule_levels", "shares"]
+__all__ = ["digest", "judge", "judge_metric", "shares"]
 
 
 def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary") -> Verdict:
@@ -67,7 +68,7 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
     pairs = read_pairs(data, policy, baseline=baseline, canary=canary)
     alphas = shares(policy)
     results = {
-        metric.name: _judge_metric(
+        metric.name: judge_metric(
             with_exposures(pairs[metric.name], metric, policy),
             metric,
             policy,
@@ -141,9 +142,33 @@ def digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _judge_metric(
-    pair: MetricPair, metric: Metric, policy: Policy, alpha: float, arms: tuple[str, str]
+def judge_metric(
+    pair: MetricPair,
+    metric: Metric,
+    policy: Policy,
+    alpha: float,
+    arms: tuple[str, str] = ("baseline", "canary"),
 ) -> MetricResult:
+    """Judge one metric.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms, with their exposures.
+    metric : Metric
+        Its settings.
+    policy : Policy
+        Beta, and when a watch ends.
+    alpha : float
+        The metric's share of alpha.
+    arms : tuple of (str, str)
+        The caller's names of baseline and canary.
+
+    Returns
+    -------
+    MetricResult
+        Its outcome, with what each rule found.
+    """
     given = Given.of(pair)
     rules = _rules(metric)
     horizon = Horizon(policy.max_points, policy.max_duration)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Never
 
 from canaryjudge._version import __version__
+from canaryjudge.cli.calibrating import add_calibrate
 from canaryjudge.cli.checking import add_schema, add_validate, add_verify
 from canaryjudge.cli.complaints import complain, described
 from canaryjudge.cli.judging import add_judge
@@ -22,6 +23,7 @@ __all__ = ["main"]
 _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_judge,
     add_monitor,
+    add_calibrate,
     add_verify,
     add_validate,
     add_schema,

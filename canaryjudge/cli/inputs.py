@@ -15,6 +15,7 @@ from canaryjudge.integrations.prometheus_options import add_options
 from canaryjudge.policy import Policy
 
 __all__ = ["add_arms", "add_input", "fetched", "read_bytes", "read_given", "same_file", "spare"]
+__all__ = ["add_arms", "add_input", "fetched", "read_bytes", "read_columns", "read_given", "spare"]
 
 
 def add_input(parser: argparse.ArgumentParser, *, live: bool = False) -> None:
@@ -56,15 +57,10 @@ def read_given(options: argparse.Namespace, source: str, policy: Policy) -> Any:
     from canaryjudge.integrations.kayenta_pairs import from_kayenta  # noqa: PLC0415 - the other commands read no data
     from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415
     from canaryjudge.integrations.tables import read_table, widen_columns  # noqa: PLC0415
+    from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415 - the other commands read no data
+    from canaryjudge.integrations.tables import widen_columns  # noqa: PLC0415
 
-    if source == "-":
-        peeked = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
-        likely = "json" if peeked.lstrip()[:1] in (b"{", b"[") else "csv"
-        table = read_table(
-            sys.stdin.buffer, format=options.data_format or likely, wide=options.wide is not None
-        )
-    else:
-        table = read_table(source, format=options.data_format, wide=options.wide is not None)
+    table = read_columns(source, options.data_format, every=options.wide is not None)
     if options.wide is not None:
         return widen_columns(table, options.wide, policy)
     if options.data_format == "otlp":
@@ -74,6 +70,17 @@ def read_given(options: argparse.Namespace, source: str, policy: Policy) -> Any:
     if options.data_format == "kayenta":
         return from_kayenta(table)
     return table
+
+
+def read_columns(source: str, data_format: str | None, *, every: bool) -> Any:
+    """Read a table from a file, or from standard input where `source` is ``-``: every column, or those of a tidy table."""
+    from canaryjudge.integrations.tables import read_table  # noqa: PLC0415 - as in read_given
+
+    if source != "-":
+        return read_table(source, format=data_format, wide=every)
+    peeked = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
+    likely = "json" if peeked.lstrip()[:1] in (b"{", b"[") else "csv"
+    return read_table(sys.stdin.buffer, format=data_format or likely, wide=every)
 
 
 def fetched(

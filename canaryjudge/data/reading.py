@@ -21,7 +21,7 @@ from canaryjudge.data.tidy import TidyTable
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Policy
 
-__all__ = ["read_pairs", "read_series"]
+__all__ = ["read_pairs", "read_series", "source_of"]
 
 _DIGITS = re.compile(r"[0-9]+")
 
@@ -119,7 +119,7 @@ def read_series(
     baseline, canary = str(baseline), str(canary)
     if baseline == canary:
         raise DataError(f"baseline and canary are both named {baseline!r}", "Name two different arms.")
-    source = _source(data)
+    source = source_of(data)
     if partial:
         _check_update(source, policy, (baseline, canary))
     else:
@@ -136,7 +136,14 @@ def read_series(
         return found
 
 
-def _source(data: Any) -> Source:
+def source_of(data: Any) -> Source:
+    """Take data of any shape as a source of series.
+
+    Raises
+    ------
+    DataError
+        If they are none of the shapes that `read_pairs` takes.
+    """
     if isinstance(data, Mapping):
         return ArmMapping(data)
     columns = table_columns(data)

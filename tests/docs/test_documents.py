@@ -87,6 +87,7 @@ def test_the_policy_reference_is_what_the_models_say():
         ("checkout/make_data.py", ["metrics.csv"]),
         ("rollout/make_rollout.py", ["good.csv", "bad.csv", "late.csv"]),
         ("otlp/make_export.py", ["metrics.jsonl"]),
+        ("history/make_history.py", ["history.csv"]),
     ],
 )
 def test_the_bundled_releases_are_what_their_scripts_make(tmp_path, script, files):

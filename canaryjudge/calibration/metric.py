@@ -1,0 +1,244 @@
+"""One metric calibrated: its healthy pairs judged, its noise floor measured, and settings found with which its promise holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from canaryjudge.calibration import measures
+from canaryjudge.calibration.floors import as_floor, floor_facts, floors_without_own, is_notable
+from canaryjudge.calibration.proposals import CalibratedSettings, settle
+from canaryjudge.data import FloatArray, MetricPair, Series
+from canaryjudge.data.beats import median_step
+from canaryjudge.policy import Metric, Policy
+from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.simulate import HealthyPairs, Length, healthy_pairs, of_releases
+from canaryjudge.studies import FloorFacts, MetricCalibration, ObservedRate, Proposal
+
+__all__ = ["Measured", "Task", "calibrate_metric"]
+
+_DEFAULT_POINTS = 60
+_MOST_FOR_FAULTS = 60
+"""Pairs into which faults are put; more would tell the smallest size no better than it is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """All that one metric's calibration takes, so that it may be done in another process.
+
+    Attributes
+    ----------
+    metric, policy, alpha : Metric, Policy, float
+        The metric, its policy and its share of alpha.
+    tracks : tuple of Series
+        Healthy series.
+    releases : tuple of (bool, Series, Series)
+        Whether each past release was healthy, and its arms.
+    points, seconds : int or None, float or None
+        How long a canary is; either, or neither.
+    pairs : int
+        At most so many healthy pairs.
+    power : float
+        In what part of them a fault is to be found.
+    seed : int
+        Of the random draws.
+    """
+
+    metric: Metric
+    policy: Policy
+    alpha: float
+    tracks: tuple[Series, ...]
+    releases: tuple[tuple[bool, Series, Series], ...]
+    points: int | None
+    seconds: float | None
+    pairs: int
+    power: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came of it.
+
+    Attributes
+    ----------
+    facts : MetricCalibration
+        For the report.
+    proposals : tuple of Proposal
+        Changes of this metric's settings.
+    places : ndarray, shape (n, 5)
+        Where each healthy pair lies.
+    change : ndarray, shape (n,)
+        Its change; NaN where it has none.
+    """
+
+    facts: MetricCalibration
+    proposals: tuple[Proposal, ...]
+    places: FloatArray
+    change: FloatArray
+
+
+def calibrate_metric(task: Task) -> Measured:
+    """Calibrate one metric.
+
+    Parameters
+    ----------
+    task : Task
+        Its history and settings.
+
+    Returns
+    -------
+    Measured
+        Facts and proposals. The same task gives the same, wherever it is done.
+    """
+    metric = task.metric
+    interval = metric.interval or median_step([track.time for track in task.tracks])
+    length = _length(task, interval)
+    rng = np.random.default_rng([task.seed, crc32(metric.name.encode())])
+    healthy = [(baseline, canary) for good, baseline, canary in task.releases if good]
+    found = (
+        of_releases(healthy, metric)
+        if task.releases
+        else healthy_pairs(task.tracks, metric, length, task.pairs, rng)
+    )
+    if not found.pairs:
+        return Measured(_nothing(task, length, interval), (), np.empty((0, 5)), np.empty(0))
+    changes = measures.changes_of(found.pairs, metric)
+    floors = tuple(
+        floor for floor in (floor_facts(found, changes), _of_windows(task, found, length)) if floor
+    )
+    plain = measures.judged(found.pairs, [metric] * len(found.pairs), task.policy, task.alpha)
+    notable = tuple(floor for floor in floors if is_notable(floor, changes))
+    own = floors_without_own(found, changes) if notable else [metric.noise_floor] * len(found.pairs)
+    settled = settle(
+        CalibratedSettings(metric, task.policy, task.alpha, found, as_floor(notable), tuple(own), notable)
+    )
+    bad = [(baseline, canary) for good, baseline, canary in task.releases if not good]
+    faults = measures.smallest_found(
+        _some(found.pairs, rng), settled.metric, task.policy, task.alpha, power=task.power, seed=task.seed
+    )
+    autocorrelation = measures.within_windows(found.pairs)
+    facts = MetricCalibration(
+        **_known(task, length, interval),
+        source=found.source,
+        windows=found.windows,
+        replicas=found.replicas,
+        failed=_rate(plain, Outcome.FAIL, found),
+        marginal=_share(plain, Outcome.MARGINAL),
+        failed_by_rule=_by_rule(plain),
+        floors=floors,
+        failed_proposed=_rate(settled.results, Outcome.FAIL, found),
+        marginal_proposed=_share(settled.results, Outcome.MARGINAL),
+        faults=faults,
+        found=_found(bad, task),
+        autocorrelation=autocorrelation,
+        seasonality=measures.seasonality_of(task.tracks),
+        gaps=measures.gaps_of(task.tracks, interval),
+        more_points=_more(settled.results),
+    )
+    change = np.where(changes.known, changes.change, np.nan)
+    return Measured(facts, settled.proposals(faults, autocorrelation), found.spans, change)
+
+
+def _length(task: Task, interval: float | None) -> Length:
+    if task.points is not None:
+        return Length(task.points, None if interval is None else task.points * interval)
+    seconds = task.seconds
+    if seconds is None and task.policy.max_duration is not None:
+        seconds = task.policy.max_duration
+    if seconds is not None and interval is not None:
+        return Length(max(2, round(seconds / interval)), seconds)
+    points = task.policy.max_points or _DEFAULT_POINTS
+    return Length(points, None if interval is None else points * interval)
+
+
+def _of_windows(task: Task, found: HealthyPairs, length: Length) -> FloorFacts | None:
+    """Measure what windows differ by as well, where replicas ran side by side: not every canary will have its baseline beside it."""
+    if found.source != "replicas" or task.metric.pairing == "concurrent":
+        return None
+    alone = task.metric.model_copy(update={"pairing": "windows"})
+    rng = np.random.default_rng([task.seed, crc32(task.metric.name.encode()), 1])
+    windows = healthy_pairs(task.tracks, alone, length, task.pairs, rng)
+    return floor_facts(windows, measures.changes_of(windows.pairs, alone)) if windows.pairs else None
+
+
+def _some(pairs: Sequence[MetricPair], rng: np.random.Generator) -> list[MetricPair]:
+    chosen = np.sort(rng.permutation(len(pairs))[:_MOST_FOR_FAULTS])
+    return [pairs[index] for index in chosen]
+
+
+def _known(task: Task, length: Length, interval: float | None) -> dict[str, Any]:
+    metric = task.metric
+    return {
+        "name": metric.name,
+        "kind": metric.kind,
+        "unit": metric.unit,
+        "role": metric.role,
+        "alpha": task.alpha,
+        "points": length.points,
+        "interval_s": interval,
+    }
+
+
+def _nothing(task: Task, length: Length, interval: float | None) -> MetricCalibration:
+    return MetricCalibration(
+        **_known(task, length, interval),
+        source="none",
+        windows=0,
+        replicas=len(task.tracks),
+        failed=None,
+        marginal=None,
+        failed_by_rule={},
+        floors=(),
+        failed_proposed=None,
+        marginal_proposed=None,
+        faults=(),
+        found=None,
+        autocorrelation=None,
+        seasonality=measures.seasonality_of(task.tracks),
+        gaps=measures.gaps_of(task.tracks, interval),
+        more_points=None,
+    )
+
+
+def _rate(results: Sequence[MetricResult], outcome: Outcome, found: HealthyPairs) -> ObservedRate:
+    count = sum(result.outcome is outcome for result in results)
+    return measures.observed(count, len(results), found.independent)
+
+
+def _share(results: Sequence[MetricResult], outcome: Outcome) -> float:
+    return sum(result.outcome is outcome for result in results) / len(results)
+
+
+def _by_rule(results: Sequence[MetricResult]) -> dict[str, float]:
+    counts: dict[str, int] = {}
+    for result in results:
+        for finding in result.findings:
+            counts[finding.rule] = counts.get(finding.rule, 0) + (finding.outcome is Outcome.FAIL)
+    return {rule: count / len(results) for rule, count in counts.items()}
+
+
+def _found(bad: Sequence[tuple[Series, Series]], task: Task) -> ObservedRate | None:
+    pairs = of_releases(bad, task.metric) if bad else None
+    if pairs is None or not pairs.pairs:
+        return None
+    results = measures.judged(pairs.pairs, [task.metric] * len(pairs.pairs), task.policy, task.alpha)
+    return _rate(results, Outcome.FAIL, pairs)
+
+
+def _more(results: Sequence[MetricResult]) -> int | None:
+    """Give how many more points decide half of those undecided; None where no number of points would, or none is undecided."""
+    held = [result for result in results if result.outcome is Outcome.MARGINAL]
+    more = sorted(
+        math.inf
+        if result.deciding is None or result.deciding.more_points is None
+        else result.deciding.more_points
+        for result in held
+    )
+    middle = more[len(more) // 2] if more else math.inf
+    return int(middle) if math.isfinite(middle) else None

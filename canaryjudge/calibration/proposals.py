@@ -1,0 +1,245 @@
+"""Settings with which the promise of a false-fail rate holds on this service, and the changes of the policy that lead there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from canaryjudge.calibration.measures import judged, observed
+from canaryjudge.policy import AnyRule, Metric, NoiseFloor, Policy, Tolerance
+from canaryjudge.policy.quantities import percent
+from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.rules import DEFAULT_RULES
+from canaryjudge.simulate import HealthyPairs
+from canaryjudge.studies import FaultFound, FloorFacts, Proposal, ProposalReason
+
+__all__ = ["CalibratedSettings", "Settled", "settle", "written"]
+
+_TOLERANCES: Final = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
+_TIMES: Final = (1.5, 2.0, 3.0, 5.0, 10.0)
+"""Of tolerances in a unit."""
+_DOUBT: Final = 0.1
+"""The promise is taken as broken where its one-sided 95 % bound lies above alpha: the two-sided interval at this error."""
+_LARGEST_USEFUL: Final = 1.0
+"""A metric that would not tell a doubling is no gate."""
+_FEWEST_EFFECTIVE: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedSettings:
+    """What settings are sought for.
+
+    Attributes
+    ----------
+    metric, policy, alpha : Metric, Policy, float
+        The metric as it is, its policy, and its share of alpha.
+    found : HealthyPairs
+        Healthy pairs.
+    floor : NoiseFloor or None
+        The noise floor that the policy would state.
+    own : tuple of NoiseFloor or None
+        For each pair the floor that its own data had no part in.
+    floors : tuple of FloorFacts
+        What the floor was made of.
+    """
+
+    metric: Metric
+    policy: Policy
+    alpha: float
+    found: HealthyPairs
+    floor: NoiseFloor | None
+    own: tuple[NoiseFloor | None, ...]
+    floors: tuple[FloorFacts, ...]
+
+    def judged(self, metric: Metric) -> list[MetricResult]:
+        """Judge each healthy pair by the metric with the floor that the pair had no part in."""
+        metrics = [metric.model_copy(update={"noise_floor": floor}) for floor in self.own]
+        return judged(self.found.pairs, metrics, self.policy, self.alpha)
+
+    def broken(self, results: Sequence[MetricResult]) -> bool:
+        """Tell whether so many fail that the promise does not hold here."""
+        count = sum(result.outcome is Outcome.FAIL for result in results)
+        return observed(count, len(results), self.found.independent, _DOUBT).low > self.alpha
+
+
+_Change = tuple[str, Any, Any, ProposalReason, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Settings that were found.
+
+    Attributes
+    ----------
+    sought : CalibratedSettings
+        For what.
+    metric : Metric
+        The metric with them.
+    results : tuple of MetricResult
+        The healthy pairs, judged by them.
+    changes : tuple of (str, object, object, str, dict)
+        Field, old and new value, reason and numbers.
+    noisy : bool
+        No tolerance keeps the promise.
+    """
+
+    sought: CalibratedSettings
+    metric: Metric
+    results: tuple[MetricResult, ...]
+    changes: tuple[_Change, ...] = ()
+    noisy: bool = False
+
+    def proposals(self, faults: Sequence[FaultFound], autocorrelation: float | None) -> tuple[Proposal, ...]:
+        """Give the changes of the metric's settings.
+
+        Parameters
+        ----------
+        faults : sequence of FaultFound
+            What would be found with them.
+        autocorrelation : float or None
+            Within windows.
+        """
+        name, metric = self.sought.metric.name, self.sought.metric
+        shift = next((fault.size for fault in faults if fault.fault == "shift"), None)
+        blind = shift is None or shift > _LARGEST_USEFUL
+        made: list[Proposal] = []
+        if metric.can_fail and (self.noisy or blind):
+            sizes = {} if shift is None else {"smallest": shift}
+            made.append(
+                Proposal(
+                    metric=name, field="role", old=metric.role, new="muted", reason="too_noisy", numbers=sizes
+                )
+            )
+        made += [
+            Proposal(metric=name, field=field, old=old, new=new, reason=reason, numbers=numbers)
+            for field, old, new, reason, numbers in self.changes
+        ]
+        needed = _needed(metric, autocorrelation)
+        if needed is not None and not any(proposal.field == "role" for proposal in made):
+            made.append(
+                Proposal(
+                    metric=name,
+                    field="min_points",
+                    old=metric.min_points,
+                    new=needed,
+                    reason="dependent_points",
+                    numbers={"autocorrelation": autocorrelation or 0.0},
+                )
+            )
+        return tuple(made)
+
+
+def settle(sought: CalibratedSettings) -> Settled:
+    """Find settings with which the promise holds.
+
+    Parameters
+    ----------
+    sought : CalibratedSettings
+        The metric and its healthy pairs.
+
+    Returns
+    -------
+    Settled
+        The noise floor first, because it costs the least; then without the rules that fail healthy pairs on their own; then the smallest tolerance.
+    """
+    metric = sought.metric.model_copy(update={"noise_floor": sought.floor or sought.metric.noise_floor})
+    settled = Settled(sought, metric, tuple(sought.judged(metric)))
+    if sought.floor is not None:
+        numbers: dict[str, float] = {floor.between: floor.spread for floor in sought.floors}
+        change: _Change = (
+            "noise_floor",
+            _dump(sought.metric.noise_floor),
+            _dump(sought.floor),
+            "differs_anyway",
+            numbers,
+        )
+        settled = replace(settled, changes=(change,))
+    if not metric.can_fail or not sought.broken(settled.results):
+        return settled
+    settled = _without_wild_rules(settled)
+    return _with_tolerance(settled) if sought.broken(settled.results) else settled
+
+
+def _without_wild_rules(settled: Settled) -> Settled:
+    """Leave out the rules that alone fail more healthy pairs than their part of alpha allows, but for the last."""
+    sought, metric = settled.sought, settled.metric
+    rules = metric.rules or DEFAULT_RULES[metric.kind]
+    rates: dict[int, float] = {}
+    for index in range(len(rules)):
+        count = sum(
+            len(result.findings) > index and result.findings[index].outcome is Outcome.FAIL
+            for result in settled.results
+        )
+        rate = observed(count, len(settled.results), sought.found.independent, _DOUBT)
+        if rate.low > sought.alpha / len(rules):
+            rates[index] = rate.rate
+    kept = tuple(rule for index, rule in enumerate(rules) if index not in rates)
+    if not rates or not kept:
+        return settled
+    calmer = metric.model_copy(update={"rules": kept})
+    numbers: dict[str, float] = {rules[index].rule: rate for index, rate in rates.items()}
+    old = None if metric.rules is None else _rules(metric.rules)
+    change: _Change = ("rules", old, _rules(kept), "rule_cries_wolf", numbers)
+    return replace(
+        settled, metric=calmer, results=tuple(sought.judged(calmer)), changes=(*settled.changes, change)
+    )
+
+
+def _with_tolerance(settled: Settled) -> Settled:
+    sought, metric = settled.sought, settled.metric
+    for tolerance in _wider(metric):
+        wider = metric.model_copy(update={"tolerance": tolerance})
+        results = tuple(sought.judged(wider))
+        count = sum(result.outcome is Outcome.FAIL for result in results)
+        if count <= sought.alpha * len(results):
+            old = written(sought.metric.tolerance)
+            rate = sum(result.outcome is Outcome.FAIL for result in settled.results) / len(results)
+            change: _Change = ("tolerance", old, written(tolerance), "tolerance_too_tight", {"failed": rate})
+            return replace(settled, metric=wider, results=results, changes=(*settled.changes, change))
+    return replace(settled, noisy=True)
+
+
+def _wider(metric: Metric) -> list[Tolerance]:
+    absolute = metric.tolerance.absolute
+    if metric.tolerance.relative is None and absolute is not None:
+        return [
+            Tolerance(absolute=absolute.model_copy(update={"number": absolute.number * times}))
+            for times in _TIMES
+        ]
+    wider = [size for size in _TOLERANCES if size > metric.tolerated_relative]
+    return [metric.tolerance.model_copy(update={"relative": size}) for size in wider]
+
+
+def written(tolerance: Tolerance) -> Any:
+    """Write a tolerance as a policy does."""
+    absolute = None if tolerance.absolute is None else tolerance.absolute.model_dump()
+    relative = None if tolerance.relative is None else percent(tolerance.relative)
+    if absolute is None:
+        return relative
+    return {"absolute": absolute} if relative is None else {"relative": relative, "absolute": absolute}
+
+
+def _dump(floor: NoiseFloor | None) -> Any:
+    if floor is None:
+        return None
+    plain = floor.model_dump(mode="json", exclude_none=True)
+    for name in ("between_windows", "between_replicas"):
+        spread = getattr(floor, name)
+        if spread is not None and spread.absolute is None:
+            plain[name] = percent(spread.relative)
+    return plain
+
+
+def _rules(rules: Sequence[AnyRule]) -> list[Any]:
+    dumped = [rule.model_dump(mode="json", exclude_defaults=True) for rule in rules]
+    return [rule["rule"] if set(rule) == {"rule"} else rule for rule in dumped]
+
+
+def _needed(metric: Metric, autocorrelation: float | None) -> int | None:
+    """Give the points that are worth four independent ones, where that is more than are asked for."""
+    if autocorrelation is None or metric.kind not in ("gauge", "samples"):
+        return None
+    needed = math.ceil(_FEWEST_EFFECTIVE * (1 + autocorrelation) / (1 - autocorrelation))
+    return needed if needed > metric.needed_points else None

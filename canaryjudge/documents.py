@@ -1,0 +1,68 @@
+"""What every report has in common: it is plain data that reads back, and it shows itself."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import ValidationError
+
+from canaryjudge.errors import DataError
+from canaryjudge.facts import Facts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Document"]
+
+
+class Document(Facts):
+    """Base of calibrations, plans and checks of readiness."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as plain data, as `to_json` writes it."""
+        return self.model_dump(mode="json")
+
+    def to_json(self) -> str:
+        """Give it as JSON; the same input gives the same bytes, and `from_json` reads it back."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        DataError
+            If the text is something else.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise DataError(
+                f"this is not a {cls.__name__.lower()}: {where}: {first['msg']}",
+                "Give the JSON that canaryjudge wrote.",
+            ) from None
+
+    def explain(self) -> str:
+        """Give it in sentences and tables, for a terminal."""
+        raise NotImplementedError
+
+    def to_markdown(self) -> str:
+        """Give it as Markdown, for a pull request or a pipeline's summary."""
+        raise NotImplementedError
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give its table as a pandas frame."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.explain())}</pre>"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    __str__ = __repr__

@@ -1,0 +1,347 @@
+"""Healthy pairs: two windows of a history, or two replicas at one time, that stand for a baseline and a canary of one version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data import Arm, FloatArray, MetricPair, Series
+from canaryjudge.data.alignment import align
+from canaryjudge.data.beats import median_step
+from canaryjudge.policy import Metric
+
+__all__ = ["HealthyPairs", "Length", "healthy_pairs", "of_releases"]
+
+_DAY = 86400.0
+_FEWEST_NEIGHBORS = 3
+"""Fewer pairs of neighbors, and windows at the same time of the day stand in for them."""
+_LOOSE = 1.25
+"""A window may last this many times as long as its points need: more is a gap."""
+_FARTHEST = 3.0
+"""Neighbors lie at most this many intervals apart."""
+
+Source = Literal["releases", "replicas", "neighbors", "clock"]
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long a canary is.
+
+    Attributes
+    ----------
+    points : int
+        Points of a window.
+    seconds : float or None
+        How long that is, which is what counts for samples that have times.
+    """
+
+    points: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthyPairs:
+    """Pairs in which nothing changed.
+
+    Attributes
+    ----------
+    pairs : tuple of MetricPair
+        The pairs.
+    spans : ndarray, shape (n, 5)
+        From where to where in the history its windows lie, and on which track: pairs that overlap share data.
+    independent : int
+        How many of them could be had without sharing any data: what they are worth.
+    source : {"releases", "replicas", "neighbors", "clock"}
+        Past releases, concurrent replicas, neighboring windows, or windows at the same time of the day.
+    windows : int
+        Windows that share no data.
+    replicas : int
+        Tracks that ran side by side.
+    groups : ndarray of int, shape (n,)
+        Which two replicas a pair is of, or which track.
+    """
+
+    pairs: tuple[MetricPair, ...]
+    spans: FloatArray
+    independent: int
+    source: Source
+    windows: int
+    replicas: int
+    groups: NDArray[np.intp]
+
+    def apart_from(self, index: int) -> NDArray[np.bool_]:
+        """Tell which pairs share no data with one of them."""
+        own = self.spans[index]
+        apart = np.ones(len(self.spans), dtype=np.bool_)
+        for first in (0, 2):
+            for second in (0, 2):
+                start, stop = self.spans[:, first], self.spans[:, first + 1]
+                apart &= (stop <= own[second]) | (start >= own[second + 1])
+        return np.asarray(apart | (self.spans[:, 4] != own[4]))
+
+
+def healthy_pairs(
+    tracks: Sequence[Series], metric: Metric, length: Length, most: int, rng: np.random.Generator
+) -> HealthyPairs:
+    """Cut a history into pairs of the canary's own length.
+
+    Parameters
+    ----------
+    tracks : sequence of Series
+        Healthy series.
+    metric : Metric
+        Its kind and pairing.
+    length : Length
+        Of a window.
+    most : int
+        At most so many pairs.
+    rng : numpy.random.Generator
+        Draws which, where there are more, and which of two replicas stands for the canary.
+
+    Returns
+    -------
+    HealthyPairs
+        Of concurrent replicas where there are some; else of neighboring windows; else of windows at the same time of the day. Maybe none.
+
+    Examples
+    --------
+    >>> track = Series("history", np.arange(100.0))
+    >>> found = healthy_pairs([track], Metric(name="cpu", direction="increase"), Length(20), 200, np.random.default_rng(1))
+    >>> len(found.pairs), found.independent, found.source
+    (13, 2, 'neighbors')
+    """
+    beside = _of_replicas(tracks, metric, length, rng) if metric.pairing != "windows" else None
+    if beside is not None:
+        return _thinned(beside, most, rng)
+    cut = [(_Cut(track, metric, length, number)) for number, track in enumerate(tracks)]
+    neighbors = _join([one.neighbors() for one in cut], "neighbors")
+    if neighbors.independent >= _FEWEST_NEIGHBORS:
+        return _thinned(neighbors, most, rng)
+    clock = _join([one.by_clock() for one in cut], "clock")
+    best = clock if clock.independent > neighbors.independent else neighbors
+    return _thinned(best, most, rng)
+
+
+def of_releases(arms: Sequence[tuple[Series, Series]], metric: Metric) -> HealthyPairs:
+    """Take past releases as they were.
+
+    Parameters
+    ----------
+    arms : sequence of tuple of Series
+        Baseline and canary of each.
+    metric : Metric
+        Its kind and pairing.
+
+    Returns
+    -------
+    HealthyPairs
+        A pair a release; they share no data.
+    """
+    pairs = tuple(align(metric, *both) for both in arms)
+    known = tuple(pair for pair in pairs if min(len(pair.baseline), len(pair.canary)))
+    count = len(known)
+    numbers = np.arange(count, dtype=np.float64)
+    spans = np.stack([numbers, numbers + 0.5, numbers, numbers + 0.5, numbers], axis=1)
+    return HealthyPairs(known, spans, count, "releases", 2 * count, 2 * count, np.arange(count))
+
+
+def _of_replicas(
+    tracks: Sequence[Series], metric: Metric, length: Length, rng: np.random.Generator
+) -> HealthyPairs | None:
+    """Pair replicas that ran side by side; None where there are none."""
+    timed = [track for track in tracks if track.time is not None]
+    pairs: list[MetricPair] = []
+    spans: list[tuple[float, ...]] = []
+    windows, groups = 0, []
+    concurrent = metric.model_copy(update={"pairing": "auto"})
+    seen: set[int] = set()
+    for group, (one, other) in enumerate(combinations(range(len(timed)), 2)):
+        whole = align(concurrent, timed[one], timed[other])
+        if whole.pairing != "concurrent":
+            continue
+        starts = _starts(whole.baseline, whole.interval, length, metric)
+        for start, stop in starts:
+            arms = [whole.baseline.part(slice(start, stop)), whole.canary.part(slice(start, stop))]
+            if metric.kind == "samples":
+                arms = [_between(arm, whole.baseline, start, stop) for arm in (whole.baseline, whole.canary)]
+            if rng.random() < 0.5:
+                arms.reverse()
+            pairs.append(_pair(whole, arms[0], arms[1], "concurrent"))
+            spans.append((*2 * _span(whole.baseline, start, stop), 0.0))
+            groups.append(group)
+            seen |= {one, other}
+        windows = max(windows, len(starts))
+    if not pairs:
+        return None
+    return HealthyPairs(
+        tuple(pairs),
+        np.array(spans),
+        windows * (len(seen) // 2),
+        "replicas",
+        windows,
+        len(seen),
+        np.array(groups, dtype=np.intp),
+    )
+
+
+def _between(arm: Arm, clock: Arm, start: int, stop: int) -> Arm:
+    assert arm.time is not None and clock.time is not None  # noqa: PT018, S101 - the arms share the clock
+    inside = (arm.time >= clock.time[start]) & (arm.time <= clock.time[stop - 1])
+    return arm.part(inside)
+
+
+def _pair(
+    whole: MetricPair, baseline: Arm, canary: Arm, pairing: Literal["concurrent", "windows"]
+) -> MetricPair:
+    return MetricPair(
+        whole.name,
+        whole.kind,
+        baseline,
+        canary,
+        pairing,
+        whole.interval,
+        edges=whole.edges,
+        reported=whole.reported,
+    )
+
+
+def _span(arm: Arm, start: int, stop: int) -> tuple[float, float]:
+    return (float(start), float(stop)) if arm.time is None else (arm.time[start], arm.time[stop - 1] + 1e-9)
+
+
+def _starts(
+    arm: Arm, interval: float | None, length: Length, metric: Metric, step: float = 1.0
+) -> list[tuple[int, int]]:
+    """Cut an arm into windows; with a step of 1 they share nothing."""
+    time = arm.time
+    if metric.kind == "samples" and time is not None and length.seconds is not None and len(time):
+        edges = np.arange(time[0], time[-1] - length.seconds + 1e-9, length.seconds * step)
+        cuts = np.searchsorted(time, np.stack([edges, edges + length.seconds]))
+        return [(int(a), int(b)) for a, b in cuts.T if b - a >= metric.needed_points]
+    n = length.points
+    found: list[tuple[int, int]] = []
+    for first, last in _segments(time, interval, len(arm)):
+        # whole windows apart stay so for any step, because the floor of x + n is that of x, plus n
+        offsets = np.floor(
+            np.arange(max(0, 1 + int((last - first - n) / (n * step) + 1e-9))) * (n * step) + 1e-9
+        )
+        starts = first + offsets.astype(np.intp)
+        found += [
+            (int(start), int(start) + n)
+            for start in starts
+            if start + n <= last
+            and (time is None or interval is None or _solid(time[start : start + n], interval))
+        ]
+    return found
+
+
+def _segments(time: FloatArray | None, interval: float | None, points: int) -> list[tuple[int, int]]:
+    """Give the stretches between long gaps."""
+    if time is None or interval is None:
+        return [(0, points)]
+    breaks = np.flatnonzero(np.diff(time) > _FARTHEST * interval) + 1
+    ends = [0, *breaks.tolist(), points]
+    return list(pairwise(ends))
+
+
+def _solid(time: FloatArray, interval: float) -> bool:
+    return bool(time[-1] - time[0] <= _LOOSE * (len(time) - 1) * interval + interval)
+
+
+class _Cut:
+    """One track, cut into windows that are compared as before and after."""
+
+    def __init__(self, track: Series, metric: Metric, length: Length, number: int) -> None:
+        self._arm = Arm(track.value, track.total, track.time, track.buckets)
+        self._interval = metric.interval or median_step([track.time])
+        self._whole = MetricPair(
+            metric.name,
+            metric.kind,
+            self._arm,
+            self._arm,
+            "windows",
+            self._interval,
+            edges=track.edges,
+            reported=track.reported,
+        )
+        self._metric, self._length, self._number = metric, length, number
+
+    def neighbors(self) -> HealthyPairs:
+        """Pair each window with the next, beginning at every quarter of a window."""
+        windows = _starts(self._arm, self._interval, self._length, self._metric, 0.25)
+        follows = {start: (start, stop) for start, stop in windows}
+        pairs = [
+            ((start, stop), follows[stop]) for start, stop in windows if stop in follows and self._close(stop)
+        ]
+        apart, end = 0, -1
+        for first, second in pairs:
+            if first[0] >= end:
+                apart, end = apart + 1, second[1]
+        return self._made(pairs, apart)
+
+    def by_clock(self) -> HealthyPairs:
+        """Pair each window with the earlier one that is nearest to it by the time of the day."""
+        windows = _starts(self._arm, self._interval, self._length, self._metric)
+        time = self._arm.time
+        pairs = []
+        for index in range(1, len(windows)):
+            earlier = range(index)
+            if time is None:
+                pairs.append((windows[index - 1], windows[index]))
+                continue
+            now = time[windows[index][0]]
+            apart = [abs((now - time[windows[j][0]] + _DAY / 2) % _DAY - _DAY / 2) for j in earlier]
+            best = min(earlier, key=lambda j: (round(apart[j] / 600), index - j))
+            pairs.append((windows[best], windows[index]))
+        return self._made(pairs, len(windows) // 2)
+
+    def _close(self, stop: int) -> bool:
+        time = self._arm.time
+        if time is None or self._interval is None or self._metric.kind == "samples":
+            return True
+        return bool(time[stop] - time[stop - 1] <= _FARTHEST * self._interval)
+
+    def _made(self, pairs: list[tuple[tuple[int, int], tuple[int, int]]], apart: int) -> HealthyPairs:
+        windows = len(_starts(self._arm, self._interval, self._length, self._metric))
+        spans = [
+            (*_span(self._arm, *first), *_span(self._arm, *second), float(self._number))
+            for first, second in pairs
+        ]
+        made = tuple(
+            _pair(self._whole, self._arm.part(slice(*first)), self._arm.part(slice(*second)), "windows")
+            for first, second in pairs
+        )
+        groups = np.full(len(made), self._number, dtype=np.intp)
+        return HealthyPairs(made, np.array(spans).reshape(-1, 5), apart, "neighbors", windows, 1, groups)
+
+
+def _join(parts: Sequence[HealthyPairs], source: Source) -> HealthyPairs:
+    return HealthyPairs(
+        tuple(pair for part in parts for pair in part.pairs),
+        np.concatenate([np.empty((0, 5)), *(part.spans for part in parts)]),
+        sum(part.independent for part in parts),
+        source,
+        sum(part.windows for part in parts),
+        len(parts),
+        np.concatenate([np.empty(0, dtype=np.intp), *(part.groups for part in parts)]),
+    )
+
+
+def _thinned(found: HealthyPairs, most: int, rng: np.random.Generator) -> HealthyPairs:
+    if len(found.pairs) <= most:
+        return found
+    kept = np.sort(rng.permutation(len(found.pairs))[:most])
+    return HealthyPairs(
+        tuple(found.pairs[index] for index in kept),
+        found.spans[kept],
+        min(found.independent, most),
+        found.source,
+        found.windows,
+        found.replicas,
+        found.groups[kept],
+    )

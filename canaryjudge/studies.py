@@ -1,0 +1,174 @@
+"""Facts of the studies around a verdict: what a calibration, a plan or a check of readiness found. No words, as in `canaryjudge.results`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from canaryjudge.facts import Facts, Number
+from canaryjudge.policy import Kind
+
+__all__ = [
+    "CalibrationFacts",
+    "Duplicate",
+    "FaultFound",
+    "FloorFacts",
+    "MetricCalibration",
+    "ObservedRate",
+    "Proposal",
+    "ProposalReason",
+]
+
+Role = Literal["required", "guard", "advisory", "muted"]
+
+
+class ObservedRate(Facts):
+    """How often something happened, with its exact 95 % interval."""
+
+    count: int
+    """How often."""
+    trials: int
+    """Of how many."""
+    independent: float
+    """What they are worth: as many would share no data. The interval is that of so many."""
+    rate: float
+    """The share."""
+    low: float
+    """Lower end (Clopper and Pearson)."""
+    high: float
+    """Upper end."""
+
+
+class FloorFacts(Facts):
+    """How much healthy windows, or replicas, differ beyond the scatter of their points."""
+
+    between: Literal["windows", "replicas"]
+    """Which."""
+    spread: float
+    """Standard deviation: a part of the level, or in the metric's unit."""
+    absolute: bool
+    """Whether it is in the metric's unit, because the level is 0 at times."""
+    measured_from: int
+    """How many windows, or replicas, it was measured from."""
+    df: float
+    """Degrees of freedom with which it is known."""
+
+
+class FaultFound(Facts):
+    """The smallest fault of a kind that is found often enough."""
+
+    fault: Literal["shift", "tail", "burst"]
+    """What was put into the canary."""
+    size: Number
+    """The smallest size that fails in so many pairs: a part of the level or rate. None where none up to 16 times does."""
+    power: float
+    """In what part of the pairs."""
+
+
+class MetricCalibration(Facts):
+    """What a history says of one metric."""
+
+    name: str
+    """The metric."""
+    kind: Kind
+    """Its kind."""
+    unit: str
+    """Its unit."""
+    role: Role
+    """Its role in the policy."""
+    alpha: float
+    """Its share of the policy's alpha."""
+    source: Literal["releases", "replicas", "neighbors", "clock", "none"]
+    """What the healthy pairs are: past releases, concurrent replicas, neighboring windows, windows at the same time of the day; none where the history is too short."""
+    points: int
+    """Points of a window."""
+    interval_s: Number
+    """Spacing of the points in seconds."""
+    windows: int
+    """Windows of the history that share no data."""
+    replicas: int
+    """Series that ran side by side."""
+    failed: ObservedRate | None
+    """How often healthy pairs failed by the policy as it is."""
+    marginal: Number
+    """The share of them that is marginal."""
+    failed_by_rule: dict[str, float]
+    """The share of pairs that each rule failed."""
+    floors: tuple[FloorFacts, ...]
+    """How much healthy windows and replicas differ."""
+    failed_proposed: ObservedRate | None
+    """How often healthy pairs failed by the proposed policy; each was judged by a noise floor that its own data had no part in."""
+    marginal_proposed: Number
+    """The share of them that is marginal."""
+    faults: tuple[FaultFound, ...]
+    """The smallest faults that the proposed policy finds."""
+    found: ObservedRate | None
+    """How many of the past releases that turned out bad fail by the policy as it is."""
+    autocorrelation: Number
+    """Lag-1 autocorrelation within windows, the median."""
+    seasonality: Number
+    """The part of the variance that the time of the day explains; None for less than two days."""
+    gaps: Number
+    """The part of the history's intervals that has no point."""
+    more_points: int | None
+    """How many more points a side would decide half of the pairs that are undecided, as their verdicts say."""
+
+
+class Duplicate(Facts):
+    """Two metrics that move together where nothing is wrong."""
+
+    first: str
+    """One metric."""
+    second: str
+    """The other."""
+    correlation: float
+    """Spearman's rank correlation of their changes."""
+    pairs: int
+    """Over so many healthy pairs."""
+
+
+ProposalReason = Literal[
+    "differs_anyway",  # healthy windows or replicas differ beyond their points' scatter
+    "rule_cries_wolf",  # this rule alone fails healthy pairs too often
+    "tolerance_too_tight",  # healthy pairs still fail too often, up to this tolerance
+    "too_noisy",  # no tolerance below 100 % keeps the promise, or nothing below a doubling would be found
+    "dependent_points",  # fewer points are worth less than four independent ones
+    "undecided_for_long",  # so much longer would decide most healthy pairs
+]
+
+
+class Proposal(Facts):
+    """A change of the policy."""
+
+    metric: str | None
+    """The metric; None where it is about the whole policy."""
+    field: str
+    """The key to change."""
+    old: Any
+    """What it is, as the policy would write it; None where it is left out."""
+    new: Any
+    """What is proposed; None takes it out."""
+    reason: ProposalReason
+    """Why."""
+    numbers: dict[str, float]
+    """The numbers that belong to it."""
+
+
+class CalibrationFacts(Facts):
+    """What a history says of a policy."""
+
+    alpha: float
+    """The policy's."""
+    beta: float
+    """The policy's."""
+    power: float
+    """The part of pairs in which a fault is to be found."""
+    seed: int
+    """Of the random draws."""
+    metrics: dict[str, MetricCalibration]
+    """Each metric, in the policy's order."""
+    duplicates: tuple[Duplicate, ...]
+    """Metrics that move together."""
+    no_gate: bool
+    """Whether every metric that can fail a release is too noisy for that; muting is not proposed then, for a policy needs a gate."""
+    proposals: tuple[Proposal, ...]
+    """What to change, and why."""
