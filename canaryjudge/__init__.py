@@ -47,8 +47,9 @@ from canaryjudge.verdict import Verdict
 
 if TYPE_CHECKING:
     from canaryjudge.calibration import calibrate
+    from canaryjudge.planning import plan
 
-_LATER = {"calibrate": "canaryjudge.calibration"}
+_LATER = {"calibrate": "canaryjudge.calibration", "plan": "canaryjudge.planning"}
 """Names that few programs use, and the modules that are imported once they do."""
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "load_kayenta",
     "load_openslo",
     "load_policy",
+    "plan",
     "plots",
 ]
 

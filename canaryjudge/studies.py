@@ -13,9 +13,14 @@ __all__ = [
     "FaultFound",
     "FloorFacts",
     "MetricCalibration",
+    "MetricPlan",
     "ObservedRate",
+    "PlanFacts",
+    "PlanPoint",
     "Proposal",
     "ProposalReason",
+    "SharePlan",
+    "SimulatedPlan",
 ]
 
 Role = Literal["required", "guard", "advisory", "muted"]
@@ -172,3 +177,98 @@ class CalibrationFacts(Facts):
     """Whether every metric that can fail a release is too noisy for that; muting is not proposed then, for a policy needs a gate."""
     proposals: tuple[Proposal, ...]
     """What to change, and why."""
+
+
+class PlanPoint(Facts):
+    """What is to be expected after so long."""
+
+    points: int
+    """Points an arm."""
+    seconds: float
+    """How long that is."""
+    power: float
+    """Probability that a regression of the size fails by then, at one look."""
+    passes: float
+    """Probability that a healthy canary passes."""
+
+
+class SharePlan(Facts):
+    """What a share of the traffic can tell."""
+
+    share: float
+    """The canary's share of the traffic; the baseline has the rest."""
+    needed_points: int | None
+    """Points after which a regression of the size is found with the power; None where no number would do."""
+    needed_s: Number
+    """How long that is."""
+    visible: Number
+    """The smallest regression that is found with the power by the deadline; None where none up to 32 times is."""
+
+
+class SimulatedPlan(Facts):
+    """What releases that were made up, and judged by the real code, say."""
+
+    points: int
+    """Points an arm."""
+    judged: ObservedRate
+    """How many with a regression of the size fail, at one look."""
+    watched: ObservedRate | None
+    """How many a Monitor fails, asked after every point."""
+    delay_points: Number
+    """The median of the points after which it does; None where it fails fewer than half."""
+
+
+class MetricPlan(Facts):
+    """What is to be expected of one metric."""
+
+    name: str
+    """The metric."""
+    kind: Kind
+    """Its kind."""
+    rule: str
+    """The rule that is planned for."""
+    form: Literal["shift", "events", "none"]
+    """The closed form: of a shift, of events, or none for such rules."""
+    alpha: float
+    """The level of the rule."""
+    lacking: str | None
+    """What must be known for a plan and is not."""
+    per_request: bool
+    """Whether its points scatter the more the fewer requests an arm gets."""
+    interval_s: float
+    """Spacing of the points."""
+    level: Number
+    """Its level."""
+    spread: Number
+    """Standard deviation of a point, or of an observation, relative to the level."""
+    between_intervals: float
+    """Of samples and histograms: the standard deviation that an interval shares."""
+    autocorrelation: float
+    """Lag-1 autocorrelation."""
+    traffic: Number
+    """Requests of an interval."""
+    dispersion: float
+    """Of events."""
+    shares: tuple[SharePlan, ...]
+    """By shares of the traffic."""
+    curve: tuple[PlanPoint, ...]
+    """By time, at the planned share."""
+    simulated: SimulatedPlan | None
+    """What simulation says at the planned share and the deadline."""
+
+
+class PlanFacts(Facts):
+    """What is to be expected of a policy's releases."""
+
+    size: float
+    """The regression that is to be found, relative to the level."""
+    power: float
+    """How surely."""
+    share: float
+    """The planned share of the traffic."""
+    deadline_s: float
+    """How long a canary runs."""
+    seed: int
+    """Of the simulation."""
+    metrics: dict[str, MetricPlan]
+    """Each metric, in the policy's order."""

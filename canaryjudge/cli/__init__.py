@@ -15,6 +15,7 @@ from canaryjudge.cli.complaints import complain, described
 from canaryjudge.cli.judging import add_judge
 from canaryjudge.cli.monitoring import add_monitor
 from canaryjudge.cli.outputs import BAD_INPUT, BUG, EXIT_HELP
+from canaryjudge.cli.planning import add_plan
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.integrations.importers import add_import
 
@@ -24,6 +25,7 @@ _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_judge,
     add_monitor,
     add_calibrate,
+    add_plan,
     add_verify,
     add_validate,
     add_schema,

@@ -1,0 +1,167 @@
+"""Words for what is to be expected of a canary."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from canaryjudge.explain.grids import as_grid, as_markdown_grid, escaped
+from canaryjudge.explain.numbers import count, percent
+from canaryjudge.studies import MetricPlan, PlanFacts, SharePlan
+
+__all__ = ["plan_markdown", "plan_rows", "plan_text"]
+
+_WIDTH = 110
+_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
+
+
+def plan_text(facts: PlanFacts) -> str:
+    """Explain a plan: a table by shares of the traffic, one by time, and what to do."""
+    return "\n\n".join(
+        [
+            _wrapped(_heading(facts)),
+            as_grid(*_by_share(facts)),
+            as_grid(*_by_time(facts)),
+            *(_wrapped(line) for line in _remarks(facts)),
+        ]
+    )
+
+
+def plan_markdown(facts: PlanFacts) -> str:
+    """Explain a plan in Markdown."""
+    remarks = "\n".join(f"- {escaped(line)}" for line in _remarks(facts))
+    tables = "\n\n".join(as_markdown_grid(*table) for table in (_by_share(facts), _by_time(facts)))
+    return f"## Plan\n\n{escaped(_heading(facts))}\n\n{tables}\n\n{remarks}\n"
+
+
+def plan_rows(facts: PlanFacts) -> list[dict[str, Any]]:
+    """Give a flat row a metric and point of its curve."""
+    return [
+        {"metric": metric.name, "kind": metric.kind, "rule": metric.rule, **point.model_dump()}
+        for metric in facts.metrics.values()
+        for point in metric.curve
+    ]
+
+
+def _heading(facts: PlanFacts) -> str:
+    return (
+        f"A regression of {percent(facts.size)}, to be found with {percent(facts.power)} power at one look; the canary has {percent(facts.share)} of the traffic "
+        f"for {_time(facts.deadline_s)}."
+    )
+
+
+def _by_share(facts: PlanFacts) -> tuple[list[str], list[list[str]]]:
+    parts = sorted({share.share for metric in facts.metrics.values() for share in metric.shares})
+    header = ["found after, and visible by the deadline", *(f"at {percent(part)}" for part in parts)]
+    rows = [
+        [metric.name, *(_cell(metric, part) for part in parts)]
+        for metric in facts.metrics.values()
+        if metric.shares
+    ]
+    return header, rows
+
+
+def _cell(metric: MetricPlan, part: float) -> str:
+    share = next(share for share in metric.shares if share.share == part)
+    when = "never" if share.needed_s is None else _time(share.needed_s)
+    return f"{when}, {_visible(share)}"
+
+
+def _visible(share: SharePlan) -> str:
+    return "nothing" if share.visible is None else f"+{percent(share.visible)}"
+
+
+def _by_time(facts: PlanFacts) -> tuple[list[str], list[list[str]]]:
+    header = ["fails with it / passes without", "after", "points", "fails", "passes"]
+    rows = [
+        [
+            metric.name if number == 0 else "",
+            _time(point.seconds),
+            count(point.points),
+            percent(point.power),
+            percent(point.passes),
+        ]
+        for metric in facts.metrics.values()
+        for number, point in enumerate(metric.curve)
+    ]
+    return header, rows
+
+
+def _remarks(facts: PlanFacts) -> list[str]:
+    return [line for metric in facts.metrics.values() for line in _of_metric(metric, facts)]
+
+
+def _of_metric(metric: MetricPlan, facts: PlanFacts) -> list[str]:
+    if metric.lacking is not None:
+        return [
+            f"{metric.name}: nothing is known of its {metric.lacking}; give a history, or assume {metric.name}.{metric.lacking}."
+        ]
+    lines = []
+    if metric.form == "none":
+        lines.append(f"{metric.name}: the rule {metric.rule} has no closed form; simulate it.")
+    own = next((share for share in metric.shares if share.share == facts.share), None)
+    if own is not None:
+        lines.append(_verdict(metric, own, facts))
+    if metric.simulated is not None:
+        lines.append(_simulated(metric, facts))
+    return lines
+
+
+def _verdict(metric: MetricPlan, own: SharePlan, facts: PlanFacts) -> str:
+    at = f"{metric.name} at {percent(own.share)} of the traffic"
+    if own.visible is not None and own.visible <= facts.size:
+        return f"{at} sees +{percent(own.visible)} in {_time(facts.deadline_s)}, and +{percent(facts.size)} in {_time(own.needed_s or 0.0)}."
+    sees = "sees nothing" if own.visible is None else f"cannot see less than +{percent(own.visible)}"
+    return f"{at} {sees} in {_time(facts.deadline_s)}: {_advice(metric, own, facts)}."
+
+
+def _advice(metric: MetricPlan, own: SharePlan, facts: PlanFacts) -> str:
+    ways = []
+    enough = next(
+        (
+            share
+            for share in metric.shares
+            if share.share > own.share and share.visible is not None and share.visible <= facts.size
+        ),
+        None,
+    )
+    if enough is not None:
+        ways.append(f"use {percent(enough.share)} (+{percent(enough.visible or 0.0)})")
+    if own.needed_s is not None:
+        ways.append(f"run {_time(own.needed_s)}")
+    if metric.kind == "gauge" and metric.per_request:
+        ways.append("use a histogram of the same requests, which tells how many there were")
+    return (
+        ", or ".join(ways)
+        or "neither time nor traffic helps; take a wider tolerance, or average over more replicas"
+    )
+
+
+def _simulated(metric: MetricPlan, facts: PlanFacts) -> str:
+    found = metric.simulated
+    assert found is not None  # noqa: S101 - asked only where there is one
+    judged = f"{percent(found.judged.rate)} ({percent(found.judged.low)} to {percent(found.judged.high)})"
+    said = f"{metric.name}: of {count(found.judged.trials)} simulated releases with +{percent(facts.size)} judge fails {judged} after {count(found.points)} points"
+    if found.watched is not None:
+        said += f", a Monitor {percent(found.watched.rate)}"
+        if found.delay_points is not None:
+            said += f", half of them after {_time(found.delay_points * metric.interval_s)}"
+    return f"{said}."
+
+
+def _time(seconds: float) -> str:
+    """Write a duration in its largest unit.
+
+    Examples
+    --------
+    >>> _time(5400), _time(45), _time(172800)
+    ('1.5 h', '45 s', '2 d')
+    """
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)

@@ -1,0 +1,274 @@
+"""The closed forms applied: a metric, what is assumed of it, a share of the traffic and a length -> power, and the chance that a healthy canary passes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from scipy.special import ndtri
+
+from canaryjudge.data import FloatArray
+from canaryjudge.policy import AnyRule, Metric
+from canaryjudge.policy.assumptions import Assumed
+from canaryjudge.rules import DEFAULT_RULES
+from canaryjudge.rules.decision import Limits, tolerated
+from canaryjudge.stats.lasting_noise import joined
+from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, projections, shift_power
+from canaryjudge.stats.proportions import difference_pvalues
+from canaryjudge.stats.rare_events import rate_ratio_pvalues
+from canaryjudge.stats.rate_difference import rate_difference_pvalues
+
+__all__ = [
+    "Expected",
+    "Setting",
+    "form_of",
+    "is_per_request",
+    "needed_points",
+    "planned_rule",
+    "visible_size",
+]
+
+Form = Literal["shift", "events", "none"]
+
+_FORMS: Final[dict[str, Form]] = {"mann_whitney": "shift", "proportion": "events", "rate": "events"}
+_FEW_EVENTS: Final = 300.0
+"""Totals with fewer expected events than this are counted out; of more, the logarithm of the ratio is as good as normal."""
+_MOST_POINTS: Final = 1_000_000
+_NODES: Final = 9
+_STRONGEST: Final = 0.97
+_LARGEST, _CLOSE = 32.0, 1e-3
+_PER_REQUEST: Final = (
+    "latency",
+    "duration",
+    "p50",
+    "p75",
+    "p90",
+    "p95",
+    "p99",
+    "quantile",
+    "response_time",
+    "rtt",
+)
+
+
+def planned_rule(metric: Metric) -> AnyRule:
+    """Give the rule that a plan is about: the first that has a closed form, else the first."""
+    rules = metric.rules or DEFAULT_RULES[metric.kind]
+    return next((rule for rule in rules if rule.rule in _FORMS), rules[0])
+
+
+def form_of(metric: Metric) -> Form:
+    """Give the closed form of a metric's planned rule."""
+    form = _FORMS.get(planned_rule(metric).rule, "none")
+    fits = (form == "events") == (metric.kind in ("ratio", "count"))
+    return form if fits else "none"
+
+
+def is_per_request(metric: Metric, assumed: Assumed) -> bool:
+    """Tell whether a gauge is made of requests: by what is assumed, or by its name."""
+    if metric.kind != "gauge":
+        return metric.kind in ("samples", "histogram")
+    if assumed.per_request is not None:
+        return assumed.per_request
+    name = metric.name.lower()
+    return any(word in name for word in _PER_REQUEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is to be expected.
+
+    Attributes
+    ----------
+    power : float
+        Probability that the regression fails.
+    passes : float
+        Probability that a healthy canary passes.
+    """
+
+    power: float
+    passes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A metric at a share of the traffic.
+
+    Attributes
+    ----------
+    metric, assumed : Metric, Assumed
+        What it is, and what is assumed.
+    share : float
+        The canary's share of the traffic.
+    alpha, beta : float
+        Error rates of the rule.
+    """
+
+    metric: Metric
+    assumed: Assumed
+    share: float
+    alpha: float
+    beta: float
+
+    def expected(self, points: int, size: float) -> Expected:
+        """Give what is to be expected after so many points of a regression of a size."""
+        if points < self.metric.needed_points:
+            return Expected(0.0, 0.0)
+        parts = [self._one_way(points, size, sign) for sign, _ in self._limits.sides]
+        # a regression goes one way, and a pass needs every way proven
+        return Expected(parts[0].power, max(0.0, 1 - sum(1 - part.passes for part in parts)))
+
+    @property
+    def _level(self) -> float:
+        level = self.assumed.level
+        return 1.0 if level is None else self.metric.quantity(level, "level")
+
+    @property
+    def _limits(self) -> Limits:
+        found = tolerated(self.metric, self._level)
+        return found or Limits(absolute=False, high=0.0, low=None)
+
+    def _one_way(self, points: int, size: float, sign: int) -> Expected:
+        limits = self._limits
+        limit = dict(limits.sides)[sign]
+        change = size if sign > 0 else -size / (1 + size)
+        level = self.alpha / len(limits.sides)
+        if form_of(self.metric) == "events":
+            return self._events(points, change, limit, level, sign)
+        relative = limit / self._level if limits.absolute else limit
+        scale = 1.0 if limits.absolute else 1 + relative
+        wrong = self._error(points, 1 + change, scale), self._error(points, 1.0, scale)
+        # the judge does not know the autocorrelation, and its degrees of freedom follow what it finds
+        known = [projections(points, rho) for rho in _found_rhos(self.assumed.autocorrelation, points)]
+        return Expected(
+            float(
+                np.mean(
+                    [
+                        shift_power(sign * (change - relative), self._joined(wrong[0], df, scale), level)
+                        for df in known
+                    ]
+                )
+            ),
+            float(
+                np.mean(
+                    [
+                        shift_power(sign * relative, self._joined(wrong[1], df, scale), self.beta)
+                        for df in known
+                    ]
+                )
+            ),
+        )
+
+    def _joined(self, error: float, df: float, scale: float) -> Scatter:
+        floor, freedom = self._floor()
+        together, known = joined(error, df, floor * scale, freedom)
+        return Scatter(float(together), float(known))
+
+    def _error(self, points: int, canary: float, scale: float) -> float:
+        """Add up the noise of the canary's level, which moved by a factor, and of the baseline's at the limit."""
+        metric, assumed = self.metric, self.assumed
+        spread, rho = assumed.spread or 0.0, assumed.autocorrelation
+        longer = (1 + rho) / (1 - rho)
+        own = []
+        for share in (self.share, 1 - self.share):
+            if metric.kind == "gauge":
+                per_point = spread**2 / (share if is_per_request(metric, assumed) else 1.0)
+                own.append(RANK_VARIANCE * per_point * longer / points)
+            else:
+                seen = (assumed.traffic or 0.0) * share * points
+                shared = assumed.between_intervals**2 * longer / points
+                own.append(RANK_VARIANCE * spread**2 / max(seen, 1e-300) + shared)
+        return math.sqrt(canary**2 * own[0] + scale**2 * own[1])
+
+    def _floor(self) -> tuple[float, float]:
+        floor = self.metric.noise_floor
+        stated = None if floor is None else floor.between_replicas
+        if floor is None or stated is None:
+            return 0.0, math.inf
+        return math.sqrt(2) * stated.size(self.metric, self._level) / self._level, floor.replicas_freedom
+
+    def _events(self, points: int, change: float, limit: float, level: float, sign: int) -> Expected:
+        rate = self._level
+        whole = points * (self.assumed.traffic or 1.0 if self.metric.kind == "ratio" else 1.0)
+        exposures = self.share * whole, (1 - self.share) * whole
+        floor = self._floor()[0]
+        expected = [rate * exposure for exposure in exposures]
+        factor = self.assumed.dispersion
+        if floor:
+            factor += floor**2 / sum(1 / events for events in expected)
+        arms = (exposures[0] / factor, exposures[1] / factor)
+        few = max(expected) * (1 + change) / factor <= _FEW_EVENTS
+        ask = self._counted if few else self._normal
+        power = ask(arms, rate, change, limit, level, sign)
+        return Expected(power, ask(arms, rate, 0.0, limit, self.beta, -sign))
+
+    def _counted(
+        self, arms: tuple[float, float], rate: float, change: float, limit: float, level: float, sign: int
+    ) -> float:
+        """Count out the totals that the real test rejects at."""
+        test: Any = rate_ratio_pvalues
+        null = 1 + limit
+        if self._limits.absolute:
+            test, null = (
+                (difference_pvalues if self.metric.kind == "ratio" else rate_difference_pvalues),
+                limit,
+            )
+
+        share = self.metric.kind == "ratio"
+
+        def rejects(canary: FloatArray, baseline: FloatArray) -> Any:
+            if share:  # no more events than there are requests
+                canary, baseline = np.minimum(canary, arms[0]), np.minimum(baseline, arms[1])
+            return test(canary, arms[0], baseline, arms[1], null)
+
+        return events_power(rate * (1 + change) * arms[0], rate * arms[1], rejects, level, greater=sign > 0)
+
+    def _normal(
+        self, arms: tuple[float, float], rate: float, change: float, limit: float, level: float, sign: int
+    ) -> float:
+        chances = (rate * (1 + change), rate)
+        left = [max(0.0, 1 - chance) if self.metric.kind == "ratio" else 1.0 for chance in chances]
+        if self._limits.absolute:
+            excess = sign * (rate * change - limit)
+            variance = sum(chance * rest / arm for chance, rest, arm in zip(chances, left, arms, strict=True))
+        else:
+            excess = sign * (math.log1p(change) - math.log1p(limit))
+            variance = sum(
+                rest / (chance * arm) for chance, rest, arm in zip(chances, left, arms, strict=True)
+            )
+        return shift_power(excess, Scatter(math.sqrt(variance), 1e9), level)
+
+
+def _found_rhos(rho: float, points: int) -> list[float]:
+    """Give autocorrelations of the ranks that so many points may show, equally likely ones: normal about the true one, with variance (1 - rho^2) / n."""
+    of_ranks = 6 / math.pi * math.asin(rho / 2)
+    deviates = ndtri((np.arange(_NODES) + 0.5) / _NODES)
+    found = np.clip(of_ranks + deviates * math.sqrt((1 - of_ranks**2) / points), 0.0, _STRONGEST)
+    return [float(one) for one in found]
+
+
+def needed_points(setting: Setting, size: float, power: float) -> int | None:
+    """Find the fewest points after which a regression is found with the power."""
+    high = max(2, setting.metric.needed_points)
+    while setting.expected(high, size).power < power:
+        if high >= _MOST_POINTS:
+            return None
+        high *= 2
+    low = high // 2
+    while high - low > max(1, high // 200):
+        middle = (low + high) // 2
+        low, high = (low, middle) if setting.expected(middle, size).power >= power else (middle, high)
+    return high
+
+
+def visible_size(setting: Setting, points: int, power: float) -> float | None:
+    """Find the smallest regression that is found with the power after so many points; None where none up to 32 times is."""
+    if setting.expected(points, _LARGEST).power < power:
+        return None
+    low, high = 1e-4, _LARGEST
+    while high / low > 1 + _CLOSE:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if setting.expected(points, middle).power >= power else (middle, high)
+    return high

@@ -1,0 +1,347 @@
+"""Plan a canary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+
+from canaryjudge.calibration.measures import observed
+from canaryjudge.data import read_history
+from canaryjudge.documents import Document
+from canaryjudge.errors import PolicyError
+from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
+from canaryjudge.judge import judge_metric, shares
+from canaryjudge.planning.forms import (
+    Setting,
+    form_of,
+    is_per_request,
+    needed_points,
+    planned_rule,
+    visible_size,
+)
+from canaryjudge.planning.learned import learned
+from canaryjudge.policy import Metric, Policy, Sequential
+from canaryjudge.policy.assumptions import Assumed
+from canaryjudge.policy.complaints import nearest
+from canaryjudge.policy.quantities import parse_fraction
+from canaryjudge.results import Outcome
+from canaryjudge.rules import DEFAULT_RULES
+from canaryjudge.simulate.synthetic import synthetic
+from canaryjudge.studies import MetricPlan, PlanFacts, PlanPoint, SharePlan, SimulatedPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Plan", "Simulation", "plan"]
+
+_SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)
+_SHARE = 0.1
+_HOUR = 3600.0
+_PARTS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Of the deadline: where the curves have points."""
+EVERY = "*"
+"""In assumptions: every metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """How to check a plan by releases that are made up and judged by the real code.
+
+    Attributes
+    ----------
+    runs : int
+        Releases a metric; 0 for none.
+    seed : int
+        The same seed gives the same plan, with any executor.
+    executor : concurrent.futures.Executor or None
+        Simulates the metrics in parallel.
+    progress : callable or None
+        Called with how many metrics are done, and how many there are.
+    """
+
+    runs: int = 0
+    seed: int = 0
+    executor: Executor | None = None
+    progress: Callable[[int, int], None] | None = None
+
+
+class Plan(PlanFacts, Document):
+    """What `plan` gives: how long a canary must run, and what it will see at which share of the traffic.
+
+    Attributes
+    ----------
+    metrics : dict of str to MetricPlan
+        Curves and shares of each metric.
+    """
+
+    def explain(self) -> str:
+        """Give the tables, and sentences that say what to change."""
+        return plan_text(self)
+
+    def to_markdown(self) -> str:
+        """Give the same as Markdown."""
+        return plan_markdown(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give a pandas frame with a row a metric and point of its curve."""
+        import pandas as pd  # noqa: PLC0415 - only those who want a frame pay for it
+
+        return pd.DataFrame(plan_rows(self))
+
+
+def plan(
+    policy: Policy,
+    history: Any = None,
+    *,
+    assume: Mapping[str, Any] | None = None,
+    size: float | str = 0.25,
+    power: float | str = 0.8,
+    share: float | str | None = None,
+    simulation: Simulation | None = None,
+) -> Plan:
+    """Say how long a canary must run, at what share of the traffic, to find a regression of a size.
+
+    Parameters
+    ----------
+    policy : Policy
+        What releases will be judged by.
+    history : frame, mapping or list of dict, optional
+        Healthy metrics of the whole service, as `calibrate` takes them.
+    assume : mapping, optional
+        What to assume of metrics, ``{"errors": {"level": "0.1%", "traffic": 5000}}``; of all of them under the key ``*``. It wins over the history.
+    size : float or str
+        The regression to find, relative to the level: ``"25%"``.
+    power : float or str
+        How surely.
+    share : float or str, optional
+        The canary's share of the traffic; that of the policy's `split` where it is left out, or 10 %. The baseline has the rest.
+    simulation : Simulation, optional
+        Check the plan by simulation too.
+
+    Returns
+    -------
+    Plan
+        For each metric: how long it takes at which share, what is visible by the deadline (`max_duration`, `max_points` or an hour), and curves.
+
+    Raises
+    ------
+    PolicyError
+        If the assumptions, the size, the power or the share make no sense.
+    DataError
+        If the history cannot be read.
+
+    Examples
+    --------
+    >>> import canaryjudge as cj
+    >>> policy = cj.Policy(max_duration="1h", metrics=[cj.Metric(name="errors", kind="ratio", direction="increase")])
+    >>> planned = cj.plan(policy, assume={"errors": {"level": "1%", "traffic": 3000}}, size="50%", share="50%")
+    >>> planned.metrics["errors"].shares[-1].needed_points
+    12
+    """
+    simulation = simulation or Simulation()
+    asked = _fraction("size", size, math.inf), _fraction("power", power, 1.0)
+    of_canary = _SHARE if policy.split is None else policy.split.canary
+    of_canary = of_canary if share is None else _fraction("share", share, 1.0)
+    assumed = _assumptions(policy, history, assume or {})
+    alphas = shares(policy)
+    tasks = [
+        _Task(
+            metric,
+            policy,
+            alphas[metric.name],
+            assumed[metric.name],
+            *asked,
+            of_canary,
+            simulation.runs,
+            simulation.seed,
+        )
+        for metric in policy.metrics
+    ]
+    run = map if simulation.executor is None else simulation.executor.map
+    done: dict[str, MetricPlan] = {}
+    for number, one in enumerate(run(_planned, tasks), 1):
+        done[one.name] = one
+        if simulation.progress is not None:
+            simulation.progress(number, len(tasks))
+    return Plan(
+        size=asked[0],
+        power=asked[1],
+        share=of_canary,
+        deadline_s=max(task.deadline for task in tasks),
+        seed=simulation.seed,
+        metrics=done,
+    )
+
+
+def _fraction(what: str, value: float | str, below: float) -> float:
+    try:
+        found = parse_fraction(value)
+    except ValueError as error:
+        raise PolicyError(f"the {what}: {error}", "Write it like 25%.") from None
+    if not 0 < found < below:
+        span = "above 0 %" if math.isinf(below) else "between 0 % and 100 %"
+        raise PolicyError(f"the {what} is {value}, which is not {span}", "Write it like 25%.")
+    return found
+
+
+def _assumptions(policy: Policy, history: Any, assume: Mapping[str, Any]) -> dict[str, Assumed]:
+    names = [metric.name for metric in policy.metrics]
+    for key in assume:
+        if key not in (EVERY, *names):
+            near = nearest(str(key), names)
+            raise PolicyError(
+                f"the policy has no metric {key!r} to assume something of",
+                f"Did you mean {near!r}?" if near else f"Its metrics: {', '.join(names)}.",
+            )
+    tracks = {} if history is None else read_history(history, policy).tracks
+    found = {}
+    for metric in policy.metrics:
+        base = learned(tracks.get(metric.name, ()), metric)
+        given = {**_fields(assume.get(EVERY)), **_fields(assume.get(metric.name))}
+        stated = Assumed.model_validate(given)
+        known = {name: getattr(stated, name) for name in stated.model_fields_set}
+        found[metric.name] = stated if base is None else base.model_copy(update=known)
+        if metric.kind in ("ratio", "count", "gauge") and stated.level is not None:
+            try:
+                metric.quantity(stated.level, "level")
+            except ValueError as error:
+                raise PolicyError(
+                    f"assumption of {metric.name}: {error}", "Give the level in the metric's unit."
+                ) from None
+    return found
+
+
+def _fields(given: Any) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if isinstance(given, Assumed):
+        return {name: getattr(given, name) for name in given.model_fields_set}
+    if not isinstance(given, Mapping):
+        raise PolicyError(
+            "assumptions are a mapping of fields", 'Write them like {"errors": {"level": "0.1%"}}.'
+        )
+    Assumed(**given)  # complains in sentences
+    return dict(given)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """All that one metric's plan takes."""
+
+    metric: Metric
+    policy: Policy
+    alpha: float
+    assumed: Assumed
+    size: float
+    power: float
+    share: float
+    runs: int
+    seed: int
+
+    @property
+    def deadline(self) -> float:
+        policy = self.policy
+        if policy.max_points is not None:
+            return policy.max_points * self.assumed.interval
+        return policy.max_duration or _HOUR
+
+    @property
+    def points(self) -> int:
+        """Points by the deadline."""
+        return max(1, math.floor(self.deadline / self.assumed.interval + 1e-9))
+
+
+def _planned(task: _Task) -> MetricPlan:
+    metric, assumed = task.metric, task.assumed
+    lacking, form = assumed.lacks(metric.kind), form_of(metric)
+    rules = metric.rules or DEFAULT_RULES[metric.kind]
+    alpha = task.alpha / len(rules)
+    ready = form != "none" and lacking is None
+    setting = Setting(metric, assumed, task.share, alpha, task.policy.beta)
+    by_share = sorted({*_SHARES, task.share}) if ready else []
+    return MetricPlan(
+        name=metric.name,
+        kind=metric.kind,
+        rule=planned_rule(metric).rule,
+        form=form,
+        alpha=alpha,
+        lacking=lacking,
+        per_request=is_per_request(metric, assumed),
+        interval_s=assumed.interval,
+        level=None if assumed.level is None else assumed.level.number,
+        spread=assumed.spread,
+        between_intervals=assumed.between_intervals,
+        autocorrelation=assumed.autocorrelation,
+        traffic=assumed.traffic,
+        dispersion=assumed.dispersion,
+        shares=tuple(_at_share(task, replace(setting, share=part)) for part in by_share),
+        curve=_curve(task, setting) if ready else (),
+        simulated=_simulated(task) if task.runs and lacking is None else None,
+    )
+
+
+def _at_share(task: _Task, setting: Setting) -> SharePlan:
+    needed = needed_points(setting, task.size, task.power)
+    return SharePlan(
+        share=setting.share,
+        needed_points=needed,
+        needed_s=None if needed is None else needed * task.assumed.interval,
+        visible=visible_size(setting, task.points, task.power),
+    )
+
+
+def _curve(task: _Task, setting: Setting) -> tuple[PlanPoint, ...]:
+    places = sorted({max(2, round(part * task.points)) for part in _PARTS})
+    found = []
+    for points in places:
+        expected = setting.expected(points, task.size)
+        found.append(
+            PlanPoint(
+                points=points,
+                seconds=points * task.assumed.interval,
+                power=round(expected.power, 6),
+                passes=round(expected.passes, 6),
+            )
+        )
+    return tuple(found)
+
+
+def _simulated(task: _Task) -> SimulatedPlan:
+    """Make up releases with the regression, and judge them by the code that will judge the release."""
+    metric, points = task.metric, task.points
+    change = -task.size / (1 + task.size) if metric.direction == "decrease" else task.size
+    alone = task.policy.model_copy(
+        update={"metrics": (metric,), "max_points": max(2, points), "max_duration": None}
+    )
+    watched = metric.model_copy(update={"rules": (Sequential(),)})
+    failed, stopped = 0, []
+    for run in range(task.runs):
+        rng = np.random.default_rng([task.seed, crc32(metric.name.encode()), run])
+        pair = synthetic(
+            metric,
+            task.assumed,
+            points,
+            task.share,
+            change,
+            rng,
+            per_request=is_per_request(metric, task.assumed),
+        )
+        failed += judge_metric(pair, metric, alone, task.alpha).outcome is Outcome.FAIL
+        seen = judge_metric(pair, watched, alone, task.alpha)
+        if seen.outcome is Outcome.FAIL and seen.findings:
+            stopped.append(seen.findings[0].decided_after or seen.n_canary)
+    delay = None
+    if 2 * len(stopped) >= task.runs:
+        delay = sorted(stopped)[math.ceil(task.runs / 2) - 1]
+    return SimulatedPlan(
+        points=points,
+        judged=observed(failed, task.runs, task.runs),
+        watched=observed(len(stopped), task.runs, task.runs),
+        delay_points=delay,
+    )

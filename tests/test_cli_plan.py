@@ -1,0 +1,77 @@
+"""The command `plan`."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from canaryjudge.cli import main
+from canaryjudge.planning import Plan
+
+POLICY = "max_duration: 1h\nmetrics:\n- {name: p99, direction: increase}\n- {name: errors, kind: ratio, direction: increase}\n"
+
+
+@pytest.fixture
+def policy(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY)
+    return str(path)
+
+
+def run(policy, *more):
+    return main(["plan", "--policy", policy, *more])
+
+
+def test_keys_and_files_say_what_to_assume(policy, tmp_path, capsys):
+    assumed = tmp_path / "assumed.yaml"
+    assumed.write_text("errors: {level: 0.5%, traffic: 100}\n")
+    more = [
+        "--assume",
+        str(assumed),
+        "--assume",
+        "errors.traffic=3000",
+        "--assume",
+        "spread=4%",
+        "--share",
+        "25%",
+    ]
+    assert run(policy, *more, "--format", "json") == 0
+    found = Plan.from_json(capsys.readouterr().out)
+    assert found.metrics["errors"].traffic == 3000
+    assert found.metrics["p99"].spread == 0.04
+    assert run(policy, *more) == 0
+    assert "p99 at 25 % of the traffic" in capsys.readouterr().out
+    assert run(policy, *more, "--format", "markdown") == 0
+    assert capsys.readouterr().out.startswith("## Plan")
+
+
+def test_a_history_may_say_it(policy, tmp_path, capsys):
+    history = tmp_path / "history.csv"
+    values = np.random.default_rng(1).normal(100, 4, 500)
+    pd.DataFrame({"metric": "p99", "time": 60 * np.arange(500), "value": values}).to_csv(history, index=False)
+    assert run(policy, "--history", str(history), "--format", "json", "--simulate", "3", "--jobs", "2") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["metrics"]["p99"]["simulated"]["judged"]["trials"] == 3
+    assert found["metrics"]["errors"]["lacking"] == "level"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--assume", "nowhere.yaml"], "there is no such file"),
+        (["--assume", "p95.spread=4%"], "no metric 'p95'"),
+        (["--assume", "spred=4%"], "spread"),
+        (["--size", "much"], "the size"),
+    ],
+)
+def test_mistakes_are_told_in_a_line_with_exit_2(policy, capsys, more, said):
+    assert run(policy, *more) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_mapping_is_refused(policy, tmp_path, capsys):
+    path = tmp_path / "assumed.yaml"
+    path.write_text("- errors\n")
+    assert run(policy, "--assume", str(path)) == 2
+    assert "not a mapping of metrics to assumptions" in capsys.readouterr().err
