@@ -48,8 +48,13 @@ from canaryjudge.verdict import Verdict
 if TYPE_CHECKING:
     from canaryjudge.calibration import calibrate
     from canaryjudge.planning import plan
+    from canaryjudge.readiness import doctor
 
-_LATER = {"calibrate": "canaryjudge.calibration", "plan": "canaryjudge.planning"}
+_LATER = {
+    "calibrate": "canaryjudge.calibration",
+    "doctor": "canaryjudge.readiness",
+    "plan": "canaryjudge.planning",
+}
 """Names that few programs use, and the modules that are imported once they do."""
 
 __all__ = [
@@ -83,6 +88,7 @@ __all__ = [
     "__version__",
     "from_kayenta",
     "calibrate",
+    "doctor",
     "from_otlp",
     "from_prometheus",
     "from_wide",

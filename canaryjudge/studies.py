@@ -19,8 +19,12 @@ __all__ = [
     "PlanPoint",
     "Proposal",
     "ProposalReason",
+    "ReadinessFacts",
+    "Severity",
     "SharePlan",
     "SimulatedPlan",
+    "Symptom",
+    "SymptomCode",
 ]
 
 Role = Literal["required", "guard", "advisory", "muted"]
@@ -272,3 +276,61 @@ class PlanFacts(Facts):
     """Of the simulation."""
     metrics: dict[str, MetricPlan]
     """Each metric, in the policy's order."""
+
+
+Severity = Literal["error", "warning", "info"]
+
+SymptomCode = Literal[
+    "averaged_percentile",  # the query averages or adds up percentiles
+    "pooled_percentiles",  # a percentile of several replicas, which are averaged here
+    "short_rate_window",  # a rate over less than two steps
+    "unit_and_name",  # the name says another unit than the policy
+    "no_metric",  # the data do not have it
+    "no_arm_data",  # one arm has none of it
+    "unreadable",  # it cannot mean what the policy says
+    "too_few_points",  # fewer than the policy asks for
+    "few_points",  # so few that little can be proven
+    "coarse_resolution",  # too few points by the deadline
+    "gaps",  # intervals without a point
+    "bad_values",  # missing or infinite values
+    "duplicate_times",  # several points at one time
+    "undeclared_counter",  # values that only grow
+    "counter_resets",  # restarts
+    "clocks_apart",  # an arm's data end or begin much earlier
+    "time_zone",  # by whole half hours
+    "no_overlap",  # the arms share no time
+    "same_data",  # both arms are the same points
+    "constant",  # an arm never changes
+    "arms_in_other_units",  # the levels differ by a power of a thousand
+    "unit_and_level",  # the level is unlikely in this unit
+    "coarse_buckets",  # the bucket of the median is wider than the tolerance
+    "no_infinite_bucket",  # observations beyond the last bucket are unseen
+    "split_mismatch",  # the arms' traffic is not what the split says
+    "little_traffic",  # what could be found is far beyond the tolerance
+]
+
+
+class Symptom(Facts):
+    """Something that keeps a metric from being judged well."""
+
+    code: SymptomCode
+    """What it is."""
+    severity: Severity
+    """`error`: what is judged is wrong, or nothing can be. `warning`: it can be judged, but badly. `info`: good to know."""
+    metric: str
+    """The metric."""
+    arm: str | None = None
+    """The arm, by the caller's name; None where it is about both."""
+    numbers: dict[str, float | str]
+    """The facts that belong to it."""
+
+
+class ReadinessFacts(Facts):
+    """What keeps a service's metrics from being judged well."""
+
+    metrics: tuple[str, ...]
+    """The metrics that were looked at, in the policy's order."""
+    with_data: bool
+    """Whether there were data to look at, or the policy alone."""
+    symptoms: tuple[Symptom, ...]
+    """What was found; errors first."""

@@ -12,6 +12,8 @@ from canaryjudge._version import __version__
 from canaryjudge.cli.calibrating import add_calibrate
 from canaryjudge.cli.checking import add_schema, add_validate, add_verify
 from canaryjudge.cli.complaints import complain, described
+from canaryjudge.cli.complaints import complain
+from canaryjudge.cli.doctoring import add_doctor
 from canaryjudge.cli.judging import add_judge
 from canaryjudge.cli.monitoring import add_monitor
 from canaryjudge.cli.outputs import BAD_INPUT, BUG, EXIT_HELP
@@ -26,6 +28,7 @@ _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_monitor,
     add_calibrate,
     add_plan,
+    add_doctor,
     add_verify,
     add_validate,
     add_schema,

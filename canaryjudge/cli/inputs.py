@@ -18,10 +18,10 @@ __all__ = ["add_arms", "add_input", "fetched", "read_bytes", "read_given", "same
 __all__ = ["add_arms", "add_input", "fetched", "read_bytes", "read_columns", "read_given", "spare"]
 
 
-def add_input(parser: argparse.ArgumentParser, *, live: bool = False) -> None:
+def add_input(parser: argparse.ArgumentParser, *, live: bool = False, needed: bool = True) -> None:
     """Add the options for policy and data; with `live`, a server may be asked for the data."""
     parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group(required=needed)
     source.add_argument("--data", metavar="FILE", help="CSV, JSON, NDJSON or Parquet; - for standard input")
     if live:
         source.add_argument(

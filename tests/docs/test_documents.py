@@ -88,6 +88,7 @@ def test_the_policy_reference_is_what_the_models_say():
         ("rollout/make_rollout.py", ["good.csv", "bad.csv", "late.csv"]),
         ("otlp/make_export.py", ["metrics.jsonl"]),
         ("history/make_history.py", ["history.csv"]),
+        ("history/make_unready.py", ["unready.csv"]),
     ],
 )
 def test_the_bundled_releases_are_what_their_scripts_make(tmp_path, script, files):

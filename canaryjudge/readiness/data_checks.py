@@ -1,0 +1,276 @@
+"""What the data give away: missing metrics, clocks, counters, units, resolution, traffic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from canaryjudge.data import MetricPair, Series
+from canaryjudge.data.beats import median_step
+from canaryjudge.planning.forms import Setting, form_of, needed_points, visible_size
+from canaryjudge.planning.learned import learned
+from canaryjudge.policy import Metric, Policy
+from canaryjudge.readiness.policy_checks import is_percentile
+from canaryjudge.studies import Severity, Symptom, SymptomCode
+
+__all__ = ["DATA_CHECKS", "Seen"]
+
+_FEW_POINTS = 20
+_MANY = 0.05
+"""A part of the points that is worth a warning, and four times as much an error."""
+_APART = 3.0
+"""Arms begin and end within so many intervals of each other."""
+_HALF_HOUR = 1800.0
+_ZONE = _MINUTE = 60.0
+_THOUSANDS = (1e3, 1e6, 1e9, 1024.0, 1024.0**2)
+_NEAR = 0.25
+"""Levels differ by a power of a thousand if they do so within this part of it."""
+_SECONDS = ("latency", "duration", "response", "rtt", "time")
+_LONGEST_S, _SHORTEST_MS = 60.0, 0.05
+_POWER = 0.8
+_BLIND = 1.0
+"""What would not tell a doubling is blind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One metric as it was found.
+
+    Attributes
+    ----------
+    metric, policy, alpha : Metric, Policy, float
+        What is asked of it, and its share of alpha.
+    arms : tuple of Series
+        Baseline and canary, clean.
+    pair : MetricPair
+        As the judge would take them.
+    """
+
+    metric: Metric
+    policy: Policy
+    alpha: float
+    arms: tuple[Series, Series]
+    pair: MetricPair
+
+    def symptom(
+        self,
+        code: SymptomCode,
+        severity: Severity,
+        numbers: Mapping[str, float | str],
+        arm: str | None = None,
+    ) -> Symptom:
+        """Note something about it."""
+        return Symptom(code=code, severity=severity, metric=self.metric.name, arm=arm, numbers=dict(numbers))
+
+    @property
+    def interval(self) -> float | None:
+        """Spacing of the points in seconds."""
+        return self.pair.interval or median_step([arm.time for arm in self.arms])
+
+    def notes(self, *codes: str) -> Iterator[tuple[str | None, int]]:
+        """Give arm and count of the notes of some codes."""
+        for note in self.pair.notes:
+            if note.code in codes:
+                yield note.arm, note.count or 0
+
+
+DataCheck = Callable[[Seen], Iterator[Symptom]]
+
+
+def _sizes(seen: Seen) -> Iterator[Symptom]:
+    for arm in seen.arms:
+        if not len(arm):
+            yield seen.symptom("no_arm_data", "error", {}, arm.arm)
+        elif len(arm) < seen.metric.needed_points:
+            yield seen.symptom(
+                "too_few_points", "error", {"points": len(arm), "needed": seen.metric.needed_points}, arm.arm
+            )
+        elif seen.metric.kind in ("gauge", "histogram") and len(arm) < _FEW_POINTS:
+            yield seen.symptom("few_points", "warning", {"points": len(arm), "needed": _FEW_POINTS}, arm.arm)
+
+
+def _resolution(seen: Seen) -> Iterator[Symptom]:
+    deadline, interval = seen.policy.max_duration, seen.interval
+    if deadline is None or interval is None or seen.metric.kind == "samples":
+        return
+    points = math.floor(deadline / interval + 1e-9)
+    if points < _FEW_POINTS:
+        severity: Severity = "error" if points < seen.metric.needed_points else "warning"
+        facts = {"interval": interval, "deadline": deadline, "points": points, "needed": _FEW_POINTS}
+        yield seen.symptom("coarse_resolution", severity, facts)
+
+
+def _damaged(seen: Seen) -> Iterator[Symptom]:
+    sizes = {arm.arm: len(arm) for arm in seen.arms}
+    kinds: tuple[tuple[SymptomCode, tuple[str, ...]], ...] = (
+        ("gaps", ("gaps",)),
+        ("bad_values", ("missing_values", "infinite_values")),
+        ("duplicate_times", ("duplicate_times",)),
+    )
+    for code, names in kinds:
+        for arm, count in seen.notes(*names):
+            of = sizes.get(arm or "", 0) + (0 if code == "duplicate_times" else count)
+            part = count / max(1, of)
+            if part >= _MANY and not (code == "duplicate_times" and seen.metric.kind == "samples"):
+                severity: Severity = "error" if part >= 4 * _MANY else "warning"
+                yield seen.symptom(code, severity, {"count": count, "part": part}, arm)
+
+
+def _counters(seen: Seen) -> Iterator[Symptom]:
+    for arm, count in seen.notes("looks_like_counter"):
+        yield seen.symptom("undeclared_counter", "error", {"count": count}, arm)
+    for arm, count in seen.notes("counter_resets"):
+        yield seen.symptom("counter_resets", "warning" if count > 1 else "info", {"count": count}, arm)
+
+
+def _clocks(seen: Seen) -> Iterator[Symptom]:
+    times = [arm.time for arm in seen.arms]
+    baseline, canary = times
+    interval = seen.interval
+    if baseline is None or canary is None or not len(baseline) or not len(canary) or interval is None:
+        return
+    if seen.metric.kind == "samples":
+        interval = max(interval, _MINUTE)
+    begins, ends = canary[0] - baseline[0], canary[-1] - baseline[-1]
+    if max(baseline[0], canary[0]) > min(baseline[-1], canary[-1]):
+        severity: Severity = "error" if seen.metric.pairing == "concurrent" else "warning"
+        yield seen.symptom("no_overlap", severity, {"begins": float(begins)})
+        return
+    alike = abs(begins - ends) <= _APART * interval
+    zones = round(begins / _HALF_HOUR)
+    if alike and zones and abs(begins - zones * _HALF_HOUR) <= _ZONE:
+        yield seen.symptom("time_zone", "warning", {"hours": zones / 2})
+    elif max(abs(begins), abs(ends)) > _APART * interval:
+        yield seen.symptom("clocks_apart", "warning", {"begins": float(begins), "ends": float(ends)})
+
+
+def _sameness(seen: Seen) -> Iterator[Symptom]:
+    baseline, canary = seen.pair.baseline, seen.pair.canary
+    if not len(baseline) or not len(canary):
+        return
+    still = [bool(np.ptp(arm.value) == 0) for arm in (baseline, canary)]
+    for arm, constant in zip(seen.arms, still, strict=True):
+        if constant and len(arm) > 1 and seen.metric.kind in ("gauge", "samples"):
+            yield seen.symptom(
+                "constant", "warning", {"value": float(arm.value[0]), "points": len(arm)}, arm.arm
+            )
+    if not any(still) and len(baseline) == len(canary) and np.array_equal(baseline.value, canary.value):
+        yield seen.symptom("same_data", "error", {"points": len(baseline)})
+
+
+def _units(seen: Seen) -> Iterator[Symptom]:
+    if seen.metric.kind not in ("gauge", "samples"):
+        return
+    levels = [abs(float(np.median(arm.value))) if len(arm) else 0.0 for arm in seen.arms]
+    if min(levels) > 0:
+        factor = max(levels) / min(levels)
+        near = next((times for times in _THOUSANDS if abs(factor / times - 1) <= _NEAR), None)
+        if near is not None:
+            more = seen.arms[int(np.argmax(levels))].arm
+            yield seen.symptom("arms_in_other_units", "error", {"factor": factor}, more)
+            return
+    if not any(word in seen.metric.name.lower() for word in _SECONDS) and seen.metric.unit != "%":
+        return
+    level = max(levels)
+    if seen.metric.unit == "s" and level > _LONGEST_S:
+        yield seen.symptom("unit_and_level", "warning", {"level": level, "unit": "s", "perhaps": "ms"})
+    elif seen.metric.unit == "ms" and 0 < level < _SHORTEST_MS:
+        yield seen.symptom("unit_and_level", "warning", {"level": level, "unit": "ms", "perhaps": "s"})
+    elif seen.metric.unit == "%" and 0 < max(float(arm.value.max(initial=0.0)) for arm in seen.arms) <= 1:
+        yield seen.symptom(
+            "unit_and_level", "warning", {"level": level, "unit": "%", "perhaps": "a fraction"}
+        )
+
+
+def _percentiles(seen: Seen) -> Iterator[Symptom]:
+    """Find percentiles of several replicas, which become their mean here."""
+    if seen.metric.kind == "gauge" and is_percentile(seen.metric.name):
+        for arm in seen.arms:
+            if len(arm.replicas) > 1:
+                yield seen.symptom("pooled_percentiles", "warning", {"replicas": len(arm.replicas)}, arm.arm)
+
+
+def _buckets(seen: Seen) -> Iterator[Symptom]:
+    for arm, _ in seen.notes("no_infinite_bucket"):
+        yield seen.symptom("no_infinite_bucket", "warning", {}, arm)
+    edges, buckets = seen.pair.edges, seen.pair.baseline.buckets
+    if edges is None or buckets is None or not buckets.sum():
+        return
+    below = buckets.sum(axis=0).cumsum()
+    place = int(np.searchsorted(below, below[-1] / 2))
+    if place in (0, len(edges) - 1):
+        low, high = (0.0 if edges[0] > 0 else -math.inf, edges[0]) if place == 0 else (edges[-2], math.inf)
+    else:
+        low, high = edges[place - 1], edges[place]
+    middle = float(high if math.isinf(low) else low if math.isinf(high) else (low + high) / 2)
+    tolerated = max(seen.metric.tolerated_relative * abs(middle), seen.metric.tolerated_absolute)
+    if high - low > tolerated:
+        ends: dict[str, float] = {
+            name: float(end) for name, end in (("low", low), ("high", high)) if math.isfinite(end)
+        }
+        yield seen.symptom("coarse_buckets", "warning", {"tolerated": tolerated, **ends})
+
+
+def _split(seen: Seen) -> Iterator[Symptom]:
+    for note in seen.pair.notes:
+        if note.code == "split_mismatch":
+            yield seen.symptom("split_mismatch", "error", note.facts)
+
+
+def _traffic(seen: Seen) -> Iterator[Symptom]:
+    """Say what the data could find by now, or by the deadline, where that is far beyond the tolerance."""
+    metric, policy = seen.metric, seen.policy
+    assumed = learned(seen.arms, metric)
+    if assumed is None or form_of(metric) == "none" or not metric.can_fail or assumed.lacks(metric.kind):
+        return
+    totals = [
+        float(arm.total.sum())
+        if arm.total is not None
+        else float(arm.value.sum() if arm.buckets is not None else len(arm))
+        for arm in seen.arms
+    ]
+    share = 0.5
+    if metric.kind != "gauge" and min(totals) > 0:
+        share = totals[1] / sum(totals)
+    if assumed.traffic is not None:  # of both arms together
+        assumed = assumed.model_copy(update={"traffic": 2 * assumed.traffic})
+    elif metric.kind == "count":
+        assert assumed.level is not None  # noqa: S101 - counts have one
+        assumed = assumed.model_copy(
+            update={"level": assumed.level.model_copy(update={"number": 2 * assumed.level.number})}
+        )
+    fixed: dict[str, Any] = {"per_request": False}  # its noise is that of these arms as they are
+    setting = Setting(metric, assumed.model_copy(update=fixed), share, seen.alpha, policy.beta)
+    points = max(1, min(len(seen.pair.baseline), len(seen.pair.canary)))
+    if metric.kind == "samples" and seen.arms[1].time is not None and len(seen.arms[1]):
+        points = max(1, round((seen.arms[1].time[-1] - seen.arms[1].time[0]) / assumed.interval))
+    if policy.max_duration is not None:
+        points = max(points, math.floor(policy.max_duration / assumed.interval))
+    visible = visible_size(setting, points, _POWER)
+    if visible is not None and visible <= _BLIND:
+        return
+    needed = needed_points(setting, _BLIND, _POWER)
+    numbers: dict[str, float] = {"points": points}
+    numbers |= {} if visible is None else {"visible": visible}
+    numbers |= {} if needed is None else {"needed": needed}
+    yield seen.symptom("little_traffic", "warning", numbers)
+
+
+DATA_CHECKS: Final[tuple[DataCheck, ...]] = (
+    _sizes,
+    _resolution,
+    _damaged,
+    _counters,
+    _clocks,
+    _sameness,
+    _units,
+    _percentiles,
+    _buckets,
+    _split,
+    _traffic,
+)
+"""Each check of a metric's data: a new one is a line here."""

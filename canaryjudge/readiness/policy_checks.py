@@ -1,0 +1,116 @@
+"""What a policy alone gives away: queries that average percentiles, rates over too short a time, names that say another unit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from canaryjudge.policy import Metric, Policy
+from canaryjudge.policy.quantities import parse_duration
+from canaryjudge.policy.query import timing
+from canaryjudge.policy.units import convert
+from canaryjudge.studies import Symptom
+
+__all__ = ["POLICY_CHECKS", "is_percentile"]
+
+PolicyCheck = Callable[[Metric, Policy], Iterator[Symptom]]
+
+_PERCENTILE: Final = re.compile(
+    r"histogram_quantile|quantile\s*=|(?:^|[_.:-])p(?:50|75|90|95|98|99|999)(?:$|[^0-9])|percentile",
+    re.IGNORECASE,
+)
+_MIXED: Final = re.compile(
+    r"\b(avg|sum|mean)(?:_over_time)?\s*(?:by\s*\([^)]*\)|without\s*\([^)]*\))?\s*\(", re.IGNORECASE
+)
+_RANGE: Final = re.compile(r"\[([0-9][0-9a-z]*)\]")
+_NAMED: Final = (
+    (re.compile(r"(?:^|_)(?:ms|millis|milliseconds)(?!_total|_count|[a-z0-9])"), "ms"),
+    (re.compile(r"(?:^|_)(?:us|micros|microseconds)(?!_total|_count|[a-z0-9])"), "us"),
+    (re.compile(r"(?:^|_)(?:ns|nanos|nanoseconds)(?!_total|_count|[a-z0-9])"), "ns"),
+    # a rate of seconds_total is a number of cores, of threads, of anything but seconds
+    (re.compile(r"(?:^|_)(?:seconds|secs)(?!_total|_count|[a-z0-9])"), "s"),
+    (re.compile(r"(?:^|_)bytes(?!_total|_count|[a-z0-9])"), "B"),
+    (re.compile(r"(?:^|_)mib(?![a-z0-9])"), "MiB"),
+)
+
+
+def is_percentile(text: str) -> bool:
+    """Tell whether a name, or a query, is about a percentile.
+
+    Examples
+    --------
+    >>> [is_percentile(text) for text in ("latency_p99", "rpc_duration{quantile='0.9'}", "cpu", "help99")]
+    [True, True, False, False]
+    """
+    return _PERCENTILE.search(text) is not None
+
+
+def _averaged(metric: Metric, _: Policy) -> Iterator[Symptom]:
+    """Find an average, or a sum, around a percentile: of the pods' percentiles nothing gives that of the service."""
+    for text in () if metric.query is None else metric.query.texts().values():
+        for found in _MIXED.finditer(text):
+            inside = _argument(text, found.end())
+            # a sum of buckets inside of histogram_quantile is how it is meant to be
+            if _PERCENTILE.search(inside):
+                yield Symptom(
+                    code="averaged_percentile",
+                    severity="error",
+                    metric=metric.name,
+                    numbers={"by": found[1].lower(), "query": text[:200]},
+                )
+                break
+
+
+def _argument(text: str, start: int) -> str:
+    """Give what stands between the bracket that was just opened and its end."""
+    depth = 1
+    for index in range(start, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[index], 0)
+        if depth == 0:
+            return text[start:index]
+    return text[start:]
+
+
+def _short_rates(metric: Metric, policy: Policy) -> Iterator[Symptom]:
+    if metric.query is None:
+        return
+    step, _ = timing(metric.query, policy.prometheus)
+    for text in metric.query.texts().values():
+        for written in _RANGE.findall(text):
+            try:
+                seconds = parse_duration(written)
+            except ValueError:
+                continue  # the server will say so
+            if seconds < step:
+                yield Symptom(
+                    code="short_rate_window",
+                    severity="warning",
+                    metric=metric.name,
+                    numbers={"range": written, "step": step},
+                )
+                return
+
+
+def _named_units(metric: Metric, _: Policy) -> Iterator[Symptom]:
+    texts = [metric.name, *(() if metric.query is None else metric.query.texts().values())]
+    for pattern, unit in _NAMED:
+        if not metric.unit or not any(pattern.search(text.lower()) for text in texts):
+            continue
+        try:
+            same = convert(1.0, unit, metric.unit) == 1.0
+        except ValueError:
+            same = False
+        converted = metric.query is not None and re.search(r"[*/]\s*[0-9]", metric.query.value) is not None
+        if not same and not converted:
+            yield Symptom(
+                code="unit_and_name",
+                severity="warning",
+                metric=metric.name,
+                numbers={"named": unit, "unit": metric.unit},
+            )
+            return
+
+
+POLICY_CHECKS: Final[tuple[PolicyCheck, ...]] = (_averaged, _short_rates, _named_units)
+"""Each check of a metric's settings: a new one is a line here."""
