@@ -12,7 +12,6 @@ from canaryjudge._version import __version__
 from canaryjudge.cli.calibrating import add_calibrate
 from canaryjudge.cli.checking import add_schema, add_validate, add_verify
 from canaryjudge.cli.complaints import complain, described
-from canaryjudge.cli.complaints import complain
 from canaryjudge.cli.doctoring import add_doctor
 from canaryjudge.cli.judging import add_judge
 from canaryjudge.cli.monitoring import add_monitor

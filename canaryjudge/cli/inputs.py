@@ -14,8 +14,16 @@ from canaryjudge.errors import DataError
 from canaryjudge.integrations.prometheus_options import add_options
 from canaryjudge.policy import Policy
 
-__all__ = ["add_arms", "add_input", "fetched", "read_bytes", "read_given", "same_file", "spare"]
-__all__ = ["add_arms", "add_input", "fetched", "read_bytes", "read_columns", "read_given", "spare"]
+__all__ = [
+    "add_arms",
+    "add_input",
+    "fetched",
+    "read_bytes",
+    "read_columns",
+    "read_given",
+    "same_file",
+    "spare",
+]
 
 
 def add_input(parser: argparse.ArgumentParser, *, live: bool = False, needed: bool = True) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from canaryjudge.data import Arm, FloatArray, MetricPair
 from canaryjudge.policy import Metric
 from canaryjudge.rules.replicas import lasting
-from canaryjudge.stats.lasting_noise import LastingNoise
+from canaryjudge.stats.lasting_noise import LastingNoise, joined
 
 __all__ = ["Floor", "floor_of"]
 
@@ -50,6 +50,33 @@ class Floor:
             What the test's shifts are measured in, in the metric's unit.
         """
         return LastingNoise(np.abs(scales) * self.standard_error / unit, self.df)
+
+    def of_events(
+        self, rate: float, exposures: tuple[float, float], chance: float, df: float
+    ) -> tuple[float, float]:
+        """Tell how many times the variance of events grows by it.
+
+        Of the logarithm of the ratio of two rates, n independent events have the variance 1/n an arm; what the arms differ by adds to it.
+
+        Parameters
+        ----------
+        rate : float
+            Events per exposure, of both arms together.
+        exposures : tuple of float
+            Of both arms, divided by the dispersion of their events.
+        chance : float
+            1 - rate of a share, and 1 of a count.
+        df : float
+            Degrees of freedom with which the dispersion is known.
+
+        Returns
+        -------
+        tuple of (float, float)
+            The factor, and its degrees of freedom.
+        """
+        independent = sum(chance / (rate * exposure) for exposure in exposures)
+        times, known = joined(1.0, df, self.standard_error / rate / math.sqrt(independent), self.df)
+        return float(times) ** 2, float(known)
 
     def facts(self, unit: float) -> dict[str, Any]:
         """Give fields of a `Finding`; the spread in the scale of the limits."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,13 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from canaryjudge.data import FloatArray, MetricPair
-from canaryjudge.policy import Kind, Metric
+from canaryjudge.policy import Metric
 from canaryjudge.results import Finding, Outcome, Waiver
 from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated
 from canaryjudge.rules.noise_floor import Floor, floor_of
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting, weigh_with
 from canaryjudge.stats.dispersion import bursts_outlast, pooled_dispersion, temper, tempered_level
-from canaryjudge.stats.lasting_noise import joined
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.rare_difference import rare_difference_pvalues
 from canaryjudge.stats.rare_events import Bounds, PValues, rate_ratio_bounds, rate_ratio_pvalues
@@ -211,37 +209,22 @@ def between_replicas(pair: MetricPair, totals: Totals) -> Totals | None:
     exposures = [[replica.exposure for replica in arm] for arm in arms]
     found = replica_dispersion(*events, *exposures, family="binomial" if pair.kind == "ratio" else "poisson")
     factor = float(found.factor)
-    scale = totals.factor / factor
-    return replace(
-        totals,
-        canary=totals.canary * scale,
-        canary_exposure=totals.canary_exposure * scale,
-        baseline=totals.baseline * scale,
-        baseline_exposure=totals.baseline_exposure * scale,
-        factor=factor,
-        df=float(found.df),
-        rho=0.0,
-    )
+    return _scaled(totals, totals.factor / factor, factor=factor, df=float(found.df), rho=0.0)
 
 
-def _above_floor(totals: Totals, floor: Floor, kind: Kind) -> tuple[Totals, float]:
-    """Give the same totals, worth as much less as healthy arms differ, and the part of their variance that is due to that.
+def _above_floor(totals: Totals, floor: Floor, rate: float, chance: float) -> tuple[Totals, float]:
+    """Give the same totals, worth as much less as healthy arms differ, and the part of their variance that is due to that."""
+    scale, df = floor.of_events(rate, (totals.canary_exposure, totals.baseline_exposure), chance, totals.df)
+    return _scaled(totals, 1 / scale, factor=totals.factor * scale, df=df), 1 - 1 / scale
 
-    Of the logarithm of the ratio, n independent events have the variance 1/n; the dispersion multiplies that, and what the arms differ by adds to it.
-    """
-    exposures = totals.canary_exposure, totals.baseline_exposure
-    events = totals.canary + totals.baseline
-    pooled = events / sum(exposures)
-    chance = 1 - pooled if kind == "ratio" else 1.0
-    independent = totals.factor * sum(chance / (pooled * exposure * totals.factor) for exposure in exposures)
-    extra = (floor.standard_error / pooled) ** 2
-    times, df = joined(1.0, totals.df, math.sqrt(extra / independent), floor.df)
-    scale = float(times) ** 2
+
+def _scaled(totals: Totals, scale: float, **changes: float) -> Totals:
+    """Make totals worth more or less."""
     arms = {
-        name: getattr(totals, name) / scale
+        name: getattr(totals, name) * scale
         for name in ("canary", "canary_exposure", "baseline", "baseline_exposure")
     }
-    return replace(totals, **arms, factor=totals.factor * scale, df=float(df)), 1 - 1 / scale
+    return replace(totals, **arms, **changes)
 
 
 def rate_ratio_test(totals: Totals) -> Test:
@@ -334,12 +317,11 @@ def judge_totals(
     assert limits is not None  # noqa: S101 - a positive level always has limits
     ask = absolute if limits.absolute else relative
     pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
-    floor = (
-        floor_of(pair, metric, pooled) if pooled > 0 and not (pair.kind == "ratio" and pooled >= 1) else None
-    )
+    chance = 1 - pooled if pair.kind == "ratio" else 1.0
+    floor = floor_of(pair, metric, pooled) if pooled > 0 and chance > 0 else None
     dispersed, fixed = totals, 0.0
     if floor is not None:
-        totals, fixed = _above_floor(totals, floor, pair.kind)
+        totals, fixed = _above_floor(totals, floor, pooled, chance)
     test = ask(totals)
     between = between_replicas(pair, totals)
     facts = weigh_with(
