@@ -14,7 +14,7 @@ import numpy as np
 from canaryjudge.calibration.measures import observed
 from canaryjudge.data import read_history
 from canaryjudge.documents import Document
-from canaryjudge.errors import PolicyError
+from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
 from canaryjudge.judge import judge_metric, shares
 from canaryjudge.planning.forms import (
@@ -26,6 +26,7 @@ from canaryjudge.planning.forms import (
     visible_size,
 )
 from canaryjudge.planning.learned import learned
+from canaryjudge.plots import power as power_curves
 from canaryjudge.policy import Metric, Policy, Sequential
 from canaryjudge.policy.assumptions import Assumed
 from canaryjudge.policy.complaints import nearest
@@ -37,6 +38,7 @@ from canaryjudge.studies import MetricPlan, PlanFacts, PlanPoint, SharePlan, Sim
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["Plan", "Simulation", "plan"]
 
@@ -93,6 +95,39 @@ class Plan(PlanFacts, Document):
         import pandas as pd  # noqa: PLC0415 - only those who want a frame pay for it
 
         return pd.DataFrame(plan_rows(self))
+
+    def plot(self, metric: str, *, ax: Axes | None = None) -> Axes:
+        """Draw the chances of one metric over time: that the regression fails, and that a healthy canary passes.
+
+        Parameters
+        ----------
+        metric : str
+            The metric.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+
+        Raises
+        ------
+        DataError
+            If there is no such metric, or it has no curve.
+        MissingExtraError
+            If matplotlib is not installed.
+        """
+        if metric not in self.metrics or not self.metrics[metric].curve:
+            known = [name for name, one in self.metrics.items() if one.curve]
+            raise DataError(
+                f"the plan has no curve of {metric!r}", f"It has those of: {', '.join(known) or 'none'}."
+            )
+        curve = self.metrics[metric].curve
+        chances = [[point.power for point in curve], [point.passes for point in curve]]
+        labels = (f"fails with +{100 * self.size:g} %", "passes without")
+        minutes = [point.seconds / 60 for point in curve]
+        return power_curves(minutes, chances, labels=labels, target=self.power, unit="minutes", ax=ax)
 
 
 def plan(

@@ -194,6 +194,15 @@ def test_a_rule_without_a_closed_form_is_simulated():
     assert "the rule slo has no closed form" in found.explain()
 
 
+def test_curves_are_drawn():
+    pytest.importorskip("matplotlib")
+    drawn = plan(POLICY, assume=ASSUME).plot("errors")
+    assert [line.get_label() for line in drawn.get_lines()][:2] == ["fails with +25 %", "passes without"]
+    assert drawn.get_xlabel() == "minutes"
+    with pytest.raises(cj.DataError, match="no curve of 'cpu'"):
+        plan(POLICY, assume=ASSUME).plot("cpu")
+
+
 def test_what_is_not_known_is_said():
     assert "errors: nothing is known of its level" in " ".join(plan(POLICY).explain().split())
 
