@@ -287,8 +287,8 @@ def more_points(
     --------
     >>> more_points(60, distance=5.0, half_width=10.0)
     180
-    >>> more_points(60, distance=5.0, half_width=10.0, lasting=0.2)
-    900
+    >>> more_points(60, distance=5.0, half_width=10.0, lasting=0.125)
+    360
     """
     if not (math.isfinite(distance) and math.isfinite(half_width)) or distance == 0:
         return None
