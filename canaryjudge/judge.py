@@ -17,8 +17,7 @@ from canaryjudge.results import MetricResult, ValidFor
 from canaryjudge.rules import RULES, Horizon, Share, default_rules
 from canaryjudge.verdict import Verdict
 
-__all__ = ["digest", "judge", "rule_levels", "shares"]
-__all__ = ["digest", "judge", "judge_metric", "shares"]
+__all__ = ["digest", "judge", "judge_metric", "rule_levels", "shares"]
 
 
 def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary") -> Verdict:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from canaryjudge.calibration.measures import judged, observed
+from canaryjudge.judge import rule_levels
 from canaryjudge.policy import AnyRule, Metric, NoiseFloor, Policy, Tolerance
 from canaryjudge.policy.quantities import percent
 from canaryjudge.results import MetricResult, Outcome
-from canaryjudge.rules import DEFAULT_RULES
+from canaryjudge.rules import default_rules
 from canaryjudge.simulate import HealthyPairs
 from canaryjudge.studies import FaultFound, FloorFacts, Proposal, ProposalReason
 
@@ -165,7 +166,8 @@ def settle(sought: CalibratedSettings) -> Settled:
 def _without_wild_rules(settled: Settled) -> Settled:
     """Leave out the rules that alone fail more healthy pairs than their part of alpha allows, but for the last."""
     sought, metric = settled.sought, settled.metric
-    rules = metric.rules or DEFAULT_RULES[metric.kind]
+    rules = metric.rules or default_rules(metric)
+    levels = rule_levels(rules, sought.alpha)
     rates: dict[int, float] = {}
     for index in range(len(rules)):
         count = sum(
@@ -173,7 +175,7 @@ def _without_wild_rules(settled: Settled) -> Settled:
             for result in settled.results
         )
         rate = observed(count, len(settled.results), sought.found.independent, _DOUBT)
-        if rate.low > sought.alpha / len(rules):
+        if rate.low > levels[index]:
             rates[index] = rate.rate
     kept = tuple(rule for index, rule in enumerate(rules) if index not in rates)
     if not rates or not kept:

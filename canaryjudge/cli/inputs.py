@@ -64,8 +64,6 @@ def read_given(options: argparse.Namespace, source: str, policy: Policy) -> Any:
     """Read data from a file, or from standard input where `source` is ``-``."""
     from canaryjudge.integrations.kayenta_pairs import from_kayenta  # noqa: PLC0415 - the other commands read no data
     from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415
-    from canaryjudge.integrations.tables import read_table, widen_columns  # noqa: PLC0415
-    from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415 - the other commands read no data
     from canaryjudge.integrations.tables import widen_columns  # noqa: PLC0415
 
     table = read_columns(source, options.data_format, every=options.wide is not None)

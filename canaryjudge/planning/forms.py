@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from canaryjudge.data import FloatArray
 from canaryjudge.policy import AnyRule, Metric
 from canaryjudge.policy.assumptions import Assumed
-from canaryjudge.rules import DEFAULT_RULES
+from canaryjudge.rules import default_rules
 from canaryjudge.rules.decision import Limits, tolerated
 from canaryjudge.stats.lasting_noise import joined
 from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, projections, shift_power
@@ -55,7 +55,7 @@ _PER_REQUEST: Final = (
 
 def planned_rule(metric: Metric) -> AnyRule:
     """Give the rule that a plan is about: the first that has a closed form, else the first."""
-    rules = metric.rules or DEFAULT_RULES[metric.kind]
+    rules = metric.rules or default_rules(metric)
     return next((rule for rule in rules if rule.rule in _FORMS), rules[0])
 
 

@@ -16,7 +16,7 @@ from canaryjudge.data import read_history
 from canaryjudge.documents import Document
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
-from canaryjudge.judge import judge_metric, shares
+from canaryjudge.judge import judge_metric, rule_levels, shares
 from canaryjudge.planning.forms import (
     Setting,
     form_of,
@@ -32,7 +32,7 @@ from canaryjudge.policy.assumptions import Assumed
 from canaryjudge.policy.complaints import nearest
 from canaryjudge.policy.quantities import parse_fraction
 from canaryjudge.results import Outcome
-from canaryjudge.rules import DEFAULT_RULES
+from canaryjudge.rules import default_rules
 from canaryjudge.simulate.synthetic import synthetic
 from canaryjudge.studies import MetricPlan, PlanFacts, PlanPoint, SharePlan, SimulatedPlan
 
@@ -295,15 +295,16 @@ class _Task:
 def _planned(task: _Task) -> MetricPlan:
     metric, assumed = task.metric, task.assumed
     lacking, form = assumed.lacks(metric.kind), form_of(metric)
-    rules = metric.rules or DEFAULT_RULES[metric.kind]
-    alpha = task.alpha / len(rules)
+    rules = metric.rules or default_rules(metric)
+    planned = planned_rule(metric)
+    alpha = rule_levels(rules, task.alpha)[rules.index(planned)]
     ready = form != "none" and lacking is None
     setting = Setting(metric, assumed, task.share, alpha, task.policy.beta)
     by_share = sorted({*_SHARES, task.share}) if ready else []
     return MetricPlan(
         name=metric.name,
         kind=metric.kind,
-        rule=planned_rule(metric).rule,
+        rule=planned.rule,
         form=form,
         alpha=alpha,
         lacking=lacking,
