@@ -19,6 +19,7 @@ from canaryjudge.studies import (
 __all__ = ["calibration_markdown", "calibration_rows", "calibration_text", "proposal_sentence"]
 
 _WIDTH = 110
+_LEAST_SHOWN = 1e-4
 _SOURCES = {
     "releases": "past releases",
     "replicas": "concurrent replicas",
@@ -110,7 +111,8 @@ def _cells(metric: MetricCalibration) -> list[str]:
 
 
 def _interval(rate: ObservedRate) -> str:
-    return f"{percent(rate.rate)} ({percent(rate.low)} to {percent(rate.high)})"
+    low = rate.low if rate.low >= _LEAST_SHOWN else 0.0
+    return f"{percent(rate.rate)} ({percent(low)} to {percent(rate.high)})"
 
 
 def _spread(floor: FloorFacts, metric: MetricCalibration) -> str:
