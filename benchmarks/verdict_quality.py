@@ -1,6 +1,6 @@
 """Verdict quality: what canaryjudge and its peers say of labelled cases from real systems.
 
-    python benchmarks/verdict_quality.py --corpus FOLDER [--json FILE] [--jobs N] [--rawlat]
+    python benchmarks/verdict_quality.py --corpus FOLDER [--json FILE] [--jobs N] [--rawlat] [--level-only]
 
 Each case of `aa_*` (nothing changed), `ab_*` (faults), `abinj_*` (a known shift, or a doubled tail) and
 `err_*` (errors of requests), with ``--rawlat`` of `rawlat_*` too (raw latencies), is judged through the
@@ -29,7 +29,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from corpus import Case, load_cases
@@ -52,6 +52,7 @@ _EFFECTS = (
     "0.1_to_0.5pct",
 )
 _METRIC = "metric"
+_LEVEL_ONLY: Final = "CANARYJUDGE_BENCHMARK_LEVEL_ONLY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,14 @@ def judge_case(case: Case) -> Judged:
     )
 
 
+_LEVEL: Final = {"gauge": cj.MannWhitney(), "samples": cj.MannWhitney(), "ratio": cj.Proportion()}
+
+
 @cache
 def _policy(kind: str, direction: str, effect: str) -> cj.Policy:
-    return cj.Policy(metrics=[cj.Metric(name=_METRIC, kind=kind, direction=direction, effect=effect)])
+    rules = {"rules": [_LEVEL[kind]]} if os.environ.get(_LEVEL_ONLY) else {}
+    metric = cj.Metric(name=_METRIC, kind=kind, direction=direction, effect=effect, **rules)
+    return cj.Policy(metrics=[metric])
 
 
 def _verdict(case: Case, effect: str) -> cj.Verdict | str:
@@ -287,7 +293,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
     )
     parser.add_argument("--rawlat", action="store_true", help="judge the raw latencies too")
+    parser.add_argument(
+        "--level-only",
+        action="store_true",
+        help="ask for the level alone, not for the default policy's other rules",
+    )
     options = parser.parse_args(arguments)
+    if options.level_only:
+        os.environ[_LEVEL_ONLY] = "1"  # for all processes
     corpora = ("aa", "ab", "abinj", "err", *(("rawlat",) if options.rawlat else ()))
     if not options.corpus.is_dir():
         print(f"{options.corpus}: there is no such folder", file=sys.stderr)
