@@ -126,6 +126,10 @@ BAD = [
     (of_histogram(explicitBounds="1"), "the explicitBounds are '1'"),
     (
         of_histogram(explicitBounds=[], bucketCounts=[], count=3),
+        "'m' has data points without buckets (explicitBounds is empty)",
+    ),
+    (
+        of_histogram(explicitBounds=[0.033], bucketCounts=["1", "2"]),
         "all data points have only the edge inf in common",
     ),
     (of_exponential(scale=30), f"{PLACE}.exponentialHistogram.dataPoints[1]: the scale is 30"),
