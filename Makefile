@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check system clean
+.PHONY: demo test test-all check docs system clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,10 @@ test: check
 test-all: check
 	$(BIN)/pytest -n 2 --doctest-modules tests canaryjudge
 
+# The documentation as a site in build/site, notebooks run: open build/site/index.html, no server needed.
+docs: $(READY)
+	$(BIN)/python docs/make_site.py
+
 # Debian's Prometheus, which some tests start on a loopback port, and Chromium, in which some look at the report (Inter is the letters of
 # the pictures in docs/images); without them those tests are skipped. No service is started.
 SYSTEM := prometheus chromium fonts-inter
@@ -46,4 +50,4 @@ system:
 	fi
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build .cache .mypy_cache .ruff_cache .hypothesis

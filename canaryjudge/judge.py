@@ -30,8 +30,10 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
         mapping ``{metric: {baseline: series, canary: series}}``; or what `from_wide` gives.
     policy : Policy
         What is asked of the release.
-    baseline, canary : str
-        Names of the two arms in the data.
+    baseline : str
+        Name of the old version's arm in the data.
+    canary : str
+        Name of the new version's arm in the data.
 
     Returns
     -------

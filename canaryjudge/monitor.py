@@ -36,8 +36,10 @@ class Monitor:
     policy : Policy
         What is asked of the release. Metrics without rules are watched by the `sequential` rule; rules for a fixed window are asked at five
         planned looks. Both, and gauges, need the policy's `max_points` or `max_duration`.
-    baseline, canary : str
-        Names of the two arms in the data.
+    baseline : str
+        Name of the old version's arm in the data.
+    canary : str
+        Name of the new version's arm in the data.
     history : frame, mapping or list of records, optional
         Data of both arms from a time when they ran the same version, in the shapes that `judge` takes: how much they differ then is
         the yardstick for gauges (ten times the watch's length or more) and the dispersion of ratios and counts.

@@ -20,7 +20,7 @@ from canaryjudge.cli.planning import add_plan
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.integrations.importers import add_import
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_judge,
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: for `judge` and `monitor` 0 pass, 1 fail, 3 marginal, 4 marginal for want of data; 2 bad usage or unusable input, 70 a
         bug; for other commands 0, 2 or 70.
     """
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -76,10 +76,11 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(BAD_INPUT)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="canaryjudge", description="Judge a canary against its baseline.", epilog=EXIT_HELP)
-    parser.add_argument("--version", action="version", version=f"canaryjudge {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Give the parser of the command line, with every command; the reference in the docs is written from it."""
+    whole = _Parser(prog="canaryjudge", description="Judge a canary against its baseline.", epilog=EXIT_HELP)
+    whole.add_argument("--version", action="version", version=f"canaryjudge {__version__}")
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in _COMMANDS:
         add(commands)
-    return parser
+    return whole
