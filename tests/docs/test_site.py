@@ -24,12 +24,18 @@ def navigated(entries):
             yield from navigated(target) if isinstance(target, list) else [target]
 
 
-def documented():
+@pytest.fixture
+def reference(monkeypatch):
+    """The scripts of docs/ that write references."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    return importlib.import_module("make_reference")
+
+
+@pytest.fixture
+def places(reference):
     """Every name that a page of the reference shows, and what it stands for."""
-    for page in API:
-        for path in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
-            module, _, name = path.rpartition(".")
-            yield name, getattr(importlib.import_module(module), name)
+    shown = [pair for page in API for pair in reference.documented(page).items()]
+    return [(path.rpartition(".")[2], found) for path, found in shown]
 
 
 def test_the_navigation_leads_to_every_page():
@@ -42,27 +48,20 @@ def test_the_navigation_leads_to_every_page():
 
 
 @pytest.mark.parametrize("name", [name for name in cj.__all__ if name not in ("__version__", "plots")])
-def test_a_public_name_has_a_place_in_the_reference(name):
-    assert (name, getattr(cj, name)) in list(documented()), "give it a line in docs/api"
+def test_a_public_name_has_a_place_in_the_reference(places, name):
+    assert (name, getattr(cj, name)) in places, "give it a line in docs/api"
 
 
 @pytest.mark.parametrize("name", cj.plots.__all__)
-def test_a_plot_has_a_place_in_the_reference(name):
-    assert (name, getattr(cj.plots, name)) in list(documented()), "give it a line in docs/api/plots.md"
+def test_a_plot_has_a_place_in_the_reference(places, name):
+    assert (name, getattr(cj.plots, name)) in places, "give it a line in docs/api/plots.md"
 
 
-def test_the_reference_shows_nothing_that_is_not_public():
-    public = {id(getattr(cj, name)) for name in cj.__all__} | {
-        id(getattr(cj.plots, name)) for name in cj.plots.__all__
-    }
-    assert [name for name, found in documented() if id(found) not in public] == []
-
-
-def test_the_list_of_names_has_them_all():
-    listed = re.findall(
-        r"^\| \[`(?:plots\.)?(\w+)`\]", (ROOT / "docs/api/index.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    assert sorted(listed) == sorted(name for name, _ in documented())
+def test_the_reference_shows_nothing_that_is_not_public(places):
+    public = [getattr(cj, name) for name in cj.__all__] + [
+        getattr(cj.plots, name) for name in cj.plots.__all__
+    ]
+    assert [name for name, found in places if not any(found is each for each in public)] == []
 
 
 def test_the_list_of_notebooks_has_them_all():
@@ -72,14 +71,17 @@ def test_the_list_of_notebooks_has_them_all():
     assert listed == sorted(page.stem for page in (ROOT / "notebooks").glob("*.py"))
 
 
-def test_the_command_reference_is_what_the_parsers_say(monkeypatch):
-    from canaryjudge.cli import parser
-
-    monkeypatch.syspath_prepend(ROOT / "docs")
-    from command_reference import command_reference
-
+def test_the_command_reference_is_what_the_parsers_say(reference):
     text = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
-    assert text.endswith(command_reference(parser())), "run: python docs/make_reference.py"
+    assert text.endswith(reference.command_reference(reference.parser())), (
+        "run: python docs/make_reference.py"
+    )
+
+
+def test_the_list_of_names_is_what_their_docstrings_say(reference):
+    assert {page.name for page in reference.API} == {page.name for page in API} - {"index.md"}
+    text = (ROOT / "docs/api/index.md").read_text(encoding="utf-8")
+    assert text.endswith(reference.name_reference(reference.API)), "run: python docs/make_reference.py"
 
 
 def test_the_command_reference_hides_what_the_help_hides():
