@@ -24,6 +24,7 @@ MOVED: Final = (
     (re.compile(r"\]\(\.\./notebooks/(\w+)\.py"), r"](notebooks/\1.md"),
 )
 """Links of docs/ to files beside it, and where these are in the site."""
+NOTEBOOK_LINK: Final = re.compile(r"\]\((\w+)\.py")
 SHIM: Final = "https://unpkg.com/iframe-worker/shim"
 """What every page would fetch to search from disk; `worker.js` does the same without a network."""
 
@@ -77,7 +78,7 @@ def _write_notebook(source: Path, folder: Path, *, run: bool) -> None:
     parts: list[str] = []
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
-            parts.append(cell.source.replace("](../docs/", "](../"))
+            parts.append(NOTEBOOK_LINK.sub(r"](\1.md", cell.source.replace("](../docs/", "](../")))
             continue
         parts.append(f"```python\n{cell.source}\n```")
         parts += [
@@ -94,9 +95,9 @@ def _shown(output: Any, folder: Path, name: str) -> str:
         return f"```text\n{output.text.rstrip()}\n```"
     data = output.get("data", {})
     if "text/html" in data:
-        # a line without anything would end the HTML for Markdown
+        # a tree of its own keeps the site's styles out; a line without anything would end the HTML for Markdown
         html = re.sub(r"\n\s*\n", "\n", data["text/html"])
-        return f'<div class="output">\n{html}\n</div>'
+        return f'<div class="output">\n<template shadowrootmode="open">\n{html}\n</template>\n</div>'
     if "image/png" in data:
         (folder / f"{name}.png").write_bytes(base64.b64decode(data["image/png"]))
         return f"![What the cell above draws]({name}.png)"

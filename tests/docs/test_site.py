@@ -1,5 +1,6 @@
 """The documentation's site: every page and every public name has its place, and it is built and read without a network."""
 
+import base64
 import importlib
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, chromium
+from nbformat import v4
 
 import canaryjudge as cj
 
@@ -89,6 +91,20 @@ def test_the_command_reference_hides_what_the_help_hides():
     assert "SUPPRESS" not in text
     assert "--password" not in text
     assert "canaryjudge judge --policy FILE (--data FILE | --prometheus URL) [options]" in text
+
+
+def test_what_a_cell_gives_is_shown_in_its_richest_form(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    shown = importlib.import_module("make_site")._shown
+    table = {"text/plain": "a frame", "text/html": "<table>\n\n<tr></tr></table>"}
+    picture = {"text/plain": "<Axes>", "image/png": base64.b64encode(b"png").decode()}
+    assert "<table>\n<tr></tr></table>" in shown(v4.new_output("execute_result", data=table), tmp_path, "1")
+    assert "(2.png)" in shown(v4.new_output("display_data", data=picture), tmp_path, "2")
+    assert (tmp_path / "2.png").read_bytes() == b"png"
+    assert (
+        shown(v4.new_output("execute_result", data={"text/plain": "7"}), tmp_path, "3") == "```text\n7\n```"
+    )
+    assert shown(v4.new_output("stream", text="said\n"), tmp_path, "4") == "```text\nsaid\n```"
 
 
 @pytest.fixture(scope="module")
