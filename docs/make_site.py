@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,11 @@ MOVED: Final = (
 )
 """Links of docs/ to files beside it, and where these are in the site."""
 NOTEBOOK_LINK: Final = re.compile(r"\]\((\w+)\.py")
+FRAME_STYLE: Final = (
+    "<style>.dataframe { border: 0; border-collapse: collapse; font-size: .8em } "
+    ".dataframe :is(th, td) { border: 0; border-bottom: 1px solid #8884; padding: .3em .7em; text-align: right }</style>"
+)
+"""How pandas' tables look in a tree of their own."""
 SHIM: Final = "https://unpkg.com/iframe-worker/shim"
 """What every page would fetch to search from disk; `worker.js` does the same without a network."""
 
@@ -81,12 +87,23 @@ def _write_notebook(source: Path, folder: Path, *, run: bool) -> None:
             parts.append(NOTEBOOK_LINK.sub(r"](\1.md", cell.source.replace("](../docs/", "](../")))
             continue
         parts.append(f"```python\n{cell.source}\n```")
+        outputs = _joined(cell.get("outputs", ()))
         parts += [
-            _shown(output, folder, f"{source.stem}-{number}-{index}")
-            for index, output in enumerate(cell.get("outputs", ()))
+            _shown(output, folder, f"{source.stem}-{number}-{index}") for index, output in enumerate(outputs)
         ]
     text = "\n\n".join(part for part in parts if part)
     (folder / f"{source.stem}.md").write_text(f"{text}\n", encoding="utf-8")
+
+
+def _joined(outputs: Iterable[Any]) -> list[Any]:
+    """Put together what was printed in pieces."""
+    joined: list[Any] = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream":
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _shown(output: Any, folder: Path, name: str) -> str:
@@ -97,7 +114,7 @@ def _shown(output: Any, folder: Path, name: str) -> str:
     if "text/html" in data:
         # a tree of its own keeps the site's styles out; a line without anything would end the HTML for Markdown
         html = re.sub(r"\n\s*\n", "\n", data["text/html"])
-        return f'<div class="output">\n<template shadowrootmode="open">\n{html}\n</template>\n</div>'
+        return f'<div class="output">\n<template shadowrootmode="open">\n{FRAME_STYLE}\n{html}\n</template>\n</div>'
     if "image/png" in data:
         (folder / f"{name}.png").write_bytes(base64.b64decode(data["image/png"]))
         return f"![What the cell above draws]({name}.png)"

@@ -52,7 +52,7 @@ axes[0].legend()
 axes[0].grid(visible=True, alpha=0.3)
 
 # %% [markdown]
-# On the right, one arm lies above the other for half an hour at a time. By eye, one would say that they differ. They do not: it is the same process
+# On the right, one arm lies above the other for a quarter of an hour at a time. By eye, one would say that they differ. They do not: it is the same process
 # twice.
 #
 # ## Count the wolves
@@ -119,7 +119,7 @@ ax.plot(list(robust), list(robust.values()), marker="s", label="canaryjudge, alp
 ax.axhline(0.05, color="black", linestyle="--", linewidth=1, label="promised")
 ax.set(xlabel="what a minute remembers of the last", ylabel="healthy releases that fail", ylim=(0, 0.8))
 ax.yaxis.set_major_formatter("{x:.0%}")
-ax.legend(frameon=False)
+legend = ax.legend(frameon=False)
 
 # %% [markdown]
 # ## The price

@@ -26,6 +26,7 @@ import canaryjudge as cj
 
 rng = np.random.default_rng(4)
 MINUTES = 60
+NOON = 1_772_625_600  # 2026-03-04 12:00 UTC
 
 
 def minute_by_minute(canary_rate, runs=1, requests=(9000, 1000), rate=0.004):
@@ -54,7 +55,7 @@ ax.plot(np.arange(1, MINUTES + 1), alarm.mean(axis=0), label="alarms at this ver
 ax.axhline(0.05, color="black", linestyle="--", linewidth=1, label="promised")
 ax.set(xlabel="minute", ylabel="healthy releases", ylim=(0, None))
 ax.yaxis.set_major_formatter("{x:.0%}")
-ax.legend(frameon=False)
+legend = ax.legend(frameon=False)
 print(f"at the end alone: {alarm[:, -1].mean():.1%}; at some look: {ever[-1]:.1%}")
 assert ever[-1] > 4 * alarm[:, -1].mean()
 
@@ -86,7 +87,7 @@ def points(minute, failed):
     """Give what both arms did in one minute."""
     return {
         "failed_payments": {
-            arm: {"time": [60.0 * minute], "value": [failed[arm]], "total": [total]}
+            arm: {"time": [NOON + 60 * minute], "value": [failed[arm]], "total": [total]}
             for arm, total in (("baseline", 9000), ("canary", 1000))
         }
     }
@@ -172,7 +173,7 @@ for minute in range(60):
     monitor.update(
         {
             "cpu": {
-                arm: {"time": [60.0 * minute], "value": [rng.normal(level, 2)]}
+                arm: {"time": [NOON + 60 * minute], "value": [rng.normal(level, 2)]}
                 for arm, level in (("baseline", 50), ("canary", 62))
             }
         }

@@ -184,7 +184,7 @@ ax.axhline(0.99, color="black", linestyle="--", linewidth=1, label="successCondi
 ax.axhline(shown.mean(), color="#2b6cb0", linewidth=1, label=f"mean of the half hour, {shown.mean():.2%}")
 ax.set(xlabel="minute", ylabel="success rate", title="failed by single minutes")
 ax.yaxis.set_major_formatter("{x:.1%}")
-ax.legend(frameon=False)
+legend = ax.legend(frameon=False)
 print(ask(shown).reason)
 
 # %% [markdown]

@@ -95,7 +95,10 @@ def test_the_command_reference_hides_what_the_help_hides():
 
 def test_what_a_cell_gives_is_shown_in_its_richest_form(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / "docs")
-    shown = importlib.import_module("make_site")._shown
+    site = importlib.import_module("make_site")
+    shown = site._shown
+    said = [v4.new_output("stream", text=text) for text in ("one ", "two\n")]
+    assert [output.text for output in site._joined(said)] == ["one two\n"]
     table = {"text/plain": "a frame", "text/html": "<table>\n\n<tr></tr></table>"}
     picture = {"text/plain": "<Axes>", "image/png": base64.b64encode(b"png").decode()}
     assert "<table>\n<tr></tr></table>" in shown(v4.new_output("execute_result", data=table), tmp_path, "1")
