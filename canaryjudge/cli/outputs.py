@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from canaryjudge.cli.complaints import described
 from canaryjudge.cli.inputs import same_file, spare
+from canaryjudge.cli.terminals import terminal_text
 from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.integrations.formats import FORMATS
 
@@ -44,7 +45,10 @@ class _Destination(NamedTuple):
 
     def write(self, said: Verdict | CanaryJudgeError) -> None:
         form = FORMATS[self.format]
-        text = form.write(said)
+        if self.format == "text" and self.path is None and not isinstance(said, CanaryJudgeError):
+            text: str | Mapping[str, str] = terminal_text(said)
+        else:
+            text = form.write(said)
         if not isinstance(text, str):
             for name, part in text.items():
                 # a result is the whole file: no line break may follow it

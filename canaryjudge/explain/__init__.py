@@ -1,13 +1,24 @@
-"""Facts in, words out: text, Markdown and HTML. Nothing is computed here, and no verdict is known."""
+"""Facts in, words out: text (plain, or for a terminal), Markdown and HTML. Nothing is computed here, and no verdict is known."""
 
 from canaryjudge.explain.html import as_html, facts_html, watch_html
 from canaryjudge.explain.markdown import as_markdown
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.report import as_report
 from canaryjudge.explain.sentences import one_line
-from canaryjudge.explain.text import as_text
+from canaryjudge.explain.terminal import as_terminal
+from canaryjudge.explain.text import WIDTH, as_text
 from canaryjudge.facts import Facts
 
-__all__ = ["as_html", "as_markdown", "as_report", "as_text", "note_sentence", "one_line", "watch_html"]
+__all__ = [
+    "WIDTH",
+    "as_html",
+    "as_markdown",
+    "as_report",
+    "as_terminal",
+    "as_text",
+    "note_sentence",
+    "one_line",
+    "watch_html",
+]
 
 Facts.show = staticmethod(facts_html)

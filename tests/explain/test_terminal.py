@@ -1,0 +1,80 @@
+"""The verdict on a terminal: the same words, in color, with both arms drawn."""
+
+import re
+
+import numpy as np
+import pytest
+
+import canaryjudge as cj
+from canaryjudge.explain import as_terminal, as_text
+from canaryjudge.explain.sparklines import BLOCKS
+
+SEQUENCE = re.compile(r"\x1b\[[\d;]*m")
+RNG = np.random.default_rng(20260401)
+FAST = RNG.normal(120, 6, 40)
+
+
+def verdict(canary=FAST * 1.4, name="latency", **metric):
+    given = {"name": name, "direction": "increase", "unit": "ms"} | metric
+    return cj.judge({name: {"baseline": FAST, "canary": canary}}, cj.Policy(metrics=[cj.Metric(**given)]))
+
+
+def without_drawing(text):
+    return "\n".join(
+        line for line in SEQUENCE.sub("", text).splitlines() if not re.match(r" {4}(baseline|canary) ", line)
+    )
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 110])
+def test_without_color_and_drawing_it_is_the_text(width):
+    judged = verdict()
+    assert without_drawing(as_terminal(judged, width=width)) == as_text(judged, width)
+    assert max(len(SEQUENCE.sub("", line)) for line in as_terminal(judged, width=width).splitlines()) <= width
+
+
+def test_the_text_itself_stays_plain():
+    judged = verdict()
+    assert judged.explain() == as_text(judged)
+    assert not SEQUENCE.search(judged.explain())
+    assert not set(judged.explain()) & set(BLOCKS)
+
+
+@pytest.mark.parametrize(
+    ("canary", "color", "word"),
+    [(FAST, "32", "PASS"), (FAST * 1.1, "33", "MARGINAL"), (FAST * 1.4, "31", "FAIL")],
+)
+def test_every_outcome_has_its_color_and_its_word(canary, color, word):
+    lines = as_terminal(verdict(canary)).splitlines()
+    assert lines[0].startswith(f"\x1b[1;{color}m{word}: ")
+    assert f"\x1b[1m  latency \x1b[0m\x1b[1;{color}m{word}\x1b[0m: " in "\n".join(lines)
+
+
+def test_both_arms_are_drawn_on_one_scale_with_what_they_reach_from_and_to():
+    lines = SEQUENCE.sub("", as_terminal(verdict())).splitlines()
+    baseline, canary = (
+        next(line for line in lines if line.startswith(f"    {arm} ")) for arm in ("baseline", "canary")
+    )
+    assert re.fullmatch(rf" {{4}}baseline  [{BLOCKS[:4]}]{{40}}  \d+ to \d+ ms", baseline), baseline
+    assert re.fullmatch(rf" {{4}}canary    [{BLOCKS[3:]}]{{40}}  \d+ to \d+ ms", canary), canary
+
+
+def test_where_blocks_cannot_be_written_or_there_is_no_room_nothing_is_drawn():
+    for text in (as_terminal(verdict(), sparklines=False), as_terminal(verdict(), width=40)):
+        assert not set(text) & set(BLOCKS)
+        assert SEQUENCE.search(text)
+
+
+def test_an_arm_without_data_is_not_drawn():
+    lines = SEQUENCE.sub("", as_terminal(verdict(canary=[]))).splitlines()
+    assert [line.split()[0] for line in lines if set(line) & set(BLOCKS)] == ["baseline"]
+
+
+@pytest.mark.parametrize("name", ["p99\x1b[2J\x1b]0;owned\x07", "right\u202eleft", "long " * 39 + "name"])
+def test_a_name_cannot_steer_the_terminal(name):
+    for text in (
+        as_terminal(verdict(name=name, unit="\x1b[31m")),
+        verdict(name=name, unit="\x1b[31m").explain(),
+    ):
+        assert all(letter.isprintable() or letter == "\n" for letter in SEQUENCE.sub("", text)), text
+    told = as_terminal(verdict(name=name, unit="\x1b[31mred"))
+    assert set(SEQUENCE.findall(told)) <= {"\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[1;31m"}
