@@ -13,9 +13,11 @@ from canaryjudge._version import __version__
 from canaryjudge.data import MetricPair, read_pairs, read_series, with_exposures
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import one_line, watch_html
+from canaryjudge.facts import ArmFacts
 from canaryjudge.judge import digest, shares
 from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Metric, Policy
+from canaryjudge.recent import Recent
 from canaryjudge.results import Outcome
 from canaryjudge.rules import check_counts
 from canaryjudge.verdict import Verdict
@@ -107,6 +109,20 @@ class Monitor:
     def reached(self) -> dict[str, float | None]:
         """How far each metric's complete intervals go, in seconds since 1970; None before there are any, or without times."""
         return {name: watched.stream.last_time for name, watched in self._metrics.items()}
+
+    def keep_recent(self) -> None:
+        """Keep the latest hundred points of each arm from here on, for `recent`; they are to be drawn, and no part of the state."""
+        for watched in self._metrics.values():
+            watched.recent = watched.recent or Recent()
+
+    @property
+    def recent(self) -> dict[str, tuple[ArmFacts | None, ArmFacts | None]]:
+        """What baseline and canary of each metric looked like lately; of metrics whose points are kept (`keep_recent`)."""
+        return {
+            name: watched.recent.facts
+            for name, watched in self._metrics.items()
+            if watched.recent is not None
+        }
 
     def __repr__(self) -> str:
         points = {name: watched.stream.points for name, watched in self._metrics.items()}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.facts import QUANTILE_LEVELS, ArmFacts, SeriesFacts
 
-__all__ = ["arm_facts", "ten_digits"]
+__all__ = ["arm_facts", "ten_digits", "with_gaps"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -73,7 +73,7 @@ def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
     at = np.arange(len(arm), dtype=np.float64) if arm.time is None else arm.time - arm.time[0]
     buckets = arm.buckets if pair.kind == "histogram" else None
     if buckets is None and len(arm) <= _MOST_POINTS:
-        places, (values,) = _with_gaps(at, levels[np.newaxis])
+        places, (values,) = with_gaps(at, levels[np.newaxis])
         return SeriesFacts(start=start, at=places, value=values)
     firsts, middles = _stretches(at)
     parts = np.split(levels, firsts[1:])
@@ -88,7 +88,7 @@ def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
         exposure = np.ones(len(arm)) if arm.total is None else arm.total
         pooled = np.add.reduceat(arm.value, firsts) / np.add.reduceat(exposure, firsts)
         bands = np.array([np.minimum.reduceat(levels, firsts), pooled, np.maximum.reduceat(levels, firsts)])
-    places, (low, value, high) = _with_gaps(middles, bands)
+    places, (low, value, high) = with_gaps(middles, bands)
     return SeriesFacts(
         start=start,
         at=places,
@@ -110,8 +110,21 @@ def _stretches(at: FloatArray) -> tuple[IntArray, FloatArray]:
     return firsts, (filled + 0.5) * width
 
 
-def _with_gaps(at: FloatArray, rows: FloatArray) -> tuple[tuple[float, ...], list[tuple[float | None, ...]]]:
-    """Break the series where nothing came for a while, so that no line runs through it."""
+def with_gaps(at: FloatArray, rows: FloatArray) -> tuple[tuple[float, ...], list[tuple[float | None, ...]]]:
+    """Break a series where nothing came for a while, so that no line runs through it.
+
+    Parameters
+    ----------
+    at : ndarray, shape (n,)
+        Ascending positions.
+    rows : ndarray, shape (k, n)
+        What belongs to each position.
+
+    Returns
+    -------
+    tuple of (tuple of float, list of tuple)
+        The positions and the rows to ten digits; in a gap a position is repeated, with None in each row.
+    """
     steps = np.diff(at)
     usual = float(np.sort(steps)[len(steps) // 2]) if len(steps) else 0.0
     gaps = np.flatnonzero(steps > _GAP * usual)[::-1].tolist() if usual > 0 else []

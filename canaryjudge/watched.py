@@ -15,6 +15,7 @@ from canaryjudge.judge import rule_levels
 from canaryjudge.levels import Levels, ReplicaLevel
 from canaryjudge.outcomes import Given, at_deadline, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
+from canaryjudge.recent import Recent
 from canaryjudge.results import MetricResult, Outcome, Pairing
 from canaryjudge.rules import RULES, Horizon, Share, before_the_end, start_watch
 from canaryjudge.rules.replicas import LEAST_SHARE
@@ -55,6 +56,8 @@ class WatchedMetric:
         self._traffic = ExactSum((2,))
         self._levels = Levels()
         self._pooled = False  # whether several replicas were taken together
+        self.recent: Recent | None = None
+        """The latest points, where somebody wants to draw them."""
 
     def levels(self) -> tuple[tuple[ReplicaLevel, ...], tuple[ReplicaLevel, ...]]:
         """Give each replica's number of points and mean so far, of the baseline and the canary; none where replicas are not named."""
@@ -78,6 +81,8 @@ class WatchedMetric:
         several = max(len(arm.replicas) for arm in series) > 1
         self._pooled = self._pooled or (several and self.metric.kind != "gauge")
         for pair in pairs:
+            if self.recent is not None:
+                self.recent.add(pair)
             if (
                 self.metric.kind == "ratio"
                 and pair.baseline.total is not None

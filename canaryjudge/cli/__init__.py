@@ -15,8 +15,9 @@ from canaryjudge.cli.complaints import complain, described
 from canaryjudge.cli.doctoring import add_doctor
 from canaryjudge.cli.judging import add_judge
 from canaryjudge.cli.monitoring import add_monitor
-from canaryjudge.cli.outputs import BAD_INPUT, BUG, EXIT_HELP
+from canaryjudge.cli.outputs import BAD_INPUT, BUG, EXIT_HELP, INTERRUPTED
 from canaryjudge.cli.planning import add_plan
+from canaryjudge.cli.watching import add_watch_command
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.integrations.importers import add_import
 
@@ -25,6 +26,7 @@ __all__ = ["main", "parser"]
 _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_judge,
     add_monitor,
+    add_watch_command,
     add_calibrate,
     add_plan,
     add_doctor,
@@ -47,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: for `judge` and `monitor` 0 pass, 1 fail, 3 marginal, 4 marginal for want of data; 2 bad usage or unusable input, 70 a
-        bug; for other commands 0, 2 or 70.
+        The exit code: for `judge`, `monitor` and `watch` 0 pass, 1 fail, 3 marginal, 4 marginal for want of data; 2 bad usage or unusable input, 70 a
+        bug, 130 interrupted; for other commands 0, 2 or 70.
     """
     options = parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BAD_INPUT
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last line of defense: no traceback for users
         said = described(error)
         complain(said.message, said.hint)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from canaryjudge.cli.complaints import complain
 from canaryjudge.errors import DataError
@@ -60,8 +60,8 @@ def add_arms(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def read_given(options: argparse.Namespace, source: str, policy: Policy) -> Any:
-    """Read data from a file, or from standard input where `source` is ``-``."""
+def read_given(options: argparse.Namespace, source: str | IO[bytes], policy: Policy) -> Any:
+    """Read data from a file, a stream, or standard input where `source` is ``-``."""
     from canaryjudge.integrations.kayenta_pairs import from_kayenta  # noqa: PLC0415 - the other commands read no data
     from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415
     from canaryjudge.integrations.tables import widen_columns  # noqa: PLC0415

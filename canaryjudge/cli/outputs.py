@@ -18,13 +18,14 @@ from canaryjudge.integrations.formats import FORMATS
 if TYPE_CHECKING:
     from canaryjudge.verdict import Verdict
 
-__all__ = ["BAD_INPUT", "BUG", "EXIT_HELP", "add_output", "report", "telling"]
+__all__ = ["BAD_INPUT", "BUG", "EXIT_HELP", "INTERRUPTED", "add_output", "report", "telling"]
 
 _EXIT_CODES: Final = {"pass": 0, "fail": 1, "marginal": 3, "no_data": 4}
 BAD_INPUT: Final = 2
 BUG: Final = 70
+INTERRUPTED: Final = 130
 EXIT_HELP: Final = (
-    "exit codes of judge and monitor: 0 pass, 1 fail, 3 marginal, 4 marginal where every marginal metric lacks data, "
+    "exit codes of judge, monitor and watch: 0 pass, 1 fail, 3 marginal, 4 marginal where every marginal metric lacks data, "
     "2 bad usage or unusable input, 70 a bug of canaryjudge"
 )
 
@@ -36,6 +37,11 @@ class _Destination(NamedTuple):
     path: str | None
     option: str
 
+    @property
+    def is_text_here(self) -> bool:
+        """Whether it is text on standard output, which may be a terminal."""
+        return self.format == "text" and self.path is None
+
     def files(self) -> list[str]:
         """List what would be written over."""
         names = FORMATS[self.format].files
@@ -44,8 +50,9 @@ class _Destination(NamedTuple):
         return [str(Path(self.path, name)) for name in names] if names else [self.path]
 
     def write(self, said: Verdict | CanaryJudgeError) -> None:
+        """Write there."""
         form = FORMATS[self.format]
-        if self.format == "text" and self.path is None and not isinstance(said, CanaryJudgeError):
+        if self.is_text_here and not isinstance(said, CanaryJudgeError):
             text: str | Mapping[str, str] = terminal_text(said)
         else:
             text = form.write(said)
@@ -118,10 +125,10 @@ def telling(options: argparse.Namespace, *inputs: str | None) -> Iterator[None]:
         raise
 
 
-def report(verdict: Verdict, options: argparse.Namespace) -> int:
-    """Write the verdict, and give the exit code."""
+def report(verdict: Verdict, options: argparse.Namespace, *, shown: Verdict | None = None) -> int:
+    """Write the verdict, and give the exit code; a terminal is `shown` it with what there is to be drawn."""
     for destination in _destinations(options):
-        destination.write(verdict)
+        destination.write(verdict if shown is None or not destination.is_text_here else shown)
     codes: dict[str, int] = _EXIT_CODES | dict(options.exit)
     outcome = verdict.outcome.value
     if verdict.lacks_data:  # who remaps marginal means these too, unless no_data is remapped by itself

@@ -17,6 +17,7 @@ __all__ = ["is_terminal", "takes_color", "terminal_size", "terminal_text"]
 
 _NARROWEST: Final = 40
 """Narrower ones break the lines themselves."""
+_LINES: Final = 24
 
 
 def takes_color(stream: Any, environment: Mapping[str, str] | None = None) -> bool:
@@ -52,25 +53,24 @@ def is_terminal(stream: Any, environment: Mapping[str, str] | None = None) -> bo
 
 
 def terminal_size(stream: Any) -> tuple[int, int]:
-    """Give columns and lines of the terminal: of a stream that is none, the width of plain text, unless COLUMNS says otherwise."""
-    fallback = (WIDTH, 24)
+    """Give columns and lines; of a stream that is no terminal, the columns of plain text, unless COLUMNS says otherwise."""
     try:
         found = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError, AttributeError):
-        found = shutil.get_terminal_size(fallback)
-    else:
-        columns = os.environ.get("COLUMNS", "")
-        wide = int(columns) if columns.isdecimal() and int(columns) else found.columns or fallback[0]
-        found = os.terminal_size((wide, found.lines or fallback[1]))
-    return max(min(found.columns, WIDTH), _NARROWEST), found.lines
+    except (OSError, ValueError):
+        return shutil.get_terminal_size((WIDTH, _LINES))
+    columns = os.environ.get("COLUMNS", "")
+    wished = int(columns) if columns.isdecimal() else 0
+    return wished or found.columns or WIDTH, found.lines or _LINES
 
 
 def terminal_text(verdict: Verdict, stream: Any = None) -> str:
     """Explain a verdict as the stream can show it: with color and sparklines, or, where it is no terminal, byte for byte as `explain` does."""
     stream = stream or sys.stdout
+    # longer lines than those of plain text are hard to read
+    width = max(min(terminal_size(stream)[0], WIDTH), _NARROWEST)
     if takes_color(stream):
-        return as_terminal(verdict, width=terminal_size(stream)[0], sparklines=_shows_blocks(stream))
-    return as_text(verdict, terminal_size(stream)[0]) if is_terminal(stream) else verdict.explain()
+        return as_terminal(verdict, width=width, sparklines=_shows_blocks(stream))
+    return as_text(verdict, width) if is_terminal(stream) else verdict.explain()
 
 
 def _shows_blocks(stream: Any) -> bool:

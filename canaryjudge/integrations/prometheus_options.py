@@ -18,7 +18,7 @@ from canaryjudge.policy.quantities import parse_duration
 if TYPE_CHECKING:
     from canaryjudge.integrations.prometheus_fetch import Fetched
 
-__all__ = ["add_options", "fetch_given", "refuse_options"]
+__all__ = ["add_options", "duration", "fetch_given", "refuse_options"]
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)=(.*)", re.DOTALL)
 _OWN = (
@@ -53,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         )
     group.add_argument("--at", type=_time, metavar="TIME", help="when the data end (default: now)")
     group.add_argument(
-        "--window", type=_duration, metavar="DURATION", help="how far they go back, in place of the policy's"
+        "--window", type=duration, metavar="DURATION", help="how far they go back, in place of the policy's"
     )
     group.add_argument("--save-data", metavar="FILE", help="write what was fetched, as JSON for --data")
     group.add_argument("--token-file", metavar="FILE", help="a file with a bearer token")
@@ -168,7 +168,8 @@ def _secret(_: str) -> Never:
     )
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
+    """Read an option that is a duration, such as ``5m``; for argparse."""
     try:
         return parse_duration(text)
     except ValueError as error:
