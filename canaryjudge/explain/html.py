@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from canaryjudge.explain.numbers import count
+from canaryjudge.explain.promise import promise, waiver_sentence
 from canaryjudge.explain.report.markup import SYMBOLS, prose, text
 from canaryjudge.explain.report.metric import metric_body
 from canaryjudge.explain.report.page import banner
 from canaryjudge.explain.report.styles import SCOPED_STYLES
-from canaryjudge.explain.sentences import metric_sentence, promise, waiver_sentence
+from canaryjudge.explain.sentences import metric_sentence
 from canaryjudge.explain.text import by_badness
 from canaryjudge.explain.times import moment
 from canaryjudge.facts import Facts

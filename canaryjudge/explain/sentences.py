@@ -1,128 +1,19 @@
-"""Every sentence about a metric or a release is built here, from facts; no number is computed on the way."""
+"""Sentences about metrics and what their rules found, built from facts; no number is computed on the way."""
 
 from __future__ import annotations
 
-from canaryjudge.explain.budgets import burn_found, counted_in_slices
+from canaryjudge.explain.budgets import burn_found
 from canaryjudge.explain.changes import counted, interval_of, level, moved, tolerated
+from canaryjudge.explain.evidence import amount, evidence, proven_fine, sizes
 from canaryjudge.explain.features import excursion_found
-from canaryjudge.explain.lines import cut, on_one_line
-from canaryjudge.explain.numbers import change, count, number, percent, pvalue
+from canaryjudge.explain.numbers import change, count, percent
 from canaryjudge.explain.objectives import objective_found, without_percent
-from canaryjudge.explain.watching import odds, outlook, taken
-from canaryjudge.results import BucketFacts, Finding, MetricResult, Outcome, ReleaseResult, Waived
+from canaryjudge.explain.watching import outlook
+from canaryjudge.results import BucketFacts, Finding, MetricResult, Outcome, ReleaseResult
 
-__all__ = [
-    "clause",
-    "headline",
-    "metric_sentence",
-    "one_line",
-    "promise",
-    "rule_sentence",
-    "title",
-    "waiver_sentence",
-]
+__all__ = ["metric_sentence", "rule_sentence"]
 
-_METHODS = {
-    "robust_rank": "robust Mann-Whitney",
-    "exact_rank": "exact Mann-Whitney",
-    "asymptotic_rank": "Mann-Whitney",
-    "bucket_rank": "robust Mann-Whitney on buckets",
-    "exact_conditional": "exact conditional test",
-    "score": "score test",
-    "difference": "test of the difference",
-    "exact_difference": "exact test of the difference",
-    "mean": "t test that allows for autocorrelation",
-    "mean_difference": "t test of both means that allows for autocorrelation",
-    "quantile": "distribution-free test",
-    "bucket_quantile": "distribution-free test of bucket counts",
-    "combined": "distribution-free test of both arms",
-    "paired_shares": "distribution-free test of paired points",
-    "share": "binomial test that allows for autocorrelation",
-    "exact_ratio": "exact binomial test",
-    "exact_rate": "exact Poisson test",
-    "point": "the estimate alone",
-    "mixture": "stratified rate-ratio mixture",
-    "cmh": "sequential Cochran-Mantel-Haenszel test",
-    "scores": "sequential rank test by intervals",
-    "ranks": "sequential rank test by requests",
-    "betting": "bets on bounded means",
-    "mean_sequence": "sequential comparison of means",
-    "history": "comparison with its own history",
-    "none": "no test",
-}
 _SAYS = {Outcome.PASS: "passes", Outcome.MARGINAL: "is undecided", Outcome.FAIL: "fails"}
-_ACTIONS = {"promote": "promote", "hold": "hold", "rollback": "roll back"}
-_LONGEST_LINE = 199
-_SHORTEST_NAME = 40
-_NOTABLE_DISPERSION = 1.05
-"""Less is "1 times as variable", which says nothing."""
-
-
-def title(release: ReleaseResult) -> str:
-    """Give outcome and action: ``FAIL: roll back``."""
-    return f"{release.outcome.value.upper()}: {_ACTIONS[release.action]}"
-
-
-def headline(release: ReleaseResult) -> str:
-    """Say in one sentence how many metrics came out how, and which decided."""
-    counts = [
-        f"{n} {word}"
-        for outcome, word in (
-            (Outcome.FAIL, "failed"),
-            (Outcome.MARGINAL, "undecided"),
-            (Outcome.PASS, "passed"),
-        )
-        if (
-            n := sum(
-                result.outcome is outcome and result.role != "muted" for result in release.metrics.values()
-            )
-        )
-    ]
-    muted = sum(result.role == "muted" for result in release.metrics.values())
-    counts += [f"{muted} muted"] if muted else []
-    if len(release.metrics) == 1:
-        (only,) = release.metrics.values()
-        rule = f" (rule {release.deciding_rule})" if release.deciding_rule else ""
-        return f"The only metric, {only.name}, {counts[0].split(' ', 1)[1].replace('undecided', 'is undecided')}{rule}."
-    parts = f"Of {len(release.metrics)} metrics {', '.join(counts)}"
-    if release.aggregate == "score" and release.score is not None:
-        parts += f"; score {release.score:.4g} of 100"
-    if release.deciding_metric is None:
-        return f"{parts}."
-    by = f" (rule {release.deciding_rule})" if release.deciding_rule else ""
-    proven = release.metrics[release.deciding_metric].outcome is Outcome.PASS
-    verb = {
-        Outcome.FAIL: "decided",
-        Outcome.MARGINAL: "holds it",
-        Outcome.PASS: "was the hardest to prove" if proven else "is unproven",
-    }[release.outcome]
-    return f"{parts}; {release.deciding_metric} {verb}{by}."
-
-
-def one_line(release: ReleaseResult) -> str:
-    """Say it in one line of under 200 characters: outcome, deciding metric, numbers."""
-    outcome = release.outcome.value.upper()
-    if release.deciding_metric is None:
-        return f"{outcome}: no metric was judged"
-    result = release.metrics[release.deciding_metric]
-    others = sum(
-        other.outcome is release.outcome and other.name != result.name and other.role != "muted"
-        for other in release.metrics.values()
-    )
-    tail = f" (and {others} more)" if others and release.outcome is not Outcome.PASS else ""
-    score = (
-        f"score {release.score:.4g}; " if release.aggregate == "score" and release.score is not None else ""
-    )
-    before, name, after = f"{outcome}: {score}", on_one_line(result.name), f": {clause(result, release)}"
-    room = _LONGEST_LINE - len(tail)
-    # a long name makes way for the reason, and only then the reason's end is lost
-    name = cut(name, max(room - len(before) - len(after), _SHORTEST_NAME))
-    return cut(before + name + after, room) + tail
-
-
-def clause(result: MetricResult, release: ReleaseResult) -> str:
-    """Say the main thing about a metric: the sentence about it up to its first semicolon."""
-    return on_one_line(metric_sentence(result, release).split("; ")[0])
 
 
 def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
@@ -157,7 +48,7 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
     if result.reason in ("no_data", "no_data_fails"):
         why = ", which the policy fails" if result.reason == "no_data_fails" else ""
         return (
-            f"no data in {' and '.join(lacking)}{why} ({_sizes(result.n_baseline, result.n_canary, result)})"
+            f"no data in {' and '.join(lacking)}{why} ({sizes(result.n_baseline, result.n_canary, result)})"
         )
     needed = next(
         (
@@ -168,7 +59,7 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
         None,
     )
     least = f" where {count(needed)} a side are needed" if needed else ""
-    return f"too little data: {_sizes(result.n_baseline, result.n_canary, result)}{least}"
+    return f"too little data: {sizes(result.n_baseline, result.n_canary, result)}{least}"
 
 
 def rule_sentence(finding: Finding, result: MetricResult) -> str:
@@ -183,30 +74,30 @@ def rule_sentence(finding: Finding, result: MetricResult) -> str:
         told = rule_sentence(finding.model_copy(update={"beyond": None}), shares)
         return f"share of observations {where} {level(finding.beyond, result)}: {told}"
     if finding.reason == "identical":
-        return f"both arms are {level(finding.canary_level, result)} throughout ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
+        return f"both arms are {level(finding.canary_level, result)} throughout ({sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.reason == "nothing_found" and finding.pvalue is None:
-        return f"nothing could be asked ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
+        return f"nothing could be asked ({sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.parts:
         return _group(finding, result)
     if finding.reason == "needs_absolute_tolerance" and finding.scale == "objective":
-        return f"{without_percent(finding, result)} ({_amount(finding, result)})"
+        return f"{without_percent(finding, result)} ({amount(finding, result)})"
     if finding.reason == "needs_absolute_tolerance":
         return (
             f"the arms cannot be compared in percent: the baseline's level is {level(finding.baseline_level, result)} and the canary's "
-            f"{level(finding.canary_level, result)}; give tolerance.absolute ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
+            f"{level(finding.canary_level, result)}; give tolerance.absolute ({sizes(finding.n_baseline, finding.n_canary, result, finding)})"
         )
     if finding.method == "not_positive":
-        return f"there are values of 0 or below, which effect: ratio cannot compare; take effect: shift ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
+        return f"there are values of 0 or below, which effect: ratio cannot compare; take effect: shift ({sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.method == "no_edge":
-        return f"no edge of the buckets lies near where the rule {finding.rule} begins ({_sizes(finding.n_baseline, finding.n_canary, result, finding)})"
+        return f"no edge of the buckets lies near where the rule {finding.rule} begins ({sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.reason == "too_little_data":
         more = (
             outlook(finding, result.interval_s, counted(result, finding), None, over=result.watch_over)
             if finding.rule == "sequential" or finding.looks_planned is not None
             else ""
         )
-        return f"too little data for the rule {finding.rule}: {_sizes(finding.n_baseline, finding.n_canary, result, finding)}{more}"
-    return f"{_found(finding, result)}; {_evidence(finding, result)}"
+        return f"too little data for the rule {finding.rule}: {sizes(finding.n_baseline, finding.n_canary, result, finding)}{more}"
+    return f"{_found(finding, result)}; {evidence(finding, result)}"
 
 
 def _group(finding: Finding, result: MetricResult) -> str:
@@ -219,7 +110,7 @@ def _group(finding: Finding, result: MetricResult) -> str:
 
 
 def _found(finding: Finding, result: MetricResult) -> str:
-    passed = _proven_fine(finding)
+    passed = proven_fine(finding)
     interval = finding.pass_interval if passed else finding.interval
     if finding.burn is not None:
         return burn_found(finding, finding.burn, _missing(finding, result))
@@ -245,10 +136,6 @@ def _found(finding: Finding, result: MetricResult) -> str:
     if finding.reason == "abstains":
         return f"{what}: its points are too few, or depend on each other too strongly, to prove {_unprovable(finding)}{_missing(finding, result)}"
     return f"{what}: proven neither beyond nor within {tolerance}{_missing(finding, result)}"
-
-
-def _proven_fine(finding: Finding) -> bool:
-    return finding.outcome is Outcome.PASS and finding.reason != "nothing_found"
 
 
 def _bucket(bucket: BucketFacts, result: MetricResult) -> str:
@@ -284,96 +171,3 @@ def _missing(finding: Finding, result: MetricResult) -> str:
     about = float(f"{finding.more_points:.2g}")
     what = counted(result, finding) if about > 1 else counted(result, finding).removesuffix("s")
     return f"; about {count(about)} more {what} a side would decide at the present noise"
-
-
-def _evidence(finding: Finding, result: MetricResult) -> str:
-    method = _METHODS[finding.method]
-    extra = []
-    if finding.probability_worse is not None and result.direction != "either":
-        extra.append(f"worse in {percent(finding.probability_worse)} of pairs")
-    if finding.dispersion is not None and finding.dispersion >= _NOTABLE_DISPERSION:
-        extra.append(f"events {number(finding.dispersion, 2)} times as variable as independent ones")
-    extra += _siblings(finding, result)
-    if finding.noise_floor is not None:
-        by = change(finding.noise_floor, finding.scale, result.kind, result.unit)
-        arms = "replicas" if result.pairing == "concurrent" else "windows"
-        extra.append(f"allowing for healthy {arms} that differ by {by}")
-    if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:
-        extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
-    allowed = f" ({', '.join(extra)})" if extra else ""
-    if finding.log_e_fail is not None:
-        return f"{method}{allowed}{odds(finding)}{taken(finding, counted(result, finding))}, {_amount(finding, result)}"
-    used = finding.pvalue_pass if _proven_fine(finding) else finding.pvalue
-    said = f" {pvalue(used)}" if used is not None and finding.method != "point" else ""
-    if _proven_fine(finding) and finding.scale != "objective":
-        method = f"non-inferiority by {method}"  # its p-value is for "worse than tolerated"
-    return f"{method}{said}{allowed}{taken(finding, counted(result, finding))}, {_amount(finding, result)}"
-
-
-def _siblings(finding: Finding, result: MetricResult) -> list[str]:
-    """Say which replicas a change was held against, and how much they differ among themselves."""
-    if finding.replicas_baseline is None:
-        return []
-    held = f"held against {finding.replicas_canary} v. {finding.replicas_baseline} replicas"
-    if finding.replica_spread is not None:
-        apart = change(finding.replica_spread, finding.scale, result.kind, result.unit)
-        return [f"{held}, which differ by {apart} among themselves"]
-    if finding.replica_dispersion is not None and finding.replica_dispersion >= _NOTABLE_DISPERSION:
-        return [
-            f"{held}, whose events vary {finding.replica_dispersion:.2g} times as much as chance explains"
-        ]
-    return [held]
-
-
-def _amount(finding: Finding, result: MetricResult) -> str:
-    if finding.total_baseline is None or finding.total_canary is None:
-        return _sizes(finding.n_baseline, finding.n_canary, result, finding)
-    if result.kind == "histogram":
-        seen = f"{count(finding.total_canary)} v. {count(finding.total_baseline)} observations"
-        return f"{seen} in {_sizes(finding.n_baseline, finding.n_canary, result, finding)}"
-    if result.kind == "count":
-        events = f"{count(finding.events_canary or 0)} v. {count(finding.events_baseline or 0)} events"
-        return f"{events} in {_sizes(finding.n_baseline, finding.n_canary, result, finding)}"
-    events_of = (
-        finding.events_canary or 0.0,
-        finding.total_canary,
-        finding.events_baseline or 0.0,
-        finding.total_baseline,
-    )
-    slices = " slices" if counted_in_slices(finding) else ""
-    return "{} of {} v. {} of {}{}".format(*(count(value) for value in events_of), slices)
-
-
-def _sizes(baseline: int, canary: int, result: MetricResult, finding: Finding | None = None) -> str:
-    """Canary first, as in "canary v. baseline" everywhere."""
-    return f"{count(canary)} v. {count(baseline)} {counted(result, finding)}"
-
-
-def promise(release: ReleaseResult) -> str:
-    """Say what the two error rates are, and for how many looks."""
-    if release.aggregate == "score":
-        return "Nothing but the release should differ between the arms' windows; this data alone cannot vouch for that."
-    looks = "this one look at finished data" if release.valid_for == "one_look" else "all looks together"
-    start = "Apart from what is waived, at most" if release.waived else "At most"
-    return (
-        f"{start} {percent(release.alpha)} of releases that are fine fail, and at most {percent(release.beta)} of those that are not pass, "
-        f"over all metrics, for {looks}; provided that nothing but the release differs between the arms' windows, for which "
-        "this data alone cannot vouch."
-    )
-
-
-def waiver_sentence(waived: Waived) -> str:
-    """Say which guarantee is given up, and by what."""
-    sentence = {
-        "aggregate_score": "aggregate: score weighs metrics against each other, so neither alpha nor beta holds",
-        "no_data_ignored": "no_data: ignore lets the release pass without this metric",
-        "not_proven_worse_passes": "pass_when: not_proven_worse passes what is undecided, so beta does not hold",
-        "point_evidence": "evidence: point compares an estimate without its interval, so neither alpha nor beta holds",
-        "independence_assumed": "points or events are taken as independent; if they are not, releases fail and pass too often",
-        "outside_proven_range": "so few or so dependent points lie outside the range in which the test's error rates are proven",
-        "replicas_pooled": "replicas are taken together, so by as much as they differ among themselves releases fail and pass too often",
-        "deadline_passes": "on_deadline: pass lets it pass undecided, so beta does not hold",
-        "deadline_fails": "on_deadline: fail fails it undecided, so alpha does not hold",
-        "nothing_required": "no metric is required, so a pass proves nothing",
-    }[waived.what]
-    return f"{waived.metric}: {sentence}" if waived.metric else sentence

@@ -7,16 +7,11 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from canaryjudge.explain.features import is_quiet, quiet_sentence
+from canaryjudge.explain.headlines import headline, title
 from canaryjudge.explain.lines import on_one_line
 from canaryjudge.explain.notes import note_sentence
-from canaryjudge.explain.sentences import (
-    headline,
-    metric_sentence,
-    promise,
-    rule_sentence,
-    title,
-    waiver_sentence,
-)
+from canaryjudge.explain.promise import promise, waiver_sentence
+from canaryjudge.explain.sentences import metric_sentence, rule_sentence
 from canaryjudge.results import MetricResult, ReleaseResult
 
 __all__ = ["WIDTH", "Block", "as_text", "by_badness", "head", "text_blocks"]

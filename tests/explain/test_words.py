@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 import canaryjudge as cj
 from canaryjudge.data import Note, NoteCode
 from canaryjudge.explain import note_sentence
+from canaryjudge.explain.evidence import METHODS
 from canaryjudge.explain.numbers import change, number, percent, pvalue, span
-from canaryjudge.explain.sentences import _METHODS, waiver_sentence
+from canaryjudge.explain.promise import waiver_sentence
 from canaryjudge.explain.watching import odds
 from canaryjudge.results import Finding, Reason, Waived, Waiver
 
@@ -184,7 +185,7 @@ def test_every_method_that_findings_may_name_has_words():
     source = inspect.getsource(Finding)
     listed = source[source.index("method: str") : source.index("level: float")]
     codes = set(re.findall(r"`(\w+)`", listed))
-    assert codes - {"not_positive", "precedence"} == set(_METHODS)  # these have sentences of their own
+    assert codes - {"not_positive", "precedence"} == set(METHODS)  # these have sentences of their own
     assert set(WATCHED) | {"history", "none"} <= codes
 
 

@@ -6,11 +6,12 @@ from canaryjudge.explain.features import is_quiet, quiet_sentence
 from canaryjudge.explain.glances import glance, held_against, interval_words
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, pvalue
+from canaryjudge.explain.promise import waiver_sentence
 from canaryjudge.explain.report.distribution import distribution_chart
 from canaryjudge.explain.report.forest import forest_strip
 from canaryjudge.explain.report.markup import mark, prose, text
 from canaryjudge.explain.report.series import series_chart, value_axis
-from canaryjudge.explain.sentences import metric_sentence, rule_sentence, waiver_sentence
+from canaryjudge.explain.sentences import metric_sentence, rule_sentence
 from canaryjudge.explain.turns import metric_turns
 from canaryjudge.results import Finding, MetricResult, ReleaseResult
 

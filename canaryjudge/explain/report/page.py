@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from canaryjudge.explain.headlines import clause, headline, title
 from canaryjudge.explain.numbers import count
+from canaryjudge.explain.promise import promise, waiver_sentence
 from canaryjudge.explain.report.markup import SYMBOLS, mark, prose, text
 from canaryjudge.explain.report.metric import metric_article
 from canaryjudge.explain.report.styles import STYLES
-from canaryjudge.explain.sentences import clause, headline, promise, title, waiver_sentence
 from canaryjudge.explain.text import by_badness
 from canaryjudge.explain.times import moment, span_of_time
 from canaryjudge.explain.turns import release_turns

@@ -1,0 +1,115 @@
+"""Words for what a finding rests on: the test, its p-value or odds, what it allowed for, and how much was counted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from canaryjudge.explain.budgets import counted_in_slices
+from canaryjudge.explain.changes import counted
+from canaryjudge.explain.numbers import change, count, number, percent, pvalue
+from canaryjudge.explain.watching import odds, taken
+from canaryjudge.results import Finding, MetricResult, Outcome
+
+__all__ = ["METHODS", "amount", "evidence", "proven_fine", "sizes"]
+
+METHODS: Final = {
+    "robust_rank": "robust Mann-Whitney",
+    "exact_rank": "exact Mann-Whitney",
+    "asymptotic_rank": "Mann-Whitney",
+    "bucket_rank": "robust Mann-Whitney on buckets",
+    "exact_conditional": "exact conditional test",
+    "score": "score test",
+    "difference": "test of the difference",
+    "exact_difference": "exact test of the difference",
+    "mean": "t test that allows for autocorrelation",
+    "mean_difference": "t test of both means that allows for autocorrelation",
+    "quantile": "distribution-free test",
+    "bucket_quantile": "distribution-free test of bucket counts",
+    "combined": "distribution-free test of both arms",
+    "paired_shares": "distribution-free test of paired points",
+    "share": "binomial test that allows for autocorrelation",
+    "exact_ratio": "exact binomial test",
+    "exact_rate": "exact Poisson test",
+    "point": "the estimate alone",
+    "mixture": "stratified rate-ratio mixture",
+    "cmh": "sequential Cochran-Mantel-Haenszel test",
+    "scores": "sequential rank test by intervals",
+    "ranks": "sequential rank test by requests",
+    "betting": "bets on bounded means",
+    "mean_sequence": "sequential comparison of means",
+    "history": "comparison with its own history",
+    "none": "no test",
+}
+"""Each method that a finding may name."""
+_NOTABLE_DISPERSION = 1.05
+"""Less is "1 times as variable", which says nothing."""
+
+
+def proven_fine(finding: Finding) -> bool:
+    """Tell whether a finding is a proof that the canary is no worse than tolerated."""
+    return finding.outcome is Outcome.PASS and finding.reason != "nothing_found"
+
+
+def evidence(finding: Finding, result: MetricResult) -> str:
+    """Say by which test it was found, how strong the evidence is, and of how much."""
+    method = METHODS[finding.method]
+    extra = []
+    if finding.probability_worse is not None and result.direction != "either":
+        extra.append(f"worse in {percent(finding.probability_worse)} of pairs")
+    if finding.dispersion is not None and finding.dispersion >= _NOTABLE_DISPERSION:
+        extra.append(f"events {number(finding.dispersion, 2)} times as variable as independent ones")
+    extra += _siblings(finding, result)
+    if finding.noise_floor is not None:
+        by = change(finding.noise_floor, finding.scale, result.kind, result.unit)
+        arms = "replicas" if result.pairing == "concurrent" else "windows"
+        extra.append(f"allowing for healthy {arms} that differ by {by}")
+    if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:
+        extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
+    allowed = f" ({', '.join(extra)})" if extra else ""
+    if finding.log_e_fail is not None:
+        return f"{method}{allowed}{odds(finding)}{taken(finding, counted(result, finding))}, {amount(finding, result)}"
+    used = finding.pvalue_pass if proven_fine(finding) else finding.pvalue
+    said = f" {pvalue(used)}" if used is not None and finding.method != "point" else ""
+    if proven_fine(finding) and finding.scale != "objective":
+        method = f"non-inferiority by {method}"  # its p-value is for "worse than tolerated"
+    return f"{method}{said}{allowed}{taken(finding, counted(result, finding))}, {amount(finding, result)}"
+
+
+def _siblings(finding: Finding, result: MetricResult) -> list[str]:
+    """Say which replicas a change was held against, and how much they differ among themselves."""
+    if finding.replicas_baseline is None:
+        return []
+    held = f"held against {finding.replicas_canary} v. {finding.replicas_baseline} replicas"
+    if finding.replica_spread is not None:
+        apart = change(finding.replica_spread, finding.scale, result.kind, result.unit)
+        return [f"{held}, which differ by {apart} among themselves"]
+    if finding.replica_dispersion is not None and finding.replica_dispersion >= _NOTABLE_DISPERSION:
+        return [
+            f"{held}, whose events vary {finding.replica_dispersion:.2g} times as much as chance explains"
+        ]
+    return [held]
+
+
+def amount(finding: Finding, result: MetricResult) -> str:
+    """Say how many events or observations a finding is of."""
+    if finding.total_baseline is None or finding.total_canary is None:
+        return sizes(finding.n_baseline, finding.n_canary, result, finding)
+    if result.kind == "histogram":
+        seen = f"{count(finding.total_canary)} v. {count(finding.total_baseline)} observations"
+        return f"{seen} in {sizes(finding.n_baseline, finding.n_canary, result, finding)}"
+    if result.kind == "count":
+        events = f"{count(finding.events_canary or 0)} v. {count(finding.events_baseline or 0)} events"
+        return f"{events} in {sizes(finding.n_baseline, finding.n_canary, result, finding)}"
+    events_of = (
+        finding.events_canary or 0.0,
+        finding.total_canary,
+        finding.events_baseline or 0.0,
+        finding.total_baseline,
+    )
+    slices = " slices" if counted_in_slices(finding) else ""
+    return "{} of {} v. {} of {}{}".format(*(count(value) for value in events_of), slices)
+
+
+def sizes(baseline: int, canary: int, result: MetricResult, finding: Finding | None = None) -> str:
+    """Canary first, as in "canary v. baseline" everywhere."""
+    return f"{count(canary)} v. {count(baseline)} {counted(result, finding)}"
