@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import number, percent
+from canaryjudge.explain.numbers import confidence, number, percent, set_number
 from canaryjudge.explain.times import span_of_time
 from canaryjudge.facts import BurnAlertFacts, BurnFacts, BurnWindow, Interval
 from canaryjudge.results import Finding, Outcome
@@ -41,7 +41,7 @@ def counted_in_slices(finding: Finding) -> bool:
 
 def _verdict(finding: Finding, burn: BurnFacts, alert: BurnAlertFacts, missing: str) -> str:
     windows = [window for window in (alert.long, alert.short) if window is not None]
-    limit = number(alert.burn_rate)
+    limit = set_number(alert.burn_rate)
     first, *rest = (_rate(window, finding, timed=burn.span_s is not None) for window in windows)
     what = " and ".join([f"canary burns its error budget at {first[0]} times the allowed rate{first[1]}"])
     what += "".join(f" and at {rate} times{where}" for rate, where in rest)
@@ -72,19 +72,18 @@ def _rate(window: BurnWindow, finding: Finding, *, timed: bool) -> tuple[str, st
 
 
 def _span(interval: Interval) -> str:
-    low, confidence = number(interval.low or 0.0), f"{100 * interval.confidence_level:.4g}"
-    confidence = "over 99.99" if confidence == "100" else confidence
+    low = number(interval.low or 0.0)
     ends = f"{low} or more" if interval.high is None else f"{low} to {number(interval.high)}"
-    return f"{confidence} % CI {ends}"
+    return f"{confidence(interval.confidence_level)} % CI {ends}"
 
 
 def _unasked(burn: BurnFacts) -> list[str]:
     if burn.span_s is None:
         rates = [alert.burn_rate for alert in burn.alerts]
-        held = f"a fail is held against {number(max(rates))} and a pass against {number(min(rates))}"
+        held = f"a fail is held against {set_number(max(rates))} and a pass against {set_number(min(rates))}"
         return [f"as nobody knows how long they are, {held}"]
     left_out = [
-        f"{number(alert.burn_rate)} over {span_of_time(alert.long_s)}"
+        f"{set_number(alert.burn_rate)} over {span_of_time(alert.long_s)}"
         for alert in burn.alerts
         if not alert.asked
     ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import change, level_of, number, span
-from canaryjudge.explain.objectives import measured_in
+from canaryjudge.explain.numbers import confidence, times_as_high
+from canaryjudge.explain.objectives import limit_of, measured_in
+from canaryjudge.explain.quantities import change, level_of, levels_of, set_change, span
 from canaryjudge.results import Finding, Interval, MetricResult
 
-__all__ = ["counted", "in_times", "interval_of", "level", "moved", "signed", "tolerated"]
+__all__ = ["against_baseline", "counted", "in_times", "interval_of", "level", "moved", "signed", "tolerated"]
 
 _BY_INTERVAL = ("scores", "mean_sequence", "betting")
 """Methods that take all samples of an interval as one piece of evidence."""
@@ -19,7 +20,7 @@ def moved(finding: Finding, result: MetricResult) -> str:
     if finding.estimate == 0:
         return "unchanged"
     if in_times(finding):
-        return f"{number(1 + finding.estimate)} times as high"
+        return f"{times_as_high(finding.estimate)} times as high"
     size = change(finding.estimate, finding.scale, result.kind, result.unit)
     return f"{size} {'higher' if finding.estimate > 0 else 'lower'}"
 
@@ -32,7 +33,7 @@ def in_times(finding: Finding) -> bool:
 def tolerated(finding: Finding, result: MetricResult) -> str:
     """Say how large a change is tolerated."""
     sides = [
-        change(limit, finding.scale, result.kind, result.unit)
+        set_change(limit, finding.scale, result.kind, result.unit)
         for limit in (finding.limit_high, finding.limit_low)
         if limit is not None
     ]
@@ -41,22 +42,26 @@ def tolerated(finding: Finding, result: MetricResult) -> str:
 
 def interval_of(interval: Interval, finding: Finding, result: MetricResult) -> str:
     """Give a confidence interval with its confidence."""
-    confidence = f"{100 * interval.confidence_level:.4g}"
-    if confidence == "100":
-        confidence = "over 99.99"
     when = " at any look" if finding.log_e_fail is not None else ""
-    low, high, scale = interval.low, interval.high, str(finding.scale)
-    if in_times(finding):
-        low, high, scale = (None if low is None else 1 + low, None if high is None else 1 + high, "times")
-    return f"{confidence} % CI{when} {span(low, high, scale, *measured_in(finding, result))}"
+    scale = "times" if in_times(finding) else str(finding.scale)
+    told = span(interval.low, interval.high, scale, *measured_in(finding, result), beside=limit_of(finding))
+    return f"{confidence(interval.confidence_level)} % CI{when} {told}"
 
 
-def signed(value: float, finding: Finding, result: MetricResult) -> str:
-    """Write a change with its sign, and percentage points as pp, for where room is short."""
+def signed(value: float, finding: Finding, result: MetricResult, *, chosen: bool = False) -> str:
+    """Write a change with its sign, and percentage points as pp, for where room is short; `chosen` is a limit."""
     kind = "ratio" if finding.beyond is not None and finding.points_beyond is None else result.kind
-    size = change(value, finding.scale, kind, result.unit)
+    size = (set_change if chosen else change)(value, finding.scale, kind, result.unit)
     size = size.replace("percentage points", "pp").replace("percentage point", "pp")
     return f"{'−' if value < 0 else '+' if value > 0 else '±'}{size}"
+
+
+def against_baseline(finding: Finding, result: MetricResult) -> str:
+    """Give the levels of both arms in one unit: ``148 ms v. 120 ms``."""
+    canary, baseline = finding.canary_level, finding.baseline_level
+    if canary is None or baseline is None:
+        return f"{level(canary, result)} v. {level(baseline, result)}"
+    return " v. ".join(levels_of((canary, baseline), result.kind, result.unit))
 
 
 def level(value: float | None, result: MetricResult) -> str:

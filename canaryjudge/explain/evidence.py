@@ -6,7 +6,8 @@ from typing import Final
 
 from canaryjudge.explain.budgets import counted_in_slices
 from canaryjudge.explain.changes import counted
-from canaryjudge.explain.numbers import change, count, number, percent, pvalue
+from canaryjudge.explain.numbers import count, number, percent, pvalue
+from canaryjudge.explain.quantities import change
 from canaryjudge.explain.watching import odds, taken
 from canaryjudge.results import Finding, MetricResult, Outcome
 
@@ -64,7 +65,7 @@ def evidence(finding: Finding, result: MetricResult) -> str:
         arms = "replicas" if result.pairing == "concurrent" else "windows"
         extra.append(f"allowing for healthy {arms} that differ by {by}")
     if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:
-        extra.append(f"lag-1 autocorrelation {finding.autocorrelation:.2f}")
+        extra.append(f"lag-1 autocorrelation {number(finding.autocorrelation, 2)}")
     allowed = f" ({', '.join(extra)})" if extra else ""
     if finding.log_e_fail is not None:
         return f"{method}{allowed}{odds(finding)}{taken(finding, counted(result, finding))}, {amount(finding, result)}"
@@ -85,7 +86,7 @@ def _siblings(finding: Finding, result: MetricResult) -> list[str]:
         return [f"{held}, which differ by {apart} among themselves"]
     if finding.replica_dispersion is not None and finding.replica_dispersion >= _NOTABLE_DISPERSION:
         return [
-            f"{held}, whose events vary {finding.replica_dispersion:.2g} times as much as chance explains"
+            f"{held}, whose events vary {number(finding.replica_dispersion, 2)} times as much as chance explains"
         ]
     return [held]
 

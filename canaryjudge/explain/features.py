@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import count, level_of, pvalue
+from canaryjudge.explain.numbers import count, pvalue
+from canaryjudge.explain.quantities import level_of
 from canaryjudge.results import Finding, MetricResult, Outcome
 
 __all__ = ["excursion_found", "is_quiet", "quiet_sentence"]

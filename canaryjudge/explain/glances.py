@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.changes import in_times, interval_of, level, moved, signed, tolerated
-from canaryjudge.explain.numbers import level_of, number
-from canaryjudge.explain.objectives import measured_in, objective_words
+from canaryjudge.explain.changes import (
+    against_baseline,
+    in_times,
+    interval_of,
+    moved,
+    signed,
+    tolerated,
+)
+from canaryjudge.explain.numbers import number, set_number
+from canaryjudge.explain.objectives import limit_of, measured_in, objective_words
+from canaryjudge.explain.quantities import level_of
 from canaryjudge.results import Finding, MetricResult, Outcome
 
 __all__ = ["glance", "held_against", "interval_words", "reason_words"]
@@ -59,15 +67,15 @@ def glance(result: MetricResult) -> tuple[str, str]:
     if finding.scale == "objective":
         if finding.estimate is None:
             return reason_words(result), ""
-        said = level_of(finding.estimate, *measured_in(finding, result))
+        said = level_of(finding.estimate, *measured_in(finding, result), beside=limit_of(finding))
         beside = (
             ""
             if finding.baseline_level is None
-            else f"baseline {level_of(finding.baseline_level, *measured_in(finding, result))}"
+            else f"baseline {level_of(finding.baseline_level, *measured_in(finding, result), beside=limit_of(finding))}"
         )
         return (said if finding.of in (None, "pooled", "within") else f"{finding.of} {said}"), beside
     seen = _as_share(result, finding)
-    levels = f"{level(finding.canary_level, seen)} v. {level(finding.baseline_level, seen)}"
+    levels = against_baseline(finding, seen)
     if in_times(finding) or not finding.estimate:
         return moved(finding, seen), levels
     return signed(finding.estimate, finding, result), levels
@@ -78,7 +86,7 @@ def held_against(finding: Finding, result: MetricResult) -> str:
     if finding.limit_high is None and finding.limit_low is None:
         return ""
     if finding.burn is not None:
-        return f"limit {number(finding.limit_high or 0.0)} ×"
+        return f"limit {set_number(finding.limit_high or 0.0)} ×"
     if finding.scale == "objective":
         return f"objective {objective_words(finding, result)}"
     return f"tolerated {tolerated(finding, _as_share(result, finding))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from canaryjudge.explain.lines import cut, on_one_line
+from canaryjudge.explain.numbers import score
 from canaryjudge.explain.sentences import metric_sentence
 from canaryjudge.results import MetricResult, Outcome, ReleaseResult
 
@@ -41,7 +42,7 @@ def headline(release: ReleaseResult) -> str:
         return f"The only metric, {only.name}, {counts[0].split(' ', 1)[1].replace('undecided', 'is undecided')}{rule}."
     parts = f"Of {len(release.metrics)} metrics {', '.join(counts)}"
     if release.aggregate == "score" and release.score is not None:
-        parts += f"; score {release.score:.4g} of 100"
+        parts += f"; score {score(release.score)} of 100"
     if release.deciding_metric is None:
         return f"{parts}."
     by = f" (rule {release.deciding_rule})" if release.deciding_rule else ""
@@ -65,10 +66,12 @@ def one_line(release: ReleaseResult) -> str:
         for other in release.metrics.values()
     )
     tail = f" (and {others} more)" if others and release.outcome is not Outcome.PASS else ""
-    score = (
-        f"score {release.score:.4g}; " if release.aggregate == "score" and release.score is not None else ""
+    rated = (
+        f"score {score(release.score)}; "
+        if release.aggregate == "score" and release.score is not None
+        else ""
     )
-    before, name, after = f"{outcome}: {score}", on_one_line(result.name), f": {clause(result, release)}"
+    before, name, after = f"{outcome}: {rated}", on_one_line(result.name), f": {clause(result, release)}"
     room = _LONGEST_LINE - len(tail)
     # a long name makes way for the reason, and only then the reason's end is lost
     name = cut(name, max(room - len(before) - len(after), _SHORTEST_NAME))

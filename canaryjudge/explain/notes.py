@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from canaryjudge.data import Note
-from canaryjudge.explain.numbers import count, number, percent
+from canaryjudge.explain.numbers import count, percent, set_number
 
 __all__ = ["note_sentence"]
 
@@ -74,4 +74,4 @@ def _fact(name: str, value: float) -> str:
         return percent(value)
     if name.endswith(("_start", "_end")):
         return datetime.fromtimestamp(value, UTC).isoformat()
-    return number(value)
+    return set_number(value)

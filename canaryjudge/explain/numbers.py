@@ -1,30 +1,84 @@
-"""Numbers as people read them: no false precision, a unit with each, never "p = 0.000"."""
+"""Numbers as people read them: no false precision, nothing that was chosen told otherwise, never "p = 0.000"."""
 
 from __future__ import annotations
 
 import math
+from decimal import Decimal
+from typing import Final
 
-__all__ = ["change", "count", "level_of", "number", "percent", "pvalue", "span", "with_unit"]
+__all__ = [
+    "confidence",
+    "count",
+    "is_chosen",
+    "more",
+    "number",
+    "odds_against",
+    "odds_for",
+    "percent",
+    "percentage",
+    "pvalue",
+    "score",
+    "set_number",
+    "set_percent",
+    "set_percentage",
+    "share",
+    "times_as_high",
+]
+
+_LONG: Final = 10_000
+"""Numbers from here on are told to four digits, smaller ones to the last whole one."""
+_LONG_DIGITS: Final = 4
+_LEAST_ODDS: Final = -2.0
+_MOST_ODDS: Final = 6.0
+_SET_DIGITS: Final = 6
+"""A number of no more digits was chosen by somebody, and is told as it is."""
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Write a number with a few significant digits, thousands apart.
+    """Write a number that was measured with a few significant digits, thousands apart.
 
     Examples
     --------
-    >>> number(158.234), number(1234567.0), number(0.000123456), number(-2.0)
-    ('158', '1,234,567', '0.000123', '-2')
+    >>> number(158.234), number(1234.5), number(1234567.0), number(0.000123456), number(-2.0)
+    ('158', '1,234', '1,235,000', '0.000123', '-2')
     """
     if value == 0:
         return "0"
-    magnitude = math.floor(math.log10(abs(value)))
+    size = abs(value)
+    magnitude = math.floor(math.log10(size))
     if magnitude >= 15 or magnitude < -6:
-        text = f"{abs(value):.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+        text = f"{size:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+    elif size >= _LONG:
+        text = f"{float(f'{size:.{_LONG_DIGITS}g}'):,.0f}"
     else:
-        decimals = max(0, digits - 1 - magnitude)
-        text = f"{abs(value):,.{decimals}f}"
-        text = text.rstrip("0").rstrip(".") if "." in text else text
+        text = _trimmed(f"{size:,.{max(0, digits - 1 - magnitude)}f}")
     return f"-{text}" if value < 0 else text
+
+
+def set_number(value: float, digits: int = 3) -> str:
+    """Write a number that somebody chose: in full, or, where it takes many digits and so was computed, as one that was measured.
+
+    Examples
+    --------
+    >>> set_number(0.12345), set_number(1025.0), set_number(1000000.0), set_number(1 / 1.1)
+    ('0.12345', '1,025', '1,000,000', '0.909')
+    """
+    return (_in_full(value) if is_chosen(value) else None) or number(value, digits)
+
+
+def is_chosen(value: float) -> bool:
+    """Tell whether a number takes so few digits that somebody chose it."""
+    return math.isclose(float(f"{value:.{_SET_DIGITS}g}"), value, rel_tol=1e-9)
+
+
+def _in_full(value: float) -> str | None:
+    if not 1e-6 <= abs(value) < 1e15:
+        return None
+    return _trimmed(f"{Decimal(f'{value:.{_SET_DIGITS}g}'):,f}")
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def count(value: float) -> str:
@@ -32,10 +86,22 @@ def count(value: float) -> str:
 
     Examples
     --------
-    >>> count(15000)
-    '15,000'
+    >>> count(15000), count(1234567)
+    ('15,000', '1,234,567')
     """
     return f"{value:,.0f}" if float(value).is_integer() else number(value)
+
+
+def more(points: int, what: str, *, roughly: bool = True) -> str:
+    """Write how many more it takes, to two digits where that is only known roughly.
+
+    Examples
+    --------
+    >>> more(1234, "intervals"), more(1, "points"), more(1234, "points", roughly=False)
+    ('1,200 more intervals', '1 more point', '1,234 more points')
+    """
+    told = float(f"{points:.2g}") if roughly else points
+    return f"{count(told)} more {what if told > 1 else what.removesuffix('s')}"
 
 
 def percent(fraction: float, digits: int = 2) -> str:
@@ -46,82 +112,111 @@ def percent(fraction: float, digits: int = 2) -> str:
     >>> percent(0.3142), percent(0.00012), percent(1.25)
     ('31 %', '0.012 %', '125 %')
     """
-    return f"{_percentage(fraction, digits)} %"
+    return f"{percentage(fraction, digits)} %"
 
 
-def _percentage(fraction: float, digits: int = 2) -> str:
+def percentage(fraction: float, digits: int = 2) -> str:
+    """Write a fraction in percent without the sign."""
     value = 100 * fraction
     return number(value, digits if abs(value) < 99.5 else 3)
 
 
-def with_unit(value: float, unit: str) -> str:
-    """Write a number with its unit.
+def share(fraction: float, digits: int = 2) -> str:
+    """Write a part of a whole in percent without the sign: near the whole, to the digits of what is missing.
 
     Examples
     --------
-    >>> with_unit(158.2, "ms"), with_unit(3.0, "")
-    ('158 ms', '3')
+    >>> share(0.8514), share(0.9995), share(0.99973, 3), share(1.0)
+    ('85', '99.95', '99.973', '100')
     """
-    return f"{number(value)} {unit}".rstrip()
+    missing = 1 - fraction
+    if not 1e-9 < missing < 0.01:
+        return percentage(fraction, digits)
+    return _trimmed(f"{100 * fraction:.{digits - 1 - math.floor(math.log10(100 * missing))}f}")
 
 
-def level_of(value: float, kind: str, unit: str) -> str:
-    """Write a level of a metric: ratios in percent, others in their unit.
+def set_percent(fraction: float) -> str:
+    """Write a fraction that somebody chose in percent.
 
     Examples
     --------
-    >>> level_of(0.0012, "ratio", ""), level_of(120.4, "gauge", "ms")
-    ('0.12 %', '120 ms')
+    >>> set_percent(0.125), set_percent(0.9995), set_percent(1 / 1.1 - 1)
+    ('12.5 %', '99.95 %', '-9.1 %')
     """
-    return percent(value, 3) if kind == "ratio" else with_unit(value, unit)
+    return f"{set_percentage(fraction)} %"
 
 
-def change(value: float, scale: str, kind: str, unit: str) -> str:
-    """Write the size of a change, without its sign.
+def set_percentage(fraction: float, digits: int = 2) -> str:
+    """Write a fraction that somebody chose in percent without the sign.
 
     Examples
     --------
-    >>> change(-0.31, "relative", "gauge", "ms"), change(5.0, "absolute", "gauge", "ms"), change(0.0002, "absolute", "ratio", "")
-    ('31 %', '5 ms', '0.02 percentage points')
+    >>> set_percentage(0.0002)
+    '0.02'
     """
-    size = abs(value)
-    if scale == "relative":
-        return percent(size)
-    if kind == "ratio" or unit == "%":
-        points = _percentage(size) if kind == "ratio" else number(size)
-        return f"{points} percentage point{'' if points == '1' else 's'}"
-    return with_unit(size, unit)
+    value = 100 * fraction
+    return (_in_full(value) if is_chosen(value) else None) or percentage(fraction, digits)
 
 
-def span(low: float | None, high: float | None, scale: str, kind: str, unit: str) -> str:
-    """Write an interval, its unit once.
+def confidence(level: float) -> str:
+    """Write how sure an interval is, without its percent sign.
 
     Examples
     --------
-    >>> span(0.22, 0.41, "relative", "gauge", "ms"), span(-3.0, None, "absolute", "gauge", "ms")
-    ('22 to 41 %', '-3 ms or more')
-    >>> span(3.0, None, "times", "gauge", "ms")
-    '3 times or more'
+    >>> confidence(0.9), confidence(0.99012), confidence(0.999999)
+    ('90', '99.01', 'over 99.99')
     """
-    in_percent = scale == "relative" or (kind == "ratio" and scale != "times")
-    suffix = (
-        ("percentage points" if scale == "absolute" else "%")
-        if in_percent
-        else "times"
-        if scale == "times"
-        else "percentage points"
-        if scale == "absolute" and unit == "%"
-        else unit
-    )
-    ends = [None if end is None else _percentage(end) if in_percent else number(end) for end in (low, high)]
-    tail = f" {suffix}".rstrip()
-    if ends[0] is None and ends[1] is None:
-        return "unbounded"
-    if ends[0] is None:
-        return f"{ends[1]}{tail} or less"
-    if ends[1] is None:
-        return f"{ends[0]}{tail} or more"
-    return f"{ends[0]} to {ends[1]}{tail}"
+    told = f"{100 * level:.4g}"
+    return "over 99.99" if told == "100" else told
+
+
+def odds_against(probability: float) -> str:
+    """Write a probability as odds.
+
+    Examples
+    --------
+    >>> odds_against(0.05)
+    '20 to 1'
+    """
+    return f"{number(1 / probability)} to 1"
+
+
+def odds_for(log10: float | None) -> str:
+    """Write evidence as odds: the logarithm of how many times better one explanation fits than the other.
+
+    Examples
+    --------
+    >>> odds_for(1.31), odds_for(4.7108), odds_for(-1.5), odds_for(6.5), odds_for(None)
+    ('20.4 to 1', '51,400 to 1', '0.032 to 1', 'over a million to 1', 'under 0.01 to 1')
+    """
+    if log10 is None or log10 < _LEAST_ODDS:
+        return "under 0.01 to 1"
+    if log10 > _MOST_ODDS:
+        return "over a million to 1"
+    times = 10**log10
+    return f"{number(float(f'{times:.3g}')) if times > 1 else number(times, 2)} to 1"
+
+
+def times_as_high(change: float) -> str:
+    """Write a relative change as what the new level is of the old one.
+
+    Examples
+    --------
+    >>> times_as_high(7.0)
+    '8'
+    """
+    return number(1 + change)
+
+
+def score(value: float) -> str:
+    """Write a score of up to 100.
+
+    Examples
+    --------
+    >>> score(200 / 3)
+    '66.67'
+    """
+    return f"{value:.4g}"
 
 
 def pvalue(value: float) -> str:

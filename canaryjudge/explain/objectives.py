@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import change, level_of, number, percent, span
+from canaryjudge.explain.numbers import set_percent
+from canaryjudge.explain.quantities import level_of, set_change, set_level, set_span
 from canaryjudge.facts import ObjectiveFacts
 from canaryjudge.results import Finding, MetricResult
 
-__all__ = ["measured_in", "objective_found", "objective_words", "without_percent"]
+__all__ = ["limit_of", "measured_in", "objective_found", "objective_words", "without_percent"]
 
 _OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
@@ -14,6 +15,13 @@ _OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 def measured_in(finding: Finding, result: MetricResult) -> tuple[str, str]:
     """Give kind and unit of what a finding measures: a share of observations is a ratio, whatever the metric."""
     return ("ratio", "") if finding.of == "within" else (result.kind, result.unit)
+
+
+def limit_of(finding: Finding) -> float | None:
+    """Give the limit that a level is held against; None where a change is."""
+    if finding.scale != "objective" or finding.burn is not None:
+        return None
+    return finding.limit_high if finding.limit_high is not None else finding.limit_low
 
 
 def objective_found(
@@ -100,12 +108,12 @@ def _aggregate(finding: Finding, facts: ObjectiveFacts, result: MetricResult) ->
     bucket = ""
     if facts.bucket_low is not None or facts.bucket_high is not None:
         ends = [
-            "-inf" if facts.bucket_low is None else number(facts.bucket_low),
-            "+Inf" if facts.bucket_high is None else number(facts.bucket_high),
+            "-inf" if facts.bucket_low is None else set_level(facts.bucket_low, result.kind, result.unit),
+            "+Inf" if facts.bucket_high is None else set_level(facts.bucket_high, result.kind, result.unit),
         ]
         bucket = f" inside the bucket ({ends[0]}, {ends[1]}]"
     if finding.of == "within":
-        return f"share within {level_of(facts.bound or 0.0, result.kind, result.unit)}{bucket and f', a bound{bucket},'} "
+        return f"share within {set_level(facts.bound or 0.0, result.kind, result.unit)}{bucket and f', a bound{bucket},'} "
     return f"{finding.of}{bucket and f',{bucket},'} "
 
 
@@ -118,24 +126,33 @@ def _objective(finding: Finding, facts: ObjectiveFacts, result: MetricResult) ->
     """Write an objective as a policy does."""
     kind, unit = measured_in(finding, result)
     if finding.limit_high is not None and finding.limit_low is not None:
-        return span(finding.limit_low, finding.limit_high, "objective", kind, unit)
+        return set_span(finding.limit_low, finding.limit_high, kind, unit)
     limit = finding.limit_high if finding.limit_high is not None else finding.limit_low
-    at = _level(limit, finding, result)
     sign = _OPERATORS[finding.op or "lte"]
     parts = []
     if facts.change_relative is not None:
-        parts.append(f"{'-' if facts.change_relative < 0 else '+'}{percent(abs(facts.change_relative))}")
+        parts.append(f"{'-' if facts.change_relative < 0 else '+'}{set_percent(abs(facts.change_relative))}")
     if facts.change_absolute is not None:
-        size = change(facts.change_absolute, "absolute", kind, unit)
+        size = set_change(facts.change_absolute, "absolute", kind, unit)
         parts.append(f"{'-' if facts.change_absolute < 0 else '+'}{size}")
-    return f"{sign} {' or '.join(parts)} ({at})" if parts else f"{sign} {at}"
+    if parts:  # then the limit was computed from the baseline's level
+        return f"{sign} {' or '.join(parts)} ({_level(limit, finding, result)})"
+    return f"{sign} {_limit(limit, finding, result)}"
 
 
 def _fails_at(finding: Finding, facts: ObjectiveFacts, result: MetricResult) -> str:
     """Name the bounds at which it fails, where they are not those of the objective."""
-    ends = [_level(end, finding, result) for end in (facts.fail_low, facts.fail_high) if end is not None]
+    computed = facts.change_relative is not None or facts.change_absolute is not None
+    told = _level if computed else _limit
+    ends = [told(end, finding, result) for end in (facts.fail_low, facts.fail_high) if end is not None]
     return " or ".join(ends)
 
 
+def _limit(value: float | None, finding: Finding, result: MetricResult) -> str:
+    return "unknown" if value is None else set_level(value, *measured_in(finding, result))
+
+
 def _level(value: float | None, finding: Finding, result: MetricResult) -> str:
-    return "unknown" if value is None else level_of(value, *measured_in(finding, result))
+    if value is None:
+        return "unknown"
+    return level_of(value, *measured_in(finding, result), beside=limit_of(finding))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import percent
+from canaryjudge.explain.numbers import set_percent
 from canaryjudge.results import ReleaseResult, Waived
 
 __all__ = ["promise", "waiver_sentence"]
@@ -15,7 +15,7 @@ def promise(release: ReleaseResult) -> str:
     looks = "this one look at finished data" if release.valid_for == "one_look" else "all looks together"
     start = "Apart from what is waived, at most" if release.waived else "At most"
     return (
-        f"{start} {percent(release.alpha)} of releases that are fine fail, and at most {percent(release.beta)} of those that are not pass, "
+        f"{start} {set_percent(release.alpha)} of releases that are fine fail, and at most {set_percent(release.beta)} of those that are not pass, "
         f"over all metrics, for {looks}; provided that nothing but the release differs between the arms' windows, for which "
         "this data alone cannot vouch."
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from canaryjudge.explain.budgets import burn_found
-from canaryjudge.explain.changes import counted, interval_of, level, moved, tolerated
+from canaryjudge.explain.changes import against_baseline, counted, interval_of, level, moved, tolerated
 from canaryjudge.explain.evidence import amount, evidence, proven_fine, sizes
 from canaryjudge.explain.features import excursion_found
-from canaryjudge.explain.numbers import change, count, percent
+from canaryjudge.explain.numbers import count, more, percent
 from canaryjudge.explain.objectives import objective_found, without_percent
+from canaryjudge.explain.quantities import change, set_level
 from canaryjudge.explain.watching import outlook
 from canaryjudge.results import BucketFacts, Finding, MetricResult, Outcome, ReleaseResult
 
@@ -72,7 +73,7 @@ def rule_sentence(finding: Finding, result: MetricResult) -> str:
         where = "below" if result.direction == "decrease" else "above"
         shares = result.model_copy(update={"kind": "ratio", "unit": "", "direction": "increase"})
         told = rule_sentence(finding.model_copy(update={"beyond": None}), shares)
-        return f"share of observations {where} {level(finding.beyond, result)}: {told}"
+        return f"share of observations {where} {set_level(finding.beyond, result.kind, result.unit)}: {told}"
     if finding.reason == "identical":
         return f"both arms are {level(finding.canary_level, result)} throughout ({sizes(finding.n_baseline, finding.n_canary, result, finding)})"
     if finding.reason == "nothing_found" and finding.pvalue is None:
@@ -119,8 +120,7 @@ def _found(finding: Finding, result: MetricResult) -> str:
         return objective_found(finding, result, ci, _unprovable(finding), _missing(finding, result))
     ci = f" ({interval_of(interval, finding, result)})" if interval else ""
     tolerance = f"the tolerated {tolerated(finding, result)}"
-    levels = f"{level(finding.canary_level, result)} v. {level(finding.baseline_level, result)}"
-    what = f"canary is {moved(finding, result)}, {levels}{ci}"
+    what = f"canary is {moved(finding, result)}, {against_baseline(finding, result)}{ci}"
     if finding.reason == "proven_worse":
         return f"{what}, beyond {tolerance}"
     if passed:
@@ -142,8 +142,12 @@ def _bucket(bucket: BucketFacts, result: MetricResult) -> str:
     share = percent(bucket.share)
     if bucket.low is None or bucket.high is None:
         where = "up to" if bucket.low is None else "above"
-        return f"{share} of an arm's observations lie in the open bucket {where} {level(bucket.high if bucket.low is None else bucket.low, result)}"
-    return f"{share} of an arm's observations lie in one bucket, {level(bucket.low, result)} to {level(bucket.high, result)}"
+        return f"{share} of an arm's observations lie in the open bucket {where} {_edge(bucket.high if bucket.low is None else bucket.low, result)}"
+    return f"{share} of an arm's observations lie in one bucket, {_edge(bucket.low, result)} to {_edge(bucket.high, result)}"
+
+
+def _edge(value: float | None, result: MetricResult) -> str:
+    return "unknown" if value is None else set_level(value, result.kind, result.unit)
 
 
 def _unprovable(finding: Finding) -> str:
@@ -168,6 +172,4 @@ def _missing(finding: Finding, result: MetricResult) -> str:
     if finding.more_points is None:
         siblings = finding.replica_spread is not None or finding.replica_dispersion is not None
         return "; more replicas would decide, more points would not" if siblings else ""
-    about = float(f"{finding.more_points:.2g}")
-    what = counted(result, finding) if about > 1 else counted(result, finding).removesuffix("s")
-    return f"; about {count(about)} more {what} a side would decide at the present noise"
+    return f"; about {more(finding.more_points, counted(result, finding))} a side would decide at the present noise"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from canaryjudge.explain.lines import on_one_line
-from canaryjudge.explain.numbers import span
+from canaryjudge.explain.quantities import span
 from canaryjudge.explain.sparklines import frame_over, sparkline
 from canaryjudge.explain.text import WIDTH, Block, head, text_blocks
 from canaryjudge.results import MetricResult, Outcome, ReleaseResult

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -19,6 +20,13 @@ __all__ = ["WIDTH", "Block", "as_text", "by_badness", "head", "text_blocks"]
 WIDTH: Final = 110
 """Characters of a line, where nobody says how many there is room for."""
 
+_GLUE: Final = "\u00a0"
+"""A space at which no line is broken."""
+_TOGETHER: Final = re.compile(
+    r"(?<=\d) (?=%|(?:[nµm]?s|min|h|d|[kKMGTPE]?i?B)\b)|(?<=\bp) (?=[=<])|(?<=\bp [=<]) |(?<=[<>]=) |(?<=\bv\.) "
+)
+"""A number stays with its unit, and what is compared with its sign."""
+
 
 class Block(NamedTuple):
     """A paragraph of the text."""
@@ -32,13 +40,15 @@ class Block(NamedTuple):
 
     def lines(self, width: int = WIDTH) -> list[str]:
         """Break it into lines, in which nothing that a user named can steer a terminal."""
-        return textwrap.wrap(
-            on_one_line(self.text),
+        glued = _TOGETHER.sub(_GLUE, on_one_line(self.text))
+        wrapped = textwrap.wrap(
+            glued,
             width,
             initial_indent=self.indent,
             subsequent_indent=self.indent + "  " if self.indent else "",
             break_on_hyphens=False,
-        ) or [""]
+        )
+        return [line.replace(_GLUE, " ") for line in wrapped] or [""]
 
 
 def as_text(release: ReleaseResult, width: int = WIDTH) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from canaryjudge.explain.changes import counted, interval_of, signed
 from canaryjudge.explain.glances import held_against
-from canaryjudge.explain.numbers import count, level_of, number
-from canaryjudge.explain.objectives import measured_in
-from canaryjudge.explain.times import span_of_time
+from canaryjudge.explain.numbers import count, more
+from canaryjudge.explain.objectives import limit_of, measured_in
+from canaryjudge.explain.quantities import level_of
+from canaryjudge.explain.times import time_of
 from canaryjudge.results import Finding, Interval, MetricResult, Outcome, ReleaseResult
 
 __all__ = ["metric_turns", "release_turns"]
@@ -167,24 +168,23 @@ def _within(value: float, finding: Finding) -> bool:
 
 def _told(value: float, finding: Finding, result: MetricResult) -> str:
     if finding.scale == "objective":
-        return level_of(value, *measured_in(finding, result))
+        return level_of(value, *measured_in(finding, result), beside=limit_of(finding))
     return signed(value, finding, result)
 
 
 def _more(finding: Finding, result: MetricResult) -> list[str]:
     if finding.outcome is not Outcome.MARGINAL or finding.more_points is None:
         return []
-    about = float(f"{finding.more_points:.2g}")
     points = counted(result, finding)
     known = result.interval_s is not None and points != "samples"
-    time = f" ({span_of_time(finding.more_points * (result.interval_s or 0.0))})" if known else ""
+    time = f" ({time_of(finding.more_points, result.interval_s or 0.0)})" if known else ""
     if finding.looks_planned is not None:
-        return [f"The next look is after {count(finding.more_points)} more {points}{time}."]
-    return [f"About {count(about)} more {points} a side{time} would decide it at the present noise."]
+        return [f"The next look is after {more(finding.more_points, points, roughly=False)}{time}."]
+    return [f"About {more(finding.more_points, points)} a side{time} would decide it at the present noise."]
 
 
 def _listed(names: list[str]) -> str:
     most = 4
     if len(names) > most:
-        return f"{', '.join(names[:most])} and {number(len(names) - most)} more"
+        return f"{', '.join(names[:most])} and {count(len(names) - most)} more"
     return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"

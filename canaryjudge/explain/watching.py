@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import count, number
-from canaryjudge.explain.times import moment, span_of_time
+from canaryjudge.explain.numbers import count, more, odds_against, odds_for
+from canaryjudge.explain.times import moment, time_of
 from canaryjudge.results import Finding, Outcome
 
 __all__ = ["odds", "outlook", "taken"]
 
-_LARGEST = 6.0
-"""Evidence beyond a million to one is told as that."""
-_SMALLEST = -2.0
-"""Evidence below a hundredth to one is told as that."""
-
 
 def odds(finding: Finding) -> str:
     """Say how strong the evidence is, and what would do."""
-    harm = f"of harm {_to_one(finding.log_e_fail)} ({_to_one_of(finding.level)} fails)"
-    harmlessness = f"of harmlessness {_to_one(finding.log_e_pass)} ({_to_one_of(finding.beta)} passes)"
+    harm = f"of harm {odds_for(finding.log_e_fail)} ({odds_against(finding.level)} fails)"
+    harmlessness = f"of harmlessness {odds_for(finding.log_e_pass)} ({odds_against(finding.beta)} passes)"
     if finding.outcome is Outcome.FAIL:
         return f", evidence {harm}"
     if finding.outcome is Outcome.PASS:
         return f", evidence {harmlessness}"
     return f", evidence {harm}, {harmlessness}"
-
-
-def _to_one(log_e: float | None) -> str:
-    if log_e is None or log_e < _SMALLEST:
-        return "under 0.01 to 1"
-    if log_e > _LARGEST:
-        return "over a million to 1"
-    times = 10**log_e
-    return f"{number(float(f'{times:.3g}') if times > 1 else times, 3 if times > 1 else 2)} to 1"
-
-
-def _to_one_of(level: float) -> str:
-    return f"{number(1 / level, 3)} to 1"
 
 
 def taken(finding: Finding, counted: str) -> str:
@@ -94,12 +76,11 @@ def _looks_so_far(looks: int, planned: int) -> str:
 
 def _longer(finding: Finding, interval: float | None, counted: str, *, over: bool) -> str:
     points = finding.more_points or 0
-    about = float(f"{points:.2g}")
-    size = f"{count(about)} more {counted if about > 1 else counted.removesuffix('s')}"
     known = interval is not None and counted != "samples"
-    time = f" ({span_of_time(points * (interval or 0.0))})" if known else ""
+    time = f" ({time_of(points, interval or 0.0)})" if known else ""
     if finding.looks_planned is not None:
-        return f"the next look is after {count(points)} more {counted if points > 1 else counted.removesuffix('s')}{time}"
+        return f"the next look is after {more(points, counted, roughly=False)}{time}"
+    size = more(points, counted)
     if finding.reason == "too_little_data":
         return f"it takes {size}{time}"
     would = "would have decided" if over else "would decide"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-__all__ = ["SECONDS", "convert", "factor", "is_share", "measures"]
+__all__ = ["SECONDS", "Rung", "convert", "factor", "is_share", "measures", "rungs"]
 
 
 class _Word(NamedTuple):
@@ -25,6 +25,17 @@ class _Word(NamedTuple):
 
 def _spelled(names: Mapping[str, Fraction]) -> dict[str, Fraction]:
     return {name: factor for spellings, factor in names.items() for name in spellings.split()}
+
+
+class Rung(NamedTuple):
+    """A unit in which a quantity may be told."""
+
+    word: str
+    """How it is written."""
+    size: Fraction
+    """How many of the quantity's own unit it is."""
+    least: int
+    """The smallest number that reads well in it: 90 s are 90 s, 7,200 s are 2 h."""
 
 
 SECONDS: Final = _spelled(
@@ -75,6 +86,9 @@ _KNOWN: Final = {
     for dimension, names in _DIMENSIONS.items()
     for name, factor in names.items()
 }
+_CLOCK: Final = (("ns", 1), ("µs", 1), ("ms", 1), ("s", 1), ("min", 2), ("h", 2), ("d", 2))
+_OF_1024: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_OF_1000: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _COUNTED: Final = {
     spelling: name
     for name in ("error", "event", "message", "operation", "packet", "request")
@@ -170,6 +184,41 @@ def is_share(unit: str) -> bool:
     (True, True, False)
     """
     return _word(unit).dimension == "share"
+
+
+def rungs(unit: str, *, decimal: bool = False) -> tuple[Rung, ...]:
+    """Give the units in which quantities of a unit may be told, from small to large.
+
+    Parameters
+    ----------
+    unit : str
+        A metric's unit; of a rate what is counted changes, and what it is per stays.
+    decimal : bool
+        Tell bytes in kB and MB, also where the unit is not one of these.
+
+    Returns
+    -------
+    tuple of Rung
+        Units of time for a unit of time, of bytes for one of bytes; otherwise none.
+
+    Examples
+    --------
+    >>> [rung.word for rung in rungs("seconds")]
+    ['ns', 'µs', 'ms', 's', 'min', 'h', 'd']
+    >>> [rung.word for rung in rungs("bytes/s")][:3], rungs("cores")
+    (['B/s', 'KiB/s', 'MiB/s'], ())
+    """
+    above, below = _parts(unit)
+    own = _word(above)
+    per = f"/{below}" if below else ""
+    if own.dimension == "time":
+        ladder: tuple[tuple[str, int], ...] = _CLOCK
+    elif own.dimension == "bytes":
+        of_1000 = decimal or (own.factor != 1 and own.factor % 1024 != 0)
+        ladder = tuple((word, 1) for word in (_OF_1000 if of_1000 else _OF_1024))
+    else:
+        return ()
+    return tuple(Rung(f"{word}{per}", _word(word).factor / own.factor, least) for word, least in ladder)
 
 
 def _times(number: float, factor: Fraction) -> float:

@@ -96,11 +96,11 @@ def test_a_percentile_of_buckets_is_said_with_its_bucket():
     ]
     settings = {"kind": "histogram", "unit": "s"}
     found = said(Slo(of="p95", op="lte", value="0.2s"), *arms, **settings)
-    assert "canary p95, inside the bucket (0.25, 0.5], is 0.2" in found
-    assert "s (98 % CI 0.25 to 0.5 s), which breaches the objective <= 0.2 s" in found
+    assert "canary p95, inside the bucket (250 ms, 500 ms], is 29" in found
+    assert " ms (98 % CI 250 to 500 ms), which breaches the objective <= 200 ms" in found
     assert "6,000 v. 6,000 observations in 20 v. 20 intervals" in found
     found = said(Slo(of="within", bound=0.3, op="gte", value="99%"), *arms, **settings)
-    assert "canary share within 0.3 s, a bound inside the bucket (0.25, 0.5], is 9" in found
+    assert "canary share within 300 ms, a bound inside the bucket (250 ms, 500 ms], is 9" in found
 
 
 def test_a_baseline_of_zero_is_said_to_need_an_absolute_part():

@@ -14,8 +14,9 @@ import canaryjudge as cj
 from canaryjudge.data import Note, NoteCode
 from canaryjudge.explain import note_sentence
 from canaryjudge.explain.evidence import METHODS
-from canaryjudge.explain.numbers import change, number, percent, pvalue, span
+from canaryjudge.explain.numbers import number, percent, pvalue
 from canaryjudge.explain.promise import waiver_sentence
+from canaryjudge.explain.quantities import change, span
 from canaryjudge.explain.watching import odds
 from canaryjudge.results import Finding, Reason, Waived, Waiver
 
@@ -28,13 +29,13 @@ FAIL: roll back
 Of 4 metrics 2 failed, 2 passed; errors decided (rule proportion).
 
   errors FAIL: canary is 0.33 percentage points higher, 0.439 % v. 0.107 % (99.75 % CI 0.25 to 0.42 percentage
-    points), beyond the tolerated 0.05 percentage points; test of the difference p = 2e-40, 253 of 57,620 v.
-    561 of 522,851.
+    points), beyond the tolerated 0.05 percentage points; test of the difference p = 2e-40, 253 of 57,620
+    v. 561 of 522,851.
     - rule slo, pass: canary is 0.439 % (90 % CI 0.39 to 0.49 %), which meets the objective <= 0.5 %; exact
       binomial test p = 0.019, 253 of 57,620 v. 561 of 522,851.
 
-  latency_p99 FAIL: canary is 31 % higher, 180 ms v. 138 ms (99.67 % CI 16 to 47 %), beyond the tolerated 10
-    %; robust Mann-Whitney p = 6e-4 (worse in 100 % of pairs, lag-1 autocorrelation 0.53), 60 v. 60 points.
+  latency_p99 FAIL: canary is 31 % higher, 180 ms v. 138 ms (99.67 % CI 16 to 47 %), beyond the tolerated
+    10 %; robust Mann-Whitney p = 6e-4 (worse in 100 % of pairs, lag-1 autocorrelation 0.53), 60 v. 60 points.
 
   cpu PASS: canary is 0.97 % higher, 43.5 % v. 43.1 % (90 % CI -2.3 to 4.2 %), within the tolerated 10 %;
     non-inferiority by robust Mann-Whitney p = 0.0055 (worse in 57 % of pairs, lag-1 autocorrelation 0.65), 60

@@ -30,9 +30,9 @@ class Axis:
         """Give where a value lies, 0 at the low end and 1 at the high one."""
         return (value - self.low) / (self.high - self.low)
 
-    def label(self, tick: float, *, share: bool) -> str:
-        """Write a tick with as many decimals as the ticks differ in; shares in percent."""
-        factor = 100.0 if share else 1.0
+    def label(self, tick: float, *, share: bool, size: float = 1.0) -> str:
+        """Write a tick with as many decimals as the ticks differ in; shares in percent, others in a unit of this size."""
+        factor = 100.0 if share else 1 / size
         step = factor * (self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else abs(tick) or 1.0)
         value, suffix = factor * tick, " %" if share else ""
         size = max(abs(factor * end) for end in self.ticks)

@@ -7,8 +7,9 @@ import math
 from canaryjudge.explain.changes import signed
 from canaryjudge.explain.effect_scale import EffectScale, effect_scale
 from canaryjudge.explain.glances import glance, held_against, interval_words
-from canaryjudge.explain.numbers import level_of, number
+from canaryjudge.explain.numbers import set_number
 from canaryjudge.explain.objectives import measured_in
+from canaryjudge.explain.quantities import set_level
 from canaryjudge.explain.report.markup import percent_of, text
 from canaryjudge.results import Finding, Interval, MetricResult
 
@@ -104,10 +105,10 @@ def _limits(finding: Finding, scale: EffectScale, result: MetricResult) -> str:
 
 def _limit_words(limit: float, finding: Finding, result: MetricResult) -> str:
     if finding.burn is not None:
-        return f"{number(limit)} ×"
+        return f"{set_number(limit)} ×"
     if finding.scale == "objective":
-        return level_of(limit, *measured_in(finding, result))
-    return signed(limit, finding, result)
+        return set_level(limit, *measured_in(finding, result))
+    return signed(limit, finding, result, chosen=True)
 
 
 def _bar(interval: Interval | None, scale: EffectScale, name: str) -> str:

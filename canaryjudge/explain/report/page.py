@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from canaryjudge.explain.headlines import clause, headline, title
-from canaryjudge.explain.numbers import count
+from canaryjudge.explain.numbers import count, score
 from canaryjudge.explain.promise import promise, waiver_sentence
 from canaryjudge.explain.report.markup import SYMBOLS, mark, prose, text
 from canaryjudge.explain.report.metric import metric_article
@@ -79,7 +79,7 @@ def _tally(release: ReleaseResult) -> str:
     muted = len(release.metrics) - len(counted)
     items += f"<li><strong>{count(muted)}</strong> muted</li>" if muted else ""
     if release.aggregate == "score" and release.score is not None:
-        items += f"<li>score <strong>{release.score:.4g}</strong> of 100</li>"
+        items += f"<li>score <strong>{score(release.score)}</strong> of 100</li>"
     return f'<ul class="tally" aria-label="Metrics by outcome">{items}</ul>'
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from canaryjudge.explain.changes import level
+from canaryjudge.explain.quantities import suited
 from canaryjudge.explain.report.axis import Axis, axis_over
 from canaryjudge.explain.report.markup import percent_of, text
 from canaryjudge.explain.times import span_of_time
@@ -95,8 +96,10 @@ def series_chart(result: MetricResult, axis: Axis) -> str:
 
 def _tick(tick: float, axis: Axis, result: MetricResult) -> str:
     """Label a tick, the topmost with the unit where that is short."""
-    label = axis.label(tick, share=result.kind == "ratio")
-    unit = result.unit if tick == axis.ticks[-1] and len(result.unit) <= _SHORT else ""
+    share = result.kind == "ratio"
+    rung = suited("" if share else result.unit, *axis.ticks)
+    label = axis.label(tick, share=share, size=float(rung.size))
+    unit = rung.word if tick == axis.ticks[-1] and len(rung.word) <= _SHORT else ""
     return f"{label} {unit}".rstrip()
 
 
