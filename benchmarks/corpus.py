@@ -1,4 +1,4 @@
-"""Labelled cases on disk: manifests with a line a case, and series with a row a tick, as arrays."""
+"""Labeled cases on disk: manifests with a line a case, and series with a row a tick, as arrays."""
 
 from __future__ import annotations
 

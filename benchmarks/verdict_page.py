@@ -31,7 +31,7 @@ _TITLES = {
     ("abinj", "shift25"): "shift 25 %",
     ("abinj", "shift50"): "shift 50 %",
     ("abinj", "tail2x"): "doubled tail (latencies)",
-    ("ab", "fault"): "labelled faults",
+    ("ab", "fault"): "labeled faults",
     ("err", "null_0.1pct"): "errors .1 % in both",
     ("err", "0.1_to_0.2pct"): "errors .1 to .2 %",
     ("err", "0.1_to_0.5pct"): "errors .1 to .5 %",
@@ -42,7 +42,7 @@ _LEAST_POINTS = 10
 _INTRO = """# What the verdicts are worth
 
 Which judge fails what is healthy, and which finds what is not? Below, all judge the same recorded metrics: neighboring healthy windows, the same with
-a known change, and labelled faults. The page and its plots are written by `python benchmarks/verdict_page.py --corpus DATA`.
+a known change, and labeled faults. The page and its plots are written by `python benchmarks/verdict_page.py --corpus DATA`.
 
 A judge that alarms more finds more. So read each number beside the first row: a test that finds 90 % of the shifts and fails a third of what is healthy
 has not found them. canaryjudge judges with its default policy (alpha 1 %, beta 5 %, tolerance 10 %); what it does not fail is marginal or
@@ -75,7 +75,7 @@ def page(document: dict[str, Any], looks: list[dict[str, Any]], every: int) -> s
     ]
     enough = document["ab_with_at_least_10_canary_points"]
     if enough:
-        rows.append(_row("labelled faults, at least 10 canary points", enough, names))
+        rows.append(_row("labeled faults, at least 10 canary points", enough, names))
     healthy = [g for g in document["groups"] if _key(g) == ("aa", "none") and g["source"]]
     faults = [g for g in document["groups"] if _key(g) == ("ab", "fault") and g["source"]]
     shifts = [g for g in document["groups"] if _key(g) == ("abinj", "shift25") and g["source"]]
@@ -86,7 +86,7 @@ def page(document: dict[str, Any], looks: list[dict[str, Any]], every: int) -> s
         "![found against false fails](images/verdict-tradeoff.svg)\n",
     ]
     parts += [f"- **{LEGEND[name][0]}**: {LEGEND[name][1]}" for name in names]
-    for title, groups in (("nothing changed", healthy), ("shift 25 %", shifts), ("labelled faults", faults)):
+    for title, groups in (("nothing changed", healthy), ("shift 25 %", shifts), ("labeled faults", faults)):
         parts += [
             f"\n### By pairing and source: {title}\n",
             _table(heads, [_row(f"{g['pairing']}, {g['source']}", g, names) for g in groups]),

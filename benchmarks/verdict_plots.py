@@ -14,7 +14,7 @@ _FOUND = (
     ("abinj", "shift25", "+25 %"),
     ("abinj", "shift50", "+50 %"),
     ("abinj", "tail2x", "doubled tail"),
-    ("ab", "fault", "labelled faults"),
+    ("ab", "fault", "labeled faults"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Verdict quality: what canaryjudge and its peers say of labelled cases from real systems.
+"""Verdict quality: what canaryjudge and its peers say of labeled cases from real systems.
 
     python benchmarks/verdict_quality.py --corpus FOLDER [--json FILE] [--jobs N] [--rawlat] [--level-only]
 
@@ -284,7 +284,7 @@ def _jobs(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 0, or 2 where there is nothing to judge."""
-    parser = argparse.ArgumentParser(description="Judge labelled cases with canaryjudge and its peers.")
+    parser = argparse.ArgumentParser(description="Judge labeled cases with canaryjudge and its peers.")
     parser.add_argument(
         "--corpus", required=True, type=Path, metavar="FOLDER", help="folder of manifests and series"
     )

@@ -78,8 +78,8 @@ def read_given(options: argparse.Namespace, source: str | IO[bytes], policy: Pol
     return table
 
 
-def read_columns(source: str, data_format: str | None, *, every: bool) -> Any:
-    """Read a table from a file, or from standard input where `source` is ``-``: every column, or those of a tidy table."""
+def read_columns(source: str | IO[bytes], data_format: str | None, *, every: bool) -> Any:
+    """Read a table from a file, a stream, or standard input where `source` is ``-``: every column, or those of a tidy table."""
     from canaryjudge.integrations.tables import read_table  # noqa: PLC0415 - as in read_given
 
     if source != "-":

@@ -6,7 +6,8 @@ import textwrap
 from typing import Any
 
 from canaryjudge.explain.grids import as_grid, as_markdown_grid, escaped
-from canaryjudge.explain.numbers import count, number, percent, with_unit
+from canaryjudge.explain.numbers import count, number, percent, set_percent
+from canaryjudge.explain.quantities import level_of
 from canaryjudge.studies import (
     CalibrationFacts,
     Duplicate,
@@ -106,7 +107,7 @@ def _cells(metric: MetricCalibration) -> list[str]:
         _interval(metric.failed_proposed) if metric.failed_proposed else "-",
         percent(metric.marginal_proposed or 0.0),
         "nothing" if shift is None else percent(shift),
-        "-" if metric.autocorrelation is None else f"{metric.autocorrelation:.2f}",
+        "-" if metric.autocorrelation is None else number(metric.autocorrelation, 2),
     ]
 
 
@@ -116,7 +117,7 @@ def _interval(rate: ObservedRate) -> str:
 
 
 def _spread(floor: FloorFacts, metric: MetricCalibration) -> str:
-    return with_unit(floor.spread, metric.unit) if floor.absolute else percent(floor.spread)
+    return level_of(floor.spread, "gauge", metric.unit) if floor.absolute else percent(floor.spread)
 
 
 def _remarks(facts: CalibrationFacts) -> list[str]:
@@ -129,7 +130,7 @@ def _remarks(facts: CalibrationFacts) -> list[str]:
         )
     elif not facts.proposals:
         lines.append(
-            f"Nothing in this history speaks against the policy as it is (alpha {percent(facts.alpha)})."
+            f"Nothing in this history speaks against the policy as it is (alpha {set_percent(facts.alpha)})."
         )
     lines += [f"Proposed: {proposal_sentence(proposal)}" for proposal in facts.proposals]
     return lines
@@ -168,7 +169,7 @@ def _trouble(metric: MetricCalibration) -> str:
 
 def _duplicate(pair: Duplicate) -> str:
     return (
-        f"{pair.first} and {pair.second} move together where nothing is wrong (rank correlation {pair.correlation:.2f} over {count(pair.pairs)} pairs): "
+        f"{pair.first} and {pair.second} move together where nothing is wrong (rank correlation {number(pair.correlation, 2)} over {count(pair.pairs)} pairs): "
         "gate on one of them, for each takes a share of alpha."
     )
 
@@ -210,7 +211,7 @@ def _why(proposal: Proposal) -> str:
                 return f"nothing smaller than {percent(facts['smallest'])} would be found, which is no gate"
             return "no tolerance up to 100 % keeps healthy pairs from failing, or no shift of up to 16 times the level is found"
         case "dependent_points":
-            return f"at a lag-1 autocorrelation of {facts['autocorrelation']:.2f} fewer points are worth less than four independent ones"
+            return f"at a lag-1 autocorrelation of {number(facts['autocorrelation'], 2)} fewer points are worth less than four independent ones"
         case "undecided_for_long":
             return f"{percent(facts['marginal'])} of the healthy pairs are left undecided, and about {count(facts['points'])} points would decide half of those"
 

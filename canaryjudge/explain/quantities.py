@@ -17,7 +17,7 @@ from canaryjudge.explain.numbers import (
     share,
     times_as_high,
 )
-from canaryjudge.policy.units import Rung, rungs
+from canaryjudge.policy.units import Rung, rungs, written
 
 __all__ = ["change", "level_of", "levels_of", "set_change", "set_level", "set_span", "span", "suited"]
 
@@ -37,7 +37,7 @@ def suited(unit: str, *values: float | None, decimal: bool = False) -> Rung:
     >>> suited("s", 0.0121).word, suited("s", 90.0, 0.5).word, suited("ms", 1200.0).word, suited("B", 3.5e6).word
     ('ms', 's', 's', 'MiB')
     """
-    own = Rung(unit, Fraction(1), 1)
+    own = Rung(written(unit), Fraction(1), 1)
     ladder = rungs(unit, decimal=decimal)
     largest = max((abs(value) for value in values if value is not None), default=0.0)
     if not ladder or largest == 0 or not math.isfinite(largest) or (1 <= largest < _MOST * _ROUNDING):

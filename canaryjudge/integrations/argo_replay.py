@@ -136,7 +136,7 @@ class MetricResult:
     consecutive_success: int = 0
 
     def add(self, measurement: Measurement) -> None:
-        """Count a measurement; errors do not count towards `count`."""
+        """Count a measurement; errors do not count toward `count`."""
         phase = measurement.phase
         self.measurements.append(measurement)
         self.message = measurement.message

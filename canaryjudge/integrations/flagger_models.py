@@ -52,7 +52,7 @@ class FlaggerMetric(PolicyModel):
 
 
 class FlaggerAnalysis(PolicyModel):
-    """How a Canary is analysed."""
+    """How a Canary is analyzed."""
 
     interval: Text = ""
     threshold: Number | None = None

@@ -14,7 +14,7 @@ from canaryjudge.integrations.kayenta_metrics import Classified, classify, stati
 from canaryjudge.integrations.kayenta_noise import SEED
 from canaryjudge.integrations.kayenta_options import MetricOptions, metric_options
 from canaryjudge.integrations.kayenta_pairs import Pair, read_json, read_pairs
-from canaryjudge.integrations.kayenta_scores import Labelled, Scored, score, verdict_word
+from canaryjudge.integrations.kayenta_scores import Labeled, Scored, score, verdict_word
 
 __all__ = ["JUDGE_NAME", "judge_kayenta"]
 
@@ -81,7 +81,7 @@ def judge_kayenta(request: Mapping[str, Any] | str | bytes) -> dict[str, Any]:
         )
     thresholds = read_thresholds(request.get("scoreThresholds"), "scoreThresholds")
     pairs = read_pairs(request.get("metricSetPairList"), "metricSetPairList")
-    results, labelled = [], []
+    results, labeled = [], []
     for index, pair in enumerate(pairs):
         metric = _metric_of(pair, config, index)
         options = metric_options(metric, f"canaryConfig: metric {shown(pair.name)}")
@@ -89,8 +89,8 @@ def judge_kayenta(request: Mapping[str, Any] | str | bytes) -> dict[str, Any]:
         result, classified = _result(pair, options, groups)
         results.append(result)
         if not options.muted:
-            labelled.append(Labelled(classified.label, classified.reason, classified.critical, groups))
-    scored = score(labelled, config.weights)
+            labeled.append(Labeled(classified.label, classified.reason, classified.critical, groups))
+    scored = score(labeled, config.weights)
     word = verdict_word(scored.score, *thresholds)
     answer = _answer(results, scored, word)
     labels = [result["classification"] for result in results]

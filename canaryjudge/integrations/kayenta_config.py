@@ -17,7 +17,7 @@ _SHAPE: Final = "Give the whole canary config, as Kayenta stores it."
 
 @dataclass(frozen=True, slots=True)
 class CanaryConfig:
-    """What a judgement takes of a canary config.
+    """What a judgment takes of a canary config.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ def config_problems(config: Any) -> Iterator[Problem]:
         if not _is_number(weight):
             path = ("classifier", "groupWeights", str(group))
             yield Problem(
-                path, f"{shown(weight)} is not a weight", "Write per cent of the score, as a number."
+                path, f"{shown(weight)} is not a weight", "Write it in percent of the score, as a number."
             )
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-__all__ = ["Labelled", "Scored", "score", "verdict_word"]
+__all__ = ["Labeled", "Scored", "score", "verdict_word"]
 
 _COUNTED: Final = ("Pass", "High", "Low", "NodataFailMetric")
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class Labeled:
     """What the score takes of a metric's result; muted ones are left out before.
 
     Attributes
@@ -55,12 +55,12 @@ class Scored:
     groups: Mapping[str, float]
 
 
-def score(results: Sequence[Labelled], weights: Mapping[str, float]) -> Scored:
+def score(results: Sequence[Labeled], weights: Mapping[str, float]) -> Scored:
     """Score a canary.
 
     Parameters
     ----------
-    results : sequence of Labelled
+    results : sequence of Labeled
         Of all metrics that count, in order.
     weights : mapping of str to float
         The config's weights of groups, in percent. Groups without one share what is left of 100; weights are not made to add up.
@@ -76,7 +76,7 @@ def score(results: Sequence[Labelled], weights: Mapping[str, float]) -> Scored:
 
     Examples
     --------
-    >>> results = [Labelled("Pass", None, False, ("a",)), Labelled("High", "cpu was classified as High", False, ("a", "b"))]
+    >>> results = [Labeled("Pass", None, False, ("a",)), Labeled("High", "cpu was classified as High", False, ("a", "b"))]
     >>> score(results, {"a": 75.0}).score
     37.5
     """
@@ -106,7 +106,7 @@ def verdict_word(total: float, pass_score: float, marginal_score: float) -> str:
     return "Marginal" if total >= marginal_score else "Fail"
 
 
-def _group_score(name: str, results: Sequence[Labelled]) -> float | None:
+def _group_score(name: str, results: Sequence[Labeled]) -> float | None:
     labels = Counter(each.label for each in results for group in each.groups if group == name)
     counted = sum(labels[label] for label in _COUNTED)
     return labels["Pass"] / counted * 100 if counted else None

@@ -36,7 +36,7 @@ def data_text(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Write data as JSON that reads back to the same verdict.
 
     JSON has neither NaN nor infinity: a missing number becomes null, and an infinite one the largest there is, which is left out of a
-    judgement in the same way.
+    judgment in the same way.
 
     Parameters
     ----------

@@ -207,7 +207,7 @@ class Metric(PolicyModel):
             )
         if not unit and self.unit in ("%", "percent") and number != 0:
             raise ValueError(
-                f"{number:g} could be a fraction or per cent; write {percent(number)} or {number:g}%"
+                f"{number:g} could be a fraction or a percentage; write {percent(number)} or {number:g}%"
             )
         fraction = float(Decimal(repr(number)).scaleb(-2)) if unit else number
         if not 0 <= fraction <= 1:

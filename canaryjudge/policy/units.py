@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-__all__ = ["SECONDS", "Rung", "convert", "factor", "is_share", "measures", "rungs"]
+__all__ = ["SECONDS", "Rung", "convert", "factor", "is_share", "measures", "rungs", "written"]
 
 
 class _Word(NamedTuple):
@@ -105,7 +105,7 @@ def convert(number: float, unit: str, to: str) -> float:
     number : float
         The quantity in `unit`.
     unit : str
-        A unit of time, bytes, cores or per cent, or the name of what is counted; two of them with a stroke between them;
+        A unit of time, bytes, cores or percent, or the name of what is counted; two of them with a stroke between them;
         or a suffix of Kubernetes, which scales counts, bytes and cores.
     to : str
         The metric's unit, or nothing.
@@ -176,7 +176,7 @@ def measures(unit: str) -> bool:
 
 
 def is_share(unit: str) -> bool:
-    """Tell whether a unit is per cent, percentage points, or 1.
+    """Tell whether a unit is percent, percentage points, or 1.
 
     Examples
     --------
@@ -221,6 +221,21 @@ def rungs(unit: str, *, decimal: bool = False) -> tuple[Rung, ...]:
     return tuple(Rung(f"{word}{per}", _word(word).factor / own.factor, least) for word, least in ladder)
 
 
+def written(unit: str) -> str:
+    """Give a unit as people write it: without the braces of UCUM, its By as B, and its 1 left out.
+
+    Examples
+    --------
+    >>> written("{request}/s"), written("MiBy"), written("1"), written("ms")
+    ('request/s', 'MiB', '', 'ms')
+    """
+    words = [word[1:-1] if word[:1] + word[-1:] == "{}" else word for word in unit.split("/")]
+    plain = "/".join(
+        word.removesuffix("y") if word.endswith("By") and word in _BYTES else word for word in words
+    )
+    return "" if plain == "1" else plain
+
+
 def _times(number: float, factor: Fraction) -> float:
     return float(Fraction(repr(float(number))) * factor)
 
@@ -258,7 +273,7 @@ def _parts(unit: str) -> tuple[str, str]:
 
 
 def _word(word: str, own: str | None = None) -> _Word:
-    """Look a word up; `m` is milli beside a metric's own word that is neither of time nor per cent."""
+    """Look a word up; `m` is milli beside a metric's own word that is neither of time nor percent."""
     if word == "m" and own is not None and _word(own).dimension not in ("time", "share"):
         return _Word("", _MILLI)
     if word.startswith("{") and word.endswith("}"):

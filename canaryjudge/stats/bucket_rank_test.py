@@ -1,7 +1,7 @@
 """The two-sample rank test of histograms: P(canary > baseline) from counts in buckets, against a tolerated shift.
 
 Mann and Whitney's statistic needs no more than the arms' distributions, and counts in buckets tell those up to what lies within a bucket; what
-that leaves open, `canaryjudge.stats.bucket_bands` bounds, and a proof has to hold at the unfavourable end. The noise is that of the samples' rank
+that leaves open, `canaryjudge.stats.bucket_bands` bounds, and a proof has to hold at the unfavorable end. The noise is that of the samples' rank
 test (`canaryjudge.stats.rank_test`): each interval's observations are scored by their placements in the other arm, aligned by the
 estimated shift, and the long-run variance of the intervals' scores allows for weather and bursts that the observations of an interval
 share. A million observations in 20 buckets cost 20 numbers.
@@ -126,7 +126,7 @@ def bucket_shift_test(
     With :math:`U(\delta) = P(C - \delta > B)`, of which the counts leave open :math:`U^-(\delta) \le U(\delta) \le U^+(\delta)`,
     :math:`t = (U^-(\delta) - 1/2) / se` for "shift <= limit" and :math:`(U^+(\delta) - 1/2) / se` for "shift >= limit". Interval t of
     the canary has the score :math:`N_t (\bar p_t - P) / \bar N`, the deviation of the mean placement of its
-    observations from that of all, times its share of them: the linearised weighted mean. Of fewer than six intervals an arm the
+    observations from that of all, times its share of them: the linearized weighted mean. Of fewer than six intervals an arm the
     variance is that of independent observations (DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837, with ties).
 
     Examples

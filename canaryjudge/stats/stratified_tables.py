@@ -72,7 +72,7 @@ _BARYCENTRIC: Final[FloatArray] = np.where(np.arange(_POINTS) % 2, -1.0, 1.0) * 
 
 
 def _half_normal() -> tuple[FloatArray, FloatArray]:
-    """Cut the half-normal distribution into cells, finer towards 0: each cell's mean, and the logarithm of its mass."""
+    """Cut the half-normal distribution into cells, finer toward 0: each cell's mean, and the logarithm of its mass."""
     edges = np.array([0.0, *np.geomspace(_FINEST, 3.5 * _SCALE, _CELLS - 1), np.inf]) / _SCALE
     mass = -np.diff(2 * special.ndtr(-edges))
     moment = -np.diff(2 * np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi))

@@ -23,7 +23,7 @@ from conformance_cases.frame import Case, read_cases
 __all__ = ["cases"]
 
 _ASKING = "asking a provider, and reading its answer, is Flagger's doing; values are taken here"
-_PHASES = "the phases around an analysis (initializing, promoting, finalising) are Flagger's doing"
+_PHASES = "the phases around an analysis (initializing, promoting, finalizing) are Flagger's doing"
 _OUTSIDE = {"provider_query": _ASKING, "rollout_phases": _PHASES}
 _NO_VALUES = "ErrNoValuesFound"
 _MATCHER = re.compile(r'\w+(?:=~|!~|!=|=)"[^"]*"')

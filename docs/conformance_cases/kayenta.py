@@ -16,7 +16,7 @@ from canaryjudge.integrations.kayenta import judge_kayenta
 from canaryjudge.integrations.kayenta_interval import RankScore, Z, shift_interval
 from canaryjudge.integrations.kayenta_noise import SEED, JavaRandom
 from canaryjudge.integrations.kayenta_options import MISSING, MetricOptions, lookup
-from canaryjudge.integrations.kayenta_scores import Labelled, score
+from canaryjudge.integrations.kayenta_scores import Labeled, score
 from conformance_cases.frame import Case, read_cases
 
 __all__ = ["cases"]
@@ -179,7 +179,7 @@ def _intermediate(case: dict[str, Any]) -> bool:
 
 def _scored(case: dict[str, Any]) -> bool:
     results = [
-        Labelled(each["classification"], None, each["critical"], tuple(each["groups"]))
+        Labeled(each["classification"], None, each["critical"], tuple(each["groups"]))
         for each in case["results"]
     ]
     found, expected = score(results, case["groupWeights"]), case["expected"]

@@ -37,6 +37,10 @@ BYTES = ("B", "bytes", "KiB", "MiB", "GiB", "kB", "MB", "GB")
         (41.5, "%", "41.5 %"),
         (1234567.0, "jobs", "1,235,000 jobs"),
         (1234567.0, "", "1,235,000"),
+        (3565158.0, "By", "3.4 MiB"),
+        (512.0, "By", "512 B"),
+        (12.0, "{request}/s", "12 request/s"),
+        (0.42, "1", "0.42"),
     ],
 )
 def test_a_level_is_told_in_a_unit_that_suits(value, unit, told):

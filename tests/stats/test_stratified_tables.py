@@ -25,10 +25,10 @@ def by_decimals(baseline, canary, exceeding, x, g):
         context.prec = 40
         odds, tiny = Decimal(g).exp(), Decimal(10) ** -35
         central = tilted = Decimal(1)
-        for towards in (range(mode, high), range(mode, low, -1)):
+        for toward in (range(mode, high), range(mode, low, -1)):
             one = other = Decimal(1)
-            for k in towards:
-                if towards.step > 0:
+            for k in toward:
+                if toward.step > 0:
                     ratio = Decimal((canary - k) * (exceeding - k)) / (
                         (k + 1) * (baseline - exceeding + k + 1)
                     )

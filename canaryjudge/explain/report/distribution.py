@@ -51,7 +51,7 @@ def distribution_chart(result: MetricResult, axis: Axis) -> str:
 
 def _strip(arm: ArmFacts, name: str, middle: float, axis: Axis) -> str:
     ends = [1 - axis.place(quantile) for quantile in arm.quantiles]
-    left, right, centre = (percent_of(middle + side * _WIDTH / 2) for side in (-1.0, 1.0, 0.0))
+    left, right, center = (percent_of(middle + side * _WIDTH / 2) for side in (-1.0, 1.0, 0.0))
     boxes = "".join(
         f'<rect x="{left}" width="{percent_of(_WIDTH)}" y="{percent_of(ends[high])}" '
         f'height="{percent_of(ends[low] - ends[high])}"/>'
@@ -60,7 +60,7 @@ def _strip(arm: ArmFacts, name: str, middle: float, axis: Axis) -> str:
     whisker = ""
     if arm.series.band != "percentiles":
         whisker = (
-            f'<line x1="{centre}" x2="{centre}" y1="{percent_of(ends[-1])}" y2="{percent_of(ends[0])}"/>'
+            f'<line x1="{center}" x2="{center}" y1="{percent_of(ends[-1])}" y2="{percent_of(ends[0])}"/>'
         )
     at = percent_of(ends[_MEDIAN])
     median = f'<line class="median" x1="{left}" x2="{right}" y1="{at}" y2="{at}"/>'
