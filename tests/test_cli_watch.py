@@ -9,7 +9,7 @@ import pytest
 from fake_prometheus import body, serving
 
 import canaryjudge as cj
-from canaryjudge.cli import _parser, main
+from canaryjudge.cli import main, parser
 from canaryjudge.cli.looks import Clock
 from canaryjudge.cli.watching import watch
 
@@ -83,7 +83,7 @@ def watched(folder, clock, *more, data="new.csv"):
         "--interval",
         "10s",
     ]
-    return watch(_parser().parse_args(["watch", *map(str, (*given, *more))]), clock)
+    return watch(parser().parse_args(["watch", *map(str, (*given, *more))]), clock)
 
 
 def looks_in(text):
