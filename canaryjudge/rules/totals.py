@@ -39,6 +39,8 @@ _MOST_EVENTS = 500
 """With more events their tables are too many, and bounds of each rate good enough,"""
 _SMALLEST_PVALUE = 1e-9
 """and for p-values of less the sum over tables is not fine enough."""
+_NUDGE = 1e-8
+"""How far, in parts of a limit, a bound lies beyond it where the test says so: a proof is strict, and findings keep ten digits."""
 _FEWEST_INTERVALS = 3
 """Fewer intervals cannot show whether events come in bursts."""
 
@@ -381,13 +383,16 @@ def _evidence(test: Test, limits: Limits, share: Share, totals: Totals) -> Evide
     def agreeing(level: float) -> list[tuple[float, float]]:
         """Move bounds that were not made by the test at a limit to that limit, where they would say something else than it."""
         low, high = bounds(level)
-        return [
-            (
-                max(low, limit) if greater <= level else min(low, limit),
-                min(high, limit) if less <= level else max(high, limit),
+        agreed = []
+        for (_, limit), (greater, less) in zip(sides, found, strict=True):
+            beyond, within = limit + _NUDGE * (abs(limit) or _NUDGE), limit - _NUDGE * (abs(limit) or _NUDGE)
+            agreed.append(
+                (
+                    max(low, beyond) if greater <= level else min(low, within),
+                    min(high, within) if less <= level else max(high, beyond),
+                )
             )
-            for (_, limit), (greater, less) in zip(sides, found, strict=True)
-        ]
+        return agreed
 
     return Evidence(
         estimate=test.estimate,
