@@ -45,7 +45,7 @@ def arm_facts(arm: Arm, pair: MetricPair) -> ArmFacts | None:
         return None
     levels = arm.value if arm.total is None else arm.value / arm.total
     if pair.kind == "histogram" and arm.buckets is not None and pair.edges is not None:
-        spread = _bucket_quantiles(pair.edges, arm.buckets.sum(axis=0), QUANTILE_LEVELS)
+        spread = _bucket_quantiles(pair.edges, arm.buckets.sum(axis=0, keepdims=True), QUANTILE_LEVELS)[0]
     else:
         spread = _quantiles(np.sort(levels), QUANTILE_LEVELS)
     return ArmFacts(series=_series(arm, levels, pair), quantiles=ten_digits(spread))
@@ -79,7 +79,7 @@ def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
     parts = np.split(levels, firsts[1:])
     if buckets is not None and pair.edges is not None:
         counts = np.add.reduceat(buckets, firsts, axis=0)
-        bands = np.array([_bucket_quantiles(pair.edges, row, _BAND) for row in counts]).T
+        bands = _bucket_quantiles(pair.edges, counts, _BAND).T
     elif pair.kind == "samples":
         bands = np.array([_quantiles(np.sort(part), _BAND) for part in parts]).T
     elif pair.kind == "gauge":
@@ -145,14 +145,15 @@ def _quantiles(ascending: FloatArray, levels: Sequence[float]) -> FloatArray:
 
 
 def _bucket_quantiles(edges: FloatArray, counts: FloatArray, levels: Sequence[float]) -> FloatArray:
-    """Read quantiles off buckets in straight lines between the edges; an open bucket is all at its edge."""
-    held = np.flatnonzero(counts > 0)
-    if not len(held):
-        return np.full(len(levels), edges[0])
-    first, last = held[0], held[-1] + 1
-    below = edges[first - 1] if first else min(0.0, edges[0])
-    ends = np.concatenate([[below], edges[first:last]])
-    if not np.isfinite(ends[-1]):
-        ends[-1] = ends[-2]
-    reached = np.concatenate([[0.0], np.cumsum(counts[first:last])])
-    return np.asarray(np.interp(np.asarray(levels) * reached[-1], reached, ends))
+    """Read quantiles, one column a level, off rows of buckets in straight lines between the edges; an open bucket is all at its edge."""
+    upper = edges.copy()
+    upper[np.isinf(upper)] = edges[-2] if len(edges) > 1 else 0.0
+    lower = np.append(min(0.0, upper[0]), upper[:-1])
+    reached = counts.cumsum(axis=1)
+    wanted = np.asarray(levels) * reached[:, -1:]
+    first_held = (counts > 0).argmax(axis=1)[:, np.newaxis]
+    bucket = np.maximum((reached[:, np.newaxis] < wanted[:, :, np.newaxis]).sum(axis=2), first_held)
+    bucket = np.minimum(bucket, len(edges) - 1)
+    held, until = (np.take_along_axis(columns, bucket, axis=1) for columns in (counts, reached))
+    share = np.divide(wanted - until + held, held, out=np.ones_like(wanted), where=held > 0)
+    return np.asarray(lower[bucket] + (upper - lower)[bucket] * share)

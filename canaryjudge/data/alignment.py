@@ -80,6 +80,7 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
         notes=(*baseline.notes, *canary.notes, *coarser, *notes, *_final_notes(metric, arms)),
         edges=arms[1].edges if arms[0].edges is None else arms[0].edges,
         reported=any(arm.reported for arm in arms),
+        differenced=baseline.differenced or canary.differenced,
     )
 
 

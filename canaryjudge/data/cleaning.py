@@ -111,7 +111,16 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
         draft.drop("no_traffic", draft.total == 0)
     zones = frozenset() if times is None or draft.time is None else times.zones
     total = np.ones(len(draft)) if reported and draft.total is None else draft.total
-    series = Series(place.arm, draft.value, total, draft.time, zones, reported=reported, carried=now)
+    series = Series(
+        place.arm,
+        draft.value,
+        total,
+        draft.time,
+        zones,
+        reported=reported,
+        differenced=metric.counter or raw.increases,
+        carried=now,
+    )
     if names:
         series = replace(series, replicas=by_replica(series, draft.replica, names))
     gaps = [] if metric.counter else _gaps(series, metric)
@@ -130,11 +139,12 @@ def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carrie
     if counted is None or not len(counted.buckets):
         now = None if counted is None else counted.carried
         if counted is not None and carried is None and not draft.noted("unclear_resets"):
-            draft.note("first_of_counter", len(raw.buckets or raw.value))
+            draft.note("first_of_counter", raw.histograms or len(raw.value))
         return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), carried=now)
     series = _counts(raw.place.arm, counted)
     columns = np.column_stack([counted.buckets, series.value])
-    if not (metric.counter or raw.increases) and ever_growing(columns, None):
+    differenced = metric.counter or raw.increases
+    if not differenced and ever_growing(columns, None):
         draft.note("looks_like_counter", len(series))
     empty = int((series.value == 0).sum())
     if empty:
@@ -145,6 +155,7 @@ def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carrie
     series = replace(
         series.part(series.value > 0),
         replicas=tuple(own.part(own.value > 0) for own in replicas if own.value.any()),
+        differenced=differenced,
         carried=counted.carried,
     )
     zones: frozenset[str] = frozenset()
@@ -162,7 +173,7 @@ def _unknown(
 ) -> tuple[RawSeries, FloatArray | None]:
     """Leave out the rows up to the last one of each replica that was given before."""
     if seconds is None or np.isnan(seconds).all():
-        if not len(raw.buckets or raw.value):
+        if not (raw.histograms or len(raw.value)):
             return raw, seconds
         raise DataError(
             f"{raw.place}: counters of histograms need times where they come in updates, and there are none",

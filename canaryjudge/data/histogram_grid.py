@@ -153,8 +153,9 @@ class Grid:
         backward = int((np.diff(self.time[known]) < 0).sum())
         if backward:
             note("out_of_order", backward)
-        grid = self.rows(known[np.argsort(self.time[known], kind="stable")])
-        if len(np.unique(grid.slots)) == len(grid.slots):
+        ascends = len(known) == len(self.time) and not backward
+        grid = self if ascends else self.rows(known[np.argsort(self.time[known], kind="stable")])
+        if grid.one_a_time or len(np.unique(grid.slots)) == len(grid.slots):
             return grid
         keys = np.column_stack([grid.slots, np.nan_to_num(grid.cumulative, nan=-1)])
         _, first = np.unique(keys, axis=0, return_index=True)
@@ -164,6 +165,11 @@ class Grid:
         return grid.rows(np.sort(first))
 
     @property
+    def one_a_time(self) -> bool:
+        """Whether no two histograms are of one time."""
+        return self.time is not None and bool((np.diff(self.time) > 0).all())
+
+    @property
     def slots(self) -> NDArray[np.intp]:
         """A number for each time and replica, ascending by time."""
         _, slot = np.unique(np.asarray(self.time), return_inverse=True)
@@ -171,7 +177,7 @@ class Grid:
 
     def summed(self, *, by_replica: bool) -> Grid:
         """Add up the histograms of one time, of each replica or of all; by edges that all know."""
-        if self.time is None:
+        if self.time is None or self.one_a_time:
             return self
         key = self.slots if by_replica else np.unique(self.time, return_inverse=True)[1]
         order = np.argsort(key, kind="stable")

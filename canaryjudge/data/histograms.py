@@ -140,7 +140,7 @@ def _counted(grid: Grid, name: str = "") -> Counted:
 def _of_sparse(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid:
     """Take histograms that list their non-empty buckets only, an interval each."""
     read = exponential_buckets if raw.exponential else range_buckets
-    sparse = read(raw.buckets or (), raw.place.at)
+    sparse = read(() if raw.buckets is None else list(raw.buckets), raw.place.at)
     edges, listed = bounded_edges(sparse, str(raw.place))
     grid = Grid.of(sparse.up_to(edges), edges, listed, seconds, raw.replica)
     return grid.rows(grid.usable(np.isinf(edges), note)).in_order(note)
@@ -156,7 +156,8 @@ def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, coun
         )
     rows = _rows(raw)
     width = len(rows[0]) if len(rows) else len(edges)
-    odd = next((index for index, row in enumerate(rows) if len(row) != width), None)
+    ragged = not isinstance(rows, np.ndarray)
+    odd = next((index for index, row in enumerate(rows) if len(row) != width), None) if ragged else None
     open_ended = width == len(edges) + 1 and np.isfinite(edges[-1])
     if odd is not None or not (width == len(edges) or open_ended):
         index = 0 if odd is None else odd
@@ -166,7 +167,7 @@ def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, coun
         )
     if open_ended:
         edges = np.append(edges, np.inf)
-    counts = np.array(rows).reshape(-1, len(edges))
+    counts = np.asarray(rows).reshape(-1, len(edges))
     for index, bucket in np.argwhere(counts < 0)[:1]:
         wrong = f"a count of the histogram is {counts[index, bucket]:g}, and none can be negative"
         raise negative_count(raw.place.at(int(index)), wrong, counter=counter)
@@ -175,10 +176,12 @@ def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, coun
     return grid.rows(grid.usable(listed, note)).in_order(note)
 
 
-def _rows(raw: RawSeries) -> list[FloatArray]:
-    rows = raw.buckets or ()
+def _rows(raw: RawSeries) -> list[FloatArray] | FloatArray:
+    rows = () if raw.buckets is None else raw.buckets
+    if isinstance(rows, np.ndarray):
+        return rows
     if all(isinstance(row, np.ndarray) and row.ndim == 1 and row.dtype.kind in "iuf" for row in rows):
-        return [row.astype(np.float64) for row in rows]
+        return [row.astype(np.float64, copy=False) for row in rows]
     return [
         to_floats(object_array(list(row)), raw.place, f"buckets[{index}]") for index, row in enumerate(rows)
     ]

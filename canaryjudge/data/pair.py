@@ -87,6 +87,8 @@ class MetricPair:
         Of histograms: the upper edge of each bucket, inclusive, ascending; the last is infinite.
     reported : bool
         Whether the totals of a count are not from the data but say how many replicas reported in each interval.
+    differenced : bool
+        Whether the points are what counters grew by up to their times, rather than what began at them.
     """
 
     name: str
@@ -98,6 +100,7 @@ class MetricPair:
     notes: tuple[Note, ...] = ()
     edges: FloatArray | None = None
     reported: bool = False
+    differenced: bool = False
 
     @property
     def overlap(self) -> tuple[float, float] | None:

@@ -36,7 +36,7 @@ class RawSeries:
     le : column, shape (n,), or None
         Of histograms: `value` observations of an interval are at most as large.
     buckets : sequence of n items, or None
-        Of histograms, in place of `value` and `le`: an interval's counts, a bucket each; without `edges`, buckets with both their edges and
+        Of histograms, in place of `value` and `le`: an interval's counts, a bucket each, as rows or as one array of floats; without `edges`, buckets with both their edges and
         their count.
     edges : column, shape (k,), or None
         The upper edges of `buckets`.
@@ -54,11 +54,16 @@ class RawSeries:
     time: Column | None = None
     replica: Column | None = None
     le: Column | None = None
-    buckets: Sequence[Any] | None = None
+    buckets: Sequence[Any] | NDArray[np.float64] | None = None
     edges: Column | None = None
     exponential: bool = False
     unit: str = ""
     increases: bool = False
+
+    @property
+    def histograms(self) -> int:
+        """How many of the points are items of `buckets`."""
+        return 0 if self.buckets is None else len(self.buckets)
 
     def rows(self, index: NDArray[np.intp]) -> RawSeries:
         """Keep some of the points."""
@@ -69,7 +74,12 @@ class RawSeries:
         }
         if self.buckets is None:
             return replace(self, place=place, value=take(self.value, index), **columns)
-        return replace(self, place=place, buckets=[self.buckets[row] for row in index.tolist()], **columns)
+        chosen = (
+            self.buckets[index]
+            if isinstance(self.buckets, np.ndarray)
+            else [self.buckets[row] for row in index.tolist()]
+        )
+        return replace(self, place=place, buckets=chosen, **columns)
 
 
 class Source(Protocol):
@@ -148,11 +158,13 @@ def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
 def _bucketed(columns: Mapping[Any, Any], place: Place) -> RawSeries:
     rows = columns["buckets"]
     if hasattr(rows, "__array__"):
-        rows = list(np.asarray(rows))
+        array = np.asarray(rows)
+        whole = array.ndim == 2 and array.dtype.kind in "iuf" and columns.get("edges") is not None
+        rows = array.astype(np.float64, copy=False) if whole else list(array)
     unfit = (
-        [row for row in rows if not isinstance(row, list | tuple | np.ndarray)]
+        [row for row in rows if not isinstance(row, np.ndarray | list | tuple)]
         if isinstance(rows, list | tuple)
-        else [rows]
+        else [rows] * (not isinstance(rows, np.ndarray))
     )
     if unfit:
         raise DataError(

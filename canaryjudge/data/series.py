@@ -37,6 +37,8 @@ class Series:
         by side in the arm; `pooled` makes one of those of an interval.
     reported : bool
         Whether the totals are not from the data but say how many replicas reported: a count's exposure.
+    differenced : bool
+        Whether the points are what counters grew by up to their times, rather than what began at them.
     carried : Carried or None
         Of counters in a stream: the last point of each replica, from which the next update goes on.
     unit : str
@@ -55,6 +57,7 @@ class Series:
     edges: FloatArray | None = None
     replicas: tuple[Series, ...] = ()
     reported: bool = False
+    differenced: bool = False
     carried: Carried | None = None
     unit: str = ""
     factor: float = 1.0

@@ -170,7 +170,10 @@ class Stream:
                 self._note("too_late", name, too_late)
             if unpaired:
                 self._note("unpaired", name, unpaired)
-        return [replace(pair, reported=True) for pair in pairs] if self._reported else pairs
+        differenced = any(arm.differenced for arm in arms)
+        if not self._reported and not differenced:
+            return pairs
+        return [replace(pair, reported=self._reported, differenced=differenced) for pair in pairs]
 
     def _check(self, arms: tuple[Series, Series]) -> None:
         for arm in arms:

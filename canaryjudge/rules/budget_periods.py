@@ -18,6 +18,8 @@ __all__ = ["Period", "budget_facts", "current_period"]
 _MONTHS = {"M": 1, "Q": 3, "Y": 12}
 _SECONDS = {"m": 60, "h": 3600}
 _DAYS = {"d": 1, "w": 7}
+_EARLIEST = 315_532_800.0
+"""1980: times before it count from a start of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def current_period(settings: BurnRate, end: float | None) -> Period:
     Raises
     ------
     DataError
-        If the data lie at a time that no calendar has.
+        If the data lie at a time that no calendar has, or so long ago that they must count from a start of their own.
 
     Examples
     --------
@@ -73,13 +75,16 @@ def current_period(settings: BurnRate, end: float | None) -> Period:
         return Period(settings.nominal_s)
     if calendar is None:
         return Period(settings.nominal_s, start=end - settings.nominal_s)
+    wrong = DataError(
+        f"the data end {end:g} s after 1970, where the period of a budget by the calendar cannot lie",
+        "Give times as dates, or in seconds since 1970.",
+    )
+    if end < _EARLIEST:
+        raise wrong
     try:
         start, stop = _around(calendar, end)
     except (OverflowError, ValueError, OSError):
-        raise DataError(
-            f"the data end {end:g} s after 1970, for which no calendar has a date",
-            "Check the unit of the times.",
-        ) from None
+        raise wrong from None
     return Period(stop - start, stop - end, start)
 
 

@@ -103,7 +103,7 @@ def count_bad(pair: MetricPair, arm: Arm, metric: Metric, settings: BurnRate) ->
     if metric.kind == "ratio":
         total = np.asarray(arm.total)
         bad = arm.value if rises else total - arm.value
-        return Counts(bad, bad, total, *_clock(arm.time, len(arm), pair.interval))
+        return Counts(bad, bad, total, *_clock(pair, arm.time, len(arm)))
     assert settings.bound is not None  # noqa: S101 - the policy has seen to it
     bound = metric.quantity(settings.bound, "bound")
     if metric.kind == "histogram":
@@ -114,7 +114,7 @@ def count_bad(pair: MetricPair, arm: Arm, metric: Metric, settings: BurnRate) ->
         some = total > 0
         least, largest = (total - most, total - fewest) if rises else (fewest, most)
         time = None if arm.time is None else arm.time[some]
-        return Counts(least[some], largest[some], total[some], *_clock(time, int(some.sum()), pair.interval))
+        return Counts(least[some], largest[some], total[some], *_clock(pair, time, int(some.sum())))
     beyond = arm.value > bound if rises else arm.value < bound
     if settings.at_bound == "bad":
         beyond |= arm.value == bound
@@ -123,13 +123,14 @@ def count_bad(pair: MetricPair, arm: Arm, metric: Metric, settings: BurnRate) ->
         length = metric.interval or INTERVAL
         slots, sums = _added(np.floor(arm.time / length), bad, total)
         return Counts(sums[0], sums[0], sums[1], slots * length, length)
-    return Counts(bad, bad, total, *_clock(arm.time, len(arm), pair.interval))
+    return Counts(bad, bad, total, *_clock(pair, arm.time, len(arm)))
 
 
-def _clock(
-    time: FloatArray | None, points: int, length: float | None
-) -> tuple[FloatArray | None, float | None]:
-    """Give times where only the spacing is known, and the spacing where there are times."""
+def _clock(pair: MetricPair, time: FloatArray | None, points: int) -> tuple[FloatArray | None, float | None]:
+    """Tell when intervals begin, from the spacing alone where there are no times; and how long they are."""
+    length = pair.interval
+    if time is not None and length is not None and pair.differenced:
+        return time - length, length
     if time is None:
         return (None, None) if length is None else (length * np.arange(points, dtype=np.float64), length)
     return time, length

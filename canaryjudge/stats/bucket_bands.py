@@ -27,6 +27,7 @@ __all__ = ["BucketBands", "Curve", "FloatArray"]
 
 FloatArray = NDArray[np.float64]
 Shape = Literal["early", "level", "late"]
+_SHAPES: tuple[Shape, ...] = ("early", "late", "level")
 
 _PIECES = 4
 """Straight pieces for each half of a bucket."""
@@ -100,6 +101,7 @@ class BucketBands:
     """
 
     def __init__(self, edges: FloatArray, baseline: FloatArray, canary: FloatArray) -> None:
+        self._baseline = edges, baseline
         arms = [_Filled(edges, counts) for counts in (baseline, canary)]
         self._opposed = max(_OPPOSED, _blindness(*arms))
         self.middle = arms[0].smooth, arms[1].smooth
@@ -117,14 +119,17 @@ class BucketBands:
     def probability_greater(self, shifts: FloatArray, side: Literal["least", "most"]) -> FloatArray:
         """Give the least, or the most, that P(canary - shift > baseline) may be, at each shift of shape (s,)."""
         pairs = self._most if side == "most" else self._least
-        *alike, opposed = (canary.probability_greater(baseline, shifts) for baseline, canary in pairs)
+        alike = np.array([canary.probability_greater(baseline, shifts) for baseline, canary in pairs[:-1]])
+        baseline, canary = pairs[-1]
         # the extreme one of the three is what is shared; the opposed filling goes beyond all of them
-        shared = np.max(alike, axis=0) if side == "most" else np.min(alike, axis=0)
+        shared = alike.max(axis=0) if side == "most" else alike.min(axis=0)
+        opposed = canary.probability_greater(baseline, shifts)
         return np.asarray((1 - self._opposed) * shared + self._opposed * opposed)
 
     def baseline_quantile(self, probability: float) -> tuple[float, float]:
         """Bound a quantile of the baseline, however its buckets are filled; infinite where it may lie in an open one."""
-        early, late = self._most[-1][0], self._least[-1][0]
+        filled = _Filled(*self._baseline, beside_peaks=True)
+        early, late = filled.curve("early", "early"), filled.curve("late", "late")
         low, high = (float(curve.quantiles(np.array([probability]))[0]) for curve in (early, late))
         return low, high if probability <= late.shares[-1] else np.inf
 
@@ -132,7 +137,7 @@ class BucketBands:
 class _Filled:
     """One arm's histogram, filled in each way."""
 
-    def __init__(self, edges: FloatArray, counts: FloatArray) -> None:
+    def __init__(self, edges: FloatArray, counts: FloatArray, *, beside_peaks: bool = False) -> None:
         finite, shares = edges[:-1], counts / counts.sum()
         self._logarithmic = bool(finite[0] > 0)
         self._finite, self._shares = finite, shares
@@ -143,57 +148,63 @@ class _Filled:
         density = inner / width
         # an open bucket counts as wide as its neighbor
         around = shares / np.concatenate([ends[:1], width, ends[1:]])
-        left, right = around[:-2], around[2:]
         with np.errstate(divide="ignore", invalid="ignore"):
-            doublings = np.log2(density / np.maximum(left, right))
+            doublings = np.log2(density / np.maximum(around[:-2], around[2:]))
         self.peaked = np.clip(np.where(density > 0, doublings - 1, 0.0), 0.0, 1.0)
         self.inner = inner
         self._reached = np.minimum(shares.cumsum()[:-1], 1.0)  # up to each finite edge
-        least, most = _density_range(density, left, right)
+        least, most = _density_range(density, around, beside_peaks=beside_peaks)
         if len(inner):  # beside an open bucket that holds some the density may fall to nothing
             least[[0, -1]] = np.where(shares[[0, -1]] > 0, 0.0, least[[0, -1]])
-        self._knots: dict[Shape, tuple[FloatArray, FloatArray]] = {
-            "early": self._two_pieces(at, width, inner, most, least),
-            "late": self._two_pieces(at, width, inner, least, most),
-            "level": self._two_pieces(at, width, inner, density, density),
-        }
-        self.smooth = self._with_ends(ends)
+        values, reached = self._two_pieces(
+            at, width, np.array([most, least, density]), np.array([least, most, density])
+        )
+        self._knots = dict(zip(_SHAPES, zip(values, reached, strict=True), strict=True))
+        self._ends = ends
 
     def curve(self, shape: Shape, side: Shape) -> Curve:
         """Fill the buckets by `shape`, and the open ones to one side."""
         values, shares = self._knots[shape]
         first, last = self._finite[0], self._finite[-1]
         atom = _ATOM * max(abs(float(first)), abs(float(last)), float(np.finfo(float).tiny))
-        knots, reached = np.append(values, last), np.append(shares, self._reached[-1])
+        until = self._reached[-1]
         if side == "late":  # the first bucket at its edge, the last at infinity
-            return Curve(np.concatenate([[first - atom], knots]), np.concatenate([[0.0], reached]))
+            return Curve(
+                np.concatenate([[first - atom], values, [last]]), np.concatenate([[0.0], shares, [until]])
+            )
         if self._logarithmic:  # the first at 0
             lowest, start = [-atom, 0.0], [0.0, self._shares[0]]
         else:  # at minus infinity, or so far down that it makes no difference
             lowest, start = [first - 1e9 * (last - first + abs(first) + 1.0)], [self._shares[0]]
-        return Curve(np.concatenate([lowest, knots, [last + atom]]), np.concatenate([start, reached, [1.0]]))
+        return Curve(
+            np.concatenate([lowest, values, [last, last + atom]]),
+            np.concatenate([start, shares, [until, 1.0]]),
+        )
 
     def _values(self, at: FloatArray) -> FloatArray:
         return np.exp(at) if self._logarithmic else at
 
     def _two_pieces(
-        self, at: FloatArray, width: FloatArray, inner: FloatArray, first: FloatArray, second: FloatArray
+        self, at: FloatArray, width: FloatArray, first: FloatArray, second: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Begin each bucket with one density and end it with another; knots and shares."""
-        apart = first - second
-        share = np.divide(inner - second * width, apart, out=width / 2, where=apart != 0) / width
+        """Begin each bucket with one density and end it with another, a shape a row; knots and shares."""
+        apart, middle = first - second, np.broadcast_to(width / 2, first.shape).copy()
+        share = np.divide(self.inner - second * width, apart, out=middle, where=apart != 0) / width
         split = np.clip(share, 0.0, 1.0) * width
-        until = np.minimum(first * split, inner)
+        until = np.minimum(first * split, self.inner)
         steps = np.arange(_PIECES) / _PIECES
-        lengths = np.stack([split, width - split], axis=1)[:, :, None]
-        amounts = np.stack([until, inner - until], axis=1)[:, :, None]
-        starts = np.stack([at[:-1], at[:-1] + split], axis=1)[:, :, None]
-        reached = np.stack([self._reached[:-1], self._reached[:-1] + until], axis=1)[:, :, None]
-        return self._values(starts + lengths * steps).ravel(), (reached + amounts * steps).ravel()
 
-    def _with_ends(self, ends: tuple[float, float]) -> Curve:
-        """Give the smooth reading, with open buckets as wide as their neighbors."""
-        at = np.log(self._finite) if self._logarithmic else self._finite
+        def knots(starts: FloatArray, head: FloatArray, whole: FloatArray) -> FloatArray:
+            both = np.stack([starts + 0 * head, starts + head], axis=2)[..., None]
+            return both + np.stack([head, whole - head], axis=2)[..., None] * steps
+
+        values = self._values(knots(at[:-1], split, width)).reshape(len(first), -1)
+        return values, knots(self._reached[:-1], until, self.inner).reshape(len(first), -1)
+
+    @property
+    def smooth(self) -> Curve:
+        """The smooth reading, with open buckets as wide as their neighbors."""
+        at, ends = np.log(self._finite) if self._logarithmic else self._finite, self._ends
         whole = np.concatenate([[at[0] - ends[0]], at, [at[-1] + ends[1]]])
         reached = np.concatenate([[0.0], self._reached, [1.0]])
         steps = np.arange(2 * _PIECES) / (2 * _PIECES)
@@ -210,13 +221,20 @@ def _blindness(baseline: _Filled, canary: _Filled) -> float:
     return float(np.maximum(holds_most, stands_out).max(initial=0.0))
 
 
-def _density_range(density: FloatArray, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _density_range(
+    density: FloatArray, around: FloatArray, *, beside_peaks: bool
+) -> tuple[FloatArray, FloatArray]:
     """Bound the density within each bucket by those around it."""
+    left, right = around[:-2], around[2:]
     lower, upper = np.minimum(left, right), np.maximum(left, right)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        peak, dip = density**2 / lower, density**2 / upper
-    most = np.where(density > upper, np.minimum(peak, _STEEPEST * density), np.maximum(upper, density))
-    least = np.where(density < lower, dip, np.minimum(lower, density))
+        risen, fallen = density**2 / lower, density**2 / upper
+    rising = density > upper
+    if beside_peaks:  # the peak itself may lie on the edge, so that the density rises right up to it
+        beyond = np.concatenate([[0.0], around, [0.0]])
+        rising |= np.where(left > right, left >= beyond[:-4], right >= beyond[4:]) & (risen > upper)
+    most = np.where(rising, np.minimum(risen, _STEEPEST * density), np.maximum(upper, density))
+    least = np.where(density < lower, fallen, np.minimum(lower, density))
     return least, most
 
 

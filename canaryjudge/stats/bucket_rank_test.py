@@ -20,7 +20,7 @@ from scipy.special import stdtr, stdtrit
 from canaryjudge.stats.bucket_bands import BucketBands, Curve, FloatArray
 from canaryjudge.stats.lasting_noise import LastingNoise, joined
 from canaryjudge.stats.long_run import long_run_variance
-from canaryjudge.stats.placements import Noise, series_noise
+from canaryjudge.stats.placements import Noise, series_noise, waves_for
 
 __all__ = ["FEWEST_INTERVALS", "BucketShift", "bucket_shift_test"]
 
@@ -33,6 +33,8 @@ _WIDE_SHARE = 0.5
 _LARGEST_CRITICAL_VALUE = 8.0
 """As for samples (`canaryjudge.stats.rank_test`)."""
 _GRID = np.concatenate([[0.0005, 0.005, 0.02], np.linspace(0.05, 0.95, 19), [0.98, 0.995, 0.9995]])
+_NEAR = np.array([-0.25, -0.13, -0.09, -0.05, -0.025, -0.012, -0.005, 0.0, 0.02])
+"""Where the bounds are sought first, in slopes from the estimate: the least falls short of the smooth reading."""
 _OVERSHOOT = 0.02
 _MOST_STEPS = 60
 _CLOSE = 1e-4
@@ -143,35 +145,35 @@ def bucket_shift_test(
     greater_at, less_at = (at, at) if at.ndim == 1 else at.T
     factor = np.broadcast_to(np.asarray(scales, dtype=np.float64), greater_at.shape)
     middle = _Middle(*bands.middle)
-    noise = _noise(bands.middle, middle.estimate, (first, second), factor, concurrent=concurrent)
+    wanted = np.asarray(levels, dtype=np.float64)
+    noise = _noise(
+        bands.middle, middle.estimate, (first, second), factor, concurrent=concurrent, waves=waves_for(wanted)
+    )
     error, df, slope = noise.standard_error[0], noise.df[0], middle.slope
     if lasting is not None:
         slope = float(lasting.least_slope(np.array([slope]))[0])
         error, df = joined(error, df, lasting.standard_error / slope, lasting.df)
-    critical = -stdtrit(df[:, None], np.asarray(levels, dtype=np.float64))
+    critical = -stdtrit(df[:, None], wanted)
     abstains = critical > _LARGEST_CRITICAL_VALUE
     widths = np.where(abstains, 0.0, critical) * error[:, None]
-    grid = middle.grid
-    # from above, "most" mirrors what "least" is from below
-    least = _Extended(lambda shifts: bands.probability_greater(shifts, "least"), grid, slope)
-    most = _Extended(lambda shifts: 1 - bands.probability_greater(-shifts, "most"), -grid[::-1], slope)
-    low, open_low = least.bounds(widths)
-    high, open_high = most.bounds(widths)
-    statistic = (least.beyond_half(greater_at)) / error
+    both = _Extended(bands, middle, slope)
+    (low, high), (open_low, open_high) = both.bounds(widths)
+    above, below = both.beyond_half(np.array([greater_at, -less_at]))
+    statistic = above / error
     return BucketShift(
         estimate=float(np.clip(middle.estimate, open_low, -open_high)),
         low=np.where(abstains, -np.inf, low),
         high=np.where(abstains, np.inf, -high),
         pvalue_greater=stdtr(df, -statistic),
-        pvalue_less=stdtr(df, -most.beyond_half(-less_at) / error),
+        pvalue_less=stdtr(df, -below / error),
         abstains=abstains,
         statistic=statistic,
         df=df,
         standard_error=error * slope,
         probability_greater=middle.probability_greater,
         rho=float(noise.rho[0]),
-        open_low=open_low,
-        open_high=-open_high,
+        open_low=float(open_low),
+        open_high=-float(open_high),
     )
 
 
@@ -180,69 +182,100 @@ class _Middle:
 
     def __init__(self, baseline: Curve, canary: Curve) -> None:
         def falling(shifts: FloatArray) -> FloatArray:
-            return canary.probability_greater(baseline, shifts)
+            return canary.probability_greater(baseline, shifts[0])[None]
 
         span = canary.values[-1] - baseline.values[0] + baseline.values[-1] - canary.values[0]
         inside = canary.quantiles(_GRID) - baseline.quantiles(1 - _GRID)
         ends = canary.values[0] - baseline.values[-1] - span, canary.values[-1] - baseline.values[0] + span
         self.grid = np.concatenate([[ends[0]], inside, [ends[1]]])
         spread = np.array([_CORE, -_CORE, _WIDE, -_WIDE, 0.0])
-        found = _crossings(falling, self.grid, 0.5 + spread)
+        (found,) = _crossings(falling, self.grid[None], self.grid[None], 0.5 + spread)
         core, wide = (found[1] - found[0]) / (2 * _CORE), (found[3] - found[2]) / (2 * _WIDE)
         self.estimate = float(found[4])
         self.slope = float(max(core, _WIDE_SHARE * wide, np.finfo(float).tiny))
-        self.probability_greater = float(falling(np.zeros(1))[0])
+        self.probability_greater = float(canary.probability_greater(baseline, np.zeros(1))[0])
 
 
 class _Extended:
-    """A falling function of the shift that goes on in a straight line once it is beyond the core; see `canaryjudge.stats.rank_test`."""
+    """The least of the probability from below, and its most from above, as falling functions of the shift and of the shift turned round.
 
-    def __init__(self, falling: Callable[[FloatArray], FloatArray], grid: FloatArray, slope: float) -> None:
-        self._falling, self._grid, self._slope = falling, grid, slope
-        self._anchor = -np.inf
+    They go on in a straight line once they are beyond the core; see `canaryjudge.stats.rank_test`.
+    """
 
-    def bounds(self, widths: FloatArray) -> tuple[FloatArray, float]:
-        """Give the shifts at which it is so far above 1/2, and the one at which it is 1/2."""
+    def __init__(self, bands: BucketBands, middle: _Middle, slope: float) -> None:
+        self._bands, self._slope = bands, slope
+        self._grid = np.array([middle.grid, -middle.grid[::-1]])
+        self._near = np.array([[middle.estimate], [-middle.estimate]]) + slope * _NEAR
+        self._anchor = np.full((2, 1), -np.inf)
+
+    def _falling(self, shifts: FloatArray) -> FloatArray:
+        least = self._bands.probability_greater(shifts[0], "least")
+        return np.array([least, 1 - self._bands.probability_greater(-shifts[1], "most")])
+
+    def bounds(self, widths: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Give the shifts, from below and turned round, at which they are so far above 1/2, and at which they are 1/2."""
         inside = np.minimum(widths.ravel(), _CORE)
-        found = _crossings(self._falling, self._grid, 0.5 + np.concatenate([inside, [_CORE, 0.0]]))
-        self._anchor = float(found[-2])
-        bounds = found[:-2] - (widths.ravel() - inside) * self._slope
-        return bounds.reshape(widths.shape), float(found[-1])
+        found = _crossings(
+            self._falling, self._grid, self._near, 0.5 + np.concatenate([inside, [_CORE, 0.0]])
+        )
+        self._anchor = found[:, -2:-1]
+        bounds = found[:, :-2] - (widths.ravel() - inside) * self._slope
+        return bounds.reshape(2, *widths.shape), found[:, -1]
 
     def beyond_half(self, shifts: FloatArray) -> FloatArray:
-        """Give by how much it exceeds 1/2 at shifts; after `bounds`."""
+        """Give by how much they exceed 1/2 at shifts of shape (2, k); after `bounds`."""
         with np.errstate(over="ignore"):
             line = _CORE + (self._anchor - shifts) / self._slope
         return np.where(shifts < self._anchor, line, np.minimum(self._falling(shifts) - 0.5, _CORE))
 
 
 def _crossings(
-    falling: Callable[[FloatArray], FloatArray], grid: FloatArray, targets: FloatArray
+    falling: Callable[[FloatArray], FloatArray], grid: FloatArray, near: FloatArray, targets: FloatArray
 ) -> FloatArray:
-    """Find the largest shifts at which a falling function still reaches its targets; -inf where it never does."""
-    known = falling(grid)
-    position = (known[:, None] >= targets).sum(axis=0)  # grid points that still reach it
-    never, always = position == 0, position == len(grid)
-    position = np.clip(position, 1, len(grid) - 1)
-    left, right = grid[position - 1], grid[position]
-    above, below = known[position - 1] - targets, known[position] - targets
-    columns = np.arange(len(targets))
-    fine = _PRECISION * (grid[-2] - grid[1])
-    for _ in range(_MOST_STEPS):
+    """Find the largest shifts at which falling functions still reach their targets; -inf where they never do.
+
+    Parameters
+    ----------
+    falling : callable
+        Takes shifts of shape (r, n), a row a function, and gives their values.
+    grid, near : ndarray, shapes (r, n) and (r, m)
+        Ascending shifts: all that matter, and those that probably enclose what is sought, where the search begins if they do.
+    targets : ndarray, shape (t,)
+        Of each function.
+
+    Returns
+    -------
+    ndarray, shape (r, t)
+    """
+    fine = _PRECISION * (grid[:, -2] - grid[:, 1])[:, None]
+    known = falling(near)
+    if (known[:, 0] >= targets.max()).all() and (known[:, -1] < targets.min()).all():
+        grid = near
+    elif near is not grid:
+        known = falling(grid)
+    points = grid.shape[1]
+    place = (known[:, :, None] >= targets).sum(axis=1)  # grid points that still reach it
+    never, always = place == 0, place == points
+    place = np.minimum(np.maximum(place, 1), points - 1)
+    rows, columns = np.arange(len(grid))[:, None], np.arange(len(targets))
+    left, right = grid[rows, place - 1], grid[rows, place]
+    above, below = known[rows, place - 1] - targets, known[rows, place] - targets
+    for step in range(_MOST_STEPS):
         width = right - left
         if (width <= np.maximum(_CLOSE * np.minimum(np.abs(left), np.abs(right)), fine)).all():
             break
         # a step past the straight line to both sides closes the bracket where the function is smooth, halving it anywhere else
         line = _line(above, below)
-        parts = np.stack(
-            [line - _OVERSHOOT, line + _OVERSHOOT, np.where(line < 0.5, line + 0.25, line - 0.25)]
-        )
-        tried = left + width * np.sort(np.maximum(np.minimum(parts, 1.0), 0.0), axis=0)
-        values = falling(tried.ravel()).reshape(tried.shape) - targets
-        reached = (values >= 0).sum(axis=0)
-        edges, heights = np.stack([left, *tried, right]), np.stack([above, *values, below])
-        left, right = edges[reached, columns], edges[reached + 1, columns]
-        above, below = heights[reached, columns], heights[reached + 1, columns]
+        past = _OVERSHOOT / (1 + step) ** 2  # the closer, the straighter
+        parts = np.array([line - past, line + past, np.where(line < 0.5, line + 0.25, line - 0.25)])
+        np.maximum(np.minimum(parts, 1.0, out=parts), 0.0, out=parts).sort(axis=0)
+        tried = (left + width * parts).swapaxes(0, 1)
+        values = falling(tried.reshape(len(grid), -1)).reshape(tried.shape) - targets
+        edges = np.concatenate([left[:, None], tried, right[:, None]], axis=1)
+        heights = np.concatenate([above[:, None], values, below[:, None]], axis=1)
+        before = rows, (values >= 0).sum(axis=1), columns
+        after = rows, before[1] + 1, columns
+        left, right, above, below = edges[before], edges[after], heights[before], heights[after]
     found = left + (right - left) * _line(above, below)
     return np.where(never, -np.inf, np.where(always, np.inf, found))
 
@@ -258,6 +291,7 @@ def _noise(
     scales: FloatArray,
     *,
     concurrent: bool,
+    waves: int,
 ) -> Noise:
     """Estimate the noise of U from the scores of the intervals, or of the observations where there are too few intervals."""
     baseline, canary = middle
@@ -274,7 +308,7 @@ def _noise(
             (counts @ deviation) * (len(counts) / total)
             for counts, deviation, total in zip(arms, deviations, totals, strict=True)
         ]
-        return _interval_noise(series[0], series[1], scales, resolution, concurrent=concurrent)
+        return _interval_noise((series[0], series[1]), scales, resolution, concurrent=concurrent, waves=waves)
     known = [np.maximum(total - 1, 1.0) for total in totals]
     first, second = (
         shares @ deviation**2 / df for shares, deviation, df in zip(pooled, deviations, known, strict=True)
@@ -286,17 +320,31 @@ def _noise(
 
 
 def _interval_noise(
-    of_baseline: FloatArray, of_canary: FloatArray, scales: FloatArray, resolution: float, *, concurrent: bool
+    series: tuple[FloatArray, FloatArray],
+    scales: FloatArray,
+    resolution: float,
+    *,
+    concurrent: bool,
+    waves: int,
 ) -> Noise:
-    """Estimate the noise from the scores of the intervals."""
-    if not concurrent:
+    """Estimate the noise from the scores of the intervals, of the baseline and of the canary."""
+    baseline, canary = series
+
+    def estimated(factor: FloatArray) -> Noise:
         return series_noise(
-            of_canary[None], of_baseline[None], scales, concurrent=False, resolution=resolution
+            canary[None],
+            baseline[None],
+            factor,
+            concurrent=concurrent,
+            resolution=resolution,
+            waves=waves,
         )
-    ones = np.ones(1)
-    shared = series_noise(of_canary[None], of_baseline[None], ones, concurrent=True, resolution=resolution)
+
+    if not concurrent:
+        return estimated(scales)
+    shared = estimated(np.ones(1))
     # what both feel cancels but for the limit's part of it, whose own, longer waves the difference hides
-    own = np.sqrt(long_run_variance(of_baseline).variance / len(of_baseline))
+    own = np.sqrt(long_run_variance(baseline, most=waves).variance / len(baseline))
     error = shared.standard_error + np.abs(scales - 1) * own
     return Noise(error, np.broadcast_to(shared.df, error.shape), shared.rho)
 

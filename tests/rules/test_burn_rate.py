@@ -218,10 +218,11 @@ def test_every_moment_lies_in_one_period_of_the_calendar():
         assert 27.9 < period.seconds / DAY < 31.1
 
 
-def test_a_time_that_no_calendar_has_is_an_error():
+@pytest.mark.parametrize("start", [0.0, 1e15])
+def test_a_time_that_no_calendar_has_is_an_error(start):
     rule = {"calendar": {"duration": "1M", "start": "2026-01-01 00:00:00"}}
-    with pytest.raises(cj.DataError, match="for which no calendar has a date"):
-        judged(steady(0), steady(0), start=1e15, **rule)
+    with pytest.raises(cj.DataError, match="where the period of a budget by the calendar cannot lie"):
+        judged(steady(0), steady(0), start=start, **rule)
 
 
 def test_what_was_used_before_the_period_began_is_not_of_its_budget():
@@ -285,6 +286,25 @@ def test_slices_use_the_part_of_the_budget_that_is_the_canarys_doing():
     ratio = {"budgeting": "ratio_timeslices", "time_slice_window": "5m"}
     part = judged(steady(0), canary, (1000, 1000), start=0.0, **ratio)
     assert part.burn.budget_used == pytest.approx(0.5 / (30 * 288 * 0.001))
+
+
+@pytest.mark.parametrize("counter", [False, True])
+def test_what_a_counter_grew_by_lies_before_its_time(counter):
+    """The five bad minutes fill one slice of five; the counter tells of each at the minute's end."""
+    bad, total = np.zeros(61), np.full(61, 1000.0)
+    bad[5:10] = 51
+    columns = {"value": bad, "total": total, "time": 60.0 * np.arange(61)}
+    if counter:
+        columns = {name: np.cumsum(np.append(0, columns[name])) for name in ("value", "total")} | {
+            "time": 60.0 * np.arange(62)
+        }
+    good = columns | {"value": 0 * columns["value"]}
+    metric = {"name": "m", "kind": "ratio", "direction": "increase", "counter": counter}
+    rule = BurnRate(target="99.9%", **SLICES)
+    policy = cj.Policy(metrics=[Metric(**metric, rules=[rule])])
+    verdict = cj.judge({"m": {"baseline": good, "canary": columns}}, policy)
+    found = verdict.metrics["m"].findings[0]
+    assert (found.events_canary, found.total_canary) == (1, 13)
 
 
 def test_slices_need_times_and_data_that_are_fine_enough():

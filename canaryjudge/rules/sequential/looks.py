@@ -225,6 +225,7 @@ class LooksProcess:
             "seen": self._seen,
             "pairing": self._window.pairing,
             "interval": self._window.interval,
+            "differenced": self._window.differenced,
             "done": self._done,
             "taken": [[taken.fraction, taken.fail, taken.safe] for taken in self._taken],
             "last": None if self._last is None else self._last.model_dump(mode="json", exclude_defaults=True),
@@ -244,6 +245,7 @@ class LooksProcess:
             pairing=state["pairing"],
             interval=state["interval"],
             edges=edges,
+            differenced=state["differenced"],
         )
         self._seen, self._done = int(state["seen"]), int(state["done"])
         self._taken = [_Taken(*map(float, taken)) for taken in state["taken"]]
