@@ -18,7 +18,7 @@ IntArray = NDArray[np.intp]
 
 _MOST_POINTS = 100
 """So many points are shown as they are."""
-_STRETCHES = 50
+_STRETCHES = 40
 """More are shown by the level and the band of this many equal stretches of time."""
 _BAND = (0.05, 0.5, 0.95)
 _GAP = 2.5

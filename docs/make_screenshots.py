@@ -122,7 +122,7 @@ def main() -> None:
                 browser.show(page, width, height, dark=dark)
                 picture = Image.open(io.BytesIO(browser.screenshot(height=height))).convert("RGB")
                 target = IMAGES / f"report-{name}-{device}.png"
-                picture.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+                picture.save(target, optimize=True)
                 sizes = (f"{file.stat().st_size / 1000:.0f} kB" for file in (target, page))
                 print("{}: {}, report {}".format(target.relative_to(ROOT), *sizes))
 

@@ -128,7 +128,7 @@ legend = ax.legend(frameon=False)
 
 # %%
 week = history[history["time"] < time[0] + 7 * 86400]
-found = cj.calibrate(week, policy, pairs=80)
+found = cj.calibrate(week, policy, pairs=80, progress=False)
 print(found.explain())
 
 # %% [markdown]

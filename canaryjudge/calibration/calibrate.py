@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from canaryjudge.explain.calibrations import calibration_markdown, calibration_r
 from canaryjudge.judge import shares
 from canaryjudge.policy import Policy
 from canaryjudge.policy.quantities import parse_duration
+from canaryjudge.progress import Progress, progress_of
 from canaryjudge.studies import CalibrationFacts, Duplicate, Proposal
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def calibrate(
     pairs: int = 200,
     seed: int = 0,
     executor: Executor | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | bool | None = None,
 ) -> Calibration:
     """Judge a service's own healthy past by a policy, and say what policy would keep its promise there.
 
@@ -104,8 +105,9 @@ def calibrate(
         Of the random draws: the same seed gives the same calibration, with any executor.
     executor : concurrent.futures.Executor, optional
         Calibrates the metrics in parallel.
-    progress : callable, optional
-        Called with how many metrics are done, and how many there are.
+    progress : callable or bool, optional
+        Called with how many metrics are done, from 0 on, and how many there are; False for silence. By default a bar on standard error, where that is a terminal
+        or a notebook (`canaryjudge.progress`).
 
     Returns
     -------
@@ -155,7 +157,7 @@ def calibrate(
         _watched(
             executor.map(calibrate_metric, tasks) if executor else map(calibrate_metric, tasks),
             len(tasks),
-            progress,
+            progress_of("calibrated", wanted=progress),
         )
     )
     if all(one.facts.source == "none" for one in done):
@@ -196,12 +198,10 @@ def _length(length: int | str | None) -> tuple[int | None, float | None]:
         ) from None
 
 
-def _watched(
-    found: Iterable[Measured], total: int, progress: Callable[[int, int], None] | None
-) -> Iterable[Measured]:
+def _watched(found: Iterable[Measured], total: int, progress: Progress) -> Iterable[Measured]:
+    progress(0, total)
     for number, one in enumerate(found, 1):
-        if progress is not None:
-            progress(number, total)
+        progress(number, total)
         yield one
 
 

@@ -13,7 +13,7 @@ from canaryjudge.cli.inputs import read_columns, spare
 from canaryjudge.policy import load_policy
 from canaryjudge.policy.loading import read_text
 
-__all__ = ["add_calibrate", "add_studies", "at_work", "shown_progress"]
+__all__ = ["add_calibrate", "add_studies", "at_work"]
 
 
 def add_calibrate(commands: Any) -> None:
@@ -73,17 +73,6 @@ def at_work(jobs: int, tasks: int) -> Any:
     return ProcessPoolExecutor(min(jobs, tasks))
 
 
-def shown_progress(what: str, options: argparse.Namespace) -> Any:
-    """Give a callback that counts on standard error, where a person looks on."""
-    if options.quiet or not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int) -> None:
-        print(f"\r{what} {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-    return show
-
-
 def _length(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
@@ -103,7 +92,7 @@ def _calibrate(options: argparse.Namespace) -> int:
             pairs=options.pairs,
             seed=options.seed,
             executor=executor,
-            progress=shown_progress("calibrated", options),
+            progress=False if options.quiet else None,
         )
     before = read_text(Path(options.policy))
     after = edited(before, found.proposals, options.policy)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from canaryjudge.cli.calibrating import add_studies, at_work, shown_progress
+from canaryjudge.cli.calibrating import add_studies, at_work
 from canaryjudge.cli.inputs import read_columns
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import load_policy
@@ -62,7 +62,7 @@ def _plan(options: argparse.Namespace) -> int:
             power=options.power,
             share=options.share,
             simulation=Simulation(
-                max(0, options.simulate), options.seed, executor, shown_progress("planned", options)
+                max(0, options.simulate), options.seed, executor, False if options.quiet else None
             ),
         )
     formats = {"text": found.explain, "json": found.to_json, "markdown": found.to_markdown}

@@ -74,7 +74,13 @@ def excursion_found(finding: Finding, result: MetricResult) -> str:
     many = finding.points_beyond
     said = "1 point lies" if many == 1 else f"{count(many)} points lie"
     beyond = f"{said} {where} {bound}: beyond all of the baseline's, the worst of which is {worst}, and a tolerated {room} more"
-    told = {"proven_worse": "", "suspected": "; suspicious, but not proven"}.get(
+    needs_bound = (finding.pvalue or 0.0) <= finding.level
+    suspicious = (
+        "only a tolerance.absolute can say whether so much matters"
+        if needs_bound
+        else "suspicious, but not proven"
+    )
+    told = {"proven_worse": "", "suspected": f"; {suspicious}"}.get(
         finding.reason, "; so few prove nothing" if many < 3 else "; not proven to be more than chance"
     )
     return f"{beyond}{told}; precedence test that allows for autocorrelation {pvalue(finding.pvalue or 0.0)}, {sizes}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from canaryjudge.policy import Metric, Policy, Sequential
 from canaryjudge.policy.assumptions import Assumed
 from canaryjudge.policy.complaints import nearest
 from canaryjudge.policy.quantities import parse_fraction
+from canaryjudge.progress import Progress, progress_of
 from canaryjudge.results import Outcome
 from canaryjudge.rules import default_rules
 from canaryjudge.simulate.synthetic import synthetic
@@ -63,14 +64,15 @@ class Simulation:
         The same seed gives the same plan, with any executor.
     executor : concurrent.futures.Executor or None
         Simulates the metrics in parallel.
-    progress : callable or None
-        Called with how many metrics are done, and how many there are.
+    progress : callable, bool or None
+        Called with how many metrics are done, from 0 on, and how many there are; False for silence, None for a bar where somebody looks on
+        (`canaryjudge.progress`).
     """
 
     runs: int = 0
     seed: int = 0
     executor: Executor | None = None
-    progress: Callable[[int, int], None] | None = None
+    progress: Progress | bool | None = None
 
 
 class Plan(PlanFacts, Document):
@@ -200,10 +202,12 @@ def plan(
     ]
     run = map if simulation.executor is None else simulation.executor.map
     done: dict[str, MetricPlan] = {}
+    quick = not simulation.runs and simulation.progress is None  # formulas take no time to watch
+    show = progress_of("planned", wanted=False if quick else simulation.progress)
+    show(0, len(tasks))
     for number, one in enumerate(run(_planned, tasks), 1):
         done[one.name] = one
-        if simulation.progress is not None:
-            simulation.progress(number, len(tasks))
+        show(number, len(tasks))
     return Plan(
         size=asked[0],
         power=asked[1],

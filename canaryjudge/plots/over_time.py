@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -131,12 +133,13 @@ def evidence(
     -------
     matplotlib.axes.Axes
         The axes: log10 of the evidence of harm and of harmlessness over the canary's points, and the lines log10(1 / level) and
-        log10(1 / beta) at which they decide.
+        log10(1 / beta) at which they decide. Of a rule that is asked at planned looks, the evidence is 1 / p, its p-value being that
+        of all looks together.
 
     Raises
     ------
     DataError
-        If the verdicts know no such metric, or its rule weighs no evidence (it was asked at planned looks, or once).
+        If the verdicts know no such metric, or its rule weighs no evidence: it was asked once, or has not had a look yet.
     MissingExtraError
         If matplotlib is not installed.
 
@@ -158,17 +161,18 @@ def evidence(
     ax = tidy(axes(ax))
     points = np.array([finding.n_canary for finding in looks])
     sides = (
-        ("fail", "evidence of harm", [finding.log_e_fail for finding in looks], looks[-1].level),
-        ("pass", "evidence of harmlessness", [finding.log_e_pass for finding in looks], looks[-1].beta),
+        ("fail", "evidence of harm", [_evidence(each)[0] for each in looks], looks[-1].level),
+        ("pass", "evidence of harmlessness", [_evidence(each)[1] for each in looks], looks[-1].beta),
     )
-    alone = len(looks) == 1
+    planned = looks[-1].looks_planned is not None
     for outcome, name, found, level in sides:
         look = OUTCOMES[outcome]
         ax.plot(
             points,
             _floats(found),
             color=look["color"],
-            marker=look["marker"] if alone else None,
+            marker=look["marker"] if planned or len(looks) == 1 else None,
+            drawstyle="steps-post" if planned else "default",
             linewidth=1.8,
             linestyle="-" if outcome == "fail" else (0, (5, 2)),
             label=name,
@@ -186,6 +190,8 @@ def evidence(
             linewidth=1.2,
             label=f"decided after {decided:,}: {looks[-1].outcome.value}",
         )
+    if planned:
+        ax.set_xlim(left=0)
     ax.set(xlabel="points of the canary", ylabel="log10 of the evidence")
     legend(ax)
     return ax
@@ -199,12 +205,22 @@ def _findings(verdicts: Sequence[ReleaseResult], metric: str, rule: int) -> list
             f"no verdict here has a metric {metric!r} (there are: {known})", "Give the verdicts of a watch."
         )
     findings = [result.findings[rule] for result in results if rule < len(result.findings)]
-    weighed = [
-        finding for finding in findings if finding.log_e_fail is not None or finding.log_e_pass is not None
-    ]
+    weighed = [finding for finding in findings if _evidence(finding) != (None, None)]
     if not weighed:
         raise DataError(
             f"metric {metric!r}: rule {rule} weighs no evidence from look to look",
-            "Draw a metric that a Monitor watches by the rule sequential with a method other than looks.",
+            "Draw a metric that a Monitor has looked at, or another of its rules.",
         )
-    return weighed
+    # between planned looks a verdict repeats what the last one found
+    return list({(finding.n_canary, finding.looks): finding for finding in weighed}.values())
+
+
+def _evidence(finding: Finding) -> tuple[float | None, float | None]:
+    """Give log10 of the evidence of harm and of harmlessness; of planned looks, that of their p-values."""
+    if finding.looks_planned is None:
+        return finding.log_e_fail, finding.log_e_pass
+    harm, safe = (
+        None if pvalue is None else -math.log10(max(pvalue, sys.float_info.min))
+        for pvalue in (finding.pvalue, finding.pvalue_pass)
+    )
+    return harm, safe

@@ -181,6 +181,25 @@ def test_evidence_rises_to_its_boundary_where_it_decided():
     assert decided.get_xdata()[0] == finding.decided_after
 
 
+def test_evidence_of_planned_looks_is_that_of_their_pvalues_a_step_a_look():
+    rng = np.random.default_rng(1)
+    policy = cj.Policy(
+        metrics=[cj.Metric(name="cpu", direction="increase", rules=[cj.MannWhitney()])], max_points=120
+    )
+    monitor, looks = cj.Monitor(policy), []
+    for minute in range(120):
+        arms = {"baseline": 50 + rng.normal(), "canary": 55.2 + rng.normal()}
+        monitor.update(
+            {"cpu": {arm: {"time": [60.0 * minute], "value": [value]} for arm, value in arms.items()}}
+        )
+        looks.append(monitor.verdict())
+    finding = looks[-1].metrics["cpu"].findings[0]
+    ax = plots.evidence(looks, "cpu")
+    harm = next(line for line in ax.lines if line.get_label() == "evidence of harm")
+    assert 1 < len(harm.get_xdata()) <= finding.looks_planned
+    assert harm.get_ydata()[-1] == pytest.approx(-np.log10(finding.pvalue))
+
+
 @pytest.mark.parametrize(
     ("draw", "words"),
     [

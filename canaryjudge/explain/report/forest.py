@@ -124,6 +124,12 @@ def _bar(interval: Interval | None, scale: EffectScale, name: str) -> str:
     start, end = (min(max(place, _ENDS[0]), _ENDS[1]) for place in ends)
     drawn = f'<line class="{name}" x1="{percent_of(start)}" x2="{percent_of(end)}" y1="21" y2="21"/>'
     if name == "fail-interval":
+        # closed ends stay in sight where the interval is hardly wider than the point
+        drawn += "".join(
+            f'<line class="end" x1="{percent_of(end)}" x2="{percent_of(end)}" y1="15" y2="27"/>'
+            for end, outside in ((start, ends[0] < _ENDS[0]), (end, ends[1] > _ENDS[1]))
+            if not outside
+        )
         drawn += "".join(
             _arrow(end, right=right)
             for end, outside, right in ((start, ends[0] < _ENDS[0], False), (end, ends[1] > _ENDS[1], True))
@@ -142,4 +148,4 @@ def _point(finding: Finding, scale: EffectScale) -> str:
     if finding.estimate is None:
         return ""
     at = percent_of(min(max(_place(finding.estimate, scale), _ENDS[0]), _ENDS[1]))
-    return f'<circle class="estimate" cx="{at}" cy="21" r="5.5"/>'
+    return f'<circle class="estimate" cx="{at}" cy="21" r="4.5"/>'

@@ -82,6 +82,7 @@ h3 { font-size: 16px; font-weight: 650; letter-spacing: -.01em; line-height: 1.3
 .zero { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3; }
 .limit { stroke: var(--ink); stroke-width: 1.75; }
 .fail-interval { stroke: var(--tone); stroke-width: 2; }
+.end { stroke: var(--tone); stroke-width: 1.5; }
 .pass-interval { stroke: var(--tone); stroke-width: 6.5; stroke-linecap: round; }
 .estimate { fill: var(--card); stroke: var(--tone); stroke-width: 2.75; }
 .arrow { overflow: visible; }
