@@ -16,11 +16,12 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from experiment_libraries import LIBRARY_LEGEND, library_peers
 from kayenta import kayenta_label
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["GAUGE_PEERS", "LEGEND", "RATIO_PEERS", "alarms"]
+__all__ = ["ASKED_ONCE", "GAUGE_PEERS", "LEGEND", "RATIO_PEERS", "alarms"]
 
 _LEVEL = 0.05
 _MARGIN = 0.25
@@ -103,6 +104,9 @@ GAUGE_PEERS: dict[str, Peer] = {
 }
 """Judges of gauges and samples."""
 
+ASKED_ONCE: dict[str, dict[str, Peer]] = {kind: library_peers(kind) for kind in ("gauge", "ratio")}
+"""Libraries that are too slow to ask after every point, by kind; those that are installed."""
+
 RATIO_PEERS: dict[str, Peer] = {"two_proportion_z": two_proportions}
 """Judges of errors of requests."""
 
@@ -117,6 +121,7 @@ LEGEND = {
     ),
     "band_5": ("5 out", "5 points outside the baseline's mean +- 25 % (Flagger-like)"),
     "two_proportion_z": ("z", "two-proportion z p < .05"),
+    **LIBRARY_LEGEND,
 }
 """Each judge's heading in a table, and what it stands for."""
 

@@ -33,7 +33,7 @@ from typing import Any, Final
 
 import numpy as np
 from corpus import Case, load_cases
-from peers import GAUGE_PEERS, LEGEND, RATIO_PEERS, alarms
+from peers import ASKED_ONCE, GAUGE_PEERS, LEGEND, RATIO_PEERS, alarms
 from tables import as_text
 
 import canaryjudge as cj
@@ -101,9 +101,9 @@ def judge_case(case: Case) -> Judged:
     positive = case.kind != "ratio" and bool((baseline > 0).all() and (canary > 0).all())
     ratio = _verdict(case, "ratio") if positive else None
     if case.kind == "ratio":
-        answers = alarms(RATIO_PEERS, baseline, canary, case.expected)
+        answers = alarms(RATIO_PEERS | ASKED_ONCE["ratio"], baseline, canary, case.expected)
     else:
-        answers = alarms(GAUGE_PEERS, baseline[:, 0], canary[:, 0], case.expected)
+        answers = alarms(GAUGE_PEERS | ASKED_ONCE["gauge"], baseline[:, 0], canary[:, 0], case.expected)
     failed = isinstance(verdict, cj.Verdict) and verdict.outcome == "fail"
     return Judged(
         case_id=case.case_id,

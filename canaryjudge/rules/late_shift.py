@@ -43,18 +43,29 @@ def judge_late_shift(pair: MetricPair, metric: Metric, settings: LateShift, shar
 
 def _late(pair: MetricPair) -> MetricPair:
     """Take the last half of the canary, and of the baseline where the arms share the clock."""
-    canary = pair.canary
-    points = slice(len(canary) // 2, None)
+    canary, half = pair.canary, slice(len(pair.canary) // 2, None)
     start = None if canary.time is None or not len(canary) else float(canary.time[len(canary) // 2])
-    late = _from(canary, points, start)
+    late = replace(canary.part(half), replicas=_late_replicas(canary, start))
     if pair.pairing != "concurrent":
         return replace(pair, canary=late)
-    return replace(pair, canary=late, baseline=_from(pair.baseline, points, start))
+    baseline = pair.baseline
+    # points that are aligned are cut at one place: the arms' clocks may tell slightly different times of one interval
+    same = _since(baseline, start, half) if pair.kind == "samples" else half
+    return replace(
+        pair,
+        canary=late,
+        baseline=replace(baseline.part(same), replicas=_late_replicas(baseline, start)),
+    )
 
 
-def _from(arm: Arm, points: slice, start: float | None) -> Arm:
-    """Take the points from a time on; without times, those of a slice, and of replicas their last halves."""
-    if arm.time is not None and start is not None:
-        points = slice(int(arm.time.searchsorted(start)), None)
-    replicas = tuple(_from(replica, slice(len(replica) // 2, None), start) for replica in arm.replicas)
-    return replace(arm.part(points), replicas=replicas)
+def _late_replicas(arm: Arm, start: float | None) -> tuple[Arm, ...]:
+    """Take what each replica has from a time on; without times, its last half."""
+    return tuple(
+        replica.part(_since(replica, start, slice(len(replica) // 2, None))) for replica in arm.replicas
+    )
+
+
+def _since(arm: Arm, start: float | None, otherwise: slice) -> slice:
+    if arm.time is None or start is None:
+        return otherwise
+    return slice(int(arm.time.searchsorted(start)), None)

@@ -56,3 +56,21 @@ def test_the_tolerance_of_the_metric_holds_for_features_too():
     worse = canary + np.repeat([0, 60], 30)
     assert judged(baseline, worse).outcome == "fail"
     assert judged(baseline, worse, tolerance="80%").outcome != "fail"
+
+
+@pytest.mark.parametrize("lag", [1.0, 15.0, 30.0])
+@pytest.mark.parametrize("kind", ["gauge", "samples", "histogram"])
+def test_arms_whose_clocks_are_apart_are_cut_at_one_place(lag, kind):
+    time = 1_772_632_800.0 + 60 * np.arange(60)
+    edges = np.append(np.geomspace(50, 200, 19), np.inf)
+    arms = {}
+    for arm, values, late in zip(("baseline", "canary"), 100 + NOISE, (0.0, lag), strict=True):
+        arms[arm] = {"time": time + late, "value": values}
+        if kind == "histogram":
+            spread = np.random.default_rng(7).normal(values[:, None], 20, (60, 50))
+            counts = [np.bincount(np.searchsorted(edges, row), minlength=20) for row in spread]
+            arms[arm] = {"time": time + late, "edges": edges, "buckets": np.array(counts, dtype=float)}
+    verdict = cj.judge({"m": arms}, cj.Policy(metrics=[cj.Metric(name="m", kind=kind, direction="increase")]))
+    late = next(finding for finding in verdict.metrics["m"].findings if finding.rule == "late_shift")
+    assert verdict.outcome == "pass"
+    assert late.n_baseline == late.n_canary == 30
