@@ -42,6 +42,7 @@ _PRESSING: tuple[Reason, ...] = (
     "warning",
     "environment_unhealthy",
     "split_mismatch",
+    "misread",
     "undecided",
     "suspected",
     "abstains",
@@ -127,6 +128,8 @@ def metric_result(
         outcome, reason, deciding = _metric_outcome(findings, metric)
         if outcome is Outcome.PASS and _lopsided(given, arms):
             outcome, reason = Outcome.MARGINAL, "too_little_data"
+        if _misread(given, outcome):
+            outcome, reason = Outcome.MARGINAL, "misread"
     start, end = given.span or (None, None)
     passes = outcome is Outcome.PASS
     return MetricResult(
@@ -187,6 +190,14 @@ def _lopsided(given: Given, arms: tuple[str, str]) -> bool:
         unusable = sum(note.count or 0 for note in given.notes if note.code in _UNUSABLE and note.arm == name)
         shares.append(unusable / (unusable + points) if points else 0.0)
     return abs(shares[0] - shares[1]) > _LOPSIDED
+
+
+def _misread(given: Given, outcome: Outcome) -> bool:
+    """Tell whether an outcome rests on data that do not look like what the policy says: undeclared counters prove nothing, arms in different units no pass."""
+    codes = {note.code for note in given.notes}
+    return (outcome is not Outcome.MARGINAL and "looks_like_counter" in codes) or (
+        outcome is Outcome.PASS and "units_apart" in codes
+    )
 
 
 def _metric_outcome(findings: tuple[Finding, ...], metric: Metric) -> tuple[Outcome, Reason, int]:

@@ -67,6 +67,7 @@ Reason = Literal[
     "needs_absolute_tolerance",
     "environment_unhealthy",
     "split_mismatch",  # marginal: it would pass, but the arms' traffic is not what the policy's split says
+    "misread",  # marginal: the data do not look like what the policy says of them, so that neither outcome can be trusted
 ]
 
 Pairing = Literal["concurrent", "windows"]

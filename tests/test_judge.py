@@ -359,3 +359,49 @@ def test_arms_may_be_named_by_numbers():
         {"m": {1: [5.0] * 20, 2: [5.0] * 20}}, cj.Policy(metrics=[metric("m")]), baseline=1, canary=2
     )
     assert (verdict.baseline_arm, verdict.canary_arm, verdict.outcome) == ("1", "2", "pass")
+
+
+def test_counters_that_nobody_declared_decide_nothing():
+    """Of identical arms, cumulative sums differ beyond all chance."""
+    rng = np.random.default_rng(5)
+    arms = {
+        arm: {"value": rng.binomial(1000, share, 60).cumsum(), "total": np.full(60, 1000).cumsum()}
+        for arm, share in (("baseline", 0.01), ("canary", 0.05))
+    }
+    kind = {"name": "m", "kind": "ratio", "direction": "increase"}
+    undeclared = cj.judge({"m": arms}, cj.Policy(metrics=[cj.Metric(**kind)]))
+    assert (undeclared.outcome, undeclared.metrics["m"].reason) == ("marginal", "misread")
+    assert "counter: true" in undeclared.reason
+    assert cj.judge({"m": arms}, cj.Policy(metrics=[cj.Metric(**kind, counter=True)])).outcome == "fail"
+    assert cj.judge({"m": arms}, cj.Policy(metrics=[cj.Metric(**kind, counter=False)])).outcome == "fail"
+
+
+@pytest.mark.parametrize(
+    ("factor", "outcome", "reason"),
+    [(0.001, "marginal", "misread"), (1000, "fail", "proven_worse"), (0.01, "pass", "proven_safe")],
+)
+def test_a_level_a_thousand_times_lower_is_no_pass(factor, outcome, reason):
+    rng = np.random.default_rng(6)
+    arms = {"baseline": rng.normal(120, 5, 60), "canary": factor * rng.normal(120, 5, 60)}
+    metric = cj.judge({"m": arms}, cj.Policy(metrics=[cj.Metric(name="m", direction="increase")])).metrics[
+        "m"
+    ]
+    assert (metric.outcome, metric.reason) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "noted"),
+    [
+        ("error_count", {}, True),
+        ("http_5xx", {}, True),
+        ("error_rate", {}, False),
+        ("timeouts", {"kind": "gauge"}, False),
+        ("queue_depth", {}, False),
+        ("errors", {"unit": "%"}, False),
+    ],
+)
+def test_a_gauge_named_like_a_count_is_pointed_out(name, settings, noted):
+    arms = {arm: np.random.default_rng(7).poisson(9, 30) for arm in ("baseline", "canary")}
+    policy = cj.Policy(metrics=[cj.Metric(name=name, direction="increase", **settings)])
+    notes = cj.judge({name: arms}, policy).metrics[name].warnings
+    assert ("looks_like_count" in [note.code for note in notes]) is noted

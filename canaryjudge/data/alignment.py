@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from canaryjudge.data.beats import common_slots, median_step
 from canaryjudge.data.buckets import coarsened, regrouped
+from canaryjudge.data.doubts import doubts
 from canaryjudge.data.measured import different_units
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
@@ -77,7 +78,14 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
         canary=_arm(arms[1]),
         pairing=pairing,
         interval=interval,
-        notes=(*baseline.notes, *canary.notes, *coarser, *notes, *_final_notes(metric, arms)),
+        notes=(
+            *baseline.notes,
+            *canary.notes,
+            *coarser,
+            *notes,
+            *_final_notes(metric, arms),
+            *doubts(metric, arms),
+        ),
         edges=arms[1].edges if arms[0].edges is None else arms[0].edges,
         reported=any(arm.reported for arm in arms),
         differenced=baseline.differenced or canary.differenced,

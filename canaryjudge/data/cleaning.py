@@ -104,6 +104,7 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
         if (
             metric.kind in ("ratio", "count")
             and not raw.increases
+            and "counter" not in metric.model_fields_set
             and ever_growing(draft.columns, draft.codes)
         ):
             draft.note("looks_like_counter", len(draft))
@@ -144,7 +145,7 @@ def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carrie
     series = _counts(raw.place.arm, counted)
     columns = np.column_stack([counted.buckets, series.value])
     differenced = metric.counter or raw.increases
-    if not differenced and ever_growing(columns, None):
+    if not differenced and "counter" not in metric.model_fields_set and ever_growing(columns, None):
         draft.note("looks_like_counter", len(series))
     empty = int((series.value == 0).sum())
     if empty:

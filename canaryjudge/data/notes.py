@@ -33,6 +33,8 @@ NoteCode = Literal[
     "counter_resets",  # points before which a counter began again at 0; its increase is what it has reached since
     "unclear_resets",  # points left out at which some counters of a process fell and others went on
     "first_of_counter",  # points of an arm whose counters have one each, so that no increase is known
+    "looks_like_count",  # a gauge of whole numbers that is named like a count of events
+    "units_apart",  # the arms' levels differ by a thousand or the like, as where they are in different units
     "looks_like_counter",  # values that grew at every point, of a metric that is not declared a counter
     "no_infinite_bucket",  # histograms without the bucket +Inf, so that larger observations are unseen
     "rounded_counts",  # histograms with counts that are not whole, rounded

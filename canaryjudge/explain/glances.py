@@ -38,6 +38,7 @@ _REASONS = {
     "needs_absolute_tolerance": "needs an absolute tolerance",
     "environment_unhealthy": "both arms breach the objective",
     "split_mismatch": "traffic not split as planned",
+    "misread": "data unlike what the policy says",
 }
 
 

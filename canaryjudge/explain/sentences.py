@@ -6,6 +6,7 @@ from canaryjudge.explain.budgets import burn_found
 from canaryjudge.explain.changes import against_baseline, counted, interval_of, level, moved, tolerated
 from canaryjudge.explain.evidence import amount, evidence, proven_fine, sizes
 from canaryjudge.explain.features import excursion_found
+from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, more, percent
 from canaryjudge.explain.objectives import objective_found, without_percent
 from canaryjudge.explain.quantities import change, set_level
@@ -14,6 +15,7 @@ from canaryjudge.results import BucketFacts, Finding, MetricResult, Outcome, Rel
 
 __all__ = ["metric_sentence", "rule_sentence"]
 
+_DOUBTS = ("looks_like_counter", "units_apart")
 _SAYS = {Outcome.PASS: "passes", Outcome.MARGINAL: "is undecided", Outcome.FAIL: "fails"}
 
 
@@ -31,6 +33,9 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
                 f"the canary got {got} of the traffic where the policy's split gives it {planned}, so the arms may not be alike; "
                 f"otherwise: {rule_sentence(deciding, result)}"
             )
+        if result.reason == "misread":
+            odd = next(note for note in result.warnings if note.code in _DOUBTS)
+            return f"the data may not be what the policy says, so they decide nothing: {note_sentence(odd)}; otherwise: {rule_sentence(deciding, result)}"
         if result.watch_over:
             return f"the watch is over, and nothing was decided: {rule_sentence(deciding, result)}"
         if result.reason == "not_proven_worse":

@@ -16,6 +16,7 @@ _OTHER_WAYS = {
     "needs_absolute_tolerance": "Give the metric an absolute tolerance: a change in percent means nothing at this baseline.",
     "environment_unhealthy": "Both arms breach the objective, so something other than the release is wrong; judge again once the baseline meets it.",
     "split_mismatch": "Send the canary the share of the traffic that the policy's split says, or correct the split.",
+    "misread": "Say in the policy what the data are (counter: true or false, the unit of each arm), or correct them; the note says what is odd.",
     "suspected": "Look at the points that are suspicious; more of them would prove a fault, and a longer window without them clears the canary.",
     "abstains": "A longer window, or replicas that are told apart, would give it evidence enough.",
     "identical": "Nothing, as long as the arms stay constant and equal.",

@@ -101,7 +101,8 @@ class Metric(PolicyModel):
     """The spacing of the points, for aligning the arms; found from the times where it is left out."""
     counter: Annotated[bool, Field(strict=True)] = False
     """The data are counters that only grow, as Prometheus keeps them: `value`, `total` and the buckets of a histogram are differenced point
-    by point, each replica by itself; a counter that falls was reset by a restart."""
+    by point, each replica by itself; a counter that falls was reset by a restart. Where the policy says neither, what looks like counters decides nothing;
+    `false` says that it is none."""
     query: Query | None = None
     """What `--prometheus` asks for the data: PromQL, or a mapping with `value` and `total`; `${selector}` stands for the arm's selectors."""
     min_points: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None

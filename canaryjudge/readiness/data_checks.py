@@ -26,9 +26,6 @@ _APART = 3.0
 """Arms begin and end within so many intervals of each other."""
 _HALF_HOUR = 1800.0
 _ZONE = _MINUTE = 60.0
-_THOUSANDS = (1e3, 1e6, 1e9, 1024.0, 1024.0**2)
-_NEAR = 0.25
-"""Levels differ by a power of a thousand if they do so within this part of it."""
 _SECONDS = ("latency", "duration", "response", "rtt", "time")
 _LONGEST_S, _SHORTEST_MS = 60.0, 0.05
 _POWER = 0.8
@@ -165,14 +162,11 @@ def _sameness(seen: Seen) -> Iterator[Symptom]:
 def _units(seen: Seen) -> Iterator[Symptom]:
     if seen.metric.kind not in ("gauge", "samples"):
         return
+    apart = next((note for note in seen.pair.notes if note.code == "units_apart"), None)
+    if apart is not None:
+        yield seen.symptom("arms_in_other_units", "error", apart.facts, apart.arm)
+        return
     levels = [abs(float(np.median(arm.value))) if len(arm) else 0.0 for arm in seen.arms]
-    if min(levels) > 0:
-        factor = max(levels) / min(levels)
-        near = next((times for times in _THOUSANDS if abs(factor / times - 1) <= _NEAR), None)
-        if near is not None:
-            more = seen.arms[int(np.argmax(levels))].arm
-            yield seen.symptom("arms_in_other_units", "error", {"factor": factor}, more)
-            return
     if not any(word in seen.metric.name.lower() for word in _SECONDS) and seen.metric.unit != "%":
         return
     level = max(levels)

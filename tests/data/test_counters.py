@@ -17,9 +17,9 @@ T0 = 1_700_000_000.0
 
 
 def policy(kind="count", **keys):
-    return Policy(
-        metrics=[Metric(**({"name": "m", "kind": kind, "direction": "increase", "counter": True} | keys))]
-    )
+    """Make a policy of one metric; ``counter=None`` says nothing of it."""
+    given = {"name": "m", "kind": kind, "direction": "increase", "counter": True} | keys
+    return Policy(metrics=[Metric(**{key: value for key, value in given.items() if value is not None})])
 
 
 def read(canary, baseline=None, **keys):
@@ -393,16 +393,17 @@ def test_counters_that_are_restarted_now_and_then_are_taken():
 def test_what_looks_like_a_counter_is_noted(kind):
     value = np.random.default_rng(1).poisson(100, 12).cumsum()
     columns = {"value": value // 50, "total": value} if kind == "ratio" else {"value": value}
-    pair = read(columns, kind=kind, counter=False)
-    assert found(pair, "looks_like_counter") == [12]
+    assert found(read(columns, kind=kind, counter=None), "looks_like_counter") == [12]
     assert not found(read(columns, kind=kind), "looks_like_counter")
+    assert not found(read(columns, kind=kind, counter=False), "looks_like_counter")
 
 
 def test_histograms_that_look_like_counters_are_noted():
     counts = np.random.default_rng(1).poisson(50, (12, 3)).cumsum(axis=0).tolist()
     series = {"edges": [0.1, 0.5], "buckets": counts}
-    assert found(read(series, kind="histogram", counter=False), "looks_like_counter") == [12]
+    assert found(read(series, kind="histogram", counter=None), "looks_like_counter") == [12]
     assert not found(read(series, kind="histogram"), "looks_like_counter")
+    assert not found(read(series, kind="histogram", counter=False), "looks_like_counter")
 
 
 def test_counts_are_not_taken_for_counters():

@@ -116,6 +116,7 @@ EVERY_REASON = {
     "deadline_passes": watched((10, 10), on_deadline="pass"),
     "deadline_fails": watched((10, 12), on_deadline="fail"),
     "split_mismatch": watched((30, 5), requests=400, split={"baseline": 0.5, "canary": 0.5}),
+    "misread": judged({"baseline": 120 + NOISE[0], "canary": (120 + NOISE[1]) / 1000}, unit="ms"),
     "environment_unhealthy": judged(
         {"baseline": 150 + NOISE[0], "canary": 150 + NOISE[1]},
         rules=[cj.Slo(of="mean", op="lte", value=120)],
