@@ -36,7 +36,7 @@ _SENTENCES = {
     "first_of_counter": "only {n} {points} of counters, one of each, so no increase is known",
     "looks_like_count": "whole numbers of a metric that is named like a count are judged as a gauge, whatever the arms' traffic; kind: ratio or count compares them per request (kind: gauge says that this is meant)",
     "units_apart": "the level is {factor} times the other arm's, as where the arms are in different units",
-    "looks_like_counter": "all {n} values grew from point to point, as counters do; set counter: true if they are, or counter: false if they are not",
+    "looks_like_counter": "all {n} values grew from point to point, as counters do (set counter: true if they are, counter: false if they are not)",
     "no_infinite_bucket": "the last bucket has an end, so observations beyond {edge} are unseen",
     "rounded_counts": "{n} {histograms} with counts that are not whole, rounded; give counts of an interval, not rates",
     "equal_exposure": "no total and no split are given, so an interval of each replica counts as the same exposure in both arms",

@@ -11,9 +11,9 @@ __all__ = ["Excursion", "LateShift"]
 
 
 class Excursion(RuleSettings):
-    """Do points of the canary lie far beyond everything that the baseline shows? Bursts, spikes and faults that are far out leave the median where it was."""
+    """Do points of the canary (of ratios and counts: its intervals' shares and rates) lie far beyond everything that the baseline shows? Bursts leave the median where it was, and make the noise that hides them."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("gauge",)
+    kinds: ClassVar[tuple[str, ...]] = ("gauge", "ratio", "count")
 
     rule: Literal["excursion"] = "excursion"
     """The rule's name."""

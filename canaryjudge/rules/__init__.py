@@ -64,8 +64,8 @@ RULES: Final[dict[str, Rule]] = {
 _DEFAULTS: Final[dict[Kind, tuple[AnyRule, ...]]] = {
     "gauge": (MannWhitney(), Excursion(), LateShift()),
     "samples": (MannWhitney(), LateShift()),
-    "ratio": (Proportion(),),
-    "count": (Rate(),),
+    "ratio": (Proportion(), Excursion()),
+    "count": (Rate(), Excursion()),
     "histogram": (MannWhitney(), LateShift()),
 }
 """What is asked of a kind of metric where its policy names no rules: the best fixed-window test of its level, and what a level does not show."""

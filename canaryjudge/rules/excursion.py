@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import betaincinv, gammainccinv, gammaincinv
 
-from canaryjudge.data import MetricPair
+from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.policy import Excursion, Metric
 from canaryjudge.results import Finding, Outcome, Reason
 from canaryjudge.rules.decision import Share
@@ -20,6 +22,9 @@ _FEWEST_POINTS = 6
 _PROVEN_POINTS = 30
 _PROVEN_EFFECTIVE_POINTS = 4.0
 """The rate of false fails is proven by simulation down to these numbers of baseline points (tests/guarantees)."""
+_DOUBT = 1e-3
+"""How often an interval's events prove more than they should."""
+_NONE = 1e-12
 
 
 def judge_excursion(pair: MetricPair, metric: Metric, settings: Excursion, share: Share) -> Finding:
@@ -28,7 +33,7 @@ def judge_excursion(pair: MetricPair, metric: Metric, settings: Excursion, share
     Parameters
     ----------
     pair : MetricPair
-        Both arms of a gauge.
+        Both arms of a gauge, a ratio or a count.
     metric : Metric
         Direction, and the tolerance of its level, which holds here as well where it is the larger.
     settings : Excursion
@@ -42,27 +47,31 @@ def judge_excursion(pair: MetricPair, metric: Metric, settings: Excursion, share
         A fail where it is proven; not where the baseline's median is 0 and no absolute tolerance says what that would be. Nothing proves that there is none: a pass has the reason `nothing_found`, and where so many points lie out there
         that independent points would hardly, it is marginal, `suspected`.
     """
-    baseline, canary = pair.baseline.value, pair.canary.value
+    sizes = len(pair.baseline), len(pair.canary)
     known = {
         "rule": settings.rule,
         "level": share.level,
         "beta": share.beta,
-        "n_baseline": len(baseline),
-        "n_canary": len(canary),
+        "n_baseline": sizes[0],
+        "n_canary": sizes[1],
     }
-    if min(len(baseline), len(canary)) < _FEWEST_POINTS:
+    if min(sizes) < _FEWEST_POINTS:
         return Finding(**known, outcome=Outcome.PASS, reason="nothing_found", method="none")
     signs = {"increase": (1,), "decrease": (-1,), "either": (1, -1)}[metric.direction]
     independent = _share_of_replicas(pair)
-    found = [_side(sign, pair, _margin(sign, pair, metric, settings), independent) for sign in signs]
+    looked = [_Looked.at(pair, sign) for sign in signs]
+    found = [_side(side, side.margin(metric, settings), independent) for side in looked]
     worst = min(found, key=lambda side: side.pvalue)
     pvalue = min(1.0, len(signs) * worst.pvalue)
     suspicion = min(1.0, len(signs) * min(side.suspicion for side in found))
     outcome, reason = _outcome(
-        pvalue, suspicion, share, tolerates=bool(np.median(baseline)) or metric.tolerated_absolute > 0
+        pvalue,
+        suspicion,
+        share,
+        tolerates=metric.tolerated_absolute > 0 or all(side.level != 0 for side in looked),
     )
     rho = worst.facts["autocorrelation"]
-    thin = len(baseline) < _PROVEN_POINTS or len(baseline) * (1 - rho) / (1 + rho) < _PROVEN_EFFECTIVE_POINTS
+    thin = sizes[0] < _PROVEN_POINTS or sizes[0] * (1 - rho) / (1 + rho) < _PROVEN_EFFECTIVE_POINTS
     return Finding(
         **known,
         **worst.facts,
@@ -84,19 +93,79 @@ def _outcome(pvalue: float, suspicion: float, share: Share, *, tolerates: bool) 
     return Outcome.PASS, "nothing_found"
 
 
-def _margin(sign: int, pair: MetricPair, metric: Metric, settings: Excursion) -> float:
-    """Give what is tolerated beyond the baseline's worst point: a canary that is worse by no more than its level may be has its worst points worse as well."""
-    level = abs(float(np.median(pair.baseline.value)))
-    worst = abs(float(pair.baseline.value.max() if sign > 0 else pair.baseline.value.min()))
-    return max(
-        settings.tolerance * level, metric.tolerated_relative * max(worst, level), metric.tolerated_absolute
-    )
-
-
 def _share_of_replicas(pair: MetricPair) -> float:
     """Give what share of the points is independent at most: a replica that differs from its siblings is one observation, not all its points."""
     arms = [(lasting(arm.replicas), arm) for arm in (pair.baseline, pair.canary) if arm.replicas]
     return min((max(1, len(replicas)) / len(arm) for replicas, arm in arms), default=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The points as they are asked: larger is worse.
+
+    Attributes
+    ----------
+    sign : int
+        1 where a rise is bad, -1 where a fall is.
+    baseline, canary : ndarray, shapes (n,) and (m,)
+        The points. Of ratios and counts they are the intervals' shares (of failures, where the share of successes falls) and rates, and of the canary what the
+        interval's events prove at least: of little traffic, a share is large by chance.
+    raw : ndarray, shape (m,)
+        The canary's, as they are.
+    of_failures : bool
+        They are what lacks to 1.
+    """
+
+    sign: int
+    baseline: FloatArray
+    canary: FloatArray
+    raw: FloatArray
+    of_failures: bool = False
+
+    @classmethod
+    def at(cls, pair: MetricPair, sign: int) -> _Looked:
+        """Look at a pair in one direction."""
+        arms = pair.baseline, pair.canary
+        if pair.kind == "gauge":
+            baseline, canary = (sign * arm.value for arm in arms)
+            return cls(sign, baseline, canary, canary)
+        totals = [np.ones(len(arm)) if arm.total is None else arm.total for arm in arms]
+        failures = pair.kind == "ratio" and sign < 0
+        events = [
+            total - arm.value if failures else arm.value for arm, total in zip(arms, totals, strict=True)
+        ]
+        rates = [sign * count / total for count, total in zip(events, totals, strict=True)]
+        if failures:
+            rates = [-rate for rate in rates]
+        return cls(sign, rates[0], _at_least(pair.kind, events[1], totals[1], sign), rates[1], failures)
+
+    @property
+    def level(self) -> float:
+        """The baseline's median."""
+        return float(np.median(self.baseline))
+
+    def shown(self, value: float) -> float:
+        """Give a number as the metric has it."""
+        return 1 - value if self.of_failures else self.sign * value
+
+    def margin(self, metric: Metric, settings: Excursion) -> float:
+        """Give what is tolerated beyond the baseline's worst point: a canary that is worse by no more than its level may be has its worst points worse as well."""
+        worst = float(self.baseline.max())
+        return max(
+            settings.tolerance * abs(self.level),
+            metric.tolerated_relative * max(abs(self.shown(worst)), abs(self.shown(self.level))),
+            metric.tolerated_absolute,
+        )
+
+
+def _at_least(kind: str, events: FloatArray, totals: FloatArray, sign: int) -> FloatArray:
+    """Bound the intervals' shares or rates by their events alone (Clopper and Pearson; Garwood), on the side that proves least."""
+    some = np.maximum(events, _NONE)
+    if kind == "ratio":  # of failures where a fall is bad
+        return np.where(events > 0, betaincinv(some, totals - events + 1, _DOUBT), 0.0)
+    if sign > 0:
+        return np.where(events > 0, gammaincinv(some, _DOUBT), 0.0) / totals
+    return -gammainccinv(events + 1, _DOUBT) / totals
 
 
 class _Side(NamedTuple):
@@ -109,21 +178,21 @@ class _Side(NamedTuple):
     """Fields of a finding."""
 
 
-def _side(sign: int, pair: MetricPair, margin: float, independent: float) -> _Side:
+def _side(looked: _Looked, margin: float, independent: float) -> _Side:
     """Ask about one direction, and tell in the metric's own unit."""
-    baseline, canary = sign * pair.baseline.value, sign * pair.canary.value
-    test = excursion_test(baseline, canary, [margin], most_independent=independent)
+    test = excursion_test(looked.baseline, looked.canary, [margin], most_independent=independent)
     beyond, order = int(test.beyond[0]), int(test.order[0])
-    worst, deciding = float(baseline.max()), float(np.sort(canary)[-max(order, 1)])
-    suspicion = float(excursion_pvalue(len(baseline), len(canary), beyond)) if beyond else 1.0
+    worst, deciding = float(looked.baseline.max()), float(np.sort(looked.raw)[-max(order, 1)])
+    sizes = len(looked.baseline), len(looked.canary)
+    suspicion = float(excursion_pvalue(*sizes, beyond)) if beyond else 1.0
     facts = {
         "scale": "absolute",
-        "estimate": sign * (deciding - worst),
-        "limit_high" if sign > 0 else "limit_low": sign * margin,
-        "baseline_level": sign * worst,
-        "canary_level": sign * deciding,
+        "estimate": looked.sign * (deciding - worst),
+        "limit_high" if looked.sign > 0 else "limit_low": looked.sign * margin,
+        "baseline_level": looked.shown(worst),
+        "canary_level": looked.shown(deciding),
         "autocorrelation": float(test.rho),
-        "beyond": sign * (worst + margin),
+        "beyond": looked.shown(worst + margin),
         "points_beyond": beyond,
     }
     return _Side(float(test.pvalue[0]), suspicion, facts)

@@ -7,6 +7,9 @@ from scipy.stats import expon, t
 from simulation import ar1, assert_rate_at_most
 
 import canaryjudge as cj
+from canaryjudge.data import Arm, MetricPair
+from canaryjudge.rules import Share
+from canaryjudge.rules.excursion import judge_excursion
 from canaryjudge.stats.excursions import excursion_test
 
 LEVEL = 0.01 / 6
@@ -92,3 +95,78 @@ def test_they_find_what_the_level_does_not(spoil, rule):
     verdicts = [release(rng, 1, 0.3, spoil) for _ in range(30)]
     assert sum(verdict.outcome == "fail" and verdict.deciding_rule == rule for verdict in verdicts) >= 27
     assert not any(verdict.outcome == "pass" for verdict in verdicts)
+
+
+WORLDS = {
+    # requests of the baseline and the canary, share of errors, log-sd by which the share varies from minute to minute
+    "alike": (2000, 2000, 0.001, 0.0),
+    "frequent": (2000, 2000, 0.05, 0.5),
+    "a small canary": (20_000, 200, 0.001, 0.0),
+    "a tiny canary of a noisy service": (20_000, 50, 0.02, 0.5),
+    "a small baseline": (200, 20_000, 0.001, 0.0),
+    "hardly any errors": (500, 500, 0.0002, 0.0),
+}
+
+
+def events(rng, world, runs, kind):
+    """Errors of sixty minutes in each arm, of a share that drifts a little (rho .5)."""
+    *requests, share, spread = WORLDS[world]
+    arms = []
+    for traffic in requests:
+        shares = np.minimum(share * np.exp(spread * ar1(rng, runs, 60, 0.5)), 1.0)
+        total = np.maximum(rng.poisson(traffic, shares.shape), 1)
+        draw = rng.binomial(total, shares) if kind == "ratio" else rng.poisson(shares * total)
+        arms.append((draw.astype(float), total.astype(float)))
+    return arms
+
+
+def false_excursions(world, kind, runs, level):
+    rng = np.random.default_rng(20260206)
+    (baseline, of), (canary, out_of) = events(rng, world, runs, kind)
+    metric = cj.Metric(name="m", kind=kind, direction="increase", tolerance="0%")
+    rule, share = cj.Excursion(tolerance="0%"), Share(level=level, beta=0.05)
+    return sum(
+        judge_excursion(
+            MetricPair("m", kind, Arm(baseline[i], of[i]), Arm(canary[i], out_of[i])), metric, rule, share
+        ).outcome
+        == "fail"
+        for i in range(runs)
+    )
+
+
+@pytest.mark.parametrize("kind", ["ratio", "count"])
+@pytest.mark.parametrize("world", WORLDS)
+def test_excursions_of_errors_keep_their_level_whatever_the_traffic(world, kind):
+    assert_rate_at_most(false_excursions(world, kind, 400, 0.01), 400, 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ratio", "count"])
+@pytest.mark.parametrize("world", WORLDS)
+def test_excursions_of_errors_keep_their_level_whatever_the_traffic_in_full(world, kind):
+    for level in (0.01, LEVEL):
+        assert_rate_at_most(false_excursions(world, kind, 20_000, level), 20_000, level)
+
+
+@pytest.mark.parametrize(
+    ("direction", "flip"),
+    [("increase", lambda bad, total: bad), ("decrease", lambda bad, total: total - bad)],
+)
+def test_a_burst_of_errors_is_found_that_hides_in_its_own_noise(direction, flip):
+    rng = np.random.default_rng(20260207)
+    metric = cj.Metric(name="m", kind="ratio", direction=direction, tolerance={"relative": "0.1%"})
+    found = 0
+    for _ in range(20):
+        total, share = np.full(60, 2000.0), np.full(60, 0.001)
+        baseline = rng.binomial(2000, share)
+        share[20:23] = 0.05
+        canary = rng.binomial(2000, share)
+        data = {
+            arm: {"value": flip(bad, total), "total": total}
+            for arm, bad in (("baseline", baseline), ("canary", canary))
+        }
+        verdict = cj.judge({"m": data}, cj.Policy(metrics=[metric]))
+        found += verdict.outcome == "fail" and "excursion" in [
+            finding.rule for finding in verdict.metrics["m"].findings if finding.outcome == "fail"
+        ]
+    assert found >= 18
