@@ -86,7 +86,7 @@ def test_the_injected_fault_is_measured(url, tmp_path):
     """Ten times the errors and twice the latency, as was injected."""
     judge(url, "1.6", "--format", "json", "--output", tmp_path / "verdict.json")
     metrics = json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))["metrics"]
-    [errors] = metrics["errors"]["findings"]
+    errors, *_ = metrics["errors"]["findings"]
     assert 0.06 < errors["canary_level"] < 0.15
     assert 0 < errors["baseline_level"] < 0.03
     latency, *_ = metrics["latency"]["findings"]
