@@ -95,17 +95,9 @@ def _arms(case: Case) -> tuple[FloatArray, FloatArray]:
     return baseline, canary
 
 
-def main() -> int:
-    """Print the table; 2 where there is nothing to judge."""
-    parser = argparse.ArgumentParser(description="Healthy and faulty releases of ten metrics.")
-    parser.add_argument("--corpus", required=True, type=Path, metavar="FOLDER")
-    parser.add_argument("--runs", type=int, default=400, help="releases of each kind")
-    options = parser.parse_args()
-    cases = load_cases(options.corpus, ("aa", "ab", "abinj"))[0] if options.corpus.is_dir() else []
-    if not cases:
-        print(f"{options.corpus}: there are no cases of aa, ab and abinj", file=sys.stderr)
-        return 2
-    releases = draw(cases, options.runs, np.random.default_rng(1))
+def bundles(cases: Sequence[Case], runs: int) -> tuple[str, list[str], list[list[str]]]:
+    """Give the table of releases: what it is of, its heads, and its rows."""
+    releases = draw(cases, runs, np.random.default_rng(1))
     with ProcessPoolExecutor() as pool:
         outcomes = list(pool.map(judge_release, releases, chunksize=8))
     rows = []
@@ -124,9 +116,21 @@ def main() -> int:
             ]
             first = way == next(iter(_WAYS))
             rows.append([label if first else "", str(len(judged)) if first else "", way, *shares])
-        rows.append([])
     title = f"Percent of releases of {_METRICS} metrics, {_REQUIRED} of them required and {_METRICS - _REQUIRED} guards"
-    print(grid(title, ["release", "n", "judged", "pass", "marginal", "fail"], rows[:-1]))
+    return title, ["release", "n", "judged", "pass", "marginal", "fail"], rows
+
+
+def main() -> int:
+    """Print the table; 2 where there is nothing to judge."""
+    parser = argparse.ArgumentParser(description="Healthy and faulty releases of ten metrics.")
+    parser.add_argument("--corpus", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument("--runs", type=int, default=400, help="releases of each kind")
+    options = parser.parse_args()
+    cases = load_cases(options.corpus, ("aa", "ab", "abinj"))[0] if options.corpus.is_dir() else []
+    if not cases:
+        print(f"{options.corpus}: there are no cases of aa, ab and abinj", file=sys.stderr)
+        return 2
+    print(grid(*bundles(cases, options.runs)))
     return 0
 
 
