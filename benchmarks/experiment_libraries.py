@@ -59,7 +59,12 @@ def _tea(metric: Any, data: pd.DataFrame) -> int:
 
 
 def _spotify_mean(baseline: FloatArray, canary: FloatArray) -> int:
-    sums = [(arm.sum(), (arm**2).sum(), len(arm)) for arm in (baseline, canary)]
+    if not len(baseline) or not len(canary):
+        return 0
+    # of a series far from 0 the sums of squares lose the variance; the library refuses what rounding makes negative
+    center = float(np.median(baseline))
+    moved = [arm - center for arm in (baseline, canary)]
+    sums = [(arm.sum(), (arm**2).sum(), len(arm)) for arm in moved]
     return _spotify(_library("spotify_confidence").StudentsTTest, sums)
 
 
@@ -73,10 +78,10 @@ def _spotify(test: Any, sums: list[tuple[float, float, float]]) -> int:
     if min(each[2] for each in sums) < 2:
         return 0
     frame = pd.DataFrame(sums, columns=["sum", "squares", "points"]).assign(arm=["baseline", "canary"])
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # what pandas deprecates
-        found = (
-            test(
+        try:
+            compared = test(
                 frame,
                 numerator_column="sum",
                 numerator_sum_squares_column="squares",
@@ -84,9 +89,9 @@ def _spotify(test: Any, sums: list[tuple[float, float, float]]) -> int:
                 categorical_group_columns="arm",
                 interval_size=1 - _LEVEL,
             )
-            .difference(level_1="baseline", level_2="canary")
-            .iloc[0]
-        )
+            found = compared.difference(level_1="baseline", level_2="canary").iloc[0]
+        except ValueError:  # a variance that rounding makes negative: constant arms
+            return 0
     return int(np.sign(found["difference"])) if found["p-value"] < _LEVEL else 0
 
 

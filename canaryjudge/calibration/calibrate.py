@@ -15,6 +15,7 @@ from canaryjudge.documents import Document
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.calibrations import calibration_markdown, calibration_rows, calibration_text
 from canaryjudge.judge import shares
+from canaryjudge.plots import false_fails
 from canaryjudge.policy import Policy
 from canaryjudge.policy.quantities import parse_duration
 from canaryjudge.progress import Progress, progress_of
@@ -22,6 +23,7 @@ from canaryjudge.studies import CalibrationFacts, Duplicate, Proposal
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["Calibration", "calibrate"]
 
@@ -62,6 +64,10 @@ class Calibration(CalibrationFacts, Document):
             target = plain if proposal.metric is None else by_name[proposal.metric]
             target[proposal.field] = proposal.new
         return Policy.model_validate(plain)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw how often each metric fails on healthy pairs, before and after the proposals; see `canaryjudge.plots.false_fails`."""
+        return false_fails(self, ax=ax)
 
     def explain(self) -> str:
         """Give the tables, and each proposal with its reason."""

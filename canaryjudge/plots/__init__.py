@@ -7,6 +7,7 @@ canaries blue and solid, limits black: nothing is told by color alone.
 from canaryjudge.plots.burning import burn_rates
 from canaryjudge.plots.distributions import ecdf, quantile_difference
 from canaryjudge.plots.effects import effects
+from canaryjudge.plots.false_fails import false_fails
 from canaryjudge.plots.over_time import evidence, series
 from canaryjudge.plots.planning import calibration, power
 
@@ -16,6 +17,7 @@ __all__ = [
     "ecdf",
     "effects",
     "evidence",
+    "false_fails",
     "power",
     "quantile_difference",
     "series",
