@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from canaryjudge.data import FloatArray
@@ -16,9 +17,9 @@ from canaryjudge.rules import default_rules
 from canaryjudge.rules.decision import Limits, tolerated
 from canaryjudge.stats.lasting_noise import joined
 from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, projections, shift_power
-from canaryjudge.stats.proportions import difference_pvalues
+from canaryjudge.stats.proportions import difference_bounds
 from canaryjudge.stats.rare_events import rate_ratio_pvalues
-from canaryjudge.stats.rate_difference import rate_difference_pvalues
+from canaryjudge.stats.rate_difference import rate_difference_bounds
 
 __all__ = [
     "Expected",
@@ -208,22 +209,19 @@ class Setting:
         self, arms: tuple[float, float], rate: float, change: float, limit: float, level: float, sign: int
     ) -> float:
         """Count out the totals that the real test rejects at."""
-        test: Any = rate_ratio_pvalues
-        null = 1 + limit
-        if self._limits.absolute:
-            test, null = (
-                (difference_pvalues if self.metric.kind == "ratio" else rate_difference_pvalues),
-                limit,
-            )
-
         share = self.metric.kind == "ratio"
 
-        def rejects(canary: FloatArray, baseline: FloatArray) -> Any:
+        def rejects(canary: FloatArray, baseline: FloatArray) -> NDArray[np.bool_]:
             if share:  # no more events than there are requests
                 canary, baseline = np.minimum(canary, arms[0]), np.minimum(baseline, arms[1])
-            return test(canary, arms[0], baseline, arms[1], null)
+            totals = canary, arms[0], baseline, arms[1]
+            if self._limits.absolute:  # a p-value is below the level where the bound lies beyond the limit, and costs a hundred times as much
+                bounds = (difference_bounds if share else rate_difference_bounds)(*totals, level)
+                return np.asarray(bounds.low >= limit if sign > 0 else bounds.high <= limit)
+            ratio = rate_ratio_pvalues(*totals, 1 + limit)
+            return np.asarray((ratio.greater if sign > 0 else ratio.less) <= level)
 
-        return events_power(rate * (1 + change) * arms[0], rate * arms[1], rejects, level, greater=sign > 0)
+        return events_power(rate * (1 + change) * arms[0], rate * arms[1], rejects)
 
     def _normal(
         self, arms: tuple[float, float], rate: float, change: float, limit: float, level: float, sign: int

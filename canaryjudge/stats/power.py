@@ -21,8 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from canaryjudge.stats.rare_events import PValues
-
 __all__ = ["RANK_VARIANCE", "Scatter", "events_power", "projections", "shift_power"]
 
 FloatArray = NDArray[np.float64]
@@ -106,10 +104,7 @@ def shift_power(excess: float, scatter: Scatter, level: float) -> float:
 def events_power(
     canary: float,
     baseline: float,
-    rejects: Callable[[FloatArray, FloatArray], PValues],
-    level: float,
-    *,
-    greater: bool,
+    rejects: Callable[[FloatArray, FloatArray], NDArray[np.bool_]],
 ) -> float:
     """Give the probability that a test of two totals rejects, by counting out the totals.
 
@@ -118,11 +113,7 @@ def events_power(
     canary, baseline : float
         Expected events.
     rejects : callable
-        Events of the canary and of the baseline -> p-values.
-    level : float
-        One-sided error rate.
-    greater : bool
-        Which of the two p-values counts.
+        Events of the canary, shape (m, 1), and of the baseline, shape (1, n) -> whether it does, shape (m, n).
 
     Returns
     -------
@@ -132,13 +123,12 @@ def events_power(
     Examples
     --------
     >>> from canaryjudge.stats.rare_events import rate_ratio_pvalues
-    >>> test = lambda c, b: rate_ratio_pvalues(c, 100.0, b, 100.0, 1.0)
-    >>> round(events_power(20.0, 10.0, test, 0.05, greater=True), 3)
+    >>> test = lambda c, b: rate_ratio_pvalues(c, 100.0, b, 100.0, 1.0).greater <= 0.05
+    >>> round(events_power(20.0, 10.0, test), 3)
     0.513
     """
     grids = [_likely(mean) for mean in (canary, baseline)]
-    both = rejects(grids[0][:, None], grids[1][None, :])
-    found = np.asarray(both.greater if greater else both.less) <= level
+    found = rejects(grids[0][:, None], grids[1][None, :])
     weights = [_poisson(grid, mean) for grid, mean in zip(grids, (canary, baseline), strict=True)]
     return float(weights[0] @ found @ weights[1])
 

@@ -160,7 +160,8 @@ def difference_bounds(xc: ArrayLike, nc: ArrayLike, xb: ArrayLike, nb: ArrayLike
     >>> [float(difference_bounds(0, n, 0, n, 0.05).high) <= 0.0002 for n in (14_977, 14_978)]
     [False, True]
     """
-    xc, nc, xb, nb, level = floats(xc, nc, xb, nb, level)
+    # arms are broadcast late: of many totals against many others, each arm's own bounds are sought once
+    xc, nc, xb, nb, level = (np.asarray(value, dtype=np.float64) for value in (xc, nc, xb, nb, level))
     low, minus_high = _difference_low(xc, nc, xb, nb, level), _difference_low(xb, nb, xc, nc, level)
     return Bounds(low, np.asarray(-minus_high))
 

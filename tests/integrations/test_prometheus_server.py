@@ -134,3 +134,15 @@ def test_its_own_complaints_are_passed_on(url):
     assert broken.stderr.count("\n") == 2
     assert "bad_data: " in broken.stderr
     assert "Correct the query" in broken.stderr
+
+
+def test_the_doctor_asks_the_same_server(url):
+    selector = ("--canary-selector", 'version="1.5"')
+    done = run("doctor", "--policy", EXAMPLE / "policy.yaml", "--prometheus", url, *selector)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    nobody = run(
+        *("doctor", "--policy", EXAMPLE / "policy.yaml", "--prometheus", url),
+        *("--canary-selector", 'version="9"'),
+    )
+    assert nobody.returncode == 1
+    assert "no data" in nobody.stdout

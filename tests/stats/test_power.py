@@ -7,7 +7,7 @@ from statsmodels.stats.power import TTestIndPower
 
 from canaryjudge.stats.long_run import long_run_variance
 from canaryjudge.stats.power import Scatter, events_power, projections, shift_power
-from canaryjudge.stats.proportions import difference_pvalues
+from canaryjudge.stats.proportions import difference_bounds, difference_pvalues
 from canaryjudge.stats.rare_events import rate_ratio_pvalues
 
 
@@ -37,7 +37,10 @@ def test_counted_power_is_how_often_the_test_rejects(canary, baseline, greater):
     def test(c, b):
         return rate_ratio_pvalues(c, 100.0, b, 100.0, 1.1)
 
-    power = events_power(canary, baseline, test, 0.05, greater=greater)
+    def rejects(c, b):
+        return (test(c, b).greater if greater else test(c, b).less) <= 0.05
+
+    power = events_power(canary, baseline, rejects)
     rng, runs = np.random.default_rng(2), 20_000
     found = test(rng.poisson(canary, runs).astype(float), rng.poisson(baseline, runs).astype(float))
     hits = int(((found.greater if greater else found.less) <= 0.05).sum())
@@ -47,7 +50,18 @@ def test_counted_power_is_how_often_the_test_rejects(canary, baseline, greater):
 
 def test_counted_power_of_a_difference_keeps_the_level():
     def test(c, b):
-        return difference_pvalues(c, 5e4, b, 5e4, 2e-4)
+        return difference_pvalues(c, 5e4, b, 5e4, 2e-4).greater <= 0.01
 
-    assert events_power(60.0, 50.0, test, 0.01, greater=True) <= 0.0115
-    assert events_power(150.0, 50.0, test, 0.01, greater=True) > 0.95
+    assert events_power(60.0, 50.0, test) <= 0.0115
+    assert events_power(150.0, 50.0, test) > 0.95
+
+
+def test_the_bounds_of_a_difference_decide_as_its_pvalues_do():
+    def by_bounds(c, b):
+        return difference_bounds(c, 5e4, b, 5e4, 0.01).low >= 2e-4
+
+    def by_pvalues(c, b):
+        return difference_pvalues(c, 5e4, b, 5e4, 2e-4).greater <= 0.01
+
+    for means in ((60.0, 50.0), (90.0, 50.0), (3.0, 0.5), (20.0, 0.0)):
+        assert events_power(*means, by_bounds) == pytest.approx(events_power(*means, by_pvalues), abs=1e-9)
