@@ -200,8 +200,8 @@ def test_columns_of_unequal_length_are_an_error_with_both_lengths(name):
 
 
 def test_a_metric_that_is_no_mapping_of_arms_is_an_error():
-    message = error({"metric": ["errors"], "arm": ["canary"], "value": [1.0]})
-    assert "metric 'metric': ['errors'] is not a mapping of arms" in message
+    message = error({"errors": ["canary"], "cpu": {"canary": [1.0]}})
+    assert "metric 'errors': ['canary'] is not a mapping of arms" in message
 
 
 @pytest.mark.parametrize("data", [rows(1, 2), rows(1, 2, total=[None, None])])

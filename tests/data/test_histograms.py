@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from canaryjudge.data import from_wide, read_pairs
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.notes import note_sentence
-from canaryjudge.integrations.tables import read_table, widen_columns
+from canaryjudge.integrations.tables import read_table
+from canaryjudge.integrations.wide_tables import WideTable, widen_table
 from canaryjudge.policy import Metric, Policy
 
 
@@ -323,7 +324,7 @@ def test_buckets_of_another_kind_are_refused():
 def test_wide_tables_hold_no_histograms():
     table = [{"version": arm, "latency": 1.0} for arm in COUNTS]
     with pytest.raises(DataError, match="is a histogram, which no single column can hold"):
-        widen_columns(table, "version", policy())
+        widen_table(table, WideTable(policy(), "version"))
     data = from_wide(table, arm="version", metrics={"latency": "latency"})
     with pytest.raises(DataError, match="needs the column 'le'"):
         read(data)
