@@ -93,16 +93,22 @@ def read_history(options: argparse.Namespace, policy: Policy) -> Any:
     """Read what is known of a service from before, from a file or standard input: its arm may be left out, and releases may be named."""
     from canaryjudge.integrations.layouts import history  # noqa: PLC0415 - as in read_given
 
-    return _read(options, options.history, policy, history, finished=True)
+    return _read(options, options.history, policy, history, finished=True, past=True)
 
 
 def _read(
-    options: argparse.Namespace, source: str | IO[bytes], policy: Policy, layout: Layout, *, finished: bool
+    options: argparse.Namespace,
+    source: str | IO[bytes],
+    policy: Policy,
+    layout: Layout,
+    *,
+    finished: bool,
+    past: bool = False,
 ) -> Any:
     from canaryjudge.integrations.tables import read_table  # noqa: PLC0415 - as in read_given
     from canaryjudge.integrations.wide_tables import widen_table  # noqa: PLC0415
 
-    wide = wide_table(options, policy)
+    wide = wide_table(options, policy, past=past)
     if wide is not None:
         layout = wide.layout
     if source != "-":

@@ -59,7 +59,7 @@ def refuse_wide(options: argparse.Namespace, why: str) -> None:
             raise DataError(f"--{name}: {why}", "Leave it out.")
 
 
-def wide_table(options: argparse.Namespace, policy: Policy) -> WideTable | None:
+def wide_table(options: argparse.Namespace, policy: Policy, *, past: bool = False) -> WideTable | None:
     """Give what the options say of a wide table; None where the data are not wide."""
     from canaryjudge.integrations.wide_tables import WideTable  # noqa: PLC0415 - the other commands read no data
 
@@ -71,7 +71,7 @@ def wide_table(options: argparse.Namespace, policy: Policy) -> WideTable | None:
                     "Name the column of the arms too, with --wide COLUMN, or leave it out.",
                 )
         return None
-    return WideTable(policy, options.wide or None, options.column, options.replica, options.time)
+    return WideTable(policy, options.wide or None, options.column, options.replica, options.time, past)
 
 
 def source_name(source: str | IO[bytes]) -> str:

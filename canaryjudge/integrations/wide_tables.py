@@ -39,6 +39,8 @@ class WideTable:
         Which columns are a metric's, such as ``errors=error_count/requests``; the others are found by the metrics' names.
     replica, time : str, optional
         The columns of replicas and of times; by default they are found by their names.
+    past : bool
+        Whether it is a history, in which each arm is a healthy series of its own.
     """
 
     policy: Policy
@@ -46,6 +48,7 @@ class WideTable:
     columns: Sequence[str] = ()
     replica: str | None = None
     time: str | None = None
+    past: bool = False
 
     def layout(self, names: Sequence[str], source: str) -> Roles:
         """Choose the columns that are worth reading.
@@ -132,6 +135,11 @@ def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict
         return {}
     where = f"{source}, " if source else ""
     used = dict.fromkeys(name for metric in found.values() for name in metric.used)
+    if wide.past and "release" in columns and "release" not in (wide.arm, *used):
+        raise DataError(
+            f"{where}the column 'release': a history of releases, each with two arms, is read from a tidy table only",
+            "Give the columns metric, arm, release and value; or leave the column out, if each arm is a healthy series of its own.",
+        )
     for name in used:
         if name in columns:
             _check_numbers(columns[name], name, where)

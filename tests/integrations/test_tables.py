@@ -1,6 +1,7 @@
 """Tables in files: every format gives the same pairs, and what is wrong is named with file and line."""
 
 import builtins
+import gzip
 import io
 import json
 
@@ -10,7 +11,7 @@ import pytest
 
 from canaryjudge.data import read_pairs
 from canaryjudge.errors import DataError, MissingExtraError
-from canaryjudge.integrations import csv_files
+from canaryjudge.integrations import csv_files, unpacking
 from canaryjudge.integrations.tables import read_table
 from canaryjudge.integrations.wide_tables import WideTable
 from canaryjudge.policy import Metric, Policy
@@ -262,11 +263,65 @@ def test_other_files_that_cannot_be_read_are_one_error(name, content, parts, tmp
         assert part in message
 
 
+@pytest.mark.parametrize("kind", ["csv", "json", "ndjson", "parquet"])
+def test_what_gzip_has_packed_is_read(kind, tmp_path):
+    plain = WRITERS[kind](tmp_path)
+    packed = write(tmp_path, f"{plain.name}.GZ", gzip.compress(plain.read_bytes()))
+    pairs = read_pairs(read_table(packed), POLICY)
+    assert pairs["errors"].digest() == read_pairs(records(), POLICY)["errors"].digest()
+    misnamed = write(tmp_path, "packed.csv", packed.read_bytes())
+    assert len(read_pairs(read_table(misnamed, format=kind), POLICY)["cpu"].canary)
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(unpacking, "MOST_UNPACKED", 3 << 20)
+    for name, start in (("data.csv.gz", HEADER), ("data.json.gz", "[")):
+        bomb = write(tmp_path, name, gzip.compress(start.encode() + b"\n" * (4 << 20)))
+        assert f"{name}: the file unpacks to more than 3 MiB. Decompress it first" in error(bomb)
+
+
+@pytest.mark.parametrize("content", [gzip.compress(TEXT.encode())[:-9], b"\x1f\x8b" + b"rubbish" * 9])
+def test_what_cannot_be_unpacked_is_an_error(content, tmp_path):
+    message = error(write(tmp_path, "data.csv.gz", content))
+    assert "data.csv.gz: what gzip has packed cannot be unpacked" in message
+    assert "decompress it first" in message
+
+
+def test_tabs_separate_the_fields_of_tsv(tmp_path):
+    text = TEXT.replace('"b, c"', "b c").replace(",", "\t")
+    pairs = read_pairs(read_table(write(tmp_path, "data.tsv", text)), POLICY)
+    assert pairs["errors"].digest() == read_pairs(records(), POLICY)["errors"].digest()
+    indexed = "\tmetric\tarm\tvalue\n0\tcpu\tcanary\t1\n"
+    assert read_table(io.StringIO(indexed), format="tsv")["value"].tolist() == [1.0]
+    assert "separated by ',', not by tabs" in error(write(tmp_path, "other.tsv", TEXT.replace(" ", "")))
+    assert "line 2: value is the text 'x'" in error(
+        io.StringIO("metric\tarm\tvalue\na\tb\tx\n"), format="tsv"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [("otlp", "an OTLP document"), ("kayenta", "Kayenta's metric set pairs")]
+)
+def test_csv_given_as_a_document_is_an_error_that_says_what_was_found(kind, what, tmp_path):
+    message = error(write(tmp_path, "data.csv", TEXT), format=kind)
+    assert what in message
+    assert "is JSON, and the file begins with 'metric,arm,time,value,total,pod'" in message
+    assert "Leave out --data-format" in message
+
+
+def test_a_column_of_times_is_kept_of_parquet_whatever_it_is_called(tmp_path):
+    path = tmp_path / "data.parquet"
+    pd.DataFrame({"metric": ["cpu"], "arm": ["a"], "Timestamp": [60], "value": [1.0]}).to_parquet(path)
+    assert read_table(path).column_names == ["metric", "arm", "Timestamp", "value"]
+
+
 def test_missing_files_directories_and_unknown_formats_are_errors(tmp_path):
     assert "there is no such file. Check the path" in error(tmp_path / "none.csv")
     folder = tmp_path / "folder.csv"
     folder.mkdir()
     assert "this is a directory. Name a file in it" in error(folder)
+    assert "this is a directory. Name a file in it" in error(tmp_path)
+    assert "there is no such file. Check the path" in error(tmp_path / "none")
     assert "'cvs' is not a format of tables. Did you mean 'csv'?" in error(tmp_path / "x", format="cvs")
     assert "nothing tells the format" in error(io.StringIO(""))
     assert "5 is neither a path nor a stream" in error(5, format="csv")
