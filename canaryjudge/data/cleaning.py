@@ -13,6 +13,7 @@ from canaryjudge.data.carried import Carried
 from canaryjudge.data.columns import to_floats
 from canaryjudge.data.differencing import difference, ever_growing, leave_out_known
 from canaryjudge.data.drafts import Draft
+from canaryjudge.data.frames import label_codes
 from canaryjudge.data.histogram_grid import negative_count, replica_codes
 from canaryjudge.data.histograms import Counted, read_buckets
 from canaryjudge.data.measured import conversion, scaled
@@ -88,7 +89,7 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     total = _totals(raw, metric.kind)
     draft = Draft(place, value, total, seconds, replica, names, [*notes])
     if raw.apart is not None and not names:
-        draft.apart, draft.apart_name = replica_codes(raw.apart, len(value))[0], raw.apart_name
+        draft.apart, draft.apart_name = label_codes(raw.apart)[0], raw.apart_name
     if raw.total_by_name and total is not None and len(value):
         draft.note("total_by_name", len(value), column=raw.total_by_name)
     before = Carried() if carried is None else carried

@@ -53,5 +53,5 @@ def number_hint(text: str) -> str:
     if _COMMA.fullmatch(text):
         return f"Write decimals with a point: {text.replace('.', '').replace(',', '.')}."
     if (found := _UNIT.fullmatch(text)) is not None:
-        return f"Leave out the unit {found[2]!r}: {found[1]}. The policy says it: unit: {found[2]}."
+        return f"Give numbers without the unit {found[2]!r}, such as {found[1]}; the policy says it, as unit."
     return "Give numbers, without quotes, and leave a missing one empty (null)."

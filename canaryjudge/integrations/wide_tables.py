@@ -126,7 +126,7 @@ def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict
     >>> policy = Policy(metrics=[Metric(name="errors", kind="ratio", direction="increase")])
     >>> rows = [{"version": arm, "failed": 3, "served": 400} for arm in ("baseline", "canary")]
     >>> widen_table(rows, WideTable(policy, "version", ["errors=failed/served"]))["errors"]["canary"]["total"].tolist()
-    [400.0]
+    [400]
     """
     columns = _columns(table)
     names = list(columns)

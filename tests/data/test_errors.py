@@ -252,7 +252,7 @@ def test_counts_that_are_not_whole_are_taken(values, total):
         ("8 433", "Leave out what separates thousands: 8433."),
         ("12 %", "Leave out the percent sign: 12."),
         ("0,27%", "Leave out the percent sign: 0.27."),
-        ("120 ms", "Leave out the unit 'ms': 120."),
+        ("120 ms", "Give numbers without the unit 'ms', such as 120; the policy says it"),
         ("12", "without quotes"),
         ("timeout", "leave a missing one empty (null)"),
     ],

@@ -257,7 +257,10 @@ def test_zones_must_agree():
     texts = [f"2024-05-01T12:0{i}:00" for i in range(3)]
     baseline = rows_of("baseline", COUNTS["baseline"], [f"{text}Z" for text in texts])
     with pytest.raises(DataError, match="mix"):
-        read(both(rows_of("canary", COUNTS["canary"], [f"{text}+02:00" for text in texts]), baseline))
+        read(both(rows_of("canary", COUNTS["canary"], texts), baseline))
+    elsewhere = [f"2024-05-01T14:0{i}:00+02:00" for i in range(3)]
+    pair = read(both(rows_of("canary", COUNTS["canary"], elsewhere), baseline))
+    assert pair.canary.time.tolist() == pair.baseline.time.tolist()
 
 
 def test_fractional_counts_are_rounded_and_noted():
