@@ -71,7 +71,7 @@ def test_a_history_of_the_same_form_may_be_given(capsys, tmp_path):
     ("change", "says"),
     [
         (["--arm-attribute", "service.versoin"], "no data point has the attribute 'service.versoin'"),
-        (["--wide", "version"], "the data are not a table"),
+        (["--wide", "version"], "--wide: data of the format otlp say themselves what is what"),
         (["--canary", "1.6"], "the data have no arm '1.6'"),
     ],
 )

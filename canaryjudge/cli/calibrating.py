@@ -9,7 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from canaryjudge.cli.inputs import read_columns, spare
+from canaryjudge.cli.inputs import read_history, spare
+from canaryjudge.cli.tables import add_wide
 from canaryjudge.policy import load_policy
 from canaryjudge.policy.loading import read_text
 
@@ -59,9 +60,10 @@ def add_studies(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="do not show progress on standard error")
     parser.add_argument(
         "--data-format",
-        choices=("csv", "json", "ndjson", "parquet"),
+        choices=("csv", "tsv", "json", "ndjson", "parquet"),
         help="format of the history, where the name does not tell",
     )
+    add_wide(parser, one_arm=True)
 
 
 def at_work(jobs: int, tasks: int) -> Any:
@@ -83,7 +85,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 
     spare(options.output, "--output", options.policy, options.history)
     policy = load_policy(options.policy)
-    history = read_columns(options.history, options.data_format, every=True)
+    history = read_history(options, policy)
     with at_work(options.jobs, len(policy.metrics)) as executor:
         found = calibrate(
             history,

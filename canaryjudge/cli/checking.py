@@ -55,7 +55,7 @@ def _verify(options: argparse.Namespace) -> int:
     written = read_bytes(options.verdict)
     claimed = Verdict.from_json(written)
     policy = load_policy(options.policy)
-    table = read_given(options, options.data, policy)
+    table = read_given(options, options.data, policy, finished=True)
     again = judge(table, policy, baseline=claimed.baseline_arm, canary=claimed.canary_arm)
     if again.to_json().encode() == written:
         print(f"reproduced: {claimed.reason}")

@@ -41,7 +41,7 @@ def _doctor(options: argparse.Namespace) -> int:
     if options.prometheus is not None:
         data = fetched(options, policy)
     elif options.data is not None:
-        data = read_given(options, options.data, policy)
+        data = read_given(options, options.data, policy, finished=True)
     found = doctor(policy, data, baseline=options.baseline, canary=options.canary)
     formats = {"text": found.explain, "json": found.to_json, "markdown": found.to_markdown}
     sys.stdout.write(formats[options.format]().rstrip("\n") + "\n")

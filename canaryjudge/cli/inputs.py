@@ -7,20 +7,24 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from canaryjudge.cli.complaints import complain
+from canaryjudge.cli.tables import add_wide, refuse_wide, source_name, wide_table
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.prometheus_options import add_options
 from canaryjudge.policy import Policy
+
+if TYPE_CHECKING:
+    from canaryjudge.integrations.layouts import Layout
 
 __all__ = [
     "add_arms",
     "add_input",
     "fetched",
     "read_bytes",
-    "read_columns",
     "read_given",
+    "read_history",
     "same_file",
     "spare",
 ]
@@ -30,7 +34,11 @@ def add_input(parser: argparse.ArgumentParser, *, live: bool = False, needed: bo
     """Add the options for policy and data; with `live`, a server may be asked for the data."""
     parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
     source = parser.add_mutually_exclusive_group(required=needed)
-    source.add_argument("--data", metavar="FILE", help="CSV, JSON, NDJSON or Parquet; - for standard input")
+    source.add_argument(
+        "--data",
+        metavar="FILE",
+        help="CSV, TSV, JSON, NDJSON or Parquet, packed by gzip or not; - for standard input",
+    )
     if live:
         source.add_argument(
             "--prometheus", metavar="URL", help="ask this server with the policy's queries instead"
@@ -38,12 +46,10 @@ def add_input(parser: argparse.ArgumentParser, *, live: bool = False, needed: bo
         add_options(parser)
     parser.add_argument(
         "--data-format",
-        choices=("csv", "json", "ndjson", "parquet", "otlp", "kayenta"),
+        choices=("csv", "tsv", "json", "ndjson", "parquet", "otlp", "kayenta"),
         help="format of the data, where the name does not tell (standard input: csv or json, by its first character)",
     )
-    parser.add_argument(
-        "--wide", metavar="COLUMN", help="the data have a column a metric, and this column names the arm"
-    )
+    add_wide(parser)
     parser.add_argument(
         "--arm-attribute",
         default="service.version",
@@ -60,15 +66,20 @@ def add_arms(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def read_given(options: argparse.Namespace, source: str | IO[bytes], policy: Policy) -> Any:
-    """Read data from a file, a stream, or standard input where `source` is ``-``."""
-    from canaryjudge.integrations.kayenta_pairs import from_kayenta  # noqa: PLC0415 - the other commands read no data
-    from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415
-    from canaryjudge.integrations.tables import widen_columns  # noqa: PLC0415
+def read_given(
+    options: argparse.Namespace, source: str | IO[bytes], policy: Policy, *, finished: bool = False
+) -> Any:
+    """Read data from a file, a stream, or standard input where `source` is ``-``.
 
-    table = read_columns(source, options.data_format, every=options.wide is not None)
-    if options.wide is not None:
-        return widen_columns(table, options.wide, policy)
+    A table of `finished` data, of which no more will come, must have rows, if the policy does not say what silence means.
+    """
+    from canaryjudge.integrations.kayenta_pairs import from_kayenta  # noqa: PLC0415 - the other commands read no data
+    from canaryjudge.integrations.layouts import tidy  # noqa: PLC0415
+    from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415
+
+    if options.data_format in ("otlp", "kayenta"):
+        refuse_wide(options, f"data of the format {options.data_format} say themselves what is what")
+    table = _read(options, source, policy, tidy, finished=finished)
     if options.data_format == "otlp":
         return from_otlp(
             table, arm=options.arm_attribute, metrics={metric.name: metric.name for metric in policy.metrics}
@@ -78,15 +89,41 @@ def read_given(options: argparse.Namespace, source: str | IO[bytes], policy: Pol
     return table
 
 
-def read_columns(source: str | IO[bytes], data_format: str | None, *, every: bool) -> Any:
-    """Read a table from a file, a stream, or standard input where `source` is ``-``: every column, or those of a tidy table."""
-    from canaryjudge.integrations.tables import read_table  # noqa: PLC0415 - as in read_given
+def read_history(options: argparse.Namespace, policy: Policy) -> Any:
+    """Read what is known of a service from before, from a file or standard input: its arm may be left out, and releases may be named."""
+    from canaryjudge.integrations.layouts import history  # noqa: PLC0415 - as in read_given
 
+    return _read(options, options.history, policy, history, finished=True, past=True)
+
+
+def _read(
+    options: argparse.Namespace,
+    source: str | IO[bytes],
+    policy: Policy,
+    layout: Layout,
+    *,
+    finished: bool,
+    past: bool = False,
+) -> Any:
+    from canaryjudge.integrations.tables import read_table  # noqa: PLC0415 - as in read_given
+    from canaryjudge.integrations.wide_tables import widen_table  # noqa: PLC0415
+
+    wide = wide_table(options, policy, past=past)
+    if wide is not None:
+        layout = wide.layout
     if source != "-":
-        return read_table(source, format=data_format, wide=every)
-    peeked = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
-    likely = "json" if peeked.lstrip()[:1] in (b"{", b"[") else "csv"
-    return read_table(sys.stdin.buffer, format=data_format or likely, wide=every)
+        table = read_table(source, format=options.data_format, layout=layout)
+    else:
+        peeked = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
+        likely = "json" if peeked.lstrip()[:1] in (b"{", b"[") else "csv"
+        table = read_table(sys.stdin.buffer, format=options.data_format or likely, layout=layout)
+    silent = all("no_data" in metric.model_fields_set for metric in policy.metrics)
+    if finished and not silent and not isinstance(table, Mapping) and not len(table):
+        raise DataError(
+            f"{source_name(source)}: the table has no rows, so there is nothing to judge",
+            "See what the export asked for. If an arm may be silent, set no_data for every metric.",
+        )
+    return table if wide is None else widen_table(table, wide, source_name(source))
 
 
 def fetched(

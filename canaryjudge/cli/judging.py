@@ -35,5 +35,5 @@ def _judge(options: argparse.Namespace) -> int:
         refuse_options(options)
         policy = load_policy(options.policy)
         live = options.prometheus is not None
-        table = fetched(options, policy) if live else read_given(options, options.data, policy)
+        table = fetched(options, policy) if live else read_given(options, options.data, policy, finished=True)
         return report(judge(table, policy, baseline=options.baseline, canary=options.canary), options)

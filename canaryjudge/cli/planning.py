@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from canaryjudge.cli.calibrating import add_studies, at_work
-from canaryjudge.cli.inputs import read_columns
+from canaryjudge.cli.inputs import read_history
+from canaryjudge.cli.tables import refuse_wide
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import load_policy
 from canaryjudge.policy.document import plain, read_documents
@@ -50,9 +51,9 @@ def _plan(options: argparse.Namespace) -> int:
 
     policy = load_policy(options.policy)
     names = [metric.name for metric in policy.metrics]
-    history = (
-        None if options.history is None else read_columns(options.history, options.data_format, every=True)
-    )
+    if options.history is None:
+        refuse_wide(options, "this is about the history, and there is none")
+    history = None if options.history is None else read_history(options, policy)
     with at_work(options.jobs if options.simulate else 1, len(names)) as executor:
         found = plan(
             policy,

@@ -39,10 +39,10 @@ def source_of(options: argparse.Namespace, policy: Policy) -> Source:
     """Choose the source that the command line names."""
     if options.prometheus is not None:
         return _Server(options, policy)
-    from canaryjudge.integrations.tables import ending_format  # noqa: PLC0415 - servers need no tables
+    from canaryjudge.integrations.tables import ending_format, is_packed_name  # noqa: PLC0415 - servers need no tables
 
     told = options.data_format or ending_format(options.data)
-    if told in ("csv", "ndjson"):
+    if told in ("csv", "tsv", "ndjson") and not is_packed_name(options.data):
         return _GrowingTable(options, policy, told)
     return _Document(options, policy)
 
@@ -63,7 +63,7 @@ class _GrowingTable:
     def __init__(self, options: argparse.Namespace, policy: Policy, told: str) -> None:
         self._options = argparse.Namespace(**(vars(options) | {"data_format": told}))
         self._policy = policy
-        self._file = GrowingFile(options.data, header=told == "csv")
+        self._file = GrowingFile(options.data, header=told != "ndjson")
 
     def feed(self, monitor: Monitor) -> list[str]:
         lines = self._file.read()

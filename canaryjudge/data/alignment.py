@@ -16,7 +16,7 @@ from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.replicas import merged, pooled, with_reports
 from canaryjudge.data.series import Series
-from canaryjudge.data.times import iso, mixed_zones
+from canaryjudge.data.times import iso, mixed_zones, unclear_zones
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Kind, Metric
 
@@ -54,7 +54,7 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     Raises
     ------
     DataError
-        If `pairing` is `concurrent` and the arms have no times or share no interval, if time zones are mixed, if one arm only has
+        If `pairing` is `concurrent` and the arms have no times or share no interval, if only some of the times have a zone, if one arm only has
         totals, or if the arms' histograms have too few edges in common.
 
     Examples
@@ -113,7 +113,7 @@ def _without_reports(arm: Series) -> Series:
 
 def _check_comparable(metric: Metric, arms: tuple[Series, Series]) -> None:
     zones = arms[0].zones | arms[1].zones
-    if len(zones) > 1:
+    if unclear_zones(zones):
         where = ", ".join(
             f"arm {arm.arm!r} has {' and '.join(sorted(arm.zones))}" for arm in arms if arm.zones
         )

@@ -13,6 +13,7 @@ from canaryjudge.data.carried import Carried
 from canaryjudge.data.columns import to_floats
 from canaryjudge.data.differencing import difference, ever_growing, leave_out_known
 from canaryjudge.data.drafts import Draft
+from canaryjudge.data.frames import label_codes
 from canaryjudge.data.histogram_grid import negative_count, replica_codes
 from canaryjudge.data.histograms import Counted, read_buckets
 from canaryjudge.data.measured import conversion, scaled
@@ -28,6 +29,8 @@ from canaryjudge.policy import Kind, Metric
 
 __all__ = ["Series", "clean"]
 
+_ENOUGH, _MOST, _WELL_ABOVE_ONE = 10, 0.8, 10.0
+"""So many values, this part of them below 1, of totals like this: no counts of events look like that."""
 _HUGE = 1e150  # larger numbers stand for "none" (the largest double) and have no finite square
 
 
@@ -83,7 +86,12 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     value = scaled(to_floats(raw.value, place, "value"), per_unit)
     replica, names = replica_codes(raw.replica, len(value))
     seconds = None if times is None or np.isnan(times.seconds).all() else times.seconds
-    draft = Draft(place, value, _totals(raw, metric.kind), seconds, replica, names, [*notes])
+    total = _totals(raw, metric.kind)
+    draft = Draft(place, value, total, seconds, replica, names, [*notes])
+    if raw.apart is not None and not names:
+        draft.apart, draft.apart_name = label_codes(raw.apart)[0], raw.apart_name
+    if raw.total_by_name and total is not None and len(value):
+        draft.note("total_by_name", len(value), column=raw.total_by_name)
     before = Carried() if carried is None else carried
     if metric.counter:
         leave_out_known(draft, before)
@@ -231,12 +239,27 @@ def _check_counts(draft: Draft, metric: Metric) -> None:
     if total is None or metric.counter:
         return
     index = _first(value > total) if kind == "ratio" else _first((value > 0) & (total == 0))
+    if index is None and kind == "ratio":
+        _refuse_shares(value, total, place)
     if index is not None:
         excess = "more errors than requests" if kind == "ratio" else "events without exposure"
         raise DataError(
             f"{place.at(index)}: value is {value[index]:g} and total is {total[index]:g}: {excess}",
             "Check that 'value' counts the events and 'total' what they are of, over the same interval.",
         )
+
+
+def _refuse_shares(value: FloatArray, total: FloatArray, place: Place) -> None:
+    """Refuse shares (or rates) where counts of events belong; of counts, extrapolation makes only a few less than 1."""
+    some = np.flatnonzero(value)
+    shares = some[value[some] < 1]
+    if len(some) < _ENOUGH or len(shares) < _MOST * len(some) or np.median(total[some]) < _WELL_ABOVE_ONE:
+        return
+    raise DataError(
+        f"{place.at(int(shares[0]))}: value is {value[shares[0]]:.3g} of a total of {total[shares[0]]:.6g}, and {len(shares)} of the {len(some)} "
+        "values that are not 0 lie between 0 and 1: they look like shares or rates, not like counts of events",
+        "Give the number of events of each interval as 'value', or set kind: gauge to judge the shares themselves.",
+    )
 
 
 def _first(mask: NDArray[np.bool_]) -> int | None:
@@ -247,6 +270,9 @@ def _note_repeats(draft: Draft, kind: Kind) -> None:
     """Count the points that share their time with another of their replica; raw samples may."""
     repeats = 0 if kind == "samples" else int(draft.tied().sum())
     if repeats:
+        if draft.apart is not None and len(np.unique(draft.apart[draft.tied()])) > 1:
+            draft.note("duplicate_times", repeats, column=draft.apart_name)
+            return
         draft.note("duplicate_times", repeats)
         if kind == "gauge":
             draft.note("suggest_samples", repeats)

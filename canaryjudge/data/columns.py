@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from canaryjudge.data.number_text import number_hint
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import Place, shown
 from canaryjudge.errors import DataError
@@ -185,7 +186,7 @@ def _one_by_one(items: list[Any], place: Place, name: str) -> FloatArray:
             culprit = index if word is None else word
             raise DataError(
                 f"{place.at(culprit)}: {name} is the text {shown(items[culprit])} where a number belongs",
-                "Give numbers, and leave a missing one empty (null).",
+                number_hint(str(items[culprit])),
             )
         if not isinstance(item, _NUMBERS):
             nested = isinstance(item, list | tuple | dict | np.ndarray)

@@ -180,7 +180,9 @@ def _check_one_each(draft: Draft) -> None:
         whose = f"the replica {named!r} has" if named else "a counter has"
         raise DataError(
             f"{draft.place}: {whose} several values at {iso(float(draft.time[index]))}",
-            "Tell the replicas of an arm apart: name the column 'replica'.",
+            "Tell the replicas of an arm apart: name the column 'replica'."
+            if draft.apart is None
+            else f"Tell the replicas of an arm apart: rename {draft.apart_name!r} to 'replica', or give --replica {draft.apart_name}.",
         )
 
 

@@ -32,6 +32,10 @@ class Draft:
         Which of `names` each point is of.
     names : tuple of str
         The replicas, sorted; none where the data do not name them.
+    apart : ndarray of int, shape (n,), or None
+        What may tell replicas apart although nobody said so.
+    apart_name : str
+        The column that it is from.
     """
 
     place: Place
@@ -41,6 +45,8 @@ class Draft:
     replica: NDArray[np.intp]
     names: tuple[str, ...] = ()
     notes: list[Note] = field(default_factory=list)
+    apart: NDArray[np.intp] | None = None
+    apart_name: str = ""
 
     def __len__(self) -> int:
         return len(self.value)
@@ -68,6 +74,7 @@ class Draft:
         self.total = None if self.total is None else self.total[chosen]
         self.time = None if self.time is None else self.time[chosen]
         self.replica = self.replica[chosen]
+        self.apart = None if self.apart is None else self.apart[chosen]
         if self.place.rows is not None:
             self.place = replace(self.place, rows=self.place.rows[chosen])
 
@@ -113,7 +120,7 @@ class Draft:
         tied = np.flatnonzero(self.tied())
         if not len(tied):
             return
-        columns = (self.replica, self.total, self.value, self.time)
+        columns = (self.replica, self.apart, self.total, self.value, self.time)
         keys = [column[tied] for column in columns if column is not None]
         order = np.lexsort(keys)
         again = np.ones(len(tied), dtype=np.bool_)

@@ -12,7 +12,7 @@ from canaryjudge.data.columns import Column, is_missing, object_array, time_inde
 from canaryjudge.data.places import likely_name, shown
 from canaryjudge.errors import DataError
 
-__all__ = ["Labels", "as_frame", "labels", "needed_column", "table_columns"]
+__all__ = ["Labels", "as_frame", "label_codes", "labels", "needed_column", "table_columns"]
 
 Labels = tuple[NDArray[np.intp], list[str]]
 """Each row's position in the list of names, and the names."""
@@ -125,7 +125,7 @@ def labels(column: Column, name: str) -> Labels:
     DataError
         If a row has no label.
     """
-    codes, found = _codes(column)
+    codes, found = label_codes(column)
     empty = [code for code, label in enumerate(found) if is_missing(label) or not str(label).strip()]
     without = np.flatnonzero(np.isin(codes, [-1, *empty]))
     if len(without):
@@ -137,7 +137,8 @@ def labels(column: Column, name: str) -> Labels:
     return (merged[codes] if len(codes) else np.empty(0, dtype=np.intp)), list(names)
 
 
-def _codes(column: Column) -> tuple[NDArray[np.intp], list[Any]]:
+def label_codes(column: Column) -> tuple[NDArray[np.intp], list[Any]]:
+    """Give every row the number of its label, -1 where there is none, and the labels as they stand there."""
     if isinstance(column, np.ndarray):
         return _codes_of_objects(column.tolist())
     import narwhals as nw  # noqa: PLC0415 - there is a Series, so it is loaded

@@ -35,6 +35,7 @@ NoteCode = Literal[
     "first_of_counter",  # points of an arm whose counters have one each, so that no increase is known
     "looks_like_count",  # a gauge of whole numbers that is named like a count of events
     "units_apart",  # the arms' levels differ by a thousand or the like, as where they are in different units
+    "total_by_name",  # points of a wide table whose total was taken from a column because of its name
     "looks_like_counter",  # values that grew at every point, of a metric that is not declared a counter
     "no_infinite_bucket",  # histograms without the bucket +Inf, so that larger observations are unseen
     "rounded_counts",  # histograms with counts that are not whole, rounded

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.by_columns import refuse_columns
 from canaryjudge.data.columns import Column, as_column, take, time_index
 from canaryjudge.data.frames import as_frame
 from canaryjudge.data.measured import told_unit
 from canaryjudge.data.places import Place, likely_name, shown
 from canaryjudge.data.sketch import Sketch
+from canaryjudge.data.time_column import time_column
 from canaryjudge.errors import DataError
 
 __all__ = ["ArmMapping", "RawSeries", "Source", "raw_series"]
@@ -46,6 +48,12 @@ class RawSeries:
         What the numbers, or the edges of histograms, are in; empty where the caller does not say.
     increases : bool
         The numbers are what each interval counted, although the metric may be a counter at its source.
+    total_by_name : str
+        The column that `total` was taken from because of its name, although nobody said so; empty otherwise.
+    apart : column, shape (n,), or None
+        What may tell replicas apart although nobody said so: points that differ in it are no copies of each other.
+    apart_name : str
+        The name of that column.
     """
 
     place: Place
@@ -59,6 +67,9 @@ class RawSeries:
     exponential: bool = False
     unit: str = ""
     increases: bool = False
+    total_by_name: str = ""
+    apart: Column | None = None
+    apart_name: str = ""
 
     @property
     def histograms(self) -> int:
@@ -70,7 +81,7 @@ class RawSeries:
         place = self.place if self.place.rows is None else replace(self.place, rows=self.place.rows[index])
         columns: dict[str, Any] = {
             name: None if (column := getattr(self, name)) is None else take(column, index)
-            for name in ("total", "time", "replica", "le")
+            for name in ("total", "time", "replica", "le", "apart")
         }
         if self.buckets is None:
             return replace(self, place=place, value=take(self.value, index), **columns)
@@ -105,7 +116,8 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     data : array-like, Series, mapping, DataFrame, Sketch or None
         The values; or columns `value`, `time`, `total` and `le`, and `row`, the number by which errors name a point; or, of a histogram,
         `edges` and `buckets` with a row of counts an interval, `buckets` with a row of ``[lower, upper, count]`` an interval, or `exponential`
-        with a mapping an interval; beside any of them `unit`, and `increases`, true of what was differenced already. A pandas Series with a DatetimeIndex brings its times.
+        with a mapping an interval; beside any of them `unit`, and `increases`, true of what was differenced already. `time` may have any of
+        `TIME_NAMES`. From wide tables come `total_by_name`, the column that was taken for the total, and `apart`, ``{column: labels}``. A pandas Series with a DatetimeIndex brings its times.
     place : Place
         Whose it is.
 
@@ -122,8 +134,16 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     columns = {} if data is None else _columns(data)
     if not columns:
         return RawSeries(place, np.empty(0))
-    increases = columns.get("increases") is True
-    return replace(_series(columns, place), unit=told_unit(columns.get("unit"), place), increases=increases)
+    if "time" not in columns:
+        time = time_column((name for name in columns if isinstance(name, str)), where=f"{place}: ")
+        columns = {**columns, "time": columns.get(time)}
+    by_name = columns.get("total_by_name")
+    return replace(
+        _series(columns, place),
+        unit=told_unit(columns.get("unit"), place),
+        increases=columns.get("increases") is True,
+        total_by_name=by_name if isinstance(by_name, str) else "",
+    )
 
 
 def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
@@ -142,7 +162,9 @@ def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
     time = columns.get("time")
     if time is None:
         time = time_index(columns["value"])
-    extra = {name: columns.get(name) for name in ("total", "replica", "le")} | {"time": time}
+    apart = columns.get("apart")
+    apart_name, labels = next(iter(apart.items())) if isinstance(apart, Mapping) and apart else ("", None)
+    extra = {name: columns.get(name) for name in ("total", "replica", "le")} | {"time": time, "apart": labels}
     found = {name: as_column(column, place, name) for name, column in extra.items() if column is not None}
     for name, column in found.items():
         if len(column) != len(value):
@@ -152,7 +174,7 @@ def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
             )
     if place.rows is not None and len(place.rows) != len(value):
         place = Place(place.metric, place.arm)
-    return RawSeries(place, value, **found)
+    return RawSeries(place, value, **found, apart_name=str(apart_name))
 
 
 def _bucketed(columns: Mapping[Any, Any], place: Place) -> RawSeries:
@@ -224,6 +246,7 @@ class ArmMapping:
 
     def __init__(self, data: Mapping[Any, Any]) -> None:
         self._series: dict[str, dict[str, Any]] = {}
+        refuse_columns(data)
         for metric, arms in data.items():
             if not isinstance(arms, Mapping):
                 raise DataError(

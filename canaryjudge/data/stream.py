@@ -19,7 +19,7 @@ from canaryjudge.data.pair import FloatArray, MetricPair
 from canaryjudge.data.points import Points
 from canaryjudge.data.replicas import with_reports
 from canaryjudge.data.series import Series
-from canaryjudge.data.times import iso, mixed_zones
+from canaryjudge.data.times import iso, mixed_zones, unclear_zones
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric
 
@@ -213,7 +213,7 @@ class Stream:
                 "Give every point of a metric a time, or none of them.",
             )
         zones = self._zones | arm.zones
-        if len(zones) > 1:
+        if unclear_zones(zones):
             raise mixed_zones(where, zones)
         self._zones = zones
 
@@ -354,7 +354,7 @@ class Stream:
                     "Merge streams of data of one form.",
                 )
         self._with_units(other._units)
-        if len(zones := self._zones | other._zones) > 1:
+        if unclear_zones(zones := self._zones | other._zones):
             raise mixed_zones(f"metric {self.metric.name!r}", zones)
 
     def state(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,27 +12,9 @@ from canaryjudge.data.columns import Column, take
 from canaryjudge.data.frames import labels, needed_column
 from canaryjudge.data.places import Place
 from canaryjudge.data.raw import RawSeries
+from canaryjudge.data.time_column import time_column
 
-__all__ = ["TIME_NAMES", "TidyTable", "time_column"]
-
-TIME_NAMES = ("time", "timestamp", "ts")
-"""Names that a column of times may have, the likeliest first."""
-
-
-def time_column(names: Collection[str]) -> str | None:
-    """Find the column of times by its name.
-
-    Parameters
-    ----------
-    names : collection of str
-        The columns that are there.
-
-    Returns
-    -------
-    str or None
-        The first of `TIME_NAMES` that is there.
-    """
-    return next((name for name in TIME_NAMES if name in names), None)
+__all__ = ["TidyTable"]
 
 
 class TidyTable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import Place, shown
 from canaryjudge.errors import DataError
 
-__all__ = ["NAIVE", "Times", "iso", "mixed_zones", "to_times"]
+__all__ = ["NAIVE", "Times", "iso", "mixed_zones", "to_times", "unclear_zones"]
 
 NAIVE = "no time zone"
 """What stands for the zone of a time that has none; it is read as UTC."""
@@ -61,9 +61,23 @@ def iso(seconds: float) -> str:
         return f"{seconds:g} s"
 
 
-def mixed_zones(where: str, zones: frozenset[str]) -> DataError:
-    """Make the error for times that cannot be compared because they were written in different zones."""
-    return DataError(f"{where}: the times mix {' and '.join(sorted(zones))}", "Convert all times to UTC.")
+def unclear_zones(zones: Collection[str]) -> bool:
+    """Tell whether times without a zone stand beside times with one: whatever their zone, only the latter are instants.
+
+    Examples
+    --------
+    >>> unclear_zones({"UTC", "+02:00"}), unclear_zones({"UTC", NAIVE})
+    (False, True)
+    """
+    return len(zones) > 1 and NAIVE in zones
+
+
+def mixed_zones(where: str, zones: Collection[str]) -> DataError:
+    """Make the error for times that cannot be compared because only some of them say their zone."""
+    return DataError(
+        f"{where}: the times mix {' and '.join(sorted(zones))}",
+        "Convert all times to UTC, or give each its zone, such as Z or +02:00.",
+    )
 
 
 def to_times(column: Column, place: Place) -> Times:
@@ -85,7 +99,7 @@ def to_times(column: Column, place: Place) -> Times:
     Raises
     ------
     DataError
-        If a time cannot be read (it names the first), or time zones are mixed.
+        If a time cannot be read (it names the first), or only some have a time zone.
 
     Examples
     --------
@@ -255,9 +269,9 @@ def _zone_name(name: str) -> str:
 
 
 def _one_zone(place: Place, zones: dict[str, int]) -> None:
-    if len(zones) > 1:
-        second = sorted(zones.values())[1]
-        raise mixed_zones(place.at(second), frozenset(zones))
+    if unclear_zones(zones):
+        zoned = min(index for zone, index in zones.items() if zone != NAIVE)
+        raise mixed_zones(place.at(max(zones[NAIVE], zoned)), zones)
 
 
 def _unreadable(place: Place, index: int, found: str) -> DataError:

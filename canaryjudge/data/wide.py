@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from canaryjudge.data.columns import Column, take
 from canaryjudge.data.frames import labels, needed_column, table_columns
 from canaryjudge.data.places import shown
+from canaryjudge.data.time_column import time_column
 from canaryjudge.errors import DataError
 
-__all__ = ["from_wide"]
+__all__ = ["from_columns", "from_wide", "row_columns"]
+
+_INSTANCES: Final = ("pod", "instance", "host", "hostname", "zone", "region")
+"""Columns that may tell replicas apart, the finest first."""
 
 
 def from_wide(
@@ -20,6 +24,7 @@ def from_wide(
     *,
     arm: str,
     time: str | None = None,
+    replica: str | None = None,
     metrics: Mapping[str, str | Mapping[str, str]],
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Turn a wide table, a column a metric, into data that can be judged.
@@ -31,19 +36,23 @@ def from_wide(
     arm : str
         The column that names each row's arm; all arms are kept.
     time : str, optional
-        The column of times. A pandas frame with a DatetimeIndex brings its own.
+        The column of times; by default one that is named `time`, `timestamp`, `@timestamp`, `ts`, `date` or `datetime`, in upper or lower
+        case. A pandas frame with a DatetimeIndex brings its own.
+    replica : str, optional
+        The column that tells the instances of an arm apart; by default `replica`, if there is one.
     metrics : mapping of str to (str or mapping)
         For each metric its column, or ``{"value": column, "total": column}``.
 
     Returns
     -------
     dict
-        ``{metric: {arm: {"value": ..., "total": ..., "time": ..., "row": ...}}}``; `row` counts the table's rows from 1, for errors.
+        ``{metric: {arm: {"value": ..., "total": ..., "time": ..., "replica": ..., "row": ...}}}``; `row` counts the table's rows from 1,
+        for errors.
 
     Raises
     ------
     DataError
-        If it is not a table, a column is missing, or a row names no arm.
+        If it is not a table, a column is missing, two may hold the times, or a row names no arm.
 
     Examples
     --------
@@ -61,19 +70,107 @@ def from_wide(
     if not isinstance(metrics, Mapping) or not metrics:
         raise DataError("from_wide: metrics names no metric", 'Write metrics={"latency_p99": "p99"}.')
     named = {str(metric): _columns_of(str(metric), spec) for metric, spec in metrics.items()}
+    return from_columns(columns, named, arm=arm, time=time, replica=replica)
+
+
+def from_columns(
+    columns: Mapping[str, Column],
+    metrics: Mapping[str, Mapping[str, str]],
+    *,
+    arm: str | None,
+    time: str | None = None,
+    replica: str | None = None,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Turn the columns of a wide table into data that can be judged.
+
+    Parameters
+    ----------
+    columns : mapping of str to column, each of shape (n,)
+        The table.
+    metrics : mapping of str to mapping
+        For each metric the columns of its `value` and, where it has one, its `total`.
+    arm : str or None
+        The column that names each row's arm; None where all rows are of one, which is then called `history`.
+    time, replica : str, optional
+        As in `from_wide`.
+
+    Returns
+    -------
+    dict
+        As of `from_wide`.
+
+    Raises
+    ------
+    DataError
+        As in `from_wide`.
+
+    Examples
+    --------
+    >>> columns = {"p99": np.array([120.0, 131.0]), "Time": np.array([0.0, 60.0])}
+    >>> from_columns(columns, {"latency": {"value": "p99"}}, arm=None)["latency"]["history"]["time"].tolist()
+    [0.0, 60.0]
+    """
     if not columns:
-        return {metric: {} for metric in named}
+        return {metric: {} for metric in metrics}
     found = {
         metric: {role: needed_column(columns, name) for role, name in names.items()}
-        for metric, names in named.items()
+        for metric, names in metrics.items()
     }
-    when = _time_column(columns, time)
-    arm_of_row, arms = labels(needed_column(columns, arm), arm)
-    rows_of_arm = {name: np.flatnonzero(arm_of_row == code) for code, name in enumerate(arms)}
+    used = {name for names in metrics.values() for name in names.values()}
+    beside = row_columns([name for name in columns if name not in used], arm=arm, time=time, replica=replica)
+    of_row: dict[str, Any] = {
+        role: needed_column(columns, name) for role, name in beside.items() if name is not None
+    }
+    apart = {name: of_row.pop("apart") for role, name in beside.items() if role == "apart" and name}
+    if arm is None:
+        rows_of_arm = {"history": np.arange(len(next(iter(columns.values()))))}
+    else:
+        arm_of_row, arms = labels(needed_column(columns, arm), arm)
+        rows_of_arm = {name: np.flatnonzero(arm_of_row == code) for code, name in enumerate(arms)}
     return {
-        metric: {name: _part(parts | when, rows) for name, rows in rows_of_arm.items()}
+        metric: {name: _part(parts | of_row, apart, rows) for name, rows in rows_of_arm.items()}
         for metric, parts in found.items()
     }
+
+
+def row_columns(
+    names: Sequence[str], *, arm: str | None, time: str | None = None, replica: str | None = None
+) -> dict[str, str | None]:
+    """Choose the columns that say when and where a row of a wide table is from.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns that are no metric's.
+    arm, time, replica : str, optional
+        Those that were named.
+
+    Returns
+    -------
+    dict of str to (str or None)
+        The columns of `time` and `replica`; and `apart`, which may tell replicas apart where no column is said to.
+
+    Raises
+    ------
+    DataError
+        If two columns may hold the times.
+
+    Examples
+    --------
+    >>> row_columns(["version", "timestamp", "pod"], arm="version")
+    {'time': 'timestamp', 'replica': None, 'apart': 'pod'}
+    """
+    others = [name for name in names if name not in (arm, replica)]
+    if time is None:
+        time = time_column(
+            others,
+            "Name the one that is meant (--time COLUMN, or time= of from_wide), or leave the other out.",
+        )
+    if replica is None and "replica" in others and time != "replica":
+        replica = "replica"
+    lower = {name.strip().lower(): name for name in others if name != time}
+    apart = next((lower[name] for name in _INSTANCES if name in lower), None) if replica is None else None
+    return {"time": time, "replica": replica, "apart": apart}
 
 
 def _columns_of(metric: str, spec: Any) -> dict[str, str]:
@@ -87,13 +184,14 @@ def _columns_of(metric: str, spec: Any) -> dict[str, str]:
     return {str(role): str(name) for role, name in spec.items()}
 
 
-def _time_column(columns: Mapping[str, Column], time: str | None) -> dict[str, Column]:
-    if time is not None:
-        return {"time": needed_column(columns, time)}
-    return {}
+def _part(
+    parts: Mapping[str, Column], apart: Mapping[str, Column], rows: np.ndarray[Any, Any]
+) -> dict[str, Any]:
+    cut = {role: _native(column, rows) for role, column in parts.items()}
+    labels_of = {"apart": {name: _native(column, rows) for name, column in apart.items()}} if apart else {}
+    return cut | labels_of | {"row": rows + 1}
 
 
-def _part(parts: Mapping[str, Column], rows: np.ndarray[Any, Any]) -> dict[str, Any]:
-    cut = {role: take(column, rows) for role, column in parts.items()}
-    native = {role: part if isinstance(part, np.ndarray) else part.to_native() for role, part in cut.items()}
-    return native | {"row": rows + 1}
+def _native(column: Column, rows: np.ndarray[Any, Any]) -> Any:
+    part = take(column, rows)
+    return part if isinstance(part, np.ndarray) else part.to_native()

@@ -17,6 +17,7 @@ _SENTENCES = {
     "out_of_order": "{n} {points} out of order, sorted by time",
     "duplicate_times": "{n} {points} that repeat another's time",
     "identical_rows": "{n} repeated {rows} counted once",
+    "total_by_name": "the total is the column {column}, taken by its name (--column says which it is)",
     "gaps": "{n} {intervals} without a point",
     "outside_overlap": "{n} {points} outside the time that both arms cover left out",
     "unpaired": "{n} {points} left out whose interval the other arm lacks",
@@ -43,6 +44,10 @@ _SENTENCES = {
     "success_ratio": "the share of failures may grow {times} times before this counts as a fall beyond the tolerance; give tolerance.absolute, or judge the failures",
     "split_mismatch": "the canary got {found} of the traffic where the policy's split expects {expected}; are the arms comparable?",
 }
+_WITH_COLUMN = {
+    "duplicate_times": "{n} {points} that repeat another's time; if the column {column} tells replicas apart, rename it to replica, or give --replica {column}",
+}
+"""Sentences of notes that know which column is to blame."""
 _PLURALS = {
     "values": "value",
     "points": "point",
@@ -61,7 +66,8 @@ def note_sentence(note: Note) -> str:
     facts = {
         name: value if isinstance(value, str) else _fact(name, value) for name, value in note.facts.items()
     }
-    sentence = _SENTENCES[note.code].format_map(_Known(words | facts | {"n": count(n)}))
+    sentences = _SENTENCES | _WITH_COLUMN if "column" in note.facts else _SENTENCES
+    sentence = sentences[note.code].format_map(_Known(words | facts | {"n": count(n)}))
     where = f"{note.arm}: " if note.arm else ""
     return where + sentence
 

@@ -10,80 +10,39 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.places import likely_name, shown
-from canaryjudge.data.tidy import time_column
+from canaryjudge.data.number_text import number_hint
+from canaryjudge.data.places import shown
 from canaryjudge.errors import DataError
+from canaryjudge.integrations.layouts import Layout, Roles, tidy
 
-__all__ = ["TIDY_COLUMNS", "needed_columns", "read_csv"]
-
-TIDY_COLUMNS = ("metric", "arm", "value", "time", "total", "replica", "le")
-"""What a tidy table may have; the first three it must."""
+__all__ = ["read_csv"]
 
 _BLOCK = 1 << 23  # bytes that are parsed at a time
 _BOM = b"\xef\xbb\xbf"
-_LABELS = ("metric", "arm", "replica")
-_NUMBERS = ("value", "total")
 _NO_VALUE = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
-_NEWLINE, _RETURN, _COMMA, _QUOTE = b'\n\r,"'
+_NEWLINE, _QUOTE = b'\n"'
+_SEPARATORS = {",": "commas", "\t": "tabs"}
+_OTHER_FORMATS = {",": ", or name its format: csv", "\t": ", or name its format: tsv"}
 
 
-def needed_columns(names: Sequence[str], source: str, *, wide: bool) -> list[str]:
-    """Choose the columns of a table that are worth reading.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The columns that are there.
-    source : str
-        The file's name, for errors.
-    wide : bool
-        Whether all of them may be metrics.
-
-    Returns
-    -------
-    list of str
-        In the file's order.
-
-    Raises
-    ------
-    DataError
-        If a tidy table lacks a column that it must have, or one stands there twice.
-
-    Examples
-    --------
-    >>> needed_columns(["metric", "arm", "pod", "value"], "data.csv", wide=False)
-    ['metric', 'arm', 'value']
-    """
-    chosen = [name for name in names if wide or name in TIDY_COLUMNS]
-    for name in chosen:
-        if chosen.count(name) > 1:
-            raise DataError(f"{source}: the column {name!r} stands there twice", "Leave one out.")
-    for name in () if wide else TIDY_COLUMNS[:3]:
-        if name not in chosen:
-            raise DataError(
-                f"{source}: there is no column {name!r}",
-                f"{likely_name(name, names, 'columns')} A tidy table has metric, arm and value; for a column a metric, name "
-                "the arm's column (--wide, from_wide).",
-            )
-    return chosen
-
-
-def read_csv(stream: BinaryIO, source: str, *, wide: bool = False) -> Any:
-    r"""Read a CSV table with a header.
+def read_csv(stream: BinaryIO, source: str, *, layout: Layout = tidy, separator: str = ",") -> Any:
+    r"""Read a CSV table with a header, block by block.
 
     Parameters
     ----------
     stream : binary file
-        UTF-8 text, fields separated by commas.
+        UTF-8 text.
     source : str
         The file's name, for errors.
-    wide : bool
-        Read all columns, not only those of a tidy table.
+    layout : callable
+        Which columns to read, and as what: those of a tidy table, if it is not given.
+    separator : {",", "\t"}
+        What stands between the fields.
 
     Returns
     -------
     pandas.DataFrame
-        Numbers as floats (NaN where a cell is empty), labels as categoricals, other text as it is.
+        Numbers as floats (NaN where a cell is empty), names as categoricals of their text, other text as it is.
 
     Raises
     ------
@@ -103,11 +62,9 @@ def read_csv(stream: BinaryIO, source: str, *, wide: bool = False) -> Any:
         if not block.removeprefix(_BOM).strip():
             continue
         if table is None:
-            header, body = _header(block, source)
-            if not wide and (name := time_column(header)) is not None:
-                header[header.index(name)] = "time"
+            header, body = _header(block, source, separator)
             first = line + block[: len(block) - len(body)].count(b"\n")
-            table = _Table(source, header, needed_columns(header, source, wide=wide), wide=wide)
+            table = _Table(source, header, layout(header, source), separator)
         table.add(body, first)
     if table is None:
         raise DataError(f"{source}: the file is empty", "Give a CSV with a header and a line for each point.")
@@ -163,21 +120,24 @@ def _outside_quotes(block: bytes, byte: int) -> NDArray[np.bool_]:
     return np.asarray(found, dtype=np.bool_)
 
 
-def _header(block: bytes, source: str) -> tuple[list[str], bytes]:
-    text = block.removeprefix(_BOM).lstrip(b" \t\r\n")
+def _header(block: bytes, source: str, separator: str) -> tuple[list[str], bytes]:
+    text = block.removeprefix(_BOM).lstrip(b" \r\n" if separator == "\t" else b" \t\r\n")
     end = int(np.flatnonzero(_outside_quotes(text, _NEWLINE))[0]) + 1 if text else 0
     first = text[:end].decode().strip("\r\n")
     try:
-        names = [name.strip() for name in next(csv.reader([first], skipinitialspace=True), [])]
+        names = [
+            name.strip() for name in next(csv.reader([first], skipinitialspace=True, delimiter=separator), [])
+        ]
     except csv.Error as error:
         raise DataError(
             f"{source}: the header cannot be read ({error})",
             "Give one line of column names, and end lines with LF.",
         ) from None
-    if len(names) == 1 and (separator := next((mark for mark in ";\t|" if mark in first), None)):
+    if len(names) == 1 and (other := next((mark for mark in ";\t|," if mark in first), None)):
+        wanted = _SEPARATORS[separator]
         raise DataError(
-            f"{source}: the columns are separated by {separator!r}, not by commas",
-            "Save it with commas between the columns.",
+            f"{source}: the columns are separated by {other!r}, not by {wanted}",
+            f"Save it with {wanted} between the columns{_OTHER_FORMATS.get(other, '')}.",
         )
     return names, text[end:]
 
@@ -214,21 +174,21 @@ class _Column:
 class _Table:
     """The columns of one file, filled block by block."""
 
-    def __init__(self, source: str, header: list[str], chosen: list[str], *, wide: bool) -> None:
-        self.columns = {name: _Column() for name in chosen}
+    def __init__(self, source: str, header: list[str], roles: Roles, separator: str) -> None:
+        self.columns = {name: _Column() for name in roles.chosen}
         self._source = source
         self._fields = len(header)
-        self._positions = [header.index(name) for name in chosen]
-        self._wide = wide
+        self._positions = [header.index(name) for name in roles.chosen]
+        self._roles = roles
+        self._separator = separator
 
     def add(self, body: bytes, line: int) -> None:
         """Parse the lines of one block, the first of which has the given number."""
         starts = self._starts_of_rows(body, line)
         if not len(starts):
             return
-        numbers = {} if self._wide else dict.fromkeys(_NUMBERS, "float64")
         try:
-            frame = self._parse(body, numbers)
+            frame = self._parse(body, dict.fromkeys(self._roles.numbers, "float64"))
         except ValueError:  # a text among the numbers: read them as they are, to find it
             frame = self._parsed_as_is(body, line)
         if len(frame) != len(starts):
@@ -236,17 +196,30 @@ class _Table:
                 f"{self._source}, from line {line} on: the {len(starts)} lines have {len(frame)} rows in them",
                 "Look for quotation marks inside a field, and for line ends that are bare carriage returns.",
             )
+        frame = self._with_names_as_text(frame, body)
         for name, column in self.columns.items():
             part = frame[name]
-            is_number = not self._wide and (name in _NUMBERS or (name == "time" and column.has_numbers))
+            is_number = name in self._roles.numbers or (name == self._roles.time and column.has_numbers)
             if is_number and part.dtype.kind not in "buif":
                 index = _first_text(part)
                 row = line + body.count(b"\n", 0, int(starts[index]))
                 raise DataError(
                     f"{self._source}, line {row}: {name} is the text {shown(part.iloc[index])} where a number belongs",
-                    "Give a number, and leave a missing one empty.",
+                    number_hint(str(part.iloc[index])),
                 )
             column.add(part)
+
+    def _with_names_as_text(self, frame: Any, body: bytes) -> Any:
+        """Read those names again that pandas has taken for numbers or truth values, such as 2.10 for 2.1."""
+        changed = [
+            name
+            for name in self._roles.names
+            if frame[name].cat.categories.inferred_type not in ("string", "empty")
+        ]
+        if changed:
+            texts = self._parse(body, dict.fromkeys(changed, "str"), changed)
+            frame = frame.assign(**{name: texts[name].astype("category") for name in changed})
+        return frame
 
     def _parsed_as_is(self, body: bytes, line: int) -> Any:
         try:
@@ -258,17 +231,21 @@ class _Table:
                 "Check quotation marks and numbers.",
             ) from None
 
-    def _parse(self, body: bytes, types: dict[str, str]) -> Any:
+    def _parse(self, body: bytes, types: dict[str, str], only: Sequence[str] | None = None) -> Any:
         import pandas as pd  # noqa: PLC0415 - only those who read files pay for it
 
-        types = types | dict.fromkeys(() if self._wide else _LABELS, "category")
-        names = dict(zip(self._positions, self.columns, strict=True))
+        types = dict.fromkeys(self._roles.names, "category") | types
+        names = {
+            position: name
+            for position, name in zip(self._positions, self.columns, strict=True)
+            if only is None or name in only
+        }
         options: dict[str, Any] = {
             "names": list(range(self._fields)),
-            "usecols": self._positions,
+            "usecols": list(names),
             "dtype": {position: types[name] for position, name in names.items() if name in types},
             "na_values": {
-                position: _NO_VALUE for position, name in names.items() if self._wide or name not in _LABELS
+                position: _NO_VALUE for position, name in names.items() if name not in self._roles.names
             },
         }
         frame = pd.read_csv(
@@ -276,6 +253,7 @@ class _Table:
             header=None,
             keep_default_na=False,
             skipinitialspace=True,
+            sep=self._separator,
             low_memory=False,
             engine="c",
             **options,
@@ -286,7 +264,7 @@ class _Table:
         """Find where each row starts, and make sure that each has as many fields as the header."""
         ends = np.flatnonzero(_outside_quotes(body, _NEWLINE))
         starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
-        commas = np.flatnonzero(_outside_quotes(body, _COMMA))
+        commas = np.flatnonzero(_outside_quotes(body, ord(self._separator)))
         fields = np.diff(np.searchsorted(commas, ends), prepend=0) + 1
         odd = fields != self._fields if self._fields > 1 else ends - starts <= 1
         blank = np.zeros(len(starts), dtype=np.bool_)

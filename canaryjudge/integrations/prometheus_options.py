@@ -118,8 +118,9 @@ def fetch_given(
     from canaryjudge.integrations.prometheus_access import Access  # noqa: PLC0415 - other sources need no client
     from canaryjudge.integrations.prometheus_fetch import Wanted, fetch  # noqa: PLC0415
 
-    if options.wide is not None or options.data_format is not None:
-        raise DataError("--wide and --data-format are for --data", "Leave them out.")
+    for name in ("wide", "column", "replica", "time", "data_format"):
+        if getattr(options, name):
+            raise DataError(f"--{name.replace('_', '-')} is for --data", "Leave it out.")
     access = Access.to(
         options.prometheus,
         os.environ,

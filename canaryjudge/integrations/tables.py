@@ -1,37 +1,38 @@
-"""Tables in files: CSV, JSON, NDJSON and Parquet, as `read_pairs` takes them; and wide ones by the names in a policy."""
+"""Tables in files: CSV, TSV, JSON, NDJSON and Parquet, as `read_pairs` takes them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import contextmanager
 from io import BytesIO, TextIOBase
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
-from canaryjudge.data import from_wide
-from canaryjudge.data.columns import first_word
-from canaryjudge.data.frames import table_columns
 from canaryjudge.data.places import likely_name, shown
-from canaryjudge.data.tidy import time_column
 from canaryjudge.errors import DataError, MissingExtraError
-from canaryjudge.integrations.csv_files import needed_columns, read_csv
-from canaryjudge.policy import Metric, Policy
+from canaryjudge.integrations.csv_files import read_csv
+from canaryjudge.integrations.layouts import Layout, tidy
+from canaryjudge.integrations.unpacking import Unpacked, is_packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TableFormat", "ending_format", "read_table", "widen_columns"]
+__all__ = ["TableFormat", "ending_format", "is_packed_name", "read_table"]
 
-TableFormat = Literal["csv", "json", "ndjson", "parquet", "otlp", "kayenta"]
+TableFormat = Literal["csv", "tsv", "json", "ndjson", "parquet", "otlp", "kayenta"]
 
 _ENDINGS: dict[str, TableFormat] = {
     ".csv": "csv",
+    ".tsv": "tsv",
     ".json": "json",
     ".jsonl": "ndjson",
     ".ndjson": "ndjson",
     ".parquet": "parquet",
     ".pq": "parquet",
+}
+_DOCUMENTS: dict[TableFormat, str] = {
+    "otlp": "an OTLP document",
+    "kayenta": "a list of Kayenta's metric set pairs",
 }
 _SHAPES = "Give a list of rows {metric, arm, value}, or a mapping {metric: {arm: series}}."
 
@@ -41,28 +42,34 @@ def ending_format(path: str | Path) -> TableFormat | None:
 
     Examples
     --------
-    >>> ending_format("new.CSV"), ending_format("new.txt")
-    ('csv', None)
+    >>> ending_format("new.CSV"), ending_format("new.json.gz"), ending_format("new.txt")
+    ('csv', 'json', None)
     """
-    return _ENDINGS.get(Path(path).suffix.lower())
+    name = Path(path)
+    return _ENDINGS.get(Path(name.stem if is_packed_name(path) else name).suffix.lower())
 
 
-def read_table(source: str | Path | IO[Any], *, format: str | None = None, wide: bool = False) -> Any:  # noqa: A002 - the word users know
+def is_packed_name(path: str | Path) -> bool:
+    """Tell whether a file's ending says that gzip has packed it."""
+    return Path(path).suffix.lower() == ".gz"
+
+
+def read_table(source: str | Path | IO[Any], *, format: str | None = None, layout: Layout = tidy) -> Any:  # noqa: A002 - the word users know
     r"""Read a table from a file or a stream.
 
     Parameters
     ----------
     source : str, pathlib.Path or file
-        The file, or an open stream, binary or text.
-    format : {"csv", "json", "ndjson", "parquet", "otlp", "kayenta"}, optional
+        The file, which gzip may have packed, or an open stream, binary or text.
+    format : {"csv", "tsv", "json", "ndjson", "parquet", "otlp", "kayenta"}, optional
         What it is; by default the file's ending says so. OTLP and Kayenta's pairs are given as text, for `from_otlp` and `from_kayenta`.
-    wide : bool
-        Read all columns, for a table with a column a metric; by default only those of a tidy table are read.
+    layout : callable
+        Which columns of CSV, TSV and Parquet to read, and as what; by default those of a tidy table.
 
     Returns
     -------
     pandas.DataFrame, pyarrow.Table, list of dict, dict or str
-        What `judge` and `widen_columns` take. A table without rows is none the worse.
+        What `judge` and `widen_table` take. A table without rows is none the worse.
 
     Raises
     ------
@@ -81,12 +88,13 @@ def read_table(source: str | Path | IO[Any], *, format: str | None = None, wide:
     name = str(source) if is_path else _name_of(source)
     kind = _format(name, format, by_ending=is_path)
     with _opened(source, name) as stream:
-        if kind == "csv":
-            return read_csv(stream, name, wide=wide)
+        if kind in ("csv", "tsv"):
+            return read_csv(stream, name, layout=layout, separator="," if kind == "csv" else "\t")
         if kind == "parquet":
-            return _read_parquet(stream, name, wide=wide)
+            return _read_parquet(stream, name, layout)
         text = _text(stream.read(), name)
     if kind in ("otlp", "kayenta"):
+        _check_document(text, name, kind)
         return text
     return _read_json(text, name) if kind == "json" else _read_ndjson(text, name)
 
@@ -105,6 +113,8 @@ def _format(name: str, given: str | None, *, by_ending: bool) -> TableFormat:
         raise DataError(f"{given!r} is not a format of tables", likely_name(given, known, "formats"))
     told = ending_format(name) if by_ending else None
     if told is None:
+        if by_ending and (Path(name).is_dir() or not Path(name).exists()):
+            raise _no_file(name)
         ending = Path(name).suffix.lower() if by_ending else ""
         what = f"the ending {ending!r} tells no format" if ending else "nothing tells the format"
         raise DataError(f"{name}: {what}", f"Name the format: {', '.join(known)}.")
@@ -112,7 +122,7 @@ def _format(name: str, given: str | None, *, by_ending: bool) -> TableFormat:
 
 
 @contextmanager
-def _opened(source: str | Path | IO[Any], name: str) -> Iterator[BinaryIO]:
+def _opened(source: str | Path | IO[Any], name: str) -> Iterator[Any]:
     if not isinstance(source, str | Path):
         if not hasattr(source, "read"):
             raise DataError(
@@ -123,16 +133,29 @@ def _opened(source: str | Path | IO[Any], name: str) -> Iterator[BinaryIO]:
         return
     try:
         with Path(source).open("rb") as stream:
-            yield stream
-    except FileNotFoundError:
-        raise DataError(f"{name}: there is no such file", "Check the path.") from None
-    except IsADirectoryError:
-        raise DataError(f"{name}: this is a directory", "Name a file in it.") from None
+            yield Unpacked(stream, name) if stream.seekable() and is_packed(stream) else stream
+    except (FileNotFoundError, IsADirectoryError):
+        raise _no_file(name) from None
     except OSError as error:
         raise DataError(
             f"{name}: the file cannot be read ({error.strerror or error})",
             "Check the path and its permissions.",
         ) from None
+
+
+def _no_file(name: str) -> DataError:
+    if Path(name).is_dir():
+        return DataError(f"{name}: this is a directory", "Name a file in it.")
+    return DataError(f"{name}: there is no such file", "Check the path.")
+
+
+def _check_document(text: str, name: str, kind: TableFormat) -> None:
+    """Refuse what begins like no JSON, such as CSV, before a reader of JSON says something incomprehensible."""
+    if text.lstrip()[:1] not in ("{", "["):
+        raise DataError(
+            f"{name}: {_DOCUMENTS[kind]} is JSON, and the file begins with {shown(text.strip().split(chr(10))[0].strip())}",
+            "Leave out --data-format, or name the format that it has.",
+        )
 
 
 def _text(content: bytes, name: str) -> str:
@@ -179,7 +202,7 @@ def _decoded(text: str, name: str, line: int) -> Any:
         raise DataError(f"{name}, line {line}: this JSON cannot be read ({error})", _SHAPES) from None
 
 
-def _read_parquet(stream: BinaryIO, name: str, *, wide: bool) -> Any:
+def _read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
@@ -188,101 +211,11 @@ def _read_parquet(stream: BinaryIO, name: str, *, wide: bool) -> Any:
             f"{name}: reading Parquet needs pyarrow", "Install it with: pip install 'canaryjudge[parquet]'."
         ) from None
     try:
-        file = pq.ParquetFile(stream if stream.seekable() else BytesIO(stream.read()))
-        return file.read(columns=needed_columns(file.schema_arrow.names, name, wide=wide))
+        whole = isinstance(stream, Unpacked) or not stream.seekable()
+        file = pq.ParquetFile(BytesIO(stream.read()) if whole else stream)
+        return file.read(columns=list(layout(file.schema_arrow.names, name).chosen))
     except pa.ArrowException as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(
             f"{name}: this is not a Parquet file ({reason})", "Check the file, or name its format."
         ) from None
-
-
-def widen_columns(table: Any, arm_column: str, policy: Policy) -> dict[str, dict[str, dict[str, Any]]]:
-    """Take a policy's metrics from a wide table by their names.
-
-    Parameters
-    ----------
-    table : DataFrame or list of dict
-        A row a time and arm, with a column for each metric of the policy; for ratios (and, if there is one, counts) the total is in the
-        column ``<metric>_total``, or else `total`, or else `requests`; times are in `time`, `timestamp` or `ts`.
-    arm_column : str
-        The column that names the arm.
-    policy : Policy
-        Whose metrics.
-
-    Returns
-    -------
-    dict
-        What `judge` takes; see `from_wide`.
-
-    Raises
-    ------
-    DataError
-        If it is no table, a metric is a histogram, or a column is missing: it lists those that were looked for. A metric whose policy sets `no_data` may be absent.
-
-    Examples
-    --------
-    >>> policy = Policy(metrics=[Metric(name="cpu", direction="increase")])
-    >>> rows = [{"version": "baseline", "cpu": 0.5}, {"version": "canary", "cpu": 0.6}]
-    >>> widen_columns(rows, "version", policy)["cpu"]["canary"]["value"].tolist()
-    [0.6]
-    """
-    columns = None if isinstance(table, Mapping) else table_columns(table)
-    if columns is None:
-        raise DataError(
-            "the data are not a table, so no column can name the arm",
-            "Give rows, or leave out the arm's column.",
-        )
-    names = list(columns)
-    metrics: dict[str, dict[str, str]] = {}
-    for metric in policy.metrics:
-        if metric.kind == "histogram":
-            raise DataError(
-                f"the metric {metric.name!r} is a histogram, which no single column can hold",
-                "Give a tidy table with the columns metric, arm, time, le and value.",
-            )
-        if metric.name in names:
-            metrics[metric.name] = {"value": metric.name} | _total_of(metric, names)
-        elif names and "no_data" not in metric.model_fields_set:
-            raise DataError(
-                f"the table has no column for the metric {metric.name!r}",
-                f"{likely_name(metric.name, names, 'columns')} If it may be absent, set no_data in the policy.",
-            )
-    if not metrics:
-        return {}
-    for name in dict.fromkeys(name for roles in metrics.values() for name in roles.values()):
-        _check_numbers(columns[name], name)
-    time = time_column(names)
-    return from_wide(table, arm=arm_column, time=time, metrics=metrics)
-
-
-def _check_numbers(column: Any, name: str) -> None:
-    """Find the word that has turned a whole column into text, whichever arm it is in."""
-    items = (
-        column.tolist()
-        if hasattr(column, "tolist")
-        else []
-        if column.dtype.is_numeric()
-        else column.to_list()
-    )
-    index = first_word(items)
-    if index is not None and items[index].strip():
-        raise DataError(
-            f"row {index + 1}: the column {name!r} has the text {shown(items[index])} where a number belongs",
-            "Give a number, and leave a missing one empty.",
-        )
-
-
-def _total_of(metric: Metric, names: list[str]) -> dict[str, str]:
-    if metric.kind not in ("ratio", "count"):
-        return {}
-    wanted = [name for name in (f"{metric.name}_total", "total", "requests") if name != metric.name]
-    for name in wanted:
-        if name in names:
-            return {"total": name}
-    if metric.kind == "count":
-        return {}
-    raise DataError(
-        f"the table has no column for the total of the metric {metric.name!r}; looked for {', '.join(wanted)}",
-        likely_name(wanted[0], names, "columns"),
-    )

@@ -200,8 +200,8 @@ def test_columns_of_unequal_length_are_an_error_with_both_lengths(name):
 
 
 def test_a_metric_that_is_no_mapping_of_arms_is_an_error():
-    message = error({"metric": ["errors"], "arm": ["canary"], "value": [1.0]})
-    assert "metric 'metric': ['errors'] is not a mapping of arms" in message
+    message = error({"errors": ["canary"], "cpu": {"canary": [1.0]}})
+    assert "metric 'errors': ['canary'] is not a mapping of arms" in message
 
 
 @pytest.mark.parametrize("data", [rows(1, 2), rows(1, 2, total=[None, None])])
@@ -209,6 +209,56 @@ def test_a_ratio_without_totals_is_an_error(data):
     message = error(data, kind="ratio")
     assert "metric 'errors', arm 'baseline': a ratio needs the column 'total'" in message
     assert "Give the number of requests" in message
+
+
+def shares(values, totals):
+    arm = {"value": values, "total": totals}
+    return {"errors": {"baseline": {"value": [1.0] * 20, "total": [1000.0] * 20}, "canary": arm}}
+
+
+def test_shares_where_counts_belong_are_an_error_that_says_so():
+    values = [0.0] * 5 + [0.002, 0.0031, 0.0018] * 3 + [0.5, 1.0, 2.0]
+    message = error(shares(values, [1000.0] * 17), kind="ratio")
+    assert "metric 'errors', arm 'canary', index 5: value is 0.002 of a total of 1000" in message
+    assert "10 of the 12 values that are not 0 lie between 0 and 1" in message
+    assert "set kind: gauge" in message
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([1.02, 3.97, 0.0, 1.01] * 10, 1000.0),  # Prometheus' increase() extrapolates counts
+        ([0.98] * 3 + [1.02] * 7, 1000.0),
+        ([0.75] * 7 + [1.5] * 3, 1000.0),
+        ([0.002] * 9, 1000.0),  # too few to be sure
+        ([0.5] * 40, 1.0),
+        ([0.02] * 40, 5.0),  # events and requests a second
+    ],
+)
+def test_counts_that_are_not_whole_are_taken(values, total):
+    data = shares(values, [total] * len(values))
+    pair = read_pairs(data, policy(kind="ratio"))["errors"]
+    assert len(pair.canary) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("0,12", "Write decimals with a point: 0.12."),
+        ("1.234,5", "Write decimals with a point: 1234.5."),
+        ("-,5", "Write decimals with a point: -.5."),
+        ("8,433", "Leave out what separates thousands: 8433. If the comma stands before decimals"),
+        ("1,234,567.5", "Leave out what separates thousands: 1234567.5."),
+        ("8 433", "Leave out what separates thousands: 8433."),
+        ("12 %", "Leave out the percent sign: 12."),
+        ("0,27%", "Leave out the percent sign: 0.27."),
+        ("120 ms", "Give numbers without the unit 'ms', such as 120; the policy says it"),
+        ("12", "without quotes"),
+        ("timeout", "leave a missing one empty (null)"),
+    ],
+)
+def test_text_where_a_number_belongs_is_told_how_to_become_one(text, hint):
+    assert hint in error(rows(1.0, text))
 
 
 @pytest.mark.parametrize("kind", ["ratio", "count"])

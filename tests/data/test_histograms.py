@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from canaryjudge.data import from_wide, read_pairs
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.notes import note_sentence
-from canaryjudge.integrations.tables import read_table, widen_columns
+from canaryjudge.integrations.tables import read_table
+from canaryjudge.integrations.wide_tables import WideTable, widen_table
 from canaryjudge.policy import Metric, Policy
 
 
@@ -256,7 +257,10 @@ def test_zones_must_agree():
     texts = [f"2024-05-01T12:0{i}:00" for i in range(3)]
     baseline = rows_of("baseline", COUNTS["baseline"], [f"{text}Z" for text in texts])
     with pytest.raises(DataError, match="mix"):
-        read(both(rows_of("canary", COUNTS["canary"], [f"{text}+02:00" for text in texts]), baseline))
+        read(both(rows_of("canary", COUNTS["canary"], texts), baseline))
+    elsewhere = [f"2024-05-01T14:0{i}:00+02:00" for i in range(3)]
+    pair = read(both(rows_of("canary", COUNTS["canary"], elsewhere), baseline))
+    assert pair.canary.time.tolist() == pair.baseline.time.tolist()
 
 
 def test_fractional_counts_are_rounded_and_noted():
@@ -323,7 +327,7 @@ def test_buckets_of_another_kind_are_refused():
 def test_wide_tables_hold_no_histograms():
     table = [{"version": arm, "latency": 1.0} for arm in COUNTS]
     with pytest.raises(DataError, match="is a histogram, which no single column can hold"):
-        widen_columns(table, "version", policy())
+        widen_table(table, WideTable(policy(), "version"))
     data = from_wide(table, arm="version", metrics={"latency": "latency"})
     with pytest.raises(DataError, match="needs the column 'le'"):
         read(data)

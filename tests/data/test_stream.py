@@ -290,8 +290,9 @@ def test_arms_and_updates_must_be_of_one_form():
     with pytest.raises(DataError, match="arm 'canary': there are totals"):
         found.feed(arm("baseline", []), arm("canary", [1], total=3))
     feed(found, [1], [1], zones=frozenset({"UTC"}))
-    with pytest.raises(DataError, match="mix Europe/Berlin and UTC"):
-        feed(found, [2], [2], zones=frozenset({"Europe/Berlin"}))
+    feed(found, [2], [2], zones=frozenset({"Europe/Berlin"}))
+    with pytest.raises(DataError, match="mix Europe/Berlin and UTC and no time zone"):
+        feed(found, [3], [3], zones=frozenset({"no time zone"}))
 
 
 def test_before_and_after_are_paired_in_order():

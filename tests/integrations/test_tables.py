@@ -1,6 +1,7 @@
 """Tables in files: every format gives the same pairs, and what is wrong is named with file and line."""
 
 import builtins
+import gzip
 import io
 import json
 
@@ -10,8 +11,9 @@ import pytest
 
 from canaryjudge.data import read_pairs
 from canaryjudge.errors import DataError, MissingExtraError
-from canaryjudge.integrations import csv_files
-from canaryjudge.integrations.tables import read_table, widen_columns
+from canaryjudge.integrations import csv_files, unpacking
+from canaryjudge.integrations.tables import read_table
+from canaryjudge.integrations.wide_tables import WideTable
 from canaryjudge.policy import Metric, Policy
 
 POLICY = Policy(
@@ -251,7 +253,7 @@ def test_a_line_that_never_ends_is_an_error_and_not_a_full_memory(monkeypatch):
         ("data.ndjson", "{}\n5\n", ["data.ndjson, line 2: 5 is not a row"]),
         ("data.parquet", b"rubbish" * 10, ["data.parquet: this is not a Parquet file"]),
         ("data.parquet", b"", ["data.parquet: this is not a Parquet file"]),
-        ("data.xlsx", b"", ["the ending '.xlsx' tells no format", "csv, json, ndjson, parquet"]),
+        ("data.xlsx", b"", ["the ending '.xlsx' tells no format", "csv, tsv, json, ndjson, parquet"]),
         ("data", b"", ["nothing tells the format"]),
     ],
 )
@@ -261,11 +263,65 @@ def test_other_files_that_cannot_be_read_are_one_error(name, content, parts, tmp
         assert part in message
 
 
+@pytest.mark.parametrize("kind", ["csv", "json", "ndjson", "parquet"])
+def test_what_gzip_has_packed_is_read(kind, tmp_path):
+    plain = WRITERS[kind](tmp_path)
+    packed = write(tmp_path, f"{plain.name}.GZ", gzip.compress(plain.read_bytes()))
+    pairs = read_pairs(read_table(packed), POLICY)
+    assert pairs["errors"].digest() == read_pairs(records(), POLICY)["errors"].digest()
+    misnamed = write(tmp_path, "packed.csv", packed.read_bytes())
+    assert len(read_pairs(read_table(misnamed, format=kind), POLICY)["cpu"].canary)
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(unpacking, "MOST_UNPACKED", 3 << 20)
+    for name, start in (("data.csv.gz", HEADER), ("data.json.gz", "[")):
+        bomb = write(tmp_path, name, gzip.compress(start.encode() + b"\n" * (4 << 20)))
+        assert f"{name}: the file unpacks to more than 3 MiB. Decompress it first" in error(bomb)
+
+
+@pytest.mark.parametrize("content", [gzip.compress(TEXT.encode())[:-9], b"\x1f\x8b" + b"rubbish" * 9])
+def test_what_cannot_be_unpacked_is_an_error(content, tmp_path):
+    message = error(write(tmp_path, "data.csv.gz", content))
+    assert "data.csv.gz: what gzip has packed cannot be unpacked" in message
+    assert "decompress it first" in message
+
+
+def test_tabs_separate_the_fields_of_tsv(tmp_path):
+    text = TEXT.replace('"b, c"', "b c").replace(",", "\t")
+    pairs = read_pairs(read_table(write(tmp_path, "data.tsv", text)), POLICY)
+    assert pairs["errors"].digest() == read_pairs(records(), POLICY)["errors"].digest()
+    indexed = "\tmetric\tarm\tvalue\n0\tcpu\tcanary\t1\n"
+    assert read_table(io.StringIO(indexed), format="tsv")["value"].tolist() == [1.0]
+    assert "separated by ',', not by tabs" in error(write(tmp_path, "other.tsv", TEXT.replace(" ", "")))
+    assert "line 2: value is the text 'x'" in error(
+        io.StringIO("metric\tarm\tvalue\na\tb\tx\n"), format="tsv"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [("otlp", "an OTLP document"), ("kayenta", "Kayenta's metric set pairs")]
+)
+def test_csv_given_as_a_document_is_an_error_that_says_what_was_found(kind, what, tmp_path):
+    message = error(write(tmp_path, "data.csv", TEXT), format=kind)
+    assert what in message
+    assert "is JSON, and the file begins with 'metric,arm,time,value,total,pod'" in message
+    assert "Leave out --data-format" in message
+
+
+def test_a_column_of_times_is_kept_of_parquet_whatever_it_is_called(tmp_path):
+    path = tmp_path / "data.parquet"
+    pd.DataFrame({"metric": ["cpu"], "arm": ["a"], "Timestamp": [60], "value": [1.0]}).to_parquet(path)
+    assert read_table(path).column_names == ["metric", "arm", "Timestamp", "value"]
+
+
 def test_missing_files_directories_and_unknown_formats_are_errors(tmp_path):
     assert "there is no such file. Check the path" in error(tmp_path / "none.csv")
     folder = tmp_path / "folder.csv"
     folder.mkdir()
     assert "this is a directory. Name a file in it" in error(folder)
+    assert "this is a directory. Name a file in it" in error(tmp_path)
+    assert "there is no such file. Check the path" in error(tmp_path / "none")
     assert "'cvs' is not a format of tables. Did you mean 'csv'?" in error(tmp_path / "x", format="cvs")
     assert "nothing tells the format" in error(io.StringIO(""))
     assert "5 is neither a path nor a stream" in error(5, format="csv")
@@ -275,7 +331,8 @@ def test_parquet_without_a_needed_column_is_an_error(tmp_path):
     path = tmp_path / "data.parquet"
     pd.DataFrame({"metric": ["cpu"], "arms": ["a"], "value": [1.0]}).to_parquet(path)
     assert "no column 'arm'. Did you mean 'arms'?" in error(path)
-    assert read_table(path, wide=True).column_names == ["metric", "arms", "value"]
+    wide = WideTable(Policy(metrics=[Metric(name="value", direction="increase")]), "arms")
+    assert read_table(path, layout=wide.layout).column_names == ["metric", "arms", "value"]
 
 
 def test_parquet_without_pyarrow_names_the_extra(monkeypatch, tmp_path):
@@ -290,98 +347,3 @@ def test_parquet_without_pyarrow_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=r"Parquet needs pyarrow. .*canaryjudge\[parquet\]"):
         read_table(path)
-
-
-WIDE = """\
-version,ts,cpu,errors,requests,note
-baseline,2024-05-01T12:00:00Z,0.5,1,100,x
-canary,2024-05-01T12:00:00Z,0.25,0,10,
-baseline,2024-05-01T12:01:00Z,,0,90,
-canary,2024-05-01T12:01:00Z,0.75,2,11,
-"""
-
-
-def test_a_wide_table_gives_the_metrics_of_the_policy_by_name():
-    table = read_table(io.StringIO(WIDE), format="csv", wide=True)
-    pairs = read_pairs(widen_columns(table, "version", POLICY), POLICY)
-    assert pairs["errors"].canary.value.tolist() == [0.0, 2.0]
-    assert pairs["errors"].canary.total.tolist() == [10.0, 11.0]
-    assert pairs["cpu"].canary.value.tolist() == [0.25]
-    assert pairs["cpu"].baseline.time.tolist() == [1714564800.0]
-
-
-def test_integers_may_name_the_arms_of_a_wide_table():
-    table = read_table(io.StringIO("version,cpu\n1,0.5\n2,0.25\n"), format="csv", wide=True)
-    policy = Policy(metrics=[Metric(name="cpu", direction="increase")])
-    pair = read_pairs(widen_columns(table, "version", policy), policy, baseline="1", canary="2")["cpu"]
-    assert pair.canary.value.tolist() == [0.25]
-
-
-def test_text_in_a_wide_column_is_named_with_its_row(monkeypatch):
-    monkeypatch.setattr(csv_files, "_BLOCK", 20)
-    table = read_table(
-        io.StringIO("version,cpu\n" + "baseline,0.5\ncanary,1\n" * 5 + "canary,hot\n"),
-        format="csv",
-        wide=True,
-    )
-    policy = Policy(metrics=[Metric(name="cpu", direction="increase")])
-    with pytest.raises(DataError, match="row 11: the column 'cpu' has the text 'hot' where a number belongs"):
-        widen_columns(table, "version", policy)
-
-
-@pytest.mark.parametrize(
-    ("columns", "total"),
-    [
-        (["errors_total", "total", "requests"], "errors_total"),
-        (["requests", "total"], "total"),
-        (["requests"], "requests"),
-    ],
-)
-def test_the_total_of_a_ratio_is_looked_for_by_three_names(columns, total):
-    numbers = {name: 100 + index for index, name in enumerate(columns)}
-    rows = [{"version": arm, "errors": 1, "cpu": 1} | numbers for arm in ("baseline", "canary")]
-    pair = read_pairs(widen_columns(rows, "version", POLICY), POLICY)["errors"]
-    assert pair.canary.total.tolist() == [numbers[total]]
-
-
-def test_a_count_is_not_its_own_total():
-    policy = Policy(metrics=[Metric(name="requests", kind="count", direction="decrease")])
-    rows = [{"version": arm, "requests": 5} for arm in ("baseline", "canary")]
-    assert read_pairs(widen_columns(rows, "version", policy), policy)["requests"].canary.total is None
-
-
-def wide_error(table, arm="version", policy=POLICY):
-    with pytest.raises(DataError) as caught:
-        widen_columns(table, arm, policy)
-    return str(caught.value)
-
-
-def test_widening_says_what_is_missing():
-    message = wide_error([{"version": "a", "errors": 1, "cpu": 1}])
-    assert "total of the metric 'errors'; looked for errors_total, total, requests" in message
-    message = wide_error([{"version": "a", "errors": 1, "total": 1, "cpus": 1}])
-    assert "no column for the metric 'cpu'. Did you mean 'cpus'?" in message
-    assert "set no_data in the policy" in message
-    message = wide_error([{"version": "a", "errors": 1, "total": 1, "cpu": 1}], arm="versoin")
-    assert "no column 'versoin'. Did you mean 'version'?" in message
-    assert "not a table" in wide_error({"cpu": {}})
-    assert "not a table" in wide_error(5)
-
-
-def test_a_metric_without_a_column_may_be_absent_where_the_policy_sets_no_data():
-    metrics = [
-        Metric(name="cpu", direction="increase", no_data="ignore"),
-        Metric(name="load", direction="increase"),
-    ]
-    policy = Policy(metrics=metrics)
-    rows = [{"version": arm, "load": 1.0} for arm in ("baseline", "canary")]
-    pairs = read_pairs(widen_columns(rows, "version", policy), policy)
-    assert (len(pairs["cpu"].canary), len(pairs["load"].canary)) == (0, 1)
-    only = Policy(metrics=metrics[:1])
-    assert widen_columns(rows, "version", only) == {}
-
-
-def test_a_wide_table_without_rows_gives_empty_pairs():
-    table = read_table(io.StringIO("version,cpu,errors,total\n"), format="csv", wide=True)
-    pairs = read_pairs(widen_columns(table, "version", POLICY), POLICY)
-    assert len(pairs["cpu"].canary) == 0

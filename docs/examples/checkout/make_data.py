@@ -1,4 +1,4 @@
-"""Make the bundled release: a checkout service whose canary times out under load. Seeded, so that it always gives the same file.
+"""Make the bundled release: a checkout service whose canary times out under load. Seeded, so that it always gives the same files.
 
 Run it from anywhere: python docs/examples/checkout/make_data.py
 """
@@ -14,6 +14,7 @@ import numpy as np
 MINUTES = 60
 START = datetime(2026, 3, 4, 14, 0, tzinfo=UTC)
 SHARES = {"baseline": 0.90, "canary": 0.10}
+VERSIONS = {"baseline": "2.9", "canary": "2.10"}
 
 
 def neighbors(rng: np.random.Generator, rho: float) -> np.ndarray:
@@ -27,12 +28,13 @@ def neighbors(rng: np.random.Generator, rho: float) -> np.ndarray:
 
 
 def main() -> None:
-    """Write metrics.csv beside this script."""
+    """Write metrics.csv and the same as a dashboard would export it, export.csv, beside this script."""
     rng = np.random.default_rng(20260304)
     load = 9000 * (
         1 + 0.12 * np.sin(np.linspace(0, 2.2, MINUTES)) + 0.04 * neighbors(rng, 0.6)
     )  # requests a minute, both arms
-    rows = []
+    rows: list[tuple[object, ...]] = []
+    exported: list[tuple[object, ...]] = []
     for arm, share in SHARES.items():
         canary = arm == "canary"
         requests = rng.poisson(load * share)
@@ -48,10 +50,15 @@ def main() -> None:
                 ("cpu", arm, time, f"{cpu[minute]:.2f}", ""),
                 ("requests", arm, time, requests[minute], f"{share:.2f}"),
             ]
-    with (Path(__file__).parent / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("metric", "arm", "time", "value", "total"))
-        writer.writerows(rows)
+            exported.append((time, VERSIONS[arm], f"{p99[minute]:.1f}", errors[minute], requests[minute]))
+    write("metrics.csv", [("metric", "arm", "time", "value", "total"), *rows])
+    write("export.csv", [("Time", "version", "p99_ms", "error_count", "requests"), *sorted(exported)])
+
+
+def write(name: str, rows: list[tuple[object, ...]]) -> None:
+    """Write a table beside this script."""
+    with (Path(__file__).parent / name).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 if __name__ == "__main__":

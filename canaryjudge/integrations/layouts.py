@@ -1,0 +1,116 @@
+"""What is read of a table, and as what, by the names of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from canaryjudge.data.places import likely_name
+from canaryjudge.data.time_column import time_column
+from canaryjudge.errors import DataError
+
+__all__ = ["TIDY_COLUMNS", "Layout", "Roles", "check_once", "history", "tidy"]
+
+TIDY_COLUMNS: Final = ("metric", "arm", "value", "time", "total", "replica", "le")
+"""What a tidy table may have; the first three it must."""
+_HISTORY_COLUMNS: Final = (*TIDY_COLUMNS, "release", "outcome")
+_NAMES: Final = frozenset({"metric", "arm", "replica", "release", "outcome"})
+_NUMBERS: Final = frozenset({"value", "total"})
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The columns of a table that are worth reading.
+
+    Attributes
+    ----------
+    chosen : tuple of str
+        All of them, in the table's order.
+    names : frozenset of str
+        Those that name something: they are read as the text that stands there, so that 2.10 does not become 2.1.
+    numbers : frozenset of str
+        Those in which every text is a mistake.
+    time : str or None
+        The one of times, if it is known.
+    """
+
+    chosen: tuple[str, ...]
+    names: frozenset[str] = frozenset()
+    numbers: frozenset[str] = frozenset()
+    time: str | None = None
+
+
+Layout: TypeAlias = Callable[[Sequence[str], str], Roles]
+"""Takes the names of the columns and the file's name, for errors."""
+
+
+def check_once(names: Sequence[str], chosen: Collection[str], source: str) -> None:
+    """Make sure that each of some columns stands there once.
+
+    Raises
+    ------
+    DataError
+        If not.
+    """
+    for name in chosen:
+        if names.count(name) > 1:
+            raise DataError(f"{source}: the column {name!r} stands there twice", "Leave one out.")
+
+
+def tidy(names: Sequence[str], source: str) -> Roles:
+    """Choose the columns of a tidy table.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns that are there.
+    source : str
+        The file's name, for errors.
+
+    Returns
+    -------
+    Roles
+        All but those that are ignored.
+
+    Raises
+    ------
+    DataError
+        If it lacks a column that it must have, one stands there twice, or two may hold the times.
+
+    Examples
+    --------
+    >>> tidy(["metric", "Timestamp", "arm", "pod", "value"], "data.csv").chosen
+    ('metric', 'Timestamp', 'arm', 'value')
+    """
+    return _rows_of_points(names, source, TIDY_COLUMNS, TIDY_COLUMNS[:3])
+
+
+def history(names: Sequence[str], source: str) -> Roles:
+    """Choose the columns of a tidy table of the past, whose arm may be left out, and which may name releases.
+
+    Raises
+    ------
+    DataError
+        As `tidy`.
+
+    Examples
+    --------
+    >>> history(["metric", "release", "outcome", "value"], "past.csv").chosen
+    ('metric', 'release', 'outcome', 'value')
+    """
+    return _rows_of_points(names, source, _HISTORY_COLUMNS, ("metric", "value"))
+
+
+def _rows_of_points(names: Sequence[str], source: str, known: Sequence[str], needed: Sequence[str]) -> Roles:
+    for name in needed:
+        if name not in names:
+            raise DataError(
+                f"{source}: there is no column {name!r}",
+                f"{likely_name(name, names, 'columns')} A tidy table has metric, arm and value; for a column a metric, name "
+                "the arm's column (--wide, from_wide).",
+            )
+    time = time_column(dict.fromkeys(names), where=f"{source}: ")
+    chosen = tuple(name for name in dict.fromkeys(names) if name in known or name == time)
+    check_once(names, chosen, source)
+    return Roles(chosen, _NAMES.intersection(chosen), _NUMBERS.intersection(chosen), time)
