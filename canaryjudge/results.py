@@ -6,6 +6,7 @@ Numbers are kept to ten significant digits, so that the same data give the same 
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Literal
 
@@ -88,6 +89,12 @@ Waiver = Literal[
     "deadline_passes",
     "deadline_fails",
 ]
+
+
+def _rounded_up(value: float, digits: int = 2) -> float:
+    """Give the next number of so few digits that is no smaller."""
+    step = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
+    return float(f"{math.ceil(value / step * (1 - 1e-12)) * step:.{digits}g}")
 
 
 class Finding(Facts):
@@ -197,6 +204,83 @@ class Finding(Facts):
     """Of a group of rules: what each of them found, in the policy's order. The other fields are those of the one that decided."""
     waived: tuple[Waiver, ...] = ()
     """Guarantees that this rule does not give."""
+
+    @property
+    def levels_apart(self) -> bool:
+        """Whether the two levels differ noticeably otherwise than by `estimate`, which is the test's own: by a tenth of it, and of what is tolerated."""
+        canary, baseline = self.canary_level, self.baseline_level
+        if self.estimate is None or canary is None or baseline is None:
+            return False
+        if self.scale == "objective" or self.points_beyond is not None:  # no change of levels at all
+            return False
+        if self.scale == "relative" and baseline == 0:
+            return False
+        change = (canary - baseline) / (abs(baseline) if self.scale == "relative" else 1.0)
+        size = max(
+            abs(value) for value in (self.estimate, self.limit_high, self.limit_low) if value is not None
+        )
+        return abs(change - self.estimate) > size / 10
+
+    @property
+    def worse_than_baseline(self) -> bool:
+        """Whether the canary's level lies farther on the bad side of an objective than the baseline's."""
+        canary, baseline = self.estimate, self.baseline_level
+        if self.scale != "objective" or canary is None or baseline is None:
+            return False
+        too_high = self.limit_high is not None and canary > self.limit_high
+        too_low = self.limit_low is not None and canary < self.limit_low
+        return (too_high and canary > baseline) or (too_low and canary < baseline)
+
+    @property
+    def far_from_decided(self) -> bool:
+        """Whether it would take more than ten times the data that there are."""
+        return self.more_points is not None and self.more_points > 10 * min(self.n_baseline, self.n_canary)
+
+    @property
+    def smallest_passing_tolerance(self) -> float | None:
+        """About the smallest tolerance that these data would pass, in the scale of the estimate: the end of the pass interval, as a policy would write it."""
+        interval, planned = self.pass_interval, self.looks_planned is not None or self.log_e_fail is not None
+        if interval is None or planned or self.scale == "objective":
+            return None
+        needed = []
+        if self.limit_high is not None:
+            needed.append(interval.high)
+        if self.limit_low is not None:
+            low = interval.low
+            if (
+                low is not None and self.scale == "relative"
+            ):  # a fall is tolerated down to 1 / (1 + tolerance)
+                low = low / (1 + low) if low > -1 else None
+            needed.append(None if low is None else -low)
+        known = [need for need in needed if need is not None]
+        if len(known) < max(len(needed), 1) or max(known) <= 0:
+            return None
+        return _rounded_up(max(known))
+
+    @property
+    def harmless(self) -> bool:
+        """Whether the canary changed in the direction that is not bad: surely so, or by more than is tolerated in the other."""
+        if self.scale == "objective" or self.points_beyond is not None:
+            return False
+        if self.estimate is None:  # of a baseline of 0 there is no part, and what is more is higher
+            return self.limit_high is None and self.baseline_level == 0 and bool(self.canary_level)
+        limit = self.limit_high if self.limit_low is None else self.limit_low
+        if (
+            limit is None
+            or self.estimate == 0
+            or (self.limit_low is not None and self.limit_high is not None)
+        ):
+            return False
+        upwards = self.limit_high is None
+        nearest = (
+            None
+            if self.pass_interval is None
+            else self.pass_interval.low
+            if upwards
+            else self.pass_interval.high
+        )
+        surely = nearest is not None and (nearest >= 0 if upwards else nearest <= 0)
+        return (self.estimate > 0) == upwards and (surely or abs(self.estimate) > abs(limit))
 
 
 class MetricResult(Facts):

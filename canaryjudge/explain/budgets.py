@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from canaryjudge.explain.numbers import confidence, number, percent, set_number
+from canaryjudge.explain.objectives import whose_doing
 from canaryjudge.explain.times import span_of_time
 from canaryjudge.facts import BurnAlertFacts, BurnFacts, BurnWindow, Interval
 from canaryjudge.results import Finding, Outcome
@@ -49,7 +50,7 @@ def _verdict(finding: Finding, burn: BurnFacts, alert: BurnAlertFacts, missing: 
     if finding.reason == "breached":
         return f"{what}, beyond {limit} (baseline {baseline})"
     if finding.reason == "environment_unhealthy":
-        return f"{what}, beyond {limit}, but so does the baseline with {baseline}: not the canary's doing"
+        return f"{what}, beyond {limit}, but so does the baseline with {baseline}: {whose_doing(finding)}"
     if finding.reason == "objective_met":
         return f"{what}, within {limit}"
     if finding.reason == "abstains":

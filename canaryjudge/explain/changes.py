@@ -5,10 +5,24 @@ from __future__ import annotations
 from canaryjudge.explain.numbers import confidence, times_as_high
 from canaryjudge.explain.objectives import limit_of, measured_in
 from canaryjudge.explain.quantities import change, level_of, levels_of, set_change, span
-from canaryjudge.results import Finding, Interval, MetricResult
+from canaryjudge.results import Finding, Interval, MetricResult, Outcome
 
-__all__ = ["against_baseline", "counted", "in_times", "interval_of", "level", "moved", "signed", "tolerated"]
+__all__ = [
+    "against_baseline",
+    "counted",
+    "in_times",
+    "interval_of",
+    "level",
+    "moved",
+    "no_harm",
+    "passing_tolerance",
+    "signed",
+    "tolerated",
+    "typical",
+]
 
+_STRATIFIED = ("mixture", "cmh")
+"""Methods that compare the arms interval by interval, and weigh what they find there."""
 _BY_INTERVAL = ("scores", "mean_sequence", "betting")
 """Methods that take all samples of an interval as one piece of evidence."""
 
@@ -16,7 +30,7 @@ _BY_INTERVAL = ("scores", "mean_sequence", "betting")
 def moved(finding: Finding, result: MetricResult) -> str:
     """Say how far the canary is from the baseline, and in which direction."""
     if finding.estimate is None:
-        return "infinitely higher"
+        return "higher"
     if finding.estimate == 0:
         return "unchanged"
     if in_times(finding):
@@ -28,6 +42,32 @@ def moved(finding: Finding, result: MetricResult) -> str:
 def in_times(finding: Finding) -> bool:
     """Tell whether a change is so large that it is told in times."""
     return finding.scale == "relative" and (finding.estimate is None or finding.estimate > 3)
+
+
+def no_harm(finding: Finding, result: MetricResult) -> str:
+    """Say which change in the other direction would be harm, of a canary that changed in the harmless one: ``a rise of more than 10 %``."""
+    return f"a {'fall' if finding.limit_high is None else 'rise'} of more than {tolerated(finding, result)}"
+
+
+def typical(finding: Finding, result: MetricResult) -> str:
+    """Say what the change is of where it is not the difference of the levels beside it; nothing where it is that, or nearly."""
+    if not finding.levels_apart:
+        return ""
+    if finding.method.endswith("_rank"):
+        of = counted(result, finding)
+        return f"the change is the typical one between {of}, not that of the two medians"
+    if finding.method in _STRATIFIED:
+        return "the change is the one within intervals, not that of the two totals"
+    return "the change is what the test estimates, not that of the two levels"
+
+
+def passing_tolerance(finding: Finding, result: MetricResult) -> str:
+    """Give about the smallest tolerance that these data would pass; nothing where none is known, or another rule is undecided as well."""
+    enough = finding.smallest_passing_tolerance
+    others = (other for other in result.findings if other is not finding and other != finding)
+    if enough is None or any(other.outcome is not Outcome.PASS for other in others):
+        return ""
+    return set_change(enough, finding.scale, result.kind, result.unit)
 
 
 def tolerated(finding: Finding, result: MetricResult) -> str:

@@ -70,10 +70,19 @@ def evidence(finding: Finding, result: MetricResult) -> str:
     if finding.log_e_fail is not None:
         return f"{method}{allowed}{odds(finding)}{taken(finding, counted(result, finding))}, {amount(finding, result)}"
     used = finding.pvalue_pass if proven_fine(finding) else finding.pvalue
-    said = f" {pvalue(used)}" if used is not None and finding.method != "point" else ""
+    said = f" {pvalue(used)}{_of_what(finding)}" if used is not None and finding.method != "point" else ""
     if proven_fine(finding) and finding.scale != "objective":
         method = f"non-inferiority by {method}"  # its p-value is for "worse than tolerated"
     return f"{method}{said}{allowed}{taken(finding, counted(result, finding))}, {amount(finding, result)}"
+
+
+def _of_what(finding: Finding) -> str:
+    """Say of what a p-value is that is neither a fail's nor a pass's, and so may be taken for one of any difference at all."""
+    if finding.outcome is not Outcome.MARGINAL and finding.reason != "nothing_found":
+        return ""
+    if finding.reason == "warning":  # the sentence ends with the bound that fails
+        return " for that"
+    return " for a breach" if finding.scale == "objective" else " for more than tolerated"
 
 
 def _siblings(finding: Finding, result: MetricResult) -> list[str]:

@@ -6,9 +6,11 @@ from canaryjudge.explain.numbers import count, pvalue
 from canaryjudge.explain.quantities import level_of
 from canaryjudge.results import Finding, MetricResult, Outcome
 
-__all__ = ["excursion_found", "is_quiet", "quiet_sentence"]
+__all__ = ["excursion_found", "has_own_tolerance", "is_quiet", "quiet_sentence"]
 
 _FEATURES = ("excursion", "late_shift")
+_QUIET = {"excursion": "burst", "late_shift": "late shift"}
+"""What rules about features look for."""
 
 
 def is_quiet(finding: Finding, index: int, result: MetricResult) -> bool:
@@ -36,11 +38,20 @@ def quiet_sentence(result: MetricResult) -> str:
     if result.outcome is Outcome.FAIL:
         return ""
     quiet = [f for i, f in enumerate(result.findings) if is_quiet(f, i, result)]
-    said = (
-        ("passes", [f.rule for f in quiet if f.reason != "nothing_found"]),
-        ("found nothing, which is no proof", [f.rule for f in quiet if f.reason == "nothing_found"]),
-    )
-    return "; ".join(f"{' and '.join(rules)} {what}" for what, rules in said if rules)
+    absent = [_QUIET.get(f.rule, f"fault by {f.rule}") for f in quiet if f.reason != "nothing_found"]
+    unseen = [_QUIET.get(f.rule, f"fault by {f.rule}") for f in quiet if f.reason == "nothing_found"]
+    said = [f"no {' and no '.join(absent)}"] if absent else []
+    if unseen:
+        them = "one" if len(unseen) == 1 else "them"
+        said.append(f"no {' and no '.join(unseen)} found, which does not rule {them} out")
+    return "; ".join(said)
+
+
+def has_own_tolerance(finding: Finding, result: MetricResult) -> bool:
+    """Tell whether a finding about a feature is held against another limit than the metric's level."""
+    levels = [f for f in result.findings if f.rule not in _FEATURES and f.scale in ("relative", "absolute")]
+    limits = (finding.scale, finding.limit_high, finding.limit_low)
+    return bool(levels) and all(limits != (f.scale, f.limit_high, f.limit_low) for f in levels)
 
 
 def excursion_found(finding: Finding, result: MetricResult) -> str:

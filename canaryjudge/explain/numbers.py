@@ -49,7 +49,7 @@ def number(value: float, digits: int = 3) -> str:
     if magnitude >= 15 or magnitude < -6:
         text = f"{size:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
     elif size >= _LONG:
-        text = f"{float(f'{size:.{_LONG_DIGITS}g}'):,.0f}"
+        text = f"{float(f'{size:.{max(digits, _LONG_DIGITS)}g}'):,.0f}"
     else:
         text = _trimmed(f"{size:,.{max(0, digits - 1 - magnitude)}f}")
     return f"-{text}" if value < 0 else text
@@ -118,7 +118,7 @@ def percent(fraction: float, digits: int = 2) -> str:
 def percentage(fraction: float, digits: int = 2) -> str:
     """Write a fraction in percent without the sign."""
     value = 100 * fraction
-    return number(value, digits if abs(value) < 99.5 else 3)
+    return number(value, digits if abs(value) < 99.5 else max(digits, 3))
 
 
 def share(fraction: float, digits: int = 2) -> str:
@@ -197,7 +197,7 @@ def odds_for(log10: float | None) -> str:
     return f"{number(float(f'{times:.3g}')) if times > 1 else number(times, 2)} to 1"
 
 
-def times_as_high(change: float) -> str:
+def times_as_high(change: float, digits: int = 3) -> str:
     """Write a relative change as what the new level is of the old one.
 
     Examples
@@ -205,7 +205,7 @@ def times_as_high(change: float) -> str:
     >>> times_as_high(7.0)
     '8'
     """
-    return number(1 + change)
+    return number(1 + change, digits)
 
 
 def score(value: float) -> str:

@@ -7,7 +7,7 @@ from canaryjudge.explain.quantities import level_of, set_change, set_level, set_
 from canaryjudge.facts import ObjectiveFacts
 from canaryjudge.results import Finding, MetricResult
 
-__all__ = ["limit_of", "measured_in", "objective_found", "objective_words", "without_percent"]
+__all__ = ["limit_of", "measured_in", "objective_found", "objective_words", "whose_doing", "without_percent"]
 
 _OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
@@ -62,7 +62,7 @@ def objective_found(
     if finding.reason == "environment_unhealthy":
         return (
             f"{what}, which breaches the {objective}, but so does the baseline with {baseline}: "
-            "not the canary's doing"
+            f"{whose_doing(finding)}"
         )
     if finding.reason == "warning":
         return (
@@ -76,6 +76,11 @@ def objective_found(
             f"by the {objective}"
         )
     return f"{what}: whether it meets the {objective} is not proven{missing}"
+
+
+def whose_doing(finding: Finding) -> str:
+    """Say whose doing a breach is that the baseline shares: a canary that breaches by more may add to it."""
+    return f"not the canary's doing{' alone' if finding.worse_than_baseline else ''}"
 
 
 def without_percent(finding: Finding, result: MetricResult) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
@@ -25,6 +26,8 @@ _MOST: Final = Fraction(1000)
 """A number from here on is told in a larger unit, where there is one."""
 _NEAR: Final = (0.05, 50.0)
 """Parts of a limit that read well in its unit."""
+_MOST_MORE: Final = 4
+"""Digits that are added, at most, to tell the ends of an interval apart."""
 _ROUNDING: Final = 0.9995
 """What is told as 1,000 ms is 1 s."""
 
@@ -169,18 +172,34 @@ def span(
     ('22 to 41 %', '-3 ms or more')
     >>> span(2.0, None, "times", "gauge", "ms"), span(0.99951, 0.99968, "objective", "ratio", "")
     ('3 times or more', '99.951 to 99.968 %')
+    >>> span(-0.8914, -0.8886, "relative", "gauge", "ms")
+    '-89.1 to -88.9 %'
     """
     rung = _rung_beside(beside, unit, low, high)
     if scale == "times":
-        word, ends = "times", [None if end is None else times_as_high(end) for end in (low, high)]
+        word, digits, write = "times", 3, times_as_high
     elif scale == "relative" or kind == "ratio":
-        write = share if scale == "objective" else percentage
         word = "percentage points" if scale == "absolute" else "%"
-        ends = [None if end is None else write(end) for end in (low, high)]
+        digits, write = 2, share if scale == "objective" else percentage
     else:
         word = "percentage points" if scale == "absolute" and unit == "%" else rung.word
-        ends = [None if end is None else number(_in_unit(end, rung)) for end in (low, high)]
-    return _spanned(ends[0], ends[1], word)
+        digits, write = 3, number
+        low, high = (None if end is None else _in_unit(end, rung) for end in (low, high))
+    return _spanned(*_apart(low, high, write, digits), word)
+
+
+def _apart(
+    low: float | None, high: float | None, write: Callable[[float, int], str], digits: int
+) -> tuple[str | None, str | None]:
+    """Write both ends, to so many digits that one can tell them apart."""
+
+    def ends(to: int) -> tuple[str | None, str | None]:
+        return (None if low is None else write(low, to)), (None if high is None else write(high, to))
+
+    if low is None or high is None or low == high:
+        return ends(digits)
+    told = (ends(digits + more) for more in range(_MOST_MORE + 1))
+    return next((both for both in told if both[0] != both[1]), ends(digits))
 
 
 def set_span(low: float, high: float, kind: str, unit: str) -> str:

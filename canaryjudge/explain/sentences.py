@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from canaryjudge.explain.budgets import burn_found
-from canaryjudge.explain.changes import against_baseline, counted, interval_of, level, moved, tolerated
+from canaryjudge.explain.changes import (
+    against_baseline,
+    counted,
+    interval_of,
+    level,
+    moved,
+    no_harm,
+    passing_tolerance,
+    tolerated,
+    typical,
+)
 from canaryjudge.explain.evidence import amount, evidence, proven_fine, sizes
-from canaryjudge.explain.features import excursion_found
+from canaryjudge.explain.features import excursion_found, has_own_tolerance
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, more, percent
 from canaryjudge.explain.objectives import objective_found, without_percent
@@ -71,7 +81,8 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
 def rule_sentence(finding: Finding, result: MetricResult) -> str:
     """Say what one rule found of a metric."""
     if finding.rule == "late_shift":
-        return f"last half: {rule_sentence(finding.model_copy(update={'rule': 'mann_whitney'}), result)}"
+        own = ", by late_shift's own tolerance" if has_own_tolerance(finding, result) else ""
+        return f"last half{own}: {rule_sentence(finding.model_copy(update={'rule': 'mann_whitney'}), result)}"
     if finding.points_beyond is not None:
         return excursion_found(finding, result)
     if finding.beyond is not None:
@@ -103,7 +114,15 @@ def rule_sentence(finding: Finding, result: MetricResult) -> str:
             else ""
         )
         return f"too little data for the rule {finding.rule}: {sizes(finding.n_baseline, finding.n_canary, result, finding)}{more}"
-    return f"{_found(finding, result)}; {evidence(finding, result)}"
+    return "; ".join(
+        said
+        for said in (_found(finding, result), _typical(finding, result), evidence(finding, result))
+        if said
+    )
+
+
+def _typical(finding: Finding, result: MetricResult) -> str:
+    return "" if finding.burn is not None else typical(finding, result)
 
 
 def _group(finding: Finding, result: MetricResult) -> str:
@@ -125,11 +144,16 @@ def _found(finding: Finding, result: MetricResult) -> str:
         return objective_found(finding, result, ci, _unprovable(finding), _missing(finding, result))
     ci = f" ({interval_of(interval, finding, result)})" if interval else ""
     tolerance = f"the tolerated {tolerated(finding, result)}"
-    what = f"canary is {moved(finding, result)}, {against_baseline(finding, result)}{ci}"
+    share = ", of which no percentage can be told" if finding.estimate is None else ""
+    what = f"canary is {moved(finding, result)}, {against_baseline(finding, result)}{share}{ci}"
     if finding.reason == "proven_worse":
         return f"{what}, beyond {tolerance}"
+    if passed and finding.harmless:
+        return f"{what}, which is no harm: only {no_harm(finding, result)} is"
     if passed:
         return f"{what}, within {tolerance}"
+    if finding.reason == "nothing_found" and finding.harmless:
+        return f"{what}: {no_harm(finding, result)} is not proven"
     if finding.reason in ("suspected", "nothing_found"):
         return f"{what}: {'suspicious, but ' if finding.reason == 'suspected' else ''}not proven beyond {tolerance}"
     if finding.reason == "worse_but_maybe_tolerable":
@@ -140,6 +164,10 @@ def _found(finding: Finding, result: MetricResult) -> str:
         return f"{what}: {_bucket(finding.fullest_bucket, result)}, too coarse to see {tolerance}"
     if finding.reason == "abstains":
         return f"{what}: its points are too few, or depend on each other too strongly, to prove {_unprovable(finding)}{_missing(finding, result)}"
+    if finding.harmless:
+        return (
+            f"{what}: {no_harm(finding, result)} is neither proven nor ruled out{_missing(finding, result)}"
+        )
     return f"{what}: proven neither beyond nor within {tolerance}{_missing(finding, result)}"
 
 
@@ -177,4 +205,6 @@ def _missing(finding: Finding, result: MetricResult) -> str:
     if finding.more_points is None:
         siblings = finding.replica_spread is not None or finding.replica_dispersion is not None
         return "; more replicas would decide, more points would not" if siblings else ""
-    return f"; about {more(finding.more_points, counted(result, finding))} a side would decide at the present noise"
+    said = f"; about {more(finding.more_points, counted(result, finding))} a side would decide at the present noise"
+    enough = passing_tolerance(finding, result) if finding.far_from_decided else ""
+    return f"{said}; these data would pass with a tolerance of about {enough}" if enough else said

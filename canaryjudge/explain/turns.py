@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.changes import counted, interval_of, signed
+from canaryjudge.explain.changes import counted, interval_of, no_harm, passing_tolerance, signed
 from canaryjudge.explain.glances import held_against
 from canaryjudge.explain.numbers import count, more
 from canaryjudge.explain.objectives import limit_of, measured_in
@@ -14,7 +14,8 @@ __all__ = ["metric_turns", "release_turns"]
 
 _OTHER_WAYS = {
     "needs_absolute_tolerance": "Give the metric an absolute tolerance: a change in percent means nothing at this baseline.",
-    "environment_unhealthy": "Both arms breach the objective, so something other than the release is wrong; judge again once the baseline meets it.",
+    "environment_unhealthy": "Both arms breach the objective, so something is wrong that the release did not bring; judge again once the baseline meets it. "
+    "Whether the canary adds to it, only a rule that compares the arms can tell.",
     "split_mismatch": "Send the canary the share of the traffic that the policy's split says, or correct the split.",
     "misread": "Say in the policy what the data are (counter: true or false, the unit of each arm), or correct them; the note says what is odd.",
     "suspected": "Look at the points that are suspicious; more of them would prove a fault, and a longer window without them clears the canary.",
@@ -37,8 +38,8 @@ def release_turns(release: ReleaseResult) -> str:
     if release.outcome is Outcome.FAIL:
         if not failing:
             return "It failed at an earlier look, and a fail stays."
-        verb = "fails" if len(failing) == 1 else "fail"
-        return f"It stays a fail as long as {_listed(failing)} {verb}; no other metric can make up for that."
+        what = f"any of {_listed(failing)}" if len(failing) > 1 else failing[0]
+        return f"It stays a fail as long as {what} fails; no other metric can make up for that."
     if release.outcome is Outcome.MARGINAL:
         needs = []
         if unproven:
@@ -136,6 +137,10 @@ def _why_it_fails(finding: Finding, result: MetricResult, limit: str) -> str:
 
 
 def _why_it_passes(finding: Finding, result: MetricResult, limit: str) -> str:
+    if finding.harmless:
+        return (
+            f"It passes because only {no_harm(finding, result)} would be harm, and the interval holds none."
+        )
     end = _end(finding, finding.pass_interval, nearest=False)
     if finding.limit_high is not None and finding.limit_low is not None:
         return f"It passes because the whole interval lies within the {limit}."
@@ -181,7 +186,18 @@ def _more(finding: Finding, result: MetricResult) -> list[str]:
     time = f" ({time_of(finding.more_points, result.interval_s or 0.0)})" if known else ""
     if finding.looks_planned is not None:
         return [f"The next look is after {more(finding.more_points, points, roughly=False)}{time}."]
-    return [f"About {more(finding.more_points, points)} a side{time} would decide it at the present noise."]
+    said = [f"About {more(finding.more_points, points)} a side{time} would decide it at the present noise."]
+    return [*said, *_other_ways(finding, result)] if finding.far_from_decided else said
+
+
+def _other_ways(finding: Finding, result: MetricResult) -> list[str]:
+    """Say what to do where so much more data would be needed that nobody will wait for them."""
+    if finding.scale == "objective":
+        wider = "a laxer objective"
+    else:
+        enough = passing_tolerance(finding, result)
+        wider = f"a wider tolerance{f' (these data would pass with about {enough})' if enough else ''}"
+    return [f"That is more than ten times what there is. The other ways are {wider}, or more traffic."]
 
 
 def _listed(names: list[str]) -> str:

@@ -113,7 +113,7 @@ def test_a_fail_that_stays_does_not_claim_what_its_interval_no_longer_shows():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("fail", "It stays a fail as long as errors and latency fail"),
+        ("fail", "It stays a fail as long as any of errors and latency fails"),
         ("marginal", "It passes once errors"),
         ("no-data", "are proven fine, and fails as soon as a metric is proven worse"),
         ("pass", "It would fail if any metric were proven worse than tolerated"),
