@@ -134,6 +134,37 @@ def test_every_format_of_data_gives_the_same_verdict(capsys):
     assert len(found) == 1
 
 
+@pytest.mark.parametrize(
+    ("arms", "hint"),
+    [
+        (("2.14.0", "2.16.0"), "Did you mean '2.15.0'? Known arms: 2.14.0, 2.15.0."),
+        (("2.13.0", "2.15.0"), "Did you mean '2.14.0'? Known arms: 2.14.0, 2.15.0."),
+    ],
+)
+def test_an_arm_that_is_not_there_is_never_taken_for_the_other(capsys, arms, hint):
+    rows = [f"{arm},{100 + i % 5}" for arm in ("2.14.0", "2.15.0") for i in range(30)]
+    Path("wide.csv").write_text("version,m\n" + "\n".join(rows), encoding="utf-8")
+    given = ["--wide", "version", "--baseline", arms[0], "--canary", arms[1]]
+    code, _, err = judge(capsys, "wide.csv", *given)
+    assert (code, hint in err) == (2, True)
+
+
+def test_where_only_the_baseline_is_there_it_is_not_taken_for_the_canary(capsys):
+    rows = [f"2.14.0,{100 + i % 5}" for i in range(30)]
+    Path("wide.csv").write_text("version,m\n" + "\n".join(rows), encoding="utf-8")
+    code, _, err = judge(
+        capsys, "wide.csv", "--wide", "version", "--baseline", "2.14.0", "--canary", "2.15.0"
+    )
+    assert (code, "Did you mean" in err, "Known arms: 2.14.0." in err) == (2, False, True)
+
+
+def test_an_unknown_option_points_to_the_help_of_its_command(capsys):
+    code, _, err = judge(capsys, "fail.csv", "--fromat", "json")
+    assert code == 2
+    assert "unrecognized arguments: --fromat json" in err
+    assert "hint: Did you mean --format? See canaryjudge judge --help." in err
+
+
 def test_a_wide_table_has_a_column_a_metric(capsys):
     rows = [f"{arm},{level + i % 5}" for arm, level in (("old", 100), ("new", 200)) for i in range(30)]
     Path("wide.csv").write_text("version,m\n" + "\n".join(rows), encoding="utf-8")

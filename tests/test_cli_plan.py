@@ -75,3 +75,12 @@ def test_a_file_that_is_no_mapping_is_refused(policy, tmp_path, capsys):
     path.write_text("- errors\n")
     assert run(policy, "--assume", str(path)) == 2
     assert "not a mapping of metrics to assumptions" in capsys.readouterr().err
+
+
+def test_without_a_history_or_assumptions_it_says_what_is_missing(policy, capsys):
+    assert run(policy) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "nothing can be planned without the spread of p99, the level and traffic of errors" in err
+    assert "--assume" in err
+    assert "--history" in err

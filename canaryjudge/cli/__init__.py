@@ -20,6 +20,7 @@ from canaryjudge.cli.planning import add_plan
 from canaryjudge.cli.watching import add_watch_command
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.integrations.importers import add_import
+from canaryjudge.policy.complaints import nearest
 
 __all__ = ["main", "parser"]
 
@@ -72,6 +73,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     """Complains as everything else here does: one line and a hint."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is unknown here, where the command is known whose options they should be."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            wrong = next((one for one in unknown if one.startswith("-")), unknown[0]).partition("=")[0]
+            near = nearest(wrong, (name for action in self._actions for name in action.option_strings))
+            complain(
+                f"unrecognized arguments: {' '.join(unknown)}",
+                f"{f'Did you mean {near}? ' if near else ''}See {self.prog} --help.",
+            )
+            raise SystemExit(BAD_INPUT)
+        return options, unknown
 
     def error(self, message: str) -> Never:
         complain(message, f"See {self.prog} --help.")

@@ -22,7 +22,7 @@ def shown(value: Any) -> str:
     return " ".join(_SHORT.repr(value).split())
 
 
-def likely_name(wrong: str, known: Iterable[str], what: str) -> str:
+def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[str] = ()) -> str:
     """Say which known name was probably meant, or list them.
 
     Parameters
@@ -33,6 +33,8 @@ def likely_name(wrong: str, known: Iterable[str], what: str) -> str:
         Those that are.
     what : str
         What they name, in the plural: ``metrics``.
+    taken : iterable of str
+        Known names that mean something else already, and so cannot be meant.
 
     Returns
     -------
@@ -47,7 +49,8 @@ def likely_name(wrong: str, known: Iterable[str], what: str) -> str:
     names = list(known)
     if not names:
         return f"There are no {what}."
-    near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
+    free = [name for name in names if name not in set(taken)]
+    near = difflib.get_close_matches(wrong, free, n=1, cutoff=0.5)
     rest = f" and {len(names) - 20} more" if len(names) > 20 else ""
     listed = f"Known {what}: {', '.join(names[:20])}{rest}."
     return f"Did you mean {near[0]!r}? {listed}" if near else listed

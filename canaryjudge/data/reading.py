@@ -168,7 +168,7 @@ def _check_arms(source: Source, policy: Policy, wanted: tuple[str, str]) -> None
         ):
             raise DataError(
                 f"the data have no arm {arm!r}",
-                f"{likely_name(arm, source.arms, 'arms')} Name yours with baseline and canary (--baseline, --canary). "
+                f"{likely_name(arm, source.arms, 'arms', taken=wanted)} Name yours with baseline and canary (--baseline, --canary). "
                 "If an arm may be silent, set no_data for every metric.",
             )
 

@@ -39,13 +39,15 @@ class EffectScale:
         return (value - self.zero) / unit
 
 
-def effect_scale(finding: Finding) -> EffectScale | None:
+def effect_scale(finding: Finding, *, shared: bool = False) -> EffectScale | None:
     """Find the scale of a finding.
 
     Parameters
     ----------
     finding : Finding
         What a rule found.
+    shared : bool
+        Whether other metrics' effects are drawn on the same axis, so that a change must lie where its size says, however far that is.
 
     Returns
     -------
@@ -71,7 +73,8 @@ def effect_scale(finding: Finding) -> EffectScale | None:
     bad = 1.0 if high is not None else -1.0
     zero = finding.baseline_level if finding.scale == "objective" else 0.0
     reach = max(abs(value - limit) for value in found)
-    if zero is not None and bad * (limit - zero) > reach / _FAR:
+    near = 0.0 if shared and finding.scale != "objective" else reach / _FAR
+    if zero is not None and bad * (limit - zero) > near:
         return EffectScale(zero, limit - zero)
     unit = bad * (reach or abs(limit) or 1.0) / 2
     return EffectScale(limit - unit, unit, known=False)

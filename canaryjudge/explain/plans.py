@@ -12,26 +12,22 @@ from canaryjudge.studies import MetricPlan, PlanFacts, SharePlan
 __all__ = ["plan_markdown", "plan_rows", "plan_text"]
 
 _WIDTH = 110
+_Table = tuple[list[str], list[list[str]]]
+"""A header and rows."""
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 def plan_text(facts: PlanFacts) -> str:
     """Explain a plan: a table by shares of the traffic, one by time, and what to do."""
-    return "\n\n".join(
-        [
-            _wrapped(_heading(facts)),
-            as_grid(*_by_share(facts)),
-            as_grid(*_by_time(facts)),
-            *(_wrapped(line) for line in _remarks(facts)),
-        ]
-    )
+    tables = [f"{_wrapped(about)}\n\n{as_grid(*table)}" for about, table in _tables(facts)]
+    return "\n\n".join([_wrapped(_heading(facts)), *tables, *(_wrapped(line) for line in _remarks(facts))])
 
 
 def plan_markdown(facts: PlanFacts) -> str:
     """Explain a plan in Markdown."""
     remarks = "\n".join(f"- {escaped(line)}" for line in _remarks(facts))
-    tables = "\n\n".join(as_markdown_grid(*table) for table in (_by_share(facts), _by_time(facts)))
-    return f"## Plan\n\n{escaped(_heading(facts))}\n\n{tables}\n\n{remarks}\n"
+    tables = [f"{escaped(about)}\n\n{as_markdown_grid(*table)}" for about, table in _tables(facts)]
+    return "\n\n".join(["## Plan", escaped(_heading(facts)), *tables, f"{remarks}\n"])
 
 
 def plan_rows(facts: PlanFacts) -> list[dict[str, Any]]:
@@ -50,29 +46,39 @@ def _heading(facts: PlanFacts) -> str:
     )
 
 
-def _by_share(facts: PlanFacts) -> tuple[list[str], list[list[str]]]:
-    parts = sorted({share.share for metric in facts.metrics.values() for share in metric.shares})
-    header = ["found after, and visible by the deadline", *(f"at {percent(part)}" for part in parts)]
+def _tables(facts: PlanFacts) -> list[tuple[str, _Table]]:
+    """Give each table that has rows, and a sentence about it."""
+    size, share = percent(facts.size), percent(facts.share)
+    found = [
+        (
+            f"By the canary's share of the traffic: after how long a regression of {size} is found, and the smallest one that is found by the deadline.",
+            _by_share(facts),
+        ),
+        (
+            f"By time, at {share} of the traffic: how likely a canary with that regression fails, and a healthy one passes.",
+            _by_time(facts),
+        ),
+    ]
+    return [(about, table) for about, table in found if table[1]]
+
+
+def _by_share(facts: PlanFacts) -> _Table:
+    header = ["metric", "share", f"finds +{percent(facts.size)} after", "finds by the deadline"]
     rows = [
-        [metric.name, *(_cell(metric, part) for part in parts)]
+        [
+            metric.name if number == 0 else "",
+            percent(share.share),
+            "never" if share.needed_s is None else _time(share.needed_s),
+            "nothing" if share.visible is None else f"+{percent(share.visible)}",
+        ]
         for metric in facts.metrics.values()
-        if metric.shares
+        for number, share in enumerate(sorted(metric.shares, key=lambda share: share.share))
     ]
     return header, rows
 
 
-def _cell(metric: MetricPlan, part: float) -> str:
-    share = next(share for share in metric.shares if share.share == part)
-    when = "never" if share.needed_s is None else _time(share.needed_s)
-    return f"{when}, {_visible(share)}"
-
-
-def _visible(share: SharePlan) -> str:
-    return "nothing" if share.visible is None else f"+{percent(share.visible)}"
-
-
-def _by_time(facts: PlanFacts) -> tuple[list[str], list[list[str]]]:
-    header = ["fails with it / passes without", "after", "points", "fails", "passes"]
+def _by_time(facts: PlanFacts) -> _Table:
+    header = ["metric", "after", "points", "bad one fails", "good one passes"]
     rows = [
         [
             metric.name if number == 0 else "",

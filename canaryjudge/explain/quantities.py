@@ -176,6 +176,7 @@ def span(
     '-89.1 to -88.9 %'
     """
     rung = _rung_beside(beside, unit, low, high)
+    write: Callable[[float, int], str]
     if scale == "times":
         word, digits, write = "times", 3, times_as_high
     elif scale == "relative" or kind == "ratio":

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
 from canaryjudge.data import FloatArray, Series
 from canaryjudge.data.beats import median_step
-from canaryjudge.policy import Metric, Quantity
+from canaryjudge.errors import PolicyError
+from canaryjudge.policy import Metric, Policy, Quantity
 from canaryjudge.policy.assumptions import Assumed
 from canaryjudge.stats.bucket_quantiles import bucket_quantile
 from canaryjudge.stats.dispersion import Family, dispersion
 from canaryjudge.stats.long_run import dependence
 
-__all__ = ["learned"]
+__all__ = ["learned", "refuse_nothing"]
 
 _BLOCK = 60
 """Points over which scatter and autocorrelation are measured: longer waves are no scatter."""
@@ -22,6 +25,11 @@ _FEWEST = 10
 _OF_NORMAL = 1.349
 """Interquartile range of a normal distribution, in standard deviations."""
 _MINUTE = 60.0
+_MOST_NAMED: Final = 3
+_EXAMPLES: Final = {"spread": "5%", "level": "0.1%", "traffic": "5000"}
+"""What an assumption looks like; the level is that of a ratio."""
+_EVENTS: Final = "100"
+"""The level of a count."""
 
 
 def learned(tracks: Sequence[Series], metric: Metric) -> Assumed | None:
@@ -132,3 +140,37 @@ def _shared(middles: list[list[float]], level: float, spread: float, traffic: fl
     between = float(np.sqrt(max(0.0, seen - by_chance)))
     rho = float(np.median([dependence(block) for block in blocks])) if between else 0.0
     return {"between_intervals": between, "autocorrelation": rho}
+
+
+def refuse_nothing(policy: Policy, assumed: Mapping[str, Assumed]) -> None:
+    """Refuse to plan where of no metric enough is known.
+
+    Parameters
+    ----------
+    policy : Policy
+        The policy.
+    assumed : mapping of str to Assumed
+        What is known of each of its metrics.
+
+    Raises
+    ------
+    PolicyError
+        It says what is missing, and how to give it.
+    """
+    lacking = {metric.name: assumed[metric.name].lacks(metric.kind) for metric in policy.metrics}
+    if not all(lacking.values()):
+        return
+    kinds = {metric.name: metric.kind for metric in policy.metrics}
+    shown = list(lacking.items())[:_MOST_NAMED]
+    what = ", ".join(f"the {' and '.join(fields)} of {name}" for name, fields in shown)
+    more = f", and of {len(lacking) - len(shown)} more metrics theirs" if len(lacking) > len(shown) else ""
+    keys = [
+        f"{name}.{field}={_EVENTS if (field, kinds[name]) == ('level', 'count') else _EXAMPLES[field]}"
+        for name, fields in shown
+        for field in fields
+    ]
+    examples = " ".join(f"--assume {shlex.quote(key)}" for key in keys)
+    raise PolicyError(
+        f"nothing can be planned without {what}{more}",
+        f"Assume them (your own numbers: {examples}; assume= in Python), or give healthy metrics of the whole service (--history FILE).",
+    )

@@ -25,7 +25,7 @@ from canaryjudge.planning.forms import (
     planned_rule,
     visible_size,
 )
-from canaryjudge.planning.learned import learned
+from canaryjudge.planning.learned import learned, refuse_nothing
 from canaryjudge.plots import power as power_curves
 from canaryjudge.policy import Metric, Policy, Sequential
 from canaryjudge.policy.assumptions import Assumed
@@ -186,6 +186,7 @@ def plan(
     of_canary = _SHARE if policy.split is None else policy.split.canary
     of_canary = of_canary if share is None else _fraction("share", share, 1.0)
     assumed = _assumptions(policy, history, assume or {})
+    refuse_nothing(policy, assumed)
     alphas = shares(policy)
     tasks = [
         _Task(
@@ -298,7 +299,7 @@ class _Task:
 
 def _planned(task: _Task) -> MetricPlan:
     metric, assumed = task.metric, task.assumed
-    lacking, form = assumed.lacks(metric.kind), form_of(metric)
+    lacking, form = next(iter(assumed.lacks(metric.kind)), None), form_of(metric)
     rules = metric.rules or default_rules(metric)
     planned = planned_rule(metric)
     alpha = rule_levels(rules, task.alpha)[rules.index(planned)]

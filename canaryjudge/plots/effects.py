@@ -19,6 +19,12 @@ __all__ = ["effects"]
 
 _EDGE = 40.0
 """Effects beyond so many tolerances are drawn at the edge."""
+_LINEAR = 0.6
+"""Up to about here the scale is even; beyond, it is squeezed."""
+_SQUEEZED = 2.0
+"""Where effects lie beyond so many tolerances, the axis says that it is squeezed."""
+_APART = 0.09
+"""Part of the width that labels of ticks must be apart."""
 _LONGEST_NAME = 28
 
 
@@ -57,24 +63,41 @@ def effects(release: ReleaseResult, *, ax: Axes | None = None) -> Axes:
     least = min([-0.9, *(1.15 * part for parts in drawn for part in parts)])
     tidy(ax)
     ax.grid(visible=False, axis="y")
-    ax.set_xscale("asinh", linear_width=0.6)
-    ticks = [tick for tick in (-10, -3, -1, 0, 1, 3, 10, 30) if least <= tick <= reach]
-    ax.set_xticks(ticks, [{0: "no change", 1: "limit"}.get(tick, f"{tick} ×") for tick in ticks])
+    ax.set_xscale("asinh", linear_width=_LINEAR)
+    ticks = _ticks(least, reach)
+    names = {0: "no change", 1: "limit", int(_EDGE): f"≥ {_EDGE:g} ×", -int(_EDGE): f"≤ -{_EDGE:g} ×"}
+    ax.set_xticks(ticks, [names.get(tick, f"{tick} ×") for tick in ticks])
     ax.minorticks_off()
     ax.axvspan(1, reach, facecolor="none", edgecolor="#d5a99c", hatch="///", linewidth=0, zorder=0)
     ax.axvline(0, color="#55616f", linewidth=1, linestyle=(0, (1, 2)))
     ax.axvline(1, color="#16202c", linewidth=1.5)
     ax.set_yticks(range(len(ordered)), [_shortened(result.name) for result in ordered])
+    squeezed = " (far ones are drawn closer together)" if max(reach, -least) > _SQUEEZED else ""
     ax.set(
-        xlim=(least, reach), ylim=(len(ordered) - 0.5, -0.5), xlabel="change, in parts of what is tolerated"
+        xlim=(least, reach),
+        ylim=(len(ordered) - 0.5, -0.5),
+        xlabel=f"change, in parts of what is tolerated{squeezed}",
     )
     return ax
+
+
+def _ticks(least: float, reach: float) -> list[int]:
+    """Give marks that show where the scale is squeezed: as many as there is room for, up to the farthest effects."""
+    on = (0, 1, 2, 5, 10, 20, 40)
+    room = np.arcsinh([least / _LINEAR, reach / _LINEAR])
+    ticks: list[int] = []
+    for tick in sorted({*on, *(-tick for tick in on)}, key=abs):
+        place = np.arcsinh(tick / _LINEAR)
+        near = [abs(place - np.arcsinh(other / _LINEAR)) for other in ticks]
+        if least <= tick <= reach and all(gap > _APART * (room[1] - room[0]) for gap in near):
+            ticks.append(tick)
+    return sorted(ticks)
 
 
 def _row(ax: Axes, row: int, result: MetricResult) -> list[float]:
     """Draw one metric, and give the places that its drawing needs."""
     finding, look = result.deciding, OUTCOMES[result.outcome.value]
-    scale = None if finding is None else effect_scale(finding)
+    scale = None if finding is None else effect_scale(finding, shared=True)
     words = f"{glance(result)[0]}  {result.outcome.value}"
     ax.annotate(
         words.replace("$", r"\$"),

@@ -36,8 +36,8 @@ class Assumed(PolicyModel):
     per_request: bool | None = None
     """Of gauges: it is made of requests, as a p99 or a mean is, so that its points scatter the more the fewer requests an arm gets. Left out: told by its name."""
 
-    def lacks(self, kind: str) -> str | None:
-        """Give the first thing that must be known of a kind and is not."""
+    def lacks(self, kind: str) -> tuple[str, ...]:
+        """Give what must be known of a kind and is not."""
         needed = {
             "gauge": ("spread",),
             "samples": ("spread", "traffic"),
@@ -45,7 +45,7 @@ class Assumed(PolicyModel):
             "ratio": ("level", "traffic"),
             "count": ("level",),
         }[kind]
-        return next((name for name in needed if getattr(self, name) is None), None)
+        return tuple(name for name in needed if getattr(self, name) is None)
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.level is not None and self.level.number < 0:

@@ -48,6 +48,7 @@ __all__ = [
     "Share",
     "Unit",
     "Weight",
+    "listed",
 ]
 
 
@@ -68,6 +69,15 @@ class _PolicyMeta(ModelMetaclass):
 def _in_python(model: type, problem: Problem) -> str:
     where = dotted(problem.path[:-1] if problem.at_key else problem.path)
     return ": ".join(part for part in (model.__name__, where, problem.message) if part)
+
+
+def listed(value: object) -> object:
+    """Refuse a single model where a list of them is needed; pydantic would take it for a list of its fields."""
+    if isinstance(value, BaseModel):
+        raise Contradiction(
+            [Problem((), f"one {type(value).__name__} is not a list of them", "Put it in brackets: [...].")]
+        )
+    return value
 
 
 class PolicyModel(BaseModel, metaclass=_PolicyMeta):

@@ -66,11 +66,17 @@ _MEANT: Final = {
     "down": "decrease",
     "both": "either",
 }
+_SIDES: Final = {
+    "down": ("lower", "smaller", "less", "fewer", "down", "minim", "low_"),
+    "up": ("higher", "bigger", "larger", "greater", "more", "up", "maxim", "high_"),
+}
+"""Words for either side, by which some say what is good."""
 _NO_VALUE: Final = ("has no value", "Give it one, or leave the key out.")
 _ADVICE: Final = {
     "direction": "Add direction: increase, decrease or either: the direction that is bad.",
     "metrics": "Add a list of metrics, each with its name and direction.",
     "name": "Add the metric's name, as in the data.",
+    "of": "Add of: mean, median, min, max or a percentile such as p99; of: within with a bound; of ratios and counts, of: pooled.",
 }
 
 
@@ -122,7 +128,7 @@ def sentences(message: str, hint: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that was probably meant."""
-    match = difflib.get_close_matches(word[:100].lower(), list(known), n=1, cutoff=0.5)
+    match = difflib.get_close_matches(word[:100].lower(), list(known), n=1, cutoff=0.6)
     return match[0] if match else None
 
 
@@ -155,7 +161,8 @@ def _sentence(kind: str, value: Any, context: Mapping[str, Any], message: str) -
     if kind == "literal_error":
         words = str(context["expected"])
         near = _nearest_choice(value, words)
-        return f"{shown(value)} is not one of {words}", f"Did you mean {near!r}?" if near else ""
+        hint = f"Did you mean {near!r}?" if near else ""
+        return f"{shown(value)} is not one of {words}", _bad_direction(value, words) or hint
     if kind == "union_tag_not_found":
         return f"{shown(value)} is not a rule", "A rule is a name, or a mapping with the key 'rule'."
     if kind in ("too_short", "string_too_short"):
@@ -193,6 +200,21 @@ def _nearest_choice(value: Any, expected: str) -> str | None:
     if meant in choices:
         return meant
     return nearest(value, choices) if isinstance(value, str) else None
+
+
+def _bad_direction(value: Any, expected: str) -> str:
+    """Say how a direction is written that was told by which side is good, or otherwise; nothing of other choices."""
+    if "'increase'" not in expected:
+        return ""
+    word = value.lower() if isinstance(value, str) else ""
+    side = next((way for way, words in _SIDES.items() if any(part in word for part in words)), None)
+    if side and any(part in word for part in ("better", "good", "min", "max")):
+        good, bad = ("low", "increase") if side == "down" else ("high", "decrease")
+        return f"direction names the bad direction: where {good} values are good, it is {bad}."
+    near = _nearest_choice(value, expected)
+    if near:
+        return f"Did you mean {near!r}?"
+    return "direction names the bad direction: increase (latency, errors), decrease (throughput) or either."
 
 
 def _unknown_rule(path: Path, value: Any, context: Mapping[str, Any]) -> Problem:

@@ -34,6 +34,8 @@ _WORDS: Final = {
 }
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_TOML: Final = re.compile(r"(?m)^[\w.-]+[ \t]*=[ \t]*\S")
+"""A key with an equals sign at the beginning of a line, which YAML does not have."""
 _BASED: Final = re.compile(r"0(?:o[0-7]+|x[0-9a-fA-F]+)")
 
 
@@ -108,6 +110,7 @@ def read_document(text: str, name: str) -> tuple[Node, list[Complaint]]:
         roots = reader.documents(most=1)
     root = roots[0] if roots else None
     if root is None or not isinstance(root.value, dict):
+        _refuse_toml(text, name)
         where = str(root.place) if root else f"{name}:1:1"
         raise PolicyError(
             f"{where}: a policy is a mapping with the key 'metrics'", "Start from docs/examples/starter.yaml."
@@ -148,6 +151,12 @@ def read_documents(text: str, name: str, what: str) -> tuple[list[Node], list[Co
         return reader.documents(), reader.complaints
 
 
+def _refuse_toml(text: str, name: str) -> None:
+    if _TOML.search(text):
+        message = f"{name}: this looks like TOML, and policies are YAML or JSON"
+        raise PolicyError(message, "Write it as one of these.") from None
+
+
 @contextmanager
 def _in_sentences(text: str, name: str) -> Iterator[None]:
     """Say where a text is not YAML."""
@@ -162,6 +171,7 @@ def _in_sentences(text: str, name: str) -> Iterator[None]:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark is not None else name
         problem = " ".join(str(error.problem or error.context).split())
+        _refuse_toml(text, name)
         raise PolicyError(f"{where}: this is not YAML ({problem})", _advice(problem)) from None
     except ReaderError as error:
         before = text[: error.position]

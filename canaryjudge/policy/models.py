@@ -21,6 +21,7 @@ from canaryjudge.policy.base import (
     Share,
     Unit,
     Weight,
+    listed,
 )
 from canaryjudge.policy.complaints import Path, Problem, nearest
 from canaryjudge.policy.display import policy_html
@@ -55,7 +56,7 @@ class Tolerance(PolicyModel):
     def _read(cls, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             return value
-        number, unit = parse_quantity(value)
+        number, unit = parse_quantity(value, example="10% or 5ms")
         if not unit:
             fraction = percent(number) if 0 < number <= 1 else f"{number:g}%"
             could = f"{shown(value)} could be a fraction or a number of units"
@@ -118,7 +119,7 @@ class Metric(PolicyModel):
     """What an arm without data does: `marginal`, `fail`, or `ignore` (as if the metric were not in the policy; listed as waived)."""
     pass_when: Literal["proven_safe", "not_proven_worse"] = "proven_safe"
     """`proven_safe`: a pass is a proof. `not_proven_worse`: the classic reading, in which a metric that is undecided passes (one proven worse than the baseline does not); it waives beta."""
-    rules: tuple[AnyRule, ...] | None = Field(default=None, min_length=1)
+    rules: Annotated[tuple[AnyRule, ...] | None, BeforeValidator(listed)] = Field(default=None, min_length=1)
     """What is asked of the metric. Left out, a `Monitor` asks `sequential`; `judge` asks `mann_whitney` and `late_shift` of gauges, samples and histograms,
     `proportion` of ratios and `rate` of counts, and `excursion` of gauges, ratios and counts as well."""
 
@@ -303,7 +304,7 @@ class Policy(PolicyModel):
     or lacks data, does not pass); `fail`, which waives alpha (what lacks data does not fail)."""
     prometheus: Prometheus | None = None
     """What the metrics' queries have in common: `{baseline: version="1.4", canary: version="1.5", step: 15s, window: 30m}`."""
-    metrics: tuple[Metric, ...] = Field(min_length=1)
+    metrics: Annotated[tuple[Metric, ...], BeforeValidator(listed)] = Field(min_length=1)
     """The metrics that are judged."""
 
     def _contradictions(self) -> Iterator[Problem]:

@@ -188,13 +188,15 @@ def _in_parts(value: object) -> Fraction | None:
     return sum(parts, Fraction()) if len(parts) > 1 else None
 
 
-def parse_quantity(value: object) -> tuple[float, str]:
+def parse_quantity(value: object, *, example: str = "5ms, 0.1% or 200") -> tuple[float, str]:
     """Read a number with an optional unit, such as ``"5ms"``, ``"0.1%"`` or ``200``.
 
     Parameters
     ----------
     value : str or float
         The quantity.
+    example : str
+        What a complaint says that it should look like.
 
     Returns
     -------
@@ -214,5 +216,5 @@ def parse_quantity(value: object) -> tuple[float, str]:
     seconds = _in_parts(value)
     if seconds is not None:
         return float(seconds), "s"
-    number, unit = _number_and_unit(value, "a quantity", "5ms, 0.1% or 200")
+    number, unit = _number_and_unit(value, "a quantity", example)
     return float(number), unit

@@ -204,7 +204,35 @@ def test_curves_are_drawn():
 
 
 def test_what_is_not_known_is_said():
-    assert "errors: nothing is known of its level" in " ".join(plan(POLICY).explain().split())
+    half = plan(POLICY, assume={"latency_p99": ASSUME["latency_p99"]})
+    assert "errors: nothing is known of its level" in " ".join(half.explain().split())
+
+
+def test_where_nothing_is_known_at_all_it_says_what_to_give():
+    with pytest.raises(cj.PolicyError) as caught:
+        plan(POLICY)
+    assert (
+        caught.value.message
+        == "nothing can be planned without the spread of latency_p99, the level and traffic of errors"
+    )
+    for key in ("latency_p99.spread=5%", "errors.level=0.1%", "errors.traffic=5000"):
+        assert f"--assume {key}" in caught.value.hint
+    counts = cj.Policy(
+        metrics=[cj.Metric(name=f"m {i}", kind="count", direction="increase") for i in range(5)]
+    )
+    with pytest.raises(cj.PolicyError, match="the level of m 2, and of 2 more metrics theirs") as caught:
+        plan(counts)
+    assert "--assume 'm 0.level=100'" in caught.value.hint
+
+
+def test_its_tables_can_be_read_in_eighty_columns_and_name_what_is_in_them():
+    lines = plan(POLICY, assume=ASSUME).explain().splitlines()
+    headers = [line for line in lines if line.startswith("metric ")]
+    assert [header.split("  ")[0] for header in headers] == ["metric", "metric"]
+    assert "finds +25 % after" in headers[0]
+    assert "good one passes" in headers[1]
+    rows = lines[lines.index(headers[0]) : lines.index("", lines.index(headers[0]))]
+    assert max(map(len, [*rows, *headers])) <= 80
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,36 @@ def test_effects_stand_in_the_order_of_the_report_and_beyond_the_limit_where_the
             assert (dots[row] > 1) == (result.outcome == "fail"), name
 
 
+def test_effects_lie_where_their_size_says_and_the_axis_says_that_it_is_squeezed():
+    rng = np.random.default_rng(1)
+
+    def arms(factor):
+        return {
+            "baseline": 100 + 3 * rng.normal(size=60),
+            "canary": factor * (100 + 3 * rng.normal(size=60)),
+        }
+
+    policy = cj.Policy(
+        metrics=[cj.Metric(name=name, direction="increase") for name in ("near", "far", "beyond")]
+    )
+    verdict = cj.judge({"near": arms(1.29), "far": arms(2.8), "beyond": arms(12.0)}, policy)
+    ax = plots.effects(verdict)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    dots = {
+        names[int(line.get_ydata()[0])]: line.get_xdata()[0]
+        for line in ax.lines
+        if len(line.get_xdata()) == 1
+    }
+    for name in ("near", "far"):
+        assert dots[name] == pytest.approx(10 * verdict.metrics[name].deciding.estimate)
+    assert dots["beyond"] == 40
+    labels = [label.get_text() for label in ax.get_xticklabels()]
+    assert [label for label in labels if "×" in label][-3:] == ["10 ×", "20 ×", "≥ 40 ×"]
+    assert "closer together" in ax.get_xlabel()
+    calm = plots.effects(cj.judge({"near": arms(1.02)}, cj.Policy(metrics=[policy.metrics[0]])))
+    assert "closer together" not in calm.get_xlabel()
+
+
 def test_evidence_rises_to_its_boundary_where_it_decided():
     looks = looks_of_a_watch()
     ax = plots.evidence(looks, "errors")

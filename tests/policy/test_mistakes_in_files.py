@@ -297,3 +297,13 @@ def test_a_path_may_be_a_string_and_the_file_may_begin_with_a_byte_order_mark(tm
     path = tmp_path / "policy.yaml"
     path.write_text(HEAD, encoding="utf-8-sig")
     assert load_policy(str(path)) == load_policy(path) == parse_policy(HEAD)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[[metrics]]\nname = "p99"\ndirection = "increase"\n', 'alpha = "1%"\n[[metrics]]\nname = "p99"\n'],
+)
+def test_toml_is_told_that_it_is_not_read(text):
+    with pytest.raises(PolicyError) as caught:
+        parse_policy(text, "policy.toml")
+    assert caught.value.message == "policy.toml: this looks like TOML, and policies are YAML or JSON"

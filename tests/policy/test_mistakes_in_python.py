@@ -16,6 +16,23 @@ MISTAKES = [
         "Metric: direction: 'incraese' is not one of 'increase', 'decrease' or 'either'. Did you mean 'increase'?",
     ),
     (lambda: metric(direction="up"), "Did you mean 'increase'?"),
+    (lambda: metric(direction="lower_is_better"), "where low values are good, it is increase"),
+    (lambda: metric(direction="Higher-is-better"), "where high values are good, it is decrease"),
+    (lambda: metric(direction="minimize"), "where low values are good, it is increase"),
+    (lambda: metric(direction="maximise"), "where high values are good, it is decrease"),
+    (lambda: metric(direction="worse"), "direction names the bad direction: increase (latency, errors)"),
+    (lambda: metric(direction=3), "direction names the bad direction"),
+    (lambda: metric(tolerance="ten percent"), "'ten percent' is not a quantity; write it like 10% or 5ms"),
+    (lambda: metric(rules=["t_test"]), "unknown rule 't_test'. Rules: mann_whitney, proportion, rate"),
+    (
+        lambda: metric(rules=[{"rule": "slo", "op": "lte", "value": 3}]),
+        "'of' is missing. Add of: mean, median",
+    ),
+    (
+        lambda: metric(rules=Slo(of="mean", op="lte", value=3)),
+        "Metric: rules: one Slo is not a list of them.",
+    ),
+    (lambda: Policy(confidence="95%", metrics=[metric()]), "unknown key 'confidence'. Known keys: version"),
     (lambda: metric(direction=None), "Metric: direction: has no value"),
     (lambda: metric(kind="guage"), "Did you mean 'gauge'?"),
     (lambda: metric(name=""), "name: is empty"),
@@ -256,3 +273,11 @@ def test_a_mistyped_key_is_told_once_and_not_as_missing_too():
         "Metric: unknown key 'nmae'",
         "Metric: unknown key 'directoin'",
     ]
+
+
+def test_one_metric_where_a_list_is_needed_is_one_sentence():
+    with pytest.raises(PolicyError) as caught:
+        Policy(metrics=metric())
+    assert (
+        str(caught.value) == "Policy: metrics: one Metric is not a list of them. Put it in brackets: [...]."
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from canaryjudge.integrations.writers.gist import Said
-from canaryjudge.results import MetricResult
+from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 
 __all__ = ["EXPOSITION", "Gauge", "gauges", "prometheus_text"]
@@ -20,10 +20,10 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _HELP: Final = {
     "canaryjudge_judged": "1 if the release was judged, 0 if that was not possible.",
     "canaryjudge_metric_estimate": "Change of the canary, or its value under an objective, as the deciding rule found it.",
-    "canaryjudge_metric_high": "Upper end of the confidence interval of canaryjudge_metric_estimate.",
+    "canaryjudge_metric_high": "Upper end of the confidence interval of canaryjudge_metric_estimate that the outcome rests on: at beta for a pass, else at alpha.",
     "canaryjudge_metric_limit_high": "Largest value of canaryjudge_metric_estimate that is tolerated.",
     "canaryjudge_metric_limit_low": "Smallest value of canaryjudge_metric_estimate that is tolerated.",
-    "canaryjudge_metric_low": "Lower end of the confidence interval of canaryjudge_metric_estimate.",
+    "canaryjudge_metric_low": "Lower end of the confidence interval of canaryjudge_metric_estimate that the outcome rests on: at beta for a pass, else at alpha.",
     "canaryjudge_metric_outcome": "What became of a metric: 1 pass, 0.5 marginal, 0 fail.",
     "canaryjudge_metric_points": "Points of an arm that were judged.",
     "canaryjudge_release_info": "What judged, and what was judged: always 1.",
@@ -124,7 +124,8 @@ def _add_metric(found: dict[str, Samples], result: MetricResult) -> None:
     if finding is None:
         return
     labels = metric | {"rule": finding.rule, "scale": finding.scale}
-    interval = finding.interval
+    # the one that the outcome rests on: at beta for a pass, at alpha for all else
+    interval = finding.pass_interval if finding.outcome is Outcome.PASS else finding.interval
     numbers = {
         "estimate": finding.estimate,
         "low": interval.low if interval else None,

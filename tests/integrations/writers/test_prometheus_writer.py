@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +67,21 @@ def test_what_was_found_is_there():
         ("limit_high", finding.limit_high),
     ):
         assert value(verdict("fail"), f"canaryjudge_metric_{name}", metric="m") == pytest.approx(number)
+
+
+def test_the_interval_is_the_one_that_proves_the_outcome():
+    """A pass whose interval at the level of a fail reaches beyond the limit, as many do."""
+    rng = np.random.default_rng(5)
+    arms = {"baseline": 100 + 10 * rng.normal(size=60), "canary": 104 + 10 * rng.normal(size=60)}
+    said = cj.judge({"m": arms}, cj.Policy(metrics=[cj.Metric(name="m", direction="increase")]))
+    finding = said.metrics["m"].deciding
+    assert said.outcome == "pass"
+    assert finding.interval.high > finding.limit_high
+    assert value(said, "canaryjudge_metric_low", metric="m") == pytest.approx(finding.pass_interval.low)
+    assert value(said, "canaryjudge_metric_high", metric="m") == pytest.approx(finding.pass_interval.high)
+    assert value(said, "canaryjudge_metric_high", metric="m") <= value(
+        said, "canaryjudge_metric_limit_high", metric="m"
+    )
 
 
 def test_without_a_verdict_there_is_no_old_one():
