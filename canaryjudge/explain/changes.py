@@ -54,7 +54,7 @@ def typical(finding: Finding, result: MetricResult) -> str:
     if not finding.levels_apart:
         return ""
     if finding.method.endswith("_rank"):
-        of = counted(result, finding)
+        of = "observations" if result.kind == "histogram" else counted(result, finding)
         return f"the change is the typical one between {of}, not that of the two medians"
     if finding.method in _STRATIFIED:
         return "the change is the one within intervals, not that of the two totals"
