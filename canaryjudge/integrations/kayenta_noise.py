@@ -77,5 +77,8 @@ def noisy(experiment: FloatArray, control: FloatArray, seed: int = SEED) -> tupl
         Both arms with their noise; zeros stay zeros.
     """
     random = JavaRandom(seed)
-    first = experiment + random.gaussians(0.0, float(experiment[0]) * _NOISE, len(experiment))
-    return first, control + random.gaussians(0.0, float(control[0]) * _NOISE, len(control))
+    with np.errstate(
+        invalid="ignore"
+    ):  # of infinite arms the noise is infinite as well, and what is left is no number
+        first = experiment + random.gaussians(0.0, float(experiment[0]) * _NOISE, len(experiment))
+        return first, control + random.gaussians(0.0, float(control[0]) * _NOISE, len(control))
