@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from canaryjudge.explain.numbers import count, pvalue
-from canaryjudge.explain.quantities import level_of
+from canaryjudge.explain.quantities import change, level_of
 from canaryjudge.results import Finding, MetricResult, Outcome
 
 __all__ = ["excursion_found", "has_own_tolerance", "is_quiet", "quiet_sentence"]
@@ -72,18 +72,19 @@ def excursion_found(finding: Finding, result: MetricResult) -> str:
     margin = finding.limit_high if finding.limit_high is not None else -(finding.limit_low or 0.0)
     upward = finding.limit_high is not None
     where = "above" if upward else "below"
-    bound, worst, room = (
-        level_of(value or 0.0, result.kind, result.unit)
-        for value in (finding.beyond, finding.baseline_level, margin)
+    bound, worst = (
+        level_of(value or 0.0, result.kind, result.unit) for value in (finding.beyond, finding.baseline_level)
     )
-    sizes = f"{count(finding.n_canary)} v. {count(finding.n_baseline)} points"
+    room = change(margin, "absolute", result.kind, result.unit)
+    noun = "interval" if result.kind in ("ratio", "count") else "point"
+    sizes = f"{count(finding.n_canary)} v. {count(finding.n_baseline)} {noun}s"
     if not finding.points_beyond:
         extreme = "highest" if upward else "lowest"
         return (
-            f"no point lies {where} {bound}, the baseline's {extreme} and a tolerated {room} more ({sizes})"
+            f"no {noun} lies {where} {bound}, the baseline's {extreme} and a tolerated {room} more ({sizes})"
         )
     many = finding.points_beyond
-    said = "1 point lies" if many == 1 else f"{count(many)} points lie"
+    said = f"1 {noun} lies" if many == 1 else f"{count(many)} {noun}s lie"
     beyond = f"{said} {where} {bound}: beyond all of the baseline's, the worst of which is {worst}, and a tolerated {room} more"
     needs_bound = (finding.pvalue or 0.0) <= finding.level
     suspicious = (
