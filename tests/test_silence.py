@@ -85,6 +85,8 @@ def test_a_silent_arm_is_no_data_where_the_policy_says_what_that_does():
     with pytest.raises(cj.DataError, match="set no_data for every metric"):
         cj.judge(rows, cj.Policy(metrics=[cj.Metric(name="p99", direction="increase")]))
     with pytest.raises(cj.DataError, match="Did you mean 'baseline'"):
+        cj.judge(rows, policy, baseline="baselin")
+    with pytest.raises(cj.DataError, match="Known arms: baseline"):  # which is the other arm
         cj.judge(rows, policy, canary="baselin")
     with pytest.raises(cj.DataError, match="no arm 'v1'"):
         cj.judge(rows, policy, baseline="v1", canary="v2")

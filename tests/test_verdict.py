@@ -188,6 +188,7 @@ def test_the_frame_has_a_row_a_metric_and_rule():
         ["ratio", "proportion"],
         ["ratio", "slo"],
         ["count", "rate"],
+        ["count", "excursion"],
         ["none", ""],
         ["zero", "mann_whitney"],
         ["zero", "excursion"],
