@@ -15,13 +15,6 @@ from canaryjudge.errors import (
     ReleaseFailed,
     ReleaseUndecided,
 )
-from canaryjudge.integrations.argo import load_argo
-from canaryjudge.integrations.flagger import load_flagger
-from canaryjudge.integrations.kayenta_import import load_kayenta
-from canaryjudge.integrations.kayenta_pairs import from_kayenta
-from canaryjudge.integrations.openslo import load_openslo
-from canaryjudge.integrations.otlp import from_otlp
-from canaryjudge.integrations.prometheus import from_prometheus
 from canaryjudge.judge import judge
 from canaryjudge.monitor import Monitor
 from canaryjudge.policy import (
@@ -47,12 +40,26 @@ from canaryjudge.verdict import Verdict
 
 if TYPE_CHECKING:
     from canaryjudge.calibration import calibrate
+    from canaryjudge.integrations.argo import load_argo
+    from canaryjudge.integrations.flagger import load_flagger
+    from canaryjudge.integrations.kayenta_import import load_kayenta
+    from canaryjudge.integrations.kayenta_pairs import from_kayenta
+    from canaryjudge.integrations.openslo import load_openslo
+    from canaryjudge.integrations.otlp import from_otlp
+    from canaryjudge.integrations.prometheus import from_prometheus
     from canaryjudge.planning import plan
     from canaryjudge.readiness import doctor
 
 _LATER = {
     "calibrate": "canaryjudge.calibration",
     "doctor": "canaryjudge.readiness",
+    "from_kayenta": "canaryjudge.integrations.kayenta_pairs",
+    "from_otlp": "canaryjudge.integrations.otlp",
+    "from_prometheus": "canaryjudge.integrations.prometheus",
+    "load_argo": "canaryjudge.integrations.argo",
+    "load_flagger": "canaryjudge.integrations.flagger",
+    "load_kayenta": "canaryjudge.integrations.kayenta_import",
+    "load_openslo": "canaryjudge.integrations.openslo",
     "plan": "canaryjudge.planning",
 }
 """Names that few programs use, and the modules that are imported once they do."""

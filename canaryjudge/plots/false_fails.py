@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from canaryjudge.errors import DataError
 from canaryjudge.plots.canvas import OUTCOMES, axes, legend, tidy
-from canaryjudge.studies import CalibrationFacts, ObservedRate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from canaryjudge.studies import CalibrationFacts, ObservedRate
 
 __all__ = ["false_fails"]
 
