@@ -14,6 +14,7 @@ from canaryjudge.results import Finding, Outcome, Reason
 from canaryjudge.rules.decision import Share
 from canaryjudge.rules.replicas import lasting
 from canaryjudge.stats.excursions import excursion_pvalue, excursion_test
+from canaryjudge.stats.medians import median
 
 __all__ = ["judge_excursion"]
 
@@ -112,6 +113,8 @@ class _Looked:
         interval's events prove at least: of little traffic, a share is large by chance.
     raw : ndarray, shape (m,)
         The canary's, as they are.
+    level : float
+        The baseline's median.
     of_failures : bool
         They are what lacks to 1.
     """
@@ -120,6 +123,7 @@ class _Looked:
     baseline: FloatArray
     canary: FloatArray
     raw: FloatArray
+    level: float
     of_failures: bool = False
 
     @classmethod
@@ -128,7 +132,7 @@ class _Looked:
         arms = pair.baseline, pair.canary
         if pair.kind == "gauge":
             baseline, canary = (sign * arm.value for arm in arms)
-            return cls(sign, baseline, canary, canary)
+            return cls(sign, baseline, canary, canary, median(baseline))
         totals = [np.ones(len(arm)) if arm.total is None else arm.total for arm in arms]
         failures = pair.kind == "ratio" and sign < 0
         events = [
@@ -137,12 +141,8 @@ class _Looked:
         rates = [sign * count / total for count, total in zip(events, totals, strict=True)]
         if failures:
             rates = [-rate for rate in rates]
-        return cls(sign, rates[0], _at_least(pair.kind, events[1], totals[1], sign), rates[1], failures)
-
-    @property
-    def level(self) -> float:
-        """The baseline's median."""
-        return float(np.median(self.baseline))
+        least = _at_least(pair.kind, events[1], totals[1], sign)
+        return cls(sign, rates[0], least, rates[1], median(rates[0]), failures)
 
     def shown(self, value: float) -> float:
         """Give a number as the metric has it."""

@@ -15,6 +15,7 @@ from canaryjudge.rules.bucket_shift import judge_bucket_shift
 from canaryjudge.rules.decision import Evidence, Share, tolerated
 from canaryjudge.rules.noise_floor import floor_of
 from canaryjudge.rules.replicas import weigh_with, yardstick
+from canaryjudge.stats.medians import median
 from canaryjudge.stats.rank_test import ShiftTest, shift_test
 
 __all__ = ["judge_shift"]
@@ -48,13 +49,13 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
     if pair.kind == "histogram":
         return judge_bucket_shift(pair, metric, settings.rule, share)
     baseline, canary = _values(pair.baseline), _values(pair.canary)
-    median = float(np.median(baseline))
+    middle = median(baseline)
     known = {
         "rule": settings.rule,
         "level": share.level,
         "beta": share.beta,
-        "baseline_level": median,
-        "canary_level": float(np.median(canary)),
+        "baseline_level": middle,
+        "canary_level": median(canary),
         "n_baseline": len(baseline),
         "n_canary": len(canary),
     }
@@ -71,21 +72,21 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
     logarithmic = metric.effect == "ratio"
     if logarithmic and _least(pair) <= 0:
         return Finding(**known, outcome=Outcome.MARGINAL, reason="abstains", method="not_positive")
-    limits = tolerated(metric, median)
+    limits = tolerated(metric, middle)
     if limits is None:
         return Finding(**known, outcome=Outcome.MARGINAL, reason="needs_absolute_tolerance", method="none")
     if settings.method == "robust" and min(len(baseline), len(canary)) < _FEWEST_POINTS:
         return Finding(**known, outcome=Outcome.MARGINAL, reason="too_little_data", method="none")
     if logarithmic:
         baseline, canary = np.log(baseline), np.log(canary)
-    unit = 1.0 if limits.absolute or logarithmic else abs(median)
+    unit = 1.0 if limits.absolute or logarithmic else abs(middle)
     level = share.level / len(limits.sides)
     at = [float(np.log1p(limit)) if logarithmic else limit * unit for _, limit in limits.sides]
     relative = not limits.absolute and not logarithmic
     # c - b - limit |b| is c - (1 + limit) b, or c - (1 - limit) b where b is negative
-    scales = np.array([*(1 + limit * np.sign(median) if relative else 1.0 for _, limit in limits.sides), 1.0])
+    scales = np.array([*(1 + limit * np.sign(middle) if relative else 1.0 for _, limit in limits.sides), 1.0])
     asked, levels = np.array([*at, 0.0]), (level, share.beta)
-    floor = floor_of(pair, metric, median)
+    floor = floor_of(pair, metric, middle)
     test = shift_test(
         baseline,
         canary,
@@ -94,7 +95,7 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
         scales=scales,
         concurrent=pair.pairing == "concurrent" and pair.kind != "samples",
         method=settings.method,
-        lasting=None if floor is None else floor.noise(scales, abs(median) if logarithmic else 1.0),
+        lasting=None if floor is None else floor.noise(scales, abs(middle) if logarithmic else 1.0),
     )
 
     def effect(shift: Any) -> float:
@@ -102,11 +103,11 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
             return float(np.expm1(shift)) if logarithmic else float(shift) / unit
 
     def level_of(replica: Arm) -> float:
-        found = float(np.median(_values(replica)))
+        found = median(_values(replica))
         return float(np.log(found)) if logarithmic else found
 
     fixed = (
-        0.0 if floor is None else _part_of(floor.standard_error, test, abs(median) if logarithmic else 1.0)
+        0.0 if floor is None else _part_of(floor.standard_error, test, abs(middle) if logarithmic else 1.0)
     )
     evidence = replace(_evidence(test, limits.sides, effect), lasting=fixed)
     siblings = yardstick(
@@ -130,7 +131,7 @@ def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: 
         autocorrelation=float(test.rho),
         waived=tuple(dict.fromkeys((*_waived(test, pair), *(siblings.waived if siblings else ())))),
         **(siblings.facts(unit) if siblings else {}),
-        **(floor.facts(abs(median) if logarithmic else unit) if floor else {}),
+        **(floor.facts(abs(middle) if logarithmic else unit) if floor else {}),
     )
 
 

@@ -10,6 +10,7 @@ allows for having few of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +26,8 @@ _MOST_PROJECTIONS = 32
 _DF_SHARE = 0.8
 """Where the number of projections is chosen from the data, its degrees of freedom count for this much, by simulation."""
 _STRONGEST = 0.97
+_SMALL = 10_000
+"""Of so few points times waves, the waves are kept as a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,25 @@ def dependence(series: ArrayLike) -> FloatArray:
     power = np.einsum("...i,...i->...", centered, centered)
     lagged = np.einsum("...i,...i->...", centered[..., 1:], centered[..., :-1])
     r = np.divide(lagged, power, out=np.zeros_like(power), where=power > 0)
-    return np.clip(np.where(power > 0, r + (1 + 3 * r) / n, 0.0), 0.0, _STRONGEST)
+    corrected = np.where(power > 0, r + (1 + 3 * r) / n, 0.0)
+    return np.asarray(np.minimum(np.maximum(corrected, 0.0), _STRONGEST))
+
+
+def _projections(points: FloatArray, limit: int) -> FloatArray:
+    """Give the orthonormal cosine transform (type 2) of series, of the waves 1 to `limit`."""
+    n = points.shape[-1]
+    if n * limit <= _SMALL:
+        return np.asarray(points @ _waves(n, limit))
+    from scipy.fft import dct  # noqa: PLC0415 - keeps the import of canaryjudge light
+
+    return np.asarray(dct(points, type=2, norm="ortho", axis=-1)[..., 1 : limit + 1])
+
+
+@lru_cache(maxsize=64)
+def _waves(n: int, limit: int) -> FloatArray:
+    """Give the waves as columns, which costs less than a transform where there are few points."""
+    angles = np.pi * (np.arange(n)[:, None] + 0.5) * np.arange(1, limit + 1) / n
+    return np.asarray(np.sqrt(2 / n) * np.cos(angles))
 
 
 def long_run_variance(
@@ -105,15 +126,13 @@ def long_run_variance(
     >>> bool(abs(estimate.variance.mean() - 1) < 0.02)
     True
     """
-    from scipy.fft import dct  # noqa: PLC0415 - keeps the import of canaryjudge light
-
     points = np.asarray(series, dtype=np.float64)
     n = points.shape[-1]
     strength = dependence(points) if rho is None else np.asarray(rho, dtype=np.float64)
     flat = _BANDWIDTH * n * (1 - strength) / (np.pi * np.sqrt(np.maximum(strength, 1e-6)))
     limit = max(1, min(most, max(2, n // 2), n - 1))
-    count = np.clip(np.floor(flat), min(2, limit), limit)
-    power = dct(points, type=2, norm="ortho", axis=-1)[..., 1 : limit + 1] ** 2
+    count = np.minimum(np.maximum(np.floor(flat), min(2, limit)), limit)
+    power = _projections(points, limit) ** 2
     used = np.arange(1, limit + 1) <= count[..., None]
     variance = np.where(used, power, 0.0).sum(axis=-1) / count
     return LongRun(np.asarray(variance), np.asarray(np.where(count < limit, _DF_SHARE, 1.0) * count))
