@@ -30,7 +30,7 @@ test: check
 	$(BIN)/pytest -n 2 -m 'not slow' --doctest-modules tests canaryjudge
 
 test-all: check
-	$(BIN)/pytest -n 2 --doctest-modules tests canaryjudge
+	$(BIN)/pytest -n 2 --hypothesis-profile=random --doctest-modules tests canaryjudge
 
 # The documentation as a site in build/site, notebooks run: open build/site/index.html, no server needed.
 docs: $(READY)

@@ -293,9 +293,9 @@ class WindowShare:
 
         Examples
         --------
-        >>> bursts = [0.0, 0.0, 50.0, 0.0, 0.0]
-        >>> [round(way([*bursts], [100.0] * 5).pvalue_above(0.05), 6) for way in (WindowShare.of, WindowShare.as_it_was)]
-        [0.431259, 4e-06]
+        >>> bursts = [2.0, 0.0, 40.0, 10.0, 1.0, 0.0]
+        >>> [round(way([*bursts], [100.0] * 6).pvalue_above(0.05), 6) for way in (WindowShare.of, WindowShare.as_it_was)]
+        [0.698875, 5.8e-05]
         """
         whole = bad_share(bad, total).without_bursts()
         return cls(whole, (_Proof(whole, 1.0, 1.0),))
