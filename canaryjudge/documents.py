@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from html import escape
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from canaryjudge.errors import DataError
 from canaryjudge.facts import Facts
@@ -14,7 +15,36 @@ from canaryjudge.facts import Facts
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Document"]
+__all__ = ["Document", "read_json"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def read_json(model: type[_Model], text: str | bytes, what: str) -> _Model:
+    """Read what a report wrote as JSON.
+
+    Parameters
+    ----------
+    model : type
+        The report's.
+    text : str or bytes
+        The JSON.
+    what : str
+        What it should be, for the error.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise DataError(
+            f"this is not a {what}: {where}: {first['msg']}", "Give the JSON that canaryjudge wrote."
+        ) from None
 
 
 class Document(Facts):
@@ -37,27 +67,19 @@ class Document(Facts):
         DataError
             If the text is something else.
         """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the document"
-            raise DataError(
-                f"this is not a {cls.__name__.lower()}: {where}: {first['msg']}",
-                "Give the JSON that canaryjudge wrote.",
-            ) from None
+        return read_json(cls, text, cls.__name__.lower())
 
+    @abstractmethod
     def explain(self) -> str:
         """Give it in sentences and tables, for a terminal."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_markdown(self) -> str:
         """Give it as Markdown, for a pull request or a pipeline's summary."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_frame(self) -> pd.DataFrame:
         """Give its table as a pandas frame."""
-        raise NotImplementedError
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(self.explain())}</pre>"

@@ -6,8 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self
 
-from pydantic import ValidationError
-
+from canaryjudge.documents import read_json
 from canaryjudge.errors import DataError, ReleaseFailed, ReleaseUndecided
 from canaryjudge.explain import as_html, as_markdown, as_report, as_text
 from canaryjudge.plots import effects, series
@@ -147,15 +146,7 @@ class Verdict(ReleaseResult):
         DataError
             If the text is not a verdict of this schema version.
         """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the document"
-            raise DataError(
-                f"this is not a verdict of schema version {SCHEMA_VERSION}: {where}: {first['msg']}",
-                "Give the JSON that canaryjudge wrote.",
-            ) from None
+        return read_json(cls, text, f"verdict of schema version {SCHEMA_VERSION}")
 
     def to_frame(self) -> pd.DataFrame:
         """Give a pandas frame with a row a metric and rule."""

@@ -26,7 +26,7 @@ from canaryjudge.policy.base import (
 from canaryjudge.policy.complaints import Path, Problem, nearest
 from canaryjudge.policy.display import policy_html
 from canaryjudge.policy.noise_floor import NoiseFloor
-from canaryjudge.policy.quantities import parse_quantity, percent, shown
+from canaryjudge.policy.quantities import percent, relative_or_absolute, shown
 from canaryjudge.policy.query import Prometheus, Query, query_problems
 from canaryjudge.policy.rule_settings import Kind, MannWhitney, Sequential
 from canaryjudge.policy.units import is_share
@@ -54,14 +54,7 @@ class Tolerance(PolicyModel):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            return value
-        number, unit = parse_quantity(value, example="10% or 5ms")
-        if not unit:
-            fraction = percent(number) if 0 < number <= 1 else f"{number:g}%"
-            could = f"{shown(value)} could be a fraction or a number of units"
-            raise ValueError(f"{could}; write {fraction}, or {{absolute: {number:g}}}")
-        return {"relative" if unit == "%" else "absolute": value}
+        return relative_or_absolute(value, example="10% or 5ms")
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.absolute is not None and self.absolute.number < 0:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from canaryjudge.policy.base import Amount, PolicyModel, RelativeTolerance
 from canaryjudge.policy.complaints import Problem
-from canaryjudge.policy.quantities import parse_quantity, percent, shown
+from canaryjudge.policy.quantities import relative_or_absolute
 from canaryjudge.policy.rule_settings import AskedMetric
 
 __all__ = ["NoiseFloor", "Spread"]
@@ -29,14 +29,7 @@ class Spread(PolicyModel):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            return value
-        number, unit = parse_quantity(value)
-        if not unit:
-            fraction = percent(number) if 0 < number <= 1 else f"{number:g}%"
-            could = f"{shown(value)} could be a fraction or a number of units"
-            raise ValueError(f"{could}; write {fraction}, or {{absolute: {number:g}}}")
-        return {"relative" if unit == "%" else "absolute": value}
+        return relative_or_absolute(value)
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.relative is None and self.absolute is None:

@@ -11,7 +11,13 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema, model_val
 
 from canaryjudge.policy.base import Amount, PolicyModel, Quantity
 from canaryjudge.policy.complaints import Path, Problem
-from canaryjudge.policy.quantities import PERCENT_PATTERN, parse_fraction, parse_quantity, percent, shown
+from canaryjudge.policy.quantities import (
+    PERCENT_PATTERN,
+    parse_fraction,
+    percent,
+    relative_or_absolute,
+    shown,
+)
 from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
 
 __all__ = ["Change", "Slo"]
@@ -79,13 +85,7 @@ class Change(PolicyModel):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            return value
-        number, unit = parse_quantity(value)
-        if not unit:
-            could = f"{shown(value)} could be a fraction or a number of units"
-            raise ValueError(f"{could}; write {number:+g}%, or {{absolute: {number:g}}}")
-        return {"relative" if unit == "%" else "absolute": value}
+        return relative_or_absolute(value, signed=True)
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.relative is None and self.absolute is None:

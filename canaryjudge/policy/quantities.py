@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from canaryjudge.policy.units import SECONDS
 
@@ -218,3 +218,41 @@ def parse_quantity(value: object, *, example: str = "5ms, 0.1% or 200") -> tuple
         return float(seconds), "s"
     number, unit = _number_and_unit(value, "a quantity", example)
     return float(number), unit
+
+
+def relative_or_absolute(value: Any, *, signed: bool = False, example: str | None = None) -> Any:
+    """Read a quantity that stands alone as the part that its unit says it is; anything else is given back.
+
+    Parameters
+    ----------
+    value : object
+        What the policy says.
+    signed : bool
+        Whether the advice shows the sign of a bare number, which is then of percent.
+    example : str, optional
+        What a quantity may look like, for errors.
+
+    Returns
+    -------
+    object
+        ``{"relative": value}`` for percent, ``{"absolute": value}`` for all other units.
+
+    Raises
+    ------
+    ValueError
+        If it has no unit, or is no quantity.
+
+    Examples
+    --------
+    >>> relative_or_absolute("10%"), relative_or_absolute("5ms")
+    ({'relative': '10%'}, {'absolute': '5ms'})
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return value
+    number, unit = parse_quantity(value) if example is None else parse_quantity(value, example=example)
+    if not unit:
+        plain = f"{number:+g}%" if signed else f"{number:g}%"
+        fraction = percent(number) if not signed and 0 < number <= 1 else plain
+        could = f"{shown(value)} could be a fraction or a number of units"
+        raise ValueError(f"{could}; write {fraction}, or {{absolute: {number:g}}}")
+    return {"relative" if unit == "%" else "absolute": value}
