@@ -13,38 +13,10 @@ from canaryjudge.explain.changes import (
 from canaryjudge.explain.numbers import number, set_number
 from canaryjudge.explain.objectives import limit_of, measured_in, objective_words
 from canaryjudge.explain.quantities import level_of
-from canaryjudge.results import Finding, MetricResult, Outcome
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.results import Finding, MetricResult
 
-__all__ = ["glance", "held_against", "interval_words", "reason_words"]
-
-_REASONS = {
-    "proven_worse": "proven worse than tolerated",
-    "breached": "objective breached",
-    "deadline_fails": "undecided at the end of the watch",
-    "no_data_fails": "no data, which the policy fails",
-    "proven_safe": "proven within the tolerance",
-    "objective_met": "objective met",
-    "identical": "both arms constant and equal",
-    "deadline_passes": "undecided at the end of the watch",
-    "not_proven_worse": "not proven worse",
-    "nothing_found": "nothing found, which is no proof",
-    "undecided": "undecided so far",
-    "suspected": "suspicious, not proven",
-    "worse_but_maybe_tolerable": "worse, maybe tolerably",
-    "warning": "objective breached, not the bound that fails",
-    "too_little_data": "too little data",
-    "no_data": "no data",
-    "abstains": "cannot tell from so few points",
-    "needs_absolute_tolerance": "needs an absolute tolerance",
-    "environment_unhealthy": "both arms breach the objective",
-    "split_mismatch": "traffic not split as planned",
-    "misread": "data unlike what the policy says",
-}
-
-
-def reason_words(result: MetricResult | Finding) -> str:
-    """Say in two to six words why something came out as it did."""
-    return _REASONS[result.reason]
+__all__ = ["glance", "held_against", "interval_words"]
 
 
 def glance(result: MetricResult) -> tuple[str, str]:
@@ -61,13 +33,13 @@ def glance(result: MetricResult) -> tuple[str, str]:
         Such as ``("+23 %", "148 ms v. 120 ms")``; the second is empty where there is nothing to add.
     """
     finding = result.deciding
-    if finding is None or finding.reason in ("no_data", "too_little_data"):
-        return reason_words(result), ""
+    if finding is None or finding.reason in (Reason.NO_DATA, Reason.TOO_LITTLE_DATA):
+        return result.reason.words, ""
     if finding.burn is not None:
         return f"{number(finding.estimate or 0.0)} × the allowed burn", ""
     if finding.scale == "objective":
         if finding.estimate is None:
-            return reason_words(result), ""
+            return result.reason.words, ""
         said = level_of(finding.estimate, *measured_in(finding, result), beside=limit_of(finding))
         beside = (
             ""
