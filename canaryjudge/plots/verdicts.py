@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from canaryjudge.errors import DataError
+from canaryjudge.explain.changes import glance
+from canaryjudge.explain.charts import objective_line
 from canaryjudge.explain.effect_scale import EffectScale, effect_scale
-from canaryjudge.explain.glances import glance
-from canaryjudge.explain.report.series import objective_line
+from canaryjudge.explain.numbers import span_of_time
 from canaryjudge.explain.text import by_badness
-from canaryjudge.explain.times import span_of_time
 from canaryjudge.facts import BurnAlertFacts, BurnWindow, SeriesFacts
 from canaryjudge.plots.style import ARMS, OUTCOMES, FloatArray, axes, legend, tidy
 from canaryjudge.results import Finding, Interval, MetricResult, ReleaseResult

@@ -7,7 +7,7 @@ from pages import Page
 from releases import KINDS, NASTY, looks_of_a_watch, nasty_release
 
 import canaryjudge as cj
-from canaryjudge.explain.report.styles import SCOPED_STYLES
+from canaryjudge.explain.html import SCOPED_STYLES
 
 FAIL = KINDS["fail"]
 MONITOR = cj.Monitor(cj.Policy(metrics=[cj.Metric(name="errors", kind="ratio", direction="increase")]))

@@ -8,8 +8,8 @@ from pages import Page
 from releases import KINDS, NASTY, fifty_metrics, nasty_release, watched
 
 import canaryjudge as cj
-from canaryjudge.explain.report.axis import axis_over
-from canaryjudge.explain.report.styles import STYLES
+from canaryjudge.explain.charts import axis_over
+from canaryjudge.explain.html import STYLES
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 import canaryjudge as cj
 from canaryjudge.data import Note, NoteCode
 from canaryjudge.explain import note_sentence
-from canaryjudge.explain.evidence import METHODS
+from canaryjudge.explain.evidence import METHODS, odds
 from canaryjudge.explain.numbers import number, percent, pvalue
-from canaryjudge.explain.promise import waiver_sentence
 from canaryjudge.explain.quantities import change, span
-from canaryjudge.explain.watching import odds
+from canaryjudge.explain.sentences import waiver_sentence
 from canaryjudge.reasons import Reason
 from canaryjudge.results import Finding, Waived, Waiver
 

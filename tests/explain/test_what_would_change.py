@@ -7,7 +7,7 @@ import pytest
 from releases import KINDS, looks_of_a_watch
 
 import canaryjudge as cj
-from canaryjudge.explain.turns import metric_turns, release_turns
+from canaryjudge.explain.what_would_change import metric_turns, release_turns
 from canaryjudge.reasons import Reason
 
 NOISE = np.random.default_rng(20261129).normal(0, 2, (2, 40))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.changes import counted, interval_of, no_harm, passing_tolerance, signed
-from canaryjudge.explain.glances import held_against
-from canaryjudge.explain.numbers import count, more
-from canaryjudge.explain.objectives import limit_of, measured_in
+from canaryjudge.explain.changes import counted, held_against, interval_of, no_harm, passing_tolerance, signed
+from canaryjudge.explain.numbers import count, more, time_of
 from canaryjudge.explain.quantities import level_of
-from canaryjudge.explain.times import time_of
+from canaryjudge.explain.slo import limit_of, measured_in
 from canaryjudge.results import Finding, Interval, MetricResult, Outcome, ReleaseResult
 
 __all__ = ["metric_turns", "release_turns"]
