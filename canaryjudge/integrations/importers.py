@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.explain.lines import on_one_line
+from canaryjudge.explain.layout import on_one_line
 from canaryjudge.integrations.argo import load_argo
 from canaryjudge.integrations.flagger import load_flagger
 from canaryjudge.integrations.imports import Imported

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import confidence, number, percent, set_number
-from canaryjudge.explain.objectives import whose_doing
-from canaryjudge.explain.times import span_of_time
+from canaryjudge.explain.numbers import confidence, number, percent, set_number, span_of_time
+from canaryjudge.explain.slo import whose_doing
 from canaryjudge.facts import BurnAlertFacts, BurnFacts, BurnWindow, Interval
 from canaryjudge.results import Finding, Outcome
 

@@ -1,11 +1,34 @@
-"""Small tables in plain text and in Markdown, from the same rows of words."""
+"""Words laid out: on one line, and in small tables in plain text and in Markdown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-__all__ = ["as_grid", "as_markdown_grid", "escaped"]
+__all__ = ["as_grid", "as_markdown_grid", "cut", "escaped", "on_one_line"]
+
+
+def on_one_line(text: str) -> str:
+    r"""Put a text on one line: what is not printable, and every run of spaces, becomes one space.
+
+    Examples
+    --------
+    >>> on_one_line("p99\n\x1b[31m  red")
+    'p99 [31m red'
+    """
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def cut(text: str, room: int) -> str:
+    """Shorten a text to `room` characters, the last of which then says that there was more.
+
+    Examples
+    --------
+    >>> cut("latency_p99", 8), cut("cpu", 8)
+    ('latency…', 'cpu')
+    """
+    return text if len(text) <= room else text[: room - 1].rstrip() + "…"
+
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
 

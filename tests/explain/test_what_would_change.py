@@ -1,15 +1,14 @@
 """What would change a verdict: said for every reason, and only what the facts bear out."""
 
 import re
-from typing import get_args
 
 import numpy as np
 import pytest
 from releases import KINDS, looks_of_a_watch
 
 import canaryjudge as cj
-from canaryjudge.explain.turns import metric_turns, release_turns
-from canaryjudge.results import Reason
+from canaryjudge.explain.what_would_change import metric_turns, release_turns
+from canaryjudge.reasons import Reason
 
 NOISE = np.random.default_rng(20261129).normal(0, 2, (2, 40))
 
@@ -24,7 +23,7 @@ def turns(verdict):
     return " ".join(metric_turns(verdict.metrics["m"], verdict))
 
 
-@pytest.mark.parametrize("reason", get_args(Reason))
+@pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_something_to_say(reason):
     verdict = judged(1.5)
     result = verdict.metrics["m"].model_copy(update={"reason": reason})

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.changes import counted, interval_of, no_harm, passing_tolerance, signed
-from canaryjudge.explain.glances import held_against
-from canaryjudge.explain.numbers import count, more
-from canaryjudge.explain.objectives import limit_of, measured_in
+from canaryjudge.explain.changes import counted, held_against, interval_of, no_harm, passing_tolerance, signed
+from canaryjudge.explain.numbers import count, more, time_of
 from canaryjudge.explain.quantities import level_of
-from canaryjudge.explain.times import time_of
+from canaryjudge.explain.slo import limit_of, measured_in
 from canaryjudge.results import Finding, Interval, MetricResult, Outcome, ReleaseResult
 
 __all__ = ["metric_turns", "release_turns"]
-
-_OTHER_WAYS = {
-    "needs_absolute_tolerance": "Give the metric an absolute tolerance: a change in percent means nothing at this baseline.",
-    "environment_unhealthy": "Both arms breach the objective, so something is wrong that the release did not bring; judge again once the baseline meets it. "
-    "Whether the canary adds to it, only a rule that compares the arms can tell.",
-    "split_mismatch": "Send the canary the share of the traffic that the policy's split says, or correct the split.",
-    "misread": "Say in the policy what the data are (counter: true or false, the unit of each arm), or correct them; the note says what is odd.",
-    "suspected": "Look at the points that are suspicious; more of them would prove a fault, and a longer window without them clears the canary.",
-    "abstains": "A longer window, or replicas that are told apart, would give it evidence enough.",
-    "identical": "Nothing, as long as the arms stay constant and equal.",
-    "no_data_fails": "It needs data of both arms; the policy fails this metric without them.",
-    "deadline_fails": "The watch is over, and the policy's on_deadline fails what is undecided by then.",
-    "deadline_passes": "The watch is over, and the policy's on_deadline passes what is undecided by then.",
-}
 
 
 def release_turns(release: ReleaseResult) -> str:
@@ -75,8 +59,8 @@ def metric_turns(result: MetricResult, release: ReleaseResult) -> list[str]:
             if n == 0
         ]
         return [f"It needs data of {_listed(lacking)}." if lacking else "It needs more points of both arms."]
-    if result.reason in _OTHER_WAYS:
-        return [_OTHER_WAYS[result.reason]]
+    if result.reason.advice:
+        return [result.reason.advice]
     if finding is None:
         return []
     said = [*_distances(finding, result), *_more(finding, result)]
