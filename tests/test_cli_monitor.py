@@ -13,7 +13,7 @@ import pytest
 
 import canaryjudge as cj
 from canaryjudge.cli import main
-from canaryjudge.integrations.state_files import locked, read_state, write_state
+from canaryjudge.integrations.files.state_files import locked, read_state, write_state
 
 POLICY = """\
 version: 1
@@ -254,7 +254,7 @@ def test_a_second_writer_waits_and_then_gives_up(folder, capsys):
 
 HOLD = """
 import sys, time
-from canaryjudge.integrations.state_files import locked
+from canaryjudge.integrations.files.state_files import locked
 with locked(sys.argv[1]):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))

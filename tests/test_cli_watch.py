@@ -111,7 +111,7 @@ def test_it_ends_with_a_pass_too_and_says_the_same_as_a_monitor(folder, grow, ca
     clock = Played(*(grow(rows(2, 10, start=2 * i)) for i in range(30)))
     assert watched(folder, clock) == 0
     monitor = cj.Monitor(cj.load_policy(folder / "policy.yaml"))
-    from canaryjudge.integrations.tables import read_table
+    from canaryjudge.integrations.files.tables import read_table
 
     monitor.update(read_table(folder / "new.csv"))
     assert capsys.readouterr().out.endswith("\n\n" + monitor.verdict().explain() + "\n")
@@ -324,7 +324,7 @@ prometheus: {window: 5m, step: 15s}
 
 
 def test_a_server_that_is_away_for_a_while_is_borne(folder, capsys, monkeypatch):
-    monkeypatch.setattr("canaryjudge.integrations.prometheus_client._WAITS", ())
+    monkeypatch.setattr("canaryjudge.integrations.prometheus.client._WAITS", ())
     (folder / "policy.yaml").write_text(QUERIED)
 
     def points(handler, question):

@@ -81,7 +81,7 @@ def _length(text: str) -> int | str:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from canaryjudge.calibration import calibrate  # noqa: PLC0415 - the other commands need no simulation
-    from canaryjudge.integrations.policy_edits import as_diff, edited  # noqa: PLC0415
+    from canaryjudge.integrations.files.policy_edits import as_diff, edited  # noqa: PLC0415
 
     spare(options.output, "--output", options.policy, options.history)
     policy = load_policy(options.policy)

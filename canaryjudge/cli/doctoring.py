@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from canaryjudge.cli.inputs import add_arms, add_input, fetched, read_given, spare
-from canaryjudge.integrations.prometheus_options import refuse_options
+from canaryjudge.integrations.prometheus.options import refuse_options
 from canaryjudge.policy import load_policy
 
 __all__ = ["add_doctor"]

@@ -12,11 +12,11 @@ from typing import IO, TYPE_CHECKING, Any
 from canaryjudge.cli.complaints import complain
 from canaryjudge.cli.tables import add_wide, refuse_wide, source_name, wide_table
 from canaryjudge.errors import DataError
-from canaryjudge.integrations.prometheus_options import add_options
+from canaryjudge.integrations.prometheus.options import add_options
 from canaryjudge.policy import Policy
 
 if TYPE_CHECKING:
-    from canaryjudge.integrations.layouts import Layout
+    from canaryjudge.integrations.files.layouts import Layout
 
 __all__ = [
     "add_arms",
@@ -73,9 +73,9 @@ def read_given(
 
     A table of `finished` data, of which no more will come, must have rows, if the policy does not say what silence means.
     """
-    from canaryjudge.integrations.kayenta_pairs import from_kayenta  # noqa: PLC0415 - the other commands read no data
-    from canaryjudge.integrations.layouts import tidy  # noqa: PLC0415
-    from canaryjudge.integrations.otlp import from_otlp  # noqa: PLC0415
+    from canaryjudge.integrations.files.layouts import tidy  # noqa: PLC0415
+    from canaryjudge.integrations.kayenta.pairs import from_kayenta  # noqa: PLC0415 - the other commands read no data
+    from canaryjudge.integrations.otlp.reader import from_otlp  # noqa: PLC0415
 
     if options.data_format in ("otlp", "kayenta"):
         refuse_wide(options, f"data of the format {options.data_format} say themselves what is what")
@@ -91,7 +91,7 @@ def read_given(
 
 def read_history(options: argparse.Namespace, policy: Policy) -> Any:
     """Read what is known of a service from before, from a file or standard input: its arm may be left out, and releases may be named."""
-    from canaryjudge.integrations.layouts import history  # noqa: PLC0415 - as in read_given
+    from canaryjudge.integrations.files.layouts import history  # noqa: PLC0415 - as in read_given
 
     return _read(options, options.history, policy, history, finished=True, past=True)
 
@@ -105,8 +105,8 @@ def _read(
     finished: bool,
     past: bool = False,
 ) -> Any:
-    from canaryjudge.integrations.tables import read_table  # noqa: PLC0415 - as in read_given
-    from canaryjudge.integrations.wide_tables import widen_table  # noqa: PLC0415
+    from canaryjudge.integrations.files.tables import read_table  # noqa: PLC0415 - as in read_given
+    from canaryjudge.integrations.files.wide_tables import widen_table  # noqa: PLC0415
 
     wide = wide_table(options, policy, past=past)
     if wide is not None:
@@ -130,7 +130,7 @@ def fetched(
     options: argparse.Namespace, policy: Policy, since: Mapping[str, float | None] | None = None
 ) -> Any:
     """Fetch data from a server, from where each metric is known already on, and pass on its remarks."""
-    from canaryjudge.integrations.prometheus_options import fetch_given  # noqa: PLC0415 - files need no client
+    from canaryjudge.integrations.prometheus.options import fetch_given  # noqa: PLC0415 - files need no client
 
     found = fetch_given(options, policy, since)
     for remark in found.remarks:

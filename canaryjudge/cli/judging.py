@@ -7,7 +7,7 @@ from typing import Any
 
 from canaryjudge.cli.inputs import add_arms, add_input, fetched, read_given, spare
 from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
-from canaryjudge.integrations.prometheus_options import refuse_options
+from canaryjudge.integrations.prometheus.options import refuse_options
 from canaryjudge.policy import load_policy
 
 __all__ = ["add_judge"]

@@ -10,7 +10,7 @@ from canaryjudge.cli.inputs import add_arms, add_input, fetched, read_given, spa
 from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
 from canaryjudge.cli.watches import add_watch, begun, given_history
 from canaryjudge.errors import DataError
-from canaryjudge.integrations.prometheus_options import refuse_options
+from canaryjudge.integrations.prometheus.options import refuse_options
 from canaryjudge.policy import load_policy
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _monitor(options: argparse.Namespace) -> int:
 
 def _watched(options: argparse.Namespace) -> Verdict:
     """Take one step of the watch."""
-    from canaryjudge.integrations.state_files import locked, write_state  # noqa: PLC0415 - judge needs none
+    from canaryjudge.integrations.files.state_files import locked, write_state  # noqa: PLC0415 - judge needs none
 
     refuse_options(options)
     if options.data == options.history == "-":

@@ -13,7 +13,7 @@ from canaryjudge.cli.complaints import described
 from canaryjudge.cli.inputs import same_file, spare
 from canaryjudge.cli.terminals import terminal_text
 from canaryjudge.errors import CanaryJudgeError, DataError
-from canaryjudge.integrations.formats import FORMATS
+from canaryjudge.integrations.writers.formats import FORMATS
 
 if TYPE_CHECKING:
     from canaryjudge.verdict import Verdict

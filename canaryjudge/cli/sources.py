@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from canaryjudge.cli.inputs import read_given
 from canaryjudge.errors import DataError
-from canaryjudge.integrations.growing_files import GrowingFile, Lines
-from canaryjudge.integrations.prometheus_options import fetch_given
+from canaryjudge.integrations.files.growing_files import GrowingFile, Lines
+from canaryjudge.integrations.prometheus.options import fetch_given
 from canaryjudge.policy import Policy
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def source_of(options: argparse.Namespace, policy: Policy) -> Source:
     """Choose the source that the command line names."""
     if options.prometheus is not None:
         return _Server(options, policy)
-    from canaryjudge.integrations.tables import ending_format, is_packed_name  # noqa: PLC0415 - servers need no tables
+    from canaryjudge.integrations.files.tables import ending_format, is_packed_name  # noqa: PLC0415 - servers need no tables
 
     told = options.data_format or ending_format(options.data)
     if told in ("csv", "tsv", "ndjson") and not is_packed_name(options.data):

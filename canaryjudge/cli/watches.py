@@ -33,7 +33,7 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
 
 def begun(options: argparse.Namespace, policy: Policy, history: Any) -> Monitor:
     """Go on with the watch of the state file, or begin one where there is none."""
-    from canaryjudge.integrations.state_files import read_state  # noqa: PLC0415 - judge needs none
+    from canaryjudge.integrations.files.state_files import read_state  # noqa: PLC0415 - judge needs none
     from canaryjudge.monitor import Monitor  # noqa: PLC0415 - the other commands need no statistics
 
     saved = None if options.state is None else read_state(options.state)
@@ -50,7 +50,7 @@ def begun(options: argparse.Namespace, policy: Policy, history: Any) -> Monitor:
 
 def given_history(options: argparse.Namespace, policy: Policy) -> Any:
     """Read the history; None where none is given."""
-    from canaryjudge.integrations.tables import ending_format  # noqa: PLC0415 - judge has none
+    from canaryjudge.integrations.files.tables import ending_format  # noqa: PLC0415 - judge has none
 
     if options.history is None:
         return None

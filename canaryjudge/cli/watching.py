@@ -14,7 +14,7 @@ from canaryjudge.cli.screens import screen_on, why_it_ended
 from canaryjudge.cli.sources import source_of
 from canaryjudge.cli.watches import add_watch, begun, given_history
 from canaryjudge.errors import DataError, PolicyError
-from canaryjudge.integrations.prometheus_options import duration, refuse_options
+from canaryjudge.integrations.prometheus.options import duration, refuse_options
 from canaryjudge.policy import Policy, load_policy
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _limit(options: argparse.Namespace, policy: Policy) -> float | None:
 
 def _kept(options: argparse.Namespace) -> Any:
     """Hold the state file for as long as the watch goes on."""
-    from canaryjudge.integrations.state_files import locked  # noqa: PLC0415 - judge needs none
+    from canaryjudge.integrations.files.state_files import locked  # noqa: PLC0415 - judge needs none
 
     return nullcontext() if options.state is None else locked(options.state, options.lock_timeout)
 
@@ -157,7 +157,7 @@ def _watched(options: argparse.Namespace, policy: Policy, monitor: Monitor, pace
 
 def _save(options: argparse.Namespace, monitor: Monitor) -> None:
     if options.state is not None:
-        from canaryjudge.integrations.state_files import write_state  # noqa: PLC0415 - only those who keep a state
+        from canaryjudge.integrations.files.state_files import write_state  # noqa: PLC0415 - only those who keep a state
 
         write_state(options.state, monitor.to_json())
 

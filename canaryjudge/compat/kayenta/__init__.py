@@ -1,0 +1,1 @@
+"""Kayenta's judge: the same labels, scores and words as its own."""

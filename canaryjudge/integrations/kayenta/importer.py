@@ -1,0 +1,280 @@
+"""Kayenta canary configs as policies: every metric that can be judged, the groups and the thresholds, and nothing else left unsaid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from canaryjudge.errors import PolicyError
+from canaryjudge.integrations.imports import Account, Imported, imported
+from canaryjudge.integrations.kayenta.config import (
+    CanaryConfig,
+    config_problems,
+    read_config,
+    threshold_problems,
+)
+from canaryjudge.integrations.kayenta.metrics import Weights, group_weights, metric_settings, score_settings
+from canaryjudge.policy.complaints import Problem, dotted, nearest
+from canaryjudge.policy.document import Complaint, Node, locate, plain, read_documents
+from canaryjudge.policy.loading import read_text, refusal
+from canaryjudge.policy.quantities import shown
+
+__all__ = ["load_kayenta"]
+
+_WHAT: Final = "a Kayenta canary config"
+_SILENT: Final = {
+    "name": "it names the config, and no verdict depends on it",
+    "description": "no verdict depends on it",
+    "configVersion": "there is one format",
+    "applications": "no verdict depends on it",
+    "templates": "they are parts of queries, and data come from the caller",
+    "services": "they say where an old format fetched its data",
+    "id": "it is Kayenta's own",
+    "createdTimestamp": "it is Kayenta's own",
+    "createdTimestampIso": "it is Kayenta's own",
+    "updatedTimestamp": "it is Kayenta's own",
+    "updatedTimestampIso": "it is Kayenta's own",
+}
+_KNOWN: Final = (*_SILENT, "metrics", "judge", "classifier")
+_RANDOM_JUDGE: Final = "dredd-v1.0"
+_MARKS: Final = ("query", "groups", "analysisConfigurations", "scopeName", "extensions")
+_DEFAULT_THRESHOLDS: Final = (95.0, 75.0)
+
+
+def load_kayenta(*paths: str | Path, text: str | None = None) -> Imported:
+    """Read a Kayenta canary config as a policy.
+
+    Parameters
+    ----------
+    *paths : str or pathlib.Path
+        One file: a canary config, or what holds one under ``canaryConfig``: a request to start a canary, or one to a remote judge.
+    text : str, optional
+        A document that is not in a file.
+
+    Returns
+    -------
+    Imported
+        `metrics`; `settings`, the score with its thresholds and groups; ``policy()``, both together; `remarks`, what became of each part;
+        and `text`, the policy as YAML.
+
+    Raises
+    ------
+    PolicyError
+        If it cannot be read, or is not a canary config: with file, line, column and what to do.
+
+    Notes
+    -----
+    The policy means what the config means, as far as it can: a metric that is not proven worse passes, a critical one that fails vetoes,
+    others count by their groups. What is judged otherwise is a remark of the kind ``adapted``.
+
+    Examples
+    --------
+    >>> found = load_kayenta(text='''{
+    ...   "name": "checkout", "judge": {"name": "NetflixACAJudge-v1.0"},
+    ...   "metrics": [{"name": "errors", "groups": ["errors"], "analysisConfigurations": {"canary": {
+    ...     "direction": "increase", "critical": true, "effectSize": {"allowedIncrease": 1.2}}}}],
+    ...   "classifier": {"groupWeights": {"errors": 100}, "scoreThresholds": {"pass": 90, "marginal": 50}}}''')
+    >>> policy = found.policy()
+    >>> policy.metrics[0].role, policy.metrics[0].tolerance.relative, policy.pass_score
+    ('required', 0.2, 90.0)
+    """
+    root = _read(paths, text)
+    node, at = _config_in(root)
+    config = plain(node)
+    _refuse(node, [*config_problems(config), *_own_problems(config)])
+    account = Account()
+    document = f"{node.place} canary config" + (f" {config['name']}" if config.get("name") else "")
+    thresholds = _thresholds(root, config, account, document)
+    read = read_config(config)
+    weights = _weights(read, account, document)
+    metrics = []
+    for index, metric in enumerate(config["metrics"]):
+        place = locate(node, ("metrics", index))
+        settings = metric_settings(metric, weights, account, f"{place} metric {metric['name']}")
+        metrics += [] if settings is None else [settings]
+    _about_the_rest(config, account, document, at)
+    if at:
+        for key in plain(root):
+            if key not in ("canaryConfig", "scoreThresholds"):
+                account.say(
+                    "no_effect", document, str(key), shown(key), "it is about one run, its thresholds aside"
+                )
+    if metrics and all(metric["role"] == "muted" for metric in metrics):
+        raise PolicyError(
+            f"{document}: no metric counts, since each is muted or in no group with a weight, and Kayenta fails every canary then",
+            "Give a group with a metric a weight.",
+        )
+    used = [metric["group"] for metric in metrics if "group" in metric]
+    return imported(metrics, account.remarks, score_settings(weights, thresholds, used))
+
+
+def _read(paths: tuple[str | Path, ...], text: str | None) -> Node:
+    """Read the one document that is given."""
+    texts = [(str(path), read_text(Path(path), what=_WHAT)) for path in paths] + (
+        [] if text is None else [("text", text)]
+    )
+    roots: list[Node] = []
+    complaints: list[Complaint] = []
+    for name, content in texts:
+        found, wrong = read_documents(content, name, _WHAT)
+        roots += found
+        complaints += wrong
+    if complaints:
+        raise refusal(complaints)
+    if not roots:
+        raise PolicyError("no Kayenta canary config is given", "Give a file, or text=...")
+    if len(roots) > 1:
+        raise PolicyError(
+            f"{roots[1].place}: this is a second document, and one canary config makes one policy",
+            "Import them one by one.",
+        )
+    return roots[0]
+
+
+def _config_in(root: Node) -> tuple[Node, str]:
+    """Find the canary config in a document, and where it stands; or say what the document is instead."""
+    place, value = root.place, root.value
+    if isinstance(value, list):
+        raise PolicyError(
+            f"{place}: this is a list, and a canary config is a mapping",
+            "If these are metric set pairs, they are data: judge with --data FILE --data-format kayenta.",
+        )
+    if not isinstance(value, dict):
+        raise PolicyError(
+            f"{place}: {shown(plain(root))} is not a canary config", "It has metrics and a classifier."
+        )
+    if "canaryConfig" in value:
+        return value["canaryConfig"].node, "canaryConfig."
+    if "stages" in value:
+        raise PolicyError(
+            f"{place}: this is a Spinnaker pipeline, which only names its canary config",
+            "Import the canary config of its canaryConfigId.",
+        )
+    if "apiVersion" in value or "kind" in value:
+        kind = plain(value["kind"].node) if "kind" in value else None
+        raise PolicyError(
+            f"{place}: this is an object of the kind {shown(kind)}, not a canary config",
+            "Use its own importer.",
+        )
+    config = plain(root)
+    metrics = config.get("metrics")
+    listed = [each for each in metrics if isinstance(each, dict)] if isinstance(metrics, list) else []
+    if not any(mark in each for each in listed for mark in _MARKS):
+        raise PolicyError(
+            f"{place}: this is not a canary config: there are no metrics with groups, a query or analysisConfigurations",
+            "Give the JSON that Kayenta stores.",
+        )
+    return root, ""
+
+
+def _own_problems(config: Any) -> list[Problem]:
+    """Find what Kayenta itself would not store."""
+    metrics = config.get("metrics") if isinstance(config, dict) else None
+    problems = []
+    first: dict[Any, int] = {}
+    for index, metric in enumerate(metrics if isinstance(metrics, list) else []):
+        name = metric.get("name") if isinstance(metric, dict) else None
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            twice = f"the metric {shown(name)} stands there twice, first as metrics[{first[name]}]"
+            problems.append(Problem(("metrics", index, "name"), twice, "Give each metric a name of its own."))
+    judge = config.get("judge") if isinstance(config, dict) else None
+    if judge is not None and not isinstance(judge, dict):
+        problems.append(
+            Problem(("judge",), f"{shown(judge)} is not a judge", 'Write {"name": "NetflixACAJudge-v1.0"}.')
+        )
+    return problems
+
+
+def _refuse(node: Node, problems: list[Problem]) -> None:
+    if problems:
+        raise refusal(
+            Complaint(locate(node, path), f"{dotted(path)}: {message}" if path else message, hint)
+            for path, message, hint, *_ in problems
+        )
+
+
+def _thresholds(root: Node, config: dict[str, Any], account: Account, document: str) -> tuple[float, float]:
+    """Find the scores of a pass and of a marginal: those of a request win, as in Kayenta."""
+    whole = plain(root)
+    request = whole.get("executionRequest")
+    held = [
+        (
+            ("executionRequest", "thresholds"),
+            request.get("thresholds") if isinstance(request, dict) else None,
+        ),
+        (("scoreThresholds",), whole.get("scoreThresholds")),
+        (("classifier", "scoreThresholds"), (config.get("classifier") or {}).get("scoreThresholds")),
+    ]
+    path, given = next(((path, given) for path, given in held if given is not None), ((), None))
+    where = ".".join(path)
+    if given is None:
+        why = "they come from the pipeline, and there are none here: pass_score 95 and marginal_score 75 are taken"
+        account.say("note", document, "classifier", "scoreThresholds", why)
+        return _DEFAULT_THRESHOLDS
+    _refuse(root, [problem._replace(path=(*path, *problem.path)) for problem in threshold_problems(given)])
+    thresholds = (float(given.get("pass") or 0), float(given.get("marginal") or 0))
+    if not 0 <= thresholds[1] <= thresholds[0] <= 100:
+        wrong = (
+            f"{where}: pass {thresholds[0]:g} and marginal {thresholds[1]:g} are not two scores from 0 to 100"
+        )
+        raise PolicyError(f"{root.place}: {wrong}", "Make pass the larger one.")
+    why = f"pass_score: {thresholds[0]:g}, marginal_score: {thresholds[1]:g}"
+    if path[0] == "classifier":
+        why += "; in Spinnaker those of the pipeline's canary stage win"
+    account.say("taken", document, where, "thresholds", why)
+    return thresholds
+
+
+def _weights(config: CanaryConfig, account: Account, document: str) -> Weights:
+    """Give the groups' weights, and say where Kayenta's score would not run to 100."""
+    groups = [group for metric in config.metrics.values() for group in metric.get("groups") or ()]
+    weights = group_weights(config.weights, groups)
+    place = "classifier.groupWeights"
+    for group, weight in config.weights.items():
+        if group in weights.by_group:
+            account.say("taken", document, place, f"group {shown(group)}", f"a weight of {weight:g}")
+        else:
+            why = f"no metric is in it; Kayenta loses its {weight:g} of 100, here the other groups share all"
+            account.say("adapted", document, place, f"group {shown(group)}", why)
+    for group in weights.by_group:
+        if group not in config.weights:
+            share = weights.by_group[group]
+            why = f"it has no weight, and its share of what the others leave of 100 is {share:g}"
+            account.say("taken" if share > 0 else "adapted", document, place, f"group {shown(group)}", why)
+    lost = any(group not in weights.by_group for group in config.weights)
+    if weights.by_group and not lost and abs(weights.total - 100) > 1e-9:
+        why = f"they add up to {weights.total:g}, and so far Kayenta's score runs; here they count relative to each other"
+        account.say("adapted", document, place, "the weights", why)
+    return weights
+
+
+def _about_the_rest(config: dict[str, Any], account: Account, document: str, at: str) -> None:
+    judge = (config.get("judge") or {}).get("name")
+    if judge == _RANDOM_JUDGE:
+        account.say(
+            "note",
+            document,
+            f"{at}judge",
+            judge,
+            "it draws its labels at random, and tests nothing; here the metrics are judged",
+        )
+    why = (
+        "it asks once, at 98 % a metric, and takes every point as independent; here mann_whitney allows for what neighboring points share, "
+        "and alpha is shared out over the metrics"
+    )
+    account.say("note", document, f"{at}judge", "the test", why)
+    why = "what is not proven worse passes, as in Kayenta; pass_when: proven_safe makes a pass a proof, and aggregate: worst lets alpha and beta hold"
+    account.say("note", document, "", "the verdict", why)
+    for key in config:
+        if key in _SILENT:
+            account.say("no_effect", document, f"{at}{key}", key, _SILENT[key])
+        elif key not in _KNOWN:
+            near = nearest(str(key), _KNOWN)
+            meant = f"; did you mean {near!r}?" if near else ""
+            account.say(
+                "unjudged" if near else "no_effect",
+                document,
+                f"{at}{key}",
+                shown(key),
+                f"Kayenta knows no such key{meant}",
+            )
