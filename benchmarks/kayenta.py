@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.compat.kayenta.classifier import classify
-from canaryjudge.integrations.kayenta.options import MetricOptions
+from canaryjudge.integrations.kayenta.config import MetricOptions
 
 __all__ = ["kayenta_label"]
 

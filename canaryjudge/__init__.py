@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from canaryjudge.integrations.kayenta.pairs import from_kayenta
     from canaryjudge.integrations.openslo.importer import load_openslo
     from canaryjudge.integrations.otlp.reader import from_otlp
-    from canaryjudge.integrations.prometheus.reader import from_prometheus
+    from canaryjudge.integrations.prometheus.answers import from_prometheus
     from canaryjudge.planning import plan
     from canaryjudge.readiness import doctor
 
@@ -55,7 +55,7 @@ _LATER = {
     "doctor": "canaryjudge.readiness",
     "from_kayenta": "canaryjudge.integrations.kayenta.pairs",
     "from_otlp": "canaryjudge.integrations.otlp.reader",
-    "from_prometheus": "canaryjudge.integrations.prometheus.reader",
+    "from_prometheus": "canaryjudge.integrations.prometheus.answers",
     "load_argo": "canaryjudge.integrations.argo.importer",
     "load_flagger": "canaryjudge.integrations.flagger.importer",
     "load_kayenta": "canaryjudge.integrations.kayenta.importer",

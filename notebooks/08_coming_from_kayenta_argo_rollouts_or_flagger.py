@@ -26,7 +26,7 @@ import numpy as np
 import canaryjudge as cj
 from canaryjudge.compat.argo import replay as replay_argo
 from canaryjudge.compat.flagger import replay as replay_flagger
-from canaryjudge.compat.kayenta.judge import judge_kayenta
+from canaryjudge.compat.kayenta import judge_kayenta
 
 examples = Path("docs/examples") if Path("docs/examples").exists() else Path("../docs/examples")
 rng = np.random.default_rng(8)

@@ -106,7 +106,7 @@ def _read(
     past: bool = False,
 ) -> Any:
     from canaryjudge.integrations.files.tables import read_table  # noqa: PLC0415 - as in read_given
-    from canaryjudge.integrations.files.wide_tables import widen_table  # noqa: PLC0415
+    from canaryjudge.integrations.files.wide import widen_table  # noqa: PLC0415
 
     wide = wide_table(options, policy, past=past)
     if wide is not None:

@@ -9,7 +9,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.policy import Policy
 
 if TYPE_CHECKING:
-    from canaryjudge.integrations.files.wide_tables import WideTable
+    from canaryjudge.integrations.files.wide import WideTable
 
 __all__ = ["add_wide", "refuse_wide", "source_name", "wide_table"]
 
@@ -61,7 +61,7 @@ def refuse_wide(options: argparse.Namespace, why: str) -> None:
 
 def wide_table(options: argparse.Namespace, policy: Policy, *, past: bool = False) -> WideTable | None:
     """Give what the options say of a wide table; None where the data are not wide."""
-    from canaryjudge.integrations.files.wide_tables import WideTable  # noqa: PLC0415 - the other commands read no data
+    from canaryjudge.integrations.files.wide import WideTable  # noqa: PLC0415 - the other commands read no data
 
     if options.wide is None:
         for name in _OPTIONS[1:]:

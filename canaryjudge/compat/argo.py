@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.argo.evaluation import holds
-from canaryjudge.integrations.argo.limits import Limits, found_by, limits_of, validate_metrics
+from canaryjudge.integrations.argo.models import Limits, found_by, limits_of, validate_metrics
 
 __all__ = [
     "Measurement",

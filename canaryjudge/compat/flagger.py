@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import Any, Final, Literal
 
 from canaryjudge.errors import DataError, PolicyError
-from canaryjudge.integrations.flagger.ranges import BUILT_IN, allowed, analysis_threshold
-from canaryjudge.integrations.go_durations import go_duration, shown_duration
+from canaryjudge.integrations.flagger.models import BUILT_IN, allowed, analysis_threshold
+from canaryjudge.integrations.manifests import go_duration, shown_duration
 from canaryjudge.policy.quantities import shown
 
 __all__ = [

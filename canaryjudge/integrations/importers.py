@@ -12,7 +12,7 @@ from canaryjudge.errors import PolicyError
 from canaryjudge.explain.lines import on_one_line
 from canaryjudge.integrations.argo.importer import load_argo
 from canaryjudge.integrations.flagger.importer import load_flagger
-from canaryjudge.integrations.imports import Imported
+from canaryjudge.integrations.imported import Imported
 from canaryjudge.integrations.kayenta.importer import load_kayenta
 from canaryjudge.integrations.openslo.importer import load_openslo
 

@@ -17,9 +17,8 @@ from canaryjudge.compat.argo import (
     measure,
 )
 from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.argo.arguments import fill
 from canaryjudge.integrations.argo.evaluation import evaluate, holds
-from canaryjudge.integrations.argo.limits import Limits, limits_of, validate_metrics
+from canaryjudge.integrations.argo.models import Limits, fill, limits_of, validate_metrics
 from conformance_cases.frame import Case, read_cases
 
 __all__ = ["cases"]

@@ -11,12 +11,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from canaryjudge.compat.kayenta import classifier as metrics
+from canaryjudge.compat.kayenta import judge_kayenta
+from canaryjudge.compat.kayenta.classifier import SEED, JavaRandom
 from canaryjudge.compat.kayenta.interval import RankScore, Z, shift_interval
-from canaryjudge.compat.kayenta.judge import judge_kayenta
-from canaryjudge.compat.kayenta.noise import SEED, JavaRandom
 from canaryjudge.compat.kayenta.scores import Labeled, score
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.integrations.kayenta.options import MISSING, MetricOptions, lookup
+from canaryjudge.integrations.kayenta.config import MISSING, MetricOptions, lookup
 from conformance_cases.frame import Case, read_cases
 
 __all__ = ["cases"]

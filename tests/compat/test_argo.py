@@ -14,7 +14,7 @@ from canaryjudge.compat.argo import (
     replay,
 )
 from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.argo.limits import found_by, limits_of, validate_metrics
+from canaryjudge.integrations.argo.models import found_by, limits_of, validate_metrics
 
 PROMETHEUS = {"prometheus": {"query": "up"}}
 

@@ -14,8 +14,8 @@ from canaryjudge.compat.flagger import (
     webhook_succeeds,
 )
 from canaryjudge.errors import DataError, PolicyError
-from canaryjudge.integrations.flagger.ranges import analysis_threshold
-from canaryjudge.integrations.go_durations import go_duration, shown_duration
+from canaryjudge.integrations.flagger.models import analysis_threshold
+from canaryjudge.integrations.manifests import go_duration, shown_duration
 
 SUCCESS = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
 ERRORS = {"name": "errors", "query": "e", "thresholdRange": {"max": 5}}

@@ -18,7 +18,7 @@ from canaryjudge.integrations.argo.expressions import (
     Unary,
     parse_expression,
 )
-from canaryjudge.integrations.thresholds import Bounds, Edge
+from canaryjudge.integrations.bounds import Bounds, Edge
 
 __all__ = ["Conditions", "NotBoundsError", "bounds_of"]
 

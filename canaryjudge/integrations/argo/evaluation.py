@@ -22,7 +22,7 @@ from canaryjudge.integrations.argo.expressions import (
     Unary,
     parse_expression,
 )
-from canaryjudge.integrations.argo.values import (
+from canaryjudge.integrations.argo.go_values import (
     ON_VALUES,
     NoValueError,
     as_number,

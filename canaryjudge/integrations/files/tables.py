@@ -1,23 +1,105 @@
-"""Tables in files: CSV, TSV, JSON, NDJSON and Parquet, as `read_pairs` takes them."""
+"""Tables and documents in files: CSV, TSV, JSON, NDJSON and Parquet, as `read_pairs` takes them, packed or not; and fetched data written to be read again."""
 
 from __future__ import annotations
 
+import gzip
 import json
+import math
+import sys
+import zlib
+from collections.abc import Mapping
 from contextlib import contextmanager
 from io import BytesIO, TextIOBase
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, get_args
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Literal, get_args
+
+import numpy as np
 
 from canaryjudge.data.places import likely_name, shown
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.files.csv_files import read_csv
 from canaryjudge.integrations.files.layouts import Layout, tidy
-from canaryjudge.integrations.files.unpacking import Unpacked, is_packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TableFormat", "ending_format", "is_packed_name", "read_table"]
+__all__ = [
+    "MOST_UNPACKED",
+    "TableFormat",
+    "Unpacked",
+    "data_text",
+    "ending_format",
+    "is_packed",
+    "is_packed_name",
+    "read_table",
+    "write_data",
+]
+
+MOST_UNPACKED: Final = 1 << 30
+"""Bytes; a file of a few MB may unpack to a thousand times as much, and is refused beyond this."""
+_PART: Final = 1 << 20
+_MAGIC: Final = b"\x1f\x8b"
+
+
+def is_packed(stream: BinaryIO) -> bool:
+    """Tell whether gzip has packed a file, by how it begins; the file is left at its beginning."""
+    start = stream.read(len(_MAGIC))
+    stream.seek(0)
+    return start == _MAGIC
+
+
+class Unpacked:
+    """Reads what gzip has packed.
+
+    Parameters
+    ----------
+    stream : binary file
+        The packed file.
+    name : str
+        Its name, for errors.
+
+    Examples
+    --------
+    >>> from io import BytesIO
+    >>> Unpacked(BytesIO(gzip.compress(b"metric,arm,value")), "data.csv.gz").read()
+    b'metric,arm,value'
+    """
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._file = gzip.GzipFile(fileobj=stream, mode="rb")
+        self._name = name
+        self._given = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Give so many bytes, or all that are left.
+
+        Raises
+        ------
+        DataError
+            If they cannot be unpacked, or are too many.
+        """
+        parts = []
+        while size and (part := self._some(_PART if size < 0 else min(size, _PART))):
+            parts.append(part)
+            size = size if size < 0 else size - len(part)
+        return b"".join(parts)
+
+    def _some(self, size: int) -> bytes:
+        try:
+            part = self._file.read(size)
+        except (EOFError, OSError, zlib.error) as error:
+            raise DataError(
+                f"{self._name}: what gzip has packed cannot be unpacked ({error})",
+                "Check that the file is whole, or decompress it first.",
+            ) from None
+        self._given += len(part)
+        if self._given > MOST_UNPACKED:
+            raise DataError(
+                f"{self._name}: the file unpacks to more than {MOST_UNPACKED >> 20} MiB",
+                "Decompress it first, if it is meant to be that large.",
+            )
+        return part
+
 
 TableFormat = Literal["csv", "tsv", "json", "ndjson", "parquet", "otlp", "kayenta"]
 
@@ -219,3 +301,65 @@ def _read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
         raise DataError(
             f"{name}: this is not a Parquet file ({reason})", "Check the file, or name its format."
         ) from None
+
+
+def write_data(path: str | Path, data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Write data to a file; see `data_text`.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file.
+    data : mapping
+        ``{metric: {arm: columns}}``.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    Path(path).write_text(data_text(data), encoding="utf-8")
+
+
+def data_text(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Write data as JSON that reads back to the same verdict.
+
+    JSON has neither NaN nor infinity: a missing number becomes null, and an infinite one the largest there is, which is left out of a
+    judgment in the same way.
+
+    Parameters
+    ----------
+    data : mapping
+        ``{metric: {arm: columns}}``, a column being an array or a list, of buckets a list of lists.
+
+    Returns
+    -------
+    str
+        A line for each arm of a metric.
+
+    Examples
+    --------
+    >>> print(data_text({"cpu": {"canary": {"value": np.array([0.5, np.nan]), "time": np.array([0.0, 60.0])}}}), end="")
+    {"cpu": {
+     "canary": {"value": [0.5, null], "time": [0.0, 60.0]}
+    }}
+    """
+    metrics = []
+    for metric, arms in data.items():
+        lines = [f" {json.dumps(arm)}: {_columns(columns)}" for arm, columns in arms.items()]
+        metrics.append(f"{json.dumps(metric)}: {{\n" + ",\n".join(lines) + "\n}")
+    return "{" + ",\n".join(metrics) + "}\n"
+
+
+def _columns(columns: Mapping[str, Any]) -> str:
+    return json.dumps({name: _plain(column) for name, column in columns.items()}, allow_nan=False)
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, np.ndarray):
+        item = item.tolist()
+    if isinstance(item, list):
+        return [_plain(each) for each in item]
+    if isinstance(item, float) and not math.isfinite(item):
+        return None if math.isnan(item) else math.copysign(sys.float_info.max, item)
+    return item

@@ -13,8 +13,7 @@ import numpy as np
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import shown
 from canaryjudge.errors import DataError
-from canaryjudge.integrations.kayenta.config import read_config
-from canaryjudge.integrations.kayenta.options import metric_options
+from canaryjudge.integrations.kayenta.config import metric_options, read_config
 
 __all__ = ["MOST_PAIRS", "MOST_POINTS", "Pair", "from_kayenta", "read_json", "read_pairs"]
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.imports import Account, Imported, imported, with_own_names
-from canaryjudge.integrations.openslo.alerts import alerts_of, condition_gap
+from canaryjudge.integrations.imported import Account, Imported, imported, with_own_names
 from canaryjudge.integrations.openslo.documents import Library, Stated, read_openslo
-from canaryjudge.integrations.openslo.metrics import Asked, metric_settings
+from canaryjudge.integrations.openslo.objectives import Asked, alerts_of, condition_gap, metric_settings
 from canaryjudge.policy.quantities import shown
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import shown
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
-from canaryjudge.integrations.otlp.series import Timeseries
+from canaryjudge.integrations.otlp.documents import Timeseries
 
 __all__ = ["Counts", "bucket_counts", "event_counts"]
 

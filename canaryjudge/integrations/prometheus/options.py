@@ -16,7 +16,7 @@ from canaryjudge.policy import Policy
 from canaryjudge.policy.quantities import parse_duration
 
 if TYPE_CHECKING:
-    from canaryjudge.integrations.prometheus.fetch import Fetched
+    from canaryjudge.integrations.prometheus.queries import Fetched
 
 __all__ = ["add_options", "duration", "fetch_given", "refuse_options"]
 
@@ -115,8 +115,8 @@ def fetch_given(
     DataError, PolicyError, MissingExtraError
         As `fetch`, and if the options do not fit together or a file cannot be read.
     """
-    from canaryjudge.integrations.prometheus.access import Access  # noqa: PLC0415 - other sources need no client
-    from canaryjudge.integrations.prometheus.fetch import Wanted, fetch  # noqa: PLC0415
+    from canaryjudge.integrations.prometheus.client import Access  # noqa: PLC0415 - other sources need no client
+    from canaryjudge.integrations.prometheus.queries import Wanted, fetch  # noqa: PLC0415
 
     for name in ("wide", "column", "replica", "time", "data_format"):
         if getattr(options, name):
@@ -137,7 +137,7 @@ def fetch_given(
     if options.insecure:
         fetched.remarks.insert(0, "--insecure: the server's certificate was not checked")
     if options.save_data is not None:
-        from canaryjudge.integrations.files.saved_data import write_data  # noqa: PLC0415 - only where it is asked for
+        from canaryjudge.integrations.files.tables import write_data  # noqa: PLC0415 - only where it is asked for
 
         write_data(options.save_data, fetched.data)
     return fetched

@@ -8,17 +8,18 @@ from hypothesis import strategies as st
 from canaryjudge.compat.kayenta.classifier import (
     JUDGE,
     Comparison,
+    JavaRandom,
     classify,
     cles,
     iqr_fences,
     mean_ratio,
+    noisy,
     percentile,
     statistics,
     transformed,
 )
 from canaryjudge.compat.kayenta.interval import Z
-from canaryjudge.compat.kayenta.noise import JavaRandom, noisy
-from canaryjudge.integrations.kayenta.options import MetricOptions
+from canaryjudge.integrations.kayenta.config import MetricOptions
 
 rng = np.random.default_rng(11)
 LOW, HIGH = rng.normal(10, 1, 40), rng.normal(14, 1, 40)

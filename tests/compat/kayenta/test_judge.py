@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from canaryjudge import CanaryJudgeError, DataError, PolicyError
-from canaryjudge.compat.kayenta.judge import judge_kayenta
+from canaryjudge.compat.kayenta import judge_kayenta
 from tests.kayenta_requests import config, metric, pair, request
 
 rng = np.random.default_rng(4)

@@ -8,7 +8,7 @@ import pytest
 import canaryjudge as cj
 from canaryjudge.cli import main
 from canaryjudge.integrations.argo.conditions import NotBoundsError, bounds_of
-from canaryjudge.integrations.thresholds import told
+from canaryjudge.integrations.bounds import told
 from canaryjudge.policy import parse_policy
 
 EXAMPLES = Path(__file__).parents[4] / "shared" / "examples" / "argo"

@@ -11,9 +11,9 @@ import pytest
 
 from canaryjudge.data import read_pairs
 from canaryjudge.errors import DataError, MissingExtraError
-from canaryjudge.integrations.files import csv_files, unpacking
+from canaryjudge.integrations.files import csv_files, tables
 from canaryjudge.integrations.files.tables import read_table
-from canaryjudge.integrations.files.wide_tables import WideTable
+from canaryjudge.integrations.files.wide import WideTable
 from canaryjudge.policy import Metric, Policy
 
 POLICY = Policy(
@@ -274,7 +274,7 @@ def test_what_gzip_has_packed_is_read(kind, tmp_path):
 
 
 def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(unpacking, "MOST_UNPACKED", 3 << 20)
+    monkeypatch.setattr(tables, "MOST_UNPACKED", 3 << 20)
     for name, start in (("data.csv.gz", HEADER), ("data.json.gz", "[")):
         bomb = write(tmp_path, name, gzip.compress(start.encode() + b"\n" * (4 << 20)))
         assert f"{name}: the file unpacks to more than 3 MiB. Decompress it first" in error(bomb)

@@ -7,8 +7,8 @@ import pytest
 
 import canaryjudge as cj
 from canaryjudge.cli import main
+from canaryjudge.integrations.imported import Imported
 from canaryjudge.integrations.importers import IMPORTERS
-from canaryjudge.integrations.imports import Imported
 from canaryjudge.policy import parse_policy
 
 EXAMPLES = Path(__file__).parents[4] / "shared" / "examples" / "openslo"

@@ -16,8 +16,8 @@ from prometheus_answers import matrix, series
 import canaryjudge as cj
 from canaryjudge.cli import main
 from canaryjudge.integrations.prometheus import client as prometheus_client
-from canaryjudge.integrations.prometheus.access import Access
-from canaryjudge.integrations.prometheus.fetch import Wanted, fetch
+from canaryjudge.integrations.prometheus.client import Access
+from canaryjudge.integrations.prometheus.queries import Wanted, fetch
 
 SHARED = {"baseline": 'version="1.4"', "canary": 'version="1.5"', "step": "60s", "window": "20m"}
 CPU = {"name": "cpu", "direction": "increase", "query": "cpu{${selector}}"}

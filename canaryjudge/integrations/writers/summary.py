@@ -1,4 +1,4 @@
-"""What every tool wants to hear, whatever it is called there: outcome, action, reason, and which metrics are to blame."""
+"""What every tool wants to hear, whatever it is called there: outcome, action, reason, and which metrics are to blame; and an answer over HTTP, for any server to give."""
 
 from __future__ import annotations
 
@@ -10,7 +10,30 @@ from canaryjudge.explain.lines import cut, on_one_line
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 
-__all__ = ["Gist", "Said", "gist"]
+__all__ = ["JSON", "PLAIN", "Answer", "Gist", "Said", "gist"]
+
+JSON = "application/json"
+PLAIN = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer over HTTP.
+
+    Attributes
+    ----------
+    status : int
+        The status code.
+    body : str
+        The body, to be sent as UTF-8.
+    content_type : str
+        Its media type.
+    """
+
+    status: int
+    body: str
+    content_type: str
+
 
 Said = Verdict | CanaryJudgeError
 """What there is to tell: a verdict, or why there is none."""

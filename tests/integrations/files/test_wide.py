@@ -11,7 +11,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.integrations.files import csv_files
 from canaryjudge.integrations.files.tables import read_table
-from canaryjudge.integrations.files.wide_tables import WideTable, widen_table
+from canaryjudge.integrations.files.wide import WideTable, widen_table
 from canaryjudge.policy import Metric, Policy
 
 ERRORS = Metric(name="errors", kind="ratio", direction="increase")

@@ -9,10 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from canaryjudge.errors import DataError, PolicyError
-from canaryjudge.integrations.prometheus.access import Access
-from canaryjudge.integrations.prometheus.client import PrometheusClient, Span
-from canaryjudge.integrations.prometheus.documents import readable
-from canaryjudge.integrations.prometheus.reader import from_prometheus
+from canaryjudge.integrations.prometheus.answers import from_prometheus, readable
+from canaryjudge.integrations.prometheus.client import Access, PrometheusClient, Span
 from canaryjudge.policy import Metric, Policy, Query
 from canaryjudge.policy.query import MOST_STEPS, SELECTOR, timing, timing_problem
 

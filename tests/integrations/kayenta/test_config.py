@@ -1,6 +1,6 @@
 import pytest
 
-from canaryjudge.integrations.kayenta.options import MISSING, MetricOptions, lookup, metric_options
+from canaryjudge.integrations.kayenta.config import MISSING, MetricOptions, lookup, metric_options
 
 
 def read(**canary):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prometheus_answers import matrix, native, series
 
 import canaryjudge as cj
-from canaryjudge.integrations.prometheus.reader import from_prometheus
+from canaryjudge.integrations.prometheus.answers import from_prometheus
 
 # what a Prometheus of version 2.42 answered to a query_range, cut down to two points a series
 RECORDED = (
