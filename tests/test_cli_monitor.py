@@ -321,7 +321,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(folder, 
 DIE = """
 import os, signal, sys
 from pathlib import Path
-from canaryjudge.cli import main, monitoring
+from canaryjudge.cli import main, monitor
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -338,7 +338,7 @@ elif where == "before the draft is in place":
 elif where == "before the directory is on disk":
     Path.replace = replace_and_die
 else:
-    monitoring.report = die
+    monitor.report = die
 sys.exit(main(arguments))
 """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.cli.terminals import takes_color, terminal_text
+from canaryjudge.cli.terminal import takes_color, terminal_text
 
 pytest.importorskip("pty")  # there are none on Windows
 from terminals import Terminal, environment

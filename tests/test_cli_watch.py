@@ -10,8 +10,7 @@ from fake_prometheus import body, serving
 
 import canaryjudge as cj
 from canaryjudge.cli import main, parser
-from canaryjudge.cli.looks import Clock
-from canaryjudge.cli.watching import watch
+from canaryjudge.cli.watch import Clock, watch
 
 POLICY = """\
 version: 1
@@ -348,8 +347,7 @@ def test_a_server_that_is_away_for_a_while_is_borne(folder, capsys, monkeypatch)
 
 
 def test_remarks_of_a_source_are_passed_on_once(folder, capsys):
-    from canaryjudge.cli.looks import Look
-    from canaryjudge.cli.screens import screen_on
+    from canaryjudge.cli.watch import Look, screen_on
 
     verdict = cj.judge(
         {"m": {"baseline": [1.0] * 12, "canary": [1.0] * 12}},
@@ -371,8 +369,7 @@ class Glass(io.StringIO):
 
 
 def test_a_picture_is_drawn_over_and_never_taller_than_the_terminal(monkeypatch):
-    from canaryjudge.cli.looks import Look
-    from canaryjudge.cli.screens import screen_on
+    from canaryjudge.cli.watch import Look, screen_on
 
     for name, value in {"COLUMNS": "60", "LINES": "12", "TERM": "xterm", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)

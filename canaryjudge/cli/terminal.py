@@ -1,4 +1,4 @@
-"""What a terminal can show: whether it takes color, how wide it is, and whether it can be drawn over."""
+"""What a terminal is shown: one line and a hint of what is wrong, and verdicts in color where it can show them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,44 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from canaryjudge._version import __version__
+from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.explain import WIDTH, as_terminal, as_text
 
 if TYPE_CHECKING:
     from canaryjudge.verdict import Verdict
 
-__all__ = ["is_terminal", "takes_color", "terminal_size", "terminal_text"]
+__all__ = ["complain", "described", "is_terminal", "takes_color", "terminal_size", "terminal_text"]
+
+
+def complain(message: str, hint: str) -> None:
+    """Write a complaint.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and where; a policy may have several problems, a line each.
+    hint : str
+        What to do about it; may be empty.
+    """
+    for line in message.splitlines():
+        print(f"canaryjudge: {' '.join(line.split())}", file=sys.stderr)
+    if hint:
+        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
+
+
+def described(error: Exception) -> CanaryJudgeError:
+    """Put whatever went wrong into a sentence and a hint."""
+    if isinstance(error, CanaryJudgeError):
+        return error
+    if isinstance(error, OSError):
+        where = error.filename or "input or output"
+        return DataError(f"{where}: {error.strerror or error}", "Check the path and its permissions.")
+    return CanaryJudgeError(
+        f"this is a bug of canaryjudge {__version__}: {type(error).__name__}: {error}",
+        "Please report it with the policy and data.",
+    )
+
 
 _NARROWEST: Final = 40
 """Narrower ones break the lines themselves."""

@@ -1,4 +1,4 @@
-"""The commands that judge no release of their own: `verify`, `validate`, `schema`."""
+"""The commands `validate`, `schema` and `import`: what concerns a policy and no release."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from canaryjudge.cli.complaints import complain
 from canaryjudge.cli.inputs import add_input, read_bytes, read_given
+from canaryjudge.cli.terminal import complain
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.policy import json_schema, load_policy
 
@@ -48,7 +48,7 @@ def add_schema(commands: Any) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from canaryjudge.integrations.comparison import difference  # noqa: PLC0415 - the other commands compare nothing
+    from canaryjudge.cli.judge import difference  # noqa: PLC0415 - the other commands compare nothing
     from canaryjudge.judge import judge  # noqa: PLC0415
     from canaryjudge.verdict import Verdict  # noqa: PLC0415
 
