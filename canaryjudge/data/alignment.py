@@ -18,7 +18,8 @@ from canaryjudge.data.replicas import merged, pooled, with_reports
 from canaryjudge.data.series import Series
 from canaryjudge.data.times import iso, mixed_zones, unclear_zones
 from canaryjudge.errors import DataError
-from canaryjudge.policy import Kind, Metric
+from canaryjudge.kinds import KINDS, Kind
+from canaryjudge.policy import Metric
 
 __all__ = ["align"]
 
@@ -103,7 +104,7 @@ def _pooled(metric: Metric, arms: tuple[Series, Series]) -> tuple[Series, Series
         arms = replace(arms[0], replicas=()), replace(arms[1], replicas=())
         if all(arm.total is None or not arm.reported or (arm.total == 1).all() for arm in arms):
             return _without_reports(arms[0]), _without_reports(arms[1])
-    return with_reports((pooled(arms[0], metric.kind), pooled(arms[1], metric.kind)))
+    return with_reports((pooled(arms[0], KINDS[metric.kind]), pooled(arms[1], KINDS[metric.kind])))
 
 
 def _without_reports(arm: Series) -> Series:
@@ -174,7 +175,7 @@ def _end(arm: Series) -> str:
 
 def _interval(metric: Metric, arms: tuple[Series, Series]) -> float | None:
     """Give the spacing: the policy's, or the wider of the arms' medians, so that each interval can hold a point of both."""
-    if metric.interval is not None or metric.kind == "samples":
+    if metric.interval is not None or KINDS[metric.kind].is_raw:
         return metric.interval
     medians = [median_step([arm.time]) for arm in arms]
     return max((median for median in medians if median is not None), default=None)
@@ -196,7 +197,7 @@ def _paired(
         return "windows", arms, (Note(code="no_times", arm=untimed[0]),) if len(untimed) == 1 else ()
     if metric.pairing == "windows":
         return "windows", arms, ()
-    joined = _join(metric.kind, arms, interval)
+    joined = _join(KINDS[metric.kind], arms, interval)
     if metric.pairing == "concurrent":
         if not all(joined.used):
             spans = "; ".join(_span(arm) for arm in arms)
@@ -238,8 +239,8 @@ def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> _J
         if not mask.all()
     ]
     arms = (_cut(arms[0], inside[0]), _cut(arms[1], inside[1]))
-    if kind == "samples" or not all(len(arm) for arm in arms):
-        used = (len(arms[0]), len(arms[1])) if kind == "samples" else (0, 0)
+    if kind.is_raw or not all(len(arm) for arm in arms):
+        used = (len(arms[0]), len(arms[1])) if kind.is_raw else (0, 0)
         return _Joined(arms, tuple(notes), used)
     slots, _ = common_slots([_times(arm) for arm in arms], interval)
     matched = (_in_sorted(slots[0], slots[1]), _in_sorted(slots[1], slots[0]))
@@ -288,7 +289,7 @@ def _final_notes(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
         notes.append(Note(code="unequal_lengths", count=abs(lengths[0] - lengths[1]), facts=facts))
     for arm in arms:
         # the values of a histogram are numbers of observations, whose evenness is not odd
-        if len(arm) and metric.kind != "histogram":
+        if len(arm) and not KINDS[metric.kind].has_buckets:
             notes += _sameness(arm)
         if len(arm) < metric.needed_points:
             needed: dict[str, float | str] = {"needed": metric.needed_points}

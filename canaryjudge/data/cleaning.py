@@ -25,7 +25,8 @@ from canaryjudge.data.replicas import by_replica
 from canaryjudge.data.series import Series
 from canaryjudge.data.times import Times, to_times
 from canaryjudge.errors import DataError
-from canaryjudge.policy import Kind, Metric
+from canaryjudge.kinds import KINDS, Kind
+from canaryjudge.policy import Metric
 
 __all__ = ["Series", "clean"]
 
@@ -75,7 +76,8 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     if raw.increases and metric.counter:
         metric = metric.model_copy(update={"counter": False})
     times = None if raw.time is None else to_times(raw.time, place)
-    if metric.kind == "histogram":
+    kind = KINDS[metric.kind]
+    if kind.has_buckets:
         return _clean_histogram(raw, metric, times, carried)
     if raw.buckets is not None:
         raise DataError(
@@ -86,7 +88,7 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     value = scaled(to_floats(raw.value, place, "value"), per_unit)
     replica, names = replica_codes(raw.replica, len(value))
     seconds = None if times is None or np.isnan(times.seconds).all() else times.seconds
-    total = _totals(raw, metric.kind)
+    total = _totals(raw, kind)
     draft = Draft(place, value, total, seconds, replica, names, [*notes])
     if raw.apart is not None and not names:
         draft.apart, draft.apart_name = label_codes(raw.apart)[0], raw.apart_name
@@ -99,18 +101,18 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     draft.sort()
     if times is not None and times.unit is not None and draft.time is not None and len(draft):
         draft.note("time_unit", len(draft), unit=times.unit)
-    if draft.time is not None and metric.kind != "samples":
+    if draft.time is not None and not kind.is_raw:
         draft.drop_identical()
-    reported = metric.kind == "count" and draft.by_reports
+    reported = kind.is_rate and draft.by_reports
     now: Carried | None = None
     if metric.counter:
         if carried is None and len(draft) and len(draft) == len(np.unique(draft.replica)):
             draft.note("first_of_counter", len(draft))
         now = difference(draft, metric, before)
     else:
-        _note_repeats(draft, metric.kind)
+        _note_repeats(draft, kind)
         if (
-            metric.kind in ("ratio", "count")
+            kind.counts_events
             and not raw.increases
             and "counter" not in metric.model_fields_set
             and ever_growing(draft.columns, draft.codes)
@@ -200,7 +202,7 @@ def _counts(name: str, counted: Counted) -> Series:
 
 
 def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:
-    if kind not in ("ratio", "count") or raw.total is None:
+    if not kind.counts_events or raw.total is None:
         return None
     totals = to_floats(raw.total, raw.place, "total")
     return None if np.isnan(totals).all() else totals  # a table's column that is there for other metrics
@@ -209,7 +211,7 @@ def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:
 def _leave_out_unusable(draft: Draft, metric: Metric) -> None:
     draft.drop("missing_values", _any(draft, np.isnan))
     draft.drop("infinite_values", _any(draft, lambda numbers: np.abs(numbers) > _HUGE))
-    if metric.kind in ("ratio", "count"):
+    if KINDS[metric.kind].counts_events:
         _check_counts(draft, metric)
     if draft.time is not None:
         untimed = np.isnan(draft.time)
@@ -225,8 +227,8 @@ def _any(draft: Draft, test: Callable[[FloatArray], NDArray[np.bool_]]) -> NDArr
 
 
 def _check_counts(draft: Draft, metric: Metric) -> None:
-    value, total, place, kind = draft.value, draft.total, draft.place, metric.kind
-    if total is None and kind == "ratio" and len(value):
+    value, total, place, kind = draft.value, draft.total, draft.place, KINDS[metric.kind]
+    if total is None and kind.is_share and len(value):
         raise DataError(
             f"{place}: a ratio needs the column 'total', which is missing or empty",
             "Give the number of requests beside the number of errors, or set kind: gauge if the values are ratios already.",
@@ -234,15 +236,15 @@ def _check_counts(draft: Draft, metric: Metric) -> None:
     for name, numbers in (("value", value), ("total", total)):
         index = _first(numbers < 0) if numbers is not None else None
         if numbers is not None and index is not None:
-            wrong = f"{name} is {numbers[index]:g}, and a {kind} cannot be negative"
+            wrong = f"{name} is {numbers[index]:g}, and a {kind.name} cannot be negative"
             raise negative_count(place.at(index), wrong, counter=metric.counter)
     if total is None or metric.counter:
         return
-    index = _first(value > total) if kind == "ratio" else _first((value > 0) & (total == 0))
-    if index is None and kind == "ratio":
+    index = _first(value > total) if kind.is_share else _first((value > 0) & (total == 0))
+    if index is None and kind.is_share:
         _refuse_shares(value, total, place)
     if index is not None:
-        excess = "more errors than requests" if kind == "ratio" else "events without exposure"
+        excess = "more errors than requests" if kind.is_share else "events without exposure"
         raise DataError(
             f"{place.at(index)}: value is {value[index]:g} and total is {total[index]:g}: {excess}",
             "Check that 'value' counts the events and 'total' what they are of, over the same interval.",
@@ -268,19 +270,19 @@ def _first(mask: NDArray[np.bool_]) -> int | None:
 
 def _note_repeats(draft: Draft, kind: Kind) -> None:
     """Count the points that share their time with another of their replica; raw samples may."""
-    repeats = 0 if kind == "samples" else int(draft.tied().sum())
+    repeats = 0 if kind.is_raw else int(draft.tied().sum())
     if repeats:
         if draft.apart is not None and len(np.unique(draft.apart[draft.tied()])) > 1:
             draft.note("duplicate_times", repeats, column=draft.apart_name)
             return
         draft.note("duplicate_times", repeats)
-        if kind == "gauge":
+        if kind.is_averaged:
             draft.note("suggest_samples", repeats)
 
 
 def _gaps(series: Series, metric: Metric) -> list[Note]:
     """Count the intervals in which no replica has a point; raw samples come when they come and have none."""
-    if metric.kind == "samples" or series.time is None:
+    if KINDS[metric.kind].is_raw or series.time is None:
         return []
     interval = metric.interval or median_step([own.time for own in series.replicas or (series,)])
     if interval is None:

@@ -14,6 +14,7 @@ from canaryjudge.data.drafts import Draft
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
 __all__ = ["check_growing", "difference", "ever_growing", "leave_out_known"]
@@ -126,7 +127,7 @@ def difference(draft: Draft, metric: Metric, carried: Carried) -> Carried:
     draft.value = found.columns[:, 0].copy()
     draft.total = None if draft.total is None else found.columns[:, 1].copy()
     _check_parts(draft, metric)
-    if metric.kind == "count" and draft.total is None and both.time is not None:
+    if KINDS[metric.kind].is_rate and draft.total is None and both.time is not None:
         short = skipped <= _LONGEST
         draft.keep(short)
         if draft.names:
@@ -220,7 +221,8 @@ def _last(points: Carried, replica: NDArray[np.intp]) -> Carried:
 def _check_parts(draft: Draft, metric: Metric) -> None:
     if draft.total is None:
         return
-    more = draft.value > draft.total if metric.kind == "ratio" else (draft.value > 0) & (draft.total == 0)
+    whole = KINDS[metric.kind].is_share
+    more = draft.value > draft.total if whole else (draft.value > 0) & (draft.total == 0)
     if more.any():
         index = int(more.argmax())
         when = "" if draft.time is None else f" up to {iso(float(draft.time[index]))}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from canaryjudge.data.notes import Note
 from canaryjudge.data.series import Series
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
 __all__ = ["doubts"]
@@ -37,7 +38,7 @@ def doubts(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
         `units_apart` where the medians differ by about a power of a thousand, with the factor, and the arm of the larger; `looks_like_count` for a gauge of whole
         numbers whose name is that of events, unless the policy says ``kind: gauge`` itself.
     """
-    if metric.kind not in ("gauge", "samples") or not all(len(arm) for arm in arms):
+    if not KINDS[metric.kind].is_measured or not all(len(arm) for arm in arms):
         return []
     notes = []
     levels = [
@@ -55,7 +56,7 @@ def doubts(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
 
 def _is_count(metric: Metric, arms: tuple[Series, Series]) -> bool:
     name = metric.name.lower()
-    if metric.kind != "gauge" or "kind" in metric.model_fields_set or metric.unit:
+    if "kind" in metric.model_fields_set or metric.unit:
         return False
     if not _COUNTS.search(name) or _RATES.search(name):
         return False

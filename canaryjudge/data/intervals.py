@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from canaryjudge.data.observations import complete_parts
 from canaryjudge.data.pair import MetricPair
+from canaryjudge.kinds import KINDS
 
 __all__ = ["intervals"]
 
@@ -34,7 +35,7 @@ def intervals(pair: MetricPair, *, unfinished: bool = False) -> Iterator[MetricP
     >>> [part.canary.value.tolist() for part in intervals(MetricPair("cpu", "gauge", arm, arm))]
     [[0.0], [1.0], [2.0]]
     """
-    if pair.kind != "samples":
+    if not KINDS[pair.kind].is_raw:
         for index in range(min(len(pair.baseline), len(pair.canary))):
             yield _part(pair, slice(index, index + 1), slice(index, index + 1))
     elif pair.baseline.time is None or pair.canary.time is None:

@@ -12,6 +12,7 @@ from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import Place, shown
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 from canaryjudge.policy.units import factor, is_share, measures
 
@@ -69,10 +70,10 @@ def conversion(unit: str, metric: Metric, place: Place) -> tuple[Fraction, tuple
     (Fraction(1000, 1), ())
     """
     own = metric.unit
-    if not unit or not own or metric.kind == "ratio":
+    if not unit or not own or KINDS[metric.kind].is_share:
         return Fraction(1), ()
     found = factor(unit, own)
-    if found is not None and (found == 1 or metric.kind != "count"):
+    if found is not None and (found == 1 or not KINDS[metric.kind].is_rate):
         return found, ()
     if found is not None:
         raise DataError(
@@ -101,7 +102,7 @@ def different_units(metric: Metric, units: Sequence[str]) -> DataError | None:
         What the data say they are in.
     """
     given = sorted({unit for unit in units if unit})
-    if metric.unit or metric.kind == "ratio" or all(factor(unit, given[0]) == 1 for unit in given):
+    if metric.unit or KINDS[metric.kind].is_share or all(factor(unit, given[0]) == 1 for unit in given):
         return None
     return DataError(
         f"metric {metric.name!r}: the data are in {' and '.join(map(repr, given))}",

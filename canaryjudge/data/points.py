@@ -17,6 +17,7 @@ from canaryjudge.data.places import Place
 from canaryjudge.data.seen import IntArray, Seen
 from canaryjudge.data.series import Series
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
 __all__ = ["Points"]
@@ -133,7 +134,7 @@ class Points(Intake):
             first, last = np.inf, -np.inf
             if series.time is not None:
                 keys = _keys(rows)
-                keys, rows = _merged(self.metric.kind, keys, rows)
+                keys, rows = _merged(KINDS[self.metric.kind], keys, rows)
                 place = Place(self.metric.name, self.names[index])
                 new, late[index] = seen[index].unknown(keys, rows, place)
                 if new is not None:
@@ -319,14 +320,14 @@ def _keys(rows: FloatArray) -> IntArray:
     return np.rint(rows[:, 0] * 1e6).astype(np.int64)
 
 
-def _merged(kind: str, keys: IntArray, rows: FloatArray) -> tuple[IntArray, FloatArray]:
+def _merged(kind: Kind, keys: IntArray, rows: FloatArray) -> tuple[IntArray, FloatArray]:
     """Make one point of those of one time: a gauge's average, the sum of anything else."""
     if len(keys) < 2 or not (repeats := keys[1:] == keys[:-1]).any():
         return keys, rows
     starts = np.flatnonzero(np.concatenate([[True], ~repeats]))
     merged = np.add.reduceat(rows, starts, axis=0)
     merged[:, 0] = rows[starts, 0]
-    if kind == "gauge":
+    if kind.is_averaged:
         merged[:, 1] /= np.diff(np.append(starts, len(keys)))
     return keys[starts], merged
 

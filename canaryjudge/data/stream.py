@@ -21,6 +21,7 @@ from canaryjudge.data.replicas import with_reports
 from canaryjudge.data.series import Series
 from canaryjudge.data.times import iso, mixed_zones, unclear_zones
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
 __all__ = ["Stream"]
@@ -56,7 +57,7 @@ class Stream:
     def __init__(self, metric: Metric, baseline: str, canary: str) -> None:
         self.metric = metric
         self._names = (baseline, canary)
-        self._intake: Intake = (Observations if metric.kind == "samples" else Points)(metric, self._names)
+        self._intake: Intake = (Observations if KINDS[metric.kind].is_raw else Points)(metric, self._names)
         self._zones: frozenset[str] = frozenset()
         self._units: frozenset[str] = frozenset()
         self._notebook = Notebook()
