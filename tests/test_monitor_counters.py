@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import canaryjudge as cj
 from canaryjudge.data import read_pairs
-from canaryjudge.data.carried import Carried
+from canaryjudge.data.counters import Carried
 
 T0 = 1_700_000_000.0
 EDGES = ["0.1", "0.5", "2.5", "+Inf"]

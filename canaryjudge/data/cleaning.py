@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.beats import median_step
-from canaryjudge.data.carried import Carried
-from canaryjudge.data.columns import to_floats
-from canaryjudge.data.differencing import difference, ever_growing, leave_out_known
-from canaryjudge.data.drafts import Draft
-from canaryjudge.data.frames import label_codes
-from canaryjudge.data.histogram_grid import negative_count, replica_codes
+from canaryjudge.data.counters import (
+    EARLY,
+    Carried,
+    check_growing,
+    ever_growing,
+    increases,
+    missed,
+    neighbors,
+)
+from canaryjudge.data.diagnostics import Place
+from canaryjudge.data.frames import label_codes, to_floats
+from canaryjudge.data.histogram_grids import negative_count, replica_codes
 from canaryjudge.data.histograms import Counted, read_buckets
-from canaryjudge.data.measured import conversion, scaled
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import Place
-from canaryjudge.data.raw import RawSeries
 from canaryjudge.data.replicas import by_replica
 from canaryjudge.data.series import Series
-from canaryjudge.data.times import Times, to_times
+from canaryjudge.data.sources import RawSeries
+from canaryjudge.data.times import Times, iso, median_step, to_times
+from canaryjudge.data.units import conversion, scaled
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
-__all__ = ["Series", "clean"]
+__all__ = ["Draft", "Series", "clean", "difference", "leave_out_known"]
 
 _ENOUGH, _MOST, _WELL_ABOVE_ONE = 10, 0.8, 10.0
 """So many values, this part of them below 1, of totals like this: no counts of events look like that."""
@@ -291,3 +296,291 @@ def _gaps(series: Series, metric: Metric) -> list[Note]:
     return (
         [Note(code="gaps", arm=series.arm, count=int(absent), facts={"interval": interval})] if absent else []
     )
+
+
+@dataclass(slots=True)
+class Draft:
+    """Columns on their way, cut down together.
+
+    Attributes
+    ----------
+    place : Place
+        Whose they are.
+    value : ndarray, shape (n,)
+        The numbers.
+    total, time : ndarray, shape (n,), or None
+        Where there are any.
+    replica : ndarray of int, shape (n,)
+        Which of `names` each point is of.
+    names : tuple of str
+        The replicas, sorted; none where the data do not name them.
+    apart : ndarray of int, shape (n,), or None
+        What may tell replicas apart although nobody said so.
+    apart_name : str
+        The column that it is from.
+    """
+
+    place: Place
+    value: FloatArray
+    total: FloatArray | None
+    time: FloatArray | None
+    replica: NDArray[np.intp]
+    names: tuple[str, ...] = ()
+    notes: list[Note] = field(default_factory=list)
+    apart: NDArray[np.intp] | None = None
+    apart_name: str = ""
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @property
+    def codes(self) -> NDArray[np.intp] | None:
+        """The replica of each point, where there are several."""
+        return self.replica if len(self.names) > 1 else None
+
+    @property
+    def by_reports(self) -> bool:
+        """Whether the points of a count are out of what their replicas reported: they have names, and no totals."""
+        return self.total is None and bool(self.names)
+
+    @property
+    def columns(self) -> FloatArray:
+        """Value, and total where there is one; shape (n, 1) or (n, 2)."""
+        return np.column_stack([self.value] if self.total is None else [self.value, self.total])
+
+    def keep(self, chosen: NDArray[Any]) -> None:
+        """Keep the points of a mask, or take those of an index in its order."""
+        if chosen.dtype == np.bool_ and chosen.all():
+            return
+        self.value = self.value[chosen]
+        self.total = None if self.total is None else self.total[chosen]
+        self.time = None if self.time is None else self.time[chosen]
+        self.replica = self.replica[chosen]
+        self.apart = None if self.apart is None else self.apart[chosen]
+        if self.place.rows is not None:
+            self.place = replace(self.place, rows=self.place.rows[chosen])
+
+    def drop(self, code: Any, unfit: NDArray[np.bool_]) -> None:
+        """Leave points out, and say how many."""
+        if unfit.any():
+            self.note(code, int(unfit.sum()))
+            self.keep(~unfit)
+
+    def note(self, code: Any, count: int, **facts: float | str) -> None:
+        """Write down an oddity."""
+        self.notes.append(Note(code=code, arm=self.place.arm, count=count, facts=facts))
+
+    def noted(self, code: str) -> bool:
+        """Tell whether an oddity was written down."""
+        return any(note.code == code for note in self.notes)
+
+    def sort(self) -> None:
+        """Bring the points into order of time, and say how many came before an earlier one of their replica."""
+        if self.time is None:
+            return
+        previous, points = neighbors(len(self), self.codes)
+        backward = int((self.time[points] < self.time[previous]).sum())
+        if backward:
+            self.note("out_of_order", backward)
+        if len(self.names) > 1:
+            self.keep(np.lexsort((self.replica, self.time)))
+        elif backward:
+            self.keep(np.argsort(self.time, kind="stable"))
+
+    def tied(self) -> NDArray[np.bool_]:
+        """Mark the points that share their time with another of their replica."""
+        tied = np.zeros(len(self), dtype=np.bool_)
+        if self.time is not None:
+            previous, points = neighbors(len(self), self.codes)
+            same = self.time[points] == self.time[previous]
+            if same.any():
+                tied[points[same]] = tied[previous[same]] = True
+        return tied
+
+    def drop_identical(self) -> None:
+        """Keep once what repeats an earlier point in every column."""
+        tied = np.flatnonzero(self.tied())
+        if not len(tied):
+            return
+        columns = (self.replica, self.apart, self.total, self.value, self.time)
+        keys = [column[tied] for column in columns if column is not None]
+        order = np.lexsort(keys)
+        again = np.ones(len(tied), dtype=np.bool_)
+        again[0] = False
+        for key in keys:
+            again[1:] &= key[order][1:] == key[order][:-1]
+        marked = np.zeros(len(self), dtype=np.bool_)
+        marked[tied[order[again]]] = True
+        self.drop("identical_rows", marked)
+
+
+_LONGEST: Final = 240
+"""What a counter grew by over more intervals without a point than this says nothing of each of them, and is left out."""
+
+
+def leave_out_known(draft: Draft, carried: Carried) -> None:
+    """Leave out the points up to the last one of each replica that was given before.
+
+    Raises
+    ------
+    DataError
+        If the last one has changed since, or its update had times and this one has none.
+    """
+    if not len(carried) or not len(draft):
+        return
+    if (draft.time is None) != (carried.time is None):
+        found, known = ("no times", "some") if draft.time is None else ("times", "none")
+        raise DataError(
+            f"{draft.place}: the points have {found}, and those given before have {known}",
+            "Give every point of a metric a time, or none of them.",
+        )
+    if draft.columns.shape[1] != carried.columns.shape[1]:
+        raise DataError(
+            f"{draft.place}: only some of the updates have totals",
+            "Give 'total' in every update, or nowhere.",
+        )
+    if draft.time is None or carried.time is None:
+        return
+    names = draft.names or ("",)
+    row, last = carried.rows(names)[draft.replica], carried.last(names)[draft.replica]
+    changed = (draft.time == last) & (draft.columns != carried.columns[row]).any(axis=1)
+    changed &= np.isfinite(draft.columns).all(axis=1)
+    if changed.any():
+        index = int(changed.argmax())
+        raise DataError(
+            f"{draft.place.at(index)}: the counter of {iso(float(last[index]))} has changed since it was given",
+            "Give a point only once it is complete, and the replicas of an arm apart, in the column 'replica'.",
+        )
+    draft.keep(~(draft.time <= last))
+
+
+def difference(draft: Draft, metric: Metric, carried: Carried) -> Carried:
+    """Put in place of counters what each replica's grew by from point to point.
+
+    A point that is missing makes the next increase longer. A count without a total is out of the intervals themselves: where replicas are
+    named, an increase that spans two of them is the report of two; otherwise it is shared out over them. (The intervals of several
+    replicas cannot be filled in later: in a stream, what the others reported in them has been handed out.)
+
+    Parameters
+    ----------
+    draft : Draft
+        Counters in order of time; the increases are written in their place.
+    metric : Metric
+        What the policy says of the metric.
+    carried : Carried
+        The last points of the updates before.
+
+    Returns
+    -------
+    Carried
+        The last points now.
+
+    Raises
+    ------
+    DataError
+        If a replica has two values at one time, or more events than they are out of, or the counters fall again and again.
+    """
+    _check_one_each(draft)
+    both, replica = _after(draft, carried)
+    found = increases(both.columns, replica)
+    check_growing(str(draft.place), found.falls, found.steps)
+    for code, count in (("counter_resets", found.resets), ("unclear_resets", found.unclear)):
+        if count:
+            draft.note(code, count)
+    steps = both.steps
+    previous, points = neighbors(len(replica), replica)
+    skipped = np.zeros(len(points), dtype=np.intp)
+    if both.time is not None:
+        moves = both.time[points] - both.time[previous]
+        skipped, steps = missed(moves, replica[points], both.steps)
+        if metric.interval is not None:
+            skipped = np.maximum(np.rint(moves / metric.interval) - 1, 0).astype(np.intp)
+        if skipped.any():
+            draft.note("gaps", int(skipped.sum()))
+    clear = np.isin(points, found.points)
+    previous, points, skipped = previous[clear], points[clear], skipped[clear]
+    draft.keep(points - len(carried))
+    draft.value = found.columns[:, 0].copy()
+    draft.total = None if draft.total is None else found.columns[:, 1].copy()
+    _check_parts(draft, metric)
+    if KINDS[metric.kind].is_rate and draft.total is None and both.time is not None:
+        short = skipped <= _LONGEST
+        draft.keep(short)
+        if draft.names:
+            draft.total = (skipped[short] + 1).astype(np.float64)
+        else:
+            _share_out(draft, both.time[previous[short]], skipped[short] + 1)
+    return _last(replace(both, steps=steps), replica)
+
+
+def _check_one_each(draft: Draft) -> None:
+    tied = draft.tied()
+    if draft.time is not None and tied.any():
+        index = int(tied.argmax())
+        named = draft.names[draft.replica[index]] if draft.names else ""
+        whose = f"the replica {named!r} has" if named else "a counter has"
+        raise DataError(
+            f"{draft.place}: {whose} several values at {iso(float(draft.time[index]))}",
+            "Tell the replicas of an arm apart: name the column 'replica'."
+            if draft.apart is None
+            else f"Tell the replicas of an arm apart: rename {draft.apart_name!r} to 'replica', or give --replica {draft.apart_name}.",
+        )
+
+
+def _after(draft: Draft, carried: Carried) -> tuple[Carried, NDArray[np.intp]]:
+    """Put what was carried before the new points: a row each of all of them, and the number of its replica."""
+    own = draft.names or ("",)
+    names = tuple(sorted({*own, *carried.names}))
+    place = {name: index for index, name in enumerate(names)}
+    numbers = np.array([place[name] for name in (*carried.names, *own)], dtype=np.intp)
+    replica = np.concatenate([numbers[: len(carried)], numbers[len(carried) :][draft.replica]])
+    columns, time = draft.columns, draft.time
+    steps = np.full((len(names), EARLY), np.nan)
+    if len(carried):
+        columns = np.concatenate([carried.columns, columns]) if len(draft) else carried.columns
+        steps[numbers[: len(carried)]] = carried.steps
+        time = (
+            carried.time if not len(draft) or carried.time is None else np.concatenate([carried.time, time])
+        )
+    return Carried(names, columns, time, steps), replica
+
+
+def _last(points: Carried, replica: NDArray[np.intp]) -> Carried:
+    """Keep the last point of each replica that has any."""
+    last = np.full(len(points.names), -1, dtype=np.intp)
+    last[replica] = np.arange(len(replica))
+    there = last >= 0
+    return Carried(
+        tuple(name for name, known in zip(points.names, there, strict=True) if known),
+        points.columns[last[there]],
+        None if points.time is None else points.time[last[there]],
+        points.steps[there],
+    ).bounded()
+
+
+def _check_parts(draft: Draft, metric: Metric) -> None:
+    if draft.total is None:
+        return
+    whole = KINDS[metric.kind].is_share
+    more = draft.value > draft.total if whole else (draft.value > 0) & (draft.total == 0)
+    if more.any():
+        index = int(more.argmax())
+        when = "" if draft.time is None else f" up to {iso(float(draft.time[index]))}"
+        raise DataError(
+            f"{draft.place}: value grew by {draft.value[index]:g} and total by {draft.total[index]:g}{when}",
+            "Check that 'value' counts the events and 'total' what they are of, in the same process.",
+        )
+
+
+def _share_out(draft: Draft, start: FloatArray, parts: NDArray[np.intp]) -> None:
+    """Give every interval that an increase spans its part: whole numbers, if the increase is one."""
+    if draft.time is None or not (parts > 1).any():
+        return
+    whole = np.repeat(np.arange(len(parts)), parts)
+    value, end, of = draft.value[whole], draft.time[whole], parts[whole]
+    part = np.arange(len(whole)) - np.repeat(parts.cumsum() - parts, parts)
+    even = value / of
+    floors = np.floor(value * (part + 1) / of) - np.floor(value * part / of)
+    draft.keep(whole)
+    draft.value = np.where(value == np.rint(value), floors, even)
+    draft.time = end - (end - start[whole]) * ((of - 1 - part) / of)

@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.cleaning import clean
-from canaryjudge.data.columns import object_array, take
-from canaryjudge.data.frames import labels, table_columns
-from canaryjudge.data.places import likely_name
-from canaryjudge.data.raw import ArmMapping, Source
+from canaryjudge.data.diagnostics import likely_name
+from canaryjudge.data.frames import labels, object_array, table_columns, take
 from canaryjudge.data.reading import source_of
 from canaryjudge.data.series import Series
-from canaryjudge.data.tidy import TidyTable
+from canaryjudge.data.sources import ArmMapping, Source, TidyTable
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Policy
 

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from canaryjudge.data.alignment import align
-from canaryjudge.data.carried import Carried
 from canaryjudge.data.cleaning import clean
+from canaryjudge.data.counters import Carried
+from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.frames import table_columns
 from canaryjudge.data.pair import MetricPair
-from canaryjudge.data.places import likely_name, shown
-from canaryjudge.data.raw import ArmMapping, Source
+from canaryjudge.data.pairing import align
 from canaryjudge.data.series import Series
-from canaryjudge.data.tidy import TidyTable
+from canaryjudge.data.sources import ArmMapping, Source, TidyTable
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Policy
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.beats import common_slots, median_step
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.series import Series
+from canaryjudge.data.times import common_slots, median_step
 from canaryjudge.kinds import Kind
 
 __all__ = ["by_replica", "merged", "pooled", "with_reports"]

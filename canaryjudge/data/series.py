@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.carried import Carried
+from canaryjudge.data.counters import Carried
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
 

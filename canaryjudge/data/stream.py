@@ -8,18 +8,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from canaryjudge.data.carried import Carried
-from canaryjudge.data.differencing import check_growing
+from canaryjudge.data.counters import Carried, check_growing
 from canaryjudge.data.intake import Intake
-from canaryjudge.data.measured import different_units
-from canaryjudge.data.notebook import Notebook
-from canaryjudge.data.notes import Note
-from canaryjudge.data.observations import Observations
+from canaryjudge.data.interval_intake import Points
+from canaryjudge.data.notes import Note, Notebook
 from canaryjudge.data.pair import FloatArray, MetricPair
-from canaryjudge.data.points import Points
+from canaryjudge.data.raw_intake import Observations
 from canaryjudge.data.replicas import with_reports
 from canaryjudge.data.series import Series
 from canaryjudge.data.times import iso, mixed_zones, unclear_zones
+from canaryjudge.data.units import different_units
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric

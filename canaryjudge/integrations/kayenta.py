@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from canaryjudge.data.places import shown
+from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.integrations.kayenta_beside import own_verdict
 from canaryjudge.integrations.kayenta_config import CanaryConfig, read_config, read_thresholds

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from canaryjudge.data.places import shown
+from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp_series import Attributes, Found, Shape, Timeseries
 

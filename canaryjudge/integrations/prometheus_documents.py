@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from canaryjudge.data.diagnostics import shown
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import shown
 from canaryjudge.errors import DataError
 
 __all__ = ["PromSeries", "Triples", "error_of", "read_response", "readable"]

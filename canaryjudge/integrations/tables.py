@@ -8,7 +8,7 @@ from io import BytesIO, TextIOBase
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
-from canaryjudge.data.places import likely_name, shown
+from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.csv_files import read_csv
 from canaryjudge.integrations.layouts import Layout, tidy

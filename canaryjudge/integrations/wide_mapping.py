@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from canaryjudge.data.places import likely_name
+from canaryjudge.data.diagnostics import likely_name
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric, Policy
 

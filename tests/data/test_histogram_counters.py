@@ -6,10 +6,10 @@ from histogram_data import COUNTS, EDGES, T0, minutes, rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canaryjudge.data.columns import object_array
+from canaryjudge.data.diagnostics import Place
+from canaryjudge.data.frames import object_array
 from canaryjudge.data.histograms import read_buckets
-from canaryjudge.data.places import Place
-from canaryjudge.data.raw import raw_series
+from canaryjudge.data.sources import raw_series
 
 
 class Notes(dict):

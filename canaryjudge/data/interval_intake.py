@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.buckets import common_edges, lasting, left_out, regrouped, too_few_common
-from canaryjudge.data.exponential_grid import on_a_grid
+from canaryjudge.data.diagnostics import Place
+from canaryjudge.data.exponential_histograms import on_a_grid
 from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
+from canaryjudge.data.known_points import IntArray, Seen
 from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
-from canaryjudge.data.places import Place
-from canaryjudge.data.seen import IntArray, Seen
 from canaryjudge.data.series import Series
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind

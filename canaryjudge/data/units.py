@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from canaryjudge.data.diagnostics import Place, shown
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import Place, shown
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric

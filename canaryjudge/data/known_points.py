@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.diagnostics import Place
 from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import Place
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
+from canaryjudge.data.known_points import Seen
 from canaryjudge.data.packing import pack, unpack
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
-from canaryjudge.data.seen import Seen
 from canaryjudge.data.series import Series
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
-__all__ = ["INTERVAL", "Observations", "complete_parts"]
+__all__ = ["INTERVAL", "Observations", "complete_parts", "intervals"]
 
 INTERVAL = 10.0
 """Seconds of raw observations that are handed out together, unless the policy says otherwise."""
@@ -362,3 +363,40 @@ def _unpacked(packed: Any) -> Part:
     if len(arrays) != 1:
         raise ValueError("what is held is not in order of time")
     return Part(arrays[0])
+
+
+def intervals(pair: MetricPair, *, unfinished: bool = False) -> Iterator[MetricPair]:
+    """Cut whole series into what a stream would hand out, interval by interval.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms.
+    unfinished : bool, optional
+        Whether raw observations of the last interval count too, though more of them might follow; a stream waits.
+
+    Yields
+    ------
+    MetricPair
+        One interval: a point of each arm, or all raw observations of it; without times these are one interval.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from canaryjudge.data import Arm
+    >>> arm = Arm(np.arange(3.0))
+    >>> [part.canary.value.tolist() for part in intervals(MetricPair("cpu", "gauge", arm, arm))]
+    [[0.0], [1.0], [2.0]]
+    """
+    if not KINDS[pair.kind].is_raw:
+        for index in range(min(len(pair.baseline), len(pair.canary))):
+            yield _part(pair, slice(index, index + 1), slice(index, index + 1))
+    elif pair.baseline.time is None or pair.canary.time is None:
+        yield pair
+    else:
+        for first, second in complete_parts(pair, unfinished=unfinished):
+            yield _part(pair, first, second)
+
+
+def _part(pair: MetricPair, first: slice, second: slice) -> MetricPair:
+    return replace(pair, baseline=pair.baseline.part(first), canary=pair.canary.part(second), notes=())

@@ -1,4 +1,4 @@
-"""One arm of one metric as the caller gave it: columns not yet read, of one length, with their place."""
+"""Data in every shape that is accepted, asked for the unread columns of one arm of one metric."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.by_columns import refuse_columns
-from canaryjudge.data.columns import Column, as_column, take, time_index
-from canaryjudge.data.frames import as_frame
-from canaryjudge.data.measured import told_unit
-from canaryjudge.data.places import Place, likely_name, shown
-from canaryjudge.data.sketch import Sketch
-from canaryjudge.data.time_column import time_column
+from canaryjudge.data.diagnostics import Place, likely_name, shown
+from canaryjudge.data.frames import Column, as_column, as_frame, labels, needed_column, take, time_index
+from canaryjudge.data.sketches import Sketch
+from canaryjudge.data.times import time_column
+from canaryjudge.data.units import told_unit
 from canaryjudge.errors import DataError
 
-__all__ = ["ArmMapping", "RawSeries", "Source", "raw_series"]
+__all__ = ["ArmMapping", "RawSeries", "Source", "TidyTable", "raw_series", "refuse_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,3 +258,80 @@ class ArmMapping:
     def series(self, metric: str, arm: str) -> RawSeries:
         """Give one arm of one metric; one without points where it does not occur."""
         return raw_series(self._series.get(metric, {}).get(arm), Place(metric, arm))
+
+
+def refuse_columns(data: Mapping[Any, Any]) -> None:
+    """Refuse ``{"time": [...], "arm": [...]}``, and what pandas makes of a table by default, ``{"time": {"0": ..., "1": ...}}``.
+
+    Raises
+    ------
+    DataError
+        If the data are one of these: it says what was expected.
+
+    Examples
+    --------
+    >>> refuse_columns({"cpu": {"canary": [0.5, 0.7]}})
+    >>> refuse_columns({"arm": ["canary", "canary"], "cpu": [0.5, 0.7]})
+    Traceback (most recent call last):
+        ...
+    canaryjudge.errors.DataError: the data are columns (arm, cpu) where rows or arms belong. ...
+    """
+    if not data or not (all(map(_is_list, data.values())) or all(map(_is_numbered, data.values()))):
+        return
+    names = [str(name) for name in data]
+    rest = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    raise DataError(
+        f"the data are columns ({', '.join(names[:8])}{rest}) where rows or arms belong",
+        'Give a list of rows, [{"metric": "cpu", "arm": "canary", "value": 0.5}, ...] (pandas: orient="records"), a frame, or a mapping '
+        "{metric: {arm: series}}.",
+    )
+
+
+def _is_list(column: Any) -> bool:
+    return isinstance(column, list | tuple)
+
+
+def _is_numbered(column: Any) -> bool:
+    return (
+        isinstance(column, Mapping)
+        and bool(column)
+        and all(str(key) == str(index) for index, key in enumerate(column))
+        and not any(isinstance(item, Mapping | list | tuple) for item in column.values())
+    )
+
+
+class TidyTable:
+    """Columns `metric`, `arm`, `value` and, where given, `time`, `total`, `replica`, `le`; others are ignored."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self.metrics: list[str] = []
+        self.arms: list[str] = []
+        self._rows: dict[tuple[str, str], NDArray[np.intp]] = {}
+        self._value: Column = np.empty(0)
+        self._optional = {name: columns[name] for name in ("total", "replica", "le") if name in columns}
+        if (time := time_column(columns)) is not None:
+            self._optional["time"] = columns[time]
+        if columns:
+            metric, arm, self._value = (needed_column(columns, name) for name in ("metric", "arm", "value"))
+            metric_of_row, self.metrics = labels(metric, "metric")
+            arm_of_row, self.arms = labels(arm, "arm")
+            if len(metric_of_row):
+                self._group(metric_of_row * len(self.arms) + arm_of_row)
+
+    def _group(self, group_of_row: NDArray[np.intp]) -> None:
+        # numpy sorts integers of 8 and 16 bits in linear time
+        small = group_of_row.astype(np.min_scalar_type(len(self.metrics) * len(self.arms)))
+        order = np.argsort(small, kind="stable")
+        starts = np.flatnonzero(np.diff(small[order], prepend=small[order[:1]]) != 0)
+        parts = np.split(order, starts)
+        for part in parts:
+            metric, arm = divmod(int(group_of_row[part[0]]), len(self.arms))
+            self._rows[self.metrics[metric], self.arms[arm]] = part
+
+    def series(self, metric: str, arm: str) -> RawSeries:
+        """Give one arm of one metric; one without points where it does not occur."""
+        rows = self._rows.get((metric, arm))
+        if rows is None:
+            return RawSeries(Place(metric, arm), np.empty(0))
+        extra: dict[str, Any] = {name: take(column, rows) for name, column in self._optional.items()}
+        return RawSeries(Place(metric, arm, rows + 1), take(self._value, rows), **extra)
