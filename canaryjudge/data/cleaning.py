@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from canaryjudge.data.counters import (
     EARLY,
-    Carried,
+    CounterState,
     check_growing,
     ever_growing,
     increases,
     missed,
     neighbors,
 )
-from canaryjudge.data.diagnostics import Place
+from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.frames import label_codes, to_floats
 from canaryjudge.data.histogram_grids import negative_count, replica_codes
 from canaryjudge.data.histograms import Counted, read_buckets
@@ -33,14 +33,14 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
-__all__ = ["Draft", "Series", "clean", "difference", "leave_out_known"]
+__all__ = ["clean"]
 
 _ENOUGH, _MOST, _WELL_ABOVE_ONE = 10, 0.8, 10.0
 """So many values, this part of them below 1, of totals like this: no counts of events look like that."""
 _HUGE = 1e150  # larger numbers stand for "none" (the largest double) and have no finite square
 
 
-def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Series:
+def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) -> Series:
     """Read one arm and leave out what cannot be used.
 
     Parameters
@@ -49,7 +49,7 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
         The columns.
     metric : Metric
         What the policy says of the metric. Its counters are differenced, each replica's by itself.
-    carried : Carried, optional
+    counters : CounterState, optional
         Of counters in a stream: the last points of the updates before, from which these go on. What comes again is left out.
 
     Returns
@@ -65,14 +65,14 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
 
     Examples
     --------
-    >>> raw = RawSeries(Place("cpu", "canary"), np.array([1.0, np.nan, 3.0]))
+    >>> raw = RawSeries(Location("cpu", "canary"), np.array([1.0, np.nan, 3.0]))
     >>> series = clean(raw, Metric(name="cpu", direction="increase"))
     >>> series.value.tolist(), series.notes[0].code, series.notes[0].count
     ([1.0, 3.0], 'missing_values', 1)
 
     Requests that a process has counted since its start:
 
-    >>> raw = RawSeries(Place("requests", "canary"), np.array([70.0, 90.0, 115.0, 15.0]))
+    >>> raw = RawSeries(Location("requests", "canary"), np.array([70.0, 90.0, 115.0, 15.0]))
     >>> series = clean(raw, Metric(name="requests", kind="count", counter=True, direction="decrease"))
     >>> series.value.tolist(), series.notes[0].code
     ([20.0, 25.0, 15.0], 'counter_resets')
@@ -83,7 +83,7 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     times = None if raw.time is None else to_times(raw.time, place)
     kind = KINDS[metric.kind]
     if kind.has_buckets:
-        return _clean_histogram(raw, metric, times, carried)
+        return _clean_histogram(raw, metric, times, counters)
     if raw.buckets is not None:
         raise DataError(
             f"{place}: the data are buckets, and the metric's kind is {metric.kind}",
@@ -94,12 +94,12 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     replica, names = replica_codes(raw.replica, len(value))
     seconds = None if times is None or np.isnan(times.seconds).all() else times.seconds
     total = _totals(raw, kind)
-    draft = Draft(place, value, total, seconds, replica, names, [*notes])
+    draft = _Points(place, value, total, seconds, replica, names, [*notes])
     if raw.apart is not None and not names:
         draft.apart, draft.apart_name = label_codes(raw.apart)[0], raw.apart_name
     if raw.total_by_name and total is not None and len(value):
         draft.note("total_by_name", len(value), column=raw.total_by_name)
-    before = Carried() if carried is None else carried
+    before = CounterState() if counters is None else counters
     if metric.counter:
         leave_out_known(draft, before)
     _leave_out_unusable(draft, metric)
@@ -109,9 +109,9 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     if draft.time is not None and not kind.is_raw:
         draft.drop_identical()
     reported = kind.is_rate and draft.by_reports
-    now: Carried | None = None
+    now: CounterState | None = None
     if metric.counter:
-        if carried is None and len(draft) and len(draft) == len(np.unique(draft.replica)):
+        if counters is None and len(draft) and len(draft) == len(np.unique(draft.replica)):
             draft.note("first_of_counter", len(draft))
         now = difference(draft, metric, before)
     else:
@@ -135,7 +135,7 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
         zones,
         reported=reported,
         differenced=metric.counter or raw.increases,
-        carried=now,
+        counters=now,
     )
     if names:
         series = replace(series, replicas=by_replica(series, draft.replica, names))
@@ -143,20 +143,22 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     return replace(series, notes=(*draft.notes, *gaps), unit="" if metric.unit else raw.unit)
 
 
-def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carried: Carried | None) -> Series:
-    nothing, place = np.empty(0, dtype=np.intp), Place(raw.place.metric, raw.place.arm)
+def _clean_histogram(
+    raw: RawSeries, metric: Metric, times: Times | None, counters: CounterState | None
+) -> Series:
+    nothing, place = np.empty(0, dtype=np.intp), Location(raw.place.metric, raw.place.arm)
     per_unit, notes = conversion(raw.unit, metric, raw.place)
-    draft = Draft(place, np.empty(0), None, None, nothing, notes=[*notes])
+    draft = _Points(place, np.empty(0), None, None, nothing, notes=[*notes])
     seconds = None if times is None else times.seconds
-    before = carried if metric.counter else None
+    before = counters if metric.counter else None
     if before is not None:
         raw, seconds = _unknown(raw, seconds, before)
-    counted = read_buckets(raw, seconds, draft.note, per_unit, counter=metric.counter, carried=before)
+    counted = read_buckets(raw, seconds, draft.note, per_unit, counter=metric.counter, counters=before)
     if counted is None or not len(counted.buckets):
-        now = None if counted is None else counted.carried
-        if counted is not None and carried is None and not draft.noted("unclear_resets"):
+        now = None if counted is None else counted.counters
+        if counted is not None and counters is None and not draft.noted("unclear_resets"):
             draft.note("first_of_counter", raw.histograms or len(raw.value))
-        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), carried=now)
+        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), counters=now)
     series = _counts(raw.place.arm, counted)
     columns = np.column_stack([counted.buckets, series.value])
     differenced = metric.counter or raw.increases
@@ -166,26 +168,26 @@ def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carrie
     if empty:
         draft.note("no_traffic", empty)
     if empty == len(series):
-        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), carried=counted.carried)
+        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), counters=counted.counters)
     replicas = tuple(_counts(own.name, own) for own in counted.replicas)
     series = replace(
         series.part(series.value > 0),
         replicas=tuple(own.part(own.value > 0) for own in replicas if own.value.any()),
         differenced=differenced,
-        carried=counted.carried,
+        counters=counted.counters,
     )
     zones: frozenset[str] = frozenset()
     if times is not None and series.time is not None:
         zones = times.zones
         if times.unit is not None and len(series):
             draft.note("time_unit", len(series), unit=times.unit)
-    gaps = [] if carried is not None and metric.counter else _gaps(series, metric)
+    gaps = [] if counters is not None and metric.counter else _gaps(series, metric)
     told = "" if metric.unit else raw.unit
     return replace(series, zones=zones, notes=(*draft.notes, *gaps), unit=told, factor=float(per_unit))
 
 
 def _unknown(
-    raw: RawSeries, seconds: FloatArray | None, carried: Carried
+    raw: RawSeries, seconds: FloatArray | None, counters: CounterState
 ) -> tuple[RawSeries, FloatArray | None]:
     """Leave out the rows up to the last one of each replica that was given before."""
     if seconds is None or np.isnan(seconds).all():
@@ -196,7 +198,7 @@ def _unknown(
             "Give the column 'time', or what each interval counted.",
         )
     codes, names = replica_codes(raw.replica, len(seconds))
-    new = ~(seconds <= carried.last(names or ("",))[codes])
+    new = ~(seconds <= counters.last(names or ("",))[codes])
     return raw.rows(np.flatnonzero(new)), seconds[new]
 
 
@@ -213,7 +215,7 @@ def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:
     return None if np.isnan(totals).all() else totals  # a table's column that is there for other metrics
 
 
-def _leave_out_unusable(draft: Draft, metric: Metric) -> None:
+def _leave_out_unusable(draft: _Points, metric: Metric) -> None:
     draft.drop("missing_values", _any(draft, np.isnan))
     draft.drop("infinite_values", _any(draft, lambda numbers: np.abs(numbers) > _HUGE))
     if KINDS[metric.kind].counts_events:
@@ -226,12 +228,12 @@ def _leave_out_unusable(draft: Draft, metric: Metric) -> None:
             draft.drop("missing_times", untimed)
 
 
-def _any(draft: Draft, test: Callable[[FloatArray], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+def _any(draft: _Points, test: Callable[[FloatArray], NDArray[np.bool_]]) -> NDArray[np.bool_]:
     """Mark the points whose value or total passes a test."""
     return test(draft.value) if draft.total is None else test(draft.value) | test(draft.total)
 
 
-def _check_counts(draft: Draft, metric: Metric) -> None:
+def _check_counts(draft: _Points, metric: Metric) -> None:
     value, total, place, kind = draft.value, draft.total, draft.place, KINDS[metric.kind]
     if total is None and kind.is_share and len(value):
         raise DataError(
@@ -256,7 +258,7 @@ def _check_counts(draft: Draft, metric: Metric) -> None:
         )
 
 
-def _refuse_shares(value: FloatArray, total: FloatArray, place: Place) -> None:
+def _refuse_shares(value: FloatArray, total: FloatArray, place: Location) -> None:
     """Refuse shares (or rates) where counts of events belong; of counts, extrapolation makes only a few less than 1."""
     some = np.flatnonzero(value)
     shares = some[value[some] < 1]
@@ -273,7 +275,7 @@ def _first(mask: NDArray[np.bool_]) -> int | None:
     return int(mask.argmax()) if mask.any() else None
 
 
-def _note_repeats(draft: Draft, kind: Kind) -> None:
+def _note_repeats(draft: _Points, kind: Kind) -> None:
     """Count the points that share their time with another of their replica; raw samples may."""
     repeats = 0 if kind.is_raw else int(draft.tied().sum())
     if repeats:
@@ -299,12 +301,12 @@ def _gaps(series: Series, metric: Metric) -> list[Note]:
 
 
 @dataclass(slots=True)
-class Draft:
+class _Points:
     """Columns on their way, cut down together.
 
     Attributes
     ----------
-    place : Place
+    place : Location
         Whose they are.
     value : ndarray, shape (n,)
         The numbers.
@@ -320,7 +322,7 @@ class Draft:
         The column that it is from.
     """
 
-    place: Place
+    place: Location
     value: FloatArray
     total: FloatArray | None
     time: FloatArray | None
@@ -418,7 +420,7 @@ _LONGEST: Final = 240
 """What a counter grew by over more intervals without a point than this says nothing of each of them, and is left out."""
 
 
-def leave_out_known(draft: Draft, carried: Carried) -> None:
+def leave_out_known(draft: _Points, counters: CounterState) -> None:
     """Leave out the points up to the last one of each replica that was given before.
 
     Raises
@@ -426,24 +428,24 @@ def leave_out_known(draft: Draft, carried: Carried) -> None:
     DataError
         If the last one has changed since, or its update had times and this one has none.
     """
-    if not len(carried) or not len(draft):
+    if not len(counters) or not len(draft):
         return
-    if (draft.time is None) != (carried.time is None):
+    if (draft.time is None) != (counters.time is None):
         found, known = ("no times", "some") if draft.time is None else ("times", "none")
         raise DataError(
             f"{draft.place}: the points have {found}, and those given before have {known}",
             "Give every point of a metric a time, or none of them.",
         )
-    if draft.columns.shape[1] != carried.columns.shape[1]:
+    if draft.columns.shape[1] != counters.columns.shape[1]:
         raise DataError(
             f"{draft.place}: only some of the updates have totals",
             "Give 'total' in every update, or nowhere.",
         )
-    if draft.time is None or carried.time is None:
+    if draft.time is None or counters.time is None:
         return
     names = draft.names or ("",)
-    row, last = carried.rows(names)[draft.replica], carried.last(names)[draft.replica]
-    changed = (draft.time == last) & (draft.columns != carried.columns[row]).any(axis=1)
+    row, last = counters.rows(names)[draft.replica], counters.last(names)[draft.replica]
+    changed = (draft.time == last) & (draft.columns != counters.columns[row]).any(axis=1)
     changed &= np.isfinite(draft.columns).all(axis=1)
     if changed.any():
         index = int(changed.argmax())
@@ -454,7 +456,7 @@ def leave_out_known(draft: Draft, carried: Carried) -> None:
     draft.keep(~(draft.time <= last))
 
 
-def difference(draft: Draft, metric: Metric, carried: Carried) -> Carried:
+def difference(draft: _Points, metric: Metric, counters: CounterState) -> CounterState:
     """Put in place of counters what each replica's grew by from point to point.
 
     A point that is missing makes the next increase longer. A count without a total is out of the intervals themselves: where replicas are
@@ -463,16 +465,16 @@ def difference(draft: Draft, metric: Metric, carried: Carried) -> Carried:
 
     Parameters
     ----------
-    draft : Draft
+    draft : _Points
         Counters in order of time; the increases are written in their place.
     metric : Metric
         What the policy says of the metric.
-    carried : Carried
+    counters : CounterState
         The last points of the updates before.
 
     Returns
     -------
-    Carried
+    CounterState
         The last points now.
 
     Raises
@@ -481,7 +483,7 @@ def difference(draft: Draft, metric: Metric, carried: Carried) -> Carried:
         If a replica has two values at one time, or more events than they are out of, or the counters fall again and again.
     """
     _check_one_each(draft)
-    both, replica = _after(draft, carried)
+    both, replica = _after(draft, counters)
     found = increases(both.columns, replica)
     check_growing(str(draft.place), found.falls, found.steps)
     for code, count in (("counter_resets", found.resets), ("unclear_resets", found.unclear)):
@@ -499,7 +501,7 @@ def difference(draft: Draft, metric: Metric, carried: Carried) -> Carried:
             draft.note("gaps", int(skipped.sum()))
     clear = np.isin(points, found.points)
     previous, points, skipped = previous[clear], points[clear], skipped[clear]
-    draft.keep(points - len(carried))
+    draft.keep(points - len(counters))
     draft.value = found.columns[:, 0].copy()
     draft.total = None if draft.total is None else found.columns[:, 1].copy()
     _check_parts(draft, metric)
@@ -513,7 +515,7 @@ def difference(draft: Draft, metric: Metric, carried: Carried) -> Carried:
     return _last(replace(both, steps=steps), replica)
 
 
-def _check_one_each(draft: Draft) -> None:
+def _check_one_each(draft: _Points) -> None:
     tied = draft.tied()
     if draft.time is not None and tied.any():
         index = int(tied.argmax())
@@ -527,30 +529,32 @@ def _check_one_each(draft: Draft) -> None:
         )
 
 
-def _after(draft: Draft, carried: Carried) -> tuple[Carried, NDArray[np.intp]]:
+def _after(draft: _Points, counters: CounterState) -> tuple[CounterState, NDArray[np.intp]]:
     """Put what was carried before the new points: a row each of all of them, and the number of its replica."""
     own = draft.names or ("",)
-    names = tuple(sorted({*own, *carried.names}))
+    names = tuple(sorted({*own, *counters.names}))
     place = {name: index for index, name in enumerate(names)}
-    numbers = np.array([place[name] for name in (*carried.names, *own)], dtype=np.intp)
-    replica = np.concatenate([numbers[: len(carried)], numbers[len(carried) :][draft.replica]])
+    numbers = np.array([place[name] for name in (*counters.names, *own)], dtype=np.intp)
+    replica = np.concatenate([numbers[: len(counters)], numbers[len(counters) :][draft.replica]])
     columns, time = draft.columns, draft.time
     steps = np.full((len(names), EARLY), np.nan)
-    if len(carried):
-        columns = np.concatenate([carried.columns, columns]) if len(draft) else carried.columns
-        steps[numbers[: len(carried)]] = carried.steps
+    if len(counters):
+        columns = np.concatenate([counters.columns, columns]) if len(draft) else counters.columns
+        steps[numbers[: len(counters)]] = counters.steps
         time = (
-            carried.time if not len(draft) or carried.time is None else np.concatenate([carried.time, time])
+            counters.time
+            if not len(draft) or counters.time is None
+            else np.concatenate([counters.time, time])
         )
-    return Carried(names, columns, time, steps), replica
+    return CounterState(names, columns, time, steps), replica
 
 
-def _last(points: Carried, replica: NDArray[np.intp]) -> Carried:
+def _last(points: CounterState, replica: NDArray[np.intp]) -> CounterState:
     """Keep the last point of each replica that has any."""
     last = np.full(len(points.names), -1, dtype=np.intp)
     last[replica] = np.arange(len(replica))
     there = last >= 0
-    return Carried(
+    return CounterState(
         tuple(name for name, known in zip(points.names, there, strict=True) if known),
         points.columns[last[there]],
         None if points.time is None else points.time[last[there]],
@@ -558,7 +562,7 @@ def _last(points: Carried, replica: NDArray[np.intp]) -> Carried:
     ).bounded()
 
 
-def _check_parts(draft: Draft, metric: Metric) -> None:
+def _check_parts(draft: _Points, metric: Metric) -> None:
     if draft.total is None:
         return
     whole = KINDS[metric.kind].is_share
@@ -572,7 +576,7 @@ def _check_parts(draft: Draft, metric: Metric) -> None:
         )
 
 
-def _share_out(draft: Draft, start: FloatArray, parts: NDArray[np.intp]) -> None:
+def _share_out(draft: _Points, start: FloatArray, parts: NDArray[np.intp]) -> None:
     """Give every interval that an increase spans its part: whole numbers, if the increase is one."""
     if draft.time is None or not (parts > 1).any():
         return

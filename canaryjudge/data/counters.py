@@ -14,7 +14,7 @@ from canaryjudge.errors import DataError
 
 __all__ = [
     "EARLY",
-    "Carried",
+    "CounterState",
     "Increases",
     "check_growing",
     "ever_growing",
@@ -262,7 +262,7 @@ def _none() -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CounterState:
     """The last point of each replica of an arm.
 
     Attributes
@@ -305,19 +305,19 @@ class Carried:
             np.full(len(row), -np.inf) if self.time is None else np.where(row >= 0, self.time[row], -np.inf)
         )
 
-    def bounded(self) -> Carried:
+    def bounded(self) -> CounterState:
         """Forget those replicas that have been silent for the longest time, if there are too many."""
         if len(self) <= _MOST:
             return self
         age = np.zeros(len(self)) if self.time is None else -self.time
         return self._part(np.sort(np.argsort(age, kind="stable")[:_MOST]))
 
-    def _part(self, index: np.ndarray[Any, np.dtype[np.intp]]) -> Carried:
+    def _part(self, index: np.ndarray[Any, np.dtype[np.intp]]) -> CounterState:
         time = None if self.time is None else self.time[index]
         names = tuple(self.names[row] for row in index.tolist())
-        return Carried(names, self.columns[index], time, self.steps[index], self.edges)
+        return CounterState(names, self.columns[index], time, self.steps[index], self.edges)
 
-    def union(self, other: Carried) -> Carried:
+    def union(self, other: CounterState) -> CounterState:
         """Give the replicas of both, and of one that both have the later point.
 
         Both have times and totals, or neither.
@@ -325,7 +325,7 @@ class Carried:
         if not len(self) or not len(other):
             return self if len(self) else other
         time = None if self.time is None or other.time is None else np.concatenate([self.time, other.time])
-        both = Carried(
+        both = CounterState(
             (*self.names, *other.names),
             np.concatenate([self.columns, other.columns]),
             time,
@@ -351,7 +351,7 @@ class Carried:
         return found if self.edges is None else found | {"edges": pack(self.edges)}
 
     @classmethod
-    def restore(cls, state: dict[str, Any]) -> Carried:
+    def restore(cls, state: dict[str, Any]) -> CounterState:
         """Read what `state` gave.
 
         Raises

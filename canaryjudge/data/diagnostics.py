@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Place", "likely_name", "number_hint", "shown"]
+__all__ = ["Location", "likely_name", "number_hint", "shown"]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -58,7 +58,7 @@ def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """The points of one arm of one metric, in the caller's data.
 
     Attributes

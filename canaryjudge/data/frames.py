@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.diagnostics import Place, likely_name, number_hint, shown
+from canaryjudge.data.diagnostics import Location, likely_name, number_hint, shown
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 
@@ -61,14 +61,14 @@ def time_index(series: Any) -> Any:
     return index if type(index).__name__ == "DatetimeIndex" else None
 
 
-def as_column(data: Any, place: Place, name: str) -> Column:
+def as_column(data: Any, place: Location, name: str) -> Column:
     """Bring array-like data into one of the two forms.
 
     Parameters
     ----------
     data : array-like or Series
         A list, a tuple, an ndarray, a Series or Index of pandas, a Series of polars, an array of pyarrow.
-    place : Place
+    place : Location
         Whose it is.
     name : str
         What it is: ``value``, ``time`` or ``total``.
@@ -105,7 +105,7 @@ def _from_sequence(data: Sequence[Any]) -> np.ndarray[Any, Any]:
     return object_array(data)
 
 
-def _from_library(data: Any, place: Place, name: str) -> Column:
+def _from_library(data: Any, place: Location, name: str) -> Column:
     import narwhals as nw  # noqa: PLC0415 - plain arrays go without it
 
     native = (
@@ -119,14 +119,14 @@ def _from_library(data: Any, place: Place, name: str) -> Column:
     raise DataError(f"{place}: {name} is {shown(data)}, which is not a column", _FLAT)
 
 
-def to_floats(column: Column, place: Place, name: str) -> FloatArray:
+def to_floats(column: Column, place: Location, name: str) -> FloatArray:
     """Read a column of numbers.
 
     Parameters
     ----------
     column : narwhals Series or ndarray, shape (n,)
         Numbers of any type, with None, NaN or null where there is none; booleans count as 0 and 1.
-    place : Place
+    place : Location
         Whose it is.
     name : str
         What it is: ``value``, ``time`` or ``total``.
@@ -143,7 +143,7 @@ def to_floats(column: Column, place: Place, name: str) -> FloatArray:
 
     Examples
     --------
-    >>> to_floats(np.array([1, None, Decimal("2.5")]), Place("cpu", "canary"), "value").tolist()
+    >>> to_floats(np.array([1, None, Decimal("2.5")]), Location("cpu", "canary"), "value").tolist()
     [1.0, nan, 2.5]
     """
     array = column if isinstance(column, np.ndarray) else _from_series(column)
@@ -161,7 +161,7 @@ def _from_series(column: Column) -> np.ndarray[Any, Any]:
     return object_array(column.to_list())
 
 
-def _from_objects(array: np.ndarray[Any, Any], place: Place, name: str) -> FloatArray:
+def _from_objects(array: np.ndarray[Any, Any], place: Location, name: str) -> FloatArray:
     items = array.tolist()
     if all(issubclass(kind, (*_NUMBERS, type(None))) for kind in set(map(type, items))):
         try:
@@ -182,7 +182,7 @@ def first_word(items: Sequence[Any]) -> int | None:
     return None
 
 
-def _one_by_one(items: list[Any], place: Place, name: str) -> FloatArray:
+def _one_by_one(items: list[Any], place: Location, name: str) -> FloatArray:
     numbers = np.full(len(items), np.nan)
     for index, item in enumerate(items):
         if is_missing(item):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.buckets import filled
-from canaryjudge.data.counters import Carried, missed, neighbors
+from canaryjudge.data.counters import CounterState, missed, neighbors
 from canaryjudge.data.frames import is_missing
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
@@ -194,44 +194,44 @@ class Grid:
         )
 
 
-def continued(grid: Grid, carried: Carried) -> tuple[Grid, Carried]:
+def continued(grid: Grid, counters: CounterState) -> tuple[Grid, CounterState]:
     """Put the last histogram of each replica that is carried before those that are new.
 
     Parameters
     ----------
     grid : Grid
         Histograms as they are, one a replica and time, with times; each later than the one that is carried of its replica.
-    carried : Carried
+    counters : CounterState
         The last ones of the updates before.
 
     Returns
     -------
     grid : Grid
         Those that are carried, then those that are new, by the edges of either.
-    carried : Carried
+    counters : CounterState
         The last ones now.
     """
     own = grid.names or ("",)
-    names = tuple(sorted({*own, *carried.names}))
+    names = tuple(sorted({*own, *counters.names}))
     place = {name: index for index, name in enumerate(names)}
     numbers = np.array([place[name] for name in own], dtype=np.intp)
-    before = np.array([place[name] for name in carried.names], dtype=np.intp)
+    before = np.array([place[name] for name in counters.names], dtype=np.intp)
     times = np.empty(0) if grid.time is None else grid.time
-    edges = grid.edges if carried.edges is None else np.union1d(grid.edges, carried.edges)
+    edges = grid.edges if counters.edges is None else np.union1d(grid.edges, counters.edges)
     known = np.full((0, len(edges)), np.nan)
-    if carried.edges is not None:
-        known = _spread(carried.columns, carried.edges, edges)
+    if counters.edges is not None:
+        known = _spread(counters.columns, counters.edges, edges)
     both = Grid(
         filled(np.concatenate([known, _spread(grid.cumulative, grid.edges, edges)])),
         edges,
         np.isin(edges, grid.edges[grid.listed]),
-        np.concatenate([np.empty(0) if carried.time is None else carried.time, times]),
+        np.concatenate([np.empty(0) if counters.time is None else counters.time, times]),
         np.concatenate([before, numbers[grid.replica]]),
-        np.concatenate([np.ones(len(carried), dtype=np.intp), grid.copies]),
+        np.concatenate([np.ones(len(counters), dtype=np.intp), grid.copies]),
         names if any(names) else (),
     )
-    steps = np.full((len(names), carried.steps.shape[1]), np.nan)
-    steps[before] = carried.steps
+    steps = np.full((len(names), counters.steps.shape[1]), np.nan)
+    steps[before] = counters.steps
     return both, _last(both, names, steps)
 
 
@@ -241,7 +241,7 @@ def _spread(cumulative: FloatArray, own: FloatArray, edges: FloatArray) -> Float
     return found
 
 
-def _last(grid: Grid, names: tuple[str, ...], steps: FloatArray) -> Carried:
+def _last(grid: Grid, names: tuple[str, ...], steps: FloatArray) -> CounterState:
     """Give the last histogram of each replica, and its first steps."""
     time = np.empty(0) if grid.time is None else grid.time
     previous, points = neighbors(len(time), grid.replica)
@@ -250,4 +250,6 @@ def _last(grid: Grid, names: tuple[str, ...], steps: FloatArray) -> Carried:
     last[grid.replica] = np.arange(len(grid.replica))
     there = last >= 0
     kept = tuple(name for name, known in zip(names, there, strict=True) if known)
-    return Carried(kept, grid.cumulative[last[there]], time[last[there]], steps[there], grid.edges).bounded()
+    return CounterState(
+        kept, grid.cumulative[last[there]], time[last[there]], steps[there], grid.edges
+    ).bounded()

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.buckets import filled, too_few_common
-from canaryjudge.data.counters import Carried, check_growing, increases
-from canaryjudge.data.diagnostics import Place, shown
+from canaryjudge.data.counters import CounterState, check_growing, increases
+from canaryjudge.data.diagnostics import Location, shown
 from canaryjudge.data.exponential_histograms import bounded_edges, exponential_buckets, range_buckets
 from canaryjudge.data.frames import object_array, to_floats
 from canaryjudge.data.histogram_grids import Grid, Noting, continued, negative_count, replica_codes
@@ -39,7 +39,7 @@ class Counted:
         The histograms of each replica by itself, in the order of their names, over the same edges; none where replicas are not named.
     name : str
         Of a replica, its name.
-    carried : Carried or None
+    counters : CounterState or None
         Of counters in a stream: the last histogram of each replica.
     """
 
@@ -48,7 +48,7 @@ class Counted:
     time: FloatArray | None
     replicas: tuple[Counted, ...] = ()
     name: str = ""
-    carried: Carried | None = None
+    counters: CounterState | None = None
 
 
 def read_buckets(
@@ -58,7 +58,7 @@ def read_buckets(
     per_unit: Fraction = Fraction(1),
     *,
     counter: bool = False,
-    carried: Carried | None = None,
+    counters: CounterState | None = None,
 ) -> Counted | None:
     """Read one arm's histograms.
 
@@ -74,7 +74,7 @@ def read_buckets(
         By what edges are multiplied to be in the metric's unit.
     counter : bool
         The histograms only grow, each replica's by itself; what they grew by is wanted.
-    carried : Carried, optional
+    counters : CounterState, optional
         Of counters in a stream, which have times: the last histograms of the updates before, from which these go on.
 
     Returns
@@ -90,7 +90,7 @@ def read_buckets(
     Examples
     --------
     >>> columns = {"value": [3, 4, 4, 1, 1, 2], "le": ["0.1", "0.5", "+Inf"] * 2}
-    >>> raw = RawSeries(Place("latency", "canary"), **{name: object_array(items) for name, items in columns.items()})
+    >>> raw = RawSeries(Location("latency", "canary"), **{name: object_array(items) for name, items in columns.items()})
     >>> found = read_buckets(raw, None, print)
     >>> found.edges.tolist(), found.buckets.tolist()
     ([0.1, 0.5, inf], [[3.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
@@ -109,8 +109,8 @@ def read_buckets(
         return None
     grid = replace(grid, edges=scaled_edges(grid.edges, per_unit))
     now = None
-    if carried is not None:
-        grid, now = continued(grid.summed(by_replica=True), carried)
+    if counters is not None:
+        grid, now = continued(grid.summed(by_replica=True), counters)
     grid = _whole(_common(grid, raw.place, note), note)
     if counter:
         # a replica's histograms of one time are one counter in parts
@@ -122,13 +122,13 @@ def read_buckets(
                 note(code, count)
         grid = replace(grid.rows(grown.points), cumulative=grown.columns.cumsum(axis=1))
         if not len(grid.cumulative):
-            return replace(_counted(grid), carried=now)
+            return replace(_counted(grid), counters=now)
     parts = [(name, grid.rows(grid.replica == code)) for code, name in enumerate(grid.names)]
     pooled, copies = grid.summed(by_replica=False), grid.summed(by_replica=True).copies
     if (copies > 1).any() and pooled.time is not None:
         note("duplicate_times", int(copies[copies > 1].sum()))
     replicas = (_counted(part.summed(by_replica=False), name) for name, part in parts if len(part.cumulative))
-    return replace(_counted(pooled), replicas=tuple(replicas), carried=now)
+    return replace(_counted(pooled), replicas=tuple(replicas), counters=now)
 
 
 def _counted(grid: Grid, name: str = "") -> Counted:
@@ -185,7 +185,7 @@ def _rows(raw: RawSeries) -> list[FloatArray] | FloatArray:
     ]
 
 
-def _common(grid: Grid, place: Place, note: Noting) -> Grid:
+def _common(grid: Grid, place: Location, note: Noting) -> Grid:
     """Keep the edges that all histograms know; the last stands for infinity."""
     known = np.asarray(~np.isnan(grid.cumulative).any(axis=0))
     edges = grid.edges[known]
@@ -286,7 +286,7 @@ def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, coun
     return replace(grid, cumulative=filled(grid.cumulative), listed=listed[fit].any(axis=0))
 
 
-def upper_edges(column: Any, place: Place, name: str) -> FloatArray:
+def upper_edges(column: Any, place: Location, name: str) -> FloatArray:
     """Read numbers, or texts that spell them: 0.5, 1e-3, +Inf.
 
     Raises
@@ -347,7 +347,7 @@ class _Cells:
 
 
 def _added(
-    cells: _Cells, value: FloatArray, place: Place, edges: FloatArray, note: Noting
+    cells: _Cells, value: FloatArray, place: Location, edges: FloatArray, note: Noting
 ) -> tuple[FloatArray, NDArray[np.intp]]:
     """Add up the rows of each cell, those that only repeat another counted once, and tell how many histograms each row is."""
     times = cells.times
@@ -380,7 +380,9 @@ def _added(
     return np.where(times > 0, total, np.nan), most
 
 
-def _check_rising(cumulative: FloatArray, edges: FloatArray, points: NDArray[np.intp], place: Place) -> None:
+def _check_rising(
+    cumulative: FloatArray, edges: FloatArray, points: NDArray[np.intp], place: Location
+) -> None:
     """Refuse counts of what is at most as large as an edge that are smaller than those at a smaller edge."""
     rows, columns = np.nonzero(points != _ABSENT)
     counts = cumulative[rows, columns]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.buckets import common_edges, lasting, left_out, regrouped, too_few_common
-from canaryjudge.data.diagnostics import Place
+from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.exponential_histograms import on_a_grid
 from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
-from canaryjudge.data.known_points import IntArray, Seen
+from canaryjudge.data.known_points import IntArray, KnownPoints
 from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.series import Series
@@ -20,7 +20,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
-__all__ = ["Points"]
+__all__ = ["IntervalIntake"]
 
 _PENDING = 64  # points of one clock that wait for the other arm, and the slots that they wait
 _UNTIMED = 4096
@@ -29,7 +29,7 @@ _LEARNING = 32
 _NONE: FloatArray = np.empty((0, 0))
 
 
-class Points(Intake):
+class IntervalIntake(Intake):
     """What one metric with a point an interval has been given.
 
     Points are rows of one array: time, value, the total where there is one, and the buckets of a histogram.
@@ -40,7 +40,7 @@ class Points(Intake):
         self.totals: bool | None = None
         self.end: float | None = None
         """Up to where histograms were counted: infinity, or the largest edge of data without the bucket +Inf."""
-        self._seen = (Seen(), Seen())
+        self._seen = (KnownPoints(), KnownPoints())
         self._pending = (_NONE, _NONE)
         self._early: IntArray = np.empty(0, dtype=np.int64)
         self._spacing = metric.interval
@@ -109,7 +109,7 @@ class Points(Intake):
             if len(rows):
                 moved = pending[index] = self._by_edges(rows, before, edges)
                 if self.timed:
-                    seen[index] = Seen(seen[index].floor).remember(_keys(moved), moved)
+                    seen[index] = KnownPoints(seen[index].floor).remember(_keys(moved), moved)
         self._pending, self._seen = (pending[0], pending[1]), (seen[0], seen[1])
 
     def _by_edges(self, rows: FloatArray, before: FloatArray, edges: FloatArray) -> FloatArray:
@@ -135,7 +135,7 @@ class Points(Intake):
             if series.time is not None:
                 keys = _keys(rows)
                 keys, rows = _merged(KINDS[self.metric.kind], keys, rows)
-                place = Place(self.metric.name, self.names[index])
+                place = Location(self.metric.name, self.names[index])
                 new, late[index] = seen[index].unknown(keys, rows, place)
                 if new is not None:
                     keys, rows = keys[new], rows[new]
@@ -295,7 +295,7 @@ class Points(Intake):
                 raise ValueError("what waits is not finite")
             self._pending = (first, second)
         if self.timed:
-            before, after = (Seen.restore(part) for part in state["seen"])
+            before, after = (KnownPoints.restore(part) for part in state["seen"])
             self._seen = (before, after)
             self._early = unpack_times(state["early"])[:_LEARNING]
             self._spacing = self.metric.interval or _median_step(self._early)

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Note", "NoteCode", "Notebook"]
+__all__ = ["Note", "NoteCode", "NoteTally"]
 
 NoteCode = Literal[
     "missing_values",  # NaN or null values, left out
@@ -74,7 +74,7 @@ _Facts: TypeAlias = dict[str, float | str]
 
 
 @dataclass(frozen=True, slots=True)
-class Notebook:
+class NoteTally:
     """Notes by code and arm; it is replaced and never written into.
 
     Attributes
@@ -100,26 +100,26 @@ class Notebook:
     def _sorted(self) -> list[tuple[_Key, tuple[int | None, _Facts]]]:
         return sorted(self.entries.items(), key=lambda note: (note[0][0], note[0][1] or ""))
 
-    def plus(self, code: str, arm: str | None, count: int | None, facts: _Facts | None = None) -> Notebook:
+    def plus(self, code: str, arm: str | None, count: int | None, facts: _Facts | None = None) -> NoteTally:
         """Add a note: its count to that of others of its code and arm, and its facts in place of theirs."""
         total = _added(code, self.entries.get((code, arm), (None, {}))[0], count)
-        return Notebook(self.entries | {(code, arm): (total, facts or {})})
+        return NoteTally(self.entries | {(code, arm): (total, facts or {})})
 
-    def union(self, other: Notebook) -> Notebook:
+    def union(self, other: NoteTally) -> NoteTally:
         """Give the notes of both; the same in whatever order."""
         notes = dict(self.entries)
         for key, (count, facts) in other.entries.items():
             known = notes.get(key, (None, {}))
             total = count if known[0] is None else known[0] + (count or 0)
             notes[key] = total, max(known[1], facts, key=lambda each: repr(sorted(each.items(), key=repr)))
-        return Notebook({key: notes[key] for key in sorted(notes, key=repr)})
+        return NoteTally({key: notes[key] for key in sorted(notes, key=repr)})
 
     def state(self) -> list[Any]:
         """Give what `restore` reads."""
         return [[code, arm, count, facts] for (code, arm), (count, facts) in self._sorted()]
 
     @classmethod
-    def restore(cls, state: Any) -> Notebook:
+    def restore(cls, state: Any) -> NoteTally:
         """Read what `state` gave.
 
         Raises

@@ -20,7 +20,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
-__all__ = ["align", "doubts"]
+__all__ = ["align"]
 
 _ENOUGH = 0.5  # share of the shorter arm that must be paired for `auto` to take the arms as concurrent
 
@@ -84,7 +84,7 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
             *coarser,
             *notes,
             *_final_notes(metric, arms),
-            *doubts(metric, arms),
+            *misreadings(metric, arms),
         ),
         edges=arms[1].edges if arms[0].edges is None else arms[0].edges,
         reported=any(arm.reported for arm in arms),
@@ -314,7 +314,7 @@ _RATES = re.compile(
 )
 
 
-def doubts(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
+def misreadings(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
     """Note what makes it doubtful that the data are what the policy says.
 
     Parameters

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
-from canaryjudge.data.known_points import Seen
+from canaryjudge.data.known_points import KnownPoints
 from canaryjudge.data.packing import pack, unpack
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.series import Series
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
-__all__ = ["INTERVAL", "Observations", "complete_parts", "intervals"]
+__all__ = ["INTERVAL", "RawIntake", "complete_parts", "intervals"]
 
 INTERVAL = 10.0
 """Seconds of raw observations that are handed out together, unless the policy says otherwise."""
@@ -94,7 +94,7 @@ class Runs:
         return slice(int(self.bounds[index]), int(self.bounds[index + 1]))
 
 
-class Observations(Intake):
+class RawIntake(Intake):
     """What one metric of raw observations has been given."""
 
     def __init__(self, metric: Metric, names: tuple[str, str]) -> None:
@@ -103,7 +103,7 @@ class Observations(Intake):
         self._newest: tuple[FloatArray | None, FloatArray | None] = (_NONE, _NONE)
         """The values at each arm's last time, which may come again; None if they are too many to keep."""
         self._closed = -np.inf
-        self._seen = Seen()
+        self._seen = KnownPoints()
         self._prints: list[tuple[int, int]] = []
 
     @property
@@ -292,7 +292,7 @@ class Observations(Intake):
             baseline, canary = (None if text is None else unpack(text) for text in state["newest"])
             self._newest = (baseline, canary)
             self._closed = -np.inf if state["closed"] is None else float(state["closed"])
-            self._seen = Seen.restore(state["seen"])
+            self._seen = KnownPoints.restore(state["seen"])
 
 
 def complete_parts(pair: MetricPair, *, unfinished: bool) -> list[tuple[slice, slice]]:

@@ -27,7 +27,7 @@ def by_replica(series: Series, codes: NDArray[np.intp], names: tuple[str, ...]) 
     names : tuple of str
         The replicas' names.
     """
-    bare = replace(series, zones=frozenset(), notes=(), replicas=(), carried=None)
+    bare = replace(series, zones=frozenset(), notes=(), replicas=(), counters=None)
     order = np.argsort(codes, kind="stable")
     ends = np.bincount(codes, minlength=len(names)).cumsum()
     parts = np.split(order, ends[:-1]) if len(names) else []

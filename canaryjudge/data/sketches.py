@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.diagnostics import Place, shown
+from canaryjudge.data.diagnostics import Location, shown
 from canaryjudge.data.frames import as_column, to_floats
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.times import to_times
@@ -30,7 +30,7 @@ _LATEST: Final = 253402300800.0  # seconds: the year 10000
 _IntArray = NDArray[np.int64]
 
 
-class _Given(Place):
+class _Given(Location):
     """What was given to a sketch: it is of no metric and no arm yet."""
 
     __slots__ = ()

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.diagnostics import Place, likely_name, shown
+from canaryjudge.data.diagnostics import Location, likely_name, shown
 from canaryjudge.data.frames import Column, as_column, as_frame, labels, needed_column, take, time_index
 from canaryjudge.data.sketches import Sketch
 from canaryjudge.data.times import time_column
 from canaryjudge.data.units import told_unit
 from canaryjudge.errors import DataError
 
-__all__ = ["ArmMapping", "RawSeries", "Source", "TidyTable", "raw_series", "refuse_columns"]
+__all__ = ["ArmMapping", "RawSeries", "SeriesSource", "TidyTable", "raw_series", "refuse_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class RawSeries:
 
     Attributes
     ----------
-    place : Place
+    place : Location
         Whose they are.
     value : column, shape (n,)
         The numbers.
@@ -54,7 +54,7 @@ class RawSeries:
         The name of that column.
     """
 
-    place: Place
+    place: Location
     value: Column
     total: Column | None = None
     time: Column | None = None
@@ -91,7 +91,7 @@ class RawSeries:
         return replace(self, place=place, buckets=chosen, **columns)
 
 
-class Source(Protocol):
+class SeriesSource(Protocol):
     """Data of any shape, asked for one series at a time."""
 
     @property
@@ -106,7 +106,7 @@ class Source(Protocol):
         """Give one arm of one metric; one without points where it does not occur."""
 
 
-def raw_series(data: Any, place: Place) -> RawSeries:
+def raw_series(data: Any, place: Location) -> RawSeries:
     """Take one series: array-like, a mapping of columns, or nothing.
 
     Parameters
@@ -116,7 +116,7 @@ def raw_series(data: Any, place: Place) -> RawSeries:
         `edges` and `buckets` with a row of counts an interval, `buckets` with a row of ``[lower, upper, count]`` an interval, or `exponential`
         with a mapping an interval; beside any of them `unit`, and `increases`, true of what was differenced already. `time` may have any of
         `TIME_NAMES`. From wide tables come `total_by_name`, the column that was taken for the total, and `apart`, ``{column: labels}``. A pandas Series with a DatetimeIndex brings its times.
-    place : Place
+    place : Location
         Whose it is.
 
     Returns
@@ -144,7 +144,7 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     )
 
 
-def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
+def _series(columns: Mapping[Any, Any], place: Location) -> RawSeries:
     if "value" not in columns:
         if columns.get("exponential") is not None:
             return _exponential(columns, place)
@@ -155,7 +155,7 @@ def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
         raise DataError(f"{place}: there is no column 'value'", hint)
     if columns["value"] is None:
         return RawSeries(place, np.empty(0))
-    place = Place(place.metric, place.arm, _row_numbers(columns))
+    place = Location(place.metric, place.arm, _row_numbers(columns))
     value = as_column(columns["value"], place, "value")
     time = columns.get("time")
     if time is None:
@@ -171,11 +171,11 @@ def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
                 "Give the columns of a series the same length.",
             )
     if place.rows is not None and len(place.rows) != len(value):
-        place = Place(place.metric, place.arm)
+        place = Location(place.metric, place.arm)
     return RawSeries(place, value, **found, apart_name=str(apart_name))
 
 
-def _bucketed(columns: Mapping[Any, Any], place: Place) -> RawSeries:
+def _bucketed(columns: Mapping[Any, Any], place: Location) -> RawSeries:
     rows = columns["buckets"]
     if hasattr(rows, "__array__"):
         array = np.asarray(rows)
@@ -205,14 +205,16 @@ def _bucketed(columns: Mapping[Any, Any], place: Place) -> RawSeries:
     )
 
 
-def _exponential(columns: Mapping[Any, Any], place: Place) -> RawSeries:
+def _exponential(columns: Mapping[Any, Any], place: Location) -> RawSeries:
     column = as_column(columns["exponential"], place, "exponential")
     items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
     beside = _beside(columns, place, "exponential", items)
     return RawSeries(place, np.empty(0), buckets=items, exponential=True, **beside)
 
 
-def _beside(columns: Mapping[Any, Any], place: Place, name: str, items: Sequence[Any]) -> dict[str, Column]:
+def _beside(
+    columns: Mapping[Any, Any], place: Location, name: str, items: Sequence[Any]
+) -> dict[str, Column]:
     """Give the columns that say when and from which replica each histogram is."""
     extra = {other: columns.get(other) for other in ("time", "replica")}
     found = {other: as_column(column, place, other) for other, column in extra.items() if column is not None}
@@ -257,7 +259,7 @@ class ArmMapping:
 
     def series(self, metric: str, arm: str) -> RawSeries:
         """Give one arm of one metric; one without points where it does not occur."""
-        return raw_series(self._series.get(metric, {}).get(arm), Place(metric, arm))
+        return raw_series(self._series.get(metric, {}).get(arm), Location(metric, arm))
 
 
 def refuse_columns(data: Mapping[Any, Any]) -> None:
@@ -332,6 +334,6 @@ class TidyTable:
         """Give one arm of one metric; one without points where it does not occur."""
         rows = self._rows.get((metric, arm))
         if rows is None:
-            return RawSeries(Place(metric, arm), np.empty(0))
+            return RawSeries(Location(metric, arm), np.empty(0))
         extra: dict[str, Any] = {name: take(column, rows) for name, column in self._optional.items()}
-        return RawSeries(Place(metric, arm, rows + 1), take(self._value, rows), **extra)
+        return RawSeries(Location(metric, arm, rows + 1), take(self._value, rows), **extra)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data.diagnostics import Place, shown
+from canaryjudge.data.diagnostics import Location, shown
 from canaryjudge.data.frames import Column, is_missing, object_array, to_floats
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
@@ -91,7 +91,7 @@ def mixed_zones(where: str, zones: Collection[str]) -> DataError:
     )
 
 
-def to_times(column: Column, place: Place) -> Times:
+def to_times(column: Column, place: Location) -> Times:
     """Read a column of times.
 
     Parameters
@@ -99,7 +99,7 @@ def to_times(column: Column, place: Place) -> Times:
     column : narwhals Series or ndarray, shape (n,)
         Datetimes with or without a zone, ISO 8601 text, or numbers: seconds since 1970, unless their size shows that they
         are milliseconds, microseconds or nanoseconds.
-    place : Place
+    place : Location
         Whose they are.
 
     Returns
@@ -114,7 +114,7 @@ def to_times(column: Column, place: Place) -> Times:
 
     Examples
     --------
-    >>> to_times(np.array(["1970-01-01T01:00:00+01:00"]), Place("cpu", "canary"))
+    >>> to_times(np.array(["1970-01-01T01:00:00+01:00"]), Location("cpu", "canary"))
     Times(seconds=array([0.]), zones=frozenset({'+01:00'}), unit=None)
     """
     times = _from_array(column, place) if isinstance(column, np.ndarray) else _from_series(column, place)
@@ -125,7 +125,7 @@ def to_times(column: Column, place: Place) -> Times:
     return times
 
 
-def _from_series(column: Column, place: Place) -> Times:
+def _from_series(column: Column, place: Location) -> Times:
     import narwhals as nw  # noqa: PLC0415 - there is a Series, so it is loaded
 
     if column.dtype == nw.Date:
@@ -142,7 +142,7 @@ def _from_series(column: Column, place: Place) -> Times:
     return _from_objects(column.to_list(), place)
 
 
-def _from_array(array: np.ndarray[Any, Any], place: Place) -> Times:
+def _from_array(array: np.ndarray[Any, Any], place: Location) -> Times:
     if array.dtype.kind == "M":
         return Times(_from_datetime64(array), frozenset({NAIVE}))
     if array.dtype.kind in "buif":
@@ -170,7 +170,7 @@ def _from_numbers(numbers: FloatArray) -> Times:
     return Times(numbers)
 
 
-def _from_objects(items: list[Any], place: Place) -> Times:
+def _from_objects(items: list[Any], place: Location) -> Times:
     items = [None if is_missing(item) else item for item in items]
     families = {kind: _family(kind) for kind in set(map(type, items))}
     found = set(families.values()) - {"missing"}
@@ -205,7 +205,7 @@ def _family(kind: type) -> str:
     return "numbers"
 
 
-def _from_datetimes(items: list[datetime | None], place: Place) -> Times:
+def _from_datetimes(items: list[datetime | None], place: Location) -> Times:
     seconds = np.full(len(items), np.nan)
     zones: dict[str, int] = {}
     for index, item in enumerate(items):
@@ -218,7 +218,7 @@ def _from_datetimes(items: list[datetime | None], place: Place) -> Times:
     return Times(seconds, frozenset(zones))
 
 
-def _from_text(column: Column, place: Place) -> Times:
+def _from_text(column: Column, place: Location) -> Times:
     seconds = np.full(len(column), np.nan)
     zones: dict[str, int] = {}
     for start in range(0, len(column), _CHUNK):
@@ -232,7 +232,7 @@ def _from_text(column: Column, place: Place) -> Times:
     return Times(seconds, frozenset(zones))
 
 
-def _parse(texts: Sequence[str | None], start: int, place: Place) -> FloatArray:
+def _parse(texts: Sequence[str | None], start: int, place: Location) -> FloatArray:
     import pandas as pd  # noqa: PLC0415 - only times in text need it
 
     # pandas takes "now" and "today" for times and would read the clock; ISO 8601 begins with a digit
@@ -279,13 +279,13 @@ def _zone_name(name: str) -> str:
     return "UTC" if text.upper() in _UTC_NAMES else text
 
 
-def _one_zone(place: Place, zones: dict[str, int]) -> None:
+def _one_zone(place: Location, zones: dict[str, int]) -> None:
     if unclear_zones(zones):
         zoned = min(index for zone, index in zones.items() if zone != NAIVE)
         raise mixed_zones(place.at(max(zones[NAIVE], zoned)), zones)
 
 
-def _unreadable(place: Place, index: int, found: str) -> DataError:
+def _unreadable(place: Location, index: int, found: str) -> DataError:
     return DataError(f"{place.at(index)}: {found} cannot be read as a time", _HINT)
 
 

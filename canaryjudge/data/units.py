@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from canaryjudge.data.diagnostics import Place, shown
+from canaryjudge.data.diagnostics import Location, shown
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
@@ -19,7 +19,7 @@ from canaryjudge.policy.units import factor, is_share, measures
 __all__ = ["conversion", "different_units", "scaled", "scaled_edges", "told_unit"]
 
 
-def told_unit(given: Any, place: Place) -> str:
+def told_unit(given: Any, place: Location) -> str:
     """Read the unit of a series: a text, or a column that repeats one; nothing where there is none.
 
     Raises
@@ -39,7 +39,7 @@ def told_unit(given: Any, place: Place) -> str:
     return next(iter(named), "").strip()
 
 
-def conversion(unit: str, metric: Metric, place: Place) -> tuple[Fraction, tuple[Note, ...]]:
+def conversion(unit: str, metric: Metric, place: Location) -> tuple[Fraction, tuple[Note, ...]]:
     """Tell by what the data must be multiplied to be in the metric's unit.
 
     Parameters
@@ -48,7 +48,7 @@ def conversion(unit: str, metric: Metric, place: Place) -> tuple[Fraction, tuple
         What the data say they are in; nothing where they do not say.
     metric : Metric
         What the policy says of the metric. A ratio has no unit.
-    place : Place
+    place : Location
         Whose data they are.
 
     Returns
@@ -66,7 +66,7 @@ def conversion(unit: str, metric: Metric, place: Place) -> tuple[Fraction, tuple
     Examples
     --------
     >>> latency = Metric(name="latency", unit="ms", direction="increase")
-    >>> conversion("s", latency, Place("latency", "canary"))
+    >>> conversion("s", latency, Location("latency", "canary"))
     (Fraction(1000, 1), ())
     """
     own = metric.unit

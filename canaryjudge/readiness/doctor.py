@@ -22,7 +22,7 @@ from canaryjudge.studies import ReadinessFacts, Symptom
 if TYPE_CHECKING:
     import pandas as pd
 
-    from canaryjudge.data.sources import Source
+    from canaryjudge.data.sources import SeriesSource
 
 __all__ = ["Readiness", "doctor"]
 
@@ -107,7 +107,7 @@ def doctor(
 
 
 def _of_data(
-    source: Source, metric: Metric, policy: Policy, alpha: float, arms: tuple[str, str]
+    source: SeriesSource, metric: Metric, policy: Policy, alpha: float, arms: tuple[str, str]
 ) -> Iterator[Symptom]:
     if metric.name not in source.metrics:
         near = nearest(metric.name, source.metrics)
