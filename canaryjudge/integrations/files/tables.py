@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Literal, get_args
 
 import numpy as np
 
-from canaryjudge.data.places import likely_name, shown
+from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.files.csv_files import read_csv
 from canaryjudge.integrations.files.layouts import Layout, tidy

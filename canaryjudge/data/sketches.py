@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Context, Decimal
+from functools import lru_cache
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.columns import as_column, to_floats
-from canaryjudge.data.log_buckets import LogBuckets
+from canaryjudge.data.diagnostics import Location, shown
+from canaryjudge.data.frames import as_column, to_floats
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import Place, shown
-from canaryjudge.data.sketch_text import LARGEST_COUNT, Counts, read_counts, read_sketch, write_sketch
 from canaryjudge.data.times import to_times
 from canaryjudge.errors import DataError
 
-__all__ = ["Sketch"]
+__all__ = ["LARGEST_COUNT", "Counts", "LogBuckets", "Sketch", "read_counts", "read_sketch", "write_sketch"]
 
 _LEAST_ERROR, _LARGEST_ERROR = 0.0001, 0.5
 _LEAST_INTERVAL: Final = 0.001
@@ -29,7 +30,7 @@ _LATEST: Final = 253402300800.0  # seconds: the year 10000
 _IntArray = NDArray[np.int64]
 
 
-class _Given(Place):
+class _Given(Location):
     """What was given to a sketch: it is of no metric and no arm yet."""
 
     __slots__ = ()
@@ -397,3 +398,213 @@ def _same_length(found: int, n: int, name: str) -> None:
         raise DataError(
             f"sketch: there are {n} values and {found} of {name}", f"Give values and {name} the same length."
         )
+
+
+Counts: TypeAlias = dict[int, Counter[int]]
+"""How many values each bucket holds, by the interval's number and the bucket's key."""
+LARGEST_COUNT: Final = 2**53
+"""Above it, floats leave out whole numbers; nothing is observed so often."""
+_FORMAT: Final = "canaryjudge.sketch"
+_VERSION: Final = 1
+
+
+def write_sketch(settings: Mapping[str, Any], counts: Counts) -> str:
+    """Write a sketch on one line, everything in order.
+
+    Parameters
+    ----------
+    settings : mapping
+        `relative_error`, `interval` and `timed`.
+    counts : mapping
+        What was counted.
+
+    Returns
+    -------
+    str
+        JSON.
+    """
+    intervals = [
+        {"interval": number, "keys": sorted(buckets), "counts": [buckets[key] for key in sorted(buckets)]}
+        for number, buckets in sorted(counts.items())
+    ]
+    body = {"format": _FORMAT, "version": _VERSION, **settings, "intervals": intervals}
+    return json.dumps(body, separators=(",", ":"))
+
+
+def read_sketch(text: Any) -> dict[str, Any]:
+    """Read what `write_sketch` has written, the counts not yet looked at.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    try:
+        body = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        raise _unreadable("it is not JSON, or is cut short") from None
+    if not isinstance(body, dict) or body.get("format") != _FORMAT:
+        raise _unreadable("it has another format")
+    if body.get("version") != _VERSION:
+        raise _unreadable(f"its version is {shown(body.get('version'))}, and {_VERSION} is known here")
+    for name in ("relative_error", "interval", "timed", "intervals"):
+        if name not in body:
+            raise _unreadable(f"there is no {name}")
+    timed, intervals = body["timed"], body["intervals"]
+    if not (timed is None or isinstance(timed, bool)) or not isinstance(intervals, list):
+        raise _unreadable("timed is no truth value, or intervals no list")
+    if (timed is None) != (not intervals):
+        raise _unreadable("timed does not fit intervals")
+    return body
+
+
+def read_counts(intervals: list[Any], latest: float, largest: int) -> Counts:
+    """Read the counts of a sketch.
+
+    Parameters
+    ----------
+    intervals : list
+        An entry an interval.
+    latest : float
+        No interval's number is further from 0.
+    largest : int
+        No bucket's key is further from 0.
+
+    Returns
+    -------
+    dict
+        The counts.
+
+    Raises
+    ------
+    DataError
+        If an entry is not one, or could not have been counted.
+    """
+    counts: Counts = {}
+    for index, entry in enumerate(intervals):
+        where = f"intervals[{index}]"
+        number, keys, found = _parts(entry, where)
+        if abs(number) > latest or number in counts:
+            raise _unreadable(f"{where}.interval is {shown(number)}, which is twice there or too large")
+        if not keys or len(keys) != len(found) or keys != sorted(set(keys)) or max(map(abs, keys)) > largest:
+            raise _unreadable(f"{where}.keys are no ascending buckets, one for each count")
+        if not all(0 < count <= LARGEST_COUNT for count in found):
+            raise _unreadable(f"{where}.counts has a count that none can be")
+        counts[number] = Counter(dict(zip(keys, found, strict=True)))
+    return counts
+
+
+def _parts(entry: Any, where: str) -> tuple[int, list[int], list[int]]:
+    fields = entry if isinstance(entry, dict) else {}
+    number, keys, found = (fields.get(name) for name in ("interval", "keys", "counts"))
+    whole = type(number) is int and all(
+        isinstance(items, list) and all(type(item) is int for item in items) for items in (keys, found)
+    )
+    if not whole:
+        raise _unreadable(f"{where} has no interval with keys and counts")
+    return number, keys, found  # type: ignore[return-value] # whole says so
+
+
+def _unreadable(why: str) -> DataError:
+    return DataError(f"this is not the JSON of a sketch: {why}", "Give what Sketch.to_json has written.")
+
+
+_SMALLEST: Final = 1e-12
+_SPAN: Final = 1e12
+_LARGEST: Final = float(np.finfo(np.float64).max)
+_EXACT: Final = Context(prec=40)
+
+
+@lru_cache(maxsize=2**16)
+def _power(relative_error: float, exponent: int) -> float:
+    """Give gamma to a power, correctly rounded: logarithms and powers of floats differ between machines in the last bit."""
+    error = Decimal(repr(relative_error))
+    return float(_EXACT.power(_EXACT.divide(1 + error, 1 - error), exponent))
+
+
+class LogBuckets:
+    r"""Buckets of a fixed relative width, :math:`(\gamma^{i-1}, \gamma^i]` with :math:`\gamma = (1 + e) / (1 - e)`.
+
+    A bucket's key is 0 for zero, k > 0 for the k-th bucket above 1e-12 or so, and -k for its mirror among the negative values, which has
+    its closed end nearer to zero; so keys are ordered as values are, and every bucket holds what is at most its upper edge.
+
+    Parameters
+    ----------
+    relative_error : float
+        The e: each value is within it of its bucket's middle.
+
+    Attributes
+    ----------
+    span : int
+        How many buckets a factor of 10^12 takes.
+    largest : int
+        The key of the largest float.
+
+    Examples
+    --------
+    >>> buckets = LogBuckets(0.5)  # gamma is 3
+    >>> keys = buckets.keys(np.array([1.0, 1.5, 3.0, 4.0, 0.0, -3.0])).tolist()
+    >>> keys, [buckets.upper(key) for key in keys]
+    ([26, 27, 27, 28, 0, -28], [1.0, 3.0, 3.0, 9.0, 0.0, -3.0])
+    """
+
+    def __init__(self, relative_error: float) -> None:
+        self._error = relative_error
+        self._log = 2 * math.atanh(relative_error)
+        self._first = math.floor(math.log(_SMALLEST) / self._log)
+        self.span = math.ceil(math.log(_SPAN) / self._log)
+        self.largest = math.ceil(math.log(_LARGEST) / self._log) + 1 - self._first
+
+    def keys(self, values: FloatArray) -> NDArray[np.int64]:
+        """Find the bucket of each value.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n,)
+            Finite numbers.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            The keys.
+        """
+        if not len(values):
+            return np.zeros(0, dtype=np.int64)
+        least = self._edge(0)
+        magnitude = np.abs(values)
+        clipped = np.maximum(magnitude, least)
+        keys = np.ceil(np.log(clipped) / self._log).astype(np.int64) - self._first
+        # the logarithm may be off by a rounding, so each value is held against its bucket's edges
+        low = int(keys.min()) - 1
+        edges = self._edges(keys - low, low)
+        negative = values < 0
+        above, at = clipped > edges[keys - low], clipped == edges[keys - low]
+        keys += above | (negative & at)
+        below, at = clipped < edges[keys - low - 1], clipped == edges[keys - low - 1]
+        keys -= below | (~negative & at)
+        keys[magnitude < least] = 0
+        return np.where(negative, -keys, keys)
+
+    def upper(self, key: int) -> float:
+        """Give a bucket's upper edge; infinite beyond the largest float."""
+        if key == 0:
+            return 0.0
+        return self._edge(key) if key > 0 else -self._edge(-key - 1)
+
+    def middle(self, key: int) -> float:
+        """Give the number that all values of a bucket are within the relative error of: the lower edge times 1 + e, up to the sign."""
+        if key == 0:
+            return 0.0
+        return math.copysign(min(self._edge(abs(key) - 1) * (1 + self._error), _LARGEST), key)
+
+    def _edge(self, rank: int) -> float:
+        return _power(self._error, self._first + rank)
+
+    def _edges(self, offsets: NDArray[np.int64], low: int) -> NDArray[Any]:
+        """Tabulate the edges of the occupied buckets; NaN elsewhere."""
+        needed = np.zeros(int(offsets.max()) + 1, dtype=np.bool_)
+        needed[offsets] = needed[offsets - 1] = True
+        edges = np.full(len(needed), np.nan)
+        for offset in np.flatnonzero(needed).tolist():
+            edges[offset] = self._edge(low + offset)
+        return edges

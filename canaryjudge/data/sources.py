@@ -1,4 +1,4 @@
-"""One arm of one metric as the caller gave it: columns not yet read, of one length, with their place."""
+"""Data in every shape that is accepted, asked for the unread columns of one arm of one metric."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.by_columns import refuse_columns
-from canaryjudge.data.columns import Column, as_column, take, time_index
-from canaryjudge.data.frames import as_frame
-from canaryjudge.data.measured import told_unit
-from canaryjudge.data.places import Place, likely_name, shown
-from canaryjudge.data.sketch import Sketch
-from canaryjudge.data.time_column import time_column
+from canaryjudge.data.diagnostics import Location, likely_name, shown
+from canaryjudge.data.frames import Column, as_column, as_frame, labels, needed_column, take, time_index
+from canaryjudge.data.sketches import Sketch
+from canaryjudge.data.times import time_column
+from canaryjudge.data.units import told_unit
 from canaryjudge.errors import DataError
 
-__all__ = ["ArmMapping", "RawSeries", "Source", "raw_series"]
+__all__ = ["ArmMapping", "RawSeries", "SeriesSource", "TidyTable", "raw_series", "refuse_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class RawSeries:
 
     Attributes
     ----------
-    place : Place
+    place : Location
         Whose they are.
     value : column, shape (n,)
         The numbers.
@@ -56,7 +54,7 @@ class RawSeries:
         The name of that column.
     """
 
-    place: Place
+    place: Location
     value: Column
     total: Column | None = None
     time: Column | None = None
@@ -93,7 +91,7 @@ class RawSeries:
         return replace(self, place=place, buckets=chosen, **columns)
 
 
-class Source(Protocol):
+class SeriesSource(Protocol):
     """Data of any shape, asked for one series at a time."""
 
     @property
@@ -108,7 +106,7 @@ class Source(Protocol):
         """Give one arm of one metric; one without points where it does not occur."""
 
 
-def raw_series(data: Any, place: Place) -> RawSeries:
+def raw_series(data: Any, place: Location) -> RawSeries:
     """Take one series: array-like, a mapping of columns, or nothing.
 
     Parameters
@@ -118,7 +116,7 @@ def raw_series(data: Any, place: Place) -> RawSeries:
         `edges` and `buckets` with a row of counts an interval, `buckets` with a row of ``[lower, upper, count]`` an interval, or `exponential`
         with a mapping an interval; beside any of them `unit`, and `increases`, true of what was differenced already. `time` may have any of
         `TIME_NAMES`. From wide tables come `total_by_name`, the column that was taken for the total, and `apart`, ``{column: labels}``. A pandas Series with a DatetimeIndex brings its times.
-    place : Place
+    place : Location
         Whose it is.
 
     Returns
@@ -146,7 +144,7 @@ def raw_series(data: Any, place: Place) -> RawSeries:
     )
 
 
-def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
+def _series(columns: Mapping[Any, Any], place: Location) -> RawSeries:
     if "value" not in columns:
         if columns.get("exponential") is not None:
             return _exponential(columns, place)
@@ -157,7 +155,7 @@ def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
         raise DataError(f"{place}: there is no column 'value'", hint)
     if columns["value"] is None:
         return RawSeries(place, np.empty(0))
-    place = Place(place.metric, place.arm, _row_numbers(columns))
+    place = Location(place.metric, place.arm, _row_numbers(columns))
     value = as_column(columns["value"], place, "value")
     time = columns.get("time")
     if time is None:
@@ -173,11 +171,11 @@ def _series(columns: Mapping[Any, Any], place: Place) -> RawSeries:
                 "Give the columns of a series the same length.",
             )
     if place.rows is not None and len(place.rows) != len(value):
-        place = Place(place.metric, place.arm)
+        place = Location(place.metric, place.arm)
     return RawSeries(place, value, **found, apart_name=str(apart_name))
 
 
-def _bucketed(columns: Mapping[Any, Any], place: Place) -> RawSeries:
+def _bucketed(columns: Mapping[Any, Any], place: Location) -> RawSeries:
     rows = columns["buckets"]
     if hasattr(rows, "__array__"):
         array = np.asarray(rows)
@@ -207,14 +205,16 @@ def _bucketed(columns: Mapping[Any, Any], place: Place) -> RawSeries:
     )
 
 
-def _exponential(columns: Mapping[Any, Any], place: Place) -> RawSeries:
+def _exponential(columns: Mapping[Any, Any], place: Location) -> RawSeries:
     column = as_column(columns["exponential"], place, "exponential")
     items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
     beside = _beside(columns, place, "exponential", items)
     return RawSeries(place, np.empty(0), buckets=items, exponential=True, **beside)
 
 
-def _beside(columns: Mapping[Any, Any], place: Place, name: str, items: Sequence[Any]) -> dict[str, Column]:
+def _beside(
+    columns: Mapping[Any, Any], place: Location, name: str, items: Sequence[Any]
+) -> dict[str, Column]:
     """Give the columns that say when and from which replica each histogram is."""
     extra = {other: columns.get(other) for other in ("time", "replica")}
     found = {other: as_column(column, place, other) for other, column in extra.items() if column is not None}
@@ -259,4 +259,81 @@ class ArmMapping:
 
     def series(self, metric: str, arm: str) -> RawSeries:
         """Give one arm of one metric; one without points where it does not occur."""
-        return raw_series(self._series.get(metric, {}).get(arm), Place(metric, arm))
+        return raw_series(self._series.get(metric, {}).get(arm), Location(metric, arm))
+
+
+def refuse_columns(data: Mapping[Any, Any]) -> None:
+    """Refuse ``{"time": [...], "arm": [...]}``, and what pandas makes of a table by default, ``{"time": {"0": ..., "1": ...}}``.
+
+    Raises
+    ------
+    DataError
+        If the data are one of these: it says what was expected.
+
+    Examples
+    --------
+    >>> refuse_columns({"cpu": {"canary": [0.5, 0.7]}})
+    >>> refuse_columns({"arm": ["canary", "canary"], "cpu": [0.5, 0.7]})
+    Traceback (most recent call last):
+        ...
+    canaryjudge.errors.DataError: the data are columns (arm, cpu) where rows or arms belong. ...
+    """
+    if not data or not (all(map(_is_list, data.values())) or all(map(_is_numbered, data.values()))):
+        return
+    names = [str(name) for name in data]
+    rest = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    raise DataError(
+        f"the data are columns ({', '.join(names[:8])}{rest}) where rows or arms belong",
+        'Give a list of rows, [{"metric": "cpu", "arm": "canary", "value": 0.5}, ...] (pandas: orient="records"), a frame, or a mapping '
+        "{metric: {arm: series}}.",
+    )
+
+
+def _is_list(column: Any) -> bool:
+    return isinstance(column, list | tuple)
+
+
+def _is_numbered(column: Any) -> bool:
+    return (
+        isinstance(column, Mapping)
+        and bool(column)
+        and all(str(key) == str(index) for index, key in enumerate(column))
+        and not any(isinstance(item, Mapping | list | tuple) for item in column.values())
+    )
+
+
+class TidyTable:
+    """Columns `metric`, `arm`, `value` and, where given, `time`, `total`, `replica`, `le`; others are ignored."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self.metrics: list[str] = []
+        self.arms: list[str] = []
+        self._rows: dict[tuple[str, str], NDArray[np.intp]] = {}
+        self._value: Column = np.empty(0)
+        self._optional = {name: columns[name] for name in ("total", "replica", "le") if name in columns}
+        if (time := time_column(columns)) is not None:
+            self._optional["time"] = columns[time]
+        if columns:
+            metric, arm, self._value = (needed_column(columns, name) for name in ("metric", "arm", "value"))
+            metric_of_row, self.metrics = labels(metric, "metric")
+            arm_of_row, self.arms = labels(arm, "arm")
+            if len(metric_of_row):
+                self._group(metric_of_row * len(self.arms) + arm_of_row)
+
+    def _group(self, group_of_row: NDArray[np.intp]) -> None:
+        # numpy sorts integers of 8 and 16 bits in linear time
+        small = group_of_row.astype(np.min_scalar_type(len(self.metrics) * len(self.arms)))
+        order = np.argsort(small, kind="stable")
+        starts = np.flatnonzero(np.diff(small[order], prepend=small[order[:1]]) != 0)
+        parts = np.split(order, starts)
+        for part in parts:
+            metric, arm = divmod(int(group_of_row[part[0]]), len(self.arms))
+            self._rows[self.metrics[metric], self.arms[arm]] = part
+
+    def series(self, metric: str, arm: str) -> RawSeries:
+        """Give one arm of one metric; one without points where it does not occur."""
+        rows = self._rows.get((metric, arm))
+        if rows is None:
+            return RawSeries(Location(metric, arm), np.empty(0))
+        extra: dict[str, Any] = {name: take(column, rows) for name, column in self._optional.items()}
+        return RawSeries(Location(metric, arm, rows + 1), take(self._value, rows), **extra)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canaryjudge.data.exponential_grid import on_a_grid, powers, snapped, without_finest
+from canaryjudge.data.exponential_histograms import on_a_grid, powers, snapped, without_finest
 
 INF = math.inf
 

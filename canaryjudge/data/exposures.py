@@ -15,6 +15,7 @@ from scipy.special import chdtrc
 
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, MetricPair
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy
 
 __all__ = ["by_split", "with_exposures"]
@@ -50,7 +51,7 @@ def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPa
     pair = by_split(pair, metric, policy)
     if policy.split is None:
         return pair
-    if metric.kind == "ratio" and len(pair.baseline) and len(pair.canary):
+    if KINDS[metric.kind].is_share and len(pair.baseline) and len(pair.canary):
         note = _split_mismatch(pair, policy.split.canary)
         return pair if note is None else replace(pair, notes=(*pair.notes, note))
     return pair
@@ -59,7 +60,7 @@ def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPa
 def by_split(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
     """Give a count without totals the policy's split as its exposures, however many replicas reported."""
     untold = pair.reported or (pair.baseline.total is None and pair.canary.total is None)
-    if policy.split is None or metric.kind != "count" or not untold:
+    if policy.split is None or not KINDS[metric.kind].is_rate or not untold:
         return pair
     return replace(
         pair,
@@ -74,13 +75,13 @@ def _unstated(pair: MetricPair, metric: Metric, policy: Policy) -> Note | None:
     if not (len(pair.baseline) and len(pair.canary)):
         return None
     if (
-        metric.kind == "count"
+        KINDS[metric.kind].is_rate
         and policy.split is None
         and (pair.reported or (pair.baseline.total is None and pair.canary.total is None))
     ):
         return Note(code="equal_exposure")
     if (
-        metric.kind == "ratio"
+        KINDS[metric.kind].is_share
         and metric.direction == "decrease"
         and "tolerance" not in metric.model_fields_set
         and not (metric.rules and all(rule.rule in _OBJECTIVES for rule in metric.rules))

@@ -8,11 +8,13 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.columns import is_missing
+from canaryjudge.data.buckets import filled
+from canaryjudge.data.counters import CounterState, missed, neighbors
+from canaryjudge.data.frames import is_missing
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 
-__all__ = ["Grid", "Noting", "negative_count", "replica_codes"]
+__all__ = ["Grid", "Noting", "continued", "negative_count", "replica_codes"]
 
 _LARGEST_COUNT: Final = 2.0**53
 """Above it, floats leave out whole numbers; no interval has so many observations."""
@@ -190,3 +192,64 @@ class Grid:
             replica=grid.replica[starts],
             copies=np.add.reduceat(grid.copies, starts),
         )
+
+
+def continued(grid: Grid, counters: CounterState) -> tuple[Grid, CounterState]:
+    """Put the last histogram of each replica that is carried before those that are new.
+
+    Parameters
+    ----------
+    grid : Grid
+        Histograms as they are, one a replica and time, with times; each later than the one that is carried of its replica.
+    counters : CounterState
+        The last ones of the updates before.
+
+    Returns
+    -------
+    grid : Grid
+        Those that are carried, then those that are new, by the edges of either.
+    counters : CounterState
+        The last ones now.
+    """
+    own = grid.names or ("",)
+    names = tuple(sorted({*own, *counters.names}))
+    place = {name: index for index, name in enumerate(names)}
+    numbers = np.array([place[name] for name in own], dtype=np.intp)
+    before = np.array([place[name] for name in counters.names], dtype=np.intp)
+    times = np.empty(0) if grid.time is None else grid.time
+    edges = grid.edges if counters.edges is None else np.union1d(grid.edges, counters.edges)
+    known = np.full((0, len(edges)), np.nan)
+    if counters.edges is not None:
+        known = _spread(counters.columns, counters.edges, edges)
+    both = Grid(
+        filled(np.concatenate([known, _spread(grid.cumulative, grid.edges, edges)])),
+        edges,
+        np.isin(edges, grid.edges[grid.listed]),
+        np.concatenate([np.empty(0) if counters.time is None else counters.time, times]),
+        np.concatenate([before, numbers[grid.replica]]),
+        np.concatenate([np.ones(len(counters), dtype=np.intp), grid.copies]),
+        names if any(names) else (),
+    )
+    steps = np.full((len(names), counters.steps.shape[1]), np.nan)
+    steps[before] = counters.steps
+    return both, _last(both, names, steps)
+
+
+def _spread(cumulative: FloatArray, own: FloatArray, edges: FloatArray) -> FloatArray:
+    found = np.full((len(cumulative), len(edges)), np.nan)
+    found[:, edges.searchsorted(own)] = cumulative
+    return found
+
+
+def _last(grid: Grid, names: tuple[str, ...], steps: FloatArray) -> CounterState:
+    """Give the last histogram of each replica, and its first steps."""
+    time = np.empty(0) if grid.time is None else grid.time
+    previous, points = neighbors(len(time), grid.replica)
+    _, steps = missed(time[points] - time[previous], grid.replica[points], steps)
+    last = np.full(len(names), -1, dtype=np.intp)
+    last[grid.replica] = np.arange(len(grid.replica))
+    there = last >= 0
+    kept = tuple(name for name, known in zip(names, there, strict=True) if known)
+    return CounterState(
+        kept, grid.cumulative[last[there]], time[last[there]], steps[there], grid.edges
+    ).bounded()

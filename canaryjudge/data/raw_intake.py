@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
+from canaryjudge.data.known_points import KnownPoints
 from canaryjudge.data.packing import pack, unpack
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
-from canaryjudge.data.seen import Seen
 from canaryjudge.data.series import Series
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
-__all__ = ["INTERVAL", "Observations", "complete_parts"]
+__all__ = ["INTERVAL", "RawIntake", "complete_parts", "intervals"]
 
 INTERVAL = 10.0
 """Seconds of raw observations that are handed out together, unless the policy says otherwise."""
@@ -93,7 +94,7 @@ class Runs:
         return slice(int(self.bounds[index]), int(self.bounds[index + 1]))
 
 
-class Observations(Intake):
+class RawIntake(Intake):
     """What one metric of raw observations has been given."""
 
     def __init__(self, metric: Metric, names: tuple[str, str]) -> None:
@@ -102,7 +103,7 @@ class Observations(Intake):
         self._newest: tuple[FloatArray | None, FloatArray | None] = (_NONE, _NONE)
         """The values at each arm's last time, which may come again; None if they are too many to keep."""
         self._closed = -np.inf
-        self._seen = Seen()
+        self._seen = KnownPoints()
         self._prints: list[tuple[int, int]] = []
 
     @property
@@ -291,7 +292,7 @@ class Observations(Intake):
             baseline, canary = (None if text is None else unpack(text) for text in state["newest"])
             self._newest = (baseline, canary)
             self._closed = -np.inf if state["closed"] is None else float(state["closed"])
-            self._seen = Seen.restore(state["seen"])
+            self._seen = KnownPoints.restore(state["seen"])
 
 
 def complete_parts(pair: MetricPair, *, unfinished: bool) -> list[tuple[slice, slice]]:
@@ -362,3 +363,40 @@ def _unpacked(packed: Any) -> Part:
     if len(arrays) != 1:
         raise ValueError("what is held is not in order of time")
     return Part(arrays[0])
+
+
+def intervals(pair: MetricPair, *, unfinished: bool = False) -> Iterator[MetricPair]:
+    """Cut whole series into what a stream would hand out, interval by interval.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms.
+    unfinished : bool, optional
+        Whether raw observations of the last interval count too, though more of them might follow; a stream waits.
+
+    Yields
+    ------
+    MetricPair
+        One interval: a point of each arm, or all raw observations of it; without times these are one interval.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from canaryjudge.data import Arm
+    >>> arm = Arm(np.arange(3.0))
+    >>> [part.canary.value.tolist() for part in intervals(MetricPair("cpu", "gauge", arm, arm))]
+    [[0.0], [1.0], [2.0]]
+    """
+    if not KINDS[pair.kind].is_raw:
+        for index in range(min(len(pair.baseline), len(pair.canary))):
+            yield _part(pair, slice(index, index + 1), slice(index, index + 1))
+    elif pair.baseline.time is None or pair.canary.time is None:
+        yield pair
+    else:
+        for first, second in complete_parts(pair, unfinished=unfinished):
+            yield _part(pair, first, second)
+
+
+def _part(pair: MetricPair, first: slice, second: slice) -> MetricPair:
+    return replace(pair, baseline=pair.baseline.part(first), canary=pair.canary.part(second), notes=())

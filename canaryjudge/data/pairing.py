@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.beats import common_slots, median_step
 from canaryjudge.data.buckets import coarsened, regrouped
-from canaryjudge.data.doubts import doubts
-from canaryjudge.data.measured import different_units
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.replicas import merged, pooled, with_reports
 from canaryjudge.data.series import Series
-from canaryjudge.data.times import iso, mixed_zones, unclear_zones
+from canaryjudge.data.times import common_slots, iso, median_step, mixed_zones, unclear_zones
+from canaryjudge.data.units import different_units
 from canaryjudge.errors import DataError
-from canaryjudge.policy import Kind, Metric
+from canaryjudge.kinds import KINDS, Kind
+from canaryjudge.policy import Metric
 
 __all__ = ["align"]
 
@@ -84,7 +84,7 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
             *coarser,
             *notes,
             *_final_notes(metric, arms),
-            *doubts(metric, arms),
+            *misreadings(metric, arms),
         ),
         edges=arms[1].edges if arms[0].edges is None else arms[0].edges,
         reported=any(arm.reported for arm in arms),
@@ -103,7 +103,7 @@ def _pooled(metric: Metric, arms: tuple[Series, Series]) -> tuple[Series, Series
         arms = replace(arms[0], replicas=()), replace(arms[1], replicas=())
         if all(arm.total is None or not arm.reported or (arm.total == 1).all() for arm in arms):
             return _without_reports(arms[0]), _without_reports(arms[1])
-    return with_reports((pooled(arms[0], metric.kind), pooled(arms[1], metric.kind)))
+    return with_reports((pooled(arms[0], KINDS[metric.kind]), pooled(arms[1], KINDS[metric.kind])))
 
 
 def _without_reports(arm: Series) -> Series:
@@ -174,7 +174,7 @@ def _end(arm: Series) -> str:
 
 def _interval(metric: Metric, arms: tuple[Series, Series]) -> float | None:
     """Give the spacing: the policy's, or the wider of the arms' medians, so that each interval can hold a point of both."""
-    if metric.interval is not None or metric.kind == "samples":
+    if metric.interval is not None or KINDS[metric.kind].is_raw:
         return metric.interval
     medians = [median_step([arm.time]) for arm in arms]
     return max((median for median in medians if median is not None), default=None)
@@ -196,7 +196,7 @@ def _paired(
         return "windows", arms, (Note(code="no_times", arm=untimed[0]),) if len(untimed) == 1 else ()
     if metric.pairing == "windows":
         return "windows", arms, ()
-    joined = _join(metric.kind, arms, interval)
+    joined = _join(KINDS[metric.kind], arms, interval)
     if metric.pairing == "concurrent":
         if not all(joined.used):
             spans = "; ".join(_span(arm) for arm in arms)
@@ -238,8 +238,8 @@ def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> _J
         if not mask.all()
     ]
     arms = (_cut(arms[0], inside[0]), _cut(arms[1], inside[1]))
-    if kind == "samples" or not all(len(arm) for arm in arms):
-        used = (len(arms[0]), len(arms[1])) if kind == "samples" else (0, 0)
+    if kind.is_raw or not all(len(arm) for arm in arms):
+        used = (len(arms[0]), len(arms[1])) if kind.is_raw else (0, 0)
         return _Joined(arms, tuple(notes), used)
     slots, _ = common_slots([_times(arm) for arm in arms], interval)
     matched = (_in_sorted(slots[0], slots[1]), _in_sorted(slots[1], slots[0]))
@@ -288,7 +288,7 @@ def _final_notes(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
         notes.append(Note(code="unequal_lengths", count=abs(lengths[0] - lengths[1]), facts=facts))
     for arm in arms:
         # the values of a histogram are numbers of observations, whose evenness is not odd
-        if len(arm) and metric.kind != "histogram":
+        if len(arm) and not KINDS[metric.kind].has_buckets:
             notes += _sameness(arm)
         if len(arm) < metric.needed_points:
             needed: dict[str, float | str] = {"needed": metric.needed_points}
@@ -303,3 +303,55 @@ def _sameness(arm: Series) -> list[Note]:
         facts: dict[str, float | str] = {"value": float(arm.value[0])}
         return [Note(code="constant", arm=arm.arm, count=len(arm), facts=facts)]
     return []
+
+
+_THOUSANDS = (1e3, 1e6, 1e9, 1024.0, 1024.0**2)
+_NEAR = 0.25
+"""Levels differ by a power of a thousand if they do so within this part of it."""
+_COUNTS = re.compile(r"error|fail|exception|timeout|5xx|4xx|reject|retries|crash|count|requests|events")
+_RATES = re.compile(
+    r"rate|ratio|share|percent|pct|per_|/|time(?!out)|latency|duration|seconds|_ms|bytes|depth|size"
+)
+
+
+def misreadings(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
+    """Note what makes it doubtful that the data are what the policy says.
+
+    Parameters
+    ----------
+    metric : Metric
+        Its name and kind.
+    arms : tuple of (Series, Series)
+        Baseline and canary.
+
+    Returns
+    -------
+    list of Note
+        `units_apart` where the medians differ by about a power of a thousand, with the factor, and the arm of the larger; `looks_like_count` for a gauge of whole
+        numbers whose name is that of events, unless the policy says ``kind: gauge`` itself.
+    """
+    if not KINDS[metric.kind].is_measured or not all(len(arm) for arm in arms):
+        return []
+    notes = []
+    levels = [
+        abs(float(np.sort(arm.value)[len(arm) // 2])) for arm in arms
+    ]  # near enough for a factor of a thousand
+    if min(levels) > 0:
+        factor = max(levels) / min(levels)
+        if any(abs(factor / times - 1) <= _NEAR for times in _THOUSANDS):
+            larger = arms[int(np.argmax(levels))].arm
+            notes.append(Note(code="units_apart", arm=larger, facts={"factor": factor}))
+    if _is_count(metric, arms):
+        notes.append(Note(code="looks_like_count"))
+    return notes
+
+
+def _is_count(metric: Metric, arms: tuple[Series, Series]) -> bool:
+    name = metric.name.lower()
+    if "kind" in metric.model_fields_set or metric.unit:
+        return False
+    if not _COUNTS.search(name) or _RATES.search(name):
+        return False
+    if not any(arm.value.any() for arm in arms):
+        return False
+    return all(bool((arm.value >= 0).all() and (arm.value == np.rint(arm.value)).all()) for arm in arms)

@@ -3,20 +3,110 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from canaryjudge.data.buckets import SparseBuckets
-from canaryjudge.data.exponential_grid import powers, snapped, without_finest
+from canaryjudge.data.diagnostics import shown
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import shown
 from canaryjudge.errors import DataError
 
-__all__ = ["Where", "bounded_edges", "exponential_buckets", "field_of", "range_buckets", "read_counts"]
+__all__ = [
+    "FINEST",
+    "SparseBuckets",
+    "Where",
+    "bounded_edges",
+    "exponential_buckets",
+    "field_of",
+    "on_a_grid",
+    "powers",
+    "range_buckets",
+    "read_counts",
+    "snapped",
+    "without_finest",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SparseBuckets:
+    """The non-empty buckets of histograms that need not have a layout in common.
+
+    Attributes
+    ----------
+    size : int
+        How many histograms there are.
+    row : ndarray of int, shape (m,)
+        The histogram that each bucket is of.
+    lower, upper : ndarray, shape (m,)
+        Its edges: it holds what is above `lower` and at most `upper`.
+    count : ndarray, shape (m,)
+        Its observations, above 0.
+    """
+
+    size: int
+    row: NDArray[np.intp]
+    lower: FloatArray
+    upper: FloatArray
+    count: FloatArray
+
+    @property
+    def edges(self) -> FloatArray:
+        """All upper edges, ascending: what ends a bucket or the gap below it, and infinity."""
+        edges: FloatArray = np.unique(np.concatenate([self.lower, self.upper, [np.inf]]))
+        return edges[edges > -np.inf]
+
+    def up_to(self, edges: FloatArray) -> FloatArray:
+        """Count each histogram's observations that are at most as large as each edge.
+
+        Parameters
+        ----------
+        edges : ndarray, shape (k,)
+            Ascending, the last infinite.
+
+        Returns
+        -------
+        ndarray, shape (size, k)
+            NaN where an edge lies inside a bucket: what is empty, or ends there, leaves no doubt.
+
+        Examples
+        --------
+        >>> buckets = SparseBuckets(1, np.array([0, 0]), np.array([1.0, 4.0]), np.array([2.0, 8.0]), np.array([5.0, 6.0]))
+        >>> buckets.up_to(np.array([1.0, 3.0, 6.0, np.inf])).tolist()
+        [[0.0, 5.0, nan, 11.0]]
+        """
+        shape = (self.size, len(edges))
+        first = edges.searchsorted(self.upper)
+        counts = np.bincount(self.row * shape[1] + first, weights=self.count, minlength=shape[0] * shape[1])
+        cumulative = counts.reshape(shape).cumsum(axis=1)
+        inside = edges.searchsorted(self.lower, "right")
+        split = np.flatnonzero(inside < first)
+        if len(split):
+            depth = np.zeros((shape[0], shape[1] + 1))
+            np.add.at(depth, (self.row[split], inside[split]), 1)
+            np.add.at(depth, (self.row[split], first[split]), -1)
+            cumulative[depth.cumsum(axis=1)[:, :-1] > 0] = np.nan
+        return cumulative
+
+    @classmethod
+    def joined(cls, parts: Iterable[SparseBuckets]) -> SparseBuckets:
+        """Put histograms one after the other."""
+        given = list(parts)
+        starts = np.cumsum([0, *(part.size for part in given)])
+        none = cls(0, np.empty(0, dtype=np.intp), np.empty(0), np.empty(0), np.empty(0))
+        rows = [part.row + start for part, start in zip(given, starts[:-1], strict=True)]
+        return cls(
+            int(starts[-1]),
+            np.concatenate([none.row, *rows]),
+            np.concatenate([none.lower, *(part.lower for part in given)]),
+            np.concatenate([none.upper, *(part.upper for part in given)]),
+            np.concatenate([none.count, *(part.count for part in given)]),
+        )
+
 
 Where: TypeAlias = Callable[[int], str]
 """Names the n-th histogram in the caller's data, for errors."""
@@ -360,3 +450,103 @@ def bounded_edges(buckets: SparseBuckets, where: str) -> tuple[FloatArray, NDArr
             octaves = powers(np.arange(least - _PADDING, largest + _PADDING + 2), 0)
             edges = np.union1d(edges, octaves[(octaves > 0) & np.isfinite(octaves)])
     return edges, np.isin(edges, every)
+
+
+_EXACT: Final = Context(prec=40)
+FINEST: Final = 20
+"""The largest scale of OpenTelemetry: an octave in 2^20 buckets."""
+_PROMETHEUS: Final = 8
+"""The finest schema of Prometheus."""
+_BEYOND: Final = 2000
+"""Octaves from 1 beyond which there are no doubles."""
+
+
+@lru_cache(maxsize=2**16)
+def _root(numerator: int, scale: int) -> float:
+    """Give 2 ** (numerator / 2 ** scale), correctly rounded: powers of floats differ between machines in the last bit."""
+    return float(_EXACT.power(Decimal(2), _EXACT.divide(Decimal(numerator), Decimal(2**scale))))
+
+
+def powers(index: ArrayLike, scale: int) -> FloatArray:
+    r"""Give the boundaries of an exponential layout, :math:`2^{i \, 2^{-s}}`.
+
+    Parameters
+    ----------
+    index : array_like of int, shape (n,)
+        The i; bucket i lies between the boundaries i (exclusive) and i + 1 (inclusive).
+    scale : int
+        The s, -10 to 20.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        The same boundary is the same float at every scale: i at scale s is 2 i at scale s + 1. Zero or infinity beyond the doubles.
+
+    Examples
+    --------
+    >>> powers([-1, 0, 1, 8], 3).tolist()
+    [0.9170040432046712, 1.0, 1.0905077326652577, 2.0]
+    """
+    i = np.asarray(index, dtype=np.int64)
+    if scale <= 0:
+        octave, root = np.clip(i, -_BEYOND, _BEYOND) << -scale, np.ones(i.shape)
+    else:
+        octave = i >> scale
+        rests, place = np.unique(i - (octave << scale), return_inverse=True)
+        roots = np.array([_root(rest, scale) for rest in rests.tolist()], dtype=np.float64)
+        root = roots[place].reshape(i.shape)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.ldexp(root, np.clip(octave, -_BEYOND, _BEYOND).astype(np.int32)))
+
+
+def _grid_index(edges: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Give each edge's nearest index at the finest scale, and whether it lies there."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exact = np.log2(np.abs(edges)) * 2.0**FINEST
+        nearest = np.rint(exact)
+        # a logarithm is good to 1e-13 of its 1000 octaves; another edge lies so near by chance once in a million
+        there = np.isfinite(exact) & (np.abs(exact - nearest) < 5e-7)
+    return np.where(there, nearest, 0.0).astype(np.int64), there
+
+
+def on_a_grid(edges: FloatArray, factor: float = 1.0) -> NDArray[np.bool_]:
+    """Tell which edges are boundaries of exponential layouts, multiplied by a factor.
+
+    Examples
+    --------
+    >>> on_a_grid(np.array([0.3, 0.5, 1.0905077326652577, np.inf])).tolist()
+    [False, True, True, False]
+    """
+    return _grid_index(edges / factor)[1]
+
+
+def without_finest(edges: FloatArray, scale: int, factor: float = 1.0) -> FloatArray:
+    """Leave out the edges that only exponential layouts of a finer scale have, multiplied by a factor.
+
+    Examples
+    --------
+    >>> without_finest(np.array([0.3, 1.0, 1.0905077326652577, np.inf]), 2).tolist()
+    [0.3, 1.0, inf]
+    """
+    index, there = _grid_index(edges / factor)
+    step = 1 << (FINEST - scale)
+    kept: NDArray[np.bool_] = ~there | (index % step == 0)
+    return edges[kept]
+
+
+def snapped(values: FloatArray) -> FloatArray:
+    """Move values to the boundary of an exponential layout that they miss by a rounding: Prometheus and others round theirs differently.
+
+    Examples
+    --------
+    >>> snapped(np.array([0.7071067811865475, 0.7, -np.inf])).tolist()
+    [0.7071067811865476, 0.7, -inf]
+    """
+    index, there = _grid_index(values)
+    step = 1 << (FINEST - _PROMETHEUS)
+    found = np.flatnonzero(there & (index % step == 0))
+    given = values[found]
+    exact = np.copysign(powers(index[found] // step, _PROMETHEUS), given)
+    moved = values.copy()
+    moved[found] = np.where(np.abs(exact - given) <= 4 * np.spacing(np.abs(given)), exact, given)
+    return moved

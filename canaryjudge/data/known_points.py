@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import Place
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 
-__all__ = ["IntArray", "Seen", "fingerprint"]
+__all__ = ["IntArray", "KnownPoints", "fingerprint"]
 
 IntArray = NDArray[np.int64]
 
@@ -34,7 +34,7 @@ def fingerprint(content: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class KnownPoints:
     """The points that were given, as far back as they are remembered.
 
     Attributes
@@ -51,7 +51,9 @@ class Seen:
     keys: IntArray = field(default_factory=_none)
     prints: IntArray = field(default_factory=_none)
 
-    def unknown(self, keys: IntArray, rows: FloatArray, place: Place) -> tuple[NDArray[np.bool_] | None, int]:
+    def unknown(
+        self, keys: IntArray, rows: FloatArray, place: Location
+    ) -> tuple[NDArray[np.bool_] | None, int]:
         """Tell which points are new.
 
         Parameters
@@ -60,7 +62,7 @@ class Seen:
             Times of the points, ascending.
         rows : ndarray, shape (n, m)
             The points: their time, then what they hold.
-        place : Place
+        place : Location
             Whose they are.
 
         Returns
@@ -88,7 +90,7 @@ class Seen:
                 )
         return ~(late | again), int(late.sum())
 
-    def remember(self, keys: IntArray, rows: FloatArray) -> Seen:
+    def remember(self, keys: IntArray, rows: FloatArray) -> KnownPoints:
         """Add points that are new.
 
         Parameters
@@ -105,15 +107,15 @@ class Seen:
             keys = keys[-_REMEMBERED:]
         return self._with(floor, keys, np.array(prints, dtype=np.int64))
 
-    def note(self, keys: IntArray, prints: IntArray) -> Seen:
+    def note(self, keys: IntArray, prints: IntArray) -> KnownPoints:
         """Add fingerprints of something else, under keys that ascend."""
         return self._with(self.floor, keys, prints)
 
-    def union(self, other: Seen) -> Seen:
+    def union(self, other: KnownPoints) -> KnownPoints:
         """Give what either has seen."""
         return self._with(max(self.floor, other.floor), other.keys, other.prints)
 
-    def _with(self, floor: int, keys: IntArray, prints: IntArray) -> Seen:
+    def _with(self, floor: int, keys: IntArray, prints: IntArray) -> KnownPoints:
         ordered = not len(self.keys) or not len(keys) or keys[0] > self.keys[-1]
         keys = np.concatenate([self.keys, keys])
         prints = np.concatenate([self.prints, prints])
@@ -124,9 +126,9 @@ class Seen:
             floor = max(floor, int(keys[-_REMEMBERED - 1]))
         # a time is remembered as a whole or not at all: unions then come to the same in any order
         start = int(keys.searchsorted(floor, "right")) if len(keys) and keys[0] <= floor else 0
-        return Seen(floor, keys[start:], prints[start:])
+        return KnownPoints(floor, keys[start:], prints[start:])
 
-    def shared(self, other: Seen) -> tuple[int, int]:
+    def shared(self, other: KnownPoints) -> tuple[int, int]:
         """Count the times that both remember, and those of them at which both hold the same."""
         common = np.intersect1d(self.keys, other.keys)
         same = sum(
@@ -142,7 +144,7 @@ class Seen:
         return found if self.floor == _ALWAYS else {"floor": self.floor} | found
 
     @classmethod
-    def restore(cls, state: dict[str, Any]) -> Seen:
+    def restore(cls, state: dict[str, Any]) -> KnownPoints:
         """Read what `state` gave.
 
         Raises

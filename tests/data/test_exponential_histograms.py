@@ -9,8 +9,7 @@ from histogram_data import INF, T0, both, matrix, minutes, notes, read, refused,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canaryjudge.data.exponential import bounded_edges, exponential_buckets, range_buckets
-from canaryjudge.data.exponential_grid import powers
+from canaryjudge.data.exponential_histograms import bounded_edges, exponential_buckets, powers, range_buckets
 from canaryjudge.errors import DataError
 
 

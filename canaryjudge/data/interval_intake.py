@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.buckets import common_edges, lasting, left_out, regrouped, too_few_common
-from canaryjudge.data.exponential_grid import on_a_grid
+from canaryjudge.data.diagnostics import Location
+from canaryjudge.data.exponential_histograms import on_a_grid
 from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
+from canaryjudge.data.known_points import IntArray, KnownPoints
 from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
-from canaryjudge.data.places import Place
-from canaryjudge.data.seen import IntArray, Seen
 from canaryjudge.data.series import Series
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
-__all__ = ["Points"]
+__all__ = ["IntervalIntake"]
 
 _PENDING = 64  # points of one clock that wait for the other arm, and the slots that they wait
 _UNTIMED = 4096
@@ -28,7 +29,7 @@ _LEARNING = 32
 _NONE: FloatArray = np.empty((0, 0))
 
 
-class Points(Intake):
+class IntervalIntake(Intake):
     """What one metric with a point an interval has been given.
 
     Points are rows of one array: time, value, the total where there is one, and the buckets of a histogram.
@@ -39,7 +40,7 @@ class Points(Intake):
         self.totals: bool | None = None
         self.end: float | None = None
         """Up to where histograms were counted: infinity, or the largest edge of data without the bucket +Inf."""
-        self._seen = (Seen(), Seen())
+        self._seen = (KnownPoints(), KnownPoints())
         self._pending = (_NONE, _NONE)
         self._early: IntArray = np.empty(0, dtype=np.int64)
         self._spacing = metric.interval
@@ -108,7 +109,7 @@ class Points(Intake):
             if len(rows):
                 moved = pending[index] = self._by_edges(rows, before, edges)
                 if self.timed:
-                    seen[index] = Seen(seen[index].floor).remember(_keys(moved), moved)
+                    seen[index] = KnownPoints(seen[index].floor).remember(_keys(moved), moved)
         self._pending, self._seen = (pending[0], pending[1]), (seen[0], seen[1])
 
     def _by_edges(self, rows: FloatArray, before: FloatArray, edges: FloatArray) -> FloatArray:
@@ -133,8 +134,8 @@ class Points(Intake):
             first, last = np.inf, -np.inf
             if series.time is not None:
                 keys = _keys(rows)
-                keys, rows = _merged(self.metric.kind, keys, rows)
-                place = Place(self.metric.name, self.names[index])
+                keys, rows = _merged(KINDS[self.metric.kind], keys, rows)
+                place = Location(self.metric.name, self.names[index])
                 new, late[index] = seen[index].unknown(keys, rows, place)
                 if new is not None:
                     keys, rows = keys[new], rows[new]
@@ -294,7 +295,7 @@ class Points(Intake):
                 raise ValueError("what waits is not finite")
             self._pending = (first, second)
         if self.timed:
-            before, after = (Seen.restore(part) for part in state["seen"])
+            before, after = (KnownPoints.restore(part) for part in state["seen"])
             self._seen = (before, after)
             self._early = unpack_times(state["early"])[:_LEARNING]
             self._spacing = self.metric.interval or _median_step(self._early)
@@ -319,14 +320,14 @@ def _keys(rows: FloatArray) -> IntArray:
     return np.rint(rows[:, 0] * 1e6).astype(np.int64)
 
 
-def _merged(kind: str, keys: IntArray, rows: FloatArray) -> tuple[IntArray, FloatArray]:
+def _merged(kind: Kind, keys: IntArray, rows: FloatArray) -> tuple[IntArray, FloatArray]:
     """Make one point of those of one time: a gauge's average, the sum of anything else."""
     if len(keys) < 2 or not (repeats := keys[1:] == keys[:-1]).any():
         return keys, rows
     starts = np.flatnonzero(np.concatenate([[True], ~repeats]))
     merged = np.add.reduceat(rows, starts, axis=0)
     merged[:, 0] = rows[starts, 0]
-    if kind == "gauge":
+    if kind.is_averaged:
         merged[:, 1] /= np.diff(np.append(starts, len(keys)))
     return keys[starts], merged
 

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import canaryjudge as cj
-from canaryjudge.data.log_buckets import LogBuckets
+from canaryjudge.data.sketches import LogBuckets
 
 ERRORS = [0.0001, 0.001, 0.01, 0.02, 0.05, 0.5]
 positive = st.floats(1e-11, 1.7e308)

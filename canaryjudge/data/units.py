@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from canaryjudge.data.diagnostics import Location, shown
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import Place, shown
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 from canaryjudge.policy.units import factor, is_share, measures
 
 __all__ = ["conversion", "different_units", "scaled", "scaled_edges", "told_unit"]
 
 
-def told_unit(given: Any, place: Place) -> str:
+def told_unit(given: Any, place: Location) -> str:
     """Read the unit of a series: a text, or a column that repeats one; nothing where there is none.
 
     Raises
@@ -38,7 +39,7 @@ def told_unit(given: Any, place: Place) -> str:
     return next(iter(named), "").strip()
 
 
-def conversion(unit: str, metric: Metric, place: Place) -> tuple[Fraction, tuple[Note, ...]]:
+def conversion(unit: str, metric: Metric, place: Location) -> tuple[Fraction, tuple[Note, ...]]:
     """Tell by what the data must be multiplied to be in the metric's unit.
 
     Parameters
@@ -47,7 +48,7 @@ def conversion(unit: str, metric: Metric, place: Place) -> tuple[Fraction, tuple
         What the data say they are in; nothing where they do not say.
     metric : Metric
         What the policy says of the metric. A ratio has no unit.
-    place : Place
+    place : Location
         Whose data they are.
 
     Returns
@@ -65,14 +66,14 @@ def conversion(unit: str, metric: Metric, place: Place) -> tuple[Fraction, tuple
     Examples
     --------
     >>> latency = Metric(name="latency", unit="ms", direction="increase")
-    >>> conversion("s", latency, Place("latency", "canary"))
+    >>> conversion("s", latency, Location("latency", "canary"))
     (Fraction(1000, 1), ())
     """
     own = metric.unit
-    if not unit or not own or metric.kind == "ratio":
+    if not unit or not own or KINDS[metric.kind].is_share:
         return Fraction(1), ()
     found = factor(unit, own)
-    if found is not None and (found == 1 or metric.kind != "count"):
+    if found is not None and (found == 1 or not KINDS[metric.kind].is_rate):
         return found, ()
     if found is not None:
         raise DataError(
@@ -101,7 +102,7 @@ def different_units(metric: Metric, units: Sequence[str]) -> DataError | None:
         What the data say they are in.
     """
     given = sorted({unit for unit in units if unit})
-    if metric.unit or metric.kind == "ratio" or all(factor(unit, given[0]) == 1 for unit in given):
+    if metric.unit or KINDS[metric.kind].is_share or all(factor(unit, given[0]) == 1 for unit in given):
         return None
     return DataError(
         f"metric {metric.name!r}: the data are in {' and '.join(map(repr, given))}",
