@@ -6,18 +6,14 @@ with the probability of what look k may spend, and no earlier look did. It depen
 their number and times need not be known beforehand; the data that count as all of them (t = 1) must be. Nothing is left to
 spend after t = 1.
 
-Tests are one-sided, with large Z as the evidence, except for the two classical constants. The boundaries are exact for normal
+Tests are one-sided, with large Z as the evidence. The boundaries are exact for normal
 statistics with independent increments, which those of most tests are close to; p-values enter as Z = norm.isf(p).
 What a plan costs and finds is in `canaryjudge.stats.sequential_design`.
 
 References
 ----------
 .. [1] K. K. G. Lan and D. L. DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70 (1983), 659-663.
-.. [2] I. K. Hwang, W. J. Shih and J. S. DeCani, "Group sequential designs using a family of type I error probability
-       spending functions", Statistics in Medicine 9 (1990), 1439-1445.
-.. [3] K. Kim and D. L. DeMets, "Design and analysis of group sequential tests based on the type I error spending rate
-       function", Biometrika 74 (1987), 149-154.
-.. [4] C. Jennison and B. W. Turnbull, *Group Sequential Methods* (2000), chapters 2, 7 and 9.
+.. [2] C. Jennison and B. W. Turnbull, *Group Sequential Methods* (2000), chapters 2, 7 and 9.
 """
 
 from __future__ import annotations
@@ -31,17 +27,13 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from canaryjudge.stats.rare_events import FloatArray, floats
-from canaryjudge.stats.score_process import START, go_on, tail, upper_limit
+from canaryjudge.stats.score_process import START, go_on, upper_limit
 
 __all__ = [
     "Boundaries",
-    "HwangShihDeCani",
-    "KimDeMets",
     "Spending",
     "apart",
     "boundaries",
-    "obrien_fleming_constant",
-    "pocock_constant",
     "repeated_pvalue",
     "spent",
 ]
@@ -54,37 +46,10 @@ _LARGEST_PVALUE = 0.5
 _LARGEST_STATISTIC = 35.0
 _FAR = 100.0
 """More than any statistic is short of a boundary that matters."""
-_LARGEST_GAMMA = 40.0
 _TOLERANCE = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
-class HwangShihDeCani:
-    """Spending of level (1 - exp(-gamma t)) / (1 - exp(-gamma)) up to fraction t [2]_.
-
-    Attributes
-    ----------
-    gamma : float
-        From -40 to 40: -4 is much like O'Brien and Fleming's spending, 1 like Pocock's; 0 spends in proportion to t.
-    """
-
-    gamma: float
-
-
-@dataclass(frozen=True, slots=True)
-class KimDeMets:
-    """Spending of level t**rho up to fraction t [3]_.
-
-    Attributes
-    ----------
-    rho : float
-        Positive; 3 is much like O'Brien and Fleming's spending, 1 like Pocock's.
-    """
-
-    rho: float
-
-
-Spending = Literal["obrien_fleming", "pocock"] | HwangShihDeCani | KimDeMets
+Spending = Literal["obrien_fleming", "pocock"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +86,7 @@ def spent(fractions: ArrayLike, level: ArrayLike, spending: Spending = "obrien_f
         Information fractions, in [0, 1].
     level : array_like
         One-sided level, in (0, 1).
-    spending : {"obrien_fleming", "pocock"}, HwangShihDeCani or KimDeMets
+    spending : {"obrien_fleming", "pocock"}
         How the level is spent.
 
     Returns
@@ -132,34 +97,25 @@ def spent(fractions: ArrayLike, level: ArrayLike, spending: Spending = "obrien_f
     Raises
     ------
     ValueError
-        A fraction, the level, gamma or rho is not in its range, or the shapes do not broadcast.
+        A fraction or the level is not in its range, there is no such spending, or the shapes do not broadcast.
 
     Examples
     --------
     >>> spent([0.25, 0.5, 1.0], 0.05).round(5).tolist()
     [9e-05, 0.00557, 0.05]
-    >>> spent([0.25, 0.5, 1.0], 0.05, HwangShihDeCani(-4)).round(5).tolist()
-    [0.0016, 0.00596, 0.05]
+    >>> spent([0.25, 0.5, 1.0], 0.05, "pocock").round(5).tolist()
+    [0.01787, 0.03101, 0.05]
     """
     t, alpha = floats(fractions, level)
     if not ((t >= 0) & (t <= 1)).all():
         raise ValueError("information fractions must lie between 0 and 1")
     if not ((alpha > 0) & (alpha < 1)).all():
         raise ValueError("the level must lie between 0 and 1")
-    match spending:
-        case "obrien_fleming":
-            at = special.ndtri(alpha / 2) / np.sqrt(np.where(t > 0, t, 1.0))
-            return np.where(t > 0, 2 * special.ndtr(at), 0.0)
-        case "pocock":
-            return np.asarray(alpha * np.log1p((math.e - 1) * t))
-        case HwangShihDeCani(gamma):
-            if not abs(gamma) <= _LARGEST_GAMMA:
-                raise ValueError(f"gamma must lie between -40 and 40, but is {gamma}")
-            return np.asarray(alpha * (np.expm1(-gamma * t) / math.expm1(-gamma) if gamma else t))
-        case KimDeMets(rho):
-            if not 0 < rho < math.inf:
-                raise ValueError(f"rho must be positive and finite, but is {rho}")
-            return np.asarray(alpha * t**rho)
+    if spending == "obrien_fleming":
+        at = special.ndtri(alpha / 2) / np.sqrt(np.where(t > 0, t, 1.0))
+        return np.where(t > 0, 2 * special.ndtr(at), 0.0)
+    if spending == "pocock":
+        return np.asarray(alpha * np.log1p((math.e - 1) * t))
     raise ValueError(f"there is no spending named {spending!r}")
 
 
@@ -176,7 +132,7 @@ def boundaries(fractions: ArrayLike, level: float, spending: Spending = "obrien_
         Information fractions of the looks so far, increasing, in (0, 1].
     level : float
         One-sided level of the whole test, in (0, 1).
-    spending : {"obrien_fleming", "pocock"}, HwangShihDeCani or KimDeMets
+    spending : {"obrien_fleming", "pocock"}
         How the level is spent; see `spent`.
 
     Returns
@@ -221,7 +177,7 @@ def repeated_pvalue(z: ArrayLike, fractions: ArrayLike, spending: Spending = "ob
         Statistics of the looks so far; -inf for a look without one, which spends its part nevertheless.
     fractions : array_like, shape (K,)
         Information fractions of the looks so far, increasing, in (0, 1].
-    spending : {"obrien_fleming", "pocock"}, HwangShihDeCani or KimDeMets
+    spending : {"obrien_fleming", "pocock"}
         How the level is spent; see `spent`.
 
     Returns
@@ -266,62 +222,6 @@ def repeated_pvalue(z: ArrayLike, fractions: ArrayLike, spending: Spending = "ob
     return math.exp(brentq(excess, low, high, xtol=1e-10, rtol=1e-12))
 
 
-def pocock_constant(looks: int, level: float) -> float:
-    """Give the constant boundary of a two-sided test with equally spaced looks.
-
-    Parameters
-    ----------
-    looks : int
-        Number of looks, at least 1.
-    level : float
-        Two-sided level, in (0, 1).
-
-    Returns
-    -------
-    float
-        C_P: a look finds something where abs(Z) is at least this [4]_.
-
-    Raises
-    ------
-    ValueError
-        There are no looks, or the level is not in its range.
-
-    Examples
-    --------
-    >>> round(pocock_constant(5, 0.05), 3)
-    2.413
-    """
-    return _constant(np.ones(_checked(looks)), level)
-
-
-def obrien_fleming_constant(looks: int, level: float) -> float:
-    """Give the last boundary of a two-sided test with equally spaced looks, of which early ones hardly spend anything.
-
-    Parameters
-    ----------
-    looks : int
-        Number of looks K, at least 1.
-    level : float
-        Two-sided level, in (0, 1).
-
-    Returns
-    -------
-    float
-        C_B: look k finds something where abs(Z) is at least C_B sqrt(K / k) [4]_.
-
-    Raises
-    ------
-    ValueError
-        There are no looks, or the level is not in its range.
-
-    Examples
-    --------
-    >>> round(obrien_fleming_constant(5, 0.05), 3)
-    2.04
-    """
-    return _constant(np.sqrt(_checked(looks) / np.arange(1, looks + 1)), level)
-
-
 def apart(fractions: FloatArray) -> FloatArray:
     """Move looks that are next to each other apart, so that a grid can resolve the step between them.
 
@@ -332,35 +232,6 @@ def apart(fractions: FloatArray) -> FloatArray:
     """
     ratios = np.maximum(fractions[1:] / fractions[:-1], 1 + _CLOSEST)
     return np.asarray(fractions[0] * np.concatenate([[1.0], np.cumprod(ratios)]))
-
-
-def _constant(shape: FloatArray, level: float) -> float:
-    """Find the multiple of a two-sided boundary's shape that spends the level over equally spaced looks."""
-    from scipy.optimize import brentq  # noqa: PLC0415 - as above
-
-    if not 0 < level < 1:
-        raise ValueError(f"the level must lie between 0 and 1, but is {level}")
-    times = np.arange(1, shape.size + 1) / shape.size
-
-    def excess(constant: float) -> float:
-        paths, found = START, 0.0
-        for k, time in enumerate(times):
-            z = constant * shape[k]
-            found += 2 * math.exp(tail(paths, time, z)[0])
-            if k + 1 < times.size:
-                paths = go_on(paths, time, -z, z, following=times[k + 1])
-        return math.log(found / level)
-
-    # the last look alone spends at least what it does without the others, and all together no more than their sum
-    low, high = (-float(special.ndtri(level / 2 / count)) for count in (1, shape.size))
-    return float(brentq(excess, low - _TOLERANCE, high + _TOLERANCE, xtol=1e-13))
-
-
-def _checked(looks: int) -> int:
-    """Return a number of looks, if it is one."""
-    if looks < 1:
-        raise ValueError(f"a test has at least one look, not {looks}")
-    return looks
 
 
 def _increasing(fractions: ArrayLike) -> FloatArray:

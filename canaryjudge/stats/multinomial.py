@@ -17,17 +17,19 @@ References
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
-from canaryjudge.stats.rare_events import Bounds, FloatArray, bisect
+from canaryjudge.stats.rare_events import FloatArray
 
-__all__ = ["CONCENTRATION", "log_bayes_factor", "sequential_pvalue", "share_bounds"]
+__all__ = [
+    "CONCENTRATION",
+    "log_bayes_factor",
+    "sequential_pvalue",
+]
 
 CONCENTRATION = 100.0
 """The authors' weight of the prior: made for small deviations, which take many counts to see; slow to call gross ones."""
-_LARGEST_LOG_ODDS = 700.0
-"""exp(700) is near the largest float."""
 _SUM_TOLERANCE = 1e-9
 
 
@@ -95,63 +97,6 @@ def sequential_pvalue(
     [0.876120251, 0.258729653, 0.000760051]
     """
     return np.exp(np.minimum(-log_bayes_factor(counts, shares, concentration), 0.0))
-
-
-def share_bounds(
-    counts: ArrayLike, level: float, shares: ArrayLike, concentration: float = CONCENTRATION
-) -> Bounds:
-    r"""Bound every share, all of them together and at all times with the error probability `level`.
-
-    The confidence sequence is :math:`\{\theta: \sum_i c_i \ln \theta_i \geq \ln \alpha + \ln B(k \theta_0 + c) - \ln B(k
-    \theta_0)\}`, a convex set. Given one share, the other shares that fit best are proportional to their counts, and so its
-    ends are where :math:`n \, KL(c_i / n, \theta_i)` is the room that the set leaves to the best fit.
-
-    Parameters
-    ----------
-    counts : array_like, shape (..., K)
-        Counts so far of each of K >= 2 categories, at least 0.
-    level : float
-        Error probability, in (0, 1).
-    shares : array_like, shape (K,) or (..., K)
-        Mean of the prior; positive, 1 in sum. The bounds hold whatever it is.
-    concentration : float
-        Weight of the prior in counts; positive, and fixed beforehand.
-
-    Returns
-    -------
-    Bounds
-        Of arrays of shape (..., K); 0 and 1 where there are no counts. The shares expected lie between the bounds unless the
-        p-value is below the level (and only then, for two categories).
-
-    Raises
-    ------
-    ValueError
-        A count, a share, the level or the concentration is not in its range, or the shapes do not fit.
-
-    Examples
-    --------
-    >>> bounds = share_bounds([850, 150], 0.05, [0.9, 0.1])
-    >>> bounds.low.round(4).tolist(), bounds.high.round(4).tolist()
-    ([0.8106, 0.1156], [0.8844, 0.1894])
-    """
-    c, theta = _arguments(counts, shares, concentration)
-    if not 0 < level < 1:
-        raise ValueError(f"the level must lie between 0 and 1, but is {level}")
-    n = c.sum(axis=-1, keepdims=True)
-    fit = c / np.where(n > 0, n, 1.0)
-    best = special.xlogy(c, fit).sum(axis=-1)
-    room = np.broadcast_to(
-        (best - np.log(level) - _log_marginal(c, theta, concentration))[..., np.newaxis], c.shape
-    )
-
-    def inside(log_odds: FloatArray) -> NDArray[np.bool_]:
-        p, rest = special.expit(log_odds), special.expit(-log_odds)
-        return np.asarray(special.rel_entr(c, n * p) + special.rel_entr(n - c, n * rest) <= room)
-
-    start = np.clip(special.logit(fit), -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)
-    end = np.full(c.shape, _LARGEST_LOG_ODDS)
-    low, high = special.expit(bisect(inside, start, -end)), special.expit(bisect(inside, start, end))
-    return Bounds(np.where(c > 0, low, 0.0), high)
 
 
 def _log_marginal(c: FloatArray, theta: FloatArray, concentration: float) -> FloatArray:

@@ -28,8 +28,6 @@ __all__ = [
     "QuantileTest",
     "mean_bounds",
     "mean_pvalues",
-    "quantile_bounds",
-    "quantile_pvalues",
 ]
 
 _FEWEST_POINTS = 3
@@ -55,31 +53,21 @@ class Estimate:
     high: FloatArray
 
 
-def quantile_bounds(series: ArrayLike, q: float, level: float, *, dependent: bool) -> Estimate:
-    """Bound a quantile by order statistics.
+class QuantileTest:
+    """Tests and bounds of a quantile of one series, by the number of points at or below it.
 
-    The lower bound is the l-th smallest point with the largest l such that P(N <= l - 1) < level, the upper bound the u-th
-    with the smallest u such that P(N >= u) < level, for N ~ Bin(n, q). For dependent points these probabilities are
-    at least those of (N - n q) / sqrt(n V) by the t distribution, with V the long-run variance of 1{x <= estimate}
-    and its degrees of freedom, so that the bounds are never narrower than those of independent points.
-    Extreme quantiles of dependent series are bounded too narrowly where fewer than some ten points lie beyond the
+    For N ~ Bin(n, q), the lower bound is the l-th smallest point with the largest l such that P(N <= l - 1) < level, the upper bound the
+    u-th with the smallest u such that P(N >= u) < level. Points next to each other may resemble each other: these probabilities are at
+    least those of (N - n q) / sqrt(n V) by the t distribution, with V the long-run variance of 1{x <= estimate} and its degrees of
+    freedom. Extreme quantiles of dependent series are bounded too narrowly where fewer than some ten points lie beyond the
     quantile, as the indicators then hold too few changes to learn their dependence from.
 
     Parameters
     ----------
-    series : array_like, shape (..., n)
-        Points in order of time, n >= 1.
+    series : array_like, shape (n,)
+        Points in order of time, n >= 1. Fewer than 3 points bound nothing.
     q : float
         Which quantile, in (0, 1); the smallest value that at least the share q of points does not exceed.
-    level : float
-        Error probability of each bound, in (0, .5).
-    dependent : bool
-        Whether points next to each other may resemble each other. Fewer than 3 such points bound nothing.
-
-    Returns
-    -------
-    Estimate
-        Arrays of shape (...); the estimate is that of `numpy.quantile` with ``method="inverted_cdf"``.
 
     Raises
     ------
@@ -88,100 +76,38 @@ def quantile_bounds(series: ArrayLike, q: float, level: float, *, dependent: boo
 
     Examples
     --------
-    The 42nd and the 59th of 100 points bound their median, as `qbinom(.05, 100, .5)` in R gives 42:
+    The 42nd and the 59th of 100 points in no order bound their median, as `qbinom(.05, 100, .5)` in R gives 42; the p-value is
+    `pbinom(41, 100, .5)`. The same points in order say next to nothing:
 
     >>> import numpy as np
-    >>> quantile_bounds(np.arange(1.0, 101.0), 0.5, 0.05, dependent=False)
-    Estimate(estimate=array(50.), low=array(42.), high=array(59.))
-    """
-    points, estimate, indicators = _prepare(series, q)
-    n = points.shape[-1]
-    spread, df = _spread(indicators) if dependent else (np.zeros(estimate.shape), np.ones(estimate.shape))
-    few, many = _ranks(n, q, level, spread, df)
-    ends = np.full((*points.shape[:-1], 1), np.inf)
-    ranked = np.concatenate([-ends, np.sort(points, axis=-1), ends], axis=-1)
-    ranks = np.stack([few, n + 1 - many], axis=-1).astype(np.int64)
-    bounds = np.take_along_axis(ranked, ranks, axis=-1)
-    return Estimate(estimate, bounds[..., 0], bounds[..., 1])
-
-
-def quantile_pvalues(series: ArrayLike, q: float, value: ArrayLike, *, dependent: bool) -> PValues:
-    """Test a quantile against a value by the number of points at or below it.
-
-    `quantile_bounds` inverts these: its `low` > `value` exactly where `greater` < level, and its `high` <= `value`
-    where `less` < level.
-
-    Parameters
-    ----------
-    series : array_like, shape (..., n)
-        Points in order of time, n >= 1.
-    q : float
-        Which quantile, in (0, 1).
-    value : array_like, shape (...)
-        Value in the unit of the series.
-    dependent : bool
-        Whether points next to each other may resemble each other.
-
-    Returns
-    -------
-    PValues
-        `greater` for the null "quantile <= `value`", P(N <= k), and `less` for "quantile > `value`", P(N >= k), where k
-        points are at most `value`.
-
-    Raises
-    ------
-    ValueError
-        The series has no points, or the shapes do not broadcast.
-
-    Examples
-    --------
-    `pbinom(41, 100, .5)` in R gives .04431304:
-
-    >>> import numpy as np
-    >>> round(float(quantile_pvalues(np.arange(1.0, 101.0), 0.5, 41.5, dependent=False).greater), 8)
+    >>> points = np.arange(1.0, 101.0)
+    >>> mixed = points.reshape(2, 50).T.ravel()
+    >>> QuantileTest(mixed, 0.5).bounds(0.05), QuantileTest(points, 0.5).bounds(0.05)
+    ((42.0, 59.0), (-inf, inf))
+    >>> round(float(QuantileTest(mixed, 0.5).pvalues(41.5).greater), 8)
     0.04431304
-    """
-    points, _, indicators = _prepare(series, q)
-    n = points.shape[-1]
-    count = (points <= np.asarray(value, dtype=np.float64)[..., None]).sum(axis=-1, dtype=np.float64)
-    greater, less = _at_most(count, n, q), _at_most(n - count, n, 1 - q)
-    if dependent:
-        spread, df = _spread(indicators)
-        greater = np.maximum(greater, _t_tail(count - n * q, n - count, spread, df))
-        less = np.maximum(less, _t_tail(n * q - count, count, spread, df))
-    return PValues(np.asarray(greater), np.asarray(less))
-
-
-class QuantileTest:
-    """The test of `quantile_pvalues`, of dependent points, for one series that is held against many values.
-
-    Parameters
-    ----------
-    series : array_like, shape (n,)
-        Points in order of time, n >= 1.
-    q : float
-        Which quantile, in (0, 1).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> points = np.random.default_rng(3).exponential(size=500)
-    >>> many = QuantileTest(points, 0.9).pvalues([1.8, 2.3])
-    >>> one = quantile_pvalues(points, 0.9, 2.3, dependent=True)
-    >>> bool(many.less[1] == one.less), bool(many.greater[1] == one.greater)
-    (True, True)
-    >>> bounds = quantile_bounds(points, 0.9, 0.01, dependent=True)
-    >>> QuantileTest(points, 0.9).bounds(0.01) == (float(bounds.low), float(bounds.high))
-    True
     """
 
     def __init__(self, series: ArrayLike, q: float) -> None:
-        points, _, indicators = _prepare(series, q)
+        points = np.asarray(series, dtype=np.float64)
+        estimate = np.quantile(points, q, method="inverted_cdf")
         self._ranked, self._q = np.sort(points), q
-        self._spread, self._df = _spread(indicators)
+        self._spread, self._df = _spread((points <= estimate).astype(np.float64))
 
     def pvalues(self, values: ArrayLike) -> PValues:
-        """Give the p-values of `quantile_pvalues` at values of shape (v,)."""
+        """Test the quantile against values; `bounds` inverts this.
+
+        Parameters
+        ----------
+        values : array_like
+            In the unit of the series.
+
+        Returns
+        -------
+        PValues
+            `greater` for the null "quantile <= value", P(N <= k), and `less` for "quantile > value", P(N >= k), where k points are at
+            most the value; of the shape of `values`.
+        """
         n, q = len(self._ranked), self._q
         count = np.searchsorted(self._ranked, np.asarray(values, dtype=np.float64), side="right").astype(
             np.float64
@@ -192,7 +118,18 @@ class QuantileTest:
         return PValues(greater, less)
 
     def bounds(self, level: float) -> tuple[float, float]:
-        """Give the bounds of `quantile_bounds` at a level."""
+        """Bound the quantile.
+
+        Parameters
+        ----------
+        level : float
+            Error probability of each bound, in (0, .5).
+
+        Returns
+        -------
+        tuple of (float, float)
+            -inf and inf where there are too few points.
+        """
         few, many = _ranks(len(self._ranked), self._q, level, self._spread, self._df)
         ends = np.concatenate([[-np.inf], self._ranked, [np.inf]])
         return float(ends[int(few)]), float(ends[len(self._ranked) + 1 - int(many)])
@@ -269,13 +206,6 @@ def mean_pvalues(series: ArrayLike, value: ArrayLike) -> PValues:
     greater = np.where(moves, special.stdtr(df, -t), certain_greater)
     less = np.where(moves, special.stdtr(df, t), certain_less)
     return PValues(np.where(bounded, greater, 1.0), np.where(bounded, less, 1.0))
-
-
-def _prepare(series: ArrayLike, q: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the points, the estimated quantile and the indicators of points at or below it."""
-    points = np.asarray(series, dtype=np.float64)
-    estimate = np.asarray(np.quantile(points, q, axis=-1, method="inverted_cdf"))
-    return points, estimate, (points <= estimate[..., None]).astype(np.float64)
 
 
 def _ranks(

@@ -1,4 +1,4 @@
-"""Quantiles by order statistics and histograms, and bands about a whole distribution."""
+"""Quantiles by order statistics and histograms."""
 
 import math
 
@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
 
 from canaryjudge.stats.binomial_sequences import count_bounds
-from canaryjudge.stats.quantile_sequences import (
-    dkw_radius,
-    empirical_process_bound,
-    quantile_interval,
-    quantile_interval_from_counts,
-)
+from canaryjudge.stats.quantile_sequences import quantile_interval, quantile_interval_from_counts
 
 reproducible = settings(derandomize=True, deadline=None, max_examples=60)
 numbers = st.lists(st.integers(-30, 30), max_size=150)
@@ -93,49 +87,6 @@ def test_few_values_bound_nothing():
     assert quantile_interval_from_counts([0, 0], 0, [1.0, 2.0], 0.5, 0.05, 50.0).low == -np.inf
 
 
-def test_the_closed_form_of_the_band():
-    """Howard and Ramdas, corollary 2."""
-    assert_allclose(
-        dkw_radius([100, 1000, 100_000], 0.05),
-        [0.26917582233731213, 0.08656912837667055, 0.008846345222203546],
-        rtol=1e-13,
-    )
-    assert_array_equal(dkw_radius([0, 0.5], 0.05), [np.inf, np.inf])
-
-
-def test_the_band_of_confseq():
-    """empirical_process_lil_bound(t, .025, 1, .85)."""
-    found = empirical_process_bound([100, 1000, 10_000, 1_000_000], 0.025)
-    expected = [0.2734086632237452, 0.08788561524720172, 0.02812209328453939, 0.002859630926615145]
-    assert_allclose(found, expected, rtol=1e-9)
-
-
-@pytest.mark.parametrize("a", [0.71, 0.75, 0.85, 1.0, 2.0])
-@pytest.mark.parametrize("level", [0.3, 0.05, 1e-4])
-def test_the_constant_solves_the_bound_on_a_grid(a, level):
-    constant = (empirical_process_bound(1.0, level, a=a) / a) ** 2
-    eta = 1 + np.geomspace(1e-9, 2 * a**2 - 1, 400_000)[:-1]
-    gamma = np.sqrt(2 / eta) * (a - np.sqrt(2 * (eta - 1) / constant))
-    inside = gamma > 1 + 1e-9
-    eta, gamma = eta[inside], gamma[inside]
-    errors = 4 * np.exp(-(gamma**2) * constant) * (1 + 1 / ((gamma**2 - 1) * np.log(eta)))
-    assert errors.min() == pytest.approx(level, rel=1e-6)
-
-
-def test_the_solved_band_is_no_wider_than_the_closed_form():
-    n = np.geomspace(1, 1e8, 30)
-    for level in (0.1, 0.05, 0.01, 1e-4):
-        solved, closed = empirical_process_bound(n, level), dkw_radius(n, level)
-        assert (solved < closed).all()
-        assert (solved > 0.97 * closed).all()
-
-
-def test_a_band_that_begins_later_is_narrower_from_there():
-    late = empirical_process_bound([99, 100, 1000, 10_000], 0.05, n_min=100)
-    assert late[0] == np.inf
-    assert (late[1:] < empirical_process_bound([100, 1000, 10_000], 0.05)).all()
-
-
 WRONG = [
     (lambda: quantile_interval([1.0, np.nan], 0.5, 0.05, 10), "none of them missing"),
     (lambda: quantile_interval(1.0, 0.5, 0.05, 10), "must be a list of numbers"),
@@ -150,15 +101,6 @@ WRONG = [
         lambda: quantile_interval_from_counts([1, 3], 2, [1.0, 2], 0.5, 0.05, 10),
         "to the number of observations",
     ),
-    (lambda: dkw_radius(-1, 0.05), "number of observations must be at least 0"),
-    (lambda: dkw_radius(1, 0.0), "level must lie between 0 and 1"),
-    (lambda: empirical_process_bound(np.inf, 0.05), "at least 0 and finite"),
-    (lambda: empirical_process_bound(1, 1.0), "level must lie between 0 and 1"),
-    (
-        lambda: empirical_process_bound(1, 0.05, a=0.7),
-        "a must be at least .71 and n_min at least 1, but they are 0.7",
-    ),
-    (lambda: empirical_process_bound(1, 0.05, n_min=0), "n_min at least 1, but they are 0.85 and 0"),
 ]
 
 
