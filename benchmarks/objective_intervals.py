@@ -28,8 +28,7 @@ from canaryjudge.data import Arm, MetricPair
 from canaryjudge.rules.changes import compare
 from canaryjudge.rules.limits import Limit
 from canaryjudge.rules.measures import Question, measure
-from canaryjudge.stats.proportions import proportion_bounds
-from canaryjudge.stats.score_intervals import score_bounds, wilson_bounds
+from canaryjudge.stats.proportions import proportion_bounds, score_bounds, wilson_bounds
 
 _LEVELS = (0.05, 0.01)
 _EDGES = np.array([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, np.inf])

@@ -1,15 +1,23 @@
-r"""Confidence bounds of a quantile and of the mean of one series, without a model of its distribution.
+r"""Quantiles, and means: their bounds and bands, without a model of the distribution.
 
 The number N of n independent points at or below the q-quantile is binomial, whatever the distribution (at least Bin(n, q)
 where it has atoms), and so order statistics bound the quantile exactly [1]_. Neighboring points of a metric resemble each
 other; then N varies more, by the long-run variance of the series of indicators 1{x <= quantile} [2]_, and the ranks
 move out.
 
+Distribution functions and quantile differences have bands that hold at all places together. The band of Dvoretzky, Kiefer and Wolfowitz, with Massart's constant [3]_: the empirical distribution function of n independent
+observations lies within eps = sqrt(log(2 / (1 - level)) / (2 n)) of the true one, everywhere, with probability `level` at least. Read
+sideways, it holds every quantile: between the empirical quantiles at p - eps and p + eps. Two arms at sqrt(level) each (as independent
+samples) give a band for the difference of quantiles [4]_. Observations that depend on their neighbors make the bands too narrow.
+
 References
 ----------
 .. [1] H. A. David and H. N. Nagaraja, *Order Statistics*, 3rd ed. (2003), section 7.1.
 .. [2] P. W. Glynn and P. Heidelberger, "Quantile estimation in dependent sequences", Operations Research 32 (1984),
        185-209 (who group the points; here the variance comes from `canaryjudge.stats.long_run`).
+.. [3] P. Massart, "The tight constant in the Dvoretzky-Kiefer-Wolfowitz inequality", Annals of Probability 18 (1990), 1269-1283.
+.. [4] K. A. Doksum and G. L. Sievers, "Plotting with confidence: graphical comparisons of two populations", Biometrika 63 (1976),
+       421-434.
 """
 
 from __future__ import annotations
@@ -17,17 +25,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from canaryjudge.stats.bounds import FloatArray, PValues, bisect
 from canaryjudge.stats.long_run import long_run_variance
-from canaryjudge.stats.rare_events import FloatArray, PValues, bisect
 
 __all__ = [
     "Estimate",
+    "QuantileDifferences",
     "QuantileTest",
+    "dkw_margin",
     "mean_bounds",
     "mean_pvalues",
+    "median",
+    "quantile_differences",
 ]
 
 _FEWEST_POINTS = 3
@@ -258,3 +270,121 @@ def _mean(series: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
         return mean, np.full(mean.shape, np.inf), np.ones(mean.shape)
     run = long_run_variance(moved)
     return mean, np.sqrt(run.variance / n), run.df
+
+
+_FEW = 10_000
+"""Sorting more of them costs more than it saves."""
+
+
+def median(values: NDArray[np.float64]) -> float:
+    """Give the median of some numbers, as `numpy.median` does for one array without NaN, in a tenth of its time.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Finite numbers, at least one.
+
+    Returns
+    -------
+    float
+        The middle one, or the mean of the two in the middle.
+
+    Examples
+    --------
+    >>> median(np.array([3.0, 1.0, 2.0])), median(np.array([4.0, 1.0, 2.0, 3.0]))
+    (2.0, 2.5)
+    """
+    n = len(values)
+    if n > _FEW:
+        return float(np.median(values))
+    ordered = np.sort(values)
+    return float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileDifferences:
+    """Differences of quantiles, canary minus baseline.
+
+    Attributes
+    ----------
+    probability : ndarray, shape (k,)
+        Which quantiles.
+    estimate : ndarray, shape (k,)
+        Their difference.
+    low, high : ndarray, shape (k,)
+        The band; infinite where so few observations bound nothing.
+    """
+
+    probability: FloatArray
+    estimate: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def dkw_margin(n: int, level: float) -> float:
+    """Give the half width of the band around an empirical distribution function.
+
+    Parameters
+    ----------
+    n : int
+        Observations, one or more.
+    level : float
+        Probability that the band holds the whole of the true function, between 0 and 1.
+
+    Returns
+    -------
+    float
+        A difference of probabilities.
+
+    Examples
+    --------
+    >>> round(dkw_margin(100, 0.95), 4)
+    0.1358
+    """
+    return float(np.sqrt(np.log(2 / (1 - level)) / (2 * n)))
+
+
+def quantile_differences(
+    baseline: ArrayLike, canary: ArrayLike, probability: ArrayLike, level: float
+) -> QuantileDifferences:
+    """Estimate how quantiles differ between two samples, with a band for all of them together.
+
+    Parameters
+    ----------
+    baseline, canary : array_like, shapes (n,) and (m,)
+        Finite observations, one or more each.
+    probability : array_like, shape (k,)
+        Which quantiles, between 0 and 1.
+    level : float
+        Probability that the band holds all true differences.
+
+    Returns
+    -------
+    QuantileDifferences
+        In the order of `probability`.
+
+    Examples
+    --------
+    >>> found = quantile_differences(range(1000), range(50, 1050), [0.5], 0.95)
+    >>> found.estimate.tolist(), bool(found.low[0] < 50 < found.high[0])
+    ([50.0], True)
+    """
+    asked = np.asarray(probability, dtype=np.float64)
+    each = float(np.sqrt(level))
+    ends = []
+    for sample in (baseline, canary):
+        ascending = np.sort(np.asarray(sample, dtype=np.float64))
+        margin = dkw_margin(len(ascending), each)
+        ends.append(
+            (_order(ascending, asked), _order(ascending, asked - margin), _order(ascending, asked + margin))
+        )
+    (middle, below, above), (new_middle, new_below, new_above) = ends
+    return QuantileDifferences(asked, new_middle - middle, new_below - above, new_above - below)
+
+
+def _order(ascending: FloatArray, probability: FloatArray) -> FloatArray:
+    """Give the smallest value that at least this share do not exceed; beyond 0 and 1 nothing is known."""
+    n = len(ascending)
+    rank = np.ceil(probability * n - 1e-9).astype(np.intp)
+    found = ascending[np.clip(rank - 1, 0, n - 1)]
+    return np.where(probability > 1, np.inf, np.where(probability <= 0, -np.inf, found))

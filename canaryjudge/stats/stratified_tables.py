@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from canaryjudge.stats.rare_events import FloatArray
+from canaryjudge.stats.bounds import FloatArray
 
 __all__ = [
     "LOG_ODDS",

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from simulation import assert_rate_at_most, best_rho
 
-from canaryjudge.stats.binomial_sequences import count_bounds
-from canaryjudge.stats.confidence_sequences import normal_log_mixture
+from canaryjudge.stats.confidence_sequences import (
+    count_bounds,
+    normal_log_mixture,
+    quantile_interval,
+    quantile_interval_from_counts,
+)
+from canaryjudge.stats.count_processes import sequential_pvalue
 from canaryjudge.stats.group_sequential import boundaries, repeated_pvalue
-from canaryjudge.stats.multinomial import sequential_pvalue
-from canaryjudge.stats.quantile_sequences import quantile_interval, quantile_interval_from_counts
 
 RUNS = [2000, pytest.param(20_000, marks=pytest.mark.slow)]
 CHUNK = 2000

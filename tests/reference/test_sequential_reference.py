@@ -13,12 +13,9 @@ from numpy.testing import assert_allclose
 from scipy import special
 from simulation import best_rho
 
-from canaryjudge.stats.binomial_sequences import count_bounds
-from canaryjudge.stats.confidence_sequences import normal_log_mixture
-from canaryjudge.stats.group_sequential import boundaries
-from canaryjudge.stats.multinomial import log_bayes_factor, sequential_pvalue
-from canaryjudge.stats.quantile_sequences import quantile_interval
-from canaryjudge.stats.sequential_design import operation
+from canaryjudge.stats.confidence_sequences import count_bounds, normal_log_mixture, quantile_interval
+from canaryjudge.stats.count_processes import log_bayes_factor, sequential_pvalue
+from canaryjudge.stats.group_sequential import boundaries, operation
 
 FILE = Path(__file__).parents[3] / "shared" / "cases" / "sequential_reference.json"
 ENTRIES = json.loads(FILE.read_text(encoding="utf-8"))["values"] if FILE.is_file() else []
