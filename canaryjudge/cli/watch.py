@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from canaryjudge.cli.inputs import HopelessError, add_arms, add_input, source_of, spare
-from canaryjudge.cli.monitor import add_watch, begun, given_history
+from canaryjudge.cli.inputs import HopelessError, add_arms, add_input, feed_of, refuse_server_options, spare
+from canaryjudge.cli.monitor import add_watch_options, begun, read_watch_history
 from canaryjudge.cli.outputs import EXIT_HELP, INTERRUPTED, add_output, report, telling
 from canaryjudge.cli.terminal import complain, is_terminal, terminal_size, terminal_text
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import moment, on_one_line, span_of_time
-from canaryjudge.integrations.prometheus.options import duration, refuse_options
+from canaryjudge.integrations.options import duration
 from canaryjudge.policy import Policy, load_policy
 from canaryjudge.results import MetricResult, Outcome
 
@@ -32,7 +32,7 @@ __all__ = [
     "Look",
     "Pace",
     "Screen",
-    "add_watch_command",
+    "add_watch",
     "looks",
     "screen_on",
     "watch",
@@ -323,7 +323,7 @@ _PATIENCE: Final = 600.0
 _SHORTEST: Final = 1.0
 
 
-def add_watch_command(commands: Any) -> None:
+def add_watch(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
     parser = commands.add_parser(
         "watch",
@@ -355,7 +355,7 @@ def add_watch_command(commands: Any) -> None:
         help="how long the source may be away, or bring nothing new (default: 10m)",
     )
     parser.add_argument("--state", metavar="FILE", help="keep the watch there, and go on from it")
-    add_watch(parser)
+    add_watch_options(parser)
     add_arms(parser)
     add_output(parser)
     parser.set_defaults(run=watch)
@@ -379,11 +379,11 @@ def watch(options: argparse.Namespace, clock: Clock | None = None) -> int:
     inputs = (options.policy, options.data, options.history)
     spare(options.state, "--state", *inputs)
     with telling(options, *inputs, options.state):
-        refuse_options(options)
+        refuse_server_options(options)
         _refuse(options)
         policy = load_policy(options.policy)
         pace = Pace(options.interval, options.patience, _limit(options, policy))
-        history = given_history(options, policy)
+        history = read_watch_history(options, policy)
         with _kept(options):
             return _watched(options, policy, begun(options, policy, history), pace, clock or Clock())
 
@@ -423,7 +423,7 @@ def _kept(options: argparse.Namespace) -> Any:
 
 
 def _watched(options: argparse.Namespace, policy: Policy, monitor: Monitor, pace: Pace, clock: Clock) -> int:
-    source = source_of(options, policy)
+    source = feed_of(options, policy)
     monitor.keep_recent()
 
     def take() -> tuple[Verdict, list[str]]:

@@ -14,8 +14,9 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.places import shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.kayenta.config import metric_options, read_config
+from canaryjudge.policy import Policy
 
-__all__ = ["MOST_PAIRS", "MOST_POINTS", "Pair", "from_kayenta", "read_json", "read_pairs"]
+__all__ = ["MOST_PAIRS", "MOST_POINTS", "Pair", "document_data", "from_kayenta", "read_json", "read_pairs"]
 
 MOST_POINTS: Final = 1_000_000
 """More points in one request are refused: Kayenta itself takes its 90 seconds for 400,000."""
@@ -127,6 +128,11 @@ def from_kayenta(
         replace = name in known and metric_options(known[name], f"metric {shown(name)}").replace_missing
         data[name] = _joined(of_metric, replace_missing=replace)
     return data
+
+
+def document_data(text: str, _: Policy) -> dict[str, dict[str, dict[str, Any]]]:
+    """Take all metrics from a list of pairs, as the command line does."""
+    return from_kayenta(text)
 
 
 def _joined(rows: list[Pair], *, replace_missing: bool) -> dict[str, dict[str, Any]]:

@@ -14,8 +14,9 @@ from canaryjudge.data.places import likely_name, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.counts import bucket_counts, event_counts
 from canaryjudge.integrations.otlp.documents import Found, Timeseries, read_documents
+from canaryjudge.policy import Policy
 
-__all__ = ["Choice", "Wanted", "check_attribute", "from_otlp", "wanted_metrics"]
+__all__ = ["Choice", "Wanted", "check_attribute", "document_data", "from_otlp", "wanted_metrics"]
 
 
 def from_otlp(
@@ -96,6 +97,11 @@ def from_otlp(
         if by_arm or not one.names.isdisjoint(found.names):
             data[metric] = by_arm
     return data
+
+
+def document_data(text: str, policy: Policy, *, arm_attribute: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Take a policy's metrics from a document under their own names, as the command line does."""
+    return from_otlp(text, arm=arm_attribute, metrics={metric.name: metric.name for metric in policy.metrics})
 
 
 def _by_arm(metric: str, one: Wanted, found: Found, by: tuple[str, str | None]) -> dict[str, dict[str, Any]]:

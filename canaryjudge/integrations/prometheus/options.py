@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
 from canaryjudge.errors import DataError
+from canaryjudge.integrations.options import duration
 from canaryjudge.policy import Policy
-from canaryjudge.policy.quantities import parse_duration
 
 if TYPE_CHECKING:
     from canaryjudge.integrations.prometheus.queries import Fetched
 
-__all__ = ["add_options", "duration", "fetch_given", "refuse_options"]
+__all__ = ["add_options", "fetch_given", "refuse_options"]
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)=(.*)", re.DOTALL)
 _OWN = (
@@ -167,14 +167,6 @@ def _secret(_: str) -> Never:
     raise argparse.ArgumentTypeError(
         "credentials do not belong on a command line; see CANARYJUDGE_PROMETHEUS_TOKEN in the help"
     )
-
-
-def duration(text: str) -> float:
-    """Read an option that is a duration, such as ``5m``; for argparse."""
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _time(text: str) -> float:
