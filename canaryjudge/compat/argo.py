@@ -12,12 +12,12 @@ from typing import Any, Final, Literal
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.argo.evaluation import holds
-from canaryjudge.integrations.argo.models import Limits, found_by, limits_of, validate_metrics
+from canaryjudge.integrations.argo.models import MeasurementLimits, found_by, limits_of, validate_metrics
 
 __all__ = [
     "Measurement",
     "MetricPhase",
-    "MetricResult",
+    "MetricStatus",
     "Phase",
     "RunPhase",
     "assess_metric",
@@ -121,7 +121,7 @@ def _why(name: str, condition: str, result: Any, error: PolicyError) -> str:
 
 
 @dataclass(slots=True)
-class MetricResult:
+class MetricStatus:
     """What Argo Rollouts keeps of a metric in the status of an AnalysisRun: its phase, its measurements and its counts."""
 
     phase: str = ""
@@ -151,12 +151,12 @@ class MetricResult:
         self.consecutive_success = self.consecutive_success + 1 if phase == "Successful" else 0
 
 
-def exceeded(limits: Limits, result: MetricResult) -> tuple[Phase, str] | None:
+def exceeded(limits: MeasurementLimits, result: MetricStatus) -> tuple[Phase, str] | None:
     """Tell which limit was exceeded: of several the last counts, error over inconclusive over failed.
 
     Examples
     --------
-    >>> exceeded(Limits(), MetricResult(failed=1))
+    >>> exceeded(MeasurementLimits(), MetricStatus(failed=1))
     ('Failed', 'failed (1) > failureLimit (0)')
     """
     found: tuple[Phase, str] | None = None
@@ -171,14 +171,14 @@ def exceeded(limits: Limits, result: MetricResult) -> tuple[Phase, str] | None:
     return found
 
 
-def assess_metric(limits: Limits, result: MetricResult, *, terminating: bool = False) -> Phase:
+def assess_metric(limits: MeasurementLimits, result: MetricStatus, *, terminating: bool = False) -> Phase:
     """Give the phase of a metric.
 
     Parameters
     ----------
-    limits : Limits
+    limits : MeasurementLimits
         What it puts up with.
-    result : MetricResult
+    result : MetricStatus
         What was measured of it.
     terminating : bool
         Whether the run is being ended, so that no more is measured.
@@ -190,7 +190,7 @@ def assess_metric(limits: Limits, result: MetricResult, *, terminating: bool = F
 
     Examples
     --------
-    >>> assess_metric(Limits(count=3, interval=60), MetricResult(measurements=[Measurement("Successful")], count=3))
+    >>> assess_metric(MeasurementLimits(count=3, interval=60), MetricStatus(measurements=[Measurement("Successful")], count=3))
     'Successful'
     """
     if result.phase in _COMPLETED:
@@ -211,8 +211,8 @@ def assess_metric(limits: Limits, result: MetricResult, *, terminating: bool = F
 
 
 def assess_run(
-    metrics: Mapping[str, Limits],
-    results: Mapping[str, MetricResult],
+    metrics: Mapping[str, MeasurementLimits],
+    results: Mapping[str, MetricStatus],
     *,
     dry_run: Iterable[str] = (),
     terminating: bool = False,
@@ -221,9 +221,9 @@ def assess_run(
 
     Parameters
     ----------
-    metrics : mapping of str to Limits
+    metrics : mapping of str to MeasurementLimits
         The metrics of the run, by name and in order.
-    results : mapping of str to MetricResult
+    results : mapping of str to MetricStatus
         What was measured of each; one without is not finished.
     dry_run : iterable of str
         The names of those that count for nothing.
@@ -237,7 +237,7 @@ def assess_run(
 
     Examples
     --------
-    >>> assess_run({"errors": Limits()}, {"errors": MetricResult(measurements=[Measurement("Failed")], failed=1)})
+    >>> assess_run({"errors": MeasurementLimits()}, {"errors": MetricStatus(measurements=[Measurement("Failed")], failed=1)})
     ('Failed', 'Metric "errors" assessed Failed due to failed (1) > failureLimit (0)')
     """
     idle = frozenset(dry_run)
@@ -316,7 +316,7 @@ def replay(
         for metric in metrics
     }
     order = {name: index for index, name in enumerate(limits)}
-    results = {name: MetricResult() for name in limits if measurements.get(name)}
+    results = {name: MetricStatus() for name in limits if measurements.get(name)}
     waiting = [(limits[name].initial_delay, order[name], name, 0) for name in results]
     heapq.heapify(waiting)
     phase, message = assess_run(limits, results, dry_run=idle)
@@ -342,7 +342,7 @@ def replay(
     )
 
 
-def _told(limits: Limits, result: MetricResult | None, *, dry_run: bool) -> MetricPhase:
+def _told(limits: MeasurementLimits, result: MetricStatus | None, *, dry_run: bool) -> MetricPhase:
     if result is None:
         return MetricPhase("Pending", "", (), dry_run)
     found = exceeded(limits, result)

@@ -13,11 +13,11 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.integrations.kayenta.config import MetricOptions
 
 __all__ = [
-    "JUDGE",
+    "JUDGE_TEST",
     "SEED",
     "Classified",
-    "Comparison",
     "JavaRandom",
+    "ShiftTest",
     "classify",
     "cles",
     "iqr_fences",
@@ -103,7 +103,7 @@ def noisy(experiment: FloatArray, control: FloatArray, seed: int = SEED) -> tupl
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ShiftTest:
     """The constants of the comparison; the judge's cannot be set from outside.
 
     Attributes
@@ -118,7 +118,7 @@ class Comparison:
     z: float = Z
 
 
-JUDGE: Final = Comparison()
+JUDGE_TEST: Final = ShiftTest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,7 @@ def classify(
     name: str,
     arms: tuple[FloatArray, FloatArray],
     options: MetricOptions,
-    comparison: Comparison = JUDGE,
+    comparison: ShiftTest = JUDGE_TEST,
     seed: int = SEED,
 ) -> Classified:
     """Classify one metric.
@@ -280,7 +280,7 @@ def classify(
         Control and experiment, as `transformed` gives them.
     options : MetricOptions
         What the config asks for.
-    comparison : Comparison
+    comparison : ShiftTest
         Tolerance and level.
     seed : int
         Where the noise begins, if it needs any.

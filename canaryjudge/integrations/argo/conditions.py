@@ -18,7 +18,7 @@ from canaryjudge.integrations.argo.expressions import (
     Unary,
     parse_expression,
 )
-from canaryjudge.integrations.bounds import Bounds, Edge
+from canaryjudge.integrations.bounds import AllowedRange, Edge
 
 __all__ = ["Conditions", "NotBoundsError", "bounds_of"]
 
@@ -37,7 +37,7 @@ class Conditions:
 
     Attributes
     ----------
-    bounds : Bounds
+    bounds : AllowedRange
         What it allows; of a failure condition, what it does not fail.
     subject : str
         What is bounded: ``result``, or a field of it.
@@ -45,7 +45,7 @@ class Conditions:
         What was left out of it, and what that means.
     """
 
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: AllowedRange = field(default_factory=AllowedRange)
     subject: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -73,9 +73,9 @@ def bounds_of(condition: str, *, fails: bool = False) -> Conditions:
     Examples
     --------
     >>> bounds_of("isNaN(result) || result[0] >= 0.95").bounds
-    Bounds(low=Edge(value=0.95, strict=False), high=None)
+    AllowedRange(low=Edge(value=0.95, strict=False), high=None)
     >>> bounds_of("result > 5 || result < 1", fails=True).bounds
-    Bounds(low=Edge(value=1, strict=False), high=Edge(value=5, strict=False))
+    AllowedRange(low=Edge(value=1, strict=False), high=Edge(value=5, strict=False))
     """
     try:
         tree = parse_expression(condition)
@@ -83,7 +83,7 @@ def bounds_of(condition: str, *, fails: bool = False) -> Conditions:
         raise NotBoundsError(f"it is outside the grammar that is read: {error.message}") from None
     found = Conditions()
     _read(tree, found, fails=fails)
-    if found.bounds == Bounds():
+    if found.bounds == AllowedRange():
         raise NotBoundsError("it bounds no number")
     if found.bounds.empty:
         raise NotBoundsError("nothing can meet it")
@@ -181,7 +181,9 @@ def _compared(tree: Expression, of: Expression | None, found: Conditions, *, fai
     found.notes += _about_default(tree.left) + _about_default(tree.right)
     found.subject = subject
     edge = Edge(bound, strict=operator in ("<", ">"))
-    found.bounds = found.bounds.within(Bounds(low=edge) if operator in (">", ">=") else Bounds(high=edge))
+    found.bounds = found.bounds.within(
+        AllowedRange(low=edge) if operator in (">", ">=") else AllowedRange(high=edge)
+    )
 
 
 def _reducer(tree: Expression) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.bounds import Bounds, Edge, direction_of, slo_rule, told
+from canaryjudge.integrations.bounds import AllowedRange, Edge, direction_of, slo_rule, told
 from canaryjudge.integrations.flagger.models import BUILT_IN, allowed, analysis_threshold
 from canaryjudge.integrations.flagger.queries import (
     metric_query,
@@ -36,7 +36,7 @@ from canaryjudge.policy.quantities import percent, shown
 if TYPE_CHECKING:
     from canaryjudge.integrations.flagger.models import FlaggerAnalysis, FlaggerMetric
 
-__all__ = ["Asked", "load_flagger", "metric_settings"]
+__all__ = ["CanaryMetric", "load_flagger", "metric_settings"]
 
 _WHAT: Final = "a manifest of Flagger"
 _GROUP: Final = "flagger.app/"
@@ -167,7 +167,7 @@ class _Import:
             if gap:
                 self.account.say("note", manifest.title, place, f"metric {shown(metric.name)}", gap)
             named = metric.name or (metric.templateRef.name if metric.templateRef else "")
-            asked = Asked(
+            asked = CanaryMetric(
                 document=manifest.title,
                 place=place,
                 name=f"{manifest.name}/{named}" if several else named,
@@ -265,7 +265,7 @@ _MS: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CanaryMetric:
     """A metric of a Canary.
 
     Attributes
@@ -296,12 +296,12 @@ class Asked:
     add_selector: bool
 
 
-def metric_settings(asked: Asked, account: Account) -> dict[str, Any] | None:
+def metric_settings(asked: CanaryMetric, account: Account) -> dict[str, Any] | None:
     """Write a metric of a Canary as a metric of a policy.
 
     Parameters
     ----------
-    asked : Asked
+    asked : CanaryMetric
         The metric.
     account : Account
         What became of each part.
@@ -314,7 +314,7 @@ def metric_settings(asked: Asked, account: Account) -> dict[str, Any] | None:
     return judged(account, asked.document, asked.place, lambda say: _metric(asked, say))
 
 
-def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
+def _metric(asked: CanaryMetric, say: Callable[..., None]) -> dict[str, Any]:
     metric = asked.metric
     known = metric.name in BUILT_IN
     if not known and metric.templateRef is None and not metric.query:
@@ -323,7 +323,7 @@ def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
             "it names no built-in metric, no template and no query, so that Flagger fails every check",
         )
     bounds = allowed(metric.model_dump())
-    if bounds == Bounds():
+    if bounds == AllowedRange():
         raise NotJudgedError("thresholdRange", "it has neither min nor max, so that everything is allowed")
     if bounds.empty or not bounds.finite:
         raise NotJudgedError("thresholdRange", f"nothing can be {told(bounds)}")
@@ -340,7 +340,7 @@ def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
     return fitting(settings, say)
 
 
-def _about_range(metric: FlaggerMetric, bounds: Bounds, say: Callable[..., None]) -> None:
+def _about_range(metric: FlaggerMetric, bounds: AllowedRange, say: Callable[..., None]) -> None:
     if metric.thresholdRange is not None:
         ends = metric.thresholdRange.min, metric.thresholdRange.max
         if metric.name == "request-duration" and any(
@@ -359,14 +359,14 @@ def _about_range(metric: FlaggerMetric, bounds: Bounds, say: Callable[..., None]
         say("note", "threshold", f"it is deprecated, and the {end} of this metric: {told(bounds)}")
 
 
-def _success_rate(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str, Any]:
+def _success_rate(asked: CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
     """Judge the share of failed requests, which is 100 % less the rate of success."""
-    good = Bounds(_failing(bounds.high, lowest=0.0), _failing(bounds.low, lowest=None))
+    good = AllowedRange(_failing(bounds.high, lowest=0.0), _failing(bounds.low, lowest=None))
     if good.low is not None and good.low.value <= 0:
-        good = Bounds(None, good.high)
+        good = AllowedRange(None, good.high)
     if good.high is not None and good.high.value >= 1:
-        good = Bounds(good.low, None)
-    if good == Bounds():
+        good = AllowedRange(good.low, None)
+    if good == AllowedRange():
         raise NotJudgedError("thresholdRange", f"every rate of success is {told(bounds)} %")
     if good.empty or any(end is not None and not 0 <= end.value <= 1 for end in (good.low, good.high)):
         raise NotJudgedError("thresholdRange", f"no rate of success is {told(bounds)} %")
@@ -402,13 +402,13 @@ def _failing(end: Edge | None, *, lowest: float | None) -> Edge | None:
     return Edge(share if lowest is None else max(share, lowest))
 
 
-def _duration(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str, Any]:
+def _duration(asked: CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
     query, network = _built_in(asked, say), network_of(asked.provider)
     settings: dict[str, Any] = {"name": asked.name, "direction": direction_of(bounds), "unit": "ms"}
     if query is not None and network is not None and not network.mean:
         if network.unit == "s":
             ends = (None if end is None else Edge(end.value / _MS) for end in (bounds.low, bounds.high))
-            settings["unit"], bounds = "s", Bounds(*ends)
+            settings["unit"], bounds = "s", AllowedRange(*ends)
         rule = slo_rule(bounds, bounds, "p99")
         say(
             "taken",
@@ -426,7 +426,7 @@ def _duration(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[st
     return settings if query is None else settings | {"query": query}
 
 
-def _built_in(asked: Asked, say: Callable[..., None]) -> dict[str, Any] | None:
+def _built_in(asked: CanaryMetric, say: Callable[..., None]) -> dict[str, Any] | None:
     """Write the query of a built-in metric, or say what is missing."""
     network = network_of(asked.provider)
     if network is None:
@@ -457,7 +457,7 @@ def _built_in(asked: Asked, say: Callable[..., None]) -> dict[str, Any] | None:
     return query
 
 
-def _custom(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str, Any]:
+def _custom(asked: CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "name": asked.name,
         "direction": direction_of(bounds),
@@ -477,7 +477,7 @@ def _custom(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str,
     return settings
 
 
-def _promql(asked: Asked, written: str, say: Callable[..., None]) -> dict[str, Any] | None:
+def _promql(asked: CanaryMetric, written: str, say: Callable[..., None]) -> dict[str, Any] | None:
     if asked.template is not None:
         query, why = template_query(written, asked.names, add=asked.add_selector)
     else:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
-from canaryjudge.integrations.bounds import Bounds, Edge
+from canaryjudge.integrations.bounds import AllowedRange, Edge
 from canaryjudge.policy.base import PolicyModel
 from canaryjudge.policy.quantities import shown
 
@@ -94,7 +94,7 @@ BUILT_IN: Final = ("request-success-rate", "request-duration")
 """The metrics that Flagger has queries for: a percentage, and the 99th percentile in milliseconds."""
 
 
-def allowed(metric: Mapping[str, Any]) -> Bounds:
+def allowed(metric: Mapping[str, Any]) -> AllowedRange:
     """Give what a metric's value may be.
 
     Parameters
@@ -105,7 +105,7 @@ def allowed(metric: Mapping[str, Any]) -> Bounds:
 
     Returns
     -------
-    Bounds
+    AllowedRange
         Both ends are allowed; those of request-duration are cut to whole milliseconds, as Flagger cuts them.
 
     Examples
@@ -124,7 +124,7 @@ def allowed(metric: Mapping[str, Any]) -> Bounds:
     ends = [None if end is None else float(end) for end in (low, high)]
     if name == "request-duration":
         ends = [None if end is None or not math.isfinite(end) else float(math.trunc(end)) for end in ends]
-    return Bounds(*(None if end is None else Edge(end) for end in ends))
+    return AllowedRange(*(None if end is None else Edge(end) for end in ends))
 
 
 def analysis_threshold(threshold: float | None) -> int:

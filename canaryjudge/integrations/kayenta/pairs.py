@@ -16,7 +16,15 @@ from canaryjudge.errors import DataError
 from canaryjudge.integrations.kayenta.config import metric_options, read_config
 from canaryjudge.policy import Policy
 
-__all__ = ["MOST_PAIRS", "MOST_POINTS", "Pair", "document_data", "from_kayenta", "read_json", "read_pairs"]
+__all__ = [
+    "MOST_PAIRS",
+    "MOST_POINTS",
+    "MetricSetPair",
+    "document_data",
+    "from_kayenta",
+    "read_json",
+    "read_pairs",
+]
 
 MOST_POINTS: Final = 1_000_000
 """More points in one request are refused: Kayenta itself takes its 90 seconds for 400,000."""
@@ -35,7 +43,7 @@ _SHAPE: Final = "A metric set pair has name, id, tags, values.control and values
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class MetricSetPair:
     """One metric and tag set, both sides.
 
     Attributes
@@ -120,7 +128,7 @@ def from_kayenta(
         pairs, "metricSetPairList" if isinstance(document, Mapping) else "the metric set pairs"
     )
     known = {} if config is None else read_config(config).metrics
-    rows: dict[str, list[Pair]] = {}
+    rows: dict[str, list[MetricSetPair]] = {}
     for pair in found:
         rows.setdefault(pair.name, []).append(pair)
     data = {}
@@ -135,7 +143,7 @@ def document_data(text: str, _: Policy) -> dict[str, dict[str, dict[str, Any]]]:
     return from_kayenta(text)
 
 
-def _joined(rows: list[Pair], *, replace_missing: bool) -> dict[str, dict[str, Any]]:
+def _joined(rows: list[MetricSetPair], *, replace_missing: bool) -> dict[str, dict[str, Any]]:
     """Put the tag sets of a metric together, each a replica."""
     if len(rows) == 1:
         return dict(rows[0].series(replace_missing=replace_missing))
@@ -170,7 +178,7 @@ def read_json(document: Any) -> Any:
         raise DataError(f"the document is not JSON ({error})", "Give it whole.") from None
 
 
-def read_pairs(pairs: Any, where: str) -> tuple[Pair, ...]:
+def read_pairs(pairs: Any, where: str) -> tuple[MetricSetPair, ...]:
     """Read a metric set pair list.
 
     Parameters
@@ -182,7 +190,7 @@ def read_pairs(pairs: Any, where: str) -> tuple[Pair, ...]:
 
     Returns
     -------
-    tuple of Pair
+    tuple of MetricSetPair
         In order.
 
     Raises
@@ -213,7 +221,7 @@ def read_pairs(pairs: Any, where: str) -> tuple[Pair, ...]:
         )
         given = pair.get("id")
         found.append(
-            Pair(
+            MetricSetPair(
                 name,
                 None if given is None else str(given),
                 _tags(pair.get("tags"), place),

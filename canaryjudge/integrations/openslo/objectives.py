@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.integrations.imported import Account, NotJudgedError, abridged, judged
-from canaryjudge.integrations.openslo.documents import Library, Stated
+from canaryjudge.integrations.openslo.documents import Library, SloObject
 from canaryjudge.policy.quantities import percent
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         SloSpec,
     )
 
-__all__ = ["Alert", "Asked", "alerts_of", "condition_gap", "duration", "metric_settings"]
+__all__ = ["Alert", "SloObjective", "alerts_of", "condition_gap", "duration", "metric_settings"]
 
 _DAYS: Final = {"w": 7, "M": 30, "Q": 90, "Y": 365}
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400}
@@ -75,12 +75,12 @@ def condition_gap(spec: ConditionSpec) -> tuple[str, str] | None:
     return None
 
 
-def alerts_of(stated: Stated, library: Library, account: Account) -> tuple[Alert, ...]:
+def alerts_of(stated: SloObject, library: Library, account: Account) -> tuple[Alert, ...]:
     """Collect the alerts of an SLO, and say what becomes of each.
 
     Parameters
     ----------
-    stated : Stated
+    stated : SloObject
         The SLO.
     library : Library
         Where its references lead.
@@ -110,7 +110,7 @@ def alerts_of(stated: Stated, library: Library, account: Account) -> tuple[Alert
 
 
 def _alert(
-    policy: AlertPolicySpec, stated: Stated, place: str, library: Library, account: Account
+    policy: AlertPolicySpec, stated: SloObject, place: str, library: Library, account: Account
 ) -> Alert | None:
     (entry,) = policy.conditions
     where = f"{place}.spec.conditions[0]"
@@ -155,7 +155,7 @@ _LARGEST_WHOLE: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SloObjective:
     """An objective of an SLO.
 
     Attributes
@@ -183,12 +183,12 @@ class Asked:
     composite: bool
 
 
-def metric_settings(asked: Asked, sli: SliSpec, account: Account) -> dict[str, Any] | None:
+def metric_settings(asked: SloObjective, sli: SliSpec, account: Account) -> dict[str, Any] | None:
     """Write an objective as a metric with its rules.
 
     Parameters
     ----------
-    asked : Asked
+    asked : SloObjective
         The objective.
     sli : SliSpec
         Its indicator.
@@ -203,7 +203,7 @@ def metric_settings(asked: Asked, sli: SliSpec, account: Account) -> dict[str, A
     return judged(account, asked.document, asked.place, lambda say: _metric(asked, sli, say))
 
 
-def _metric(asked: Asked, sli: SliSpec, say: Callable[..., None]) -> dict[str, Any]:
+def _metric(asked: SloObjective, sli: SliSpec, say: Callable[..., None]) -> dict[str, Any]:
     if asked.objective.share == 0:
         raise NotJudgedError("target", "a target of 0 is met by whatever happens")
     if len(asked.name) > _LONGEST_NAME:
@@ -225,7 +225,7 @@ def _metric(asked: Asked, sli: SliSpec, say: Callable[..., None]) -> dict[str, A
     return metric
 
 
-def _ratio(asked: Asked, ratio: RatioMetric, say: Callable[..., None]) -> dict[str, Any]:
+def _ratio(asked: SloObjective, ratio: RatioMetric, say: Callable[..., None]) -> dict[str, Any]:
     for name in ("op", "value"):
         if getattr(asked.objective, name) is not None:
             say("note", name, "it is for thresholdMetric, and a ratio does without")
@@ -247,7 +247,7 @@ def _ratio(asked: Asked, ratio: RatioMetric, say: Callable[..., None]) -> dict[s
     return metric | {"rules": [_burn_rate(asked, say)]}
 
 
-def _threshold(asked: Asked, sli: SliSpec, say: Callable[..., None]) -> dict[str, Any]:
+def _threshold(asked: SloObjective, sli: SliSpec, say: Callable[..., None]) -> dict[str, Any]:
     assert sli.thresholdMetric is not None  # noqa: S101 - the model has seen to it
     op, value = asked.objective.op, asked.objective.value
     if op is None or value is None:
@@ -262,7 +262,7 @@ def _threshold(asked: Asked, sli: SliSpec, say: Callable[..., None]) -> dict[str
     return {"name": asked.name, "kind": "gauge", "direction": direction, "rules": [rule]}
 
 
-def _raw(asked: Asked, ratio: RatioMetric, say: Callable[..., None]) -> dict[str, Any]:
+def _raw(asked: SloObjective, ratio: RatioMetric, say: Callable[..., None]) -> dict[str, Any]:
     """Judge a ratio that somebody else has worked out: its traffic is not known, so all its points count the same."""
     assert ratio.raw is not None  # noqa: S101 - the caller has seen to it
     success = ratio.rawType == "success"
@@ -306,7 +306,7 @@ def _raw(asked: Asked, ratio: RatioMetric, say: Callable[..., None]) -> dict[str
     return metric | {"rules": rules}
 
 
-def _burn_rate(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
+def _burn_rate(asked: SloObjective, say: Callable[..., None]) -> dict[str, Any]:
     objective, method = asked.objective, asked.slo.budgetingMethod
     rule: dict[str, Any] = {"rule": "burn_rate", "target": percent(objective.share)}
     if method != "Occurrences":
@@ -329,7 +329,7 @@ def _burn_rate(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
     return rule
 
 
-def _reachable(asked: Asked, say: Callable[..., None]) -> list[Alert]:
+def _reachable(asked: SloObjective, say: Callable[..., None]) -> list[Alert]:
     """Leave out alerts that this target makes impossible: nothing burns faster than 1 / (1 - target)."""
     most = min(1 / (1 - asked.objective.share), _FASTEST)
     found = []
@@ -342,7 +342,7 @@ def _reachable(asked: Asked, say: Callable[..., None]) -> list[Alert]:
     return found
 
 
-def _period(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
+def _period(asked: SloObjective, say: Callable[..., None]) -> dict[str, Any]:
     assert asked.slo.timeWindow is not None  # noqa: S101 - the caller has seen to it
     (window,) = asked.slo.timeWindow
     _period_s(asked)
@@ -361,7 +361,7 @@ def _period(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
     }
 
 
-def _period_s(asked: Asked) -> float:
+def _period_s(asked: SloObjective) -> float:
     assert asked.slo.timeWindow is not None  # noqa: S101 - the caller has seen to it
     (window,) = asked.slo.timeWindow
     seconds = _written(window.duration)[1]
@@ -389,7 +389,7 @@ def _whole(number: float) -> float:
     return int(number) if number.is_integer() and abs(number) < _LARGEST_WHOLE else number
 
 
-def _target(asked: Asked) -> str:
+def _target(asked: SloObjective) -> str:
     budgeting = asked.slo.budgetingMethod
     return f"{percent(asked.objective.share)} of {'slices' if budgeting == 'Timeslices' else 'them'}, {budgeting}"
 

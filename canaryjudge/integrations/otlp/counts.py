@@ -21,11 +21,11 @@ from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.documents import Timeseries
 
-__all__ = ["Counts", "bucket_counts", "event_counts"]
+__all__ = ["InstanceCounts", "bucket_counts", "event_counts"]
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class InstanceCounts:
     """What the instances of an arm counted, in order of time, then of instances.
 
     Attributes
@@ -52,12 +52,12 @@ class Counts:
             return {"time": self.time}
         return {"time": self.time, "replica": np.array(self.names, dtype=object)[self.replica]}
 
-    def at(self, frame: Counts, where: str) -> FloatArray:
+    def at(self, frame: InstanceCounts, where: str) -> FloatArray:
         """Give the counts at the times and instances of others; none where nothing was counted.
 
         Parameters
         ----------
-        frame : Counts
+        frame : InstanceCounts
             What these are of.
         where : str
             Whose they are, for errors.
@@ -92,7 +92,7 @@ class Counts:
         return [(time, self.names[code]) for time, code in zip(self.time.tolist(), self.replica, strict=True)]
 
 
-def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> Counts:
+def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> InstanceCounts:
     """Count events: sums as they are, of histograms the number of observations.
 
     Parameters
@@ -126,7 +126,9 @@ def _sizes(series: Timeseries) -> list[float]:
     return sizes
 
 
-def bucket_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> tuple[FloatArray, Counts]:
+def bucket_counts(
+    series: Sequence[Timeseries], where: str, replica: str | None
+) -> tuple[FloatArray, InstanceCounts]:
     """Count observations by the edges that all histograms of an arm know.
 
     Parameters
@@ -142,7 +144,7 @@ def bucket_counts(series: Sequence[Timeseries], where: str, replica: str | None)
     -------
     edges : ndarray, shape (k,)
         Upper edges, the last infinite.
-    counts : Counts
+    counts : InstanceCounts
         A column a bucket.
 
     Raises
@@ -238,7 +240,7 @@ def _ascend(bounds: tuple[float, ...]) -> bool:
     return all(map(math.isfinite, bounds)) and all(low < high for low, high in pairwise(bounds))
 
 
-def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | None) -> Counts:
+def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | None) -> InstanceCounts:
     """Difference what is cumulative, each timeseries by itself, and add up those of one instance and time."""
     time, start, owner = _flat(series)
     cumulative = np.array([each.cumulative for each in series], dtype=np.bool_)
@@ -261,7 +263,9 @@ def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | No
     groups, group = np.unique(slot * max(len(known), 1) + code, return_inverse=True)
     total = np.zeros((len(groups), columns.shape[1]))
     np.add.at(total, group, counts)
-    return Counts(total, times[groups // max(len(known), 1)], groups % max(len(known), 1), tuple(known))
+    return InstanceCounts(
+        total, times[groups // max(len(known), 1)], groups % max(len(known), 1), tuple(known)
+    )
 
 
 def _flat(series: Sequence[Timeseries]) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 from canaryjudge.data.places import shown
 from canaryjudge.errors import DataError
 
-__all__ = ["Attributes", "Found", "Shape", "Timeseries", "read_documents"]
+__all__ = ["Attributes", "Shape", "Timeseries", "TimeseriesSet", "read_documents"]
 
 Shape: TypeAlias = Literal["gauge", "sum", "histogram", "exponentialHistogram"]
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
@@ -85,7 +85,7 @@ class Timeseries:
 
 
 @dataclass(slots=True)
-class Found:
+class TimeseriesSet:
     """What is in some documents.
 
     Attributes
@@ -161,7 +161,7 @@ _HINT = "Give what OTLP/HTTP sends as JSON, or what the collector's file exporte
 _PLAIN = "Write numbers as OTLP does: 12, 1.5, or whole ones as text."
 
 
-def read_documents(given: Any, wanted: Collection[str] | None) -> Found:
+def read_documents(given: Any, wanted: Collection[str] | None) -> TimeseriesSet:
     """Read metrics in the JSON form of OTLP, with field names in either case.
 
     Parameters
@@ -173,7 +173,7 @@ def read_documents(given: Any, wanted: Collection[str] | None) -> Found:
 
     Returns
     -------
-    Found
+    TimeseriesSet
         Points that are flagged as having no value are left out.
 
     Raises
@@ -181,7 +181,7 @@ def read_documents(given: Any, wanted: Collection[str] | None) -> Found:
     DataError
         If something is not what OTLP says; it names the place in the document.
     """
-    found = Found()
+    found = TimeseriesSet()
     for prefix, document in _documents(given):
         groups = _field(document, "resourceMetrics", "resource_metrics")
         if groups is None:
@@ -261,7 +261,7 @@ def _items(given: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _read_resource(
-    group: Mapping[str, Any], where: str, wanted: Collection[str] | None, found: Found
+    group: Mapping[str, Any], where: str, wanted: Collection[str] | None, found: TimeseriesSet
 ) -> None:
     resource = group.get("resource") or {}
     if not isinstance(resource, Mapping):
@@ -310,7 +310,7 @@ def _unit(metric: Mapping[str, Any], path: str) -> str:
     )
 
 
-def _read_metric(metric: Mapping[str, Any], path: str, origin: _Origin, found: Found) -> None:
+def _read_metric(metric: Mapping[str, Any], path: str, origin: _Origin, found: TimeseriesSet) -> None:
     if metric.get("summary") is not None:
         found.summaries.setdefault(origin.metric, path)
         return

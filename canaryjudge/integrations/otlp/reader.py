@@ -13,10 +13,10 @@ import numpy as np
 from canaryjudge.data.places import likely_name, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.counts import bucket_counts, event_counts
-from canaryjudge.integrations.otlp.documents import Found, Timeseries, read_documents
+from canaryjudge.integrations.otlp.documents import Timeseries, TimeseriesSet, read_documents
 from canaryjudge.policy import Policy
 
-__all__ = ["Choice", "Wanted", "check_attribute", "document_data", "from_otlp", "wanted_metrics"]
+__all__ = ["MetricChoice", "SeriesChoice", "check_attribute", "document_data", "from_otlp", "wanted_metrics"]
 
 
 def from_otlp(
@@ -87,7 +87,9 @@ def from_otlp(
     names = None if wanted is None else set().union(*(one.names for one in wanted.values()))
     found = read_documents(document, names)
     if wanted is None:
-        wanted = {name: Wanted(Choice(name)) for name in found.names if name not in found.summaries}
+        wanted = {
+            name: MetricChoice(SeriesChoice(name)) for name in found.names if name not in found.summaries
+        }
     every = list(found.series.values())
     if every:
         check_attribute(arm, every, "no data point")
@@ -104,11 +106,13 @@ def document_data(text: str, policy: Policy, *, arm_attribute: str) -> dict[str,
     return from_otlp(text, arm=arm_attribute, metrics={metric.name: metric.name for metric in policy.metrics})
 
 
-def _by_arm(metric: str, one: Wanted, found: Found, by: tuple[str, str | None]) -> dict[str, dict[str, Any]]:
+def _by_arm(
+    metric: str, one: MetricChoice, found: TimeseriesSet, by: tuple[str, str | None]
+) -> dict[str, dict[str, Any]]:
     arm, replica = by
     value = one.value.of(found, metric)
     # where there are events of other attributes, there are none of these
-    frame = one.total if one.total is not None else Choice(one.value.name)
+    frame = one.total if one.total is not None else SeriesChoice(one.value.name)
     around = frame.of(found, metric)
     if around and one.value.name not in found.names and not one.value.may_be_absent:
         raise DataError(
@@ -127,7 +131,7 @@ def _by_arm(metric: str, one: Wanted, found: Found, by: tuple[str, str | None]) 
 
 
 def _columns(
-    one: Wanted, parts: tuple[list[Timeseries], list[Timeseries]], where: str, replica: str | None
+    one: MetricChoice, parts: tuple[list[Timeseries], list[Timeseries]], where: str, replica: str | None
 ) -> dict[str, Any] | None:
     """Give the columns of one arm."""
     series, around = parts
@@ -186,7 +190,7 @@ _HINT = 'Write a name, {"name": ..., "where": {attribute: value or regular expre
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SeriesChoice:
     """The timeseries of a name whose attributes match.
 
     Attributes
@@ -203,7 +207,7 @@ class Choice:
     where: tuple[tuple[str, re.Pattern[str] | str], ...] = ()
     may_be_absent: bool = False
 
-    def of(self, found: Found, metric: str) -> list[Timeseries]:
+    def of(self, found: TimeseriesSet, metric: str) -> list[Timeseries]:
         """Give the timeseries; none where the documents may just not have any yet.
 
         Raises
@@ -253,12 +257,12 @@ def check_attribute(key: str, series: list[Timeseries], what: str, advice: str =
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MetricChoice:
     """One metric of the result.
 
     Attributes
     ----------
-    value : Choice
+    value : SeriesChoice
         Values, or numbers of events.
     total : Choice or None
         What the events are of.
@@ -266,8 +270,8 @@ class Wanted:
         Numbers of events are wanted, in which a histogram stands for the number of its observations.
     """
 
-    value: Choice
-    total: Choice | None = None
+    value: SeriesChoice
+    total: SeriesChoice | None = None
     counted: bool = False
 
     @property
@@ -276,7 +280,7 @@ class Wanted:
         return {self.value.name} | (set() if self.total is None else {self.total.name})
 
 
-def wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, Wanted]:
+def wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, MetricChoice]:
     """Read which metrics are wanted, and where they are in the document.
 
     Parameters
@@ -292,7 +296,7 @@ def wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, Wanted]:
     Examples
     --------
     >>> wanted_metrics({"errors": {"value": {"name": "requests", "where": {"status": "500"}}, "total": "requests"}})["errors"].total
-    Choice(name='requests', where=(), may_be_absent=False)
+    SeriesChoice(name='requests', where=(), may_be_absent=False)
     """
     if not isinstance(metrics, Mapping) or not metrics:
         raise DataError(
@@ -303,15 +307,15 @@ def wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, Wanted]:
         where = f"from_otlp: metric {str(metric)!r}"
         if isinstance(spec, Mapping) and "value" in spec and not set(spec) - {"value", "total"}:
             total = None if spec.get("total") is None else _choice(spec["total"], where)
-            found[str(metric)] = Wanted(_choice(spec["value"], where), total, counted=True)
+            found[str(metric)] = MetricChoice(_choice(spec["value"], where), total, counted=True)
         else:
-            found[str(metric)] = Wanted(_choice(spec, where))
+            found[str(metric)] = MetricChoice(_choice(spec, where))
     return found
 
 
-def _choice(spec: Any, where: str) -> Choice:
+def _choice(spec: Any, where: str) -> SeriesChoice:
     if isinstance(spec, str):
-        return Choice(spec)
+        return SeriesChoice(spec)
     fits = isinstance(spec, Mapping) and not set(spec) - {"name", "where", "absent"}
     if not fits or not isinstance(spec.get("name"), str) or not isinstance(spec.get("where", {}), Mapping):
         raise DataError(f"{where} is given as {shown(spec)}", _HINT)
@@ -319,7 +323,7 @@ def _choice(spec: Any, where: str) -> Choice:
     if absent is not None and (isinstance(absent, bool) or absent != 0):
         raise DataError(f"{where}: absent is {shown(absent)}", "Write 0, or leave it out.")
     patterns = tuple((str(key), _pattern(value, where)) for key, value in spec.get("where", {}).items())
-    return Choice(spec["name"], patterns, absent is not None)
+    return SeriesChoice(spec["name"], patterns, absent is not None)
 
 
 def _pattern(value: Any, where: str) -> re.Pattern[str] | str:

@@ -116,7 +116,7 @@ def fetch_given(
         As `fetch`, and if the options do not fit together or a file cannot be read.
     """
     from canaryjudge.integrations.prometheus.client import Access  # noqa: PLC0415 - other sources need no client
-    from canaryjudge.integrations.prometheus.queries import Wanted, fetch  # noqa: PLC0415
+    from canaryjudge.integrations.prometheus.queries import QueryOverrides, fetch  # noqa: PLC0415
 
     for name in ("wide", "column", "replica", "time", "data_format"):
         if getattr(options, name):
@@ -130,7 +130,7 @@ def fetch_given(
         insecure=options.insecure,
         timeout=options.timeout,
     )
-    wanted = Wanted(
+    wanted = QueryOverrides(
         options.baseline_selector, options.canary_selector, options.window, options.at, since or {}
     )
     fetched = fetch(policy, access, wanted, baseline=options.baseline, canary=options.canary)
