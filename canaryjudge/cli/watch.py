@@ -26,18 +26,7 @@ if TYPE_CHECKING:
     from canaryjudge.monitor import Monitor
     from canaryjudge.verdict import Verdict
 
-__all__ = [
-    "Clock",
-    "End",
-    "Look",
-    "Pace",
-    "Screen",
-    "add_watch",
-    "looks",
-    "screen_on",
-    "watch",
-    "why_it_ended",
-]
+__all__ = ["Clock", "Look", "add_watch", "looks", "screen_on", "watch"]
 
 _LONGEST_PAUSE: Final = 60.0
 """Seconds: a source that is away is not asked more rarely than this, unless its interval is longer."""
@@ -60,7 +49,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class _Pace:
     """How often and how long.
 
     Attributes
@@ -78,7 +67,7 @@ class Pace:
     limit: float | None
 
 
-class End(Enum):
+class _End(Enum):
     """Why a watch ended."""
 
     DECIDED = "decided"
@@ -114,17 +103,17 @@ class Look(NamedTuple):
     remarks: list[str]
     trouble: DataError | None
     pause: float
-    end: End | None
+    end: _End | None
 
 
-def looks(take: Callable[[], tuple[Verdict, list[str]]], pace: Pace, clock: Clock) -> Iterator[Look]:
+def looks(take: Callable[[], tuple[Verdict, list[str]]], pace: _Pace, clock: Clock) -> Iterator[Look]:
     """Look again and again, until it is decided or cannot be any more.
 
     Parameters
     ----------
     take : callable
         Takes what is new, and gives the verdict and remarks.
-    pace : Pace
+    pace : _Pace
         How often and how long.
     clock : Clock
         The time.
@@ -186,17 +175,17 @@ def _undecided(verdict: Verdict) -> list[MetricResult]:
     ]
 
 
-def _end(verdict: Verdict, pace: Pace, passed: float, silent: float) -> End | None:
+def _end(verdict: Verdict, pace: _Pace, passed: float, silent: float) -> _End | None:
     if verdict.outcome is not Outcome.MARGINAL:
-        return End.DECIDED
+        return _End.DECIDED
     if not _undecided(verdict):
-        return End.OVER
+        return _End.OVER
     if pace.limit is not None and passed >= pace.limit:
-        return End.TIME
-    return End.SILENCE if silent >= pace.patience else None
+        return _End.TIME
+    return _End.SILENCE if silent >= pace.patience else None
 
 
-def _pause(pace: Pace, failures: int, taken: float) -> float:
+def _pause(pace: _Pace, failures: int, taken: float) -> float:
     """Give the seconds until the next look: of a source that is away, twice as many each time."""
     if not failures:
         return pace.interval - taken
@@ -207,7 +196,7 @@ def _pause(pace: Pace, failures: int, taken: float) -> float:
 _SEQUENCE: Final = re.compile(r"\x1b\[[\d;]*m")
 
 
-class Screen(Protocol):
+class _Screen(Protocol):
     """Shows looks."""
 
     def show(self, look: Look, drawn: Verdict) -> None:
@@ -217,14 +206,14 @@ class Screen(Protocol):
         """Make room for the verdict, and say why it ended where that needs to be said."""
 
 
-def screen_on(stream: Any) -> Screen:
+def screen_on(stream: Any) -> _Screen:
     """Choose how to show looks on a stream."""
     return _Picture(stream) if is_terminal(stream) else _Lines(stream)
 
 
-def why_it_ended(look: Look) -> str:
+def _why_it_ended(look: Look) -> str:
     """Say why a look was the last one; nothing where the verdict says it."""
-    return "" if look.end in (None, End.DECIDED) else look.end.value
+    return "" if look.end in (None, _End.DECIDED) else look.end.value
 
 
 class _Remarks:
@@ -382,7 +371,7 @@ def watch(options: argparse.Namespace, clock: Clock | None = None) -> int:
         refuse_server_options(options)
         _refuse(options)
         policy = load_policy(options.policy)
-        pace = Pace(options.interval, options.patience, _limit(options, policy))
+        pace = _Pace(options.interval, options.patience, _limit(options, policy))
         history = read_watch_history(options, policy)
         with _kept(options):
             return _watched(options, policy, begun(options, policy, history), pace, clock or Clock())
@@ -422,7 +411,7 @@ def _kept(options: argparse.Namespace) -> Any:
     return nullcontext() if options.state is None else locked(options.state, options.lock_timeout)
 
 
-def _watched(options: argparse.Namespace, policy: Policy, monitor: Monitor, pace: Pace, clock: Clock) -> int:
+def _watched(options: argparse.Namespace, policy: Policy, monitor: Monitor, pace: _Pace, clock: Clock) -> int:
     source = feed_of(options, policy)
     monitor.keep_recent()
 
@@ -446,7 +435,7 @@ def _watched(options: argparse.Namespace, policy: Policy, monitor: Monitor, pace
             report(last.verdict, options, shown=_drawn(last.verdict, monitor))
         return INTERRUPTED
     assert last is not None  # noqa: S101 - there is a first look, or an error
-    screen.close(why_it_ended(last))
+    screen.close(_why_it_ended(last))
     return report(last.verdict, options, shown=_drawn(last.verdict, monitor))
 
 

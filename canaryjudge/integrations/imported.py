@@ -25,7 +25,6 @@ __all__ = [
 
 _LONGEST: Final = 200
 _MOST_METRICS: Final = 1_000
-__all__ = ["Account", "Imported", "Remark", "RemarkKind", "imported"]
 
 RemarkKind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
 

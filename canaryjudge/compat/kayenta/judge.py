@@ -28,7 +28,7 @@ from canaryjudge.policy import Metric, Policy
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 
-__all__ = ["JUDGE_NAME", "OwnVerdict", "judge_kayenta", "own_verdict"]
+__all__ = ["JUDGE_NAME", "judge_kayenta"]
 
 JUDGE_NAME: Final = "NetflixACAJudge-v1.0"
 _OURS: Final = "canaryjudge"
@@ -106,7 +106,7 @@ def judge_kayenta(request: Mapping[str, Any] | str | bytes) -> dict[str, Any]:
     word = verdict_word(scored.score, *thresholds)
     answer = _answer(results, scored, word)
     labels = [result["classification"] for result in results]
-    beside = own_verdict(config, thresholds, pairs, labels, word)
+    beside = _own_verdict(config, thresholds, pairs, labels, word)
     for result, own in zip(results, beside.rows, strict=True):
         result["resultMetadata"][_OURS] = own | result["resultMetadata"].get(_OURS, {})
     return answer | {"resultMetadata": {_OURS: beside.release}}
@@ -186,7 +186,7 @@ _LONGEST_NAME: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
-class OwnVerdict:
+class _OwnVerdict:
     """What stands beside Kayenta's answer.
 
     Attributes
@@ -201,13 +201,13 @@ class OwnVerdict:
     release: dict[str, Any]
 
 
-def own_verdict(
+def _own_verdict(
     config: CanaryConfig,
     thresholds: tuple[float, float],
     pairs: Sequence[MetricSetPair],
     labels: Sequence[str],
     word: str,
-) -> OwnVerdict:
+) -> _OwnVerdict:
     """Judge the same pairs by the policy that the config imports as, and say where the two differ.
 
     Parameters
@@ -225,7 +225,7 @@ def own_verdict(
 
     Returns
     -------
-    OwnVerdict
+    _OwnVerdict
         Plain data. Where canaryjudge has no verdict, the reason says why; Kayenta's answer does not depend on it.
     """
     names = _names(pairs)
@@ -244,9 +244,9 @@ def own_verdict(
         )
     except CanaryJudgeError as error:
         missing = {"outcome": None, "reason": f"canaryjudge does not judge this: {error}", "agrees": False}
-        return OwnVerdict(tuple(dict(missing) for _ in pairs), missing | {"version": __version__})
+        return _OwnVerdict(tuple(dict(missing) for _ in pairs), missing | {"version": __version__})
     rows = tuple(_row(verdict, name, label) for name, label in zip(names, labels, strict=True))
-    return OwnVerdict(rows, _release(verdict, word, names, rows, account))
+    return _OwnVerdict(rows, _release(verdict, word, names, rows, account))
 
 
 def _policy(

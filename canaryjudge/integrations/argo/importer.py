@@ -48,7 +48,7 @@ from canaryjudge.policy.quantities import shown
 if TYPE_CHECKING:
     from canaryjudge.integrations.argo.models import ArgoMetric
 
-__all__ = ["AnalysisMetric", "load_argo", "metric_settings"]
+__all__ = ["load_argo"]
 
 _WHAT: Final = "a manifest of Argo Rollouts"
 _VERSION: Final = "argoproj.io/v1alpha1"
@@ -221,7 +221,7 @@ class _Import:
         several = len({each.name for each in self.manifests if each.kind in _ANALYSES}) > 1
         made: list[dict[str, Any]] = []
         for index, metric in enumerate(spec.metrics):
-            asked = AnalysisMetric(
+            asked = _AnalysisMetric(
                 document=manifest.title,
                 place=f"spec.metrics[{index}]",
                 name=f"{manifest.name}/{metric.name}"
@@ -231,7 +231,7 @@ class _Import:
                 dry_run=found_by(patterns, metric.name),
                 add_selector=self.add_selector,
             )
-            settings = metric_settings(asked, account)
+            settings = _metric_settings(asked, account)
             made += [] if settings is None else [settings]
         for index, template in enumerate(spec.templates):
             name = template.get("templateName")
@@ -262,7 +262,7 @@ _NO_NUMBERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysisMetric:
+class _AnalysisMetric:
     """A metric of an analysis, with its arguments put in.
 
     Attributes
@@ -287,12 +287,12 @@ class AnalysisMetric:
     add_selector: bool
 
 
-def metric_settings(asked: AnalysisMetric, account: Account) -> dict[str, Any] | None:
+def _metric_settings(asked: _AnalysisMetric, account: Account) -> dict[str, Any] | None:
     """Write a metric of an analysis as a metric of a policy.
 
     Parameters
     ----------
-    asked : AnalysisMetric
+    asked : _AnalysisMetric
         The metric.
     account : Account
         What became of each part.
@@ -305,7 +305,7 @@ def metric_settings(asked: AnalysisMetric, account: Account) -> dict[str, Any] |
     return judged(account, asked.document, asked.place, lambda say: _metric(asked, say))
 
 
-def _metric(asked: AnalysisMetric, say: Callable[..., None]) -> dict[str, Any]:
+def _metric(asked: _AnalysisMetric, say: Callable[..., None]) -> dict[str, Any]:
     metric = asked.metric
     if metric.source in _NO_NUMBERS:
         raise NotJudgedError(f"provider {metric.source}", _NO_NUMBERS[metric.source])
@@ -425,7 +425,7 @@ def _about_limits(metric: ArgoMetric, limits: MeasurementLimits, say: Callable[.
 
 
 def _about_data(
-    asked: AnalysisMetric, limits: MeasurementLimits, settings: dict[str, Any], say: Callable[..., None]
+    asked: _AnalysisMetric, limits: MeasurementLimits, settings: dict[str, Any], say: Callable[..., None]
 ) -> None:
     """Say what the data must hold, and put the query into the policy where its arms are known."""
     metric = asked.metric
@@ -457,7 +457,7 @@ def _about_data(
         )
 
 
-def _query(asked: AnalysisMetric, query: str, say: Callable[..., None]) -> str | None:
+def _query(asked: _AnalysisMetric, query: str, say: Callable[..., None]) -> str | None:
     shown_query = abridged(query)
     if missing := arguments_in(query):
         why = f"give what Prometheus answers to {shown_query}; as `query` it needs a value for args.{missing[0]} (--arg {missing[0]}=VALUE)"

@@ -10,11 +10,11 @@ from canaryjudge.data.places import likely_name
 from canaryjudge.data.time_column import time_column
 from canaryjudge.errors import DataError
 
-__all__ = ["TIDY_COLUMNS", "Layout", "Roles", "check_once", "history", "tidy"]
+__all__ = ["Layout", "Roles", "check_once", "history", "tidy"]
 
-TIDY_COLUMNS: Final = ("metric", "arm", "value", "time", "total", "replica", "le")
+_TIDY_COLUMNS: Final = ("metric", "arm", "value", "time", "total", "replica", "le")
 """What a tidy table may have; the first three it must."""
-_HISTORY_COLUMNS: Final = (*TIDY_COLUMNS, "release", "outcome")
+_HISTORY_COLUMNS: Final = (*_TIDY_COLUMNS, "release", "outcome")
 _NAMES: Final = frozenset({"metric", "arm", "replica", "release", "outcome"})
 _NUMBERS: Final = frozenset({"value", "total"})
 
@@ -83,7 +83,7 @@ def tidy(names: Sequence[str], source: str) -> Roles:
     >>> tidy(["metric", "Timestamp", "arm", "pod", "value"], "data.csv").chosen
     ('metric', 'Timestamp', 'arm', 'value')
     """
-    return _rows_of_points(names, source, TIDY_COLUMNS, TIDY_COLUMNS[:3])
+    return _rows_of_points(names, source, _TIDY_COLUMNS, _TIDY_COLUMNS[:3])
 
 
 def history(names: Sequence[str], source: str) -> Roles:

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST_UNPACKED",
-    "Unpacked",
     "data_text",
-    "is_packed",
     "no_file",
     "opened",
     "read_json",
@@ -42,14 +40,14 @@ _PART: Final = 1 << 20
 _MAGIC: Final = b"\x1f\x8b"
 
 
-def is_packed(stream: BinaryIO) -> bool:
+def _is_packed(stream: BinaryIO) -> bool:
     """Tell whether gzip has packed a file, by how it begins; the file is left at its beginning."""
     start = stream.read(len(_MAGIC))
     stream.seek(0)
     return start == _MAGIC
 
 
-class Unpacked:
+class _Unpacked:
     """Reads what gzip has packed.
 
     Parameters
@@ -62,7 +60,7 @@ class Unpacked:
     Examples
     --------
     >>> from io import BytesIO
-    >>> Unpacked(BytesIO(gzip.compress(b"metric,arm,value")), "data.csv.gz").read()
+    >>> _Unpacked(BytesIO(gzip.compress(b"metric,arm,value")), "data.csv.gz").read()
     b'metric,arm,value'
     """
 
@@ -118,7 +116,7 @@ def opened(source: str | Path | IO[Any], name: str) -> Iterator[Any]:
         return
     try:
         with Path(source).open("rb") as stream:
-            yield Unpacked(stream, name) if stream.seekable() and is_packed(stream) else stream
+            yield _Unpacked(stream, name) if stream.seekable() and _is_packed(stream) else stream
     except (FileNotFoundError, IsADirectoryError):
         raise no_file(name) from None
     except OSError as error:
@@ -193,7 +191,7 @@ def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
             f"{name}: reading Parquet needs pyarrow", "Install it with: pip install 'canaryjudge[parquet]'."
         ) from None
     try:
-        whole = isinstance(stream, Unpacked) or not stream.seekable()
+        whole = isinstance(stream, _Unpacked) or not stream.seekable()
         file = pq.ParquetFile(BytesIO(stream.read()) if whole else stream)
         return file.read(columns=list(layout(file.schema_arrow.names, name).chosen))
     except pa.ArrowException as error:

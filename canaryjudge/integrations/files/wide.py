@@ -18,11 +18,11 @@ from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Roles, check_once
 from canaryjudge.policy import Metric, Policy
 
-__all__ = ["NamedColumns", "WideTable", "named_columns", "widen_table"]
+__all__ = ["WideTable", "widen_table"]
 
 
 @dataclass(frozen=True, slots=True)
-class NamedColumns:
+class _NamedColumns:
     """The columns of a metric that were named.
 
     Attributes
@@ -37,7 +37,7 @@ class NamedColumns:
     total: str | None = None
 
 
-def named_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) -> dict[str, NamedColumns]:
+def _named_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) -> dict[str, _NamedColumns]:
     """Read texts like ``errors=error_count/requests``.
 
     Names of columns may have slashes of their own: a slash divides where what is on either side is a column.
@@ -53,7 +53,7 @@ def named_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) ->
 
     Returns
     -------
-    dict of str to NamedColumns
+    dict of str to _NamedColumns
         By the metrics' names.
 
     Raises
@@ -64,17 +64,17 @@ def named_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) ->
     Examples
     --------
     >>> policy = Policy(metrics=[Metric(name="errors", kind="ratio", direction="increase")])
-    >>> named_columns(["errors=5xx/s/all/s"], policy, ["version", "5xx/s", "all/s"])
-    {'errors': NamedColumns(value='5xx/s', total='all/s')}
+    >>> _named_columns(["errors=5xx/s/all/s"], policy, ["version", "5xx/s", "all/s"])
+    {'errors': _NamedColumns(value='5xx/s', total='all/s')}
     """
-    found: dict[str, NamedColumns] = {}
+    found: dict[str, _NamedColumns] = {}
     for text in texts:
         metric, columns = _metric_of(text, policy)
         if metric.name in found:
             raise DataError(
                 f"--column {text}: the columns of {metric.name!r} are given twice", "Give them once."
             )
-        given = _split(text, columns, names) if names else NamedColumns(columns)
+        given = _split(text, columns, names) if names else _NamedColumns(columns)
         if given.total is not None and metric.kind not in ("ratio", "count"):
             raise DataError(
                 f"--column {text}: the metric {metric.name!r} is of kind {metric.kind}, which has no total",
@@ -103,13 +103,13 @@ def _metric_of(text: str, policy: Policy) -> tuple[Metric, str]:
     )
 
 
-def _split(text: str, columns: str, names: Sequence[str]) -> NamedColumns:
+def _split(text: str, columns: str, names: Sequence[str]) -> _NamedColumns:
     slashes = [index for index, mark in enumerate(columns) if mark == "/"]
-    ways = [NamedColumns(columns)] if columns in names else []
+    ways = [_NamedColumns(columns)] if columns in names else []
     for at in slashes:
         value, total = columns[:at], columns[at + 1 :]
         if value in names and total in names:
-            ways.append(NamedColumns(value, total))
+            ways.append(_NamedColumns(value, total))
     if len(ways) > 1:
         raise DataError(
             f"--column {text}: this can be read in {len(ways)} ways, because names of columns have slashes in them",
@@ -290,7 +290,7 @@ class _Found:
 
 
 def _found(wide: WideTable, names: Sequence[str], numeric: Callable[[], list[str]]) -> dict[str, _Found]:
-    given = named_columns(wide.columns, wide.policy, names)
+    given = _named_columns(wide.columns, wide.policy, names)
     found: dict[str, _Found] = {}
     for metric in wide.policy.metrics:
         if metric.kind == "histogram":
@@ -324,7 +324,7 @@ def _found(wide: WideTable, names: Sequence[str], numeric: Callable[[], list[str
 def _with_total(
     found: _Found,
     metric: Metric,
-    given: NamedColumns | None,
+    given: _NamedColumns | None,
     names: Sequence[str],
     candidates: Callable[[], list[str]],
 ) -> _Found:

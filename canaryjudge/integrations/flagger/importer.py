@@ -36,7 +36,7 @@ from canaryjudge.policy.quantities import percent, shown
 if TYPE_CHECKING:
     from canaryjudge.integrations.flagger.models import FlaggerAnalysis, FlaggerMetric
 
-__all__ = ["CanaryMetric", "load_flagger", "metric_settings"]
+__all__ = ["load_flagger"]
 
 _WHAT: Final = "a manifest of Flagger"
 _GROUP: Final = "flagger.app/"
@@ -167,7 +167,7 @@ class _Import:
             if gap:
                 self.account.say("note", manifest.title, place, f"metric {shown(metric.name)}", gap)
             named = metric.name or (metric.templateRef.name if metric.templateRef else "")
-            asked = CanaryMetric(
+            asked = _CanaryMetric(
                 document=manifest.title,
                 place=place,
                 name=f"{manifest.name}/{named}" if several else named,
@@ -177,7 +177,7 @@ class _Import:
                 template=query,
                 add_selector=self.add_selector,
             )
-            settings = metric_settings(asked, self.account)
+            settings = _metric_settings(asked, self.account)
             made += [] if settings is None else [settings]
         return made
 
@@ -265,7 +265,7 @@ _MS: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
-class CanaryMetric:
+class _CanaryMetric:
     """A metric of a Canary.
 
     Attributes
@@ -296,12 +296,12 @@ class CanaryMetric:
     add_selector: bool
 
 
-def metric_settings(asked: CanaryMetric, account: Account) -> dict[str, Any] | None:
+def _metric_settings(asked: _CanaryMetric, account: Account) -> dict[str, Any] | None:
     """Write a metric of a Canary as a metric of a policy.
 
     Parameters
     ----------
-    asked : CanaryMetric
+    asked : _CanaryMetric
         The metric.
     account : Account
         What became of each part.
@@ -314,7 +314,7 @@ def metric_settings(asked: CanaryMetric, account: Account) -> dict[str, Any] | N
     return judged(account, asked.document, asked.place, lambda say: _metric(asked, say))
 
 
-def _metric(asked: CanaryMetric, say: Callable[..., None]) -> dict[str, Any]:
+def _metric(asked: _CanaryMetric, say: Callable[..., None]) -> dict[str, Any]:
     metric = asked.metric
     known = metric.name in BUILT_IN
     if not known and metric.templateRef is None and not metric.query:
@@ -359,7 +359,7 @@ def _about_range(metric: FlaggerMetric, bounds: AllowedRange, say: Callable[...,
         say("note", "threshold", f"it is deprecated, and the {end} of this metric: {told(bounds)}")
 
 
-def _success_rate(asked: CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
+def _success_rate(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
     """Judge the share of failed requests, which is 100 % less the rate of success."""
     good = AllowedRange(_failing(bounds.high, lowest=0.0), _failing(bounds.low, lowest=None))
     if good.low is not None and good.low.value <= 0:
@@ -402,7 +402,7 @@ def _failing(end: Edge | None, *, lowest: float | None) -> Edge | None:
     return Edge(share if lowest is None else max(share, lowest))
 
 
-def _duration(asked: CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
+def _duration(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
     query, network = _built_in(asked, say), network_of(asked.provider)
     settings: dict[str, Any] = {"name": asked.name, "direction": direction_of(bounds), "unit": "ms"}
     if query is not None and network is not None and not network.mean:
@@ -426,7 +426,7 @@ def _duration(asked: CanaryMetric, bounds: AllowedRange, say: Callable[..., None
     return settings if query is None else settings | {"query": query}
 
 
-def _built_in(asked: CanaryMetric, say: Callable[..., None]) -> dict[str, Any] | None:
+def _built_in(asked: _CanaryMetric, say: Callable[..., None]) -> dict[str, Any] | None:
     """Write the query of a built-in metric, or say what is missing."""
     network = network_of(asked.provider)
     if network is None:
@@ -457,7 +457,7 @@ def _built_in(asked: CanaryMetric, say: Callable[..., None]) -> dict[str, Any] |
     return query
 
 
-def _custom(asked: CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
+def _custom(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "name": asked.name,
         "direction": direction_of(bounds),
@@ -477,7 +477,7 @@ def _custom(asked: CanaryMetric, bounds: AllowedRange, say: Callable[..., None])
     return settings
 
 
-def _promql(asked: CanaryMetric, written: str, say: Callable[..., None]) -> dict[str, Any] | None:
+def _promql(asked: _CanaryMetric, written: str, say: Callable[..., None]) -> dict[str, Any] | None:
     if asked.template is not None:
         query, why = template_query(written, asked.names, add=asked.add_selector)
     else:

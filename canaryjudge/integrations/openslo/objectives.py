@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         SloSpec,
     )
 
-__all__ = ["Alert", "SloObjective", "alerts_of", "condition_gap", "duration", "metric_settings"]
+__all__ = ["SloObjective", "alerts_of", "condition_gap", "duration", "metric_settings"]
 
 _DAYS: Final = {"w": 7, "M": 30, "Q": 90, "Y": 365}
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400}
@@ -29,7 +29,7 @@ _LONGEST_DAYS: Final = 366
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class _Alert:
     """A burn rate over one window, and where it was said."""
 
     window: str
@@ -75,7 +75,7 @@ def condition_gap(spec: ConditionSpec) -> tuple[str, str] | None:
     return None
 
 
-def alerts_of(stated: SloObject, library: Library, account: Account) -> tuple[Alert, ...]:
+def alerts_of(stated: SloObject, library: Library, account: Account) -> tuple[_Alert, ...]:
     """Collect the alerts of an SLO, and say what becomes of each.
 
     Parameters
@@ -89,11 +89,11 @@ def alerts_of(stated: SloObject, library: Library, account: Account) -> tuple[Al
 
     Returns
     -------
-    tuple of Alert
+    tuple of _Alert
         Those that say what is too fast; none where the defaults are to be asked.
     """
     spec: SloSpec = stated.spec
-    found: list[Alert] = []
+    found: list[_Alert] = []
     for index, entry in enumerate(spec.alertPolicies or ()):
         place = f"spec.alertPolicies[{index}]"
         policy: AlertPolicySpec | None = entry.spec
@@ -111,7 +111,7 @@ def alerts_of(stated: SloObject, library: Library, account: Account) -> tuple[Al
 
 def _alert(
     policy: AlertPolicySpec, stated: SloObject, place: str, library: Library, account: Account
-) -> Alert | None:
+) -> _Alert | None:
     (entry,) = policy.conditions
     where = f"{place}.spec.conditions[0]"
     spec: ConditionSpec | None = entry.spec
@@ -138,7 +138,7 @@ def _alert(
         account.say("adapted", stated.title, where, "alertAfter", why)
     window = duration(condition.lookbackWindow)
     assert window is not None  # noqa: S101 - a condition without a gap has a window
-    return Alert(window[0], condition.threshold, where)
+    return _Alert(window[0], condition.threshold, where)
 
 
 _METHODS: Final = {
@@ -168,7 +168,7 @@ class SloObjective:
         The SLO.
     objective : Objective
         The objective.
-    alerts : tuple of Alert
+    alerts : tuple of _Alert
         The SLO's alerts.
     composite : bool
         Whether it has an indicator of its own.
@@ -179,7 +179,7 @@ class SloObjective:
     name: str
     slo: SloSpec
     objective: Objective
-    alerts: tuple[Alert, ...]
+    alerts: tuple[_Alert, ...]
     composite: bool
 
 
@@ -329,7 +329,7 @@ def _burn_rate(asked: SloObjective, say: Callable[..., None]) -> dict[str, Any]:
     return rule
 
 
-def _reachable(asked: SloObjective, say: Callable[..., None]) -> list[Alert]:
+def _reachable(asked: SloObjective, say: Callable[..., None]) -> list[_Alert]:
     """Leave out alerts that this target makes impossible: nothing burns faster than 1 / (1 - target)."""
     most = min(1 / (1 - asked.objective.share), _FASTEST)
     found = []

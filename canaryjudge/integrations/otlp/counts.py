@@ -21,11 +21,11 @@ from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.documents import Timeseries
 
-__all__ = ["InstanceCounts", "bucket_counts", "event_counts"]
+__all__ = ["bucket_counts", "event_counts"]
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceCounts:
+class _InstanceCounts:
     """What the instances of an arm counted, in order of time, then of instances.
 
     Attributes
@@ -52,12 +52,12 @@ class InstanceCounts:
             return {"time": self.time}
         return {"time": self.time, "replica": np.array(self.names, dtype=object)[self.replica]}
 
-    def at(self, frame: InstanceCounts, where: str) -> FloatArray:
+    def at(self, frame: _InstanceCounts, where: str) -> FloatArray:
         """Give the counts at the times and instances of others; none where nothing was counted.
 
         Parameters
         ----------
-        frame : InstanceCounts
+        frame : _InstanceCounts
             What these are of.
         where : str
             Whose they are, for errors.
@@ -92,7 +92,7 @@ class InstanceCounts:
         return [(time, self.names[code]) for time, code in zip(self.time.tolist(), self.replica, strict=True)]
 
 
-def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> InstanceCounts:
+def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> _InstanceCounts:
     """Count events: sums as they are, of histograms the number of observations.
 
     Parameters
@@ -128,7 +128,7 @@ def _sizes(series: Timeseries) -> list[float]:
 
 def bucket_counts(
     series: Sequence[Timeseries], where: str, replica: str | None
-) -> tuple[FloatArray, InstanceCounts]:
+) -> tuple[FloatArray, _InstanceCounts]:
     """Count observations by the edges that all histograms of an arm know.
 
     Parameters
@@ -144,7 +144,7 @@ def bucket_counts(
     -------
     edges : ndarray, shape (k,)
         Upper edges, the last infinite.
-    counts : InstanceCounts
+    counts : _InstanceCounts
         A column a bucket.
 
     Raises
@@ -240,7 +240,7 @@ def _ascend(bounds: tuple[float, ...]) -> bool:
     return all(map(math.isfinite, bounds)) and all(low < high for low, high in pairwise(bounds))
 
 
-def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | None) -> InstanceCounts:
+def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | None) -> _InstanceCounts:
     """Difference what is cumulative, each timeseries by itself, and add up those of one instance and time."""
     time, start, owner = _flat(series)
     cumulative = np.array([each.cumulative for each in series], dtype=np.bool_)
@@ -263,7 +263,7 @@ def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | No
     groups, group = np.unique(slot * max(len(known), 1) + code, return_inverse=True)
     total = np.zeros((len(groups), columns.shape[1]))
     np.add.at(total, group, counts)
-    return InstanceCounts(
+    return _InstanceCounts(
         total, times[groups // max(len(known), 1)], groups % max(len(known), 1), tuple(known)
     )
 

@@ -16,7 +16,7 @@ from canaryjudge.integrations.otlp.counts import bucket_counts, event_counts
 from canaryjudge.integrations.otlp.documents import Timeseries, TimeseriesSet, read_documents
 from canaryjudge.policy import Policy
 
-__all__ = ["MetricChoice", "SeriesChoice", "check_attribute", "document_data", "from_otlp", "wanted_metrics"]
+__all__ = ["document_data", "from_otlp"]
 
 
 def from_otlp(
@@ -83,16 +83,16 @@ def from_otlp(
     >>> data["errors"]["1.4"]["value"].tolist(), data["errors"]["1.4"]["time"].tolist()
     ([5.0, 2.0], [120.0, 180.0])
     """
-    wanted = None if metrics is None else wanted_metrics(metrics)
+    wanted = None if metrics is None else _wanted_metrics(metrics)
     names = None if wanted is None else set().union(*(one.names for one in wanted.values()))
     found = read_documents(document, names)
     if wanted is None:
         wanted = {
-            name: MetricChoice(SeriesChoice(name)) for name in found.names if name not in found.summaries
+            name: _MetricChoice(_SeriesChoice(name)) for name in found.names if name not in found.summaries
         }
     every = list(found.series.values())
     if every:
-        check_attribute(arm, every, "no data point")
+        _check_attribute(arm, every, "no data point")
     data = {}
     for metric, one in wanted.items():
         by_arm = _by_arm(metric, one, found, (arm, replica))
@@ -107,12 +107,12 @@ def document_data(text: str, policy: Policy, *, arm_attribute: str) -> dict[str,
 
 
 def _by_arm(
-    metric: str, one: MetricChoice, found: TimeseriesSet, by: tuple[str, str | None]
+    metric: str, one: _MetricChoice, found: TimeseriesSet, by: tuple[str, str | None]
 ) -> dict[str, dict[str, Any]]:
     arm, replica = by
     value = one.value.of(found, metric)
     # where there are events of other attributes, there are none of these
-    frame = one.total if one.total is not None else SeriesChoice(one.value.name)
+    frame = one.total if one.total is not None else _SeriesChoice(one.value.name)
     around = frame.of(found, metric)
     if around and one.value.name not in found.names and not one.value.may_be_absent:
         raise DataError(
@@ -131,7 +131,7 @@ def _by_arm(
 
 
 def _columns(
-    one: MetricChoice, parts: tuple[list[Timeseries], list[Timeseries]], where: str, replica: str | None
+    one: _MetricChoice, parts: tuple[list[Timeseries], list[Timeseries]], where: str, replica: str | None
 ) -> dict[str, Any] | None:
     """Give the columns of one arm."""
     series, around = parts
@@ -190,7 +190,7 @@ _HINT = 'Write a name, {"name": ..., "where": {attribute: value or regular expre
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesChoice:
+class _SeriesChoice:
     """The timeseries of a name whose attributes match.
 
     Attributes
@@ -229,7 +229,7 @@ class SeriesChoice:
         series = found.of(self.name)
         for key, _ in self.where if series and not self.may_be_absent else ():
             advice = ' If it comes with the first of them only, write "absent": 0 beside the name.'
-            check_attribute(key, series, f"metric {metric!r}: no data point of {self.name!r}", advice)
+            _check_attribute(key, series, f"metric {metric!r}: no data point of {self.name!r}", advice)
         return [each for each in series if self._takes(each)]
 
     def _takes(self, series: Timeseries) -> bool:
@@ -243,7 +243,7 @@ def _matches(pattern: re.Pattern[str] | str, text: str) -> bool:
     return text == pattern if isinstance(pattern, str) else pattern.fullmatch(text) is not None
 
 
-def check_attribute(key: str, series: list[Timeseries], what: str, advice: str = "") -> None:
+def _check_attribute(key: str, series: list[Timeseries], what: str, advice: str = "") -> None:
     """Refuse an attribute that nothing has.
 
     Raises
@@ -257,12 +257,12 @@ def check_attribute(key: str, series: list[Timeseries], what: str, advice: str =
 
 
 @dataclass(frozen=True, slots=True)
-class MetricChoice:
+class _MetricChoice:
     """One metric of the result.
 
     Attributes
     ----------
-    value : SeriesChoice
+    value : _SeriesChoice
         Values, or numbers of events.
     total : Choice or None
         What the events are of.
@@ -270,8 +270,8 @@ class MetricChoice:
         Numbers of events are wanted, in which a histogram stands for the number of its observations.
     """
 
-    value: SeriesChoice
-    total: SeriesChoice | None = None
+    value: _SeriesChoice
+    total: _SeriesChoice | None = None
     counted: bool = False
 
     @property
@@ -280,7 +280,7 @@ class MetricChoice:
         return {self.value.name} | (set() if self.total is None else {self.total.name})
 
 
-def wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, MetricChoice]:
+def _wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, _MetricChoice]:
     """Read which metrics are wanted, and where they are in the document.
 
     Parameters
@@ -295,8 +295,8 @@ def wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, MetricChoice]:
 
     Examples
     --------
-    >>> wanted_metrics({"errors": {"value": {"name": "requests", "where": {"status": "500"}}, "total": "requests"}})["errors"].total
-    SeriesChoice(name='requests', where=(), may_be_absent=False)
+    >>> _wanted_metrics({"errors": {"value": {"name": "requests", "where": {"status": "500"}}, "total": "requests"}})["errors"].total
+    _SeriesChoice(name='requests', where=(), may_be_absent=False)
     """
     if not isinstance(metrics, Mapping) or not metrics:
         raise DataError(
@@ -307,15 +307,15 @@ def wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, MetricChoice]:
         where = f"from_otlp: metric {str(metric)!r}"
         if isinstance(spec, Mapping) and "value" in spec and not set(spec) - {"value", "total"}:
             total = None if spec.get("total") is None else _choice(spec["total"], where)
-            found[str(metric)] = MetricChoice(_choice(spec["value"], where), total, counted=True)
+            found[str(metric)] = _MetricChoice(_choice(spec["value"], where), total, counted=True)
         else:
-            found[str(metric)] = MetricChoice(_choice(spec, where))
+            found[str(metric)] = _MetricChoice(_choice(spec, where))
     return found
 
 
-def _choice(spec: Any, where: str) -> SeriesChoice:
+def _choice(spec: Any, where: str) -> _SeriesChoice:
     if isinstance(spec, str):
-        return SeriesChoice(spec)
+        return _SeriesChoice(spec)
     fits = isinstance(spec, Mapping) and not set(spec) - {"name", "where", "absent"}
     if not fits or not isinstance(spec.get("name"), str) or not isinstance(spec.get("where", {}), Mapping):
         raise DataError(f"{where} is given as {shown(spec)}", _HINT)
@@ -323,7 +323,7 @@ def _choice(spec: Any, where: str) -> SeriesChoice:
     if absent is not None and (isinstance(absent, bool) or absent != 0):
         raise DataError(f"{where}: absent is {shown(absent)}", "Write 0, or leave it out.")
     patterns = tuple((str(key), _pattern(value, where)) for key, value in spec.get("where", {}).items())
-    return SeriesChoice(spec["name"], patterns, absent is not None)
+    return _SeriesChoice(spec["name"], patterns, absent is not None)
 
 
 def _pattern(value: Any, where: str) -> re.Pattern[str] | str:

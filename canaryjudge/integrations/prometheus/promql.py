@@ -9,7 +9,7 @@ from typing import Final
 
 from canaryjudge.policy.query import SELECTOR
 
-__all__ = ["Matcher", "add_selector", "matchers", "on_one_line", "replace_matchers"]
+__all__ = ["add_selector", "matchers", "on_one_line", "replace_matchers"]
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>\s+|\#[^\n]*)
@@ -24,7 +24,7 @@ _GROUPINGS: Final = frozenset(("by", "without", "on", "ignoring", "group_left", 
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
+class _Matcher:
     """A label matcher: where it stands, its label, operator and quoted value."""
 
     start: int
@@ -62,7 +62,7 @@ def _tokens(query: str) -> list[_Token]:
     return tokens
 
 
-def matchers(query: str) -> list[Matcher]:
+def matchers(query: str) -> list[_Matcher]:
     """Give all label matchers of a query.
 
     Examples
@@ -71,7 +71,7 @@ def matchers(query: str) -> list[Matcher]:
     [('b', '=', 'c'), ('d', '=~', 'e.*')]
     """
     tokens = _tokens(query)
-    found: list[Matcher] = []
+    found: list[_Matcher] = []
     inside = 0
     for index, token in enumerate(tokens):
         if token.kind == "mark":
@@ -80,11 +80,11 @@ def matchers(query: str) -> list[Matcher]:
             operator, value = tokens[index + 1 : index + 3]
             if operator.text in ("=", "!=", "=~", "!~") and value.kind == "text":
                 end = value.at + len(value.text)
-                found.append(Matcher(token.at, end, token.text, operator.text, value.text))
+                found.append(_Matcher(token.at, end, token.text, operator.text, value.text))
     return found
 
 
-def replace_matchers(query: str, chosen: Sequence[Matcher]) -> str:
+def replace_matchers(query: str, chosen: Sequence[_Matcher]) -> str:
     """Put ``${selector}`` in place of some matchers.
 
     Examples
