@@ -90,7 +90,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Give the parser of the command line, with every command; the reference in the docs is written from it."""
+    """Return the parser of the command line, with every command; the reference in the docs is written from it."""
     whole = _Parser(prog="canaryjudge", description="Judge a canary against its baseline.", epilog=EXIT_HELP)
     whole.add_argument("--version", action="version", version=f"canaryjudge {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)

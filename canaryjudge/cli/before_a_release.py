@@ -83,7 +83,7 @@ def _write(found: Any, form: str) -> None:
 
 
 def _pool(jobs: int, tasks: int) -> Any:
-    """Give a pool of processes, or nothing where one would do."""
+    """Return a pool of processes, or nothing where one would do."""
     if min(jobs, tasks) <= 1:
         return nullcontext()
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - small policies need none

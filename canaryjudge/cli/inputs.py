@@ -251,7 +251,7 @@ def spare(output: str | None, option: str, *inputs: str | None) -> None:
 
 
 def same_file(one: str, other: str) -> bool:
-    """Tell whether two names are of one file, be it there already or still to be written."""
+    """Return whether two names are of one file, be it there already or still to be written."""
     if Path(one).exists() and Path(other).exists():
         return Path(one).samefile(other)
     return os.path.realpath(one) == os.path.realpath(other)
@@ -338,7 +338,7 @@ class _Document:
 
 
 def _change_of(path: str) -> tuple[int, int] | None:
-    """Give what tells that a file was written to."""
+    """Return what tells that a file was written to."""
     try:
         status = Path(path).stat()
     except OSError:

@@ -36,11 +36,11 @@ class Clock:
     """The time, and how it is let pass; tests have one of their own."""
 
     def now(self) -> float:
-        """Give the time of day, in seconds since 1970."""
+        """Return the time of day, in seconds since 1970."""
         return time.time()
 
     def passed(self) -> float:
-        """Give seconds since some moment; nobody sets them back."""
+        """Return seconds since some moment; nobody sets them back."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -50,21 +50,11 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """How often and how long.
+    """How often and how long, in seconds."""
 
-    Attributes
-    ----------
-    interval : float
-        Seconds from one look to the next.
-    patience : float
-        Seconds that the source may be away, or bring nothing new of what is undecided.
-    limit : float or None
-        Seconds after which the watch ends undecided.
-    """
-
-    interval: float
-    patience: float
-    limit: float | None
+    interval: float  # from one look to the next
+    patience: float  # that the source may be away, or bring nothing new of what is undecided
+    limit: float | None  # after which the watch ends undecided
 
 
 class _End(Enum):
@@ -107,28 +97,7 @@ class Look(NamedTuple):
 
 
 def looks(take: Callable[[], tuple[Verdict, list[str]]], pace: _Pace, clock: Clock) -> Iterator[Look]:
-    """Look again and again, until it is decided or cannot be any more.
-
-    Parameters
-    ----------
-    take : callable
-        Takes what is new, and gives the verdict and remarks.
-    pace : _Pace
-        How often and how long.
-    clock : Clock
-        The time.
-
-    Yields
-    ------
-    Look
-        Each look; the last one has an `end`.
-
-    Raises
-    ------
-    DataError
-        If the first look finds nothing that can be read (then the call is wrong, most likely), a later one what no other can better,
-        or the source is away for longer than the patience.
-    """
+    """Look again and again until it is decided or cannot be any more; what the first look cannot read is the caller's mistake, and raised."""
     started = away_since = news_at = clock.passed()
     known: tuple[object, ...] | None = None
     verdict: Verdict | None = None
@@ -186,7 +155,7 @@ def _end(verdict: Verdict, pace: _Pace, passed: float, silent: float) -> _End | 
 
 
 def _pause(pace: _Pace, failures: int, taken: float) -> float:
-    """Give the seconds until the next look: of a source that is away, twice as many each time."""
+    """Return the seconds until the next look: of a source that is away, twice as many each time."""
     if not failures:
         return pace.interval - taken
     longest = max(_LONGEST_PAUSE, pace.interval)
@@ -351,20 +320,7 @@ def add_watch(commands: Any) -> None:
 
 
 def watch(options: argparse.Namespace, clock: Clock | None = None) -> int:
-    """Watch until the end.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        Of the command.
-    clock : Clock, optional
-        The time, and how it is let pass.
-
-    Returns
-    -------
-    int
-        The exit code of the last verdict, or 130 where it was interrupted.
-    """
+    """Watch until the end, and return the exit code of the last verdict, or 130 where it was interrupted."""
     inputs = (options.policy, options.data, options.history)
     spare(options.state, "--state", *inputs)
     with telling(options, *inputs, options.state):
@@ -393,7 +349,7 @@ def _refuse(options: argparse.Namespace) -> None:
 
 
 def _limit(options: argparse.Namespace, policy: Policy) -> float | None:
-    """Give the seconds after which the watch ends whatever comes."""
+    """Return the seconds after which the watch ends whatever comes."""
     if options.limit is not None:
         return float(options.limit)
     if not policy.has_deadline:

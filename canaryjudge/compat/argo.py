@@ -77,20 +77,7 @@ class RunPhase:
 
 
 def measure(result: Any, success: str | None = None, failure: str | None = None) -> Measurement:
-    """Hold one result against the conditions of a metric.
-
-    Parameters
-    ----------
-    result : Any
-        What the provider gave, as `evaluate` takes it; a `Measurement` stands for itself.
-    success, failure : str, optional
-        The conditions. Neither: Successful. One: the other is its contrary. Both: a failure wins, and where neither is true it is
-        Inconclusive.
-
-    Returns
-    -------
-    Measurement
-        Error where a condition cannot be worked out.
+    """Hold one result against the conditions of a metric; of two, a failure wins, and where neither is true it is Inconclusive.
 
     Examples
     --------
@@ -150,7 +137,7 @@ class MetricStatus:
 
 
 def exceeded(limits: MeasurementLimits, result: MetricStatus) -> tuple[Phase, str] | None:
-    """Tell which limit was exceeded: of several the last counts, error over inconclusive over failed.
+    """Return which limit was exceeded: of several the last counts, error over inconclusive over failed.
 
     Examples
     --------
@@ -170,21 +157,7 @@ def exceeded(limits: MeasurementLimits, result: MetricStatus) -> tuple[Phase, st
 
 
 def assess_metric(limits: MeasurementLimits, result: MetricStatus, *, terminating: bool = False) -> Phase:
-    """Give the phase of a metric.
-
-    Parameters
-    ----------
-    limits : MeasurementLimits
-        What it puts up with.
-    result : MetricStatus
-        What was measured of it.
-    terminating : bool
-        Whether the run is being ended, so that no more is measured.
-
-    Returns
-    -------
-    str
-        Its phase.
+    """Return the phase of a metric.
 
     Examples
     --------
@@ -215,23 +188,7 @@ def assess_run(
     dry_run: Iterable[str] = (),
     terminating: bool = False,
 ) -> tuple[Phase, str]:
-    """Give the phase of a run, and the message of the metric that decided; each metric's own phase is brought up to date.
-
-    Parameters
-    ----------
-    metrics : mapping of str to MeasurementLimits
-        The metrics of the run, by name and in order.
-    results : mapping of str to MetricStatus
-        What was measured of each; one without is not finished.
-    dry_run : iterable of str
-        The names of those that count for nothing.
-    terminating : bool
-        Whether the run is being ended by hand; a metric that failed, erred or was inconclusive ends it too.
-
-    Returns
-    -------
-    tuple of (str, str)
-        Phase and message. A run that is ended with nothing measured is Successful.
+    """Return the phase of a run, and the message of the metric that decided; each metric's own phase is brought up to date.
 
     Examples
     --------
@@ -271,7 +228,7 @@ def replay(
     dry_run: Sequence[str] = (),
     terminated: bool = False,
 ) -> RunPhase:
-    """Give what Argo Rollouts would have said of a run, from the results of its measurements.
+    """Return what Argo Rollouts would have said of a run, from the results of its measurements.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ class AllowedRange:
     high: Edge | None = None
 
     def within(self, other: AllowedRange) -> AllowedRange:
-        """Give what both allow."""
+        """Return what both allow."""
         lows = [edge for edge in (self.low, other.low) if edge is not None]
         highs = [edge for edge in (self.high, other.high) if edge is not None]
         return AllowedRange(
@@ -76,7 +76,7 @@ def told(bounds: AllowedRange) -> str:
 
 
 def direction_of(bounds: AllowedRange) -> str:
-    """Tell which direction is bad where this is allowed."""
+    """Return which direction is bad where this is allowed."""
     if bounds.low is not None and bounds.high is not None:
         return "either"
     return "increase" if bounds.low is None else "decrease"
@@ -84,20 +84,6 @@ def direction_of(bounds: AllowedRange) -> str:
 
 def slo_rule(good: AllowedRange, bearable: AllowedRange, of: str) -> dict[str, Any]:
     """Write bounds as the settings of a rule `slo`.
-
-    Parameters
-    ----------
-    good : AllowedRange
-        What meets the objective, with at least one end.
-    bearable : AllowedRange
-        What does not fail it; the same where there is nothing in between, and at least as wide.
-    of : str
-        What is held against them: `mean`, `p99`, `pooled`.
-
-    Returns
-    -------
-    dict
-        The settings, as a policy file has them.
 
     Examples
     --------

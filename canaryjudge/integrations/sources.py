@@ -147,7 +147,7 @@ def ending_format(path: str | Path) -> str | None:
 
 
 def is_packed_name(path: str | Path) -> bool:
-    """Tell whether a file's ending says that gzip has packed it."""
+    """Return whether a file's ending says that gzip has packed it."""
     return Path(path).suffix.lower() == ".gz"
 
 

@@ -187,15 +187,7 @@ _LONGEST_NAME: Final = 180
 
 @dataclass(frozen=True, slots=True)
 class _OwnVerdict:
-    """What stands beside Kayenta's answer.
-
-    Attributes
-    ----------
-    rows : tuple of dict
-        For each pair, in order.
-    release : dict
-        For the whole canary.
-    """
+    """What stands beside Kayenta's answer."""
 
     rows: tuple[dict[str, Any], ...]
     release: dict[str, Any]
@@ -208,26 +200,7 @@ def _own_verdict(
     labels: Sequence[str],
     word: str,
 ) -> _OwnVerdict:
-    """Judge the same pairs by the policy that the config imports as, and say where the two differ.
-
-    Parameters
-    ----------
-    config : CanaryConfig
-        The canary config.
-    thresholds : tuple of float
-        Scores of a pass and of a marginal.
-    pairs : sequence of MetricSetPair
-        The data; each pair is a metric of its own, as it is a result of its own to Kayenta.
-    labels : sequence of str
-        Kayenta's label of each.
-    word : str
-        Its verdict on the whole canary.
-
-    Returns
-    -------
-    _OwnVerdict
-        Plain data. Where canaryjudge has no verdict, the reason says why; Kayenta's answer does not depend on it.
-    """
+    """Judge the same pairs by the policy that the config imports as, and say where the two differ."""
     names = _names(pairs)
     account = Account()
     try:

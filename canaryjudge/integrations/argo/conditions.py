@@ -53,23 +53,6 @@ class Conditions:
 def bounds_of(condition: str, *, fails: bool = False) -> Conditions:
     """Read a condition as bounds.
 
-    Parameters
-    ----------
-    condition : str
-        The text, with its arguments put in.
-    fails : bool
-        Whether it is a failure condition, whose contrary is allowed.
-
-    Returns
-    -------
-    Conditions
-        What it allows.
-
-    Raises
-    ------
-    NotBoundsError
-        If it says something else: it says what.
-
     Examples
     --------
     >>> bounds_of("isNaN(result) || result[0] >= 0.95").bounds
@@ -131,7 +114,7 @@ def _about_guard(*, fails: bool, alone: bool) -> str:
 
 
 def _guard(tree: Expression) -> str:
-    """Tell what of missing data a part asks about; nothing where it asks about something else."""
+    """Return what of missing data a part asks about; nothing where it asks about something else."""
     match tree:
         case Call("isNaN" | "isInf" | "isNil" as function, (of,)) if _subject(of):
             return {"isNaN": "NaN", "isInf": "an infinity", "isNil": "a missing result"}[function]
@@ -223,7 +206,7 @@ def _subject(tree: Expression, of: Expression | None = None) -> str:
 
 
 def _constant(tree: Expression) -> float | None:
-    """Give the number that an expression without a result is."""
+    """Return the number that an expression without a result is."""
     match tree:
         case Literal(value):
             return value if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -263,45 +263,18 @@ _NO_NUMBERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _AnalysisMetric:
-    """A metric of an analysis, with its arguments put in.
-
-    Attributes
-    ----------
-    document, place : str
-        Where it stands.
-    name : str
-        What its metric is to be called.
-    metric : ArgoMetric
-        It.
-    dry_run : bool
-        Whether it counts for nothing.
-    add_selector : bool
-        Whether ``${selector}`` is to be put into a query whose arms nobody knows.
-    """
+    """A metric of an analysis, with its arguments put in."""
 
     document: str
     place: str
-    name: str
+    name: str  # what the policy's metric is to be called
     metric: ArgoMetric
-    dry_run: bool
-    add_selector: bool
+    dry_run: bool  # it counts for nothing
+    add_selector: bool  # put ${selector} into a query whose arms nobody knows
 
 
 def _metric_settings(asked: _AnalysisMetric, account: Account) -> dict[str, Any] | None:
-    """Write a metric of an analysis as a metric of a policy.
-
-    Parameters
-    ----------
-    asked : _AnalysisMetric
-        The metric.
-    account : Account
-        What became of each part.
-
-    Returns
-    -------
-    dict or None
-        The settings; None where it cannot be judged, which is then said.
-    """
+    """Write a metric of an analysis as a metric of a policy."""
     return judged(account, asked.document, asked.place, lambda say: _metric(asked, say))
 
 

@@ -100,21 +100,6 @@ class MeasurementLimits:
 def limits_of(metric: Mapping[str, Any]) -> MeasurementLimits:
     """Read the counts and limits of a metric.
 
-    Parameters
-    ----------
-    metric : mapping
-        As it stands under ``spec.metrics``, with its arguments put in.
-
-    Returns
-    -------
-    MeasurementLimits
-        They.
-
-    Raises
-    ------
-    PolicyError
-        If one cannot be read, in Argo Rollouts' own words; whether they go together is for `validate_metrics`.
-
     Examples
     --------
     >>> limits_of({"interval": "5m", "failureLimit": "3"})
@@ -159,16 +144,6 @@ def _problem(limits: MeasurementLimits) -> str | None:
 def validate_metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
     """Find what Argo Rollouts would refuse in the metrics of an analysis.
 
-    Parameters
-    ----------
-    metrics : sequence of mapping
-        As they stand under ``spec.metrics``, with their arguments put in.
-
-    Raises
-    ------
-    PolicyError
-        The first that is wrong, in Argo Rollouts' own words.
-
     Examples
     --------
     >>> validate_metrics([])
@@ -196,24 +171,7 @@ def validate_metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
 
 
 def found_by(patterns: Sequence[str], name: str) -> bool:
-    """Tell whether one of some regular expressions finds a metric's name, anywhere in it.
-
-    Parameters
-    ----------
-    patterns : sequence of str
-        As in ``dryRun``. Argo Rollouts follows them in linear time and Python does not, so only simple ones are taken.
-    name : str
-        The name.
-
-    Returns
-    -------
-    bool
-        Whether one does.
-
-    Raises
-    ------
-    PolicyError
-        If one is no regular expression, or repeats groups, or more than one part between its ends.
+    """Return whether one of some regular expressions finds a metric's name, anywhere in it.
 
     Examples
     --------

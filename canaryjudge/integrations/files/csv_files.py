@@ -28,27 +28,6 @@ _OTHER_FORMATS = {",": ", or name its format: csv", "\t": ", or name its format:
 def read_csv(stream: BinaryIO, source: str, layout: Layout = tidy, *, separator: str = ",") -> Any:
     r"""Read a CSV table with a header, block by block.
 
-    Parameters
-    ----------
-    stream : binary file
-        UTF-8 text.
-    source : str
-        The file's name, for errors.
-    layout : callable
-        Which columns to read, and as what: those of a tidy table, if it is not given.
-    separator : {",", "\t"}
-        What stands between the fields.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Numbers as floats (NaN where a cell is empty), names as categoricals of their text, other text as it is.
-
-    Raises
-    ------
-    DataError
-        If it is empty or no CSV, a line has too many or too few fields, or text stands where a number belongs.
-
     Examples
     --------
     >>> read_csv(BytesIO(b"metric,arm,value\ncpu,canary,0.5\n"), "data.csv").value.tolist()
@@ -163,7 +142,7 @@ class _Column:
         self._parts.append(part.astype(np.float64) if number else part)
 
     def joined(self) -> Any:
-        """Give the whole column: floats, labels as a categorical, texts, or objects where a file mixes them."""
+        """Return the whole column: floats, labels as a categorical, texts, or objects where a file mixes them."""
         import pandas as pd  # noqa: PLC0415 - a table was read, so it is loaded
 
         if not self._parts:

@@ -46,13 +46,7 @@ Layout: TypeAlias = Callable[[Sequence[str], str], Roles]
 
 
 def check_once(names: Sequence[str], chosen: Collection[str], source: str) -> None:
-    """Make sure that each of some columns stands there once.
-
-    Raises
-    ------
-    DataError
-        If not.
-    """
+    """Make sure that each of some columns stands there once."""
     for name in chosen:
         if names.count(name) > 1:
             raise DataError(f"{source}: the column {name!r} stands there twice", "Leave one out.")
@@ -60,23 +54,6 @@ def check_once(names: Sequence[str], chosen: Collection[str], source: str) -> No
 
 def tidy(names: Sequence[str], source: str) -> Roles:
     """Choose the columns of a tidy table.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The columns that are there.
-    source : str
-        The file's name, for errors.
-
-    Returns
-    -------
-    Roles
-        All but those that are ignored.
-
-    Raises
-    ------
-    DataError
-        If it lacks a column that it must have, one stands there twice, or two may hold the times.
 
     Examples
     --------
@@ -88,11 +65,6 @@ def tidy(names: Sequence[str], source: str) -> Roles:
 
 def history(names: Sequence[str], source: str) -> Roles:
     """Choose the columns of a tidy table of the past, whose arm may be left out, and which may name releases.
-
-    Raises
-    ------
-    DataError
-        As `tidy`.
 
     Examples
     --------

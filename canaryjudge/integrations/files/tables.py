@@ -41,7 +41,7 @@ _MAGIC: Final = b"\x1f\x8b"
 
 
 def _is_packed(stream: BinaryIO) -> bool:
-    """Tell whether gzip has packed a file, by how it begins; the file is left at its beginning."""
+    """Return whether gzip has packed a file, by how it begins; the file is left at its beginning."""
     start = stream.read(len(_MAGIC))
     stream.seek(0)
     return start == _MAGIC
@@ -49,13 +49,6 @@ def _is_packed(stream: BinaryIO) -> bool:
 
 class _Unpacked:
     """Reads what gzip has packed.
-
-    Parameters
-    ----------
-    stream : binary file
-        The packed file.
-    name : str
-        Its name, for errors.
 
     Examples
     --------
@@ -70,13 +63,7 @@ class _Unpacked:
         self._given = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Give so many bytes, or all that are left.
-
-        Raises
-        ------
-        DataError
-            If they cannot be unpacked, or are too many.
-        """
+        """Return so many bytes, or all that are left."""
         parts = []
         while size and (part := self._some(_PART if size < 0 else min(size, _PART))):
             parts.append(part)
@@ -202,20 +189,7 @@ def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
 
 
 def write_data(path: str | Path, data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-    """Write data to a file; see `data_text`.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        The file.
-    data : mapping
-        ``{metric: {arm: columns}}``.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
+    """Write data to a file; see `data_text`."""
     Path(path).write_text(data_text(data), encoding="utf-8")
 
 
@@ -224,16 +198,6 @@ def data_text(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
 
     JSON has neither NaN nor infinity: a missing number becomes null, and an infinite one the largest there is, which is left out of a
     judgment in the same way.
-
-    Parameters
-    ----------
-    data : mapping
-        ``{metric: {arm: columns}}``, a column being an array or a list, of buckets a list of lists.
-
-    Returns
-    -------
-    str
-        A line for each arm of a metric.
 
     Examples
     --------

@@ -23,43 +23,16 @@ __all__ = ["WideTable", "widen_table"]
 
 @dataclass(frozen=True, slots=True)
 class _NamedColumns:
-    """The columns of a metric that were named.
-
-    Attributes
-    ----------
-    value : str
-        The column of its values.
-    total : str or None
-        The one of what they are out of, if it was named.
-    """
+    """The columns of a metric that were named."""
 
     value: str
-    total: str | None = None
+    total: str | None = None  # what they are out of
 
 
 def _named_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) -> dict[str, _NamedColumns]:
     """Read texts like ``errors=error_count/requests``.
 
     Names of columns may have slashes of their own: a slash divides where what is on either side is a column.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        One for each metric whose columns are named.
-    policy : Policy
-        Whose metrics.
-    names : sequence of str
-        The columns that are there; where there are none at all, nothing is looked for.
-
-    Returns
-    -------
-    dict of str to _NamedColumns
-        By the metrics' names.
-
-    Raises
-    ------
-    DataError
-        If a text names no metric or column, or one metric is given twice, or a metric that has no total is given one.
 
     Examples
     --------
@@ -156,23 +129,6 @@ class WideTable:
     def layout(self, names: Sequence[str], source: str) -> Roles:
         """Choose the columns that are worth reading.
 
-        Parameters
-        ----------
-        names : sequence of str
-            The columns that are there.
-        source : str
-            The file's name, for errors.
-
-        Returns
-        -------
-        Roles
-            All columns, because a complaint may have to say which of them would do.
-
-        Raises
-        ------
-        DataError
-            If a column that matters stands there twice, or the metrics' columns cannot be told.
-
         Examples
         --------
         >>> policy = Policy(metrics=[Metric(name="cpu", direction="increase")])
@@ -202,27 +158,6 @@ class WideTable:
 
 def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict[str, dict[str, Any]]]:
     """Take a policy's metrics from a wide table.
-
-    Parameters
-    ----------
-    table : DataFrame or list of dict
-        A row a time and arm, with a column for each metric of the policy. The total of a ratio that is not said is in the column
-        ``<metric>_total``, or else `total` or `requests`; of a count in ``<metric>_total``, or there is none.
-    wide : WideTable
-        Which column is which.
-    source : str, optional
-        The file's name, for errors.
-
-    Returns
-    -------
-    dict
-        What `judge` takes; see `from_wide`. A total that was found by its name is noted.
-
-    Raises
-    ------
-    DataError
-        If it is no table, a metric is a histogram, a column is missing or could be one of several: it lists those that there are. A metric whose policy sets
-        `no_data` may be absent.
 
     Examples
     --------
@@ -359,7 +294,7 @@ def _with_total(
 def _candidates(
     wide: WideTable, names: Sequence[str], values: set[str], numeric: Callable[[], list[str]]
 ) -> list[str]:
-    """Give the columns of numbers that are nothing else."""
+    """Return the columns of numbers that are nothing else."""
     beside = row_columns(
         [name for name in names if name not in values], arm=wide.arm, time=wide.time, replica=wide.replica
     )

@@ -245,7 +245,7 @@ class _Import:
 
 
 def _names(manifest: Manifest, metric: FlaggerMetric) -> dict[str, str]:
-    """Give the values of a query's placeholders."""
+    """Return the values of a query's placeholders."""
     spec = node_at(manifest.node, "spec")
     target = word_at(spec, "targetRef", "name") or manifest.name
     service = word_at(spec, "service", "name") or target
@@ -266,51 +266,20 @@ _MS: Final = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class _CanaryMetric:
-    """A metric of a Canary.
-
-    Attributes
-    ----------
-    document, place : str
-        Where it stands.
-    name : str
-        What its metric is to be called.
-    metric : FlaggerMetric
-        It.
-    provider : str
-        The mesh or ingress; nothing where it is not known.
-    names : mapping
-        The values of a query's placeholders.
-    template : tuple of (str, str) or None
-        The type of provider of its MetricTemplate, and the query.
-    add_selector : bool
-        Whether ``${selector}`` is to be put into a query in which nothing tells the arms apart.
-    """
+    """A metric of a Canary."""
 
     document: str
     place: str
-    name: str
+    name: str  # what the policy's metric is to be called
     metric: FlaggerMetric
-    provider: str
-    names: Mapping[str, str]
-    template: tuple[str, str] | None
-    add_selector: bool
+    provider: str  # the mesh or ingress; nothing where it is not known
+    names: Mapping[str, str]  # the values of a query's placeholders
+    template: tuple[str, str] | None  # the type of provider of its MetricTemplate, and the query
+    add_selector: bool  # put ${selector} into a query in which nothing tells the arms apart
 
 
 def _metric_settings(asked: _CanaryMetric, account: Account) -> dict[str, Any] | None:
-    """Write a metric of a Canary as a metric of a policy.
-
-    Parameters
-    ----------
-    asked : _CanaryMetric
-        The metric.
-    account : Account
-        What became of each part.
-
-    Returns
-    -------
-    dict or None
-        The settings; None where it cannot be judged, which is then said.
-    """
+    """Write a metric of a Canary as a metric of a policy."""
     return judged(account, asked.document, asked.place, lambda say: _metric(asked, say))
 
 

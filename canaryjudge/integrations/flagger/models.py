@@ -95,18 +95,7 @@ BUILT_IN: Final = ("request-success-rate", "request-duration")
 
 
 def allowed(metric: Mapping[str, Any]) -> AllowedRange:
-    """Give what a metric's value may be.
-
-    Parameters
-    ----------
-    metric : mapping
-        As it stands under ``spec.analysis.metrics``. Without a `thresholdRange`, the deprecated `threshold` (0 where it is left out)
-        is the least value of request-success-rate, and the largest of every other metric.
-
-    Returns
-    -------
-    AllowedRange
-        Both ends are allowed; those of request-duration are cut to whole milliseconds, as Flagger cuts them.
+    """Return what a metric's value may be.
 
     Examples
     --------
@@ -128,5 +117,5 @@ def allowed(metric: Mapping[str, Any]) -> AllowedRange:
 
 
 def analysis_threshold(threshold: float | None) -> int:
-    """Give after how many failed checks a Canary is rolled back: 1 where nothing, or nothing sensible, is said."""
+    """Return after how many failed checks a Canary is rolled back: 1 where nothing, or nothing sensible, is said."""
     return int(threshold) if threshold is not None and threshold >= 1 else 1

@@ -232,7 +232,7 @@ def _thresholds(root: Node, config: dict[str, Any], account: Account, document: 
 
 
 def _weights(config: CanaryConfig, account: Account, document: str) -> GroupWeights:
-    """Give the groups' weights, and say where Kayenta's score would not run to 100."""
+    """Return the groups' weights, and say where Kayenta's score would not run to 100."""
     groups = [group for metric in config.metrics.values() for group in metric.get("groups") or ()]
     weights = group_weights(config.weights, groups)
     place = "classifier.groupWeights"
@@ -328,19 +328,12 @@ class GroupWeights:
     total: float
 
     def first_counting(self, groups: Sequence[str]) -> str | None:
-        """Give the first of some groups that counts; None where none does."""
+        """Return the first of some groups that counts; None where none does."""
         return next((group for group in groups if self.by_group.get(group, 0.0) > 0), None)
 
 
 def group_weights(given: Mapping[str, float], groups: Sequence[str]) -> GroupWeights:
     """Give each group its weight: its own, or its share of what the others leave of 100.
-
-    Parameters
-    ----------
-    given : mapping of str to float
-        The config's ``groupWeights``.
-    groups : sequence of str
-        The groups that metrics are in.
 
     Examples
     --------
@@ -357,24 +350,7 @@ def group_weights(given: Mapping[str, float], groups: Sequence[str]) -> GroupWei
 def metric_settings(
     metric: Mapping[str, Any], weights: GroupWeights, account: Account, document: str
 ) -> dict[str, Any] | None:
-    """Make a metric of a policy.
-
-    Parameters
-    ----------
-    metric : mapping
-        A member of the config's ``metrics``, checked.
-    weights : GroupWeights
-        What the groups count.
-    account : Account
-        What became of each part.
-    document : str
-        How remarks call it.
-
-    Returns
-    -------
-    dict or None
-        Its settings, as a policy file has them; None where it cannot be judged.
-    """
+    """Make a metric of a policy."""
     options = metric_options(metric, document)
     about = _About(account, document)
     settings: dict[str, Any] = {"name": metric["name"]}
@@ -400,7 +376,7 @@ def metric_settings(
 def score_settings(
     weights: GroupWeights, thresholds: tuple[float, float], used: Sequence[str]
 ) -> dict[str, Any]:
-    """Give the settings of the score: thresholds and the weights of groups that metrics count in."""
+    """Return the settings of the score: thresholds and the weights of groups that metrics count in."""
     settings: dict[str, Any] = {"aggregate": "score"}
     settings |= {"pass_score": thresholds[0], "marginal_score": thresholds[1]}
     groups = {group: weights.by_group[group] for group in dict.fromkeys(used)}
@@ -419,7 +395,7 @@ class _About:
 
 
 def _tolerated(metric: Mapping[str, Any], options: MetricOptions, about: _About) -> tuple[str | None, str]:
-    """Give the bad direction and what is tolerated in it."""
+    """Return the bad direction and what is tolerated in it."""
     place = f"{_CANARY}.effectSize"
     stated = lookup(metric, ("analysisConfigurations", "canary", "effectSize"))
     direction = options.direction
@@ -459,7 +435,7 @@ def _tolerated(metric: Mapping[str, Any], options: MetricOptions, about: _About)
 
 
 def _parts(options: MetricOptions, direction: str) -> dict[str, Decimal]:
-    """Give what the effect sizes tolerate, as fractions of the baseline's level."""
+    """Return what the effect sizes tolerate, as fractions of the baseline's level."""
     parts = {}
     if direction != "decrease" and options.allowed_increase > 1:
         parts["allowedIncrease"] = Decimal(repr(options.allowed_increase)) - 1

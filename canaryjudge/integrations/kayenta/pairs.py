@@ -71,7 +71,7 @@ class MetricSetPair:
         return ",".join(f"{key}={value}" for key, value in sorted(self.tags.items()))
 
     def series(self, *, replace_missing: bool) -> dict[str, dict[str, FloatArray]]:
-        """Give both arms as `judge` takes them, under the names that it has for them."""
+        """Return both arms as `judge` takes them, under the names that it has for them."""
         arms: dict[str, dict[str, FloatArray]] = {}
         for index, (values, arm) in enumerate(((self.control, "baseline"), (self.experiment, "canary"))):
             arms[arm] = {"value": np.where(np.isnan(values), 0.0, values) if replace_missing else values}
@@ -179,25 +179,7 @@ def read_json(document: Any) -> Any:
 
 
 def read_pairs(pairs: Any, where: str) -> tuple[MetricSetPair, ...]:
-    """Read a metric set pair list.
-
-    Parameters
-    ----------
-    pairs : list of mapping
-        As Kayenta writes it.
-    where : str
-        What to call it in errors.
-
-    Returns
-    -------
-    tuple of MetricSetPair
-        In order.
-
-    Raises
-    ------
-    DataError
-        If it is none, with the place, or too much.
-    """
+    """Read a metric set pair list."""
     if not isinstance(pairs, list):
         raise DataError(f"{where} is {shown(pairs)}, which is not a list of metric set pairs", _SHAPE)
     if len(pairs) > MOST_PAIRS:
@@ -283,7 +265,7 @@ def _tags(tags: Any, place: str) -> dict[str, str]:
 
 
 def _times(pair: Mapping[str, Any], counts: tuple[int, int]) -> tuple[FloatArray, FloatArray] | None:
-    """Give the times of both sides; None unless both have them, under ``scopes`` or, as before it, beside the values."""
+    """Return the times of both sides; None unless both have them, under ``scopes`` or, as before it, beside the values."""
     scopes = pair.get("scopes")
     found = []
     for side, count in zip(_SIDES, counts, strict=True):

@@ -248,25 +248,7 @@ class Library:
 
 
 def read_openslo(paths: Sequence[str | Path], text: str | None) -> Library:
-    """Read files, or a text.
-
-    Parameters
-    ----------
-    paths : sequence of path
-        Files, YAML or JSON; each may hold several documents, and lists of objects.
-    text : str or None
-        A document that is not in a file.
-
-    Returns
-    -------
-    Library
-        The objects, in order.
-
-    Raises
-    ------
-    PolicyError
-        If a document cannot be read, or is not what OpenSLO says, with all mistakes and their places.
-    """
+    """Read files, or a text."""
     objects: list[SloObject] = []
     nodes, complaints = read_objects(paths, text, _WHAT)
     for node in nodes:

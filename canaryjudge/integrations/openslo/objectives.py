@@ -37,7 +37,7 @@ class _Alert:
     place: str
 
     def written(self) -> dict[str, Any]:
-        """Give it as a policy writes it: both windows are one."""
+        """Return it as a policy writes it: both windows are one."""
         rate = int(self.burn_rate) if self.burn_rate.is_integer() else self.burn_rate
         return {"long": self.window, "short": self.window, "burn_rate": rate}
 
@@ -58,7 +58,7 @@ def duration(shorthand: str) -> tuple[str, float] | None:
 
 
 def condition_gap(spec: ConditionSpec) -> tuple[str, str] | None:
-    """Tell why a condition says nothing of what is too fast: what is wrong with it, and why; None where it does."""
+    """Return why a condition says nothing of what is too fast: what is wrong with it, and why; None where it does."""
     condition = spec.condition
     if condition.op in ("lt", "lte"):
         than = "at most" if condition.op == "lte" else "less than"
@@ -76,22 +76,7 @@ def condition_gap(spec: ConditionSpec) -> tuple[str, str] | None:
 
 
 def alerts_of(stated: SloObject, library: Library, account: Account) -> tuple[_Alert, ...]:
-    """Collect the alerts of an SLO, and say what becomes of each.
-
-    Parameters
-    ----------
-    stated : SloObject
-        The SLO.
-    library : Library
-        Where its references lead.
-    account : Account
-        What became of each part.
-
-    Returns
-    -------
-    tuple of _Alert
-        Those that say what is too fast; none where the defaults are to be asked.
-    """
+    """Collect the alerts of an SLO, and say what becomes of each."""
     spec: SloSpec = stated.spec
     found: list[_Alert] = []
     for index, entry in enumerate(spec.alertPolicies or ()):
@@ -184,22 +169,7 @@ class SloObjective:
 
 
 def metric_settings(asked: SloObjective, sli: SliSpec, account: Account) -> dict[str, Any] | None:
-    """Write an objective as a metric with its rules.
-
-    Parameters
-    ----------
-    asked : SloObjective
-        The objective.
-    sli : SliSpec
-        Its indicator.
-    account : Account
-        What became of each part.
-
-    Returns
-    -------
-    dict or None
-        The metric's settings; None where it cannot be judged, which is then said.
-    """
+    """Write an objective as a metric with its rules."""
     return judged(account, asked.document, asked.place, lambda say: _metric(asked, sli, say))
 
 

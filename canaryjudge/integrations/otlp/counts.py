@@ -26,23 +26,11 @@ __all__ = ["bucket_counts", "event_counts"]
 
 @dataclass(frozen=True, slots=True)
 class _InstanceCounts:
-    """What the instances of an arm counted, in order of time, then of instances.
+    """What the instances of an arm counted, in order of time, then of instances."""
 
-    Attributes
-    ----------
-    columns : ndarray, shape (n, c)
-        Counts of the interval that ends at a time.
-    time : ndarray, shape (n,)
-        Seconds since 1970.
-    replica : ndarray of int, shape (n,)
-        Which instance each is of.
-    names : tuple of str
-        The instances.
-    """
-
-    columns: FloatArray
-    time: FloatArray
-    replica: NDArray[np.intp]
+    columns: FloatArray  # (n, c): of the interval that ends at a time
+    time: FloatArray  # (n,): seconds since 1970
+    replica: NDArray[np.intp]  # (n,): which of the names each is of
     names: tuple[str, ...]
 
     @property
@@ -53,24 +41,7 @@ class _InstanceCounts:
         return {"time": self.time, "replica": np.array(self.names, dtype=object)[self.replica]}
 
     def at(self, frame: _InstanceCounts, where: str) -> FloatArray:
-        """Give the counts at the times and instances of others; none where nothing was counted.
-
-        Parameters
-        ----------
-        frame : _InstanceCounts
-            What these are of.
-        where : str
-            Whose they are, for errors.
-
-        Returns
-        -------
-        ndarray, shape (m, c)
-
-        Raises
-        ------
-        DataError
-            If something was counted where they have nothing.
-        """
+        """Return the counts at the times and instances of others; none where nothing was counted."""
         place = {key: index for index, key in enumerate(self.keys)}
         counts = np.zeros((len(frame.time), self.columns.shape[1]))
         for row, key in enumerate(frame.keys):
@@ -93,22 +64,7 @@ class _InstanceCounts:
 
 
 def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> _InstanceCounts:
-    """Count events: sums as they are, of histograms the number of observations.
-
-    Parameters
-    ----------
-    series : sequence of Timeseries
-        Of one arm.
-    where : str
-        Whose they are, for errors.
-    replica : str or None
-        The attribute that tells instances apart.
-
-    Raises
-    ------
-    DataError
-        If one is a level.
-    """
+    """Count events: sums as they are, of histograms the number of observations."""
     values: list[float] = []
     for each in series:
         if each.is_level:
@@ -129,29 +85,7 @@ def _sizes(series: Timeseries) -> list[float]:
 def bucket_counts(
     series: Sequence[Timeseries], where: str, replica: str | None
 ) -> tuple[FloatArray, _InstanceCounts]:
-    """Count observations by the edges that all histograms of an arm know.
-
-    Parameters
-    ----------
-    series : sequence of Timeseries
-        Histograms, exponential or not.
-    where : str
-        Whose they are, for errors.
-    replica : str or None
-        The attribute that tells instances apart.
-
-    Returns
-    -------
-    edges : ndarray, shape (k,)
-        Upper edges, the last infinite.
-    counts : _InstanceCounts
-        A column a bucket.
-
-    Raises
-    ------
-    DataError
-        If a histogram cannot be read, or there is no finite edge that all know.
-    """
+    """Count observations by the edges that all histograms of an arm know."""
     parts = [_buckets(each) for each in series]
     exponential = [
         part for part, each in zip(parts, series, strict=True) if each.shape == "exponentialHistogram"

@@ -72,7 +72,7 @@ class Timeseries:
         return self.shape in ("histogram", "exponentialHistogram")
 
     def content(self, index: int) -> Any:
-        """Give what a data point says, equal for equal ones."""
+        """Return what a data point says, equal for equal ones."""
         value = self.values[index]
         if not self.is_histogram:
             return None if value != value else value  # noqa: PLR0124 - NaN
@@ -104,7 +104,7 @@ class TimeseriesSet:
     resources: dict[Attributes, int] = field(default_factory=dict)
 
     def of(self, name: str) -> list[Timeseries]:
-        """Give the timeseries of a metric."""
+        """Return the timeseries of a metric."""
         return [each for each in self.series.values() if each.metric == name]
 
     def settle(self) -> None:
@@ -162,25 +162,7 @@ _PLAIN = "Write numbers as OTLP does: 12, 1.5, or whole ones as text."
 
 
 def read_documents(given: Any, wanted: Collection[str] | None) -> TimeseriesSet:
-    """Read metrics in the JSON form of OTLP, with field names in either case.
-
-    Parameters
-    ----------
-    given : mapping, list of mapping, str or bytes
-        A document, several, or their text: one JSON value, or one a line.
-    wanted : collection of str, or None
-        The metrics to read; None for all.
-
-    Returns
-    -------
-    TimeseriesSet
-        Points that are flagged as having no value are left out.
-
-    Raises
-    ------
-    DataError
-        If something is not what OTLP says; it names the place in the document.
-    """
+    """Read metrics in the JSON form of OTLP, with field names in either case."""
     found = TimeseriesSet()
     for prefix, document in _documents(given):
         groups = _field(document, "resourceMetrics", "resource_metrics")
@@ -232,7 +214,7 @@ def _texts(text: str | bytes | bytearray) -> Iterator[tuple[str, Mapping[str, An
 
 
 def _decoded(text: str, line: int) -> Any:
-    """Give a JSON value, or the error that says why it is none."""
+    """Return a JSON value, or the error that says why it is none."""
     if not text.strip():
         return DataError("the document is empty", _HINT)
     try:

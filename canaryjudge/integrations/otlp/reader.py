@@ -133,7 +133,7 @@ def _by_arm(
 def _columns(
     one: _MetricChoice, parts: tuple[list[Timeseries], list[Timeseries]], where: str, replica: str | None
 ) -> dict[str, Any] | None:
-    """Give the columns of one arm."""
+    """Return the columns of one arm."""
     series, around = parts
     if one.counted or all(each.shape == "sum" and not each.is_level for each in around):
         value, total = (event_counts(part, where, replica) for part in parts)
@@ -157,7 +157,7 @@ def _columns(
 
 
 def _unit(series: list[Timeseries], where: str) -> dict[str, Any]:
-    """Give the unit of the values, if all that say one say the same; numbers of observations have none."""
+    """Return the unit of the values, if all that say one say the same; numbers of observations have none."""
     by_unit = {each.unit: each for each in series if each.unit}
     if len(by_unit) > 1:
         places = " and ".join(f"{unit!r} ({each.place(0)})" for unit, each in list(by_unit.items())[:2])
@@ -191,30 +191,14 @@ _HINT = 'Write a name, {"name": ..., "where": {attribute: value or regular expre
 
 @dataclass(frozen=True, slots=True)
 class _SeriesChoice:
-    """The timeseries of a name whose attributes match.
-
-    Attributes
-    ----------
-    name : str
-        The metric in the document.
-    where : tuple
-        Attributes with what they must be: a text, or a pattern that matches all of it.
-    may_be_absent : bool
-        A document without the metric, or without the attributes, means that nothing was counted.
-    """
+    """The timeseries of a name whose attributes match."""
 
     name: str
-    where: tuple[tuple[str, re.Pattern[str] | str], ...] = ()
-    may_be_absent: bool = False
+    where: tuple[tuple[str, re.Pattern[str] | str], ...] = ()  # a text, or a pattern that matches all of it
+    may_be_absent: bool = False  # a document without it means that nothing was counted
 
     def of(self, found: TimeseriesSet, metric: str) -> list[Timeseries]:
-        """Give the timeseries; none where the documents may just not have any yet.
-
-        Raises
-        ------
-        DataError
-            If the name or an attribute is likely misspelled, or the metric is a summary.
-        """
+        """Return the timeseries; none where the documents may just not have any yet."""
         if self.name in found.summaries:
             raise DataError(
                 f"{found.summaries[self.name]}: {self.name!r} is a summary, whose quantiles cannot be added up over instances and intervals",
@@ -244,13 +228,7 @@ def _matches(pattern: re.Pattern[str] | str, text: str) -> bool:
 
 
 def _check_attribute(key: str, series: list[Timeseries], what: str, advice: str = "") -> None:
-    """Refuse an attribute that nothing has.
-
-    Raises
-    ------
-    DataError
-        It names the attributes that there are.
-    """
+    """Refuse an attribute that nothing has."""
     if not any(key in each.attributes for each in series):
         known = dict.fromkeys(key for each in series for key in each.attributes)
         raise DataError(f"{what} has the attribute {key!r}", likely_name(key, known, "attributes") + advice)
@@ -258,21 +236,11 @@ def _check_attribute(key: str, series: list[Timeseries], what: str, advice: str 
 
 @dataclass(frozen=True, slots=True)
 class _MetricChoice:
-    """One metric of the result.
-
-    Attributes
-    ----------
-    value : _SeriesChoice
-        Values, or numbers of events.
-    total : Choice or None
-        What the events are of.
-    counted : bool
-        Numbers of events are wanted, in which a histogram stands for the number of its observations.
-    """
+    """One metric of the result."""
 
     value: _SeriesChoice
     total: _SeriesChoice | None = None
-    counted: bool = False
+    counted: bool = False  # numbers of events, in which a histogram stands for the number of its observations
 
     @property
     def names(self) -> set[str]:
@@ -282,16 +250,6 @@ class _MetricChoice:
 
 def _wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, _MetricChoice]:
     """Read which metrics are wanted, and where they are in the document.
-
-    Parameters
-    ----------
-    metrics : mapping
-        For each metric a name, ``{"name": ..., "where": ...}``, or ``{"value": ..., "total": ...}`` of these.
-
-    Raises
-    ------
-    DataError
-        If it is none of these.
 
     Examples
     --------

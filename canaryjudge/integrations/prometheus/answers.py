@@ -27,24 +27,12 @@ _MOST_SHOWN = 300
 
 @dataclass(frozen=True, slots=True)
 class _PromSeries:
-    """One series of an answer.
+    """One series of an answer."""
 
-    Attributes
-    ----------
-    labels : mapping of str to str
-        What tells it from the others, its name under ``__name__``.
-    time : ndarray, shape (n,)
-        Seconds since 1970, ascending; staleness leaves a gap.
-    value : ndarray, shape (n,)
-        The numbers; of a native histogram, how many observations it counts.
-    buckets : list of n lists, or None
-        Of native histograms, the buckets at each time.
-    """
-
-    labels: Mapping[str, str]
-    time: FloatArray
-    value: FloatArray
-    buckets: list[_Triples] | None = None
+    labels: Mapping[str, str]  # its name under __name__
+    time: FloatArray  # (n,): seconds since 1970, ascending; staleness leaves a gap
+    value: FloatArray  # (n,): of a native histogram, how many observations it counts
+    buckets: list[_Triples] | None = None  # of native histograms, at each time
 
 
 @dataclass(slots=True)
@@ -57,14 +45,14 @@ class _Points:
 
 
 def readable(text: Any) -> str:
-    """Give what a server said as a line that is safe to print: no control characters, and not too long."""
+    """Return what a server said as a line that is safe to print: no control characters, and not too long."""
     line = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 4 * _MOST_SHOWN])
     line = " ".join(line.split())
     return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."
 
 
 def error_of(document: Any, redacted: Callable[[str], str] = str) -> str | None:
-    """Give the error that an answer reports, without what must not be shown; None where it reports none."""
+    """Return the error that an answer reports, without what must not be shown; None where it reports none."""
     if not isinstance(document, Mapping) or document.get("status") != "error":
         return None
     kind, text = document.get("errorType") or "error", document.get("error") or "no reason given"
@@ -73,24 +61,6 @@ def error_of(document: Any, redacted: Callable[[str], str] = str) -> str | None:
 
 def _read_response(response: Any, where: str) -> list[_PromSeries]:
     """Read one answer, or several that belong together.
-
-    Parameters
-    ----------
-    response : dict, str, bytes or list of these
-        Answers of ``/api/v1/query_range``, or of ``/api/v1/query``, which has one point a series. The points of a series that is in
-        several of them are put together.
-    where : str
-        What to call it in errors.
-
-    Returns
-    -------
-    list of _PromSeries
-        The series with any points, in their order.
-
-    Raises
-    ------
-    DataError
-        If it is not such an answer, or reports an error.
 
     Examples
     --------
@@ -354,7 +324,7 @@ def _name(series: _PromSeries, metric: str | None) -> str:
 def _columns(
     values: list[_PromSeries], totals: list[_PromSeries] | None, kind: Kind | None, asked: _Asked
 ) -> Columns:
-    """Give the columns of one arm."""
+    """Return the columns of one arm."""
     if not values and not totals:
         return {}
     native = sum(each.buckets is not None for each in values)
@@ -489,21 +459,11 @@ def _stacked(parts: Iterable[tuple[Mapping[str, NDArray[Any]], FloatArray, str]]
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """The series of one replica on one clock.
+    """The series of one replica on one clock."""
 
-    Attributes
-    ----------
-    time : ndarray, shape (n,)
-        The times at which any series has a point.
-    numbers : ndarray, shape (s, n)
-        What each series was at each time, filled in where it has no point.
-    present : ndarray of bool, shape (s, n)
-        Where it has one.
-    """
-
-    time: FloatArray
-    numbers: FloatArray
-    present: NDArray[np.bool_]
+    time: FloatArray  # (n,): when any series has a point
+    numbers: FloatArray  # (s, n): filled in where a series has no point
+    present: NDArray[np.bool_]  # (s, n)
 
     @classmethod
     def of(cls, series: Sequence[_PromSeries], *, counter: bool) -> _Grid:

@@ -129,7 +129,7 @@ class Access:
 
 
 def _taken_apart(url: str) -> tuple[str, str, str]:
-    """Give an address without credentials, the user and the password."""
+    """Return an address without credentials, the user and the password."""
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
@@ -384,7 +384,7 @@ def _certificates(access: Access) -> ssl.SSLContext | bool:
 
 
 def _same_server(url: httpx.URL, target: httpx.URL) -> bool:
-    """Tell whether the host and port are the same, or only became encrypted."""
+    """Return whether the host and port are the same, or only became encrypted."""
     if url.host != target.host or target.scheme not in ("http", "https"):
         return False
     upgraded = url.scheme == "http" and target.scheme == "https"

@@ -34,13 +34,7 @@ _OWN = (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what belongs to ``--prometheus``.
-
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-        Of a command that takes data.
-    """
+    """Add what belongs to ``--prometheus``."""
     group = parser.add_argument_group(
         "with --prometheus",
         "Credentials are in the environment: CANARYJUDGE_PROMETHEUS_TOKEN, or CANARYJUDGE_PROMETHEUS_USER and _PASSWORD.",
@@ -78,13 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse_options(options: argparse.Namespace) -> None:
-    """Refuse what means nothing without ``--prometheus``.
-
-    Raises
-    ------
-    DataError
-        If there is any.
-    """
+    """Refuse what means nothing without ``--prometheus``."""
     for name in _OWN if options.prometheus is None else ():
         if getattr(options, name) is not None:
             option = "--" + name.replace("_", "-")
@@ -94,27 +82,7 @@ def refuse_options(options: argparse.Namespace) -> None:
 def fetch_given(
     options: argparse.Namespace, policy: Policy, since: Mapping[str, float | None] | None = None
 ) -> Fetched:
-    """Fetch what the command line asks for, and save it where it says so.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        With what `add_options` adds, and `prometheus`, `baseline` and `canary`.
-    policy : Policy
-        Whose data.
-    since : mapping of str to (float or None), optional
-        How far each metric is known already.
-
-    Returns
-    -------
-    Fetched
-        The data, with remarks.
-
-    Raises
-    ------
-    DataError, PolicyError, MissingExtraError
-        As `fetch`, and if the options do not fit together or a file cannot be read.
-    """
+    """Fetch what the command line asks for, and save it where it says so."""
     from canaryjudge.integrations.prometheus.client import Access  # noqa: PLC0415 - other sources need no client
     from canaryjudge.integrations.prometheus.queries import QueryOverrides, fetch  # noqa: PLC0415
 

@@ -63,7 +63,7 @@ def _tokens(query: str) -> list[_Token]:
 
 
 def matchers(query: str) -> list[_Matcher]:
-    """Give all label matchers of a query.
+    """Return all label matchers of a query.
 
     Examples
     --------
@@ -157,6 +157,6 @@ def _places(tokens: Sequence[_Token]) -> Iterator[tuple[int, str]]:
 
 
 def _aggregates(tokens: Sequence[_Token], index: int) -> bool:
-    """Tell whether a name is that of an aggregation, as in ``sum by (le) (...)``."""
+    """Return whether a name is that of an aggregation, as in ``sum by (le) (...)``."""
     after = tokens[index + 1].text.lower() if index + 1 < len(tokens) else ""
     return after in ("by", "without")

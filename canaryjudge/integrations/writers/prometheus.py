@@ -59,18 +59,7 @@ class Gauge:
 
 
 def gauges(said: VerdictOrError) -> tuple[Gauge, ...]:
-    """Give a verdict, or the lack of one, as gauges; those without a sample are there too.
-
-    Parameters
-    ----------
-    said : Verdict or CanaryJudgeError
-        What there is to tell.
-
-    Returns
-    -------
-    tuple of Gauge
-        In the order of their names.
-    """
+    """Return a verdict, or the lack of one, as gauges; those without a sample are there too."""
     found: dict[str, Samples] = {name: [] for name in _HELP}
     found["canaryjudge_judged"].append(({}, float(isinstance(said, Verdict))))
     if isinstance(said, Verdict):

@@ -14,7 +14,7 @@ _MOST_BYTES: Final = 3072
 
 
 def tekton_results(said: VerdictOrError) -> dict[str, str]:
-    r"""Give a task's results: `outcome`, `action`, `reason`, `score`, and `failed` and `undecided` as JSON lists of names.
+    r"""Return a task's results: `outcome`, `action`, `reason`, `score`, and `failed` and `undecided` as JSON lists of names.
 
     Parameters
     ----------
