@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,20 +11,14 @@ from numpy.typing import NDArray
 from canaryjudge.data.buckets import filled
 from canaryjudge.data.counters import CounterState, missed, neighbors
 from canaryjudge.data.frames import is_missing
+from canaryjudge.data.notes import NoteList
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 
-__all__ = ["Grid", "Noting", "continued", "negative_count", "replica_codes"]
+__all__ = ["Grid", "continued", "negative_count", "replica_codes"]
 
 _LARGEST_COUNT: Final = 2.0**53
 """Above it, floats leave out whole numbers; no interval has so many observations."""
-
-
-class Noting(Protocol):
-    """Takes what is odd about the data."""
-
-    def __call__(self, code: Any, count: int, **facts: float | str) -> None:
-        """Write down an oddity."""
 
 
 def negative_count(where: str, wrong: str, *, counter: bool) -> DataError:
@@ -124,7 +118,7 @@ class Grid:
             listed=self.listed[chosen],
         )
 
-    def usable(self, given: NDArray[np.bool_], note: Noting) -> NDArray[np.bool_]:
+    def usable(self, given: NDArray[np.bool_], note: NoteList) -> NDArray[np.bool_]:
         """Mark the histograms without a count that is missing or infinite: without it, the others cannot be told apart.
 
         Parameters
@@ -145,7 +139,7 @@ class Grid:
                 note(code, int(unfit.sum()))
         return np.asarray(~(missing | infinite))
 
-    def in_order(self, note: Noting) -> Grid:
+    def in_order(self, note: NoteList) -> Grid:
         """Sort by time, and leave out histograms without one and those that repeat another of their time and replica."""
         if self.time is None:
             return self

@@ -14,52 +14,26 @@ from canaryjudge.data.counters import CounterState, check_growing, increases
 from canaryjudge.data.diagnostics import Location, shown
 from canaryjudge.data.exponential_histograms import bounded_edges, exponential_buckets, range_buckets
 from canaryjudge.data.frames import object_array, to_floats
-from canaryjudge.data.histogram_grids import Grid, Noting, continued, negative_count, replica_codes
+from canaryjudge.data.histogram_grids import Grid, continued, negative_count, replica_codes
+from canaryjudge.data.notes import NoteList
 from canaryjudge.data.pair import FloatArray
+from canaryjudge.data.series import Series
 from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.units import scaled_edges
 from canaryjudge.errors import DataError
 
-__all__ = ["Counted", "of_le_rows", "read_buckets", "upper_edges"]
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """The histograms of one arm.
-
-    Attributes
-    ----------
-    buckets : ndarray, shape (n, k)
-        Observations of each interval in each bucket.
-    edges : ndarray, shape (k,)
-        The buckets' upper edges, ascending; the last is infinite.
-    time : ndarray, shape (n,), or None
-        Seconds since 1970, ascending.
-    replicas : tuple of Counted
-        The histograms of each replica by itself, in the order of their names, over the same edges; none where replicas are not named.
-    name : str
-        Of a replica, its name.
-    counters : CounterState or None
-        Of counters in a stream: the last histogram of each replica.
-    """
-
-    buckets: FloatArray
-    edges: FloatArray
-    time: FloatArray | None
-    replicas: tuple[Counted, ...] = ()
-    name: str = ""
-    counters: CounterState | None = None
+__all__ = ["read_buckets"]
 
 
 def read_buckets(
     raw: RawSeries,
     seconds: FloatArray | None,
-    note: Noting,
+    note: NoteList,
     per_unit: Fraction = Fraction(1),
     *,
     counter: bool = False,
     counters: CounterState | None = None,
-) -> Counted | None:
+) -> Series | None:
     """Read one arm's histograms.
 
     Parameters
@@ -68,7 +42,7 @@ def read_buckets(
         With `value` and `le`, with `buckets` and `edges`, with `buckets` as ranges, or with `exponential`.
     seconds : ndarray, shape (n,), or None
         The time of each point; NaN where it is missing.
-    note : callable
+    note : NoteList
         Takes the code of what is odd, a count, and facts.
     per_unit : Fraction
         By what edges are multiplied to be in the metric's unit.
@@ -79,7 +53,7 @@ def read_buckets(
 
     Returns
     -------
-    Counted or None
+    Series or None
         None where nothing usable is left.
 
     Raises
@@ -91,7 +65,7 @@ def read_buckets(
     --------
     >>> columns = {"value": [3, 4, 4, 1, 1, 2], "le": ["0.1", "0.5", "+Inf"] * 2}
     >>> raw = RawSeries(Location("latency", "canary"), **{name: object_array(items) for name, items in columns.items()})
-    >>> found = read_buckets(raw, None, print)
+    >>> found = read_buckets(raw, None, NoteList("canary"))
     >>> found.edges.tolist(), found.buckets.tolist()
     ([0.1, 0.5, inf], [[3.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
     """
@@ -100,7 +74,7 @@ def read_buckets(
     if seconds is not None and np.isnan(seconds).all():
         seconds = None
     if raw.buckets is None:
-        grid = of_le_rows(raw, seconds, note, counter=counter)
+        grid = _of_le_rows(raw, seconds, note, counter=counter)
     elif raw.edges is None:
         grid = _of_sparse(raw, seconds, note)
     else:
@@ -122,20 +96,21 @@ def read_buckets(
                 note(code, count)
         grid = replace(grid.rows(grown.points), cumulative=grown.columns.cumsum(axis=1))
         if not len(grid.cumulative):
-            return replace(_counted(grid), counters=now)
+            return replace(_counted(grid, raw.place.arm), counters=now)
     parts = [(name, grid.rows(grid.replica == code)) for code, name in enumerate(grid.names)]
     pooled, copies = grid.summed(by_replica=False), grid.summed(by_replica=True).copies
     if (copies > 1).any() and pooled.time is not None:
         note("duplicate_times", int(copies[copies > 1].sum()))
     replicas = (_counted(part.summed(by_replica=False), name) for name, part in parts if len(part.cumulative))
-    return replace(_counted(pooled), replicas=tuple(replicas), counters=now)
+    return replace(_counted(pooled, raw.place.arm), replicas=tuple(replicas), counters=now)
 
 
-def _counted(grid: Grid, name: str = "") -> Counted:
-    return Counted(np.diff(grid.cumulative, axis=1, prepend=0.0), grid.edges, grid.time, name=name)
+def _counted(grid: Grid, name: str) -> Series:
+    buckets = np.diff(grid.cumulative, axis=1, prepend=0.0)
+    return Series(name, buckets.sum(axis=1), time=grid.time, buckets=buckets, edges=grid.edges)
 
 
-def _of_sparse(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid:
+def _of_sparse(raw: RawSeries, seconds: FloatArray | None, note: NoteList) -> Grid:
     """Take histograms that list their non-empty buckets only, an interval each."""
     read = exponential_buckets if raw.exponential else range_buckets
     sparse = read(() if raw.buckets is None else list(raw.buckets), raw.place.at)
@@ -144,9 +119,9 @@ def _of_sparse(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid
     return grid.rows(grid.usable(np.isinf(edges), note)).in_order(note)
 
 
-def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, counter: bool) -> Grid:
+def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, counter: bool) -> Grid:
     """Take counts per bucket, an interval a row."""
-    edges = upper_edges(raw.edges, raw.place, "edges")
+    edges = _upper_edges(raw.edges, raw.place, "edges")
     if not len(edges) or np.isnan(edges).any() or (np.diff(edges) <= 0).any():
         raise DataError(
             f"{raw.place}: the edges are {shown(edges.tolist())}, which do not ascend",
@@ -185,7 +160,7 @@ def _rows(raw: RawSeries) -> list[FloatArray] | FloatArray:
     ]
 
 
-def _common(grid: Grid, place: Location, note: Noting) -> Grid:
+def _common(grid: Grid, place: Location, note: NoteList) -> Grid:
     """Keep the edges that all histograms know; the last stands for infinity."""
     known = np.asarray(~np.isnan(grid.cumulative).any(axis=0))
     edges = grid.edges[known]
@@ -203,7 +178,7 @@ def _common(grid: Grid, place: Location, note: Noting) -> Grid:
     return replace(grid, edges=edges)
 
 
-def _whole(grid: Grid, note: Noting) -> Grid:
+def _whole(grid: Grid, note: NoteList) -> Grid:
     """Round what an extrapolation, such as increase(), has made of counts."""
     rounded = np.rint(grid.cumulative)
     odd = int((rounded != grid.cumulative).any(axis=1).sum())
@@ -218,7 +193,7 @@ _MOST_CELLS: Final = 2 * 10**8
 _HINT = "Give for each interval the count of observations at most as large as each le, as Prometheus does."
 
 
-def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, counter: bool = False) -> Grid:
+def _of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, counter: bool = False) -> Grid:
     """Put rows, an edge each, together to histograms.
 
     Parameters
@@ -227,7 +202,7 @@ def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, coun
         With `value` and `le`.
     seconds : ndarray, shape (n,), or None
         The time of each row; NaN where it is missing.
-    note : callable
+    note : NoteList
         Takes the code of what is odd, a count, and facts.
     counter : bool
         They only grow, for errors.
@@ -245,7 +220,7 @@ def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, coun
     if raw.le is None:
         raise DataError(f"{raw.place}: a histogram needs the column 'le', which is missing", _HINT)
     value = to_floats(raw.value, raw.place, "value")
-    le = upper_edges(raw.le, raw.place, "le")
+    le = _upper_edges(raw.le, raw.place, "le")
     missing = np.flatnonzero(np.isnan(le))
     if len(missing):
         raise DataError(f"{raw.place.at(missing[0])}: there is no le", _HINT)
@@ -286,7 +261,7 @@ def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, coun
     return replace(grid, cumulative=filled(grid.cumulative), listed=listed[fit].any(axis=0))
 
 
-def upper_edges(column: Any, place: Location, name: str) -> FloatArray:
+def _upper_edges(column: Any, place: Location, name: str) -> FloatArray:
     """Read numbers, or texts that spell them: 0.5, 1e-3, +Inf.
 
     Raises
@@ -347,7 +322,7 @@ class _Cells:
 
 
 def _added(
-    cells: _Cells, value: FloatArray, place: Location, edges: FloatArray, note: Noting
+    cells: _Cells, value: FloatArray, place: Location, edges: FloatArray, note: NoteList
 ) -> tuple[FloatArray, NDArray[np.intp]]:
     """Add up the rows of each cell, those that only repeat another counted once, and tell how many histograms each row is."""
     times = cells.times

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Note", "NoteCode", "NoteTally"]
+__all__ = ["Note", "NoteCode", "NoteList", "NoteTally"]
 
 NoteCode = Literal[
     "missing_values",  # NaN or null values, left out
@@ -67,6 +67,22 @@ class Note(BaseModel):
     arm: str | None = None
     count: int | None = None
     facts: dict[str, float | str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class NoteList:
+    """What is found to be odd about one arm, in the order in which it is found."""
+
+    arm: str
+    notes: list[Note] = field(default_factory=list)
+
+    def __call__(self, code: Any, count: int, **facts: float | str) -> None:
+        """Write down an oddity."""
+        self.notes.append(Note(code=code, arm=self.arm, count=count, facts=facts))
+
+    def has(self, code: str) -> bool:
+        """Tell whether an oddity was written down."""
+        return any(note.code == code for note in self.notes)
 
 
 _Key: TypeAlias = tuple[str, str | None]
