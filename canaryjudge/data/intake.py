@@ -11,6 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from canaryjudge.data.agreement import Agreement
+from canaryjudge.data.packing import read_flag
 from canaryjudge.data.pair import FloatArray, MetricPair
 from canaryjudge.data.series import Series
 from canaryjudge.policy import Metric
@@ -97,7 +99,7 @@ class Intake(ABC):
     def __init__(self, metric: Metric, names: tuple[str, str]) -> None:
         self.metric = metric
         self.names = names
-        self.timed: bool | None = None
+        self.agreement = Agreement()
         self.windows: bool | None = None
         """Whether the arms are before and after; None while the data have not told."""
         self.edges: FloatArray | None = None
@@ -107,6 +109,11 @@ class Intake(ABC):
     def copy(self) -> Self:
         """Give a copy that can go on by itself."""
         return copy.copy(self)
+
+    @property
+    def timed(self) -> bool | None:
+        """Whether the points have times; None before there are any."""
+        return self.agreement.timed
 
     @property
     @abstractmethod
@@ -147,7 +154,7 @@ class Intake(ABC):
 
     def merge(self, other: Self) -> None:
         """Take over what another has been given; nothing is handed out before the next `complete`."""
-        self.timed = other.timed if self.timed is None else self.timed
+        self.agreement = self.agreement.merged(self.metric, other.agreement)
         self.windows = other.windows if self.windows is None else self.windows
         self.edges = other.edges if self.edges is None else self.edges
         self.reach = (self.reach[0].plus(other.reach[0]), self.reach[1].plus(other.reach[1]))
@@ -156,8 +163,7 @@ class Intake(ABC):
     def state(self) -> dict[str, Any]:
         """Give what `restore` reads."""
         tally = self.tally
-        return {
-            "timed": self.timed,
+        return self.agreement.state() | {
             "windows": self.windows,
             "reach": [[reach.count, *_span(reach)] for reach in self.reach],
             "tally": [*tally.points, tally.blocks, *_span(tally), f"{tally.digest:064x}"],
@@ -171,7 +177,7 @@ class Intake(ABC):
         KeyError, TypeError, ValueError
             If it is something else.
         """
-        self.timed, self.windows = _flag(state["timed"]), _flag(state["windows"])
+        self.agreement, self.windows = Agreement.restore(state), read_flag(state["windows"])
         baseline, canary = (Reach(int(count), *_ends(span)) for count, *span in state["reach"])
         self.reach = (baseline, canary)
         first, second, blocks, *span, digest = state["tally"]
@@ -189,9 +195,3 @@ def _ends(span: list[float | None]) -> tuple[float, float]:
     if not (np.isfinite(first) and np.isfinite(last)):
         raise ValueError("a time is not finite")
     return float(first), float(last)
-
-
-def _flag(value: Any) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true, false nor null")
-    return value

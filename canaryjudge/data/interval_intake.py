@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.exponential_histograms import on_a_grid
 from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
 from canaryjudge.data.known_points import IntArray, KnownPoints
-from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
+from canaryjudge.data.packing import pack, pack_times, read_flag, unpack, unpack_times
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.series import Series
 from canaryjudge.errors import DataError
@@ -37,9 +38,6 @@ class IntervalIntake(Intake):
 
     def __init__(self, metric: Metric, names: tuple[str, str]) -> None:
         super().__init__(metric, names)
-        self.totals: bool | None = None
-        self.end: float | None = None
-        """Up to where histograms were counted: infinity, or the largest edge of data without the bucket +Inf."""
         self._seen = (KnownPoints(), KnownPoints())
         self._pending = (_NONE, _NONE)
         self._early: IntArray = np.empty(0, dtype=np.int64)
@@ -119,7 +117,7 @@ class IntervalIntake(Intake):
 
     @property
     def _columns(self) -> int:
-        return 3 if self.totals else 2
+        return 3 if self.agreement.totals else 2
 
     def take(self, arms: Sequence[Series]) -> list[int]:
         """Add what is new, and tell how many points of each arm are too late."""
@@ -197,7 +195,7 @@ class IntervalIntake(Intake):
             time = rows[:, 0].copy()
         return Arm(
             rows[:, 1].copy(),
-            rows[:, 2].copy() if self.totals else None,
+            rows[:, 2].copy() if self.agreement.totals else None,
             time,
             None if self.edges is None else rows[:, self._columns :].copy(),
         )
@@ -255,8 +253,6 @@ class IntervalIntake(Intake):
     def merge(self, other: Self) -> None:
         """Take over what another has been given; nothing is handed out before the next `complete`."""
         super().merge(other)
-        self.totals = other.totals if self.totals is None else self.totals
-        self.end = other.end if self.end is None else self.end
         self._seen = (self._seen[0].union(other._seen[0]), self._seen[1].union(other._seen[1]))
         first, second = (
             _sorted(_joined(mine, theirs)) for mine, theirs in zip(self._pending, other._pending, strict=True)
@@ -267,10 +263,11 @@ class IntervalIntake(Intake):
 
     def state(self) -> dict[str, Any]:
         """Give what `restore` reads."""
-        found = super().state() | {"totals": self.totals}
+        found = super().state() | {"totals": self.agreement.totals}
         if self.edges is not None:
             found["edges"] = pack(self.edges)
-            found["end"] = self.end if self.end is not None and np.isfinite(self.end) else None
+            end = self.agreement.end
+            found["end"] = end if end is not None and np.isfinite(end) else None
         if any(len(rows) for rows in self._pending):
             found["pending"] = [pack(rows) for rows in self._pending]
         if self.timed:
@@ -280,12 +277,11 @@ class IntervalIntake(Intake):
     def restore(self, state: dict[str, Any]) -> None:
         """Read what `state` gave."""
         super().restore(state)
-        self.totals = state["totals"]
-        if self.totals is not None and not isinstance(self.totals, bool):
-            raise TypeError("totals is neither true, false nor null")
+        self.agreement = replace(self.agreement, totals=read_flag(state["totals"]))
         if "edges" in state:
             self.edges = unpack(state["edges"])
-            self.end = np.inf if state["end"] is None else float(state["end"])
+            end = np.inf if state["end"] is None else float(state["end"])
+            self.agreement = replace(self.agreement, end=end)
             if not (np.diff(self.edges) > 0).all():
                 raise ValueError("the edges do not ascend")
         width = self._columns + (0 if self.edges is None else len(self.edges))

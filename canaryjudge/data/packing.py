@@ -1,4 +1,4 @@
-"""Arrays as text, for what is saved between two looks."""
+"""What is saved between two looks: arrays as text, and what is read back held to its type."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["pack", "pack_times", "unpack", "unpack_times"]
+__all__ = ["pack", "pack_times", "read_flag", "read_texts", "unpack", "unpack_times"]
 
 
 def pack(array: NDArray[Any]) -> str:
@@ -138,3 +138,17 @@ def _head(packed: Any) -> tuple[int, list[int]]:
     if any(abs(number) >= 2**62 for number in head):
         raise ValueError("packed times are out of range")
     return count, head
+
+
+def read_flag(value: Any) -> bool | None:
+    """Take true, false or null; a TypeError for anything else."""
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true, false nor null")
+    return value
+
+
+def read_texts(items: Any) -> list[str]:
+    """Take a list of texts; a TypeError for anything else."""
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise TypeError("not a list of text")
+    return items

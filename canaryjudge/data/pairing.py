@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.agreement import check_arms, no_times
 from canaryjudge.data.buckets import coarsened, regrouped
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.replicas import merged, pooled, with_reports
 from canaryjudge.data.series import Series
-from canaryjudge.data.times import common_slots, iso, median_step, mixed_zones, unclear_zones
-from canaryjudge.data.units import different_units
+from canaryjudge.data.times import common_slots, iso, median_step
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
@@ -65,7 +65,7 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     ('concurrent', [60.0, 120.0])
     """
     arms = _pooled(metric, (baseline, canary))
-    _check_comparable(metric, arms)
+    check_arms(metric, arms)
     arms, coarser = _with_equal_buckets(metric, arms)
     interval = _interval(metric, arms)
     pairing, arms, notes = _paired(metric, arms, interval)
@@ -111,24 +111,6 @@ def _without_reports(arm: Series) -> Series:
     return replace(arm, total=None, reported=False) if arm.reported else arm
 
 
-def _check_comparable(metric: Metric, arms: tuple[Series, Series]) -> None:
-    zones = arms[0].zones | arms[1].zones
-    if unclear_zones(zones):
-        where = ", ".join(
-            f"arm {arm.arm!r} has {' and '.join(sorted(arm.zones))}" for arm in arms if arm.zones
-        )
-        raise mixed_zones(f"metric {metric.name!r}: {where}", zones)
-    if (error := different_units(metric, [arm.unit for arm in arms])) is not None:
-        raise error
-    having = [arm.arm for arm in arms if len(arm) and arm.total is not None]
-    lacking = [arm.arm for arm in arms if len(arm) and arm.total is None]
-    if having and lacking:
-        raise DataError(
-            f"metric {metric.name!r}, arm {lacking[0]!r}: there are no totals, and the arm {having[0]!r} has them",
-            "Give 'total' in both arms, or in neither.",
-        )
-
-
 def _with_equal_buckets(
     metric: Metric, arms: tuple[Series, Series]
 ) -> tuple[tuple[Series, Series], tuple[Note, ...]]:
@@ -136,17 +118,11 @@ def _with_equal_buckets(
     edges, buckets = (arms[0].edges, arms[1].edges), (arms[0].buckets, arms[1].buckets)
     if edges[0] is None or edges[1] is None or buckets[0] is None or buckets[1] is None:
         return arms, ()
-    where = f"metric {metric.name!r}"
-    ends = [_end(arm) for arm in arms]
-    if ends[0] != ends[1]:
-        told = " and ".join(f"those of arm {arm.arm!r} at {end}" for arm, end in zip(arms, ends, strict=True))
-        raise DataError(
-            f"{where}: the buckets end at different edges, {told}, so the arms' largest observations are not comparable",
-            "Give both arms the bucket +Inf.",
-        )
     if np.array_equal(edges[0], edges[1]) and edges[0][0] > 0:
         return arms, ()
-    common, (first, second), dropped = coarsened((edges[0], edges[1]), (buckets[0], buckets[1]), where)
+    common, (first, second), dropped = coarsened(
+        (edges[0], edges[1]), (buckets[0], buckets[1]), f"metric {metric.name!r}"
+    )
     notes = tuple(
         Note(code="merged_buckets", arm=arm.arm, count=count)
         for arm, count in zip(arms, dropped, strict=True)
@@ -166,12 +142,6 @@ def _regrouped(arm: Series, buckets: FloatArray, edges: FloatArray) -> Series:
     return replace(arm, buckets=buckets, edges=edges, replicas=replicas)
 
 
-def _end(arm: Series) -> str:
-    """Give the largest edge that the data had."""
-    unseen = [note.facts["edge"] for note in arm.notes if note.code == "no_infinite_bucket"]
-    return f"{unseen[0]:g}" if unseen else "+Inf"
-
-
 def _interval(metric: Metric, arms: tuple[Series, Series]) -> float | None:
     """Give the spacing: the policy's, or the wider of the arms' medians, so that each interval can hold a point of both."""
     if metric.interval is not None or KINDS[metric.kind].is_raw:
@@ -189,10 +159,7 @@ def _paired(
     if untimed:
         if metric.pairing == "concurrent":
             spans = "; ".join(_span(arm) for arm in arms)
-            raise DataError(
-                f"metric {metric.name!r}: pairing: concurrent needs times in both arms ({spans})",
-                "Give the column 'time', or set pairing: windows.",
-            )
+            raise no_times(f"metric {metric.name!r}", f" ({spans})")
         return "windows", arms, (Note(code="no_times", arm=untimed[0]),) if len(untimed) == 1 else ()
     if metric.pairing == "windows":
         return "windows", arms, ()

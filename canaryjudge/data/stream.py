@@ -16,8 +16,7 @@ from canaryjudge.data.pair import FloatArray, MetricPair
 from canaryjudge.data.raw_intake import RawIntake
 from canaryjudge.data.replicas import with_reports
 from canaryjudge.data.series import Series
-from canaryjudge.data.times import iso, mixed_zones, unclear_zones
-from canaryjudge.data.units import different_units
+from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
@@ -58,10 +57,7 @@ class Stream:
         self._intake: Intake = (RawIntake if KINDS[metric.kind].is_raw else IntervalIntake)(
             metric, self._names
         )
-        self._zones: frozenset[str] = frozenset()
-        self._units: frozenset[str] = frozenset()
         self._notes = NoteTally()
-        self._reported = False
         self._counters = (CounterState(), CounterState())
 
     @property
@@ -99,7 +95,8 @@ class Stream:
     @property
     def has_totals(self) -> bool:
         """Whether the points have totals, and not only as many as replicas reported."""
-        return isinstance(self._intake, IntervalIntake) and self._intake.totals is True and not self._reported
+        agreement = self._intake.agreement
+        return agreement.totals is True and not agreement.reported
 
     @property
     def counters(self) -> tuple[CounterState, CounterState] | None:
@@ -147,9 +144,11 @@ class Stream:
             raise
 
     def _feed(self, arms: tuple[Series, Series]) -> list[MetricPair]:
-        arms = with_reports(arms, reported=self._reported)
-        self._reported = any(arm.reported for arm in arms)
-        self._check(arms)
+        arms = with_reports(arms, reported=self._intake.agreement.reported)
+        reported, differenced = (
+            any(told) for told in zip(*((a.reported, a.differenced) for a in arms), strict=True)
+        )
+        self._agree(arms, reported=reported)
         first, second = (
             before if arm.counters is None else arm.counters
             for arm, before in zip(arms, self._counters, strict=True)
@@ -171,86 +170,24 @@ class Stream:
                 self._note("too_late", name, too_late)
             if unpaired:
                 self._note("unpaired", name, unpaired)
-        differenced = any(arm.differenced for arm in arms)
-        if not self._reported and not differenced:
+        if not reported and not differenced:
             return pairs
-        return [replace(pair, reported=self._reported, differenced=differenced) for pair in pairs]
+        return [replace(pair, reported=reported, differenced=differenced) for pair in pairs]
 
-    def _check(self, arms: tuple[Series, Series]) -> None:
-        for arm in arms:
-            if len(arm):
-                self._check_times(arm)
-                self._units = self._with_units(frozenset([arm.unit]) - {""})
-                if isinstance(self._intake, IntervalIntake):
-                    self._check_columns(arm, self._intake)
-        if isinstance(self._intake, IntervalIntake):
-            given = [arm for arm in arms if len(arm)]
-            for arm, merged in zip(given, self._intake.fit(given), strict=True):
+    def _agree(self, arms: tuple[Series, Series], *, reported: bool) -> None:
+        """Hold what is new against what was given before, and the arms against each other."""
+        intake, metric = self._intake, self.metric
+        intake.agreement = replace(intake.agreement, reported=reported)
+        given = [arm for arm in arms if len(arm)]
+        for arm in given:
+            first = intake.timed is None
+            intake.agreement = intake.agreement.joined(metric, arm)
+            if first and (metric.pairing != "auto" or not intake.timed):
+                intake.windows = metric.pairing != "concurrent"
+        if isinstance(intake, IntervalIntake):
+            for arm, merged in zip(given, intake.fit(given), strict=True):
                 if merged:
                     self._note("merged_buckets", arm.arm, merged)
-
-    def _with_units(self, units: frozenset[str]) -> frozenset[str]:
-        both = self._units | units
-        if (error := different_units(self.metric, sorted(both))) is not None:
-            raise error
-        return both
-
-    def _check_times(self, arm: Series) -> None:
-        where = f"metric {self.metric.name!r}, arm {arm.arm!r}"
-        timed = arm.time is not None
-        if self._intake.timed is None:
-            if not timed and self.metric.pairing == "concurrent":
-                raise DataError(
-                    f"{where}: pairing: concurrent needs times in both arms, and there are none",
-                    "Give the column 'time', or set pairing: windows.",
-                )
-            self._intake.timed = timed
-            if self.metric.pairing != "auto" or not timed:
-                self._intake.windows = self.metric.pairing != "concurrent"
-        elif self._intake.timed != timed:
-            found, known = ("times", "none") if timed else ("no times", "some")
-            raise DataError(
-                f"{where}: the points have {found}, and those given before or in the other arm have {known}",
-                "Give every point of a metric a time, or none of them.",
-            )
-        zones = self._zones | arm.zones
-        if unclear_zones(zones):
-            raise mixed_zones(where, zones)
-        self._zones = zones
-
-    def _check_columns(self, arm: Series, intake: IntervalIntake) -> None:
-        where = f"metric {self.metric.name!r}, arm {arm.arm!r}"
-        totals = arm.total is not None
-        if intake.totals is None:
-            intake.totals = totals
-        if totals and intake.totals and self._reported and not arm.reported:
-            raise DataError(
-                f"{where}: there are totals, and the points given before have none",
-                "Give 'total' in every update, or nowhere.",
-            )
-        if intake.totals != totals:
-            if arm.reported:
-                raise DataError(
-                    f"{where}: the points name their replica, and those given before do not",
-                    "Give 'replica' in every update, or nowhere.",
-                )
-            found, known = ("totals", "none") if totals else ("no totals", "some")
-            raise DataError(
-                f"{where}: there are {found}, and the points given before or in the other arm have {known}",
-                "Give 'total' in both arms and in every update, or nowhere.",
-            )
-        if arm.edges is not None:
-            end = next(
-                (note.facts["edge"] for note in arm.notes if note.code == "no_infinite_bucket"), np.inf
-            )
-            if intake.end is None:
-                intake.end = float(end)
-            if intake.end != end:
-                ends = " and ".join("+Inf" if edge == np.inf else f"{edge:g}" for edge in (intake.end, end))
-                raise DataError(
-                    f"{where}: the buckets of the arms or updates end at different edges, {ends}, so the largest observations are not comparable",
-                    "Give both arms the bucket +Inf in every update.",
-                )
 
     def _check_growing(self, arms: tuple[Series, Series]) -> None:
         """Refuse what falls too often for a counter, over all updates: each may bring a point or two."""
@@ -324,9 +261,6 @@ class Stream:
             self._counters[0].union(other._counters[0]),
             self._counters[1].union(other._counters[1]),
         )
-        self._reported = self._reported or other._reported
-        self._zones |= other._zones
-        self._units |= other._units
         self._notes = self._notes.union(other._notes)
 
     def _check_kinship(self, other: Stream) -> None:
@@ -336,35 +270,31 @@ class Stream:
                 "Merge streams of one policy and the same names of the arms.",
             )
         mine, theirs = self._intake, other._intake
+        forms = mine.agreement, theirs.agreement
         pairs: list[tuple[str, Any, Any]] = [
             ("times", mine.timed, theirs.timed),
             ("pairing", mine.windows, theirs.windows),
         ]
         if mine.timed is not None and theirs.timed is not None:
-            pairs.append(("replicas", self._reported, other._reported))
+            pairs.append(("replicas", forms[0].reported, forms[1].reported))
         for before, after in zip(self._counters, other._counters, strict=True):
             pairs.append(("counters", before.form, before.form if not len(after) else after.form))
-        if isinstance(mine, IntervalIntake) and isinstance(theirs, IntervalIntake):
-            pairs.append(("totals", mine.totals, theirs.totals))
-            pairs.append(("buckets", _listed(mine.edges), _listed(theirs.edges)))
-            pairs.append(("largest buckets", mine.end, theirs.end))
+        pairs += [
+            ("totals", forms[0].totals, forms[1].totals),
+            ("buckets", _listed(mine.edges), _listed(theirs.edges)),
+            ("largest buckets", forms[0].end, forms[1].end),
+        ]
         for what, first, second in pairs:
             if first is not None and second is not None and first != second:
                 raise DataError(
                     f"metric {self.metric.name!r}: the streams differ in their {what}",
                     "Merge streams of data of one form.",
                 )
-        self._with_units(other._units)
-        if unclear_zones(zones := self._zones | other._zones):
-            raise mixed_zones(f"metric {self.metric.name!r}", zones)
+        forms[0].merged(self.metric, forms[1])
 
     def state(self) -> dict[str, Any]:
         """Give everything that `restore` needs, as JSON can hold it."""
-        found = self._intake.state() | {"zones": sorted(self._zones), "notes": self._notes.state()}
-        if self._units:
-            found["units"] = sorted(self._units)
-        if self._reported:
-            found["reported"] = True
+        found = self._intake.state() | {"notes": self._notes.state()}
         return (
             found | {"carried": [each.state() for each in self._counters]} if self.metric.counter else found
         )
@@ -390,10 +320,7 @@ class Stream:
         stream = cls(metric, baseline, canary)
         try:
             stream._intake.restore(state)
-            stream._zones = frozenset(_texts(state["zones"]))
-            stream._units = frozenset(_texts(state.get("units", [])))
             stream._notes = NoteTally.restore(state["notes"])
-            stream._reported = "reported" in state
             if metric.counter:
                 first, second = (CounterState.restore(each) for each in state["carried"])
                 stream._counters = (first, second)
@@ -403,12 +330,6 @@ class Stream:
                 "Give what was saved, for the same policy and by the same version.",
             ) from error
         return stream
-
-
-def _texts(items: Any) -> list[str]:
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise TypeError("not a list of text")
-    return items
 
 
 def _listed(edges: FloatArray | None) -> list[float] | None:
