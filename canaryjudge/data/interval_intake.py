@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from canaryjudge.data.buckets import common_edges, lasting, left_out, regrouped, too_few_common
 from canaryjudge.data.diagnostics import Location
@@ -16,6 +15,7 @@ from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, s
 from canaryjudge.data.known_points import IntArray, KnownPoints
 from canaryjudge.data.packing import pack, pack_times, read_flag, unpack, unpack_times
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
+from canaryjudge.data.pairing import partners
 from canaryjudge.data.series import Series
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
@@ -162,7 +162,7 @@ class IntervalIntake(Intake):
                 if len(baseline) == len(canary) and (slots[0] == slots[1]).all():
                     self._pending = (baseline[:0], canary[:0])
                 else:
-                    here, there = _matched(slots[0], slots[1]), _matched(slots[1], slots[0])
+                    here, there = partners(slots[0], slots[1], one_each=True)
                     self._pending = (baseline[~here], canary[~there])
                     baseline, canary = baseline[here], canary[there]
             if len(baseline):
@@ -345,12 +345,6 @@ def _appended(rows: FloatArray, new: FloatArray) -> FloatArray:
 
 def _sorted(rows: FloatArray) -> FloatArray:
     return rows[np.lexsort(rows.T[::-1])] if len(rows) else rows
-
-
-def _matched(mine: FloatArray, theirs: FloatArray) -> NDArray[np.bool_]:
-    """Mark the points with a partner: the k-th of a slot in one arm with the k-th of the slot in the other."""
-    rank = np.arange(len(mine)) - mine.searchsorted(mine)
-    return rank < theirs.searchsorted(mine, "right") - theirs.searchsorted(mine)
 
 
 def _median_step(times: IntArray) -> float | None:

@@ -116,10 +116,11 @@ class NoteTally:
     def _sorted(self) -> list[tuple[_Key, tuple[int | None, _Facts]]]:
         return sorted(self.entries.items(), key=lambda note: (note[0][0], note[0][1] or ""))
 
-    def plus(self, code: str, arm: str | None, count: int | None, facts: _Facts | None = None) -> NoteTally:
+    def plus(self, note: Note) -> NoteTally:
         """Add a note: its count to that of others of its code and arm, and its facts in place of theirs."""
-        total = _added(code, self.entries.get((code, arm), (None, {}))[0], count)
-        return NoteTally(self.entries | {(code, arm): (total, facts or {})})
+        key = note.code, note.arm
+        total = _added(note.code, self.entries.get(key, (None, {}))[0], note.count)
+        return NoteTally(self.entries | {key: (total, note.facts)})
 
     def union(self, other: NoteTally) -> NoteTally:
         """Give the notes of both; the same in whatever order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,7 +21,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
-__all__ = ["align"]
+__all__ = ["align", "no_overlap", "partners", "too_few_points"]
 
 _ENOUGH = 0.5  # share of the shorter arm that must be paired for `auto` to take the arms as concurrent
 
@@ -174,11 +175,35 @@ def _paired(
         return "concurrent", joined.arms, joined.notes
     if min(joined.used) and _share(arms, joined) >= _ENOUGH:
         return "concurrent", joined.arms, joined.notes
+    ends = [(float(time[0]), float(time[-1])) for time in map(_times, arms)]
+    return "windows", arms, (no_overlap(ends, min(joined.used)),)
+
+
+def no_overlap(spans: Sequence[tuple[float, float]], paired: int) -> Note:
+    """Note that windows are compared, because the times of the arms, from first to last of each, do not meet."""
     facts: dict[str, float | str] = {}
-    for name, arm in zip(("baseline", "canary"), arms, strict=True):
-        if arm.time is not None:
-            facts |= {f"{name}_start": float(arm.time[0]), f"{name}_end": float(arm.time[-1])}
-    return "windows", arms, (Note(code="no_overlap", count=min(joined.used), facts=facts),)
+    for name, (first, last) in zip(("baseline", "canary"), spans, strict=True):
+        facts |= {f"{name}_start": first, f"{name}_end": last}
+    return Note(code="no_overlap", count=paired, facts=facts)
+
+
+def partners(
+    baseline: FloatArray, canary: FloatArray, *, one_each: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mark the points whose interval the other arm has too, by the ascending numbers of their intervals; with `one_each`, the k-th of an interval is paired with the k-th.
+
+    Examples
+    --------
+    >>> first, second = partners(np.array([1.0, 1.0, 2.0]), np.array([1.0, 3.0]), one_each=True)
+    >>> first.tolist(), second.tolist()
+    ([True, False, False], [True, False])
+    """
+    return _partnered(baseline, canary, one_each=one_each), _partnered(canary, baseline, one_each=one_each)
+
+
+def _partnered(mine: FloatArray, theirs: FloatArray, *, one_each: bool) -> NDArray[np.bool_]:
+    rank = np.arange(len(mine)) - mine.searchsorted(mine) if one_each else 0
+    return np.asarray(rank < theirs.searchsorted(mine, "right") - theirs.searchsorted(mine))
 
 
 def _share(arms: tuple[Series, Series], joined: _Joined) -> float:
@@ -209,7 +234,7 @@ def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> _J
         used = (len(arms[0]), len(arms[1])) if kind.is_raw else (0, 0)
         return _Joined(arms, tuple(notes), used)
     slots, _ = common_slots([_times(arm) for arm in arms], interval)
-    matched = (_in_sorted(slots[0], slots[1]), _in_sorted(slots[1], slots[0]))
+    matched = partners(slots[0], slots[1], one_each=False)
     notes += [
         Note(code="unpaired", arm=arm.arm, count=int((~mask).sum()))
         for arm, mask in zip(arms, matched, strict=True)
@@ -224,11 +249,6 @@ def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> _J
 
 def _times(arm: Series) -> FloatArray:
     return np.empty(0) if arm.time is None else arm.time
-
-
-def _in_sorted(slots: FloatArray, others: FloatArray) -> NDArray[np.bool_]:
-    position = np.minimum(np.searchsorted(others, slots), len(others) - 1)
-    return np.asarray(others[position] == slots, dtype=np.bool_)
 
 
 def _cut(arm: Series, mask: NDArray[np.bool_]) -> Series:
@@ -257,10 +277,15 @@ def _final_notes(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
         # the values of a histogram are numbers of observations, whose evenness is not odd
         if len(arm) and not KINDS[metric.kind].has_buckets:
             notes += _sameness(arm)
-        if len(arm) < metric.needed_points:
-            needed: dict[str, float | str] = {"needed": metric.needed_points}
-            notes.append(Note(code="too_few_points", arm=arm.arm, count=len(arm), facts=needed))
+        notes += too_few_points(metric, arm.arm, len(arm))
     return notes
+
+
+def too_few_points(metric: Metric, arm: str, points: int) -> list[Note]:
+    """Note that an arm has fewer points than are needed, if it has."""
+    if points >= metric.needed_points:
+        return []
+    return [Note(code="too_few_points", arm=arm, count=points, facts={"needed": metric.needed_points})]
 
 
 def _sameness(arm: Series) -> list[Note]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Self
 
@@ -13,7 +14,8 @@ from canaryjudge.data.intake import Intake
 from canaryjudge.data.interval_intake import IntervalIntake
 from canaryjudge.data.notes import Note, NoteTally
 from canaryjudge.data.pair import FloatArray, MetricPair
-from canaryjudge.data.raw_intake import RawIntake
+from canaryjudge.data.pairing import no_overlap
+from canaryjudge.data.raw_intake import RawIntake, complete_parts
 from canaryjudge.data.replicas import with_reports
 from canaryjudge.data.series import Series
 from canaryjudge.data.times import iso
@@ -21,7 +23,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "intervals"]
 
 _STUCK = 8  # points of both arms that wait for each other: more of them would not meet either
 
@@ -160,16 +162,16 @@ class Stream:
             # what was odd about points that were all given before has been noted before
             if not len(arm) or reach.count > given:
                 for note in arm.notes:
-                    self._note(note.code, note.arm, note.count, note.facts)
+                    self._note(note)
         self._check_growing(arms)
         self._settle()
         pairs, dropped = self._intake.complete()
         self._check_meeting()
         for name, too_late, unpaired in zip(self._names, late, dropped, strict=True):
             if too_late:
-                self._note("too_late", name, too_late)
+                self._note(Note(code="too_late", arm=name, count=too_late))
             if unpaired:
-                self._note("unpaired", name, unpaired)
+                self._note(Note(code="unpaired", arm=name, count=unpaired))
         if not reported and not differenced:
             return pairs
         return [replace(pair, reported=reported, differenced=differenced) for pair in pairs]
@@ -187,7 +189,7 @@ class Stream:
         if isinstance(intake, IntervalIntake):
             for arm, merged in zip(given, intake.fit(given), strict=True):
                 if merged:
-                    self._note("merged_buckets", arm.arm, merged)
+                    self._note(Note(code="merged_buckets", arm=arm.arm, count=merged))
 
     def _check_growing(self, arms: tuple[Series, Series]) -> None:
         """Refuse what falls too often for a counter, over all updates: each may bring a point or two."""
@@ -203,10 +205,7 @@ class Stream:
         if intake.timed and intake.windows is None and (meet := intake.meet()) is not None:
             intake.windows = not meet
             if intake.windows:
-                facts: dict[str, float | str] = {}
-                for name, reach in zip(("baseline", "canary"), intake.reach, strict=True):
-                    facts |= {f"{name}_start": reach.first, f"{name}_end": reach.last}
-                self._note("no_overlap", None, 0, facts)
+                self._note(no_overlap([(reach.first, reach.last) for reach in intake.reach], 0))
 
     def _check_meeting(self) -> None:
         waiting = self._intake.waiting
@@ -225,10 +224,8 @@ class Stream:
                 "Set the metric's interval, in which a point of each belongs together, or pairing: windows for before and after.",
             )
 
-    def _note(
-        self, code: str, arm: str | None, count: int | None, facts: dict[str, float | str] | None = None
-    ) -> None:
-        self._notes = self._notes.plus(code, arm, count, facts)
+    def _note(self, note: Note) -> None:
+        self._notes = self._notes.plus(note)
 
     def merge(self, other: Stream) -> None:
         """Take over what another stream of the metric was given: of another region, shard or span of time.
@@ -334,3 +331,40 @@ class Stream:
 
 def _listed(edges: FloatArray | None) -> list[float] | None:
     return None if edges is None else edges.tolist()
+
+
+def intervals(pair: MetricPair, *, unfinished: bool = False) -> Iterator[MetricPair]:
+    """Cut whole series into what a stream would hand out, interval by interval.
+
+    Parameters
+    ----------
+    pair : MetricPair
+        Both arms.
+    unfinished : bool, optional
+        Whether raw observations of the last interval count too, though more of them might follow; a stream waits.
+
+    Yields
+    ------
+    MetricPair
+        One interval: a point of each arm, or all raw observations of it; without times these are one interval.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from canaryjudge.data import Arm
+    >>> arm = Arm(np.arange(3.0))
+    >>> [part.canary.value.tolist() for part in intervals(MetricPair("cpu", "gauge", arm, arm))]
+    [[0.0], [1.0], [2.0]]
+    """
+    if not KINDS[pair.kind].is_raw:
+        for index in range(min(len(pair.baseline), len(pair.canary))):
+            yield _part(pair, slice(index, index + 1), slice(index, index + 1))
+    elif pair.baseline.time is None or pair.canary.time is None:
+        yield pair
+    else:
+        for first, second in complete_parts(pair, unfinished=unfinished):
+            yield _part(pair, first, second)
+
+
+def _part(pair: MetricPair, first: slice, second: slice) -> MetricPair:
+    return replace(pair, baseline=pair.baseline.part(first), canary=pair.canary.part(second), notes=())
