@@ -61,13 +61,7 @@ class Agreement:
     """Up to where histograms were counted: infinity, or the largest edge of data without the bucket +Inf."""
 
     def joined(self, metric: Metric, arm: Series) -> Self:
-        """Add one arm of an update.
-
-        Raises
-        ------
-        DataError
-            If it does not fit what was given before, or the other arm.
-        """
+        """Add one arm of an update."""
         where = _whose(metric, arm.arm)
         timed, totals = arm.time is not None, arm.total is not None
         if self.timed is None and not timed and metric.pairing == "concurrent":
@@ -110,13 +104,7 @@ class Agreement:
         return replace(self, timed=timed, zones=zones, units=units, totals=totals, end=end)
 
     def merged(self, metric: Metric, other: Self) -> Self:
-        """Give what two streams have in common, whose forms are known to be the same.
-
-        Raises
-        ------
-        DataError
-            If their units or time zones cannot be compared.
-        """
+        """Give what two streams have in common, whose forms are known to be the same."""
         both = replace(
             self,
             timed=other.timed if self.timed is None else self.timed,
@@ -143,13 +131,7 @@ class Agreement:
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
-        """Read what `state` gave.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If it is something else.
-        """
+        """Read what `state` gave."""
         return cls(
             read_flag(state["timed"]),
             frozenset(read_texts(state["zones"])),

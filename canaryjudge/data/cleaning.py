@@ -43,26 +43,6 @@ _HUGE = 1e150  # larger numbers stand for "none" (the largest double) and have n
 def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) -> Series:
     """Read one arm and leave out what cannot be used.
 
-    Parameters
-    ----------
-    raw : RawSeries
-        The columns.
-    metric : Metric
-        What the policy says of the metric. Its counters are differenced, each replica's by itself.
-    counters : CounterState, optional
-        Of counters in a stream: the last points of the updates before, from which these go on. What comes again is left out.
-
-    Returns
-    -------
-    Series
-        Finite, in order of time, each oddity noted with its count; the points of replicas side by side.
-
-    Raises
-    ------
-    DataError
-        If a value is no number, counters fall again and again, a time cannot be read, the unit is another than the metric's, or the numbers cannot be what the kind says: a negative count, more errors than
-        requests, a ratio without a total, a histogram without buckets, a counter with two values at one time.
-
     Examples
     --------
     >>> raw = RawSeries(Location("cpu", "canary"), np.array([1.0, np.nan, 3.0]))
@@ -394,13 +374,7 @@ _LONGEST: Final = 240
 
 
 def leave_out_known(rows: _Rows, counters: CounterState) -> None:
-    """Leave out the points up to the last one of each replica that was given before.
-
-    Raises
-    ------
-    DataError
-        If the last one has changed since, or its update had times and this one has none.
-    """
+    """Leave out the points up to the last one of each replica that was given before."""
     if not len(counters) or not len(rows):
         return
     if (rows.time is None) != (counters.time is None):
@@ -435,25 +409,6 @@ def difference(rows: _Rows, metric: Metric, counters: CounterState) -> CounterSt
     A point that is missing makes the next increase longer. A count without a total is out of the intervals themselves: where replicas are
     named, an increase that spans two of them is the report of two; otherwise it is shared out over them. (The intervals of several
     replicas cannot be filled in later: in a stream, what the others reported in them has been handed out.)
-
-    Parameters
-    ----------
-    rows : _Rows
-        Counters in order of time; the increases are written in their place.
-    metric : Metric
-        What the policy says of the metric.
-    counters : CounterState
-        The last points of the updates before.
-
-    Returns
-    -------
-    CounterState
-        The last points now.
-
-    Raises
-    ------
-    DataError
-        If a replica has two values at one time, or more events than they are out of, or the counters fall again and again.
     """
     _check_one_each(rows)
     both, replica = _after(rows, counters)

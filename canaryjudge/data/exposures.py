@@ -30,22 +30,7 @@ _SMALLEST_MISMATCH = 0.02
 
 
 def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
-    """Use the policy's split: as the exposures of a count without totals, and to check the totals of a ratio.
-
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms of the metric.
-    metric : Metric
-        Its kind and tolerance.
-    policy : Policy
-        Its split.
-
-    Returns
-    -------
-    MetricPair
-        The same with exposures where the split gives them, and with notes on what does not fit or was left unsaid.
-    """
+    """Use the policy's split: as the exposures of a count without totals, and to check the totals of a ratio."""
     if (unstated := _unstated(pair, metric, policy)) is not None:
         pair = replace(pair, notes=(*pair.notes, unstated))
     pair = by_split(pair, metric, policy)

@@ -32,22 +32,7 @@ def negative_count(where: str, wrong: str, *, counter: bool) -> DataError:
 
 
 def replica_codes(column: Any, size: int) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Give the replicas of points numbers in the order of their names.
-
-    Parameters
-    ----------
-    column : column, shape (n,), or None
-        The names, of any type; a missing one is a name too.
-    size : int
-        The n.
-
-    Returns
-    -------
-    codes : ndarray of int, shape (n,)
-        Each point's place among the names.
-    names : tuple of str
-        The names; none where no point has one.
-    """
+    """Give the replicas of points numbers in the order of their names."""
     if column is None:
         return np.zeros(size, dtype=np.intp), ()
     items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
@@ -60,31 +45,21 @@ def replica_codes(column: Any, size: int) -> tuple[NDArray[np.intp], tuple[str, 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Histograms, one a row.
-
-    Attributes
-    ----------
-    cumulative : ndarray, shape (n, k)
-        How many observations are at most as large as each edge; NaN where the histogram does not know.
-    edges : ndarray, shape (k,)
-        Upper edges, ascending.
-    listed : ndarray of bool, shape (k,)
-        Which edges are in the data; others were added.
-    time : ndarray, shape (n,), or None
-        Seconds since 1970, ascending.
-    replica, copies : ndarray of int, shape (n,)
-        Which replica each is of, and how many histograms of the caller's it is the sum of.
-    names : tuple of str
-        The replicas' names; none where they have none.
-    """
+    """Histograms, one a row."""
 
     cumulative: FloatArray
+    """How many observations are at most as large as each edge; NaN where the histogram does not know; shape (n, k)."""
     edges: FloatArray
+    """Upper edges, ascending; shape (k,)."""
     listed: NDArray[np.bool_]
+    """Which edges are in the data; others were added; shape (k,)."""
     time: FloatArray | None
+    """Seconds since 1970, ascending; shape (n,)."""
     replica: NDArray[np.intp]
     copies: NDArray[np.intp]
+    """Which replica each is of, and how many histograms of the caller's it is the sum of; shape (n,)."""
     names: tuple[str, ...]
+    """The replicas' names; none where they have none."""
 
     @classmethod
     def of(
@@ -119,19 +94,7 @@ class Grid:
         )
 
     def usable(self, given: NDArray[np.bool_], note: NoteList) -> NDArray[np.bool_]:
-        """Mark the histograms without a count that is missing or infinite: without it, the others cannot be told apart.
-
-        Parameters
-        ----------
-        given : ndarray of bool, broadcastable to (n, k)
-            Which counts are the caller's.
-        note : callable
-            Takes the code of what is odd and a count.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-        """
+        """Mark the histograms without a count that is missing or infinite: without it, the others cannot be told apart."""
         missing = (given & np.isnan(self.cumulative)).any(axis=1)
         infinite = ~missing & (given & (self.cumulative > _LARGEST_COUNT)).any(axis=1)
         for code, unfit in (("missing_values", missing), ("infinite_values", infinite)):
@@ -189,22 +152,7 @@ class Grid:
 
 
 def continued(grid: Grid, counters: CounterState) -> tuple[Grid, CounterState]:
-    """Put the last histogram of each replica that is carried before those that are new.
-
-    Parameters
-    ----------
-    grid : Grid
-        Histograms as they are, one a replica and time, with times; each later than the one that is carried of its replica.
-    counters : CounterState
-        The last ones of the updates before.
-
-    Returns
-    -------
-    grid : Grid
-        Those that are carried, then those that are new, by the edges of either.
-    counters : CounterState
-        The last ones now.
-    """
+    """Put the last histogram of each replica that is carried before those that are new."""
     own = grid.names or ("",)
     names = tuple(sorted({*own, *counters.names}))
     place = {name: index for index, name in enumerate(names)}

@@ -36,31 +36,6 @@ def read_buckets(
 ) -> Series | None:
     """Read one arm's histograms.
 
-    Parameters
-    ----------
-    raw : RawSeries
-        With `value` and `le`, with `buckets` and `edges`, with `buckets` as ranges, or with `exponential`.
-    seconds : ndarray, shape (n,), or None
-        The time of each point; NaN where it is missing.
-    note : NoteList
-        Takes the code of what is odd, a count, and facts.
-    per_unit : Fraction
-        By what edges are multiplied to be in the metric's unit.
-    counter : bool
-        The histograms only grow, each replica's by itself; what they grew by is wanted.
-    counters : CounterState, optional
-        Of counters in a stream, which have times: the last histograms of the updates before, from which these go on.
-
-    Returns
-    -------
-    Series or None
-        None where nothing usable is left.
-
-    Raises
-    ------
-    DataError
-        If there are no edges, a count is negative, cumulative counts fall, or there is no finite edge that all intervals know.
-
     Examples
     --------
     >>> columns = {"value": [3, 4, 4, 1, 1, 2], "le": ["0.1", "0.5", "+Inf"] * 2}
@@ -194,29 +169,7 @@ _HINT = "Give for each interval the count of observations at most as large as ea
 
 
 def _of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, counter: bool = False) -> Grid:
-    """Put rows, an edge each, together to histograms.
-
-    Parameters
-    ----------
-    raw : RawSeries
-        With `value` and `le`.
-    seconds : ndarray, shape (n,), or None
-        The time of each row; NaN where it is missing.
-    note : NoteList
-        Takes the code of what is odd, a count, and facts.
-    counter : bool
-        They only grow, for errors.
-
-    Returns
-    -------
-    Grid
-        In order of time, then of replicas.
-
-    Raises
-    ------
-    DataError
-        If there is no le, a count is negative, counts fall from edge to edge, or an edge has several counts in one interval.
-    """
+    """Put rows, an edge each, together to histograms."""
     if raw.le is None:
         raise DataError(f"{raw.place}: a histogram needs the column 'le', which is missing", _HINT)
     value = to_floats(raw.value, raw.place, "value")
@@ -262,13 +215,7 @@ def _of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, c
 
 
 def _upper_edges(column: Any, place: Location, name: str) -> FloatArray:
-    """Read numbers, or texts that spell them: 0.5, 1e-3, +Inf.
-
-    Raises
-    ------
-    DataError
-        If one is no number, or minus infinity.
-    """
+    """Read numbers, or texts that spell them: 0.5, 1e-3, +Inf."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "buif":
         edges = to_floats(column, place, name)
     else:

@@ -36,62 +36,28 @@ _HEALTHY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release of the past.
-
-    Attributes
-    ----------
-    name : str
-        Its name in the data.
-    healthy : bool
-        Whether it turned out well.
-    metrics : dict of str to tuple of Series
-        Baseline and canary of each metric.
-    """
+    """A release of the past."""
 
     name: str
+    """Its name in the data."""
     healthy: bool
+    """Whether it turned out well."""
     metrics: dict[str, tuple[Series, Series]]
+    """Baseline and canary of each metric."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What is known of a service from before.
-
-    Attributes
-    ----------
-    tracks : dict of str to tuple of Series
-        Healthy series of each metric: one, or several that ran side by side (replicas, arms of one version).
-    releases : tuple of Release
-        Past releases, each with two arms.
-    """
+    """What is known of a service from before."""
 
     tracks: dict[str, tuple[Series, ...]]
+    """Healthy series of each metric: one, or several that ran side by side (replicas, arms of one version)."""
     releases: tuple[Release, ...] = ()
+    """Past releases, each with two arms."""
 
 
 def read_history(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary") -> History:
     """Read what is known of a service from before.
-
-    Parameters
-    ----------
-    data : frame, mapping or list of dict
-        A tidy table as `read_pairs` takes it, in which `arm` may be left out: every arm, and every replica, is then a healthy series of its own. Or a mapping
-        ``{metric: series}``, or ``{metric: {name: series}}`` of several that ran side by side. With a column `release` each release has its own
-        baseline and canary, and a column `outcome` (good or bad) says what became of it; good where it is left out.
-    policy : Policy
-        Which metrics to read.
-    baseline, canary : str
-        What releases call their two arms.
-
-    Returns
-    -------
-    History
-        Clean series.
-
-    Raises
-    ------
-    DataError
-        If the data cannot mean that, or have none of the policy's metrics.
 
     Examples
     --------

@@ -52,25 +52,17 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the complete part of a stream adds up to.
-
-    Attributes
-    ----------
-    points : tuple of int
-        Points of the baseline and of the canary.
-    blocks : int
-        Blocks that were hashed.
-    first, last : float
-        From when to when.
-    digest : int
-        The sum of the blocks' SHA-256, modulo 2^256: the same in whatever order they came.
-    """
+    """What the complete part of a stream adds up to."""
 
     points: tuple[int, int] = (0, 0)
+    """Points of the baseline and of the canary."""
     blocks: int = 0
+    """Blocks that were hashed."""
     first: float = np.inf
     last: float = -np.inf
+    """From when to when."""
     digest: int = 0
+    """The sum of the blocks' SHA-256, modulo 2^256: the same in whatever order they came."""
 
     def plus(self, other: Tally) -> Tally:
         """Add another."""
@@ -87,13 +79,6 @@ class Intake(ABC):
     """One way of taking in the points of both arms.
 
     Its fields are replaced and never written into, so that a shallow copy keeps what was.
-
-    Parameters
-    ----------
-    metric : Metric
-        What the policy says of the metric.
-    names : tuple of str
-        What the caller calls baseline and canary.
     """
 
     def __init__(self, metric: Metric, names: tuple[str, str]) -> None:
@@ -170,13 +155,7 @@ class Intake(ABC):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Read what `state` gave.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If it is something else.
-        """
+        """Read what `state` gave."""
         self.agreement, self.windows = Agreement.restore(state), read_flag(state["windows"])
         baseline, canary = (Reach(int(count), *_ends(span)) for count, *span in state["reach"])
         self.reach = (baseline, canary)

@@ -58,11 +58,6 @@ class IntervalIntake(Intake):
         """Find the edges that all histograms so far know, and tell how many of each arm's own are not among them.
 
         As soon as intervals have been handed out, their edges stay.
-
-        Raises
-        ------
-        DataError
-            If there are too few, or histograms do not know those that intervals have been handed out with.
         """
         given = [
             (arm.edges, arm.buckets) for arm in arms if arm.edges is not None and arm.buckets is not None

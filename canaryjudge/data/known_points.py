@@ -35,48 +35,19 @@ def fingerprint(content: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class KnownPoints:
-    """The points that were given, as far back as they are remembered.
-
-    Attributes
-    ----------
-    floor : int
-        Points up to here are forgotten.
-    keys : ndarray of int64, shape (n,)
-        The times of those remembered, ascending, in microseconds. A time may occur twice after a merge.
-    prints : ndarray of int64, shape (n,)
-        The fingerprints of what they held.
-    """
+    """The points that were given, as far back as they are remembered."""
 
     floor: int = _ALWAYS
+    """Points up to here are forgotten."""
     keys: IntArray = field(default_factory=_none)
+    """The times of those remembered, ascending, in microseconds. A time may occur twice after a merge; shape (n,)."""
     prints: IntArray = field(default_factory=_none)
+    """The fingerprints of what they held; shape (n,)."""
 
     def unknown(
         self, keys: IntArray, rows: FloatArray, place: Location
     ) -> tuple[NDArray[np.bool_] | None, int]:
-        """Tell which points are new.
-
-        Parameters
-        ----------
-        keys : ndarray of int64, shape (n,)
-            Times of the points, ascending.
-        rows : ndarray, shape (n, m)
-            The points: their time, then what they hold.
-        place : Location
-            Whose they are.
-
-        Returns
-        -------
-        mask : ndarray of bool, shape (n,), or None
-            The new ones; None if all are.
-        late : int
-            How many are older than what is remembered.
-
-        Raises
-        ------
-        DataError
-            If a point has changed since it was given.
-        """
+        """Tell which points are new."""
         if not len(keys) or keys[0] > (self.keys[-1] if len(self.keys) else self.floor):
             return None, 0
         late = keys <= self.floor
@@ -91,15 +62,7 @@ class KnownPoints:
         return ~(late | again), int(late.sum())
 
     def remember(self, keys: IntArray, rows: FloatArray) -> KnownPoints:
-        """Add points that are new.
-
-        Parameters
-        ----------
-        keys : ndarray of int64, shape (n,)
-            Times of the points, ascending.
-        rows : ndarray, shape (n, m)
-            The points: their time, then what they hold.
-        """
+        """Add points that are new."""
         prints = [fingerprint(row[1:].tobytes()) for row in rows[-_REMEMBERED:]]
         floor = self.floor
         if len(keys) > _REMEMBERED:
@@ -145,13 +108,7 @@ class KnownPoints:
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> KnownPoints:
-        """Read what `state` gave.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If it is something else.
-        """
+        """Read what `state` gave."""
         keys = unpack_times(state["at"])
         prints = np.zeros((len(keys), 8), dtype=np.uint8)
         prints[:, :_PRINT_SIZE] = unpack(state["is"], np.uint8, (len(keys), _PRINT_SIZE))

@@ -91,15 +91,10 @@ _Facts: TypeAlias = dict[str, float | str]
 
 @dataclass(frozen=True, slots=True)
 class NoteTally:
-    """Notes by code and arm; it is replaced and never written into.
-
-    Attributes
-    ----------
-    entries : dict
-        The count and the latest facts of each.
-    """
+    """Notes by code and arm; it is replaced and never written into."""
 
     entries: dict[_Key, tuple[int | None, _Facts]] = field(default_factory=dict)
+    """The count and the latest facts of each."""
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -137,13 +132,7 @@ class NoteTally:
 
     @classmethod
     def restore(cls, state: Any) -> NoteTally:
-        """Read what `state` gave.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is something else.
-        """
+        """Read what `state` gave."""
         book = cls({(code, arm): (count, dict(facts)) for code, arm, count, facts in state})
         _ = book.notes
         return book

@@ -39,25 +39,6 @@ class _Joined:
 def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     """Bring two arms together as the metric's `pairing` says.
 
-    Parameters
-    ----------
-    metric : Metric
-        What the policy says of the metric.
-    baseline, canary : Series
-        The clean arms.
-
-    Returns
-    -------
-    MetricPair
-        Under `concurrent` gauges, ratios, counts and histograms have one point an interval in both arms: gauges the average, the
-        others the sum of the interval's points. The histograms of both arms have the same edges.
-
-    Raises
-    ------
-    DataError
-        If `pairing` is `concurrent` and the arms have no times or share no interval, if only some of the times have a zone, if one arm only has
-        totals, or if the arms' histograms have too few edges in common.
-
     Examples
     --------
     >>> arms = [Series(name, np.ones(3), time=60.0 * np.arange(3) + start) for name, start in (("old", 0), ("new", 60))]
@@ -307,21 +288,7 @@ _RATES = re.compile(
 
 
 def misreadings(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
-    """Note what makes it doubtful that the data are what the policy says.
-
-    Parameters
-    ----------
-    metric : Metric
-        Its name and kind.
-    arms : tuple of (Series, Series)
-        Baseline and canary.
-
-    Returns
-    -------
-    list of Note
-        `units_apart` where the medians differ by about a power of a thousand, with the factor, and the arm of the larger; `looks_like_count` for a gauge of whole
-        numbers whose name is that of events, unless the policy says ``kind: gauge`` itself.
-    """
+    """Note what makes it doubtful that the data are what the policy says."""
     if not KINDS[metric.kind].is_measured or not all(len(arm) for arm in arms):
         return []
     notes = []

@@ -30,18 +30,12 @@ _NOTHING = Arm(_NONE)
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Where each interval begins in an arm's observations.
-
-    Attributes
-    ----------
-    slots : ndarray, shape (n,)
-        The intervals that have any, ascending.
-    bounds : ndarray of int, shape (n + 1,)
-        Where each begins, and where the last ends.
-    """
+    """Where each interval begins in an arm's observations."""
 
     slots: FloatArray
+    """The intervals that have any, ascending; shape (n,)."""
     bounds: NDArray[np.intp]
+    """Where each begins, and where the last ends; shape (n + 1,)."""
 
     @classmethod
     def of(cls, time: FloatArray | None, interval: float) -> Runs:

@@ -84,29 +84,6 @@ def read_series(
 ) -> dict[str, tuple[Series, Series]]:
     """Read and clean both arms of every metric of a policy, and leave them as they stand in time.
 
-    Parameters
-    ----------
-    data : DataFrame, mapping or list of dict
-        As for `read_pairs`.
-    policy : Policy
-        Which metrics to read, and what they are.
-    baseline, canary : str
-        What the data call the two arms; others are ignored.
-    partial : bool, optional
-        The data are one update of several: a metric or an arm that is not in it is empty. By default that is an error.
-    counters : mapping of str to tuple of CounterState, optional
-        Of metrics that are counters in a stream: the last points of both arms, from which these go on.
-
-    Returns
-    -------
-    dict of str to tuple of Series
-        Baseline and canary of each metric, in the policy's order.
-
-    Raises
-    ------
-    DataError
-        If the data cannot mean what the policy needs, or if there are some and none are of the policy's metrics and these arms.
-
     Examples
     --------
     >>> from canaryjudge.policy import Metric
@@ -136,13 +113,7 @@ def read_series(
 
 
 def source_of(data: Any) -> SeriesSource:
-    """Take data of any shape as a source of series.
-
-    Raises
-    ------
-    DataError
-        If they are none of the shapes that `read_pairs` takes.
-    """
+    """Take data of any shape as a source of series."""
     if isinstance(data, Mapping):
         return ArmMapping(data)
     columns = table_columns(data)

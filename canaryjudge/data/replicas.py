@@ -16,17 +16,7 @@ __all__ = ["by_replica", "merged", "pooled", "with_reports"]
 
 
 def by_replica(series: Series, codes: NDArray[np.intp], names: tuple[str, ...]) -> tuple[Series, ...]:
-    """Give each replica's points by themselves, those of replicas that have any.
-
-    Parameters
-    ----------
-    series : Series
-        The points of all of them.
-    codes : ndarray of int, shape (n,)
-        Which replica each is of.
-    names : tuple of str
-        The replicas' names.
-    """
+    """Give each replica's points by themselves, those of replicas that have any."""
     bare = replace(series, zones=frozenset(), notes=(), replicas=(), counters=None)
     order = np.argsort(codes, kind="stable")
     ends = np.bincount(codes, minlength=len(names)).cumsum()
@@ -41,18 +31,6 @@ def pooled(series: Series, kind: Kind) -> Series:
 
     The interval is the replicas' own: the median of the steps within each of them. Three replicas that are scraped every 15 s, 5 s after each
     other, have one point every 15 s, at the middle of their times. Without times, the k-th points of all replicas belong together.
-
-    Parameters
-    ----------
-    series : Series
-        The points of all replicas side by side, and each replica's by itself.
-    kind : Kind
-        Gauges become the mean, raw samples stay, and all others become the sum.
-
-    Returns
-    -------
-    Series
-        With one point an interval; the replicas stay as they are.
 
     Examples
     --------
@@ -91,17 +69,7 @@ def _joined(columns: list[FloatArray | None]) -> FloatArray | None:
 
 
 def merged(kind: Kind, series: Series, slots: FloatArray) -> Series:
-    """Make one point of those that lie in one interval: a gauge's mean, the sum of anything else, at their mean time.
-
-    Parameters
-    ----------
-    kind : Kind
-        The metric's.
-    series : Series
-        In the order of `slots`.
-    slots : ndarray, shape (n,)
-        The number of each point's interval, ascending.
-    """
+    """Make one point of those that lie in one interval: a gauge's mean, the sum of anything else, at their mean time."""
     starts = np.flatnonzero(np.diff(slots, prepend=np.nan) != 0)
     if len(starts) == len(slots):
         return series
@@ -118,15 +86,7 @@ def merged(kind: Kind, series: Series, slots: FloatArray) -> Series:
 
 
 def with_reports(arms: tuple[Series, Series], *, reported: bool = False) -> tuple[Series, Series]:
-    """Count each point as the report of one replica in both arms, where that is the exposure in one of them.
-
-    Parameters
-    ----------
-    arms : tuple of Series
-        Baseline and canary.
-    reported : bool, optional
-        Whether it was the exposure in data that were given before.
-    """
+    """Count each point as the report of one replica in both arms, where that is the exposure in one of them."""
     if not reported and not any(arm.reported for arm in arms):
         return arms
     first, second = (

@@ -34,13 +34,6 @@ class Stream:
     Every point counts once: one that comes again is known by its time. `feed` hands out each interval as soon as both arms have
     it; what only one arm has waits for the other.
 
-    Parameters
-    ----------
-    metric : Metric
-        What the policy says of the metric.
-    baseline, canary : str
-        What the caller calls the arms.
-
     Examples
     --------
     >>> stream = Stream(Metric(name="cpu", direction="increase"), "old", "new")
@@ -119,24 +112,7 @@ class Stream:
         return self._notes.notes
 
     def feed(self, baseline: Series, canary: Series) -> list[MetricPair]:
-        """Take in an update.
-
-        Parameters
-        ----------
-        baseline, canary : Series
-            The clean arms; either may be empty. Points that were given before are ignored.
-
-        Returns
-        -------
-        list of MetricPair
-            What is newly complete, in order of time: the new intervals in one pair, or a pair for each interval of raw observations.
-
-        Raises
-        ------
-        DataError
-            If a point has changed since it was given, only some points have times, the arms cannot be compared or never meet.
-            The stream is then as it was before.
-        """
+        """Take in an update."""
         before = self.__dict__.copy()
         self._intake = self._intake.copy()
         try:
@@ -232,17 +208,6 @@ class Stream:
 
         The result is the same in whatever order streams are merged. Points that wait in one for a partner in the other are
         handed out by the next `feed`, which may be of empty arms.
-
-        Parameters
-        ----------
-        other : Stream
-            It stays as it is.
-
-        Raises
-        ------
-        DataError
-            If the two are of different metrics or arms, if they cannot be compared, or if both were given the same data: what has been
-            counted twice cannot be told apart again.
         """
         self._check_kinship(other)
         mine, theirs = self._intake.copy(), other._intake
@@ -298,22 +263,7 @@ class Stream:
 
     @classmethod
     def restore(cls, metric: Metric, baseline: str, canary: str, state: dict[str, Any]) -> Self:
-        """Go on where a stream was saved.
-
-        Parameters
-        ----------
-        metric : Metric
-            What the policy says of the metric.
-        baseline, canary : str
-            What the caller calls the arms.
-        state : dict
-            What `state` gave.
-
-        Raises
-        ------
-        DataError
-            If it is something else.
-        """
+        """Go on where a stream was saved."""
         stream = cls(metric, baseline, canary)
         try:
             stream._intake.restore(state)
@@ -335,18 +285,6 @@ def _listed(edges: FloatArray | None) -> list[float] | None:
 
 def intervals(pair: MetricPair, *, unfinished: bool = False) -> Iterator[MetricPair]:
     """Cut whole series into what a stream would hand out, interval by interval.
-
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms.
-    unfinished : bool, optional
-        Whether raw observations of the last interval count too, though more of them might follow; a stream waits.
-
-    Yields
-    ------
-    MetricPair
-        One interval: a point of each arm, or all raw observations of it; without times these are one interval.
 
     Examples
     --------
