@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.integrations.kayenta_metrics import classify
-from canaryjudge.integrations.kayenta_options import MetricOptions
+from canaryjudge.compat.kayenta.classifier import classify
+from canaryjudge.integrations.kayenta.config import MetricOptions
 
 __all__ = ["kayenta_label"]
 

@@ -40,26 +40,26 @@ from canaryjudge.verdict import Verdict
 
 if TYPE_CHECKING:
     from canaryjudge.calibration import calibrate
-    from canaryjudge.integrations.argo import load_argo
-    from canaryjudge.integrations.flagger import load_flagger
-    from canaryjudge.integrations.kayenta_import import load_kayenta
-    from canaryjudge.integrations.kayenta_pairs import from_kayenta
-    from canaryjudge.integrations.openslo import load_openslo
-    from canaryjudge.integrations.otlp import from_otlp
-    from canaryjudge.integrations.prometheus import from_prometheus
+    from canaryjudge.integrations.argo.importer import load_argo
+    from canaryjudge.integrations.flagger.importer import load_flagger
+    from canaryjudge.integrations.kayenta.importer import load_kayenta
+    from canaryjudge.integrations.kayenta.pairs import from_kayenta
+    from canaryjudge.integrations.openslo.importer import load_openslo
+    from canaryjudge.integrations.otlp.reader import from_otlp
+    from canaryjudge.integrations.prometheus.answers import from_prometheus
     from canaryjudge.planning import plan
     from canaryjudge.readiness import doctor
 
 _LATER = {
     "calibrate": "canaryjudge.calibration",
     "doctor": "canaryjudge.readiness",
-    "from_kayenta": "canaryjudge.integrations.kayenta_pairs",
-    "from_otlp": "canaryjudge.integrations.otlp",
-    "from_prometheus": "canaryjudge.integrations.prometheus",
-    "load_argo": "canaryjudge.integrations.argo",
-    "load_flagger": "canaryjudge.integrations.flagger",
-    "load_kayenta": "canaryjudge.integrations.kayenta_import",
-    "load_openslo": "canaryjudge.integrations.openslo",
+    "from_kayenta": "canaryjudge.integrations.kayenta.pairs",
+    "from_otlp": "canaryjudge.integrations.otlp.reader",
+    "from_prometheus": "canaryjudge.integrations.prometheus.answers",
+    "load_argo": "canaryjudge.integrations.argo.importer",
+    "load_flagger": "canaryjudge.integrations.flagger.importer",
+    "load_kayenta": "canaryjudge.integrations.kayenta.importer",
+    "load_openslo": "canaryjudge.integrations.openslo.importer",
     "plan": "canaryjudge.planning",
 }
 """Names that few programs use, and the modules that are imported once they do."""

@@ -24,9 +24,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import canaryjudge as cj
-from canaryjudge.integrations.argo import replay as replay_argo
-from canaryjudge.integrations.flagger import replay as replay_flagger
-from canaryjudge.integrations.kayenta import judge_kayenta
+from canaryjudge.compat.argo import replay as replay_argo
+from canaryjudge.compat.flagger import replay as replay_flagger
+from canaryjudge.compat.kayenta import judge_kayenta
 
 examples = Path("docs/examples") if Path("docs/examples").exists() else Path("../docs/examples")
 rng = np.random.default_rng(8)

@@ -292,7 +292,7 @@ def test_what_cannot_be_used_is_one_line_and_a_hint(capsys, arguments, says):
 
 
 def test_a_bug_of_ours_is_70_and_says_so(capsys, monkeypatch):
-    monkeypatch.setattr("canaryjudge.cli.judging.load_policy", lambda _: 1 / 0)
+    monkeypatch.setattr("canaryjudge.cli.judge.load_policy", lambda _: 1 / 0)
     code, out, err = judge(capsys, "pass.csv")
     assert (code, out) == (70, "")
     assert err.startswith("canaryjudge: this is a bug of canaryjudge")

@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import canaryjudge as cj
 from canaryjudge.cli import main
-from canaryjudge.integrations.formats import FORMATS
 from canaryjudge.integrations.writers import tekton_results
+from canaryjudge.integrations.writers.formats import FORMATS
 
 OTHERS = sorted(set(FORMATS) - {"tekton"})
 

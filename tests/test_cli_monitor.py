@@ -13,7 +13,7 @@ import pytest
 
 import canaryjudge as cj
 from canaryjudge.cli import main
-from canaryjudge.integrations.state_files import locked, read_state, write_state
+from canaryjudge.integrations.files.state_files import locked, read_state, write_state
 
 POLICY = """\
 version: 1
@@ -254,7 +254,7 @@ def test_a_second_writer_waits_and_then_gives_up(folder, capsys):
 
 HOLD = """
 import sys, time
-from canaryjudge.integrations.state_files import locked
+from canaryjudge.integrations.files.state_files import locked
 with locked(sys.argv[1]):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -321,7 +321,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(folder, 
 DIE = """
 import os, signal, sys
 from pathlib import Path
-from canaryjudge.cli import main, monitoring
+from canaryjudge.cli import main, monitor
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -338,7 +338,7 @@ elif where == "before the draft is in place":
 elif where == "before the directory is on disk":
     Path.replace = replace_and_die
 else:
-    monitoring.report = die
+    monitor.report = die
 sys.exit(main(arguments))
 """
 

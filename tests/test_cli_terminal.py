@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.cli.terminals import takes_color, terminal_text
+from canaryjudge.cli.terminal import takes_color, terminal_text
 
 pytest.importorskip("pty")  # there are none on Windows
 from terminals import Terminal, environment
@@ -27,7 +27,7 @@ SEQUENCE = re.compile(r"\x1b\[[\d;]*m")
 
 def judged():
     policy = cj.load_policy(GIVEN[2])
-    from canaryjudge.integrations.tables import read_table
+    from canaryjudge.integrations.files.tables import read_table
 
     return cj.judge(read_table(GIVEN[4]), policy)
 

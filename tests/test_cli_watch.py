@@ -10,8 +10,7 @@ from fake_prometheus import body, serving
 
 import canaryjudge as cj
 from canaryjudge.cli import main, parser
-from canaryjudge.cli.looks import Clock
-from canaryjudge.cli.watching import watch
+from canaryjudge.cli.watch import Clock, watch
 
 POLICY = """\
 version: 1
@@ -111,7 +110,7 @@ def test_it_ends_with_a_pass_too_and_says_the_same_as_a_monitor(folder, grow, ca
     clock = Played(*(grow(rows(2, 10, start=2 * i)) for i in range(30)))
     assert watched(folder, clock) == 0
     monitor = cj.Monitor(cj.load_policy(folder / "policy.yaml"))
-    from canaryjudge.integrations.tables import read_table
+    from canaryjudge.integrations.files.tables import read_table
 
     monitor.update(read_table(folder / "new.csv"))
     assert capsys.readouterr().out.endswith("\n\n" + monitor.verdict().explain() + "\n")
@@ -324,7 +323,7 @@ prometheus: {window: 5m, step: 15s}
 
 
 def test_a_server_that_is_away_for_a_while_is_borne(folder, capsys, monkeypatch):
-    monkeypatch.setattr("canaryjudge.integrations.prometheus_client._WAITS", ())
+    monkeypatch.setattr("canaryjudge.integrations.prometheus.client._WAITS", ())
     (folder / "policy.yaml").write_text(QUERIED)
 
     def points(handler, question):
@@ -348,8 +347,7 @@ def test_a_server_that_is_away_for_a_while_is_borne(folder, capsys, monkeypatch)
 
 
 def test_remarks_of_a_source_are_passed_on_once(folder, capsys):
-    from canaryjudge.cli.looks import Look
-    from canaryjudge.cli.screens import screen_on
+    from canaryjudge.cli.watch import Look, screen_on
 
     verdict = cj.judge(
         {"m": {"baseline": [1.0] * 12, "canary": [1.0] * 12}},
@@ -371,8 +369,7 @@ class Glass(io.StringIO):
 
 
 def test_a_picture_is_drawn_over_and_never_taller_than_the_terminal(monkeypatch):
-    from canaryjudge.cli.looks import Look
-    from canaryjudge.cli.screens import screen_on
+    from canaryjudge.cli.watch import Look, screen_on
 
     for name, value in {"COLUMNS": "60", "LINES": "12", "TERM": "xterm", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)

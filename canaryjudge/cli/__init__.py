@@ -9,15 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Never
 
 from canaryjudge._version import __version__
-from canaryjudge.cli.calibrating import add_calibrate
-from canaryjudge.cli.checking import add_schema, add_validate, add_verify
-from canaryjudge.cli.complaints import complain, described
-from canaryjudge.cli.doctoring import add_doctor
-from canaryjudge.cli.judging import add_judge
-from canaryjudge.cli.monitoring import add_monitor
+from canaryjudge.cli.before_a_release import add_calibrate, add_doctor, add_plan
+from canaryjudge.cli.judge import add_judge
+from canaryjudge.cli.monitor import add_monitor
 from canaryjudge.cli.outputs import BAD_INPUT, BUG, EXIT_HELP, INTERRUPTED
-from canaryjudge.cli.planning import add_plan
-from canaryjudge.cli.watching import add_watch_command
+from canaryjudge.cli.policies import add_schema, add_validate, add_verify
+from canaryjudge.cli.terminal import complain, described
+from canaryjudge.cli.watch import add_watch_command
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.integrations.importers import add_import
 from canaryjudge.policy.complaints import nearest

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from canaryjudge.cli.complaints import described
 from canaryjudge.cli.inputs import same_file, spare
-from canaryjudge.cli.terminals import terminal_text
+from canaryjudge.cli.terminal import described, terminal_text
 from canaryjudge.errors import CanaryJudgeError, DataError
-from canaryjudge.integrations.formats import FORMATS
+from canaryjudge.integrations.writers.formats import FORMATS
 
 if TYPE_CHECKING:
     from canaryjudge.verdict import Verdict

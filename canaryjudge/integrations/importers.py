@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.explain.lines import on_one_line
-from canaryjudge.integrations.argo import load_argo
-from canaryjudge.integrations.flagger import load_flagger
-from canaryjudge.integrations.imports import Imported
-from canaryjudge.integrations.kayenta_import import load_kayenta
-from canaryjudge.integrations.openslo import load_openslo
+from canaryjudge.explain.layout import on_one_line
+from canaryjudge.integrations.argo.importer import load_argo
+from canaryjudge.integrations.flagger.importer import load_flagger
+from canaryjudge.integrations.imported import Imported
+from canaryjudge.integrations.kayenta.importer import load_kayenta
+from canaryjudge.integrations.openslo.importer import load_openslo
 
 __all__ = ["IMPORTERS", "add_import"]
 

@@ -8,10 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.argo_arguments import fill
-from canaryjudge.integrations.argo_limits import Limits, limits_of, validate_metrics
-from canaryjudge.integrations.argo_replay import (
+from canaryjudge.compat.argo import (
     Measurement,
     MetricResult,
     assess_metric,
@@ -19,7 +16,9 @@ from canaryjudge.integrations.argo_replay import (
     exceeded,
     measure,
 )
-from canaryjudge.integrations.evaluation import evaluate, holds
+from canaryjudge.errors import PolicyError
+from canaryjudge.integrations.argo.evaluation import evaluate, holds
+from canaryjudge.integrations.argo.models import Limits, fill, limits_of, validate_metrics
 from conformance_cases.frame import Case, read_cases
 
 __all__ = ["cases"]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from canaryjudge.integrations.flagger_checks import (
+from canaryjudge.compat.flagger import (
     analysis_interval,
     analysis_threshold,
     check_metric,
@@ -17,7 +17,7 @@ from canaryjudge.integrations.flagger_checks import (
     step_weight,
     webhook_succeeds,
 )
-from canaryjudge.integrations.flagger_queries import built_in_query
+from canaryjudge.integrations.flagger.queries import built_in_query
 from conformance_cases.frame import Case, read_cases
 
 __all__ = ["cases"]

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from canaryjudge.compat.kayenta import classifier as metrics
+from canaryjudge.compat.kayenta import judge_kayenta
+from canaryjudge.compat.kayenta.classifier import SEED, JavaRandom
+from canaryjudge.compat.kayenta.interval import RankScore, Z, shift_interval
+from canaryjudge.compat.kayenta.scores import Labeled, score
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.integrations import kayenta_metrics as metrics
-from canaryjudge.integrations.kayenta import judge_kayenta
-from canaryjudge.integrations.kayenta_interval import RankScore, Z, shift_interval
-from canaryjudge.integrations.kayenta_noise import SEED, JavaRandom
-from canaryjudge.integrations.kayenta_options import MISSING, MetricOptions, lookup
-from canaryjudge.integrations.kayenta_scores import Labeled, score
+from canaryjudge.integrations.kayenta.config import MISSING, MetricOptions, lookup
 from conformance_cases.frame import Case, read_cases
 
 __all__ = ["cases"]

@@ -10,8 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from canaryjudge.cli import main
-from canaryjudge.integrations.formats import FORMATS
 from canaryjudge.integrations.writers import FLAGGER_HOOKS
+from canaryjudge.integrations.writers.formats import FORMATS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/pipelines.md").read_text(encoding="utf-8")

@@ -86,6 +86,11 @@ def test_the_list_of_names_is_what_their_docstrings_say(reference):
     assert text.endswith(reference.name_reference(reference.API)), "run: python docs/make_reference.py"
 
 
+def test_the_reasons_are_what_their_table_says(reference):
+    text = (ROOT / "docs/api/verdicts.md").read_text(encoding="utf-8")
+    assert text.endswith(reference.reason_table()), "run: python docs/make_reference.py"
+
+
 def test_the_command_reference_hides_what_the_help_hides():
     text = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
     assert "SUPPRESS" not in text

@@ -34,7 +34,7 @@ def test_every_condition_that_was_found_is_read_or_refused_in_one_sentence():
     if not path.exists():
         pytest.skip("the cases ../shared/cases/argo_conditions.tsv are not beside this checkout")
     from canaryjudge.errors import PolicyError
-    from canaryjudge.integrations.expressions import parse_expression
+    from canaryjudge.integrations.argo.expressions import parse_expression
 
     refused = set()
     for line in path.read_text(encoding="utf-8").splitlines():

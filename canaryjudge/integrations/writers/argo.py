@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.integrations.writers.answers import JSON, PLAIN, Answer
-from canaryjudge.integrations.writers.gist import Said, gist
+from canaryjudge.integrations.writers.summary import JSON, PLAIN, Answer, Said, gist
 
 __all__ = ["argo_answer", "argo_json"]
 

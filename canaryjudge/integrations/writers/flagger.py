@@ -6,8 +6,7 @@ import difflib
 from typing import Final
 
 from canaryjudge.errors import CanaryJudgeError, DataError
-from canaryjudge.integrations.writers.answers import PLAIN, Answer
-from canaryjudge.integrations.writers.gist import Said, gist
+from canaryjudge.integrations.writers.summary import PLAIN, Answer, Said, gist
 
 __all__ = ["FLAGGER_HOOKS", "flagger_answer"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from canaryjudge.integrations.writers.gist import Said, gist
+from canaryjudge.integrations.writers.summary import Said, gist
 
 __all__ = ["gitlab_dotenv"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from canaryjudge.integrations.writers.gist import Said, gist
+from canaryjudge.integrations.writers.summary import Said, gist
 
 __all__ = ["tekton_results"]
 

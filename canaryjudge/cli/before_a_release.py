@@ -1,0 +1,249 @@
+"""The commands `calibrate`, `plan` and `doctor`: what can be known before a release."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from canaryjudge.cli.inputs import (
+    add_arms,
+    add_input,
+    add_wide,
+    fetched,
+    read_given,
+    read_history,
+    refuse_wide,
+    spare,
+)
+from canaryjudge.errors import PolicyError
+from canaryjudge.integrations.prometheus.options import refuse_options
+from canaryjudge.policy import load_policy
+from canaryjudge.policy.document import plain, read_documents
+from canaryjudge.policy.loading import read_text
+
+__all__ = ["add_calibrate", "add_doctor", "add_plan", "add_studies", "at_work"]
+
+
+def add_calibrate(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    parser = commands.add_parser(
+        "calibrate",
+        help="judge a service's own healthy past, and propose a policy",
+        description="Judge a service's own healthy past by a policy: how often it would have failed, what it would find, and a policy that keeps its promise there.",
+    )
+    parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
+    parser.add_argument(
+        "--history",
+        required=True,
+        metavar="FILE",
+        help="metrics of a healthy time, or of past releases: CSV, JSON, NDJSON or Parquet; - for standard input",
+    )
+    parser.add_argument(
+        "--length",
+        type=_length,
+        metavar="POINTS|DURATION",
+        help="how long a canary is, such as 60 or 1h (default: the policy's max_points or max_duration, or 60 points)",
+    )
+    parser.add_argument(
+        "--pairs", type=int, default=200, metavar="N", help="healthy pairs a metric (default: 200)"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the proposed policy there")
+    add_studies(parser)
+    parser.set_defaults(run=_calibrate)
+
+
+def add_studies(parser: argparse.ArgumentParser) -> None:
+    """Add what the commands that simulate have in common."""
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "markdown"),
+        default="text",
+        help="how to write it (default: text)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random draws (default: 0)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not show progress on standard error")
+    parser.add_argument(
+        "--data-format",
+        choices=("csv", "tsv", "json", "ndjson", "parquet"),
+        help="format of the history, where the name does not tell",
+    )
+    add_wide(parser, one_arm=True)
+
+
+def at_work(jobs: int, tasks: int) -> Any:
+    """Give a pool of processes, or nothing where one would do."""
+    if min(jobs, tasks) <= 1:
+        return nullcontext()
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - small policies need none
+
+    return ProcessPoolExecutor(min(jobs, tasks))
+
+
+def _length(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from canaryjudge.calibration import calibrate  # noqa: PLC0415 - the other commands need no simulation
+    from canaryjudge.integrations.files.policy_edits import as_diff, edited  # noqa: PLC0415
+
+    spare(options.output, "--output", options.policy, options.history)
+    policy = load_policy(options.policy)
+    history = read_history(options, policy)
+    with at_work(options.jobs, len(policy.metrics)) as executor:
+        found = calibrate(
+            history,
+            policy,
+            length=options.length,
+            pairs=options.pairs,
+            seed=options.seed,
+            executor=executor,
+            progress=False if options.quiet else None,
+        )
+    before = read_text(Path(options.policy))
+    after = edited(before, found.proposals, options.policy)
+    if options.output is not None:
+        Path(options.output).write_text(after, encoding="utf-8")
+    if options.format == "json":
+        sys.stdout.write(found.to_json())
+        return 0
+    diff = as_diff(before, after, options.policy)
+    if options.format == "markdown":
+        print(found.to_markdown() + (f"\n```diff\n{diff}```" if diff else ""))
+        return 0
+    print(found.explain())
+    if diff:
+        print(f"\n{diff}", end="")
+    return 0
+
+
+def add_plan(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    parser = commands.add_parser(
+        "plan",
+        help="say how long a canary must run, at what share of the traffic",
+        description="Say how long a canary must run, at what share of the traffic, to find a regression of a given size.",
+    )
+    parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
+    parser.add_argument("--history", metavar="FILE", help="healthy metrics of the whole service")
+    parser.add_argument(
+        "--assume",
+        action="append",
+        default=[],
+        metavar="FILE|[METRIC.]KEY=VALUE",
+        help="what to assume of a metric, or of all, such as errors.level=0.1%% or traffic=5000; a file maps metrics to such keys",
+    )
+    parser.add_argument("--size", default="25%", help="the regression to find (default: 25%%)")
+    parser.add_argument("--power", default="80%", help="how surely (default: 80%%)")
+    parser.add_argument(
+        "--share", help="the canary's share of the traffic (default: the policy's split, or 10%%)"
+    )
+    parser.add_argument(
+        "--simulate", type=int, default=0, metavar="RUNS", help="check by so many simulated releases a metric"
+    )
+    add_studies(parser)
+    parser.set_defaults(run=_plan)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from canaryjudge.planning import Simulation, plan  # noqa: PLC0415 - the other commands need no simulation
+
+    policy = load_policy(options.policy)
+    names = [metric.name for metric in policy.metrics]
+    if options.history is None:
+        refuse_wide(options, "this is about the history, and there is none")
+    history = None if options.history is None else read_history(options, policy)
+    with at_work(options.jobs if options.simulate else 1, len(names)) as executor:
+        found = plan(
+            policy,
+            history,
+            assume=_assumptions(options.assume, names),
+            size=options.size,
+            power=options.power,
+            share=options.share,
+            simulation=Simulation(
+                max(0, options.simulate), options.seed, executor, False if options.quiet else None
+            ),
+        )
+    formats = {"text": found.explain, "json": found.to_json, "markdown": found.to_markdown}
+    sys.stdout.write(formats[options.format]().rstrip("\n") + "\n")
+    return 0
+
+
+def _assumptions(given: list[str], names: list[str]) -> dict[str, dict[str, Any]]:
+    """Put together what files and keys say; later ones win."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not equals:
+            for metric, fields in _from_file(one).items():
+                found.setdefault(str(metric), {}).update(fields)
+            continue
+        # a metric's name may have dots of its own
+        metric, _, field = key.rpartition(".")
+        if metric and metric not in names and metric != "*":
+            raise PolicyError(
+                f"--assume {one}: the policy has no metric {metric!r}", f"Its metrics: {', '.join(names)}."
+            )
+        found.setdefault(metric or "*", {})[field] = _read(value)
+    return found
+
+
+def _read(value: str) -> Any:
+    roots, _ = read_documents(value, "--assume", "a value")
+    return plain(roots[0]) if roots else None
+
+
+def _from_file(name: str) -> dict[Any, dict[str, Any]]:
+    roots, complaints = read_documents(
+        read_text(Path(name), what="a mapping of assumptions"), name, "assumptions"
+    )
+    document = plain(roots[0]) if len(roots) == 1 and not complaints else None
+    if not isinstance(document, dict) or not all(isinstance(fields, dict) for fields in document.values()):
+        raise PolicyError(
+            f"{name}: this is not a mapping of metrics to assumptions",
+            "Write it like errors: {level: 0.1%, traffic: 5000}.",
+        )
+    return document
+
+
+def add_doctor(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    parser = commands.add_parser(
+        "doctor",
+        help="say what keeps metrics from being judged well",
+        description="Say what keeps metrics from being judged well, and what to do about it: missing metrics, averaged percentiles, coarse resolution, clocks, counters, units, traffic.",
+    )
+    add_input(parser, live=True, needed=False)
+    add_arms(parser)
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "markdown"),
+        default="text",
+        help="how to write it (default: text)",
+    )
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from canaryjudge.readiness import doctor  # noqa: PLC0415 - the other commands look nothing over
+
+    spare(options.save_data, "--save-data", options.policy)
+    refuse_options(options)
+    policy = load_policy(options.policy)
+    data = None
+    if options.prometheus is not None:
+        data = fetched(options, policy)
+    elif options.data is not None:
+        data = read_given(options, options.data, policy, finished=True)
+    found = doctor(policy, data, baseline=options.baseline, canary=options.canary)
+    formats = {"text": found.explain, "json": found.to_json, "markdown": found.to_markdown}
+    sys.stdout.write(formats[options.format]().rstrip("\n") + "\n")
+    return 0

@@ -1,0 +1,130 @@
+"""The command `monitor`: one step of a watch, with the state carried from step to step."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from canaryjudge.cli.inputs import add_arms, add_input, fetched, read_given, spare
+from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
+from canaryjudge.cli.terminal import complain
+from canaryjudge.errors import DataError
+from canaryjudge.integrations.prometheus.options import refuse_options
+from canaryjudge.policy import Policy, load_policy
+
+if TYPE_CHECKING:
+    from canaryjudge.monitor import Monitor
+    from canaryjudge.verdict import Verdict
+
+__all__ = ["add_monitor", "add_watch", "begun", "given_history"]
+
+
+def add_watch(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a watch, but for its state."""
+    parser.add_argument(
+        "--history",
+        metavar="FILE",
+        help="data of both arms from when they ran the same version, in the same shape",
+    )
+    parser.add_argument(
+        "--lock-timeout",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait for another step to finish (default: 10)",
+    )
+
+
+def begun(options: argparse.Namespace, policy: Policy, history: Any) -> Monitor:
+    """Go on with the watch of the state file, or begin one where there is none."""
+    from canaryjudge.integrations.files.state_files import read_state  # noqa: PLC0415 - judge needs none
+    from canaryjudge.monitor import Monitor  # noqa: PLC0415 - the other commands need no statistics
+
+    saved = None if options.state is None else read_state(options.state)
+    if saved is None:
+        return Monitor(policy, baseline=options.baseline, canary=options.canary, history=history)
+    monitor = Monitor.from_json(saved, policy, history=history)
+    if monitor.arms != (options.baseline, options.canary):
+        raise DataError(
+            f"{options.state}: the watch is of the arms {' and '.join(map(repr, monitor.arms))}",
+            "Name them with --baseline and --canary, or begin a new watch.",
+        )
+    return monitor
+
+
+def given_history(options: argparse.Namespace, policy: Policy) -> Any:
+    """Read the history; None where none is given."""
+    from canaryjudge.integrations.files.tables import ending_format  # noqa: PLC0415 - judge has none
+
+    if options.history is None:
+        return None
+    # --data-format is about the data; a history whose name tells its own is read by that
+    told = ending_format(options.history) or options.data_format
+    told = (
+        options.data_format
+        if told in ("json", "ndjson") and options.data_format in ("otlp", "kayenta")
+        else told
+    )
+    given = vars(options) | {"data_format": told}
+    return read_given(argparse.Namespace(**given), options.history, policy)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 86400")
+    return seconds
+
+
+def add_monitor(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    parser = commands.add_parser(
+        "monitor",
+        help="watch a release: one step of a pipeline",
+        epilog=EXIT_HELP,
+        description="Take new data into a watch, and ask for the verdict, which holds however often it is asked. The state file carries the "
+        "watch from step to step. Points that come again are known by their time; data without times count anew in every step.",
+    )
+    add_input(parser, live=True)
+    parser.add_argument(
+        "--state", required=True, metavar="FILE", help="the watch so far; begun where there is none"
+    )
+    add_watch(parser)
+    add_arms(parser)
+    add_output(parser)
+    parser.set_defaults(run=_monitor)
+
+
+def _monitor(options: argparse.Namespace) -> int:
+    inputs = (options.policy, options.data, options.history)
+    spare(options.state, "--state", *inputs)
+    spare(options.save_data, "--save-data", options.policy, options.output, options.state, options.history)
+    with telling(options, *inputs, options.state):
+        return report(_watched(options), options)
+
+
+def _watched(options: argparse.Namespace) -> Verdict:
+    """Take one step of the watch."""
+    from canaryjudge.integrations.files.state_files import locked, write_state  # noqa: PLC0415 - judge needs none
+
+    refuse_options(options)
+    if options.data == options.history == "-":
+        raise DataError("--data and --history are both standard input", "Read one of them from a file.")
+    policy = load_policy(options.policy)
+    table = None if options.data is None else read_given(options, options.data, policy)
+    history = given_history(options, policy)
+    with locked(options.state, options.lock_timeout):
+        monitor = begun(options, policy, history)
+        monitor.update(fetched(options, policy, monitor.reached) if table is None else table)
+        verdict = monitor.verdict()
+        # before anything is said: who is killed from here on says it again in the next step
+        write_state(options.state, monitor.to_json())
+    if untimed := monitor.untimed:
+        complain(
+            f"warning: {', '.join(untimed)}: without times, data that are given again count again",
+            "Give the column 'time'.",
+        )
+    return verdict

@@ -1,0 +1,113 @@
+"""What a terminal is shown: one line and a hint of what is wrong, and verdicts in color where it can show them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from canaryjudge._version import __version__
+from canaryjudge.errors import CanaryJudgeError, DataError
+from canaryjudge.explain import WIDTH, as_terminal, as_text
+
+if TYPE_CHECKING:
+    from canaryjudge.verdict import Verdict
+
+__all__ = ["complain", "described", "is_terminal", "takes_color", "terminal_size", "terminal_text"]
+
+
+def complain(message: str, hint: str) -> None:
+    """Write a complaint.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and where; a policy may have several problems, a line each.
+    hint : str
+        What to do about it; may be empty.
+    """
+    for line in message.splitlines():
+        print(f"canaryjudge: {' '.join(line.split())}", file=sys.stderr)
+    if hint:
+        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
+
+
+def described(error: Exception) -> CanaryJudgeError:
+    """Put whatever went wrong into a sentence and a hint."""
+    if isinstance(error, CanaryJudgeError):
+        return error
+    if isinstance(error, OSError):
+        where = error.filename or "input or output"
+        return DataError(f"{where}: {error.strerror or error}", "Check the path and its permissions.")
+    return CanaryJudgeError(
+        f"this is a bug of canaryjudge {__version__}: {type(error).__name__}: {error}",
+        "Please report it with the policy and data.",
+    )
+
+
+_NARROWEST: Final = 40
+"""Narrower ones break the lines themselves."""
+_LINES: Final = 24
+
+
+def takes_color(stream: Any, environment: Mapping[str, str] | None = None) -> bool:
+    """Decide whether to color what is written to a stream.
+
+    Parameters
+    ----------
+    stream : file
+        Where it goes.
+    environment : mapping of str to str, optional
+        Environment variables, those of the process where left out. In this order: NO_COLOR says no; FORCE_COLOR says yes, whatever
+        the stream is, or with 0 or false no; CLICOLOR_FORCE but for 0 says yes; CLICOLOR=0 and TERM=dumb say no; otherwise a terminal gets color.
+
+    Returns
+    -------
+    bool
+        True for color and sparklines, False for plain text.
+    """
+    given = os.environ if environment is None else environment
+    if given.get("NO_COLOR"):
+        return False
+    if wish := given.get("FORCE_COLOR"):
+        return wish.lower() not in ("0", "false")
+    if given.get("CLICOLOR_FORCE", "0") not in ("", "0"):
+        return True
+    return given.get("CLICOLOR") != "0" and is_terminal(stream, given)
+
+
+def is_terminal(stream: Any, environment: Mapping[str, str] | None = None) -> bool:
+    """Tell whether a stream is a terminal that obeys escape sequences."""
+    given = os.environ if environment is None else environment
+    return bool(stream.isatty()) and given.get("TERM") != "dumb"
+
+
+def terminal_size(stream: Any) -> tuple[int, int]:
+    """Give columns and lines; of a stream that is no terminal, the columns of plain text, unless COLUMNS says otherwise."""
+    try:
+        found = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return shutil.get_terminal_size((WIDTH, _LINES))
+    columns = os.environ.get("COLUMNS", "")
+    wished = int(columns) if columns.isdecimal() else 0
+    return wished or found.columns or WIDTH, found.lines or _LINES
+
+
+def terminal_text(verdict: Verdict, stream: Any = None) -> str:
+    """Explain a verdict as the stream can show it: with color and sparklines, or, where it is no terminal, byte for byte as `explain` does."""
+    stream = stream or sys.stdout
+    # longer lines than those of plain text are hard to read
+    width = max(min(terminal_size(stream)[0], WIDTH), _NARROWEST)
+    if takes_color(stream):
+        return as_terminal(verdict, width=width, sparklines=_shows_blocks(stream))
+    return as_text(verdict, width) if is_terminal(stream) else verdict.explain()
+
+
+def _shows_blocks(stream: Any) -> bool:
+    try:
+        "▁█".encode(getattr(stream, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,473 @@
+"""The command `watch`: looks at a growing file or a server again and again, shows how it stands, and ends once the release is decided."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from canaryjudge.cli.inputs import HopelessError, add_arms, add_input, source_of, spare
+from canaryjudge.cli.monitor import add_watch, begun, given_history
+from canaryjudge.cli.outputs import EXIT_HELP, INTERRUPTED, add_output, report, telling
+from canaryjudge.cli.terminal import complain, is_terminal, terminal_size, terminal_text
+from canaryjudge.errors import DataError, PolicyError
+from canaryjudge.explain import moment, on_one_line, span_of_time
+from canaryjudge.integrations.prometheus.options import duration, refuse_options
+from canaryjudge.policy import Policy, load_policy
+from canaryjudge.results import MetricResult, Outcome
+
+if TYPE_CHECKING:
+    from canaryjudge.monitor import Monitor
+    from canaryjudge.verdict import Verdict
+
+__all__ = [
+    "Clock",
+    "End",
+    "Look",
+    "Pace",
+    "Screen",
+    "add_watch_command",
+    "looks",
+    "screen_on",
+    "watch",
+    "why_it_ended",
+]
+
+_LONGEST_PAUSE: Final = 60.0
+"""Seconds: a source that is away is not asked more rarely than this, unless its interval is longer."""
+
+
+class Clock:
+    """The time, and how it is let pass; tests have one of their own."""
+
+    def now(self) -> float:
+        """Give the time of day, in seconds since 1970."""
+        return time.time()
+
+    def passed(self) -> float:
+        """Give seconds since some moment; nobody sets them back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often and how long.
+
+    Attributes
+    ----------
+    interval : float
+        Seconds from one look to the next.
+    patience : float
+        Seconds that the source may be away, or bring nothing new of what is undecided.
+    limit : float or None
+        Seconds after which the watch ends undecided.
+    """
+
+    interval: float
+    patience: float
+    limit: float | None
+
+
+class End(Enum):
+    """Why a watch ended."""
+
+    DECIDED = "decided"
+    OVER = "nothing is left that could still be decided: the watch ends here"
+    TIME = "the time for this watch is up"
+    SILENCE = "nothing new came for longer than --patience"
+
+
+class Look(NamedTuple):
+    """What is known after a look.
+
+    Attributes
+    ----------
+    number : int
+        Which look it is, from 1 on.
+    at : float
+        When, in seconds since 1970.
+    verdict : Verdict
+        As it stands: the one before, where nothing could be read.
+    remarks : list of str
+        What the source had to say.
+    trouble : DataError or None
+        Why nothing could be read or taken.
+    pause : float
+        Seconds until the next look.
+    end : End or None
+        Why it was the last one; None where it was not.
+    """
+
+    number: int
+    at: float
+    verdict: Verdict
+    remarks: list[str]
+    trouble: DataError | None
+    pause: float
+    end: End | None
+
+
+def looks(take: Callable[[], tuple[Verdict, list[str]]], pace: Pace, clock: Clock) -> Iterator[Look]:
+    """Look again and again, until it is decided or cannot be any more.
+
+    Parameters
+    ----------
+    take : callable
+        Takes what is new, and gives the verdict and remarks.
+    pace : Pace
+        How often and how long.
+    clock : Clock
+        The time.
+
+    Yields
+    ------
+    Look
+        Each look; the last one has an `end`.
+
+    Raises
+    ------
+    DataError
+        If the first look finds nothing that can be read (then the call is wrong, most likely), a later one what no other can better,
+        or the source is away for longer than the patience.
+    """
+    started = away_since = news_at = clock.passed()
+    known: tuple[object, ...] | None = None
+    verdict: Verdict | None = None
+    number = failures = 0
+    while True:
+        number += 1
+        began = clock.passed()
+        remarks: list[str] = []
+        trouble: DataError | None = None
+        try:
+            verdict, remarks = take()
+        except HopelessError:
+            raise
+        except DataError as error:
+            if verdict is None:
+                raise
+            trouble = error
+        now = clock.passed()
+        failures = 0 if trouble is None else failures + 1
+        if trouble is None:
+            away_since = now
+            counts = tuple((one.name, one.n_baseline, one.n_canary) for one in _undecided(verdict))
+            news_at, known = (news_at, known) if counts == known else (now, counts)
+        elif now - away_since >= pace.patience:
+            raise DataError(
+                f"{trouble.message}; given up after {span_of_time(now - away_since)}", trouble.hint
+            ) from None
+        end = _end(verdict, pace, now - started, 0.0 if trouble else now - news_at)
+        last = [pace.patience - (now - away_since)] if trouble else [pace.patience - (now - news_at)]
+        last += [] if pace.limit is None else [pace.limit - (now - started)]
+        pause = max(0.0, min(_pause(pace, failures, now - began), *last))
+        yield Look(number, clock.now(), verdict, remarks, trouble, pause, end)
+        if end is not None:
+            return
+        clock.sleep(pause)
+
+
+def _undecided(verdict: Verdict) -> list[MetricResult]:
+    """List the metrics that count, and of which more data may still decide."""
+    return [
+        result
+        for result in verdict.metrics.values()
+        if result.role != "muted" and result.outcome is Outcome.MARGINAL and not result.watch_over
+    ]
+
+
+def _end(verdict: Verdict, pace: Pace, passed: float, silent: float) -> End | None:
+    if verdict.outcome is not Outcome.MARGINAL:
+        return End.DECIDED
+    if not _undecided(verdict):
+        return End.OVER
+    if pace.limit is not None and passed >= pace.limit:
+        return End.TIME
+    return End.SILENCE if silent >= pace.patience else None
+
+
+def _pause(pace: Pace, failures: int, taken: float) -> float:
+    """Give the seconds until the next look: of a source that is away, twice as many each time."""
+    if not failures:
+        return pace.interval - taken
+    longest = max(_LONGEST_PAUSE, pace.interval)
+    return min(pace.interval * 2.0 ** min(failures - 1, 20), longest)
+
+
+_SEQUENCE: Final = re.compile(r"\x1b\[[\d;]*m")
+
+
+class Screen(Protocol):
+    """Shows looks."""
+
+    def show(self, look: Look, drawn: Verdict) -> None:
+        """Show a look; `drawn` is its verdict with the latest points."""
+
+    def close(self, why: str) -> None:
+        """Make room for the verdict, and say why it ended where that needs to be said."""
+
+
+def screen_on(stream: Any) -> Screen:
+    """Choose how to show looks on a stream."""
+    return _Picture(stream) if is_terminal(stream) else _Lines(stream)
+
+
+def why_it_ended(look: Look) -> str:
+    """Say why a look was the last one; nothing where the verdict says it."""
+    return "" if look.end in (None, End.DECIDED) else look.end.value
+
+
+class _Remarks:
+    """Passes on what a source says, once."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def new(self, look: Look) -> list[str]:
+        fresh = [remark for remark in look.remarks if remark not in self._told]
+        self._told.update(fresh)
+        return fresh
+
+
+class _Lines:
+    """A line a look: when, how it stands and why, or what keeps it from looking."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._remarks = _Remarks()
+
+    def show(self, look: Look, drawn: Verdict) -> None:
+        for remark in self._remarks.new(look):
+            complain(f"warning: {remark}", "")
+        said = drawn.reason if look.trouble is None else _trouble(look)
+        print(f"{moment(look.at)} {said}", file=self._stream, flush=True)
+
+    def close(self, why: str) -> None:
+        print(f"{why}\n" if why else "", file=self._stream, flush=True)
+
+
+class _Picture:
+    """The verdict as it stands, drawn over at every look; what stood on the terminal before stays."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._remarks = _Remarks()
+        self._shown: list[str] = []
+
+    def show(self, look: Look, drawn: Verdict) -> None:
+        fresh = self._remarks.new(look)
+        if fresh:
+            self._write([])
+            for remark in fresh:
+                complain(f"warning: {remark}", "")
+        if look.end is not None:  # the verdict itself follows
+            return
+        head = f"look {look.number}, {moment(look.at)}; the next in {_time_left(look)}"
+        said = [head if look.trouble is None else f"{moment(look.at)} {_trouble(look)}"]
+        self._write([*said, "", *terminal_text(drawn, self._stream).split("\n")])
+
+    def close(self, why: str) -> None:
+        self._write([])
+        if why:
+            print(why, file=self._stream, flush=True)
+
+    def _write(self, lines: list[str]) -> None:
+        columns, rows = terminal_size(self._stream)
+        above = sum(_rows(line, columns) for line in self._shown)
+        erase = f"\r\x1b[{above}A\x1b[J" if above else "\r\x1b[J"
+        self._shown = _cropped(lines, columns, rows - 1)
+        self._stream.write(erase + "".join(f"{line}\n" for line in self._shown))
+        self._stream.flush()
+
+
+def _trouble(look: Look) -> str:
+    message = "" if look.trouble is None else on_one_line(look.trouble.message)
+    return f"no new data: {message}; the next try in {_time_left(look)}"
+
+
+def _time_left(look: Look) -> str:
+    return span_of_time(max(1, round(look.pause)))
+
+
+def _rows(line: str, columns: int) -> int:
+    """Count the rows that a line takes up."""
+    return max(1, -(-len(_SEQUENCE.sub("", line)) // columns))
+
+
+def _cropped(lines: list[str], columns: int, room: int) -> list[str]:
+    """Leave out what does not fit: what has left the terminal at its top cannot be drawn over."""
+    if sum(_rows(line, columns) for line in lines) <= room:
+        return lines
+    kept: list[str] = []
+    used = 1
+    for line in lines:
+        used += _rows(line, columns)
+        if used > room:
+            break
+        kept.append(line)
+    return [*kept, f"... {len(lines) - len(kept)} more lines"]
+
+
+_INTERVAL: Final = 15.0
+_PATIENCE: Final = 600.0
+_SHORTEST: Final = 1.0
+
+
+def add_watch_command(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    parser = commands.add_parser(
+        "watch",
+        help="watch a release until it is decided",
+        epilog=f"{EXIT_HELP}; 130 interrupted",
+        description="Look again and again at a file that grows, or at a server, and show how the release stands; alpha and beta hold for all "
+        "looks together. It ends as soon as the release passes or fails, at the end that the policy gives the watch, or after --for.",
+    )
+    add_input(parser, live=True)
+    parser.add_argument(
+        "--interval",
+        type=_interval,
+        default=_INTERVAL,
+        metavar="DURATION",
+        help="from one look to the next (default: 15s)",
+    )
+    parser.add_argument(
+        "--for",
+        dest="limit",
+        type=duration,
+        metavar="DURATION",
+        help="end undecided after so long (default: the policy's max_duration, and --patience for late data)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=duration,
+        default=_PATIENCE,
+        metavar="DURATION",
+        help="how long the source may be away, or bring nothing new (default: 10m)",
+    )
+    parser.add_argument("--state", metavar="FILE", help="keep the watch there, and go on from it")
+    add_watch(parser)
+    add_arms(parser)
+    add_output(parser)
+    parser.set_defaults(run=watch)
+
+
+def watch(options: argparse.Namespace, clock: Clock | None = None) -> int:
+    """Watch until the end.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Of the command.
+    clock : Clock, optional
+        The time, and how it is let pass.
+
+    Returns
+    -------
+    int
+        The exit code of the last verdict, or 130 where it was interrupted.
+    """
+    inputs = (options.policy, options.data, options.history)
+    spare(options.state, "--state", *inputs)
+    with telling(options, *inputs, options.state):
+        refuse_options(options)
+        _refuse(options)
+        policy = load_policy(options.policy)
+        pace = Pace(options.interval, options.patience, _limit(options, policy))
+        history = given_history(options, policy)
+        with _kept(options):
+            return _watched(options, policy, begun(options, policy, history), pace, clock or Clock())
+
+
+def _refuse(options: argparse.Namespace) -> None:
+    """Refuse what a watch has no use for."""
+    if options.data == "-":
+        raise DataError(
+            "--data -: standard input cannot be read again", "Name a file, or take the steps with monitor."
+        )
+    for name in ("at", "save_data"):
+        if getattr(options, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise DataError(
+                f"{option} is for one look, and a watch looks again and again",
+                "Leave it out, or use judge or monitor.",
+            )
+
+
+def _limit(options: argparse.Namespace, policy: Policy) -> float | None:
+    """Give the seconds after which the watch ends whatever comes."""
+    if options.limit is not None:
+        return float(options.limit)
+    if not policy.has_deadline:
+        raise PolicyError(
+            f"{options.policy}: the policy gives the watch no end, so it might never end",
+            "Give the policy max_duration or max_points, or give --for, such as --for 1h.",
+        )
+    return None if policy.max_duration is None else policy.max_duration + float(options.patience)
+
+
+def _kept(options: argparse.Namespace) -> Any:
+    """Hold the state file for as long as the watch goes on."""
+    from canaryjudge.integrations.files.state_files import locked  # noqa: PLC0415 - judge needs none
+
+    return nullcontext() if options.state is None else locked(options.state, options.lock_timeout)
+
+
+def _watched(options: argparse.Namespace, policy: Policy, monitor: Monitor, pace: Pace, clock: Clock) -> int:
+    source = source_of(options, policy)
+    monitor.keep_recent()
+
+    def take() -> tuple[Verdict, list[str]]:
+        remarks = source.feed(monitor)
+        verdict = monitor.verdict()
+        _save(options, monitor)
+        return verdict, remarks
+
+    # standard output is for the verdict alone where a tool reads it
+    aside = options.output is None and options.format != "text"
+    screen = screen_on(sys.stderr if aside else sys.stdout)
+    last: Look | None = None
+    try:
+        for look in looks(take, pace, clock):
+            last = look
+            screen.show(look, _drawn(look.verdict, monitor))
+    except KeyboardInterrupt:
+        if last is not None:
+            screen.close("interrupted: this is how it stood")
+            report(last.verdict, options, shown=_drawn(last.verdict, monitor))
+        return INTERRUPTED
+    assert last is not None  # noqa: S101 - there is a first look, or an error
+    screen.close(why_it_ended(last))
+    return report(last.verdict, options, shown=_drawn(last.verdict, monitor))
+
+
+def _save(options: argparse.Namespace, monitor: Monitor) -> None:
+    if options.state is not None:
+        from canaryjudge.integrations.files.state_files import write_state  # noqa: PLC0415 - only those who keep a state
+
+        write_state(options.state, monitor.to_json())
+
+
+def _drawn(verdict: Verdict, monitor: Monitor) -> Verdict:
+    """Add the latest points, to be drawn."""
+    metrics = {
+        name: verdict.metrics[name].model_copy(update={"baseline": baseline, "canary": canary})
+        for name, (baseline, canary) in monitor.recent.items()
+    }
+    return verdict.model_copy(update={"metrics": metrics})
+
+
+def _interval(text: str) -> float:
+    seconds = duration(text)
+    if seconds < _SHORTEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is too short an interval; take 1s or more")
+    return seconds

@@ -1,0 +1,1 @@
+"""Argo Rollouts: its analyses as policies."""

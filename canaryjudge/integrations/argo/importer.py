@@ -1,0 +1,491 @@
+"""Argo Rollouts' analyses as policies: every metric that bounds a number becomes a metric with a rule, and nothing else is left unsaid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from canaryjudge.errors import PolicyError
+from canaryjudge.integrations.argo.conditions import Conditions, NotBoundsError, bounds_of
+from canaryjudge.integrations.argo.models import (
+    LATEST,
+    STABLE,
+    Limits,
+    Use,
+    arguments_in,
+    fill,
+    found_by,
+    limits_of,
+    uses_in,
+    validate_metrics,
+    without_open,
+)
+from canaryjudge.integrations.bounds import Bounds, direction_of, slo_rule, told
+from canaryjudge.integrations.imported import (
+    Account,
+    Imported,
+    NotJudgedError,
+    abridged,
+    fitting,
+    imported,
+    judged,
+    with_own_names,
+)
+from canaryjudge.integrations.manifests import Manifest, checked_model, node_at, read_manifests
+from canaryjudge.integrations.prometheus.promql import (
+    add_selector,
+    matchers,
+    on_one_line,
+    replace_matchers,
+)
+from canaryjudge.policy.document import Complaint, plain
+from canaryjudge.policy.loading import refusal
+from canaryjudge.policy.quantities import shown
+
+if TYPE_CHECKING:
+    from canaryjudge.integrations.argo.models import ArgoMetric
+
+__all__ = ["Asked", "load_argo", "metric_settings"]
+
+_WHAT: Final = "a manifest of Argo Rollouts"
+_VERSION: Final = "argoproj.io/v1alpha1"
+_ANALYSES: Final = ("AnalysisTemplate", "ClusterAnalysisTemplate", "AnalysisRun")
+_USERS: Final = ("Rollout", "Experiment")
+
+
+def load_argo(
+    *paths: str | Path,
+    text: str | None = None,
+    args: Mapping[str, str] | None = None,
+    add_selector: bool = False,
+) -> Imported:
+    """Read Argo Rollouts' analyses as metrics of a policy.
+
+    AnalysisTemplates, ClusterAnalysisTemplates and AnalysisRuns are read; Rollouts and Experiments among the documents say which
+    arguments their analyses get. Each condition that bounds a number becomes a rule `slo`.
+
+    Parameters
+    ----------
+    *paths : str or pathlib.Path
+        Files, YAML or JSON, with one or several documents, or lists of objects.
+    text : str, optional
+        A document that is not in a file.
+    args : mapping of str to str, optional
+        Values of arguments; they win over those of Rollouts and over the defaults of templates.
+    add_selector : bool
+        Put ``${selector}`` into each choice of series of a Prometheus query whose arms nobody knows.
+
+    Returns
+    -------
+    Imported
+        `metrics`, ready for ``Policy(metrics=...)``; `unjudged`, what cannot be judged and why; `adapted`, what is judged, but not
+        quite as it stands; `remarks`, what became of everything; and `text`, the policy as YAML.
+
+    Raises
+    ------
+    PolicyError
+        If a file cannot be read, or is not what Argo Rollouts takes: with file, line, column and what to do.
+
+    Examples
+    --------
+    >>> found = load_argo(text='''
+    ... apiVersion: argoproj.io/v1alpha1
+    ... kind: AnalysisTemplate
+    ... metadata: {name: success-rate}
+    ... spec:
+    ...   metrics:
+    ...   - name: success-rate
+    ...     interval: 1m
+    ...     successCondition: result[0] >= 0.95
+    ...     provider: {prometheus: {query: 'avg(success_ratio)'}}
+    ... ''')
+    >>> [(metric.name, metric.direction, metric.rules[0].op, str(metric.rules[0].value.number)) for metric in found.metrics]
+    [('success-rate', 'decrease', 'gte', '0.95')]
+    >>> found.unjudged
+    ()
+    """
+    if not paths and text is None:
+        raise PolicyError("no manifest of Argo Rollouts is given", "Give files, or text=...")
+    return _Import(read_manifests(paths, text, _WHAT), dict(args or {}), add_selector=add_selector).done()
+
+
+class _Import:
+    """One walk over the documents."""
+
+    def __init__(self, manifests: list[Manifest], args: dict[str, str], *, add_selector: bool) -> None:
+        self.manifests = manifests
+        self.args = args
+        self.add_selector = add_selector
+        self.account = Account()
+        self.complaints: list[Complaint] = []
+        self.used: set[str] = set()
+        self.uses = [use for each in manifests if each.version == _VERSION for use in uses_in(each)]
+
+    def done(self) -> Imported:
+        """Make metrics of all analyses, and say what becomes of the rest."""
+        metrics: list[dict[str, Any]] = []
+        for manifest in self.manifests:
+            if manifest.version == _VERSION and manifest.kind in _ANALYSES:
+                metrics += self.analysis(manifest)
+            elif manifest.version == _VERSION and manifest.kind in _USERS:
+                self.about_user(manifest)
+            else:
+                why = f"{manifest.version} {manifest.kind} is no analysis of Argo Rollouts"
+                self.account.say("no_effect", manifest.title, "", manifest.kind, why)
+        if self.complaints:
+            raise refusal(self.complaints)
+        for name in sorted(self.args.keys() - self.used):
+            self.account.say(
+                "note", "the command line", "", f"the argument {name}", "no analysis asks for it"
+            )
+        if metrics and all(metric.get("role") == "muted" for metric in metrics):
+            why = "every metric that can be judged is in dryRun, so that nothing could fail a release"
+            self.account.say("unjudged", "all documents", "", "the policy", why)
+            metrics = []
+        return imported(with_own_names(metrics), self.account.remarks)
+
+    def about_user(self, manifest: Manifest) -> None:
+        """Say what becomes of a Rollout or an Experiment."""
+        found = [use for use in self.uses if use.owner == manifest.title]
+        why = "steps, weights and pauses are for Argo Rollouts; its analyses are read where their templates stand"
+        self.account.say("no_effect", manifest.title, "", manifest.kind, why)
+        for use in found:
+            if not any(_is_of(use, each) for each in self.manifests):
+                kind = "ClusterAnalysisTemplate" if use.cluster else "AnalysisTemplate"
+                gap = f"the {kind} {shown(use.template)} is not among the documents"
+                self.account.say("unjudged", manifest.title, use.place, "the analysis", gap)
+            elif use.values:
+                given = ", ".join(f"{name}={shown(value)}" for name, value in use.values.items())
+                self.account.say("taken", manifest.title, use.place, f"arguments of {use.template}", given)
+
+    def analysis(self, manifest: Manifest) -> list[dict[str, Any]]:
+        """Make metrics of an analysis: of each way that it is used, where these differ."""
+        from canaryjudge.integrations.argo.models import ArgoSpec  # noqa: PLC0415 - only those who import pay for it
+
+        node = node_at(manifest.node, "spec")
+        if node is None:
+            missing = Complaint(
+                manifest.place, f"{manifest.called}: 'spec' is missing", "Give the whole object."
+            )
+            self.complaints.append(missing)
+            return []
+        made: list[dict[str, Any]] = []
+        uses = [use for use in self.uses if _is_of(use, manifest)] or [
+            Use("", "", manifest.name, cluster=False)
+        ]
+        for number, use in enumerate(uses):
+            spec = checked_model(ArgoSpec, node, manifest.called, self.complaints)
+            if spec is None:
+                return []
+            values = self.values(spec, use)
+            filled = plain(node)
+            filled["metrics"] = fill(filled.get("metrics") or [], values)
+            spec = checked_model(ArgoSpec, node, manifest.called, self.complaints, filled)
+            if spec is None or not self.valid(manifest, spec, filled):
+                return []
+            account = Account(asked=self.account.asked)
+            metrics = self.metrics(manifest, spec, use, account)
+            self.account.asked = account.asked
+            if number == 0 or [metric for metric in metrics if metric not in made]:
+                self.account.remarks += account.remarks
+                made += [metric for metric in metrics if metric not in made]
+        return made
+
+    def values(self, spec: Any, use: Use) -> dict[str, str]:
+        """Lay the values of the arguments over each other: defaults, those of the Rollout, those of the caller."""
+        defaults = {each.name: each.value for each in spec.args if each.value is not None}
+        declared = {each.name for each in spec.args}
+        self.used |= declared & self.args.keys()
+        return defaults | dict(use.values) | self.args
+
+    def valid(self, manifest: Manifest, spec: Any, filled: dict[str, Any]) -> bool:
+        """Complain about what Argo Rollouts itself refuses, in its words."""
+        if not spec.metrics and spec.templates:
+            return True
+        try:
+            validate_metrics([without_open(metric) for metric in filled["metrics"]])
+        except PolicyError as error:
+            told = f"{manifest.called}: Argo Rollouts refuses it: {error.message}"
+            self.complaints.append(Complaint(manifest.place, told, "Correct it there first."))
+            return False
+        return True
+
+    def metrics(self, manifest: Manifest, spec: Any, use: Use, account: Account) -> list[dict[str, Any]]:
+        """Make metrics of an analysis whose arguments are put in."""
+        patterns = [each.metricName for each in spec.dryRun] + list(use.dry_run)
+        several = len({each.name for each in self.manifests if each.kind in _ANALYSES}) > 1
+        made: list[dict[str, Any]] = []
+        for index, metric in enumerate(spec.metrics):
+            asked = Asked(
+                document=manifest.title,
+                place=f"spec.metrics[{index}]",
+                name=f"{manifest.name}/{metric.name}"
+                if several and metric.name != manifest.name
+                else metric.name,
+                metric=metric,
+                dry_run=found_by(patterns, metric.name),
+                add_selector=self.add_selector,
+            )
+            settings = metric_settings(asked, account)
+            made += [] if settings is None else [settings]
+        for index, template in enumerate(spec.templates):
+            name = template.get("templateName")
+            there = any(each.name == name and each.kind in _ANALYSES for each in self.manifests)
+            place, what = f"spec.templates[{index}]", f"the template {shown(name)}"
+            if there:
+                account.say("note", manifest.title, place, what, "its metrics are read where it stands")
+            else:
+                account.say("unjudged", manifest.title, place, what, "it is not among the documents")
+        if spec.measurementRetention:
+            why = "measurements are kept by whoever keeps the data"
+            account.say("no_effect", manifest.title, "spec.measurementRetention", "measurementRetention", why)
+        return made
+
+
+def _is_of(use: Use, manifest: Manifest) -> bool:
+    kind = "ClusterAnalysisTemplate" if use.cluster else "AnalysisTemplate"
+    return (manifest.kind, manifest.name) == (kind, use.template) and manifest.version == _VERSION
+
+
+_FEWEST_POINTS: Final = 10
+_LOOKBACK: Final = re.compile(r"""now\(\)\s*-\s*duration\(\s*["']([0-9a-zµ.]+)["']\s*\)""")
+_NO_NUMBERS: Final = {
+    "job": "a Job's exit status is no number; run canaryjudge in the Job, and let its exit code be the Job's",
+    "kayenta": "its judge is another tool: canaryjudge import kayenta reads the canary configuration that it names",
+    "plugin": "what a plugin measures, nobody but the plugin knows",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A metric of an analysis, with its arguments put in.
+
+    Attributes
+    ----------
+    document, place : str
+        Where it stands.
+    name : str
+        What its metric is to be called.
+    metric : ArgoMetric
+        It.
+    dry_run : bool
+        Whether it counts for nothing.
+    add_selector : bool
+        Whether ``${selector}`` is to be put into a query whose arms nobody knows.
+    """
+
+    document: str
+    place: str
+    name: str
+    metric: ArgoMetric
+    dry_run: bool
+    add_selector: bool
+
+
+def metric_settings(asked: Asked, account: Account) -> dict[str, Any] | None:
+    """Write a metric of an analysis as a metric of a policy.
+
+    Parameters
+    ----------
+    asked : Asked
+        The metric.
+    account : Account
+        What became of each part.
+
+    Returns
+    -------
+    dict or None
+        The settings; None where it cannot be judged, which is then said.
+    """
+    return judged(account, asked.document, asked.place, lambda say: _metric(asked, say))
+
+
+def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
+    metric = asked.metric
+    if metric.source in _NO_NUMBERS:
+        raise NotJudgedError(f"provider {metric.source}", _NO_NUMBERS[metric.source])
+    if not metric.successCondition and not metric.failureCondition:
+        raise NotJudgedError("conditions", "there is none, so that every measurement is Successful")
+    good, bearable, subject = _bounds(metric, say)
+    settings: dict[str, Any] = {
+        "name": asked.name,
+        "direction": direction_of(good),
+        "rules": [slo_rule(good, bearable, "mean")],
+    }
+    fails = "" if bearable == good else f", and fails only where it is not {told(bearable)}"
+    of = "" if subject == "result" else f" ({subject})"
+    say(
+        "taken",
+        f"metric {asked.name}",
+        f"a gauge{of} whose mean must be {told(good)}{fails}; {_written(metric)}",
+    )
+    if asked.dry_run:
+        settings["role"] = "muted"
+        say("taken", "dryRun", "role: muted: it is judged and shown, and counts for nothing")
+    limits = limits_of(without_open(metric.model_dump()))
+    for name, value in metric.model_dump(
+        exclude={"name", "provider", "successCondition", "failureCondition"}
+    ).items():
+        if missing := arguments_in(value):
+            say("adapted", name, f"no value is known for args.{missing[0]}, and nothing is made of it")
+    _about_limits(metric, limits, say)
+    _about_data(asked, limits, settings, say)
+    bound = told(good)
+    say(
+        "note",
+        "what canaryjudge adds",
+        f"with the rule mann_whitney beside slo, and a tolerance, it is also tested against the baseline, not only whether it is {bound}",
+    )
+    return fitting(settings, say)
+
+
+def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> tuple[Bounds, Bounds, str]:
+    """Read both conditions: what meets the objective, what does not fail, and of what they speak."""
+    found: dict[str, Conditions] = {}
+    gaps: dict[str, str] = {}
+    for name in ("successCondition", "failureCondition"):
+        condition = getattr(metric, name)
+        if not condition:
+            continue
+        if missing := arguments_in(condition):
+            gaps[name] = f"no value is known for args.{missing[0]}; give it with --arg {missing[0]}=VALUE"
+            continue
+        try:
+            found[name] = bounds_of(condition, fails=name == "failureCondition")
+        except NotBoundsError as gap:
+            gaps[name] = str(gap)
+    if not found:
+        name, why = next(iter(gaps.items()))
+        raise NotJudgedError(f"{name} {abridged(getattr(metric, name))}", why)
+    for name, why in gaps.items():
+        say("unjudged", f"{name} {abridged(getattr(metric, name))}", why)
+    for name, conditions in found.items():
+        for note in conditions.notes:
+            say("adapted" if "no_data" in note else "note", name, note)
+    success, failure = found.get("successCondition"), found.get("failureCondition")
+    if success is None or failure is None:
+        only = success or failure
+        assert only is not None  # noqa: S101 - one was found
+        return only.bounds, only.bounds, only.subject
+    if success.subject != failure.subject:
+        why = f"it is about {failure.subject}, and the success condition about {success.subject}"
+        say("unjudged", f"failureCondition {abridged(metric.failureCondition)}", why)
+        return success.bounds, success.bounds, success.subject
+    good, bearable = success.bounds.within(failure.bounds), failure.bounds
+    if good.empty:
+        raise NotJudgedError("conditions", "no value is both a success and no failure")
+    for end in ("low", "high"):
+        if getattr(good, end) is not None and getattr(bearable, end) is None:
+            say(
+                "adapted",
+                "failureCondition",
+                f"it does not fail what is not {told(good)}, which is inconclusive; here it fails",
+            )
+            return good, good, success.subject
+    return good, bearable, success.subject
+
+
+def _written(metric: ArgoMetric) -> str:
+    names = ("successCondition", "failureCondition")
+    return ", ".join(f"{name} {abridged(getattr(metric, name))}" for name in names if getattr(metric, name))
+
+
+def _about_limits(metric: ArgoMetric, limits: Limits, say: Callable[..., None]) -> None:
+    """Say what becomes of counts and limits, which an interval on the mean has no use for."""
+    if limits.failure > 0:
+        why = f"up to {limits.failure} failed measurements are put up with; here all points are held against the bound together, by their mean"
+        say("adapted", "failureLimit", why)
+    if limits.failure == -1:
+        say("adapted", "failureLimit", "failures are never the end of it; here a mean beyond the bound fails")
+    if limits.inconclusive > 0:
+        say("adapted", "inconclusiveLimit", "it is not counted: what is undecided is marginal")
+    if limits.consecutive_success > 0:
+        why = "it is not counted: canaryjudge monitor passes as soon as the data prove it"
+        say("adapted", "consecutiveSuccessLimit", why)
+    if metric.consecutiveErrorLimit is not None:
+        why = "data are fetched once; a source that cannot be reached ends with exit code 2"
+        say("adapted", "consecutiveErrorLimit", why)
+    if limits.initial_delay > 0:
+        say("adapted", "initialDelay", f"give data that begin {metric.initialDelay} after the start")
+    if limits.wanted is None:
+        say(
+            "note",
+            "count",
+            "it is measured for as long as the analysis runs; give as many points as there are",
+        )
+    elif limits.wanted < _FEWEST_POINTS:
+        taken = f"{limits.wanted} measurement{'s are' if limits.wanted > 1 else ' is'} taken"
+        why = f"{taken}; canaryjudge wants {_FEWEST_POINTS} points an arm or more (min_points), so give finer data"
+        say("note", "count", why)
+
+
+def _about_data(asked: Asked, limits: Limits, settings: dict[str, Any], say: Callable[..., None]) -> None:
+    """Say what the data must hold, and put the query into the policy where its arms are known."""
+    metric = asked.metric
+    if metric.source != "prometheus":
+        say("note", "data", f"give what {metric.source} answers, for each arm, as points of {asked.name}")
+        return
+    query = metric.settings.get("query")
+    if not isinstance(query, str) or not query.strip():
+        say("note", "data", f"there is no query: give points of {asked.name} for each arm")
+        return
+    written = _query(asked, on_one_line(query), say)
+    if written is None:
+        return
+    timing: dict[str, Any] = {}
+    ranged = metric.settings.get("rangeQuery")
+    if isinstance(ranged, dict):
+        if isinstance(ranged.get("step"), str):
+            timing["step"] = ranged["step"]
+        if found := _LOOKBACK.fullmatch(str(ranged.get("start", "")).strip()):
+            timing["window"] = found[1]
+    elif limits.interval and limits.count:
+        timing["step"] = metric.interval
+    settings["query"] = {"value": written, **timing} if timing else written
+    if isinstance(metric.settings.get("address"), str):
+        say(
+            "no_effect",
+            "provider.prometheus.address",
+            "the server is named on the command line: --prometheus URL",
+        )
+
+
+def _query(asked: Asked, query: str, say: Callable[..., None]) -> str | None:
+    shown_query = abridged(query)
+    if missing := arguments_in(query):
+        why = f"give what Prometheus answers to {shown_query}; as `query` it needs a value for args.{missing[0]} (--arg {missing[0]}=VALUE)"
+        say("note", "data", why)
+        return None
+    if STABLE in query:
+        why = f"{shown_query} compares the canary with the stable version by itself; give the canary's series as one arm and the stable one's as the other"
+        say("adapted", "query", why)
+        return None
+    ours = [each for each in matchers(query) if each.value == LATEST]
+    if ours and query.count(LATEST) == len(ours):
+        label = ours[0].label
+        if all((each.label, each.operator) == (label, ours[0].operator) for each in ours):
+            why = f"${{selector}} stands where the canary's pod template hash was: give --canary-selector '{label}=\"HASH\"', and --baseline-selector with the stable version's"
+            say("taken", "query", why)
+            return replace_matchers(query, ours)
+    if LATEST in query:
+        say(
+            "note",
+            "data",
+            f"give what Prometheus answers to {shown_query}, for each arm; the hash does not stand in a label of its own",
+        )
+        return None
+    if asked.add_selector:
+        added = add_selector(query)
+        if added is not None:
+            say(
+                "adapted",
+                "query",
+                "it asked for one arm; ${selector} was put into each choice of series, as --add-selector says",
+            )
+            return added
+    why = f"give what Prometheus answers to {shown_query}, for each arm; as `query` it needs ${{selector}} where its series are chosen (--add-selector puts it there)"
+    say("note", "data", why)
+    return None

@@ -1,0 +1,1 @@
+"""Files: tables and other data, a watch's state, and policies that are edited."""

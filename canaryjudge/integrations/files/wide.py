@@ -1,0 +1,393 @@
+"""Wide tables, a column a metric: which column is which, by what the command line says and by the names in a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from canaryjudge.data.diagnostics import likely_name, number_hint, shown
+from canaryjudge.data.frames import Column, first_word, is_missing, table_columns
+from canaryjudge.data.sources import refuse_columns
+from canaryjudge.data.wide import from_columns, row_columns
+from canaryjudge.errors import DataError
+from canaryjudge.integrations.files.layouts import Roles, check_once
+from canaryjudge.policy import Metric, Policy
+
+__all__ = ["Given", "WideTable", "given_columns", "widen_table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The columns of a metric that were named.
+
+    Attributes
+    ----------
+    value : str
+        The column of its values.
+    total : str or None
+        The one of what they are out of, if it was named.
+    """
+
+    value: str
+    total: str | None = None
+
+
+def given_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) -> dict[str, Given]:
+    """Read texts like ``errors=error_count/requests``.
+
+    Names of columns may have slashes of their own: a slash divides where what is on either side is a column.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        One for each metric whose columns are named.
+    policy : Policy
+        Whose metrics.
+    names : sequence of str
+        The columns that are there; where there are none at all, nothing is looked for.
+
+    Returns
+    -------
+    dict of str to Given
+        By the metrics' names.
+
+    Raises
+    ------
+    DataError
+        If a text names no metric or column, or one metric is given twice, or a metric that has no total is given one.
+
+    Examples
+    --------
+    >>> policy = Policy(metrics=[Metric(name="errors", kind="ratio", direction="increase")])
+    >>> given_columns(["errors=5xx/s/all/s"], policy, ["version", "5xx/s", "all/s"])
+    {'errors': Given(value='5xx/s', total='all/s')}
+    """
+    found: dict[str, Given] = {}
+    for text in texts:
+        metric, columns = _metric_of(text, policy)
+        if metric.name in found:
+            raise DataError(
+                f"--column {text}: the columns of {metric.name!r} are given twice", "Give them once."
+            )
+        given = _split(text, columns, names) if names else Given(columns)
+        if given.total is not None and metric.kind not in ("ratio", "count"):
+            raise DataError(
+                f"--column {text}: the metric {metric.name!r} is of kind {metric.kind}, which has no total",
+                f"Give the column of its values only, or set kind: ratio: --column {metric.name}={given.value}.",
+            )
+        found[metric.name] = given
+    return found
+
+
+def _metric_of(text: str, policy: Policy) -> tuple[Metric, str]:
+    known = {metric.name: metric for metric in policy.metrics}
+    # a metric's name may have equals signs of its own
+    fitting = [name for name in known if text.startswith(f"{name}=")]
+    if fitting:
+        name = max(fitting, key=len)
+        if columns := text[len(name) + 1 :]:
+            return known[name], columns
+    name, equals, columns = text.partition("=")
+    if not equals or not columns:
+        raise DataError(
+            f"--column {text}: this names no column",
+            "Write METRIC=VALUE or METRIC=VALUE/TOTAL, such as errors=error_count/requests.",
+        )
+    raise DataError(
+        f"--column {text}: the policy has no metric {name!r}", likely_name(name, known, "metrics")
+    )
+
+
+def _split(text: str, columns: str, names: Sequence[str]) -> Given:
+    slashes = [index for index, mark in enumerate(columns) if mark == "/"]
+    ways = [Given(columns)] if columns in names else []
+    for at in slashes:
+        value, total = columns[:at], columns[at + 1 :]
+        if value in names and total in names:
+            ways.append(Given(value, total))
+    if len(ways) > 1:
+        raise DataError(
+            f"--column {text}: this can be read in {len(ways)} ways, because names of columns have slashes in them",
+            "Rename one of the columns.",
+        )
+    if ways:
+        return ways[0]
+    parts = columns.split("/") if len(slashes) == 1 else [columns]
+    missing = next(part for part in parts if part not in names)
+    raise DataError(
+        f"--column {text}: the table has no column {missing!r}", likely_name(missing, names, "columns")
+    )
+
+
+_TOTALS: Final = ("total", "requests")
+"""What the total of a ratio may be called; of a count, whose exposure may be anything, none is guessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WideTable:
+    """What is known of a wide table before it is read.
+
+    Attributes
+    ----------
+    policy : Policy
+        Whose metrics are in it.
+    arm : str or None
+        The column that names the arm; None where all rows are of one.
+    columns : sequence of str
+        Which columns are a metric's, such as ``errors=error_count/requests``; the others are found by the metrics' names.
+    replica, time : str, optional
+        The columns of replicas and of times; by default they are found by their names.
+    past : bool
+        Whether it is a history, in which each arm is a healthy series of its own.
+    """
+
+    policy: Policy
+    arm: str | None
+    columns: Sequence[str] = ()
+    replica: str | None = None
+    time: str | None = None
+    past: bool = False
+
+    def layout(self, names: Sequence[str], source: str) -> Roles:
+        """Choose the columns that are worth reading.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The columns that are there.
+        source : str
+            The file's name, for errors.
+
+        Returns
+        -------
+        Roles
+            All columns, because a complaint may have to say which of them would do.
+
+        Raises
+        ------
+        DataError
+            If a column that matters stands there twice, or the metrics' columns cannot be told.
+
+        Examples
+        --------
+        >>> policy = Policy(metrics=[Metric(name="cpu", direction="increase")])
+        >>> roles = WideTable(policy, "version").layout(["version", "ts", "cpu"], "export.csv")
+        >>> sorted(roles.names), sorted(roles.numbers), roles.time
+        (['version'], ['cpu'], 'ts')
+        """
+        check_once(names, dict.fromkeys(names), source)
+        try:
+            used = {name for metric in _found(self, names, list).values() for name in metric.used}
+        except DataError:
+            return Roles(
+                tuple(names), names=frozenset({self.arm} if self.arm else ())
+            )  # told once its columns are known
+        beside = self._beside([name for name in names if name not in used])
+        labels = {self.arm, beside["replica"], beside["apart"]} - {None}
+        return Roles(
+            tuple(names),
+            names=frozenset(name for name in labels if name is not None),
+            numbers=frozenset(used.intersection(names)),
+            time=beside["time"],
+        )
+
+    def _beside(self, names: Sequence[str]) -> dict[str, str | None]:
+        return row_columns(names, arm=self.arm, time=self.time, replica=self.replica)
+
+
+def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict[str, dict[str, Any]]]:
+    """Take a policy's metrics from a wide table.
+
+    Parameters
+    ----------
+    table : DataFrame or list of dict
+        A row a time and arm, with a column for each metric of the policy. The total of a ratio that is not said is in the column
+        ``<metric>_total``, or else `total` or `requests`; of a count in ``<metric>_total``, or there is none.
+    wide : WideTable
+        Which column is which.
+    source : str, optional
+        The file's name, for errors.
+
+    Returns
+    -------
+    dict
+        What `judge` takes; see `from_wide`. A total that was found by its name is noted.
+
+    Raises
+    ------
+    DataError
+        If it is no table, a metric is a histogram, a column is missing or could be one of several: it lists those that there are. A metric whose policy sets
+        `no_data` may be absent.
+
+    Examples
+    --------
+    >>> policy = Policy(metrics=[Metric(name="errors", kind="ratio", direction="increase")])
+    >>> rows = [{"version": arm, "failed": 3, "served": 400} for arm in ("baseline", "canary")]
+    >>> widen_table(rows, WideTable(policy, "version", ["errors=failed/served"]))["errors"]["canary"]["total"].tolist()
+    [400]
+    """
+    columns = _columns(table)
+    names = list(columns)
+    found = _found(wide, names, lambda: _numeric(columns))
+    if not found:
+        return {}
+    where = f"{source}, " if source else ""
+    used = dict.fromkeys(name for metric in found.values() for name in metric.used)
+    if wide.past and "release" in columns and "release" not in (wide.arm, *used):
+        raise DataError(
+            f"{where}the column 'release': a history of releases, each with two arms, is read from a tidy table only",
+            "Give the columns metric, arm, release and value; or leave the column out, if each arm is a healthy series of its own.",
+        )
+    for name in used:
+        if name in columns:
+            _check_numbers(columns[name], name, where)
+    widened = from_columns(
+        columns,
+        {name: metric.roles for name, metric in found.items()},
+        arm=wide.arm,
+        time=wide.time,
+        replica=wide.replica,
+    )
+    return {
+        name: {arm: part | found[name].note for arm, part in arms.items()} for name, arms in widened.items()
+    }
+
+
+def _columns(table: Any) -> dict[str, Column]:
+    if isinstance(table, Mapping):
+        refuse_columns(table)
+    columns = None if isinstance(table, Mapping) else table_columns(table)
+    if columns is None:
+        raise DataError(
+            f"the data are {shown(table)}, which is not a table, so no column can name the arm",
+            "Give rows, or leave out --wide.",
+        )
+    return columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    value: str
+    total: str | None = None
+    by_name: bool = False
+
+    @property
+    def used(self) -> list[str]:
+        return [self.value] if self.total is None else [self.value, self.total]
+
+    @property
+    def roles(self) -> dict[str, str]:
+        return {"value": self.value} if self.total is None else {"value": self.value, "total": self.total}
+
+    @property
+    def note(self) -> dict[str, str]:
+        return {"total_by_name": self.total} if self.by_name and self.total is not None else {}
+
+
+def _found(wide: WideTable, names: Sequence[str], numeric: Callable[[], list[str]]) -> dict[str, _Found]:
+    given = given_columns(wide.columns, wide.policy, names)
+    found: dict[str, _Found] = {}
+    for metric in wide.policy.metrics:
+        if metric.kind == "histogram":
+            raise DataError(
+                f"the metric {metric.name!r} is a histogram, which no single column can hold",
+                "Give a tidy table with the columns metric, arm, time, le and value.",
+            )
+        value = given[metric.name].value if metric.name in given else metric.name
+        if value in names:
+            found[metric.name] = _Found(value)
+        elif names and "no_data" not in metric.model_fields_set:
+            raise DataError(
+                f"the table has no column for the metric {metric.name!r}",
+                f"{likely_name(metric.name, names, 'columns')} Say which it is with --column {metric.name}=COLUMN. "
+                "If it may be absent, set no_data in the policy.",
+            )
+    values = {one.value for one in found.values()}
+    return {
+        metric.name: _with_total(
+            found[metric.name],
+            metric,
+            given.get(metric.name),
+            names,
+            lambda: _candidates(wide, names, values, numeric),
+        )
+        for metric in wide.policy.metrics
+        if metric.name in found
+    }
+
+
+def _with_total(
+    found: _Found,
+    metric: Metric,
+    given: Given | None,
+    names: Sequence[str],
+    candidates: Callable[[], list[str]],
+) -> _Found:
+    if given is not None and given.total is not None:
+        return _Found(found.value, given.total)
+    if metric.kind not in ("ratio", "count"):
+        return found
+    own = f"{metric.name}_total"
+    if own in names and own != found.value:
+        return _Found(found.value, own, by_name=True)
+    if metric.kind == "count":
+        return found
+    likely = [name for name in _TOTALS if name in names and name != found.value]
+    option = f"--column {metric.name}={found.value}/"
+    if len(likely) > 1:
+        raise DataError(
+            f"the total of the metric {metric.name!r} may be the column {' or '.join(map(repr, likely))}",
+            f"Say which it is: {option}{likely[0]} or {option}{likely[1]}.",
+        )
+    if likely:
+        return _Found(found.value, likely[0], by_name=True)
+    there = candidates()
+    listed = (
+        f"Other columns of numbers: {', '.join(there)}." if there else "There is no other column of numbers."
+    )
+    raise DataError(
+        f"the table has no column for the total of the metric {metric.name!r}; looked for {', '.join((own, *_TOTALS))}",
+        f"Say what the events are of: {option}{there[0] if len(there) == 1 else 'COLUMN'}. {listed}",
+    )
+
+
+def _candidates(
+    wide: WideTable, names: Sequence[str], values: set[str], numeric: Callable[[], list[str]]
+) -> list[str]:
+    """Give the columns of numbers that are nothing else."""
+    beside = row_columns(
+        [name for name in names if name not in values], arm=wide.arm, time=wide.time, replica=wide.replica
+    )
+    taken = values | {wide.arm} | set(beside.values())
+    return [name for name in numeric() if name not in taken]
+
+
+def _numeric(columns: Mapping[str, Column]) -> list[str]:
+    return [name for name, column in columns.items() if _is_numeric(column)]
+
+
+def _is_numeric(column: Column) -> bool:
+    if not isinstance(column, np.ndarray):
+        return bool(column.dtype.is_numeric())
+    items = [item for item in column.tolist() if not is_missing(item)]
+    return bool(items) and all(isinstance(item, int | float) for item in items)
+
+
+def _check_numbers(column: Column, name: str, where: str) -> None:
+    """Find the word that has turned a whole column into text, whichever arm it is in."""
+    items = (
+        column.tolist()
+        if hasattr(column, "tolist")
+        else []
+        if column.dtype.is_numeric()
+        else column.to_list()
+    )
+    index = first_word(items)
+    if index is not None and items[index].strip():
+        raise DataError(
+            f"{where}row {index + 1}: {name} is the text {shown(items[index])} where a number belongs",
+            number_hint(items[index]),
+        )

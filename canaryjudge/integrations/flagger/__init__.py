@@ -1,0 +1,1 @@
+"""Flagger: its Canaries as policies."""

@@ -1,0 +1,500 @@
+"""Flagger's Canaries as policies: each metric with a range becomes a metric with a rule, and nothing else is left unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from canaryjudge.errors import PolicyError
+from canaryjudge.integrations.bounds import Bounds, Edge, direction_of, slo_rule, told
+from canaryjudge.integrations.flagger.models import BUILT_IN, allowed, analysis_threshold
+from canaryjudge.integrations.flagger.queries import (
+    metric_query,
+    network_of,
+    open_placeholders,
+    template_query,
+    with_names,
+)
+from canaryjudge.integrations.imported import (
+    Account,
+    Imported,
+    NotJudgedError,
+    abridged,
+    fitting,
+    imported,
+    judged,
+    with_own_names,
+)
+from canaryjudge.integrations.manifests import Manifest, checked_model, node_at, read_manifests, word_at
+from canaryjudge.integrations.prometheus.promql import add_selector, on_one_line
+from canaryjudge.policy.document import Complaint, Node
+from canaryjudge.policy.loading import refusal
+from canaryjudge.policy.quantities import percent, shown
+
+if TYPE_CHECKING:
+    from canaryjudge.integrations.flagger.models import FlaggerAnalysis, FlaggerMetric
+
+__all__ = ["Asked", "load_flagger", "metric_settings"]
+
+_WHAT: Final = "a manifest of Flagger"
+_GROUP: Final = "flagger.app/"
+_VERSION: Final = "flagger.app/v1beta1"
+_NO_QUERY: Final = ("", "")
+_TRAFFIC: Final = (
+    "maxWeight",
+    "stepWeight",
+    "stepWeights",
+    "stepWeightPromotion",
+    "iterations",
+    "mirror",
+    "mirrorWeight",
+    "match",
+    "sessionAffinity",
+    "primaryReadyThreshold",
+    "canaryReadyThreshold",
+)
+
+
+def load_flagger(
+    *paths: str | Path, text: str | None = None, provider: str | None = None, add_selector: bool = False
+) -> Imported:
+    """Read Flagger's Canaries as metrics of a policy.
+
+    MetricTemplates are found by their names among all documents. The built-in metrics become counts of failed requests and buckets
+    of durations, for the canary and for the primary beside it.
+
+    Parameters
+    ----------
+    *paths : str or pathlib.Path
+        Files, YAML or JSON, with one or several documents, or lists of objects.
+    text : str, optional
+        A document that is not in a file.
+    provider : str, optional
+        The mesh or ingress of Canaries that name none, as Flagger's own ``-mesh-provider`` has it: ``istio``, ``linkerd``, ``nginx``.
+    add_selector : bool
+        Put ``${selector}`` into each choice of series of a query in which nothing tells the arms apart.
+
+    Returns
+    -------
+    Imported
+        `metrics`, ready for ``Policy(metrics=...)``; `unjudged`, what cannot be judged and why; `adapted`, what is judged, but not
+        quite as it stands; `remarks`, what became of everything; and `text`, the policy as YAML.
+
+    Raises
+    ------
+    PolicyError
+        If a file cannot be read, or is not what Flagger takes: with file, line, column and what to do.
+
+    Examples
+    --------
+    >>> found = load_flagger(provider="istio", text='''
+    ... apiVersion: flagger.app/v1beta1
+    ... kind: Canary
+    ... metadata: {name: podinfo, namespace: test}
+    ... spec:
+    ...   targetRef: {kind: Deployment, name: podinfo}
+    ...   analysis:
+    ...     metrics: [{name: request-success-rate, thresholdRange: {min: 99}}]
+    ... ''')
+    >>> (metric,) = found.metrics
+    >>> metric.kind, metric.rules[0].op, metric.rules[0].value.within("%"), metric.query.baseline
+    ('ratio', 'lte', 1.0, 'destination_workload=~"podinfo-primary"')
+    """
+    if not paths and text is None:
+        raise PolicyError("no manifest of Flagger is given", "Give files, or text=...")
+    reader = _Import(read_manifests(paths, text, _WHAT), provider or "", add_selector=add_selector)
+    return reader.done()
+
+
+class _Import:
+    """One walk over the documents."""
+
+    def __init__(self, manifests: list[Manifest], provider: str, *, add_selector: bool) -> None:
+        self.manifests = manifests
+        self.provider = provider
+        self.add_selector = add_selector
+        self.account = Account()
+        self.complaints: list[Complaint] = []
+        self.used: set[tuple[str, str]] = set()
+
+    def done(self) -> Imported:
+        """Make metrics of all Canaries, and say what becomes of the rest."""
+        metrics: list[dict[str, Any]] = []
+        for manifest in self.manifests:
+            if manifest.version == _VERSION and manifest.kind == "Canary":
+                metrics += self.canary(manifest)
+            elif not manifest.version.startswith(_GROUP):
+                why = f"{manifest.version} {manifest.kind} is no object of Flagger"
+                self.account.say("no_effect", manifest.title, "", manifest.kind, why)
+            elif manifest.version != _VERSION:
+                why = f"the version {manifest.version} is not read; write {_VERSION}"
+                self.account.say("unjudged", manifest.title, "apiVersion", manifest.kind, why)
+            elif manifest.kind != "MetricTemplate":
+                self.account.say("no_effect", manifest.title, "", manifest.kind, "no verdict depends on it")
+        if self.complaints:
+            raise refusal(self.complaints)
+        for manifest in self.manifests:
+            if manifest.version == _VERSION and manifest.kind == "MetricTemplate":
+                used = (manifest.namespace, manifest.name) in self.used
+                why = "no Canary among the documents refers to it, and it has no range of its own"
+                told = "it is read where a Canary refers to it" if used else why
+                self.account.say("note" if used else "no_effect", manifest.title, "", manifest.kind, told)
+        return imported(with_own_names(metrics), self.account.remarks)
+
+    def canary(self, manifest: Manifest) -> list[dict[str, Any]]:
+        """Make metrics of a Canary."""
+        from canaryjudge.integrations.flagger.models import FlaggerAnalysis  # noqa: PLC0415 - only those who import pay for it
+
+        node = node_at(manifest.node, "spec", "analysis")
+        if node is None or node.value is None:
+            told = f"{manifest.called}: 'spec.analysis' is missing"
+            self.complaints.append(Complaint(manifest.place, told, "Give the whole Canary."))
+            return []
+        analysis = checked_model(FlaggerAnalysis, node, manifest.called, self.complaints)
+        if analysis is None:
+            return []
+        self.about(manifest, analysis)
+        if not analysis.metrics:
+            why = "there are none, so that Flagger promotes whatever happens"
+            self.account.say("unjudged", manifest.title, "spec.analysis.metrics", "metrics", why)
+        several = sum(each.kind == "Canary" for each in self.manifests) > 1
+        made: list[dict[str, Any]] = []
+        for index, metric in enumerate(analysis.metrics or ()):
+            place = f"spec.analysis.metrics[{index}]"
+            query, gap = self.template(manifest, metric)
+            if gap:
+                self.account.say("note", manifest.title, place, f"metric {shown(metric.name)}", gap)
+            named = metric.name or (metric.templateRef.name if metric.templateRef else "")
+            asked = Asked(
+                document=manifest.title,
+                place=place,
+                name=f"{manifest.name}/{named}" if several else named,
+                metric=metric,
+                provider=word_at(manifest.node, "spec", "provider") or self.provider,
+                names=_names(manifest, metric),
+                template=query,
+                add_selector=self.add_selector,
+            )
+            settings = metric_settings(asked, self.account)
+            made += [] if settings is None else [settings]
+        return made
+
+    def template(self, manifest: Manifest, metric: FlaggerMetric) -> tuple[tuple[str, str] | None, str]:
+        """Find a metric's template: the type of its provider and its query, both empty where it is not there; and why it is not."""
+        from canaryjudge.integrations.flagger.models import FlaggerTemplate  # noqa: PLC0415 - only those who import pay for it
+
+        reference = metric.templateRef
+        if reference is None:
+            return None, ""
+        namespace = reference.namespace or manifest.namespace
+        found = [
+            each
+            for each in self.manifests
+            if each.version == _VERSION
+            and (each.kind, each.name) == ("MetricTemplate", reference.name)
+            and (not namespace or not each.namespace or each.namespace == namespace)
+        ]
+        self.used |= {(each.namespace, each.name) for each in found}
+        if not found:
+            where = f" in the namespace {shown(namespace)}" if namespace else ""
+            return _NO_QUERY, f"the MetricTemplate {shown(reference.name)}{where} is not among the documents"
+        if len(found) > 1:
+            return (
+                None,
+                f"there are several of the MetricTemplate {shown(reference.name)}: {found[0].place} and {found[1].place}",
+            )
+        node = node_at(found[0].node, "spec") or Node(found[0].place, {})
+        template = checked_model(FlaggerTemplate, node, found[0].called, self.complaints)
+        if template is None:
+            return _NO_QUERY, ""
+        return (str(template.provider.get("type") or ""), template.query or ""), ""
+
+    def about(self, manifest: Manifest, analysis: FlaggerAnalysis) -> None:
+        """Say what becomes of what is no metric."""
+
+        def say(kind: Any, what: str, why: str) -> None:
+            self.account.say(kind, manifest.title, f"spec.analysis.{what}", what, why)
+
+        threshold = analysis_threshold(analysis.threshold)
+        if threshold > 1:
+            why = f"{threshold} failed checks roll back, counted over the whole release; here all points are held against the range together"
+            say("adapted", "threshold", why)
+        if analysis.interval:
+            say(
+                "note",
+                "interval",
+                f"Flagger checks every {analysis.interval}; canaryjudge takes a point every step of the data",
+            )
+        steps = [name for name in _TRAFFIC if getattr(analysis, name) is not None]
+        if steps:
+            say("no_effect", "traffic", f"{', '.join(steps)}: how traffic is led is for Flagger")
+        for index, hook in enumerate(analysis.webhooks or ()):
+            kind = hook.get("type") or "rollout"
+            told = f"Flagger calls {shown(hook.get('name'))} ({kind}); no verdict depends on it"
+            self.account.say(
+                "no_effect", manifest.title, f"spec.analysis.webhooks[{index}]", "the webhook", told
+            )
+        if analysis.alerts:
+            say("no_effect", "alerts", "canaryjudge tells its caller, nobody else")
+        skipped = node_at(manifest.node, "spec", "skipAnalysis")
+        if skipped is not None and skipped.value is True:
+            told = "Flagger promotes without looking; the metrics are imported all the same"
+            self.account.say("note", manifest.title, "spec.skipAnalysis", "skipAnalysis", told)
+
+
+def _names(manifest: Manifest, metric: FlaggerMetric) -> dict[str, str]:
+    """Give the values of a query's placeholders."""
+    spec = node_at(manifest.node, "spec")
+    target = word_at(spec, "targetRef", "name") or manifest.name
+    service = word_at(spec, "service", "name") or target
+    names = {
+        "name": manifest.name,
+        "namespace": manifest.namespace or "default",
+        "target": target,
+        "service": service,
+        "ingress": word_at(spec, "ingressRef", "name") or target,
+        "route": word_at(spec, "routeRef", "name") or target,
+        "interval": metric.interval or "1m",
+    }
+    return names | {f"variables.{key}": value for key, value in metric.templateVariables.items()}
+
+
+_MS: Final = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A metric of a Canary.
+
+    Attributes
+    ----------
+    document, place : str
+        Where it stands.
+    name : str
+        What its metric is to be called.
+    metric : FlaggerMetric
+        It.
+    provider : str
+        The mesh or ingress; nothing where it is not known.
+    names : mapping
+        The values of a query's placeholders.
+    template : tuple of (str, str) or None
+        The type of provider of its MetricTemplate, and the query.
+    add_selector : bool
+        Whether ``${selector}`` is to be put into a query in which nothing tells the arms apart.
+    """
+
+    document: str
+    place: str
+    name: str
+    metric: FlaggerMetric
+    provider: str
+    names: Mapping[str, str]
+    template: tuple[str, str] | None
+    add_selector: bool
+
+
+def metric_settings(asked: Asked, account: Account) -> dict[str, Any] | None:
+    """Write a metric of a Canary as a metric of a policy.
+
+    Parameters
+    ----------
+    asked : Asked
+        The metric.
+    account : Account
+        What became of each part.
+
+    Returns
+    -------
+    dict or None
+        The settings; None where it cannot be judged, which is then said.
+    """
+    return judged(account, asked.document, asked.place, lambda say: _metric(asked, say))
+
+
+def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
+    metric = asked.metric
+    known = metric.name in BUILT_IN
+    if not known and metric.templateRef is None and not metric.query:
+        raise NotJudgedError(
+            "the metric",
+            "it names no built-in metric, no template and no query, so that Flagger fails every check",
+        )
+    bounds = allowed(metric.model_dump())
+    if bounds == Bounds():
+        raise NotJudgedError("thresholdRange", "it has neither min nor max, so that everything is allowed")
+    if bounds.empty or not bounds.finite:
+        raise NotJudgedError("thresholdRange", f"nothing can be {told(bounds)}")
+    _about_range(metric, bounds, say)
+    if metric.name == "request-success-rate":
+        settings = _success_rate(asked, bounds, say)
+    elif metric.name == "request-duration":
+        settings = _duration(asked, bounds, say)
+    else:
+        settings = _custom(asked, bounds, say)
+    rule = {"ratio": "proportion"}.get(settings.get("kind", "gauge"), "mann_whitney")
+    why = f"with the rule {rule} beside slo, and a tolerance, the canary is also tested against the primary, not only against a fixed range"
+    say("note", "what canaryjudge adds", why)
+    return fitting(settings, say)
+
+
+def _about_range(metric: FlaggerMetric, bounds: Bounds, say: Callable[..., None]) -> None:
+    if metric.thresholdRange is not None:
+        ends = metric.thresholdRange.min, metric.thresholdRange.max
+        if metric.name == "request-duration" and any(
+            end is not None and not end.is_integer() for end in ends
+        ):
+            say("adapted", "thresholdRange", f"Flagger cuts it to whole milliseconds: {told(bounds)}")
+        return
+    if metric.threshold is None:
+        say(
+            "note",
+            "thresholdRange",
+            f"there is none, and no threshold, so that Flagger allows what is {told(bounds)}",
+        )
+    else:
+        end = "minimum" if metric.name == "request-success-rate" else "maximum"
+        say("note", "threshold", f"it is deprecated, and the {end} of this metric: {told(bounds)}")
+
+
+def _success_rate(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str, Any]:
+    """Judge the share of failed requests, which is 100 % less the rate of success."""
+    good = Bounds(_failing(bounds.high, lowest=0.0), _failing(bounds.low, lowest=None))
+    if good.low is not None and good.low.value <= 0:
+        good = Bounds(None, good.high)
+    if good.high is not None and good.high.value >= 1:
+        good = Bounds(good.low, None)
+    if good == Bounds():
+        raise NotJudgedError("thresholdRange", f"every rate of success is {told(bounds)} %")
+    if good.empty or any(end is not None and not 0 <= end.value <= 1 for end in (good.low, good.high)):
+        raise NotJudgedError("thresholdRange", f"no rate of success is {told(bounds)} %")
+    settings: dict[str, Any] = {
+        "name": asked.name,
+        "kind": "ratio",
+        "direction": direction_of(good),
+        "rules": [_in_percent(slo_rule(good, good, "pooled"))],
+    }
+    says = f"a ratio: value = failed requests (5xx), of total; its share must be {told(good)} (a rate of success {told(bounds)} %)"
+    say("taken", f"metric {asked.name}", says)
+    query = _built_in(asked, say)
+    return settings if query is None else settings | {"counter": True, "query": query}
+
+
+def _in_percent(rule: dict[str, Any]) -> dict[str, Any]:
+    """Write the shares of a rule as people do."""
+    return {
+        key: percent(value)
+        if isinstance(value, int | float)
+        else [*map(percent, value)]
+        if key == "between"
+        else value
+        for key, value in rule.items()
+    }
+
+
+def _failing(end: Edge | None, *, lowest: float | None) -> Edge | None:
+    """Turn an end of the rate of success in percent into one of the share of failures."""
+    if end is None:
+        return None
+    share = float(f"{1 - end.value / 100:.12g}")
+    return Edge(share if lowest is None else max(share, lowest))
+
+
+def _duration(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str, Any]:
+    query, network = _built_in(asked, say), network_of(asked.provider)
+    settings: dict[str, Any] = {"name": asked.name, "direction": direction_of(bounds), "unit": "ms"}
+    if query is not None and network is not None and not network.mean:
+        if network.unit == "s":
+            ends = (None if end is None else Edge(end.value / _MS) for end in (bounds.low, bounds.high))
+            settings["unit"], bounds = "s", Bounds(*ends)
+        rule = slo_rule(bounds, bounds, "p99")
+        say(
+            "taken",
+            f"metric {asked.name}",
+            f"a histogram of durations, whose p99 must be {told(bounds)} {settings['unit']}",
+        )
+        return settings | {"kind": "histogram", "counter": True, "rules": [rule], "query": query}
+    what = "mean duration" if network is not None and network.mean else "p99"
+    say(
+        "taken",
+        f"metric {asked.name}",
+        f"a gauge: the {what} of each interval in ms, whose mean must be {told(bounds)}",
+    )
+    settings["rules"] = [slo_rule(bounds, bounds, "mean")]
+    return settings if query is None else settings | {"query": query}
+
+
+def _built_in(asked: Asked, say: Callable[..., None]) -> dict[str, Any] | None:
+    """Write the query of a built-in metric, or say what is missing."""
+    network = network_of(asked.provider)
+    if network is None:
+        named = (
+            f"{asked.provider} is not a provider that is known here"
+            if asked.provider
+            else "the Canary names no provider"
+        )
+        say(
+            "note",
+            "data",
+            f"{named}, so there is no query: name the mesh or ingress with --provider, or give the data",
+        )
+        return None
+    query = metric_query(network, asked.metric.name, asked.names, asked.names["interval"])
+    if query is None:
+        say(
+            "note",
+            "data",
+            f"how {asked.provider} calls the primary is not known beforehand: give the data, or write a query",
+        )
+        return None
+    say(
+        "taken",
+        "query",
+        f"${{selector}} stands for {query['canary']}, and for the primary's {query['baseline']}",
+    )
+    return query
+
+
+def _custom(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "name": asked.name,
+        "direction": direction_of(bounds),
+        "rules": [slo_rule(bounds, bounds, "mean")],
+    }
+    say("taken", f"metric {asked.name}", f"a gauge whose mean must be {told(bounds)}")
+    if asked.template is not None and asked.metric.query:
+        say("adapted", "query", "Flagger checks it beside the template, and only the template is taken")
+    kind, written = asked.template if asked.template is not None else ("prometheus", asked.metric.query)
+    if not written.strip():
+        say("note", "data", f"there is no query: give points of {asked.name} for each arm")
+    elif kind != "prometheus":
+        filled = abridged(with_names(written, asked.names))
+        say("note", "data", f"give what {kind or 'its source'} answers to {filled}, for each arm")
+    elif query := _promql(asked, written, say):
+        settings["query"] = query
+    return settings
+
+
+def _promql(asked: Asked, written: str, say: Callable[..., None]) -> dict[str, Any] | None:
+    if asked.template is not None:
+        query, why = template_query(written, asked.names, add=asked.add_selector)
+    else:
+        added = (
+            add_selector(on_one_line(written))
+            if asked.add_selector and not open_placeholders(written)
+            else None
+        )
+        query = None if added is None else {"value": added}
+        why = (
+            "as `query` it needs ${selector} where its series are chosen (--add-selector puts it there)"
+            if query is None
+            else "${selector} was put into each choice of series, as --add-selector says"
+        )
+    if query is None:
+        filled = abridged(with_names(written, asked.names))
+        say("note", "data", f"give what Prometheus answers to {filled}, for each arm; {why}")
+    else:
+        say("taken" if "baseline" in query else "adapted", "query", why)
+    return query

@@ -1,0 +1,390 @@
+"""Flagger's queries: those of its built-in metrics, network by network, and those of MetricTemplates, for the canary and for the primary.
+
+Facts of pkg/metrics/observers in github.com/fluxcd/flagger. The primary is `<target>-primary`, and so are its pods and services.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from canaryjudge.integrations.prometheus.promql import (
+    add_selector,
+    matchers,
+    on_one_line,
+    replace_matchers,
+)
+from canaryjudge.policy.query import SELECTOR
+
+__all__ = [
+    "NETWORKS",
+    "Network",
+    "built_in_query",
+    "metric_query",
+    "network_of",
+    "open_placeholders",
+    "template_query",
+    "with_names",
+]
+
+_PODS: Final = "-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)"
+_ENVOY: Final = "envoy_cluster_upstream_rq"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A mesh or an ingress, and how it counts.
+
+    Attributes
+    ----------
+    requests : str
+        The counter of requests.
+    good : str
+        The label matcher of those that did not fail.
+    durations : str
+        The histogram of durations, in `unit`; or the counters ``_sum`` and ``_count``, where only a mean is known.
+    canary : str
+        The matcher that chooses the canary.
+    primary : str
+        The one that chooses the primary; nothing where its name is not known beforehand.
+    shared, counted, timed : tuple of str
+        Further matchers: of both, of the counter of requests, of the durations.
+    unit : str
+        Of the durations.
+    mean : bool
+        Whether only their mean is known.
+    words : bool
+        Whether names are written with underscores for everything that is no letter or digit.
+    """
+
+    requests: str
+    good: str
+    durations: str
+    canary: str
+    primary: str = ""
+    shared: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
+    timed: tuple[str, ...] = ()
+    unit: str = "ms"
+    mean: bool = False
+    words: bool = False
+
+
+def _envoy(canary: str, primary: str = "", label: str = "envoy_cluster_name") -> Network:
+    good, durations = 'envoy_response_code!~"5.*"', f"{_ENVOY}_time_bucket"
+    other = f'{label}=~"{primary}"' if primary else ""
+    return Network(_ENVOY, good, durations, f'{label}=~"{canary}"', other)
+
+
+_SKIPPER: Final = "kube(ew)?_{namespace}__{ingress}_canary__.*__{service}_canary(_[0-9]+)?"
+
+NETWORKS: Final[Mapping[str, Network]] = {
+    "istio": Network(
+        "istio_requests_total",
+        'response_code!~"5.*"',
+        "istio_request_duration_milliseconds_bucket",
+        'destination_workload=~"{target}"',
+        'destination_workload=~"{target}-primary"',
+        ('reporter="destination"', 'destination_workload_namespace="{namespace}"'),
+    ),
+    "linkerd": Network(
+        "response_total",
+        'classification!="failure"',
+        "response_latency_ms_bucket",
+        'deployment=~"{target}"',
+        'deployment=~"{target}-primary"',
+        ('namespace="{namespace}"', 'direction="inbound"'),
+    ),
+    "osm": Network(
+        "osm_request_total",
+        'response_code!~"5.*"',
+        "osm_request_duration_ms_bucket",
+        'destination_name="{target}"',
+        'destination_name="{target}-primary"',
+        ('destination_namespace="{namespace}"', 'destination_kind="Deployment"'),
+    ),
+    "appmesh": Network(
+        _ENVOY,
+        'envoy_response_code!~"5.*"',
+        f"{_ENVOY}_time_bucket",
+        f'kubernetes_pod_name=~"{{target}}{_PODS}"',
+        f'kubernetes_pod_name=~"{{target}}-primary{_PODS}"',
+        ('kubernetes_namespace="{namespace}"',),
+    ),
+    "http": Network(
+        "http_request_duration_seconds_count",
+        'status!~"5.*"',
+        "http_request_duration_seconds_bucket",
+        f'kubernetes_pod_name=~"{{target}}{_PODS}"',
+        f'kubernetes_pod_name=~"{{target}}-primary{_PODS}"',
+        ('kubernetes_namespace="{namespace}"',),
+        unit="s",
+    ),
+    "contour": _envoy(
+        "{namespace}_{service}-canary_[0-9a-zA-Z-]+", "{namespace}_{service}-primary_[0-9a-zA-Z-]+"
+    ),
+    "gloo": _envoy(
+        "{namespace}-{target}-canaryupstream-[0-9a-zA-Z-]+_[0-9a-zA-Z-]+",
+        "{namespace}-{target}-primaryupstream-[0-9a-zA-Z-]+_[0-9a-zA-Z-]+",
+    ),
+    "knative": _envoy("{namespace}/{route}"),
+    "kuma": _envoy(
+        "{target}-canary_{namespace}_svc_[0-9a-zA-Z-]+",
+        "{target}-primary_{namespace}_svc_[0-9a-zA-Z-]+",
+        "service",
+    ),
+    "nginx": Network(
+        "nginx_ingress_controller_requests",
+        'status!~"5.*"',
+        "nginx_ingress_controller_response_duration_seconds",
+        'canary!=""',
+        'canary=""',
+        ('namespace="{namespace}"', 'ingress="{ingress}"'),
+        mean=True,
+    ),
+    "skipper": Network(
+        "skipper_response_duration_seconds_bucket",
+        'code!~"5.."',
+        "skipper_serve_route_duration_seconds",
+        f'route=~"{_SKIPPER}"',
+        counted=('le="+Inf"',),
+        mean=True,
+        words=True,
+    ),
+    "traefik": Network(
+        "traefik_service_request_duration_seconds_bucket",
+        'code!~"5.."',
+        "traefik_service_request_duration_seconds_bucket",
+        'service=~"{namespace}-{target}-canary-[0-9a-zA-Z-]+@kubernetescrd"',
+        'service=~"{namespace}-{target}-primary-[0-9a-zA-Z-]+@kubernetescrd"',
+        counted=('le="+Inf"',),
+        unit="s",
+    ),
+    "apisix": Network(
+        "apisix_http_status",
+        'code!~"5.."',
+        "apisix_http_latency_bucket",
+        'route=~"{namespace}_{route}-{target}-canary_.+"',
+        timed=('type=~"request"',),
+    ),
+}
+"""Each network by the name of its observer."""
+_OBSERVERS: Final = {"kubernetes": "http"}
+
+
+def network_of(provider: str) -> Network | None:
+    """Find the network of a provider, as ``spec.provider`` or Flagger's own ``-mesh-provider`` names it; None where it is not known.
+
+    Examples
+    --------
+    >>> network_of("appmesh:v1beta2").durations, network_of("smi:other")
+    ('envoy_cluster_upstream_rq_time_bucket', None)
+    """
+    name = provider.split(":", 1)[0]
+    return NETWORKS.get(_OBSERVERS.get(name, name))
+
+
+def _filled(network: Network, text: str, names: Mapping[str, str]) -> str:
+    kept = {key: re.sub(r"\W", "_", value) for key, value in names.items()} if network.words else names
+    return re.sub(r"\{(\w+)\}", lambda match: kept.get(match[1], match[0]), text)
+
+
+def _chosen(metric: str, *parts: tuple[str, ...]) -> str:
+    return f"{metric}{{{','.join(each for part in parts for each in part)}}}"
+
+
+def _ratio(top: str, bottom: str, interval: str, factor: int) -> str:
+    return f"sum(rate({top}[{interval}])) / sum(rate({bottom}[{interval}])) * {factor}"
+
+
+def built_in_query(provider: str, metric: str, names: Mapping[str, str], interval: str = "1m") -> str | None:
+    """Write the query that Flagger asks for a built-in metric.
+
+    Parameters
+    ----------
+    provider : str
+        The network.
+    metric : str
+        ``request-success-rate`` (in percent) or ``request-duration``.
+    names : mapping of str to str
+        The values of `namespace`, `target`, `service`, `ingress` and `route`.
+    interval : str
+        How far back rates go.
+
+    Returns
+    -------
+    str or None
+        The query; None where the provider is not known.
+
+    Examples
+    --------
+    >>> built_in_query("linkerd", "request-duration", {"namespace": "test", "target": "podinfo"})
+    'histogram_quantile(0.99, sum(rate(response_latency_ms_bucket{namespace="test",direction="inbound",deployment=~"podinfo"}[1m])) by (le))'
+    """
+    network = network_of(provider)
+    if network is None:
+        return None
+    arm = (network.canary,)
+    if metric == "request-success-rate":
+        bottom = _chosen(network.requests, network.shared, arm, network.counted)
+        top = _chosen(network.requests, network.shared, arm, (network.good,), network.counted)
+        query = _ratio(top, bottom, interval, 100)
+    elif network.mean:
+        parts = [
+            _chosen(f"{network.durations}_{each}", network.shared, arm, network.timed)
+            for each in ("sum", "count")
+        ]
+        query = _ratio(parts[0], parts[1], interval, 1000)
+    else:
+        buckets = _chosen(network.durations, network.shared, arm, network.timed)
+        query = f"histogram_quantile(0.99, sum(rate({buckets}[{interval}])) by (le))"
+        query += " * 1000" if provider == "traefik" else ""
+    return _filled(network, query, names)
+
+
+def metric_query(
+    network: Network, metric: str, names: Mapping[str, str], interval: str
+) -> dict[str, Any] | None:
+    """Write the query of a built-in metric for both arms, as a policy has it.
+
+    Parameters
+    ----------
+    network : Network
+        Where requests are counted.
+    metric, names, interval
+        As for `built_in_query`.
+
+    Returns
+    -------
+    dict or None
+        The settings of `query`: counters of failed requests and of all, buckets of durations, or their mean; None where nobody
+        knows beforehand how the primary is called.
+
+    Examples
+    --------
+    >>> metric_query(NETWORKS["linkerd"], "request-success-rate", {"namespace": "test", "target": "podinfo"}, "1m")["canary"]
+    'deployment=~"podinfo"'
+    """
+    if not network.primary:
+        return None
+    arm = (SELECTOR,)
+    query: dict[str, Any]
+    if metric == "request-success-rate":
+        bad = network.good.replace("!~", "=~").replace("!=", "=")
+        query = {
+            "value": _chosen(network.requests, arm, network.shared, (bad,), network.counted),
+            "total": _chosen(network.requests, arm, network.shared, network.counted),
+        }
+    elif network.mean:
+        parts = [
+            _chosen(f"{network.durations}_{each}", arm, network.shared, network.timed)
+            for each in ("sum", "count")
+        ]
+        query = {"value": _ratio(parts[0], parts[1], interval, 1000)}
+    else:
+        query = {"value": _chosen(network.durations, arm, network.shared, network.timed)}
+    query |= {"baseline": network.primary, "canary": network.canary}
+    return {key: _filled(network, text, names) for key, text in query.items()}
+
+
+_PLACEHOLDER: Final = re.compile(r"\{\{-?\s*([\w.]+)\s*-?\}\}")
+_ANY_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
+_LONGEST: Final = 10_000
+_TARGET: Final = "\x02target\x03"
+_SERVICE: Final = "\x02service\x03"
+
+
+def with_names(query: str, names: Mapping[str, str]) -> str:
+    """Fill in a query's placeholders; those that are not known stay as they stand.
+
+    Parameters
+    ----------
+    query : str
+        As a MetricTemplate has it.
+    names : mapping of str to str
+        The value of each: ``namespace``, ``target``, ``interval``, ``variables.direction``.
+
+    Returns
+    -------
+    str
+        The query.
+
+    Examples
+    --------
+    >>> with_names('up{ns="{{ namespace }}"}[{{interval}}]', {"namespace": "test", "interval": "1m"})
+    'up{ns="test"}[1m]'
+    """
+    return _PLACEHOLDER.sub(lambda match: names.get(match[1], match[0]), query)
+
+
+def open_placeholders(query: str) -> list[str]:
+    """List what is still to be filled in."""
+    return list(dict.fromkeys(_ANY_PLACEHOLDER.findall(query[:_LONGEST])))
+
+
+def template_query(query: str, names: Mapping[str, str], *, add: bool) -> tuple[dict[str, Any] | None, str]:
+    """Write the query of a MetricTemplate for both arms, as a policy has it.
+
+    Parameters
+    ----------
+    query : str
+        PromQL with Flagger's placeholders.
+    names : mapping of str to str
+        As for `with_names`.
+    add : bool
+        Put ``${selector}`` into each choice of series where nothing in the query tells the arms apart.
+
+    Returns
+    -------
+    tuple of (dict or None, str)
+        The settings of `query`, with the selectors of canary and primary where they are known; and a sentence about it.
+
+    Examples
+    --------
+    >>> found, _ = template_query('up{pod=~"{{ target }}-.+"}', {"target": "podinfo"}, add=False)
+    >>> found["value"], found["baseline"]
+    ('up{${selector}}', 'pod=~"podinfo-primary-.+"')
+    """
+    if len(query) > _LONGEST:
+        return None, f"it has {len(query):,} characters, and a policy's query at most {_LONGEST:,}"
+    marked = with_names(query, {**names, "target": _TARGET, "service": _SERVICE})
+    marked = on_one_line(marked)
+
+    def named(text: str) -> str:
+        return text.replace(_TARGET, names.get("target", "")).replace(_SERVICE, names.get("service", ""))
+
+    if found := open_placeholders(marked):
+        return None, f"it has {found[0]}, which is not filled in here"
+    arms = [each for each in matchers(marked) if _TARGET in each.value or f"{_SERVICE}-canary" in each.value]
+    texts = {marked[each.start : each.end] for each in arms}
+    if len(texts) == 1 and arms[0].operator in ("=", "=~"):
+        selectors = {
+            "baseline": named(arms[0].with_value(_primary(arms[0].value))),
+            "canary": named(texts.pop()),
+        }
+        settings = {"value": named(replace_matchers(marked, arms)), **selectors}
+        return (
+            settings,
+            f"${{selector}} stands for {settings['canary']}, and for the primary's {settings['baseline']}",
+        )
+    added = add_selector(named(marked)) if add else None
+    if added is not None:
+        return {"value": added}, "${selector} was put into each choice of series, as --add-selector says"
+    why = (
+        "nothing in it tells the primary from the canary"
+        if not texts
+        else "it chooses the canary in several ways"
+    )
+    return (
+        None,
+        f"{why}, so as `query` it needs ${{selector}} where its series are chosen (--add-selector puts it there)",
+    )
+
+
+def _primary(value: str) -> str:
+    """Write the canary's name as the primary's."""
+    for mark in (_TARGET, _SERVICE):
+        value = value.replace(f"{mark}-canary", f"{mark}-primary")
+    return value if "-primary" in value else value.replace(_TARGET, f"{_TARGET}-primary")

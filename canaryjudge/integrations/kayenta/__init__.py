@@ -1,0 +1,1 @@
+"""Kayenta: its canary configs as policies, its metric set pairs as data."""

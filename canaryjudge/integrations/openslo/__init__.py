@@ -1,0 +1,1 @@
+"""OpenSLO: its documents as policies."""

@@ -1,0 +1,1 @@
+"""OpenTelemetry: OTLP's metrics as data."""

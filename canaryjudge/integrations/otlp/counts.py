@@ -1,0 +1,289 @@
+"""OpenTelemetry timeseries -> what was counted in each interval: deltas as they are, cumulative ones differenced, instances summed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data.buckets import too_few_common
+from canaryjudge.data.counters import increases
+from canaryjudge.data.diagnostics import shown
+from canaryjudge.data.exponential_histograms import (
+    SparseBuckets,
+    Where,
+    bounded_edges,
+    exponential_buckets,
+    read_counts,
+)
+from canaryjudge.data.pair import FloatArray
+from canaryjudge.data.times import iso
+from canaryjudge.errors import DataError
+from canaryjudge.integrations.otlp.documents import Timeseries
+
+__all__ = ["Counts", "bucket_counts", "event_counts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the instances of an arm counted, in order of time, then of instances.
+
+    Attributes
+    ----------
+    columns : ndarray, shape (n, c)
+        Counts of the interval that ends at a time.
+    time : ndarray, shape (n,)
+        Seconds since 1970.
+    replica : ndarray of int, shape (n,)
+        Which instance each is of.
+    names : tuple of str
+        The instances.
+    """
+
+    columns: FloatArray
+    time: FloatArray
+    replica: NDArray[np.intp]
+    names: tuple[str, ...]
+
+    @property
+    def beside(self) -> dict[str, Any]:
+        """The columns `time` and, where instances have names, `replica`."""
+        if not any(self.names):
+            return {"time": self.time}
+        return {"time": self.time, "replica": np.array(self.names, dtype=object)[self.replica]}
+
+    def at(self, frame: Counts, where: str) -> FloatArray:
+        """Give the counts at the times and instances of others; none where nothing was counted.
+
+        Parameters
+        ----------
+        frame : Counts
+            What these are of.
+        where : str
+            Whose they are, for errors.
+
+        Returns
+        -------
+        ndarray, shape (m, c)
+
+        Raises
+        ------
+        DataError
+            If something was counted where they have nothing.
+        """
+        place = {key: index for index, key in enumerate(self.keys)}
+        counts = np.zeros((len(frame.time), self.columns.shape[1]))
+        for row, key in enumerate(frame.keys):
+            index = place.pop(key, None)
+            if index is not None:
+                counts[row] = self.columns[index]
+        for (time, name), index in place.items():
+            if self.columns[index].any():
+                whose = f" by {name!r}" if name else ""
+                raise DataError(
+                    f"{where}: {self.columns[index, 0]:g} events were counted{whose} up to {iso(time)}, and there is no total",
+                    "Take a value and a total that the same instances export at the same times.",
+                )
+        return counts
+
+    @property
+    def keys(self) -> list[tuple[float, str]]:
+        """The time and instance of each."""
+        return [(time, self.names[code]) for time, code in zip(self.time.tolist(), self.replica, strict=True)]
+
+
+def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> Counts:
+    """Count events: sums as they are, of histograms the number of observations.
+
+    Parameters
+    ----------
+    series : sequence of Timeseries
+        Of one arm.
+    where : str
+        Whose they are, for errors.
+    replica : str or None
+        The attribute that tells instances apart.
+
+    Raises
+    ------
+    DataError
+        If one is a level.
+    """
+    values: list[float] = []
+    for each in series:
+        if each.is_level:
+            raise DataError(
+                f"{where}: {each.metric!r} is a level ({each.place(0)}), and a count of events is needed",
+                "Name a monotonic sum or a histogram.",
+            )
+        values += each.values if each.shape == "sum" else _sizes(each)
+    return _summed(series, np.array(values, dtype=np.float64).reshape(-1, 1), replica)
+
+
+def _sizes(series: Timeseries) -> list[float]:
+    buckets = _buckets(series)
+    sizes: list[float] = np.bincount(buckets.row, weights=buckets.count, minlength=buckets.size).tolist()
+    return sizes
+
+
+def bucket_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> tuple[FloatArray, Counts]:
+    """Count observations by the edges that all histograms of an arm know.
+
+    Parameters
+    ----------
+    series : sequence of Timeseries
+        Histograms, exponential or not.
+    where : str
+        Whose they are, for errors.
+    replica : str or None
+        The attribute that tells instances apart.
+
+    Returns
+    -------
+    edges : ndarray, shape (k,)
+        Upper edges, the last infinite.
+    counts : Counts
+        A column a bucket.
+
+    Raises
+    ------
+    DataError
+        If a histogram cannot be read, or there is no finite edge that all know.
+    """
+    parts = [_buckets(each) for each in series]
+    exponential = [
+        part for part, each in zip(parts, series, strict=True) if each.shape == "exponentialHistogram"
+    ]
+    layouts = {_bounds(point, str) for each in series if each.shape == "histogram" for point in each.values}
+    bounds = [np.array([np.inf]), *map(np.asarray, layouts)]
+    if exponential:
+        bounds.append(bounded_edges(SparseBuckets.joined(exponential), where)[0])
+    edges: FloatArray = np.unique(np.concatenate(bounds))
+    cumulative = SparseBuckets.joined(parts).up_to(edges)
+    known = np.asarray(~np.isnan(cumulative).any(axis=0))
+    edges = edges[known]
+    if len(edges) < 2 and cumulative[:, known].any():
+        if () in layouts:
+            raise DataError(
+                f"{where}: {series[0].metric!r} has data points without buckets (explicitBounds is empty), so no observation can be told from another by its size",
+                f'Give its instrument boundaries; or count its observations alone, with {{"value": "{series[0].metric}"}}.',
+            )
+        raise too_few_common(where, "all data points", edges)
+    return edges, _summed(series, np.diff(cumulative[:, known], axis=1, prepend=0.0), replica)
+
+
+def _buckets(series: Timeseries) -> SparseBuckets:
+    read = _explicit_buckets if series.shape == "histogram" else exponential_buckets
+    return read(series.values, series.place)
+
+
+def _explicit_buckets(points: Sequence[Mapping[str, Any]], where: Where) -> SparseBuckets:
+    """Read histograms with boundaries of their own: those of a data point are the upper edges of all buckets but the last."""
+    lower, upper, counts = [], [], []
+    known: dict[tuple[float, ...], FloatArray] = {}
+    for number, point in enumerate(points):
+        bounds = _bounds(point, where, number)
+        if bounds not in known:
+            known[bounds] = np.array([-np.inf, *bounds, np.inf])
+        edges = known[bounds]
+        given = _either(point, "bucketCounts", "bucket_counts")
+        try:
+            total = _either(point, "count", "count")
+            size = None if total is None else float(read_counts([total], "count")[0])
+            count = read_counts([size or 0.0] if not given and not bounds else given, "bucketCounts")
+        except DataError as error:
+            raise DataError(f"{where(number)}: {error.message}", error.hint) from None
+        if len(count) != len(edges) - 1:
+            raise DataError(
+                f"{where(number)}: there are {len(count)} bucketCounts for {len(bounds)} explicitBounds",
+                "Give one count more than there are bounds.",
+            )
+        if size is not None and size != count.sum():
+            raise DataError(
+                f"{where(number)}: the count is {size:g}, and the buckets hold {count.sum():g}",
+                "Give all of the buckets.",
+            )
+        lower.append(edges[:-1])
+        upper.append(edges[1:])
+        counts.append(count)
+    row = np.repeat(np.arange(len(counts)), [len(count) for count in counts])
+    flat = np.concatenate([np.empty(0), *counts])
+    some = np.flatnonzero(flat)
+    below, above = np.concatenate([np.empty(0), *lower]), np.concatenate([np.empty(0), *upper])
+    return SparseBuckets(len(counts), row[some], below[some], above[some], flat[some])
+
+
+def _either(point: Mapping[str, Any], camel: str, snake: str) -> Any:
+    found = point.get(camel)
+    return point.get(snake) if found is None else found
+
+
+def _bounds(point: Mapping[str, Any], where: Where, number: int = 0) -> tuple[float, ...]:
+    given = _either(point, "explicitBounds", "explicit_bounds")
+    if given is None:
+        return ()
+    try:
+        bounds = tuple(map(float, given)) if isinstance(given, list | tuple) else (np.nan,)
+    except (TypeError, ValueError, OverflowError):
+        bounds = (np.nan,)
+    if not _ascend(bounds):
+        raise DataError(
+            f"{where(number)}: the explicitBounds are {shown(given)}", "Give finite numbers that ascend."
+        )
+    return bounds
+
+
+@lru_cache
+def _ascend(bounds: tuple[float, ...]) -> bool:
+    return all(map(math.isfinite, bounds)) and all(low < high for low, high in pairwise(bounds))
+
+
+def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | None) -> Counts:
+    """Difference what is cumulative, each timeseries by itself, and add up those of one instance and time."""
+    time, start, owner = _flat(series)
+    cumulative = np.array([each.cumulative for each in series], dtype=np.bool_)
+    opening = np.flatnonzero(np.array([each.opening for each in series], dtype=np.bool_) & cumulative)
+    # nothing had been counted when these began
+    owner = np.concatenate([opening, owner])
+    columns = np.concatenate([np.zeros((len(opening), columns.shape[1])), columns])
+    time = np.concatenate([np.full(len(opening), -np.inf), time])
+    start = np.concatenate([np.zeros(len(opening)), start])
+    order = np.argsort(time, kind="stable")
+    owner, columns, time, start = owner[order], columns[order], time[order], start[order]
+    grown, rest = np.flatnonzero(cumulative[owner]), np.flatnonzero(~cumulative[owner])
+    found = increases(columns[grown], owner[grown], _moved(owner[grown], start[grown]), parts=True)
+    points = np.concatenate([grown[found.points], rest])
+    counts, time, owner = np.concatenate([found.columns, columns[rest]]), time[points], owner[points]
+    names = [each.attributes.get(replica or "", "") for each in series]
+    known = sorted(set(names))
+    code = np.array([known.index(name) for name in names], dtype=np.intp)[owner]
+    times, slot = np.unique(time, return_inverse=True)
+    groups, group = np.unique(slot * max(len(known), 1) + code, return_inverse=True)
+    total = np.zeros((len(groups), columns.shape[1]))
+    np.add.at(total, group, counts)
+    return Counts(total, times[groups // max(len(known), 1)], groups % max(len(known), 1), tuple(known))
+
+
+def _flat(series: Sequence[Timeseries]) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
+    sizes = np.array([len(each.times) for each in series], dtype=np.intp)
+    return (
+        np.array([time for each in series for time in each.times], dtype=np.float64),
+        np.array([start for each in series for start in each.starts], dtype=np.float64),
+        np.repeat(np.arange(len(series)), sizes),
+    )
+
+
+def _moved(owner: NDArray[np.intp], start: FloatArray) -> NDArray[np.bool_]:
+    """Mark points whose timeseries has begun anew since the one before."""
+    order = np.argsort(owner, kind="stable")
+    moved = np.zeros(len(owner), dtype=np.bool_)
+    later, before = order[1:], order[:-1]
+    known = (start[before] > 0) & (owner[later] == owner[before])
+    moved[later] = known & (start[later] > start[before])
+    return moved

@@ -1,0 +1,1 @@
+"""Prometheus: a server asked for data, and its answers read."""

@@ -1,0 +1,206 @@
+"""The command line's options for Prometheus: what they are, and what they ask."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Never
+
+from canaryjudge.errors import DataError
+from canaryjudge.policy import Policy
+from canaryjudge.policy.quantities import parse_duration
+
+if TYPE_CHECKING:
+    from canaryjudge.integrations.prometheus.queries import Fetched
+
+__all__ = ["add_options", "duration", "fetch_given", "refuse_options"]
+
+_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)=(.*)", re.DOTALL)
+_OWN = (
+    "save_data",
+    "at",
+    "window",
+    "baseline_selector",
+    "canary_selector",
+    "token_file",
+    "header",
+    "ca_file",
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what belongs to ``--prometheus``.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        Of a command that takes data.
+    """
+    group = parser.add_argument_group(
+        "with --prometheus",
+        "Credentials are in the environment: CANARYJUDGE_PROMETHEUS_TOKEN, or CANARYJUDGE_PROMETHEUS_USER and _PASSWORD.",
+    )
+    for arm in ("baseline", "canary"):
+        group.add_argument(
+            f"--{arm}-selector",
+            metavar="SELECTOR",
+            help=f"what ${{selector}} stands for in the {arm}'s queries, in place of what the policy says",
+        )
+    group.add_argument("--at", type=_time, metavar="TIME", help="when the data end (default: now)")
+    group.add_argument(
+        "--window", type=duration, metavar="DURATION", help="how far they go back, in place of the policy's"
+    )
+    group.add_argument("--save-data", metavar="FILE", help="write what was fetched, as JSON for --data")
+    group.add_argument("--token-file", metavar="FILE", help="a file with a bearer token")
+    group.add_argument(
+        "--header",
+        action="append",
+        type=_header,
+        metavar="NAME=VALUE",
+        help="a further header, such as X-Scope-OrgID=team; may be repeated",
+    )
+    group.add_argument("--ca-file", metavar="FILE", help="certificates to trust, in PEM")
+    group.add_argument("--insecure", action="store_true", help="do not check the server's certificate")
+    group.add_argument(
+        "--timeout",
+        type=_timeout,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long all questions may take together (default: 60)",
+    )
+    # argparse would take these for abbreviations, or repeat what follows them in its complaint
+    group.add_argument("--token", "--password", "--user", type=_secret, help=argparse.SUPPRESS)
+
+
+def refuse_options(options: argparse.Namespace) -> None:
+    """Refuse what means nothing without ``--prometheus``.
+
+    Raises
+    ------
+    DataError
+        If there is any.
+    """
+    for name in _OWN if options.prometheus is None else ():
+        if getattr(options, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise DataError(f"{option} means nothing with --data", "Leave it out, or give --prometheus URL.")
+
+
+def fetch_given(
+    options: argparse.Namespace, policy: Policy, since: Mapping[str, float | None] | None = None
+) -> Fetched:
+    """Fetch what the command line asks for, and save it where it says so.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With what `add_options` adds, and `prometheus`, `baseline` and `canary`.
+    policy : Policy
+        Whose data.
+    since : mapping of str to (float or None), optional
+        How far each metric is known already.
+
+    Returns
+    -------
+    Fetched
+        The data, with remarks.
+
+    Raises
+    ------
+    DataError, PolicyError, MissingExtraError
+        As `fetch`, and if the options do not fit together or a file cannot be read.
+    """
+    from canaryjudge.integrations.prometheus.client import Access  # noqa: PLC0415 - other sources need no client
+    from canaryjudge.integrations.prometheus.queries import Wanted, fetch  # noqa: PLC0415
+
+    for name in ("wide", "column", "replica", "time", "data_format"):
+        if getattr(options, name):
+            raise DataError(f"--{name.replace('_', '-')} is for --data", "Leave it out.")
+    access = Access.to(
+        options.prometheus,
+        os.environ,
+        token=None if options.token_file is None else _token_in(options.token_file),
+        headers=dict(options.header or ()),
+        ca_file=options.ca_file,
+        insecure=options.insecure,
+        timeout=options.timeout,
+    )
+    wanted = Wanted(
+        options.baseline_selector, options.canary_selector, options.window, options.at, since or {}
+    )
+    fetched = fetch(policy, access, wanted, baseline=options.baseline, canary=options.canary)
+    if options.insecure:
+        fetched.remarks.insert(0, "--insecure: the server's certificate was not checked")
+    if options.save_data is not None:
+        from canaryjudge.integrations.files.tables import write_data  # noqa: PLC0415 - only where it is asked for
+
+        write_data(options.save_data, fetched.data)
+    return fetched
+
+
+def _token_in(path: str) -> str:
+    # its name is not repeated: who writes the token itself there would see it in a log
+    try:
+        token = Path(path).read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise DataError(f"--token-file: it cannot be read ({error.strerror})", "Check the path.") from None
+    except ValueError:
+        token = ""
+    if not token:
+        raise DataError("--token-file: there is no token in it", "Put the token into it, and nothing else.")
+    return token
+
+
+def _header(text: str) -> tuple[str, str]:
+    match = _HEADER.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError("a header is written NAME=VALUE")
+    return match[1], match[2]
+
+
+def _secret(_: str) -> Never:
+    raise argparse.ArgumentTypeError(
+        "credentials do not belong on a command line; see CANARYJUDGE_PROMETHEUS_TOKEN in the help"
+    )
+
+
+def duration(text: str) -> float:
+    """Read an option that is a duration, such as ``5m``; for argparse."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _time(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if math.isnan(seconds):
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment = None
+        if moment is not None:
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds < 253402300800:  # the year 10000
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; write it like 2026-03-02T09:10:00Z, or as seconds since 1970"
+        )
+    return seconds
+
+
+def _timeout(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, and up to 3600")
+    return seconds

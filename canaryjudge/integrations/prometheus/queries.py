@@ -1,0 +1,222 @@
+"""A policy's queries, asked of a Prometheus server: the data that `judge` and `Monitor` take."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from canaryjudge.errors import DataError, PolicyError
+from canaryjudge.integrations.prometheus.answers import from_prometheus, readable
+from canaryjudge.integrations.prometheus.client import Access, PrometheusClient, Span
+from canaryjudge.policy import Metric, Policy, Query
+from canaryjudge.policy.query import MOST_STEPS, SELECTOR, timing, timing_problem
+
+__all__ = ["Fetched", "Wanted", "fetch"]
+
+_SETTLING = 10_000
+"""Milliseconds after which a scrape has ended, as Prometheus has it by default: what is younger may still change."""
+_OVERLAP = 20
+"""Steps that are asked again when a watch goes on, so that counters join and stragglers are found."""
+
+
+class Wanted(NamedTuple):
+    """What is asked in place of what the policy says.
+
+    Attributes
+    ----------
+    baseline, canary : str or None
+        What stands for ``${selector}``.
+    window : float or None
+        Seconds that the data go back.
+    at : float or None
+        When the data end, in seconds since 1970; the present where it is None.
+    since : mapping of str to (float or None)
+        How far each metric is known already; what follows is asked, however long ago that was.
+    """
+
+    baseline: str | None = None
+    canary: str | None = None
+    window: float | None = None
+    at: float | None = None
+    since: Mapping[str, float | None] = {}
+
+
+class Fetched(NamedTuple):
+    """What came of it.
+
+    Attributes
+    ----------
+    data : dict
+        ``{metric: {arm: columns}}``, as `judge` takes it; an arm for which there is nothing has no columns.
+    remarks : list of str
+        What to know about it: warnings of the server, and queries that find nothing.
+    """
+
+    data: dict[str, dict[str, dict[str, Any]]]
+    remarks: list[str]
+
+
+def fetch(
+    policy: Policy,
+    access: Access,
+    wanted: Wanted | None = None,
+    *,
+    baseline: str = "baseline",
+    canary: str = "canary",
+) -> Fetched:
+    """Ask a server for the data of every metric of a policy.
+
+    All times are multiples of the step, so that a question that is asked again asks for the same points. Without `at`, the newest is a step old,
+    or 10 s where the step is longer: what is younger may still change.
+
+    Parameters
+    ----------
+    policy : Policy
+        Whose metrics have a `query` each.
+    access : Access
+        How the server is reached.
+    wanted : Wanted, optional
+        What is asked in place of what the policy says.
+    baseline, canary : str
+        What to call the arms in the data.
+
+    Returns
+    -------
+    Fetched
+        The data, with remarks.
+
+    Raises
+    ------
+    PolicyError
+        If a metric has no query, or an arm no selector.
+    DataError
+        If the server cannot be reached, or answers an error or no answer at all.
+    MissingExtraError
+        If httpx is not installed.
+    """
+    wanted = wanted or Wanted()
+    asked = [_asked(metric, policy, wanted) for metric in policy.metrics]
+    return _run(_fetched(asked, access, (str(baseline), str(canary))))
+
+
+class _Asked(NamedTuple):
+    """The questions of one metric."""
+
+    metric: Metric
+    query: Query
+    selectors: tuple[str, str]
+    span: Span
+
+
+def _asked(metric: Metric, policy: Policy, wanted: Wanted) -> _Asked:
+    query, shared = metric.query, policy.prometheus
+    if query is None:
+        advice = "Give it one, such as query: 'rate(errors_total{${selector}}[1m])'."
+        raise PolicyError(f"the metric {metric.name!r} has no query", advice)
+    selectors = []
+    for arm in ("baseline", "canary"):
+        places = [place for place in (wanted, query, shared) if place is not None]
+        found = next((text for place in places if (text := getattr(place, arm)) is not None), None)
+        if not found:
+            advice = f"Give the policy prometheus.{arm}, such as 'version=\"1.4\"', or the command line --{arm}-selector."
+            raise PolicyError(
+                f"nothing says what {SELECTOR} is for the {arm} of the metric {metric.name!r}", advice
+            )
+        selectors.append(found)
+    if selectors[0] == selectors[1]:
+        advice = "Name a label that differs, such as the version."
+        raise PolicyError(f"both arms of the metric {metric.name!r} have the selector {selectors[0]}", advice)
+    step, window = timing(query, shared)
+    window = window if wanted.window is None else wanted.window
+    if problem := timing_problem(step, window):
+        raise PolicyError(f"metric {metric.name!r}: {problem.message}", problem.hint)
+    span = _span(round(step * 1000), window, wanted, metric.name)
+    return _Asked(metric, query, (selectors[0], selectors[1]), span)
+
+
+def _span(step: int, window: float, wanted: Wanted, metric: str) -> Span:
+    settled = time.time_ns() // 1_000_000 - min(step, _SETTLING)
+    now = settled if wanted.at is None else round(wanted.at * 1000)
+    end = now // step * step
+    start = end - int(window * 1000) // step * step
+    since = wanted.since.get(metric)
+    if since is not None:
+        start = int(since * 1000) // step * step - _OVERLAP * step
+    return Span(max(min(start, end), end - MOST_STEPS * step), end, step)
+
+
+def _run(work: Coroutine[Any, Any, Fetched]) -> Fetched:
+    """Run to the end, beside a loop that runs already: a notebook's."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+async def _fetched(asked: list[_Asked], access: Access, arms: tuple[str, str]) -> Fetched:
+    found = Fetched({}, [])
+    async with PrometheusClient(access) as client:
+        for question in asked:
+            documents: dict[str, dict[str, Any]] = {}
+            for column, text in question.query.texts().items():
+                for arm, selector in zip(arms, question.selectors, strict=True):
+                    where = f"metric {question.metric.name!r}, arm {arm!r}"
+                    promql = text.replace(SELECTOR, selector)
+                    document = await client.query_range(promql, question.span, where)
+                    documents.setdefault(column, {})[arm] = document
+                    said = [readable(access.redacted(str(line))) for line in _said(document)]
+                    found.remarks.extend(f"{where}: {line}" for line in said)
+            found.data.update(_columns(question, documents, access))
+            found.remarks.extend(_silences(question, documents, arms))
+    return found
+
+
+def _columns(
+    question: _Asked, documents: Mapping[str, Mapping[str, Any]], access: Access
+) -> dict[str, dict[str, dict[str, Any]]]:
+    metric = question.metric
+    try:
+        return from_prometheus(
+            documents["value"],
+            metric=metric.name,
+            total=documents.get("total"),
+            replica=question.query.replica,
+            kind=metric.kind,
+            counter=metric.counter,
+        )
+    except DataError as error:
+        raise DataError(access.redacted(error.message), error.hint) from None
+
+
+def _said(document: Mapping[str, Any]) -> list[Any]:
+    lines = [document.get(key) for key in ("warnings", "infos")]
+    return [line for part in lines if isinstance(part, list) for line in part]
+
+
+def _silences(
+    question: _Asked, documents: Mapping[str, Mapping[str, Any]], arms: tuple[str, str]
+) -> list[str]:
+    """Say which queries found nothing; of events that is no wonder, unless neither arm has any."""
+    silent = {
+        (column, arm): not document["data"]["result"]
+        for column, answers in documents.items()
+        for arm, document in answers.items()
+    }
+    name, texts = question.metric.name, question.query.texts()
+    remarks = []
+    for arm, selector in zip(arms, question.selectors, strict=True):
+        for column, text in texts.items():
+            if silent[column, arm] and (column == "total" or "total" not in texts):
+                asked = readable(text.replace(SELECTOR, selector))
+                remarks.append(f"metric {name!r}, arm {arm!r}: Prometheus has nothing for {asked}")
+    if "total" in texts and all(silent["value", arm] for arm in arms) and not remarks:
+        asked = readable(texts["value"])
+        remarks.append(
+            f"metric {name!r}: there is no series for {asked} in either arm, so that counts as 0 events"
+        )
+    return remarks

@@ -1,0 +1,62 @@
+"""The formats that a verdict is written in, by the names that the command line knows them by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from canaryjudge.errors import CanaryJudgeError
+from canaryjudge.integrations import writers
+from canaryjudge.integrations.writers.kayenta import kayenta_json
+from canaryjudge.verdict import Verdict
+
+__all__ = ["FORMATS", "Format"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write a verdict.
+
+    Attributes
+    ----------
+    write : callable
+        Verdict -> text, or the text of each file by its name where the tool wants several.
+    tells : str
+        What it is, for the help.
+    of_errors : bool
+        Whether it can tell a CanaryJudgeError too: why nothing was judged.
+    appends : bool
+        Whether it goes to the end of a file that others write to as well.
+    files : tuple of str
+        Names of the files, where the tool wants several.
+    """
+
+    write: Callable[[Any], str | Mapping[str, str]]
+    tells: str
+    of_errors: bool = True
+    appends: bool = False
+    files: tuple[str, ...] = ()
+
+
+FORMATS: Final[dict[str, Format]] = {
+    "text": Format(Verdict.explain, "sentences", of_errors=False),
+    "json": Format(Verdict.to_json, "everything that is known", of_errors=False),
+    "markdown": Format(Verdict.to_markdown, "a table", of_errors=False),
+    "html": Format(Verdict.to_html, "a page with charts", of_errors=False),
+    "junit": Format(writers.junit_xml, "JUnit XML: a test a metric"),
+    "github": Format(writers.github_annotations, "GitHub's annotations, for a step's standard output"),
+    "github-outputs": Format(writers.github_outputs, "for the file $GITHUB_OUTPUT", appends=True),
+    "github-summary": Format(writers.github_summary, "for the file $GITHUB_STEP_SUMMARY", appends=True),
+    "gitlab": Format(writers.gitlab_dotenv, "GitLab's dotenv report"),
+    "jenkins": Format(writers.jenkins_properties, "a properties file"),
+    "tekton": Format(
+        writers.tekton_results,
+        "Tekton's results, in a directory",
+        files=tuple(writers.tekton_results(CanaryJudgeError(""))),
+    ),
+    "argo": Format(writers.argo_json, "JSON for Argo Rollouts' web provider"),
+    "prometheus": Format(writers.prometheus_text, "Prometheus' text format"),
+    "kayenta": Format(kayenta_json, "the result of a judge of Kayenta's", of_errors=False),
+}
+"""Each format by its name: a new one is a line here."""

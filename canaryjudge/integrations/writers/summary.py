@@ -1,0 +1,100 @@
+"""What every tool wants to hear, whatever it is called there: outcome, action, reason, and which metrics are to blame; and an answer over HTTP, for any server to give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from canaryjudge.errors import CanaryJudgeError
+from canaryjudge.explain.layout import cut, on_one_line
+from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.verdict import Verdict
+
+__all__ = ["JSON", "PLAIN", "Answer", "Gist", "Said", "gist"]
+
+JSON = "application/json"
+PLAIN = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer over HTTP.
+
+    Attributes
+    ----------
+    status : int
+        The status code.
+    body : str
+        The body, to be sent as UTF-8.
+    content_type : str
+        Its media type.
+    """
+
+    status: int
+    body: str
+    content_type: str
+
+
+Said = Verdict | CanaryJudgeError
+"""What there is to tell: a verdict, or why there is none."""
+
+_LONGEST_REASON = 199
+
+
+@dataclass(frozen=True, slots=True)
+class Gist:
+    """A verdict, or the lack of one, in a few words.
+
+    Attributes
+    ----------
+    outcome : {"pass", "marginal", "fail", "error"}
+        The release's outcome; `error` where nothing was judged.
+    action : {"promote", "hold", "rollback"}
+        What to do; `hold` where nothing was judged.
+    reason : str
+        One printable line of under 200 characters.
+    score : float, optional
+        0 to 100; None where there is none.
+    failed, undecided : tuple of str
+        Metrics that failed, and those that are marginal, muted ones aside; in the policy's order.
+    lacks_data : bool
+        Whether it is marginal for want of data.
+    """
+
+    outcome: Literal["pass", "marginal", "fail", "error"]
+    action: Literal["promote", "hold", "rollback"]
+    reason: str
+    score: float | None
+    failed: tuple[str, ...]
+    undecided: tuple[str, ...]
+    lacks_data: bool
+
+
+def gist(said: Said) -> Gist:
+    """Say in a few words what became of a release.
+
+    Examples
+    --------
+    >>> import canaryjudge as cj
+    >>> gist(cj.DataError("metrics.csv: there is no such file", "Check the path.")).reason
+    'ERROR: metrics.csv: there is no such file. Check the path.'
+    """
+    if isinstance(said, CanaryJudgeError):
+        reason = cut(f"ERROR: {on_one_line(str(said))}", _LONGEST_REASON)
+        return Gist("error", "hold", reason, None, (), (), lacks_data=False)
+    return Gist(
+        outcome=said.outcome.value,
+        action=said.action,
+        reason=cut(on_one_line(said.reason), _LONGEST_REASON),
+        score=said.score,
+        failed=_named(said, Outcome.FAIL),
+        undecided=_named(said, Outcome.MARGINAL),
+        lacks_data=said.lacks_data,
+    )
+
+
+def _named(verdict: Verdict, outcome: Outcome) -> tuple[str, ...]:
+    def counts(result: MetricResult) -> bool:
+        return result.outcome is outcome and result.role != "muted"
+
+    return tuple(on_one_line(result.name) for result in verdict.metrics.values() if counts(result))

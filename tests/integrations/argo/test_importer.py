@@ -1,0 +1,385 @@
+"""Argo Rollouts' analyses: what is judged, what is not and why, and that nothing is taken for something else."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import canaryjudge as cj
+from canaryjudge.cli import main
+from canaryjudge.integrations.argo.conditions import NotBoundsError, bounds_of
+from canaryjudge.integrations.bounds import told
+from canaryjudge.policy import parse_policy
+
+EXAMPLES = Path(__file__).parents[4] / "shared" / "examples" / "argo"
+FILES = sorted(path for path in EXAMPLES.glob("*") if path.name != "manifest.json")
+QUERY = 'avg(up{service="{{args.service}}",hash="{{args.hash}}"})'
+
+
+def measured(name="rate", **settings):
+    return {
+        "name": name,
+        "provider": {"prometheus": {"query": "up"}},
+        "successCondition": "result[0] >= 0.95",
+    } | settings
+
+
+def template(*metrics, name="t", kind="AnalysisTemplate", **spec):
+    whole = {"metrics": list(metrics), **spec}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": whole}
+
+
+def rollout(*steps, **canary):
+    spec = {"strategy": {"canary": {"steps": list(steps), **canary}}}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "r"}, "spec": spec}
+
+
+def load(*objects, **settings):
+    return cj.load_argo(text=json.dumps(list(objects)), **settings)
+
+
+def remarks(found, kind):
+    return [f"{remark.place}: {remark.what}: {remark.why}" for remark in found.remarks if remark.kind == kind]
+
+
+@pytest.mark.parametrize(
+    ("success", "failure", "direction", "rule"),
+    [
+        ("result[0] >= 0.95", "", "decrease", cj.Slo(of="mean", op="gte", value=0.95)),
+        ("result < 5", "", "increase", cj.Slo(of="mean", op="lt", value=5)),
+        ("", "result > 5", "increase", cj.Slo(of="mean", op="lte", value=5)),
+        ("5 > result", "", "increase", cj.Slo(of="mean", op="lt", value=5)),
+        ("result >= 0.9", "result < 0.5", "decrease", cj.Slo(of="mean", op="gte", value=0.9, fail_value=0.5)),
+        ("result < 0.001", "result >= 0.001", "increase", cj.Slo(of="mean", op="lt", value=0.001)),
+        ("result > 1 && result < 5", "", "either", cj.Slo(of="mean", between=[1, 5])),
+        ("result > 2 && result < 4", "result < 1 || result > 9", "either", cj.Slo(of="mean", between=[2, 4], fail_between=[1, 9])),
+        ("!(result > 0.5 * 4)", "", "increase", cj.Slo(of="mean", op="lte", value=2)),
+        ("all(result, # < 5)", "", "increase", cj.Slo(of="mean", op="lt", value=5)),
+        ("", "any(result, # > 5)", "increase", cj.Slo(of="mean", op="lte", value=5)),
+        ("result >= -1", "", "decrease", cj.Slo(of="mean", op="gte", value=-1)),
+    ],
+)  # fmt: skip
+def test_conditions_that_bound_a_number_become_a_rule(success, failure, direction, rule):
+    found = load(template(measured(successCondition=success, failureCondition=failure)))
+    (metric,) = found.metrics
+    assert (metric.name, metric.kind, metric.direction, metric.rules) == ("rate", "gauge", direction, (rule,))
+    assert found.unjudged == ()
+
+
+@pytest.mark.parametrize(
+    ("condition", "why"),
+    [
+        ("result == 10", "equal"),
+        ("result == 'ok'", "equal"),
+        ("true", "always the same"),
+        ("result > 1 || result < -1", "one of two conditions is enough"),
+        ("any(result, # > 5)", "some of the values"),
+        ("max(result) > 5", "one of the values"),
+        ("result.a > 1 && result.b < 2", "several values of an answer"),
+        ("result.ok && result.rate > 1", "compares no number"),
+        ("result * 2 > 1", "does not compare the result itself"),
+        ("result > 5 && result < 1", "nothing can meet it"),
+        ("isNaN(result)", "bounds no number"),
+        ("result > 1e999", "not finite"),
+        ("result matches 'x'", "outside the grammar"),
+        ("x" * 10**5, "at most 10,000 are read"),
+    ],
+)
+def test_other_conditions_are_kept_as_text_with_the_reason(condition, why):
+    found = load(template(measured(successCondition=condition)))
+    assert found.metrics == ()
+    (line,) = remarks(found, "unjudged")
+    assert why in line
+    assert condition[:20] in line
+    assert len(line) < 600
+
+
+def test_of_two_conditions_the_one_that_cannot_be_read_is_named():
+    found = load(template(measured(successCondition="result > 5", failureCondition="result == 0")))
+    assert [rule.value.number for rule in found.metrics[0].rules] == [5]
+    assert "failureCondition result == 0" in remarks(found, "unjudged")[0]
+
+
+def test_missing_data_that_a_condition_lets_through_is_said():
+    for condition in (
+        "isNaN(result) || result >= 1",
+        "len(result) == 0 || result[0] >= 1",
+        "result == nil || result >= 1",
+    ):
+        found = load(template(measured(successCondition=condition)))
+        assert told(bounds_of(condition).bounds) == "at least 1"
+        assert any("no_data: ignore" in line for line in remarks(found, "adapted"))
+    found = load(template(measured(successCondition="len(result) > 0 && result[0] >= 1")))
+    assert any("no_data: fail" in line for line in remarks(found, "adapted"))
+    with pytest.raises(NotBoundsError):
+        bounds_of("isNaN(result) || isInf(result)")
+
+
+def test_limits_that_an_interval_has_no_use_for_are_adapted_one_by_one():
+    limits = {
+        "failureLimit": 3,
+        "inconclusiveLimit": 1,
+        "consecutiveErrorLimit": 2,
+        "consecutiveSuccessLimit": 4,
+        "initialDelay": "5m",
+    }
+    found = load(template(measured(interval="1m", count=20, **limits)))
+    assert sorted(remark.what for remark in found.adapted) == sorted(limits)
+    assert load(template(measured(interval="1m", count=20))).adapted == ()
+
+
+def test_a_dry_run_is_muted_and_a_policy_of_nothing_else_is_none():
+    found = load(template(measured("a"), measured("b"), dryRun=[{"metricName": "^a"}]))
+    assert [metric.role for metric in found.metrics] == ["muted", "required"]
+    found = load(template(measured("a"), dryRun=[{"metricName": ".*"}]))
+    assert found.metrics == ()
+    assert "nothing could fail a release" in remarks(found, "unjudged")[0]
+
+
+@pytest.mark.parametrize("provider", ["job", "kayenta", "plugin"])
+def test_providers_without_numbers_are_named(provider):
+    found = load(template(measured(provider={provider: {}})))
+    assert found.metrics == ()
+    assert remarks(found, "unjudged")[0].startswith(f"spec.metrics[0]: provider {provider}: ")
+
+
+def test_arguments_come_from_defaults_rollouts_and_the_caller_in_that_order():
+    asked = template(
+        measured(successCondition="result > {{ args.limit }}", provider={"web": {"url": "{{args.url}}"}}),
+        args=[{"name": "limit", "value": 1}, {"name": "url"}],
+    )
+    user = rollout(analysis={"templates": [{"templateName": "t"}], "args": [{"name": "limit", "value": "2"}]})
+
+    def limit(found):
+        return found.metrics[0].rules[0].value.number
+
+    assert limit(load(asked)) == 1
+    assert limit(load(user, asked)) == 2
+    assert limit(load(user, asked, args={"limit": "3"})) == 3
+    found = load(asked, args={"other": "1"})
+    assert any("no analysis asks for it" in line for line in remarks(found, "note"))
+
+
+def test_an_argument_without_a_value_is_asked_for():
+    found = load(template(measured(successCondition="result > {{args.limit}}"), args=[{"name": "limit"}]))
+    assert "--arg limit=VALUE" in remarks(found, "unjudged")[0]
+    found = load(
+        template(measured(interval="{{args.every}}", count="{{args.count}}"), args=[{"name": "every"}])
+    )
+    assert len(found.metrics) == 1
+    assert [remark.what for remark in found.adapted] == ["interval", "count"]
+
+
+def test_a_template_that_is_used_in_two_ways_is_judged_in_both():
+    asked = template(measured(successCondition="result > {{args.limit}}"), args=[{"name": "limit"}])
+    steps = [
+        {"analysis": {"templates": [{"templateName": "t"}], "args": [{"name": "limit", "value": value}]}}
+        for value in ("1", "2", "1")
+    ]
+    found = load(rollout(*steps), asked)
+    assert [(metric.name, metric.rules[0].value.number) for metric in found.metrics] == [
+        ("rate", 1),
+        ("rate-2", 2),
+    ]
+
+
+def test_queries_that_choose_the_canary_by_its_hash_ask_for_both_arms():
+    asked = template(
+        measured(provider={"prometheus": {"query": QUERY}}),
+        args=[{"name": "service", "value": "shop"}, {"name": "hash"}],
+    )
+    args = [{"name": "hash", "valueFrom": {"podTemplateHashValue": "Latest"}}]
+    found = load(rollout(analysis={"templates": [{"templateName": "t"}], "args": args}), asked)
+    assert found.metrics[0].query.value == 'avg(up{service="shop",${selector}})'
+    assert any("--canary-selector 'hash=" in line for line in remarks(found, "taken"))
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "why"),
+    [
+        (
+            'a{hash="{{args.canary}}"} / a{hash="{{args.stable}}"}',
+            "adapted",
+            "compares the canary with the stable version by itself",
+        ),
+        ('a{pod=~"shop-{{args.canary}}-.*"}', "note", "does not stand in a label of its own"),
+        (
+            'a{hash="{{args.canary}}"} / b{pod="{{args.canary}}"}',
+            "note",
+            "does not stand in a label of its own",
+        ),
+    ],
+)
+def test_queries_that_use_the_hash_otherwise_are_left_to_the_caller(query, kind, why):
+    asked = template(
+        measured(provider={"prometheus": {"query": query}}), args=[{"name": "canary"}, {"name": "stable"}]
+    )
+    args = [
+        {"name": name, "valueFrom": {"podTemplateHashValue": arm}}
+        for name, arm in (("canary", "Latest"), ("stable", "Stable"))
+    ]
+    found = load(rollout(analysis={"templates": [{"templateName": "t"}], "args": args}), asked)
+    assert found.metrics[0].query is None
+    assert any(why in line for line in remarks(found, kind))
+
+
+def test_a_query_whose_arms_nobody_knows_is_left_to_the_caller_unless_told_otherwise():
+    asked = template(
+        measured(
+            interval="2m", count=30, provider={"prometheus": {"query": "sum(rate(a{b='c'}[1m])) / sum(d)"}}
+        )
+    )
+    found = load(asked)
+    assert found.metrics[0].query is None
+    assert any("--add-selector" in line for line in remarks(found, "note"))
+    (metric,) = load(asked, add_selector=True).metrics
+    assert metric.query.value == "sum(rate(a{${selector},b='c'}[1m])) / sum(d{${selector}})"
+    assert metric.query.step == 120
+
+
+def test_a_query_that_no_policy_takes_is_left_out_with_the_reason():
+    found = load(template(measured(provider={"prometheus": {"query": 'up{a="$b"}'}})), add_selector=True)
+    assert found.metrics[0].query is None
+    assert any("unknown placeholder" in line for line in remarks(found, "adapted"))
+
+
+def test_a_range_query_gives_step_and_window():
+    ranged = {
+        "query": "up",
+        "rangeQuery": {"start": 'now() - duration("10m")', "end": "now()", "step": "30s"},
+    }
+    (metric,) = load(template(measured(provider={"prometheus": ranged})), add_selector=True).metrics
+    assert (metric.query.step, metric.query.window) == (30, 600)
+
+
+def test_templates_that_are_not_there_are_named():
+    user = rollout(
+        {"analysis": {"templates": [{"templateName": "x"}, {"templateName": "t", "clusterScope": True}]}}
+    )
+    experiment = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Experiment",
+        "metadata": {"name": "e"},
+        "spec": {"analyses": [{"name": "a", "templateName": "y"}]},
+    }
+    found = load(
+        user, template(measured()), experiment, template(templates=[{"templateName": "z"}], name="w")
+    )
+    assert [line.split(": ", 1)[1].removeprefix("the analysis: ") for line in remarks(found, "unjudged")] == [
+        "the AnalysisTemplate 'x' is not among the documents",
+        "the ClusterAnalysisTemplate 't' is not among the documents",
+        "the AnalysisTemplate 'y' is not among the documents",
+        "the template 'z': it is not among the documents",
+    ]
+
+
+def test_names_are_those_of_metrics_with_their_templates_where_there_are_several():
+    found = load(template(measured("x"), name="a"), template(measured("x"), measured("b"), name="b"))
+    assert [metric.name for metric in found.metrics] == ["a/x", "b/x", "b"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ([{"kind": "AnalysisTemplate"}], "apiVersion is missing"),
+        ([{"metrics": []}], "apiVersion and kind are missing"),
+        (["text"], "is not an object of Kubernetes"),
+        ([{"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate"}], "'spec' is missing"),
+        ([template(measured(succesCondition="x"))], "unknown key 'succesCondition'"),
+        ([template(measured(successCondition=5))], "successCondition"),
+        ([template(measured(provider={"prometeus": {}}))], "unknown key 'prometeus'"),
+        ([template(measured(provider={}))], "provider: there is none"),
+        (
+            [template(measured(count=2))],
+            "Argo Rollouts refuses it: metrics[0]: interval must be specified when count > 1",
+        ),
+        ([template(measured(), measured())], "duplicate name 'rate'"),
+        ([template()], "no metrics specified"),
+        ([template(measured(), dryRun=[{"metricName": "("}])], "is not a regular expression"),
+    ],
+)
+def test_what_argo_would_not_take_is_refused_with_its_place(broken, why):
+    with pytest.raises(cj.PolicyError) as caught:
+        load(*broken)
+    assert why in str(caught.value)
+
+
+def test_objects_of_others_are_left_alone_and_named():
+    other = {"apiVersion": "openslo/v1", "kind": "SLO", "metadata": {"name": "s"}, "spec": {}}
+    found = load(other, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}})
+    assert found.metrics == ()
+    assert [remark.kind for remark in found.remarks] == ["no_effect", "no_effect"]
+    assert cj.load_argo(text="---\n").remarks == ()
+    with pytest.raises(cj.PolicyError, match="no manifest of Argo Rollouts is given"):
+        cj.load_argo()
+
+
+def test_what_was_imported_is_a_policy_and_the_text_says_the_same():
+    found = load(
+        template(measured("a: b"), measured("c", successCondition="result < 1e-7"), name="t"),
+        add_selector=True,
+    )
+    assert found.policy(alpha="2%").metrics == found.metrics
+    assert parse_policy(found.text).metrics == found.metrics
+
+
+def test_the_command_takes_arguments_and_is_strict_if_asked(tmp_path, capsys):
+    path = tmp_path / "t.json"
+    path.write_text(
+        json.dumps(template(measured(successCondition="result > {{args.x}}", failureLimit=1, count=1))),
+        encoding="utf-8",
+    )
+    assert main(["import", "argo", str(path), "--arg", "x=5", "--add-selector"]) == 0
+    printed = capsys.readouterr()
+    assert parse_policy(printed.out).metrics[0].query.value == "up{${selector}}"
+    assert main(["import", "argo", str(path), "--arg", "x=5", "--strict"]) == 2
+    assert main(["import", "argo", str(path)]) == 2
+    with pytest.raises(SystemExit) as left:
+        main(["import", "argo", str(path), "--arg", "x"])
+    assert left.value.code == 2
+    assert "is not NAME=VALUE" in capsys.readouterr().err
+
+
+NOT_WHOLE = "so nobody knows what this is"
+NOT_YAML = "this is not YAML"
+
+
+@pytest.mark.skipif(not FILES, reason="the examples ../shared/examples/argo are not beside this checkout")
+def test_the_examples_are_all_there():
+    manifest = json.loads((EXAMPLES / "manifest.json").read_text(encoding="utf-8"))
+    assert {entry["file"] for entry in manifest} == {path.name for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_example_loads_or_is_refused_with_the_reason(path):
+    entry = next(
+        e
+        for e in json.loads((EXAMPLES / "manifest.json").read_text(encoding="utf-8"))
+        if e["file"] == path.name
+    )
+    kinds = entry.get("kinds", [])
+    if not entry["parses"] or kinds == ["fragment"]:
+        with pytest.raises(cj.PolicyError, match=path.name) as caught:
+            cj.load_argo(path)
+        assert (NOT_YAML if not entry["parses"] else NOT_WHOLE) in str(caught.value)
+        return
+    found = cj.load_argo(path)
+    analyses = [kind for kind in kinds if "Analysis" in kind]
+    assert len({remark.document for remark in found.remarks}) == len(kinds)
+    assert all(remark.why for remark in found.remarks)
+    numeric = "result == " not in path.read_text() and any(
+        sign in path.read_text() for sign in (" >= ", " <= ", " < ", " > ")
+    )
+    assert bool(found.metrics) == (numeric and "results[0]" not in path.read_text() and bool(analyses))
+    if found.text:
+        assert parse_policy(found.text).metrics == found.metrics
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_no_example_imports_as_something_else(path):
+    for load_other in (cj.load_openslo, cj.load_flagger):
+        try:
+            found = load_other(path)
+        except cj.PolicyError:
+            continue
+        assert found.metrics == ()

@@ -1,0 +1,349 @@
+"""Tables in files: every format gives the same pairs, and what is wrong is named with file and line."""
+
+import builtins
+import gzip
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from canaryjudge.data import read_pairs
+from canaryjudge.errors import DataError, MissingExtraError
+from canaryjudge.integrations.files import csv_files, tables
+from canaryjudge.integrations.files.tables import read_table
+from canaryjudge.integrations.files.wide import WideTable
+from canaryjudge.policy import Metric, Policy
+
+POLICY = Policy(
+    metrics=[
+        Metric(name="errors", kind="ratio", direction="increase"),
+        Metric(name="cpu", direction="increase"),
+    ]
+)
+HEADER = "metric,arm,time,value,total,pod\n"
+BODY = """\
+cpu,baseline,2024-05-01T12:00:00Z,0.5,,a
+cpu,baseline,2024-05-01T12:01:00Z,,,a
+cpu,baseline,2024-05-01T12:02:00Z,1,,a
+cpu,canary,2024-05-01T12:00:00Z,0.25,,b
+cpu,canary,2024-05-01T12:01:00Z,NaN,,b
+cpu,canary,2024-05-01T12:02:00Z,0.75,,"b, c"
+errors,baseline,2024-05-01T12:00:00Z,1,100,a
+errors,baseline,2024-05-01T12:01:00Z,0,90,a
+errors,canary,2024-05-01T12:00:00Z,0,10,b
+errors,canary,2024-05-01T12:01:00Z,2,11,b
+"""
+TEXT = HEADER + BODY
+
+
+def records():
+    frame = pd.read_csv(io.StringIO(TEXT)).astype(object)
+    return frame.where(frame.notna(), None).to_dict("records")
+
+
+def write(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def parquet(folder):
+    path = folder / "data.parquet"
+    pd.read_csv(io.StringIO(TEXT)).to_parquet(path)
+    return path
+
+
+WRITERS = {
+    "csv": lambda folder: write(folder, "data.csv", TEXT),
+    "csv with BOM": lambda folder: write(folder, "data.csv", "\ufeff" + TEXT),
+    "csv with CRLF": lambda folder: write(folder, "data.csv", TEXT.replace("\n", "\r\n")),
+    "csv without a last line end": lambda folder: write(folder, "data.csv", TEXT.rstrip("\n")),
+    "csv with blank lines": lambda folder: write(
+        folder, "data.CSV", "\n" + TEXT.replace("\ncpu", "\n\n  \ncpu") + "\n \n"
+    ),
+    "csv with spaces": lambda folder: write(
+        folder, "data.csv", TEXT.replace(",", ", ").replace("b,  c", "b c")
+    ),
+    "csv with quotes": lambda folder: write(
+        folder, "data.csv", TEXT.replace("cpu", '"cpu"').replace("b, c", 'b ""\n c')
+    ),
+    "json": lambda folder: write(folder, "data.json", json.dumps(records())),
+    "json with BOM": lambda folder: write(folder, "data.json", "\ufeff" + json.dumps(records())),
+    "ndjson": lambda folder: write(folder, "data.ndjson", "\n\n".join(map(json.dumps, records()))),
+    "jsonl": lambda folder: write(folder, "data.jsonl", "\r\n".join(map(json.dumps, records()))),
+    "parquet": parquet,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_every_format_gives_the_same_pairs(kind, tmp_path):
+    expected = read_pairs(records(), POLICY)
+    pairs = read_pairs(read_table(WRITERS[kind](tmp_path)), POLICY)
+    for name, pair in pairs.items():
+        assert pair.digest() == expected[name].digest()
+        assert pair.notes == expected[name].notes
+
+
+@pytest.mark.parametrize("block", [64, 100, 200, 1000])
+def test_the_size_of_the_blocks_changes_nothing(block, monkeypatch):
+    whole = read_pairs(read_table(io.StringIO(TEXT), format="csv"), POLICY)
+    monkeypatch.setattr(csv_files, "_BLOCK", block)
+    pairs = read_pairs(read_table(io.StringIO(TEXT), format="csv"), POLICY)
+    assert {name: pair.digest() for name, pair in pairs.items()} == {
+        name: pair.digest() for name, pair in whole.items()
+    }
+
+
+def test_streams_of_bytes_and_of_text_are_read(tmp_path):
+    content = parquet(tmp_path).read_bytes()
+    streams = [
+        (io.BytesIO(TEXT.encode()), "csv"),
+        (io.StringIO(TEXT), "csv"),
+        (io.StringIO(json.dumps(records())), "json"),
+        (io.BytesIO(content), "parquet"),
+    ]
+    digests = {
+        read_pairs(read_table(stream, format=kind), POLICY)["cpu"].digest() for stream, kind in streams
+    }
+    assert len(digests) == 1
+
+
+def test_a_given_format_wins_over_the_ending(tmp_path):
+    path = write(tmp_path, "data.txt", TEXT)
+    assert len(read_table(str(path), format="csv")) == 10
+
+
+def test_json_may_hold_the_mapping_of_arms(tmp_path):
+    path = write(tmp_path, "data.json", '{"cpu": {"baseline": [1, 2], "canary": {"value": [3, null]}}}')
+    pair = read_pairs(read_table(path), Policy(metrics=[Metric(name="cpu", direction="increase")]))["cpu"]
+    assert pair.canary.value.tolist() == [3.0]
+
+
+def test_a_csv_is_read_as_floats_and_categories_and_without_needless_columns(tmp_path):
+    frame = read_table(write(tmp_path, "data.csv", TEXT))
+    assert list(frame.columns) == ["metric", "arm", "time", "value", "total"]
+    assert frame["value"].dtype == frame["total"].dtype == np.float64
+    assert isinstance(frame["metric"].dtype, pd.CategoricalDtype)
+
+
+def test_numeric_times_stay_numbers(tmp_path):
+    frame = read_table(write(tmp_path, "data.csv", "metric,arm,value,time\ncpu,a,1,1700000000\ncpu,a,2,\n"))
+    assert frame["time"].dtype == np.float64
+
+
+def test_a_metric_may_be_named_like_a_missing_value(tmp_path):
+    frame = read_table(write(tmp_path, "data.csv", "metric,arm,value\nNA,null,1\n"))
+    assert frame.iloc[0].tolist() == ["NA", "null", 1.0]
+
+
+@pytest.mark.parametrize("content", ["metric,arm,value\n", "metric,arm,value", "metric,arm,value\r\n\r\n"])
+def test_a_header_only_is_a_table_without_rows(content, tmp_path):
+    frame = read_table(write(tmp_path, "data.csv", content))
+    assert list(frame.columns) == ["metric", "arm", "value"]
+    assert len(read_pairs(frame, POLICY)["cpu"].canary) == 0
+
+
+def error(source, **options):
+    with pytest.raises(DataError) as caught:
+        read_table(source, **options)
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def lines(*changes):
+    """Give the CSV with some lines replaced."""
+    text = TEXT.split("\n")
+    for number, line in changes:
+        text[number - 1] = line
+    return "\n".join(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("", ["data.csv: the file is empty"]),
+        (" \n\r\n", ["data.csv: the file is empty"]),
+        (
+            lines((4, "cpu,baseline,2024-05-01T12:00:00Z,fast,,a")),
+            ["data.csv, line 4: value is the text 'fast'"],
+        ),
+        (
+            lines((9, "errors,baseline,2024-05-01T12:00:00Z,1,x,a")),
+            ["data.csv, line 9: total is the text 'x'"],
+        ),
+        ("\n\n" + lines((4, "cpu,baseline,,fast,,a")), ["line 6: value is the text 'fast'"]),
+        (
+            lines((7, 'cpu,canary,,0.75,,"b\n\nc"'), (9, "errors,baseline,,many,1,a")),
+            ["line 11: value is the text 'many'"],
+        ),
+        ("metric,arm,value\ncpu,a,True\ncpu,a,maybe\n", ["line 2: value is the text 'True'"]),
+        (
+            lines((5, "cpu,canary,2024-05-01T12:00:00Z")),
+            ["line 5: the line has 3 fields where the header has 6"],
+        ),
+        (lines((5, "cpu,canary,2024-05-01T12:00:00Z,1,2,3,4")), ["line 5: the line has 7 fields"]),
+        ("metric;arm;value\ncpu;a;1\n", ["separated by ';'"]),
+        ("metric\tarm\tvalue\ncpu\ta\t1\n", [r"separated by '\t'"]),
+        ("metric,arm,vallue\ncpu,a,1\n", ["no column 'value'. Did you mean 'vallue'?", "--wide"]),
+        ("metric,arm,value,value\ncpu,a,1,2\n", ["column 'value' stands there twice"]),
+        (
+            lines((3, 'cpu,baseline,2024-05-01T12:01:00Z,1,,"a')),
+            ["quotation mark from here on is never closed"],
+        ),
+        ('metric,arm,value\ncpu,a"b,1\ncpu,a"b,2\n', ["from line 2 on: the 1 lines have 2 rows"]),
+        ("metric,arm,value\rcpu,a,1\r", ["the header cannot be read"]),
+        ("metric,arm,value\ncpu,a,1\rcpu,a,2\n", ["line 2: the line has 5 fields"]),
+        ("metric,arm,value\ncpu,a\r,1\n", ["from line 2 on: this is not CSV"]),
+        (b"\x00\x01\x02\xff" * 100, ["binary data, not CSV"]),
+        (b"PAR1\x15\x04\x15\x00", ["binary data, not CSV"]),
+        (TEXT.encode("utf-16"), ["binary data, not CSV"]),
+        (lines((4, "cpu,baseline,,1,,caf\xe9")).encode("latin-1"), ["line 4: this is not UTF-8 text"]),
+    ],
+)
+def test_a_csv_that_cannot_be_read_is_one_error_with_its_line(content, parts, tmp_path):
+    message = error(write(tmp_path, "data.csv", content))
+    for part in parts:
+        assert part in message
+
+
+def test_lines_are_counted_across_blocks(monkeypatch, tmp_path):
+    monkeypatch.setattr(csv_files, "_BLOCK", 50)
+    path = write(tmp_path, "data.csv", "metric,arm,value\n" + "cpu,canary,1\n" * 1000 + "cpu,canary,one\n")
+    assert "line 1002: value is the text 'one'" in error(path)
+
+
+def test_times_that_turn_into_text_are_an_error_with_their_line(monkeypatch, tmp_path):
+    monkeypatch.setattr(csv_files, "_BLOCK", 50)
+    path = write(
+        tmp_path, "data.csv", "metric,arm,value,time\n" + "cpu,canary,1,5\n" * 10 + "cpu,canary,1,noon\n"
+    )
+    assert "line 12: time is the text 'noon'" in error(path)
+
+
+def test_times_may_begin_empty(monkeypatch):
+    monkeypatch.setattr(csv_files, "_BLOCK", 40)
+    text = "metric,arm,value,time\n" + "cpu,a,1,\n" * 20 + "cpu,a,1,2024-05-01T12:00:00Z\n"
+    frame = read_table(io.StringIO(text), format="csv")
+    assert frame["time"].isna().sum() == 20
+    assert frame["time"].iloc[20] == "2024-05-01T12:00:00Z"
+
+
+def test_a_line_that_never_ends_is_an_error_and_not_a_full_memory(monkeypatch):
+    monkeypatch.setattr(csv_files, "_BLOCK", 1000)
+    text = 'metric,arm,value\n"' + "cpu,a,1\n" * 10_000
+    assert "the stream, line 2: the line does not end" in error(io.StringIO(text), format="csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "parts"),
+    [
+        ("data.json", "", ["data.json: the file is empty"]),
+        ("data.json", "[1,\n2,", ["data.json, line 2, column 3: this is not JSON"]),
+        ("data.json", "5", ["data.json: the document is 5", "list of rows"]),
+        ("data.json", "[" * 100_000, ["cannot be read"]),
+        ("data.json", b"\xff\xfe", ["line 1: this is not UTF-8 text"]),
+        (
+            "data.ndjson",
+            '{"metric": 1}\n\n{"metric": }\n',
+            ["data.ndjson, line 3, column 12: this is not JSON"],
+        ),
+        ("data.ndjson", "{}\n5\n", ["data.ndjson, line 2: 5 is not a row"]),
+        ("data.parquet", b"rubbish" * 10, ["data.parquet: this is not a Parquet file"]),
+        ("data.parquet", b"", ["data.parquet: this is not a Parquet file"]),
+        ("data.xlsx", b"", ["the ending '.xlsx' tells no format", "csv, tsv, json, ndjson, parquet"]),
+        ("data", b"", ["nothing tells the format"]),
+    ],
+)
+def test_other_files_that_cannot_be_read_are_one_error(name, content, parts, tmp_path):
+    message = error(write(tmp_path, name, content))
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "ndjson", "parquet"])
+def test_what_gzip_has_packed_is_read(kind, tmp_path):
+    plain = WRITERS[kind](tmp_path)
+    packed = write(tmp_path, f"{plain.name}.GZ", gzip.compress(plain.read_bytes()))
+    pairs = read_pairs(read_table(packed), POLICY)
+    assert pairs["errors"].digest() == read_pairs(records(), POLICY)["errors"].digest()
+    misnamed = write(tmp_path, "packed.csv", packed.read_bytes())
+    assert len(read_pairs(read_table(misnamed, format=kind), POLICY)["cpu"].canary)
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(tables, "MOST_UNPACKED", 3 << 20)
+    for name, start in (("data.csv.gz", HEADER), ("data.json.gz", "[")):
+        bomb = write(tmp_path, name, gzip.compress(start.encode() + b"\n" * (4 << 20)))
+        assert f"{name}: the file unpacks to more than 3 MiB. Decompress it first" in error(bomb)
+
+
+@pytest.mark.parametrize("content", [gzip.compress(TEXT.encode())[:-9], b"\x1f\x8b" + b"rubbish" * 9])
+def test_what_cannot_be_unpacked_is_an_error(content, tmp_path):
+    message = error(write(tmp_path, "data.csv.gz", content))
+    assert "data.csv.gz: what gzip has packed cannot be unpacked" in message
+    assert "decompress it first" in message
+
+
+def test_tabs_separate_the_fields_of_tsv(tmp_path):
+    text = TEXT.replace('"b, c"', "b c").replace(",", "\t")
+    pairs = read_pairs(read_table(write(tmp_path, "data.tsv", text)), POLICY)
+    assert pairs["errors"].digest() == read_pairs(records(), POLICY)["errors"].digest()
+    indexed = "\tmetric\tarm\tvalue\n0\tcpu\tcanary\t1\n"
+    assert read_table(io.StringIO(indexed), format="tsv")["value"].tolist() == [1.0]
+    assert "separated by ',', not by tabs" in error(write(tmp_path, "other.tsv", TEXT.replace(" ", "")))
+    assert "line 2: value is the text 'x'" in error(
+        io.StringIO("metric\tarm\tvalue\na\tb\tx\n"), format="tsv"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [("otlp", "an OTLP document"), ("kayenta", "Kayenta's metric set pairs")]
+)
+def test_csv_given_as_a_document_is_an_error_that_says_what_was_found(kind, what, tmp_path):
+    message = error(write(tmp_path, "data.csv", TEXT), format=kind)
+    assert what in message
+    assert "is JSON, and the file begins with 'metric,arm,time,value,total,pod'" in message
+    assert "Leave out --data-format" in message
+
+
+def test_a_column_of_times_is_kept_of_parquet_whatever_it_is_called(tmp_path):
+    path = tmp_path / "data.parquet"
+    pd.DataFrame({"metric": ["cpu"], "arm": ["a"], "Timestamp": [60], "value": [1.0]}).to_parquet(path)
+    assert read_table(path).column_names == ["metric", "arm", "Timestamp", "value"]
+
+
+def test_missing_files_directories_and_unknown_formats_are_errors(tmp_path):
+    assert "there is no such file. Check the path" in error(tmp_path / "none.csv")
+    folder = tmp_path / "folder.csv"
+    folder.mkdir()
+    assert "this is a directory. Name a file in it" in error(folder)
+    assert "this is a directory. Name a file in it" in error(tmp_path)
+    assert "there is no such file. Check the path" in error(tmp_path / "none")
+    assert "'cvs' is not a format of tables. Did you mean 'csv'?" in error(tmp_path / "x", format="cvs")
+    assert "nothing tells the format" in error(io.StringIO(""))
+    assert "5 is neither a path nor a stream" in error(5, format="csv")
+
+
+def test_parquet_without_a_needed_column_is_an_error(tmp_path):
+    path = tmp_path / "data.parquet"
+    pd.DataFrame({"metric": ["cpu"], "arms": ["a"], "value": [1.0]}).to_parquet(path)
+    assert "no column 'arm'. Did you mean 'arms'?" in error(path)
+    wide = WideTable(Policy(metrics=[Metric(name="value", direction="increase")]), "arms")
+    assert read_table(path, layout=wide.layout).column_names == ["metric", "arms", "value"]
+
+
+def test_parquet_without_pyarrow_names_the_extra(monkeypatch, tmp_path):
+    path = parquet(tmp_path)
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name.startswith("pyarrow"):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingExtraError, match=r"Parquet needs pyarrow. .*canaryjudge\[parquet\]"):
+        read_table(path)
