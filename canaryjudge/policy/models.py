@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from canaryjudge.kinds import KINDS
+from canaryjudge.kinds import KINDS, KindName
 from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.base import (
     Amount,
@@ -29,7 +29,7 @@ from canaryjudge.policy.display import policy_html
 from canaryjudge.policy.noise_floor import NoiseFloor
 from canaryjudge.policy.quantities import percent, relative_or_absolute, shown
 from canaryjudge.policy.query import Prometheus, Query, query_problems
-from canaryjudge.policy.rule_settings import Kind, MannWhitney, Sequential
+from canaryjudge.policy.rule_settings import MannWhitney, Sequential
 from canaryjudge.policy.units import is_share
 
 __all__ = ["Metric", "Policy", "Split", "Tolerance"]
@@ -71,7 +71,7 @@ class Metric(PolicyModel):
     """The metric's name, as in the data."""
     direction: Literal["increase", "decrease", "either"]
     """The bad direction."""
-    kind: Kind = "gauge"
+    kind: KindName = "gauge"
     """`gauge` (a number an interval: CPU, a p99), `samples` (raw observations: request latencies), `ratio` (`value` of `total` events:
     errors of requests), `count` (events over an exposure, `total`) or `histogram` (`value` observations of an interval are at most as large as
     `le`, as Prometheus counts latencies)."""

@@ -8,11 +8,10 @@ from typing import Annotated, Any, Final, Protocol
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
-from canaryjudge.kinds import KINDS
+from canaryjudge.kinds import KINDS, KindName
 from canaryjudge.policy.base import Duration, PolicyModel
 from canaryjudge.policy.complaints import Path, Problem
 from canaryjudge.policy.quantities import shown
-from canaryjudge.policy.rule_settings import Kind
 
 __all__ = ["MOST_STEPS", "SELECTOR", "Prometheus", "Query", "query_problems", "timing", "timing_problem"]
 
@@ -35,7 +34,7 @@ _BY: Final = re.compile(r"\bby\s*\(([^()]*)\)")
 
 class _QueriedMetric(Protocol):
     @property
-    def kind(self) -> Kind: ...
+    def kind(self) -> KindName: ...
     @property
     def counter(self) -> bool: ...
 
