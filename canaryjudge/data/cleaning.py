@@ -20,12 +20,10 @@ from canaryjudge.data.counters import (
 )
 from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.frames import label_codes, to_floats
-from canaryjudge.data.histogram_grids import negative_count, replica_codes
-from canaryjudge.data.histograms import read_buckets
+from canaryjudge.data.histograms import negative_count, read_buckets, replica_codes
 from canaryjudge.data.notes import Note, NoteList
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.replicas import by_replica
-from canaryjudge.data.series import Series
+from canaryjudge.data.series import Series, by_replica
 from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.times import Times, iso, median_step, to_times
 from canaryjudge.data.units import conversion, scaled

@@ -11,8 +11,7 @@ import numpy as np
 from canaryjudge.data.buckets import common_edges, lasting, left_out, regrouped, too_few_common
 from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.exponential_histograms import on_a_grid
-from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
-from canaryjudge.data.known_points import IntArray, KnownPoints
+from canaryjudge.data.intake import SURPLUS, Intake, IntArray, KnownPoints, Reach, Tally, block_hash, slots_of
 from canaryjudge.data.packing import pack, pack_times, read_flag, unpack, unpack_times
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.pairing import partners

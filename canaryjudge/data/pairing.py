@@ -14,8 +14,7 @@ from canaryjudge.data.agreement import check_arms, no_times
 from canaryjudge.data.buckets import coarsened, regrouped
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
-from canaryjudge.data.replicas import merged, pooled, with_reports
-from canaryjudge.data.series import Series
+from canaryjudge.data.series import Series, merged, pooled, with_reports
 from canaryjudge.data.times import common_slots, iso, median_step
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind

@@ -10,8 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
-from canaryjudge.data.known_points import KnownPoints
+from canaryjudge.data.intake import SURPLUS, Intake, KnownPoints, Reach, Tally, block_hash, slots_of
 from canaryjudge.data.packing import pack, unpack
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.series import Series

@@ -16,8 +16,7 @@ from canaryjudge.data.notes import Note, NoteTally
 from canaryjudge.data.pair import FloatArray, MetricPair
 from canaryjudge.data.pairing import no_overlap
 from canaryjudge.data.raw_intake import RawIntake, complete_parts
-from canaryjudge.data.replicas import with_reports
-from canaryjudge.data.series import Series
+from canaryjudge.data.series import Series, with_reports
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
