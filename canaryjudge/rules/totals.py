@@ -265,12 +265,11 @@ def difference_test(
     few = (
         rare and 0 < totals.canary + totals.baseline <= _MOST_EVENTS
     )  # of no events at all, bounds of each rate are exact
+    widest = bounds(*totals.arms, _SMALLEST_PVALUE) if few else None
 
     def chosen(change: float) -> PValues:
-        found = pvalues(*totals.arms, change)
-        if not few or min(found.greater, found.less) < _SMALLEST_PVALUE:
-            return found
-        return rare_difference_pvalues(*totals.arms, change)
+        exactly = widest is not None and widest.low <= change <= widest.high
+        return (rare_difference_pvalues if exactly else pvalues)(*totals.arms, change)
 
     return Test(
         method="exact_difference" if few else "difference",

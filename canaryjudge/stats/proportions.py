@@ -28,6 +28,8 @@ References
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
@@ -49,7 +51,11 @@ __all__ = [
 
 _LARGEST_LOG_RATIO = 300.0
 """A ratio beyond exp(300) counts as unbounded; its square is still a float."""
-_SMALLEST_PVALUE = 1e-300
+_SMALLEST_PVALUE, _LARGEST_PVALUE = 1e-300, 1 - 1e-16
+_AGREED = 1e-11
+"""Two tails that differ by less, in parts, are one p-value."""
+_STEPS = 16
+"""After so many steps of a search without agreement it goes on by halving."""
 
 
 def risk_ratio_pvalues(
@@ -210,8 +216,11 @@ def difference_pvalues(
     0.049992
     """
     xc, nc, xb, nb, difference = floats(xc, nc, xb, nb, difference)
-    greater = _difference_pvalue(xc, nc, xb, nb, difference)
-    return PValues(greater, _difference_pvalue(xb, nb, xc, nc, -difference))
+    # the upper bound is minus the lower one of the swapped arms: both sides are sought at once
+    sides = (xc, xb), (nc, nb), (xb, xc), (nb, nc), (difference, -difference)
+    canary, canary_total, baseline, baseline_total, null = map(np.stack, sides)
+    found = _difference_pvalue(canary, canary_total, baseline, baseline_total, null)
+    return PValues(*map(np.asarray, found))
 
 
 def proportion_pvalues(x: ArrayLike, n: ArrayLike, value: ArrayLike) -> PValues:
@@ -242,8 +251,7 @@ def proportion_pvalues(x: ArrayLike, n: ArrayLike, value: ArrayLike) -> PValues:
     0.050253
     """
     x, n, value = floats(x, n, value)
-    greater = np.where(x > 0, special.betainc(x, n - x + 1, value), 1.0)
-    return PValues(greater, np.where(x < n, special.betaincc(x + 1, n - x, value), 1.0))
+    return PValues(_at_least(x, n, value), _at_most(x, n, value))
 
 
 def proportion_bounds(x: ArrayLike, n: ArrayLike, level: ArrayLike) -> Bounds:
@@ -313,23 +321,65 @@ def _difference_pvalue(
     """Return the level at which `_difference_low` equals `null`.
 
     Sought is the split of p_c - p_b - null into below = p_c - l_c and above = u_b - p_b (their signed squares add up to
-    its own) at which the tails of both proportions agree: that is the level. Bisecting the level itself costs ten times as much.
+    its own) at which the tails of both proportions agree: that is the level. One tail falls and the other rises with the split, so the level lies
+    between them wherever they are taken, and their distance in standard deviations is nearly a straight line, whose zero a secant finds in
+    about six steps.
     """
     known = (nc > 0) & (nb > 0)
     pc, pb = xc / np.where(known, nc, 1.0), xb / np.where(known, nb, 1.0)
     square = _signed_square(pc - pb - null)
 
-    def tails(below: FloatArray) -> tuple[FloatArray, FloatArray]:
-        above = _signed_root(square - _signed_square(below))
-        canary = proportion_pvalues(xc, nc, np.clip(pc - below, 0.0, 1.0)).greater
-        return canary, proportion_pvalues(xb, nb, np.clip(pb + above, 0.0, 1.0)).less
+    def tails(below: FloatArray, of: Any = ...) -> tuple[FloatArray, FloatArray]:
+        above = _signed_root(square[of] - _signed_square(below))
+        canary = _at_least(xc[of], nc[of], np.clip(pc[of] - below, 0.0, 1.0))
+        return canary, _at_most(xb[of], nb[of], np.clip(pb[of] + above, 0.0, 1.0))
 
     least = np.maximum(pc - 1, _signed_root(square - (1 - pb) ** 2))
     most = np.minimum(pc, _signed_root(square + pb**2))
-    last = bisect(lambda below: np.greater(*tails(below)), least, most)
-    # next to 0 and 1 one tail may jump between neighboring floats; the other one is then the level
-    pvalue = np.maximum(np.minimum(*tails(last)), np.minimum(*tails(np.nextafter(last, most))))
+    deviation, other = _deviation(xc, nc), _deviation(xb, nb)
+    slope = -1 / deviation - deviation / other**2
+    middle = np.clip(_signed_root(square) * deviation / np.hypot(deviation, other), least, most)
+    below = np.where(xc == 0, most, np.where(xb == nb, least, middle))
+    low, high = least, most
+    before = gap_before = np.full(null.shape, np.nan)
+    pvalue, sought = np.ones(null.shape), known
+    for _ in range(_STEPS):
+        canary, baseline = tails(below)
+        gap = np.subtract(*special.ndtri(np.clip([canary, baseline], _SMALLEST_PVALUE, _LARGEST_PVALUE)))
+        larger, smaller = np.maximum(canary, baseline), np.minimum(canary, baseline)
+        found = (larger - smaller <= _AGREED * larger) | (larger < _SMALLEST_PVALUE)
+        found |= np.where(gap > 0, below == most, below == least)
+        pvalue, sought = np.where(sought, smaller, pvalue), sought & ~found
+        if not sought.any():
+            break
+        low, high = np.where(gap > 0, below, low), np.where(gap > 0, high, below)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            secant = (gap - gap_before) / (below - before)
+        slope, before, gap_before = np.where(secant < 0, secant, slope), below, gap
+        guess = below - gap / slope
+        below = np.where((low < guess) & (guess < high), guess, (low + high) / 2)
+    if sought.any():
+        # next to 0 and 1 one tail may jump between neighboring floats; the other one is then the level
+        left = np.nonzero(sought)
+        last = bisect(lambda split: np.greater(*tails(split, left)), low[left], high[left])
+        after = np.nextafter(last, most[left])
+        pvalue[left] = np.maximum(*(np.minimum(*tails(split, left)) for split in (last, after)))
     return np.where(known, np.maximum(pvalue, _SMALLEST_PVALUE), 1.0)
+
+
+def _deviation(x: FloatArray, n: FloatArray) -> FloatArray:
+    """Return about the standard deviation of a proportion, positive where there are no events too."""
+    return np.asarray(np.sqrt((x + 1) * (n - x + 1) / np.maximum(n, 1.0)) / (n + 2))
+
+
+def _at_least(x: FloatArray, n: FloatArray, value: FloatArray) -> FloatArray:
+    """Return the chance of at least so many events."""
+    return np.where(x > 0, special.betainc(x, n - x + 1, value), 1.0)
+
+
+def _at_most(x: FloatArray, n: FloatArray, value: FloatArray) -> FloatArray:
+    """Return the chance of at most so many events."""
+    return np.where(x < n, special.betaincc(x + 1, n - x, value), 1.0)
 
 
 def _signed_square(value: FloatArray) -> FloatArray:

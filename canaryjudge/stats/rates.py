@@ -352,27 +352,27 @@ def rare_difference_pvalues(xc: float, nc: float, xb: float, nb: float, differen
     observed = float(score(np.array(xc), np.array(xb)))
     slack = 1e-9 * (1 + abs(observed))
     # for each count of the baseline: how many of the canary speak less strongly for a larger rate than what was observed, and at most as strongly
-    below = _how_many(counts, lambda canary: score(canary, counts) < observed - slack)
-    up_to = _how_many(counts, lambda canary: score(canary, counts) <= observed + slack)
-    none = np.zeros((_RATES, 1))
-    from_below = np.concatenate([none, canary.cumsum(axis=1)], axis=1)
-    from_above = np.concatenate([canary[:, ::-1].cumsum(axis=1)[:, ::-1], none], axis=1)
-    greater = (baseline * from_above[:, below]).sum(axis=1).max()
-    less = (baseline * from_below[:, up_to]).sum(axis=1).max()
+    ends = np.array([[observed - slack], [np.nextafter(observed + slack, np.inf)]])
+    below, up_to = _how_many(np.tile(counts, (2, 1)), lambda canary: score(canary, counts) < ends)
+    none = np.zeros((1, _RATES))
+    from_below = np.concatenate([none, canary.cumsum(axis=0)])
+    from_above = np.concatenate([canary[::-1].cumsum(axis=0)[::-1], none])
+    greater = np.einsum("ij,ij->j", baseline, from_above[below]).max()
+    less = np.einsum("ij,ij->j", baseline, from_below[up_to]).max()
     return PValues(*(np.minimum(np.asarray(pvalue + _LEFT_OUT), 1.0) for pvalue in (greater, less)))
 
 
 def _chances(counts: FloatArray, expected: FloatArray) -> FloatArray:
-    """Give the Poisson probability of each count, a row an expectation."""
-    return np.asarray(
-        np.exp(special.xlogy(counts, expected[:, None]) - expected[:, None] - special.gammaln(counts + 1))
-    )
+    """Give the Poisson probability of each count, a column an expectation."""
+    logs = np.log(np.maximum(expected, np.finfo(float).tiny))  # of nothing expected, nothing comes
+    return np.asarray(np.exp(np.outer(counts, logs) - expected - special.gammaln(counts + 1)[:, None]))
 
 
 def _how_many(counts: FloatArray, holds: Callable[[FloatArray], BoolArray]) -> NDArray[np.intp]:
     """Count, beside each count of the baseline, those of the canary for which `holds`: the first ones, as the score rises."""
-    low, high = np.zeros(len(counts), dtype=np.intp), np.full(len(counts), len(counts), dtype=np.intp)
-    for _ in range(len(counts).bit_length()):
+    several = counts.shape[-1]
+    low, high = np.zeros(counts.shape, dtype=np.intp), np.full(counts.shape, several, dtype=np.intp)
+    for _ in range(several.bit_length()):
         middle = (low + high) // 2
         below = holds(middle.astype(float)) & (middle < high)
         low, high = np.where(below, middle + 1, low), np.where(below, high, middle)

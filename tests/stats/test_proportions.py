@@ -5,7 +5,7 @@ Wilson's interval agrees with R, and errs no more often than it promises once th
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
@@ -13,6 +13,7 @@ from scipy.stats import binom
 from statsmodels.stats.proportion import confint_proportions_2indep as statsmodels_bounds
 from statsmodels.stats.proportion import test_proportions_2indep as statsmodels_test
 
+from canaryjudge.stats.bounds import bisect
 from canaryjudge.stats.proportions import (
     difference_bounds,
     difference_pvalues,
@@ -130,6 +131,46 @@ def test_difference_pvalues_are_the_levels_of_their_bounds(table, difference):
         assert_allclose(difference_bounds(*table, pvalues.greater).low, difference, atol=1e-9)
     if 1e-200 < pvalues.less < 0.9:
         assert_allclose(difference_bounds(*table, pvalues.less).high, difference, atol=1e-9)
+
+
+def slow_difference_pvalue(xc, nc, xb, nb, null):
+    """The level at which the lower bound of the difference is `null`: the split at which both tails agree, by halving."""
+
+    def squared(value):
+        return value * np.abs(value)
+
+    def root(value):
+        return np.sign(value) * np.sqrt(np.abs(value))
+
+    pc, pb = xc / nc, xb / nb
+    square = squared(pc - pb - null)
+
+    def tails(below):
+        above = root(square - squared(below))
+        canary = proportion_pvalues(xc, nc, np.clip(pc - below, 0, 1)).greater
+        return canary, proportion_pvalues(xb, nb, np.clip(pb + above, 0, 1)).less
+
+    least = np.maximum(pc - 1, root(square - (1 - pb) ** 2))
+    most = np.minimum(pc, root(square + pb**2))
+    last = bisect(lambda below: np.greater(*tails(below)), least, most)
+    # next to 0 and 1 one tail may jump between neighboring floats; the other one is then the level
+    return max(*(np.min(tails(below)) for below in (last, np.nextafter(last, most))), 1e-300)
+
+
+@settings(reproducible, max_examples=300)
+@given(tables(), st.floats(-0.999, 0.999) | st.sampled_from([0, 2e-4, -2e-4]), st.sampled_from([1, 1.5, 4]))
+@example((3, 5000, 0, 5000), 0.0002, 1)
+@example((0, 5000, 3, 5000), 0, 1)
+@example((0, 1, 1, 1), -0.5, 1)
+@example((30, 18_678, 32, 16_254), -0.018, 1)
+def test_difference_pvalues_are_those_of_a_slow_search(table, difference, dispersion):
+    table = tuple(each / dispersion for each in table)
+    found = difference_pvalues(*table, difference)
+    greater = slow_difference_pvalue(*table, difference)
+    less = slow_difference_pvalue(*table[2:], *table[:2], -difference)
+    for pvalue, expected in ((found.greater, greater), (found.less, less)):
+        # where both tails are all but 1, the root of a square's last digit is all that tells splits apart
+        assert_allclose(pvalue, expected, rtol=1e-9 if expected < 0.99 else 1e-3)
 
 
 @reproducible
