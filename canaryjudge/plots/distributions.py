@@ -119,8 +119,8 @@ def quantile_difference(
     """
     arms = finite(baseline, "baseline"), finite(canary, "canary")
     ax = tidy(axes(ax))
-    found = quantile_differences(*arms, np.linspace(0.01, 0.99, 99), level)
-    percent = 100 * found.probability
+    probability = np.linspace(0.01, 0.99, 99)
+    found, percent = quantile_differences(*arms, probability, level), 100 * probability
     known = np.isfinite(found.low) & np.isfinite(found.high)
     color = ARMS["canary"]["color"]
     ax.fill_between(

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from canaryjudge.stats.bounds import FloatArray, PValues, bisect
-from canaryjudge.stats.long_run import dependence, long_run_variance
+from canaryjudge.stats.bounds import FloatArray, PValues, bisect, t_pvalues
+from canaryjudge.stats.long_run import FEWEST_POINTS, dependence, long_run_variance
 
 __all__ = [
     "Contrast",
@@ -37,8 +37,6 @@ __all__ = [
     "recovered_bounds",
 ]
 
-_FEWEST_POINTS = 3
-"""Fewer points tell nothing of their dependence."""
 _SMALLEST_PVALUE = 1e-300
 """Smaller p-values are combined as this one: their normal deviate is no longer a float."""
 _SMALLEST_LEVEL = 1e-12
@@ -67,13 +65,9 @@ class Contrast:
 
     def pvalues(self, value: float) -> PValues:
         """Give the p-values of the nulls that it is at most (`greater`), and at least (`less`), a value."""
-        excess = self.estimate - value
-        if self.error == 0:
-            return PValues(np.array(0.0 if excess > 0 else 1.0), np.array(0.0 if excess < 0 else 1.0))
         if np.isinf(self.error):
             return PValues(np.array(1.0), np.array(1.0))
-        t = excess / self.error
-        return PValues(np.asarray(special.stdtr(self.df, -t)), np.asarray(special.stdtr(self.df, t)))
+        return t_pvalues(self.estimate - value, self.error, self.df)
 
     def bounds(self, level: float) -> tuple[float, float]:
         """Bound it from both sides, each end at a level."""
@@ -114,7 +108,7 @@ def mean_contrast(baseline: ArrayLike, canary: ArrayLike, factor: float, *, pair
     """
     b, c = np.asarray(baseline, dtype=np.float64), np.asarray(canary, dtype=np.float64)
     estimate = float(c.mean() - factor * b.mean())
-    if min(len(b), len(c)) < _FEWEST_POINTS:
+    if min(len(b), len(c)) < FEWEST_POINTS:
         return Contrast(estimate, np.inf, 1.0)
     if paired:
         moved = c - factor * b
@@ -278,7 +272,7 @@ def estimates_correlation(first: ArrayLike, second: ArrayLike) -> float:
     0.7
     """
     one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if len(one) < _FEWEST_POINTS:
+    if len(one) < FEWEST_POINTS:
         return 0.0
     alone, beside, apart = (
         float(long_run_variance(series - series[0]).variance) for series in (one, other, one - other)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-__all__ = ["Bounds", "FloatArray", "PValues", "beta_quantile", "bisect", "floats"]
+__all__ = ["Bounds", "FloatArray", "PValues", "beta_quantile", "bisect", "floats", "t_pvalues"]
 
 FloatArray = NDArray[np.float64]
 
@@ -53,6 +53,37 @@ class Bounds:
 
     low: FloatArray
     high: FloatArray
+
+
+def t_pvalues(excess: ArrayLike, error: ArrayLike, df: ArrayLike) -> PValues:
+    """Test by the t distribution how far an estimate lies from a value.
+
+    Parameters
+    ----------
+    excess : array_like
+        Estimate minus the value.
+    error : array_like
+        Standard error of the estimate; 0 where it is certain.
+    df : array_like
+        Degrees of freedom of the error.
+
+    Returns
+    -------
+    PValues
+        Broadcast; 0 or 1 where the estimate is certain.
+
+    Examples
+    --------
+    `pt(-2, 10)` in R gives .03669402:
+
+    >>> round(float(t_pvalues(4.0, 2.0, 10.0).greater), 8), float(t_pvalues(4.0, 0.0, 10.0).less)
+    (0.03669402, 1.0)
+    """
+    over, errors, known = (np.asarray(values, dtype=np.float64) for values in (excess, error, df))
+    moves = errors > 0
+    t = over / np.where(moves, errors, 1.0)
+    greater = np.where(moves, special.stdtr(known, -t), np.where(over > 0, 0.0, 1.0))
+    return PValues(greater, np.where(moves, special.stdtr(known, t), np.where(over < 0, 0.0, 1.0)))
 
 
 def beta_quantile(a: FloatArray, b: FloatArray, level: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -20,19 +20,21 @@ from scipy.special import stdtr, stdtrit
 from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.bucket_distributions import BucketBands, Curve
 from canaryjudge.stats.long_run import long_run_variance
-from canaryjudge.stats.rank_test import Noise, series_noise, waves_for
+from canaryjudge.stats.rank_test import (
+    CORE,
+    LARGEST_CRITICAL_VALUE,
+    WIDE,
+    WIDE_SHARE,
+    Noise,
+    series_noise,
+    waves_for,
+)
 from canaryjudge.stats.replicas import LastingNoise, joined
 
 __all__ = ["FEWEST_INTERVALS", "BucketShift", "bucket_shift_test"]
 
 FEWEST_INTERVALS: Final = 6
 """Fewer intervals say nothing of how they depend on each other; only the observations' own number is left."""
-_CORE = 0.1
-"""Probabilities within this of 1/2 are inverted as they are; beyond it the interval goes on in a straight line."""
-_WIDE = 0.25
-_WIDE_SHARE = 0.5
-_LARGEST_CRITICAL_VALUE = 8.0
-"""As for samples (`canaryjudge.stats.rank_test`)."""
 _GRID = np.concatenate([[0.0005, 0.005, 0.02], np.linspace(0.05, 0.95, 19), [0.98, 0.995, 0.9995]])
 _NEAR = np.array([-0.25, -0.13, -0.09, -0.05, -0.025, -0.012, -0.005, 0.0, 0.02])
 """Where the bounds are sought first, in slopes from the estimate: the least falls short of the smooth reading."""
@@ -155,7 +157,7 @@ def bucket_shift_test(
         slope = float(lasting.least_slope(np.array([slope]))[0])
         error, df = joined(error, df, lasting.standard_error / slope, lasting.df)
     critical = -stdtrit(df[:, None], wanted)
-    abstains = critical > _LARGEST_CRITICAL_VALUE
+    abstains = critical > LARGEST_CRITICAL_VALUE
     widths = np.where(abstains, 0.0, critical) * error[:, None]
     both = _Extended(bands, middle, slope)
     (low, high), (open_low, open_high) = both.bounds(widths)
@@ -189,19 +191,16 @@ class _Middle:
         inside = canary.quantiles(_GRID) - baseline.quantiles(1 - _GRID)
         ends = canary.values[0] - baseline.values[-1] - span, canary.values[-1] - baseline.values[0] + span
         self.grid = np.concatenate([[ends[0]], inside, [ends[1]]])
-        spread = np.array([_CORE, -_CORE, _WIDE, -_WIDE, 0.0])
+        spread = np.array([CORE, -CORE, WIDE, -WIDE, 0.0])
         (found,) = _crossings(falling, self.grid[None], self.grid[None], 0.5 + spread)
-        core, wide = (found[1] - found[0]) / (2 * _CORE), (found[3] - found[2]) / (2 * _WIDE)
+        core, wide = (found[1] - found[0]) / (2 * CORE), (found[3] - found[2]) / (2 * WIDE)
         self.estimate = float(found[4])
-        self.slope = float(max(core, _WIDE_SHARE * wide, np.finfo(float).tiny))
+        self.slope = float(max(core, WIDE_SHARE * wide, np.finfo(float).tiny))
         self.probability_greater = float(canary.probability_greater(baseline, np.zeros(1))[0])
 
 
 class _Extended:
-    """The least of the probability from below, and its most from above, as falling functions of the shift and of the shift turned round.
-
-    They go on in a straight line once they are beyond the core; see `canaryjudge.stats.rank_test`.
-    """
+    """The least of the probability from below, and its most from above, falling with the shift and the shift turned round, straight beyond the core."""
 
     def __init__(self, bands: BucketBands, middle: _Middle, slope: float) -> None:
         self._bands, self._slope = bands, slope
@@ -215,10 +214,8 @@ class _Extended:
 
     def bounds(self, widths: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Give the shifts, from below and turned round, at which they are so far above 1/2, and at which they are 1/2."""
-        inside = np.minimum(widths.ravel(), _CORE)
-        found = _crossings(
-            self._falling, self._grid, self._near, 0.5 + np.concatenate([inside, [_CORE, 0.0]])
-        )
+        inside = np.minimum(widths.ravel(), CORE)
+        found = _crossings(self._falling, self._grid, self._near, 0.5 + np.concatenate([inside, [CORE, 0.0]]))
         self._anchor = found[:, -2:-1]
         bounds = found[:, :-2] - (widths.ravel() - inside) * self._slope
         return bounds.reshape(2, *widths.shape), found[:, -1]
@@ -226,28 +223,14 @@ class _Extended:
     def beyond_half(self, shifts: FloatArray) -> FloatArray:
         """Give by how much they exceed 1/2 at shifts of shape (2, k); after `bounds`."""
         with np.errstate(over="ignore"):
-            line = _CORE + (self._anchor - shifts) / self._slope
-        return np.where(shifts < self._anchor, line, np.minimum(self._falling(shifts) - 0.5, _CORE))
+            line = CORE + (self._anchor - shifts) / self._slope
+        return np.where(shifts < self._anchor, line, np.minimum(self._falling(shifts) - 0.5, CORE))
 
 
 def _crossings(
     falling: Callable[[FloatArray], FloatArray], grid: FloatArray, near: FloatArray, targets: FloatArray
 ) -> FloatArray:
-    """Find the largest shifts at which falling functions still reach their targets; -inf where they never do.
-
-    Parameters
-    ----------
-    falling : callable
-        Takes shifts of shape (r, n), a row a function, and gives their values.
-    grid, near : ndarray, shapes (r, n) and (r, m)
-        Ascending shifts: all that matter, and those that probably enclose what is sought, where the search begins if they do.
-    targets : ndarray, shape (t,)
-        Of each function.
-
-    Returns
-    -------
-    ndarray, shape (r, t)
-    """
+    """Find the largest shifts (r, t) at which r falling functions still reach t targets, on a grid, first near where they probably do; -inf where they never do."""
     fine = _PRECISION * (grid[:, -2] - grid[:, 1])[:, None]
     known = falling(near)
     if (known[:, 0] >= targets.max()).all() and (known[:, -1] < targets.min()).all():

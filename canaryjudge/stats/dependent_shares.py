@@ -30,13 +30,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from canaryjudge.stats.bounds import Bounds, FloatArray, PValues, floats
 from canaryjudge.stats.dispersion import bursts_outlast, dispersion, temper, tempered_level
-from canaryjudge.stats.long_run import dependence, long_run_variance
+from canaryjudge.stats.long_run import FEWEST_POINTS, dependence, long_run_variance
 from canaryjudge.stats.proportions import proportion_bounds, proportion_pvalues
 
 __all__ = ["BadShare", "ShareTest", "WindowShare", "bad_share"]
-
-_FEWEST_POINTS = 3
-"""Fewer points tell nothing of their dependence."""
 
 
 class ShareTest:
@@ -64,7 +61,7 @@ class ShareTest:
         points = np.asarray(series, dtype=np.float64)
         having = (points <= bound).astype(np.float64)
         self.count, self._size = float(having.sum()), len(points)
-        if self._size < _FEWEST_POINTS:
+        if self._size < FEWEST_POINTS:
             return
         own = _factor(having)
         ranks = np.unique(points, return_inverse=True)[1].astype(np.float64)
@@ -98,7 +95,7 @@ class ShareTest:
             `greater` for the null "share <= `value`" and `less` for ">= `value`", of the value's shape; 1 of fewer than 3 points.
         """
         null = np.asarray(value, dtype=np.float64)
-        if self._size < _FEWEST_POINTS:
+        if self._size < FEWEST_POINTS:
             return PValues(np.ones(null.shape), np.ones(null.shape))
         possible = np.clip(null, 0.0, 1.0)
         (rising, df), (falling, other) = self._rising, self._falling
@@ -125,7 +122,7 @@ class ShareTest:
         tuple of (float, float)
             0 and 1 of fewer than 3 points.
         """
-        if self._size < _FEWEST_POINTS:
+        if self._size < FEWEST_POINTS:
             return 0.0, 1.0
         (rising, df), (falling, other) = self._rising, self._falling
         low = independent(self.count / rising, self._size / rising, tempered_level(level, df)).low

@@ -12,9 +12,10 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from canaryjudge.stats.bounds import FloatArray
+
 __all__ = ["Differences", "all_differences"]
 
-FloatArray = NDArray[np.float64]
 Side = Literal["low", "high"]
 
 _OUTRIGHT = 250_000

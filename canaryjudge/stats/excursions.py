@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc
 
-from canaryjudge.stats.long_run import FloatArray, dependence
+from canaryjudge.stats.bounds import FloatArray
+from canaryjudge.stats.long_run import dependence
 
 __all__ = ["ExcursionTest", "excursion_orders", "excursion_pvalue", "excursion_test"]
 

@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-__all__ = ["FloatArray", "LongRun", "dependence", "long_run_variance"]
+from canaryjudge.stats.bounds import FloatArray
 
-FloatArray = NDArray[np.float64]
+__all__ = ["FEWEST_POINTS", "LongRun", "dependence", "long_run_variance", "projections"]
+
+FEWEST_POINTS: Final = 3
+"""Fewer points tell nothing of their dependence."""
 
 _BANDWIDTH = 0.4
 """Share of the half-power bandwidth of an AR(1) spectrum that is averaged over; see `long_run_variance`."""
@@ -129,10 +133,27 @@ def long_run_variance(
     points = np.asarray(series, dtype=np.float64)
     n = points.shape[-1]
     strength = dependence(points) if rho is None else np.asarray(rho, dtype=np.float64)
-    flat = _BANDWIDTH * n * (1 - strength) / (np.pi * np.sqrt(np.maximum(strength, 1e-6)))
-    limit = max(1, min(most, max(2, n // 2), n - 1))
-    count = np.minimum(np.maximum(np.floor(flat), min(2, limit)), limit)
+    count, limit, df = _averaged(n, strength, most)
     power = _projections(points, limit) ** 2
     used = np.arange(1, limit + 1) <= count[..., None]
     variance = np.where(used, power, 0.0).sum(axis=-1) / count
-    return LongRun(np.asarray(variance), np.asarray(np.where(count < limit, _DF_SHARE, 1.0) * count))
+    return LongRun(np.asarray(variance), df)
+
+
+def projections(points: float, rho: float) -> float:
+    """Give the degrees of freedom of the long-run variance of so many points with a lag-1 autocorrelation.
+
+    Examples
+    --------
+    >>> projections(60, 0.0), projections(60, 0.5)
+    (30.0, 4.0)
+    """
+    return float(_averaged(int(points), np.asarray(rho, dtype=np.float64), _MOST_PROJECTIONS)[2])
+
+
+def _averaged(n: int, rho: FloatArray, most: int) -> tuple[FloatArray, int, FloatArray]:
+    """Give how many projections are averaged, how many there may be, and the degrees of freedom that leaves."""
+    flat = _BANDWIDTH * n * (1 - rho) / (np.pi * np.sqrt(np.maximum(rho, 1e-6)))
+    limit = max(1, min(most, max(2, n // 2), n - 1))
+    count = np.asarray(np.minimum(np.maximum(np.floor(flat), min(2, limit)), limit))
+    return count, limit, np.asarray(np.where(count < limit, _DF_SHARE, 1.0) * count)

@@ -21,18 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-__all__ = ["RANK_VARIANCE", "Scatter", "events_power", "projections", "shift_power"]
+from canaryjudge.stats.bounds import FloatArray
+from canaryjudge.stats.rank_test import LARGEST_CRITICAL_VALUE
 
-FloatArray = NDArray[np.float64]
+__all__ = ["RANK_VARIANCE", "Scatter", "events_power", "shift_power"]
 
 RANK_VARIANCE: Final = math.pi / 3
 """Variance of the Hodges-Lehmann shift over that of the difference of means, of normal points."""
-_LARGEST_CRITICAL_VALUE = 8.0
-"""As `canaryjudge.stats.rank_test` has it: a level that asks for more is abstained from."""
 _LARGEST_NONCENTRALITY = 35.0
 _TAIL = 1e-9
-_BANDWIDTH, _MOST, _DF_SHARE = 0.4, 32, 0.8
-"""As `canaryjudge.stats.long_run` chooses its projections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +46,6 @@ class Scatter:
 
     standard_error: float
     df: float
-
-
-def projections(points: float, rho: float) -> float:
-    """Give the degrees of freedom of the long-run variance of so many points with a lag-1 autocorrelation.
-
-    Examples
-    --------
-    >>> projections(60, 0.0), projections(60, 0.5)
-    (30.0, 4.0)
-    """
-    n = math.floor(points)
-    most = max(1, min(_MOST, max(2, n // 2), n - 1))
-    flat = _BANDWIDTH * n * (1 - rho) / (math.pi * math.sqrt(max(rho, 1e-6)))
-    count = min(max(math.floor(flat), min(2, most)), most)
-    return (_DF_SHARE if count < most else 1.0) * count
 
 
 def shift_power(excess: float, scatter: Scatter, level: float) -> float:
@@ -91,7 +73,7 @@ def shift_power(excess: float, scatter: Scatter, level: float) -> float:
     0.9279
     """
     critical = -float(special.stdtrit(scatter.df, level))
-    if critical > _LARGEST_CRITICAL_VALUE:
+    if critical > LARGEST_CRITICAL_VALUE:
         return 0.0
     if scatter.standard_error == 0:
         return float(excess > 0)

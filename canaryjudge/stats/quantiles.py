@@ -28,12 +28,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from canaryjudge.stats.bounds import FloatArray, PValues, bisect
-from canaryjudge.stats.long_run import long_run_variance
+from canaryjudge.stats.bounds import FloatArray, PValues, bisect, t_pvalues
+from canaryjudge.stats.long_run import FEWEST_POINTS, long_run_variance
 
 __all__ = [
     "Estimate",
-    "QuantileDifferences",
     "QuantileTest",
     "dkw_margin",
     "mean_bounds",
@@ -42,20 +41,17 @@ __all__ = [
     "quantile_differences",
 ]
 
-_FEWEST_POINTS = 3
-"""Fewer points tell nothing of their dependence."""
-
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An estimate with two one-sided confidence bounds, in the unit of the series.
+    """An estimate between two confidence bounds, in the unit of the series.
 
     Attributes
     ----------
     estimate : ndarray
         The estimate.
     low : ndarray
-        Lower bound, exceeded by the truth but for the error probability; -inf where the points are too few for one.
+        Lower bound; -inf where the points are too few for one.
     high : ndarray
         Upper bound; inf where the points are too few for one.
     """
@@ -210,14 +206,8 @@ def mean_pvalues(series: ArrayLike, value: ArrayLike) -> PValues:
     True
     """
     mean, error, df = _mean(series)
-    excess = mean - np.asarray(value, dtype=np.float64)
-    moves = error > 0
-    t = excess / np.where(moves, error, 1.0)
-    certain_greater, certain_less = np.where(excess > 0, 0.0, 1.0), np.where(excess < 0, 0.0, 1.0)
-    bounded = np.isfinite(error)
-    greater = np.where(moves, special.stdtr(df, -t), certain_greater)
-    less = np.where(moves, special.stdtr(df, t), certain_less)
-    return PValues(np.where(bounded, greater, 1.0), np.where(bounded, less, 1.0))
+    found, bounded = t_pvalues(mean - np.asarray(value, dtype=np.float64), error, df), np.isfinite(error)
+    return PValues(np.where(bounded, found.greater, 1.0), np.where(bounded, found.less, 1.0))
 
 
 def _ranks(
@@ -247,7 +237,7 @@ def _at_most(count: FloatArray, n: int, q: float) -> FloatArray:
 def _spread(indicators: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the standard deviation of the number of points below the quantile and its degrees of freedom."""
     n = indicators.shape[-1]
-    if n < _FEWEST_POINTS:
+    if n < FEWEST_POINTS:
         return np.full(indicators.shape[:-1], np.inf), np.ones(indicators.shape[:-1])
     run = long_run_variance(indicators - indicators[..., :1])
     return np.sqrt(n * run.variance), run.df
@@ -266,7 +256,7 @@ def _mean(series: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
     # measured from its first point, a constant series varies by nothing, not by rounding errors
     moved = points - points[..., :1]
     mean = np.asarray(points[..., 0] + moved.mean(axis=-1))
-    if n < _FEWEST_POINTS:
+    if n < FEWEST_POINTS:
         return mean, np.full(mean.shape, np.inf), np.ones(mean.shape)
     run = long_run_variance(moved)
     return mean, np.sqrt(run.variance / n), run.df
@@ -301,26 +291,6 @@ def median(values: NDArray[np.float64]) -> float:
     return float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
 
 
-@dataclass(frozen=True, slots=True)
-class QuantileDifferences:
-    """Differences of quantiles, canary minus baseline.
-
-    Attributes
-    ----------
-    probability : ndarray, shape (k,)
-        Which quantiles.
-    estimate : ndarray, shape (k,)
-        Their difference.
-    low, high : ndarray, shape (k,)
-        The band; infinite where so few observations bound nothing.
-    """
-
-    probability: FloatArray
-    estimate: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-
 def dkw_margin(n: int, level: float) -> float:
     """Give the half width of the band around an empirical distribution function.
 
@@ -346,7 +316,7 @@ def dkw_margin(n: int, level: float) -> float:
 
 def quantile_differences(
     baseline: ArrayLike, canary: ArrayLike, probability: ArrayLike, level: float
-) -> QuantileDifferences:
+) -> Estimate:
     """Estimate how quantiles differ between two samples, with a band for all of them together.
 
     Parameters
@@ -360,8 +330,8 @@ def quantile_differences(
 
     Returns
     -------
-    QuantileDifferences
-        In the order of `probability`.
+    Estimate
+        Of shape (k,), canary minus baseline; infinite bounds where so few observations bound nothing.
 
     Examples
     --------
@@ -379,7 +349,7 @@ def quantile_differences(
             (_order(ascending, asked), _order(ascending, asked - margin), _order(ascending, asked + margin))
         )
     (middle, below, above), (new_middle, new_below, new_above) = ends
-    return QuantileDifferences(asked, new_middle - middle, new_below - above, new_above - below)
+    return Estimate(new_middle - middle, new_below - above, new_above - below)
 
 
 def _order(ascending: FloatArray, probability: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,10 @@ from canaryjudge.stats.long_run import dependence, long_run_variance
 from canaryjudge.stats.replicas import LastingNoise, joined
 
 __all__ = [
+    "CORE",
+    "LARGEST_CRITICAL_VALUE",
+    "WIDE",
+    "WIDE_SHARE",
     "Noise",
     "ShiftTest",
     "estimated_noise",
@@ -35,12 +39,12 @@ __all__ = [
     "waves_for",
 ]
 
-_CORE = 0.1
+CORE: Final = 0.1
 """Ranks within this of the median are inverted as they are; beyond it the interval goes on in a straight line."""
-_WIDE = 0.25
-_WIDE_SHARE = 0.5
+WIDE: Final = 0.25
+WIDE_SHARE: Final = 0.5
 """Where differences pile up around the median, half the slope over the middle half of them holds the line back."""
-_LARGEST_CRITICAL_VALUE = 8.0
+LARGEST_CRITICAL_VALUE: Final = 8.0
 """A level that needs more standard errors than this asks for more than a variance known so roughly can give."""
 Method = Literal["robust", "exact", "asymptotic"]
 
@@ -216,7 +220,7 @@ def _one_chunk(
         else 0.0
     )
     critical = _critical(levels, noise.df)
-    abstains = (critical > _LARGEST_CRITICAL_VALUE) | (levels < floor)
+    abstains = (critical > LARGEST_CRITICAL_VALUE) | (levels < floor)
     half_width = critical * noise.standard_error[..., None]
     low, high = (
         _extended_bounds(differences, half_width, slope)
@@ -251,18 +255,18 @@ def _slope(differences: Differences) -> FloatArray:
     """Change of the shift for a change of the rank, around the median."""
     core, wide = (
         (differences.anchor(0.5 - width, "high") - differences.anchor(0.5 - width, "low")) / (2 * width)
-        for width in (_CORE, _WIDE)
+        for width in (CORE, WIDE)
     )
-    return np.maximum(core, _WIDE_SHARE * wide)
+    return np.maximum(core, WIDE_SHARE * wide)
 
 
 def _extended_share(differences: Differences, values: FloatArray, slope: FloatArray) -> FloatArray:
     """Share of the differences below each value; beyond the core it goes on in a straight line, past 0 and 1."""
-    low, high = (differences.anchor(0.5 - _CORE, side)[:, None] for side in ("low", "high"))
+    low, high = (differences.anchor(0.5 - CORE, side)[:, None] for side in ("low", "high"))
     steepness = np.maximum(slope[:, None], np.finfo(float).tiny)
     with np.errstate(over="ignore"):
-        left = 0.5 - _CORE - (low - values) / steepness
-        right = 0.5 + _CORE + (values - high) / steepness
+        left = 0.5 - CORE - (low - values) / steepness
+        right = 0.5 + CORE + (values - high) / steepness
     return np.where(values < low, left, np.where(values > high, right, differences.below(values)))
 
 
@@ -271,7 +275,7 @@ def _extended_bounds(
 ) -> tuple[FloatArray, FloatArray]:
     """Values at which the extended share is half_width from 1/2; half_width has shape (batch, k, l)."""
     widths = half_width.reshape(len(half_width), -1)
-    inside = np.minimum(widths, _CORE)
+    inside = np.minimum(widths, CORE)
     beyond = (widths - inside) * slope[:, None]
     lower = differences.quantile(0.5 - inside, "low") - beyond
     upper = differences.quantile(0.5 - inside, "high") + beyond

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from canaryjudge.stats.bounds import FloatArray, floats
+from canaryjudge.stats.bounds import FloatArray, bisect, floats, t_pvalues
 from canaryjudge.stats.dispersion import Dispersion, Family
 
 __all__ = ["LastingNoise", "ReplicaTest", "excess", "joined", "replica_dispersion", "replica_test"]
@@ -131,16 +131,14 @@ def replica_test(
     errors = np.sqrt(np.stack(np.broadcast_arrays(between, together)))
     dfs = np.stack(np.broadcast_arrays(np.full_like(known, df), known))
     change = means[1] - means[0]
-    excess = change - at
-    moves = errors > 0
-    t = excess / np.where(moves, errors, 1.0)
+    pvalues = t_pvalues(change - at, errors, dfs)
     critical = -special.stdtrit(dfs[..., np.newaxis], np.asarray(levels, dtype=np.float64))
     reach = (critical * errors[..., np.newaxis]).max(axis=0)
     estimate = change[..., np.newaxis]
     return ReplicaTest(
         change[..., 0],
-        np.where(moves, special.stdtr(dfs, -t), np.where(excess > 0, 0.0, 1.0)).max(axis=0),
-        np.where(moves, special.stdtr(dfs, t), np.where(excess < 0, 0.0, 1.0)).max(axis=0),
+        pvalues.greater.max(axis=0),
+        pvalues.less.max(axis=0),
         estimate - reach,
         estimate + reach,
         np.sqrt((own[0] + own[1])[..., 0] / df),
@@ -195,7 +193,6 @@ def replica_dispersion(
     return Dispersion(np.array(max(squares / df, 1.0)), np.array(df), np.array(special.chdtrc(df, squares)))
 
 
-_STEPS = 60
 _FINEST = 1e-6
 """A scatter that is less than this part of the lasting noise is taken as this part of it."""
 
@@ -314,8 +311,6 @@ def _solved(squares: FloatArray, errors: FloatArray) -> float:
     exact = (errors == 0) & (squares > 0)  # differences of arms without any scatter last for certain
     if largest == 0 or (mean(0.0) <= 1 and not exact.any()):
         return 0.0
-    low, high = 0.0, largest
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if mean(middle) > 1 else (low, middle)
-    return high
+    return float(
+        bisect(lambda lasting: np.asarray(mean(float(lasting)) > 1), np.array(0.0), np.array(largest))
+    )

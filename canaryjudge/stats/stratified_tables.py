@@ -197,11 +197,8 @@ def _check(counts: FloatArray) -> None:
 
 
 def _smallest_first(counts: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Name the arms, and what is counted, so that x has the smallest mean of the four cells.
-
-    Then 0 is its least value, and the small cell loses no digits. Each change turns the odds over; the second array tells for which
-    tables they stay so.
-    """
+    """Name the arms, and what is counted, so that x has the smallest mean of the four cells; tell for which tables that turns the odds over."""
+    # 0 is then its least value, and the small cell loses no digits
     baseline, canary, exceeding, x = counts
     fewer, more = np.minimum(baseline, canary), np.maximum(baseline, canary)
     swapped, x = canary > baseline, np.where(canary > baseline, exceeding - x, x)
@@ -248,11 +245,9 @@ def _summed(counts: FloatArray, grid: FloatArray) -> FloatArray:
 
 
 def _large(counts: FloatArray, grid: FloatArray) -> FloatArray:
-    r"""Compute factors from Fisher's mode mu(g), shape (T, G).
-
-    With e the four cells of the table at mu, and d those at the mean of the central distribution, exp(g X) is summed to
-    exp(g mu - sum_i e_i ln(e_i / d_i)) S(g) / S(0), where S is the probability that independent binomials with the means e_1 and e_3 add up to m.
-    """
+    """Compute factors from Fisher's mode mu(g), shape (T, G)."""
+    # with e the four cells of the table at mu, and d those at the mean of the central distribution, exp(g X) is summed to
+    # exp(g mu - sum_i e_i ln(e_i / d_i)) S(g) / S(0), where S is the probability that independent binomials with the means e_1 and e_3 add up to m
     baseline, canary, exceeding, x = counts[..., np.newaxis]
     total, below = baseline + canary, baseline + canary - exceeding
     odds = np.exp(grid)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from simulation import ar1
 
-from canaryjudge.stats.long_run import dependence, long_run_variance
+from canaryjudge.stats.long_run import dependence, long_run_variance, projections
 
 
 def slow_dependence(series):
@@ -59,3 +59,8 @@ def test_constant_and_tiny_series_give_finite_numbers():
         assert np.isfinite(found.variance)
         assert found.df > 0
         assert 0 <= dependence(series) <= 0.97
+
+
+@pytest.mark.parametrize(("n", "rho"), [(8, 0.0), (60, 0.0), (60, 0.5), (200, 0.9), (1000, 0.3)])
+def test_degrees_of_freedom_are_those_of_the_long_run_variance(n, rho):
+    assert projections(n, rho) == long_run_variance(np.random.default_rng(1).normal(size=n), rho).df

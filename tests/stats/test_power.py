@@ -5,8 +5,7 @@ import pytest
 from scipy.stats import binom
 from statsmodels.stats.power import TTestIndPower
 
-from canaryjudge.stats.long_run import long_run_variance
-from canaryjudge.stats.power import Scatter, events_power, projections, shift_power
+from canaryjudge.stats.power import Scatter, events_power, shift_power
 from canaryjudge.stats.proportions import difference_bounds, difference_pvalues
 from canaryjudge.stats.rates import rate_ratio_pvalues
 
@@ -24,11 +23,6 @@ def test_what_is_certain_and_what_is_hopeless():
     assert shift_power(0.0, Scatter(0.0, 10), 0.01) == 0.0
     assert shift_power(1.0, Scatter(1e-4, 10), 0.01) == 1.0
     assert shift_power(1.0, Scatter(0.1, 1.0), 0.01) == 0.0  # the judge abstains at so few degrees of freedom
-
-
-@pytest.mark.parametrize(("n", "rho"), [(8, 0.0), (60, 0.0), (60, 0.5), (200, 0.9), (1000, 0.3)])
-def test_degrees_of_freedom_are_those_of_the_long_run_variance(n, rho):
-    assert projections(n, rho) == long_run_variance(np.random.default_rng(1).normal(size=n), rho).df
 
 
 @pytest.mark.parametrize(("canary", "baseline"), [(20.0, 10.0), (3.0, 40.0), (80.0, 50.0), (0.5, 0.5)])
