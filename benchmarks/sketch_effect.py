@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
 import canaryjudge as cj
-from canaryjudge.data.log_buckets import LogBuckets
+from canaryjudge.data.sketches import LogBuckets
 
 ERRORS = (0.01, 0.02, 0.05)
 QUANTILES = (0.5, 0.9, 0.99, 0.999)

@@ -155,7 +155,7 @@ class Monitor:
             baseline=self._arms[0],
             canary=self._arms[1],
             partial=True,
-            carried={name: watched.stream.carried for name, watched in self._metrics.items()},
+            counters={name: watched.stream.counters for name, watched in self._metrics.items()},
         )
         with np.errstate(over="ignore", under="ignore"):
             before = {name: watched.mark() for name, watched in self._metrics.items()}

@@ -11,13 +11,12 @@ import numpy as np
 
 from canaryjudge.data import MetricPair, Note
 from canaryjudge.policy import Metric, Policy
+from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import (
     ArmFacts,
     Finding,
     MetricResult,
-    Outcome,
     Pairing,
-    Reason,
     ReleaseResult,
     ValidFor,
     Waived,
@@ -29,28 +28,8 @@ __all__ = ["Given", "at_deadline", "conclude", "lacking", "metric_result"]
 _ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
 _SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
 _UNUSABLE = ("missing_values", "infinite_values", "missing_times")
-_LET_THROUGH: tuple[Reason, ...] = ("undecided", "suspected")
-"""What passes where a policy passes what is not proven worse."""
 _LOPSIDED = 0.2
 """A pass is withheld where an arm lacks this much more of its points than the other."""
-_PRESSING: tuple[Reason, ...] = (
-    "proven_worse",
-    "breached",
-    "deadline_fails",
-    "no_data_fails",
-    "worse_but_maybe_tolerable",
-    "warning",
-    "environment_unhealthy",
-    "split_mismatch",
-    "misread",
-    "undecided",
-    "suspected",
-    "abstains",
-    "needs_absolute_tolerance",
-    "too_little_data",
-    "no_data",
-)
-"""Among results that are equally bad, the one to name first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +72,13 @@ def lacking(given: Given, metric: Metric) -> tuple[Outcome, Reason] | None:
     """Tell what becomes of a metric for want of data; None where there are enough for its rules to be asked."""
     fewest = min(given.n_baseline, given.n_canary)
     if fewest == 0:
-        return (Outcome.FAIL, "no_data_fails") if metric.no_data == "fail" else (Outcome.MARGINAL, "no_data")
+        return (
+            (Outcome.FAIL, Reason.NO_DATA_FAILS)
+            if metric.no_data == "fail"
+            else (Outcome.MARGINAL, Reason.NO_DATA)
+        )
     if fewest < metric.needed_points:
-        return Outcome.MARGINAL, "too_little_data"
+        return Outcome.MARGINAL, Reason.TOO_LITTLE_DATA
     return None
 
 
@@ -123,13 +106,13 @@ def metric_result(
         Its outcome with the reason.
     """
     deciding: int | None = None
-    outcome, reason = lacking(given, metric) or (Outcome.MARGINAL, "too_little_data")
+    outcome, reason = lacking(given, metric) or (Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
     if findings:
         outcome, reason, deciding = _metric_outcome(findings, metric)
         if outcome is Outcome.PASS and _lopsided(given, arms):
-            outcome, reason = Outcome.MARGINAL, "too_little_data"
+            outcome, reason = Outcome.MARGINAL, Reason.TOO_LITTLE_DATA
         if _misread(given, outcome):
-            outcome, reason = Outcome.MARGINAL, "misread"
+            outcome, reason = Outcome.MARGINAL, Reason.MISREAD
     start, end = given.span or (None, None)
     passes = outcome is Outcome.PASS
     return MetricResult(
@@ -151,7 +134,7 @@ def metric_result(
         n_baseline=given.n_baseline,
         n_canary=given.n_canary,
         findings=findings,
-        unproven=tuple(f.rule for f in findings if f.reason == "nothing_found") if passes else (),
+        unproven=tuple(f.rule for f in findings if f.reason is Reason.NOTHING_FOUND) if passes else (),
         warnings=given.notes,
         baseline=given.looks[0],
         canary=given.looks[1],
@@ -177,9 +160,9 @@ def at_deadline(result: MetricResult, on_deadline: Literal["marginal", "pass", "
         return result
     facts: dict[str, object] = {"watch_over": True}
     if on_deadline == "fail" and not result.lacks_data:
-        facts |= {"outcome": Outcome.FAIL, "reason": "deadline_fails"}
-    elif on_deadline == "pass" and result.reason in (*_LET_THROUGH, "abstains"):
-        facts |= {"outcome": Outcome.PASS, "reason": "deadline_passes"}
+        facts |= {"outcome": Outcome.FAIL, "reason": Reason.DEADLINE_FAILS}
+    elif on_deadline == "pass" and (result.reason.let_through or result.reason is Reason.ABSTAINS):
+        facts |= {"outcome": Outcome.PASS, "reason": Reason.DEADLINE_PASSES}
     return result.model_copy(update=facts)
 
 
@@ -206,12 +189,12 @@ def _metric_outcome(findings: tuple[Finding, ...], metric: Metric) -> tuple[Outc
 
     def rank(index: int) -> tuple[int, bool, bool, int, float, float, int]:
         finding = findings[index]
-        let_through = lenient and finding.reason in _LET_THROUGH
+        let_through = lenient and finding.reason.let_through
         return (
             finding.outcome.badness,
             not let_through,
-            finding.reason != "nothing_found",
-            -_pressing(finding.reason),
+            finding.reason is not Reason.NOTHING_FOUND,
+            -finding.reason.severity,
             0.0
             if finding.outcome is Outcome.MARGINAL
             else finding.level,  # what is about the level is named first
@@ -221,15 +204,11 @@ def _metric_outcome(findings: tuple[Finding, ...], metric: Metric) -> tuple[Outc
 
     deciding = max(range(len(findings)), key=rank)
     outcome, reason = findings[deciding].outcome, findings[deciding].reason
-    if reason == "nothing_found":  # by every rule, and none of them proves anything
-        return Outcome.MARGINAL, "undecided", deciding
-    if lenient and reason in _LET_THROUGH:
-        return Outcome.PASS, "not_proven_worse", deciding
+    if reason is Reason.NOTHING_FOUND:  # by every rule, and none of them proves anything
+        return Outcome.MARGINAL, Reason.UNDECIDED, deciding
+    if lenient and reason.let_through:
+        return Outcome.PASS, Reason.NOT_PROVEN_WORSE, deciding
     return outcome, reason, deciding
-
-
-def _pressing(reason: Reason) -> int:
-    return _PRESSING.index(reason) if reason in _PRESSING else len(_PRESSING)
 
 
 def _strength(finding: Finding) -> float:
@@ -263,7 +242,7 @@ def conclude(
     ignored = {
         metric.name
         for metric in policy.metrics
-        if metric.no_data == "ignore" and results[metric.name].reason == "no_data"
+        if metric.no_data == "ignore" and results[metric.name].reason is Reason.NO_DATA
     }
     counted = [result for name, result in results.items() if name not in ignored and result.role != "muted"]
     score = _score(counted, policy)
@@ -318,7 +297,7 @@ def _by_score(counted: list[MetricResult], score: float | None, policy: Policy) 
 
 def _hoped_for(result: MetricResult) -> MetricResult:
     if result.role == "required" and result.lacks_data:
-        return result.model_copy(update={"outcome": Outcome.PASS, "reason": "proven_safe"})
+        return result.model_copy(update={"outcome": Outcome.PASS, "reason": Reason.PROVEN_SAFE})
     return result
 
 
@@ -355,7 +334,7 @@ def _deciding(counted: list[MetricResult], outcome: Outcome) -> MetricResult | N
 
     def rank(result: MetricResult) -> tuple[int, int, float]:
         strength = _strength(result.deciding) if result.deciding else 1.0
-        return -result.outcome.badness, _pressing(result.reason), strength
+        return -result.outcome.badness, result.reason.severity, strength
 
     return min(eligible, key=rank)
 
@@ -382,7 +361,7 @@ def _fails_at(result: MetricResult, alpha: float) -> bool:
     return any(
         finding.pvalue is not None
         and finding.pvalue <= alpha * finding.level / result.alpha
-        and finding.reason not in ("abstains", "environment_unhealthy")
+        and finding.reason not in (Reason.ABSTAINS, Reason.ENVIRONMENT_UNHEALTHY)
         for finding in result.findings
         if finding.method != "point"
     )
@@ -402,8 +381,8 @@ def _waived(
             waived.append(Waived(what="no_data_ignored", metric=metric.name))
         if metric.pass_when == "not_proven_worse":
             waived.append(Waived(what="not_proven_worse_passes", metric=metric.name))
-        if result.reason in ("deadline_passes", "deadline_fails"):
-            waived.append(Waived(what=result.reason, metric=metric.name))
+        if result.reason in (Reason.DEADLINE_PASSES, Reason.DEADLINE_FAILS):
+            waived.append(Waived(what=result.reason.value, metric=metric.name))
         kinds = dict.fromkeys(what for finding in result.findings for what in finding.waived)
         waived += [Waived(what=what, metric=metric.name) for what in kinds]
     return tuple(waived)

@@ -7,12 +7,12 @@ Numbers are kept to ten significant digits, so that the same data give the same 
 from __future__ import annotations
 
 import math
-from enum import StrEnum
 from typing import Literal
 
 from canaryjudge.data import Note
 from canaryjudge.facts import ArmFacts, BucketFacts, BurnFacts, Facts, Interval, Number, ObjectiveFacts
 from canaryjudge.policy import Kind
+from canaryjudge.reasons import Outcome, Reason
 
 __all__ = [
     "ArmFacts",
@@ -33,43 +33,6 @@ __all__ = [
     "Waiver",
 ]
 
-
-class Outcome(StrEnum):
-    """What became of a rule, a metric or a release."""
-
-    PASS = "pass"
-    MARGINAL = "marginal"
-    FAIL = "fail"
-
-    @property
-    def badness(self) -> int:
-        """0 for pass, 1 for marginal, 2 for fail."""
-        return ("pass", "marginal", "fail").index(self.value)
-
-
-Reason = Literal[
-    "proven_worse",  # fail: the lower bound of the effect lies beyond the tolerance
-    "breached",  # fail: the canary breaches an objective
-    "deadline_fails",  # fail: undecided at the end of the watch, and the policy fails that
-    "no_data_fails",  # fail: no data, and the policy says that this fails
-    "proven_safe",  # pass: the upper bound of the effect lies within the tolerance
-    "objective_met",  # pass: the canary meets an objective
-    "identical",  # pass: both arms are constant and equal
-    "deadline_passes",  # pass: undecided at the end of the watch, and the policy passes that
-    "nothing_found",  # pass: a rule about a feature has no evidence against the canary, which does not prove that there is nothing
-    "not_proven_worse",  # pass: undecided, under pass_when: not_proven_worse
-    "undecided",
-    "suspected",  # marginal: a rule about a feature would prove it at beta, or were points independent; a pass is withheld
-    "worse_but_maybe_tolerable",
-    "warning",  # marginal: proven beyond the objective, not beyond the bound at which it fails
-    "too_little_data",
-    "no_data",
-    "abstains",
-    "needs_absolute_tolerance",
-    "environment_unhealthy",
-    "split_mismatch",  # marginal: it would pass, but the arms' traffic is not what the policy's split says
-    "misread",  # marginal: the data do not look like what the policy says of them, so that neither outcome can be trusted
-]
 
 Pairing = Literal["concurrent", "windows"]
 
@@ -341,7 +304,7 @@ class MetricResult(Facts):
     @property
     def lacks_data(self) -> bool:
         """Whether the metric is as it is for want of data, or of enough."""
-        return self.reason in ("no_data", "too_little_data", "no_data_fails")
+        return self.reason.lacks_data
 
 
 class Waived(Facts):

@@ -159,7 +159,7 @@ class Verdict(ReleaseResult):
                 "kind": result.kind,
                 "role": result.role,
                 "metric_outcome": result.outcome.value,
-                "metric_reason": result.reason,
+                "metric_reason": result.reason.value,
             }
             for finding in result.findings:
                 numbers = finding.model_dump(exclude={"interval", "pass_interval", "waived"}, mode="json")

@@ -15,6 +15,7 @@ from canaryjudge.judge import rule_levels
 from canaryjudge.levels import Levels, ReplicaLevel
 from canaryjudge.outcomes import Given, at_deadline, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
+from canaryjudge.reasons import Reason
 from canaryjudge.recent import Recent
 from canaryjudge.results import MetricResult, Outcome, Pairing
 from canaryjudge.rules import RULES, Horizon, Share, before_the_end, start_watch
@@ -110,9 +111,9 @@ class WatchedMetric:
             findings = tuple(map(pool_replicas, findings))
         result = metric_result(given, self.metric, self._alpha, findings, self._arms)
         if result.outcome is Outcome.PASS and any(note.code == "split_mismatch" for note in notes):
-            result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": "split_mismatch"})
+            result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.SPLIT_MISMATCH})
         if early and result.reason == "no_data_fails":
-            result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": "no_data"})
+            result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.NO_DATA})
         points = min((watched.points for watched in self._watches), default=0)
         over = self._horizon.is_over(points, first, last)
         return at_deadline(result, self._policy.on_deadline) if over else result

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import canaryjudge as cj
 from canaryjudge.data import read_pairs
-from canaryjudge.data.carried import Carried
+from canaryjudge.data.counters import CounterState
 
 T0 = 1_700_000_000.0
 EDGES = ["0.1", "0.5", "2.5", "+Inf"]
@@ -257,20 +257,20 @@ def test_what_each_interval_counted_is_refused_as_soon_as_it_shows(kind):
 
 
 def test_a_saved_state_that_was_tampered_with_is_refused():
-    good = Carried(("a", "b"), np.ones((2, 1)), np.array([1.0, 2.0]), np.full((2, 8), np.nan))
+    good = CounterState(("a", "b"), np.ones((2, 1)), np.array([1.0, 2.0]), np.full((2, 8), np.nan))
     state = json.loads(json.dumps(good.state()))
-    again = Carried.restore(state)
+    again = CounterState.restore(state)
     assert (again.names, again.columns.tolist(), again.time.tolist()) == (("a", "b"), [[1], [1]], [1, 2])
     for change in (
         {"names": ["b", "a"]},
         {"names": ["a", 1]},
         {"names": ["a"]},
-        {"columns": Carried(("a",), np.full((2, 1), -1.0)).state()["columns"]},
-        {"time": Carried(("a",), np.full((1, 2), np.inf)).state()["columns"]},
-        {"edges": Carried(("a",), np.ones((1, 2))).state()["columns"]},
+        {"columns": CounterState(("a",), np.full((2, 1), -1.0)).state()["columns"]},
+        {"time": CounterState(("a",), np.full((1, 2), np.inf)).state()["columns"]},
+        {"edges": CounterState(("a",), np.ones((1, 2))).state()["columns"]},
     ):
         with pytest.raises((ValueError, TypeError, KeyError)):
-            Carried.restore(state | change)
+            CounterState.restore(state | change)
 
 
 def test_replicas_that_are_gone_are_forgotten():
@@ -284,9 +284,9 @@ def test_replicas_that_are_gone_are_forgotten():
             "time": np.full(40, T0 + 15 * step),
         }
         monitor.update({"m": {"baseline": columns, "canary": columns}})
-    carried = monitor._metrics["m"].stream.carried
-    assert [len(each) for each in carried] == [256, 256]
-    assert carried[0].time.min() > T0 + 15 * 15
+    counters = monitor._metrics["m"].stream.counters
+    assert [len(each) for each in counters] == [256, 256]
+    assert counters[0].time.min() > T0 + 15 * 15
     assert monitor.verdict().metrics["m"].n_canary == 29
 
 
@@ -309,17 +309,17 @@ def test_monitors_of_other_replicas_are_merged(kind):
         monitors.append(first)
     assert monitors[0].verdict() == monitors[1].verdict()
     assert monitors[0].verdict().metrics["m"].n_canary == 2 * 19
-    assert len(monitors[0]._metrics["m"].stream.carried[0]) == 4
+    assert len(monitors[0]._metrics["m"].stream.counters[0]) == 4
 
 
 def test_of_one_replica_in_both_the_later_point_is_carried():
     steps = np.full((1, 8), np.nan)
-    early = Carried(("a",), np.array([[5.0]]), np.array([10.0]), steps)
-    late = Carried(("a", "b"), np.array([[9.0], [1.0]]), np.array([20.0, 5.0]), np.full((2, 8), np.nan))
+    early = CounterState(("a",), np.array([[5.0]]), np.array([10.0]), steps)
+    late = CounterState(("a", "b"), np.array([[9.0], [1.0]]), np.array([20.0, 5.0]), np.full((2, 8), np.nan))
     for union in (early.union(late), late.union(early)):
         assert (union.names, union.columns.tolist(), union.time.tolist()) == (("a", "b"), [[9], [1]], [20, 5])
-    assert early.union(Carried()) is early
-    assert Carried().union(early) is early
+    assert early.union(CounterState()) is early
+    assert CounterState().union(early) is early
 
 
 def test_monitors_of_another_form_are_not_merged():

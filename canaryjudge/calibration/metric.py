@@ -14,7 +14,7 @@ from canaryjudge.calibration import measures
 from canaryjudge.calibration.floors import as_floor, floor_facts, floors_without_own, is_notable
 from canaryjudge.calibration.proposals import CalibratedSettings, settle
 from canaryjudge.data import FloatArray, MetricPair, Series
-from canaryjudge.data.beats import median_step
+from canaryjudge.data.times import median_step
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.simulate import HealthyPairs, Length, healthy_pairs, of_releases

@@ -9,7 +9,7 @@ from typing import Any
 
 from canaryjudge.cli.terminal import complain
 from canaryjudge.errors import CanaryJudgeError, PolicyError
-from canaryjudge.explain.lines import on_one_line
+from canaryjudge.explain.layout import on_one_line
 from canaryjudge.integrations.importers import IMPORTERS, Importer
 from canaryjudge.policy import json_schema, load_policy
 

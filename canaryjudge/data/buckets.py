@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from canaryjudge.data.exponential_grid import FINEST, without_finest
+from canaryjudge.data.exponential_histograms import FINEST, without_finest
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 
 __all__ = [
-    "SparseBuckets",
     "coarsened",
     "common_edges",
     "filled",
@@ -35,82 +32,6 @@ _FEWEST: Final = 10
 """So many non-empty buckets are worth a finer scale, for data that lie close together."""
 _TELLING: Final = 100
 """Observations from which on that closeness is no accident."""
-
-
-@dataclass(frozen=True, slots=True)
-class SparseBuckets:
-    """The non-empty buckets of histograms that need not have a layout in common.
-
-    Attributes
-    ----------
-    size : int
-        How many histograms there are.
-    row : ndarray of int, shape (m,)
-        The histogram that each bucket is of.
-    lower, upper : ndarray, shape (m,)
-        Its edges: it holds what is above `lower` and at most `upper`.
-    count : ndarray, shape (m,)
-        Its observations, above 0.
-    """
-
-    size: int
-    row: NDArray[np.intp]
-    lower: FloatArray
-    upper: FloatArray
-    count: FloatArray
-
-    @property
-    def edges(self) -> FloatArray:
-        """All upper edges, ascending: what ends a bucket or the gap below it, and infinity."""
-        edges: FloatArray = np.unique(np.concatenate([self.lower, self.upper, [np.inf]]))
-        return edges[edges > -np.inf]
-
-    def up_to(self, edges: FloatArray) -> FloatArray:
-        """Count each histogram's observations that are at most as large as each edge.
-
-        Parameters
-        ----------
-        edges : ndarray, shape (k,)
-            Ascending, the last infinite.
-
-        Returns
-        -------
-        ndarray, shape (size, k)
-            NaN where an edge lies inside a bucket: what is empty, or ends there, leaves no doubt.
-
-        Examples
-        --------
-        >>> buckets = SparseBuckets(1, np.array([0, 0]), np.array([1.0, 4.0]), np.array([2.0, 8.0]), np.array([5.0, 6.0]))
-        >>> buckets.up_to(np.array([1.0, 3.0, 6.0, np.inf])).tolist()
-        [[0.0, 5.0, nan, 11.0]]
-        """
-        shape = (self.size, len(edges))
-        first = edges.searchsorted(self.upper)
-        counts = np.bincount(self.row * shape[1] + first, weights=self.count, minlength=shape[0] * shape[1])
-        cumulative = counts.reshape(shape).cumsum(axis=1)
-        inside = edges.searchsorted(self.lower, "right")
-        split = np.flatnonzero(inside < first)
-        if len(split):
-            depth = np.zeros((shape[0], shape[1] + 1))
-            np.add.at(depth, (self.row[split], inside[split]), 1)
-            np.add.at(depth, (self.row[split], first[split]), -1)
-            cumulative[depth.cumsum(axis=1)[:, :-1] > 0] = np.nan
-        return cumulative
-
-    @classmethod
-    def joined(cls, parts: Iterable[SparseBuckets]) -> SparseBuckets:
-        """Put histograms one after the other."""
-        given = list(parts)
-        starts = np.cumsum([0, *(part.size for part in given)])
-        none = cls(0, np.empty(0, dtype=np.intp), np.empty(0), np.empty(0), np.empty(0))
-        rows = [part.row + start for part, start in zip(given, starts[:-1], strict=True)]
-        return cls(
-            int(starts[-1]),
-            np.concatenate([none.row, *rows]),
-            np.concatenate([none.lower, *(part.lower for part in given)]),
-            np.concatenate([none.upper, *(part.upper for part in given)]),
-            np.concatenate([none.count, *(part.count for part in given)]),
-        )
 
 
 def filled(cumulative: FloatArray) -> FloatArray:
@@ -312,7 +233,7 @@ def lasting(edges: FloatArray, layouts: Sequence[Layout], factors: Iterable[floa
 
     Examples
     --------
-    >>> from canaryjudge.data.exponential_grid import powers
+    >>> from canaryjudge.data.exponential_histograms import powers
     >>> edges = np.append(powers(range(8, 13), 4), np.inf)
     >>> lasting(edges, [(edges, np.array([[0, 1, 4, 3, 1, 0]]))]).round(3).tolist()
     [1.414, 1.542, 1.682, inf]

@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.beats import median_step
-from canaryjudge.data.carried import Carried
-from canaryjudge.data.columns import to_floats
-from canaryjudge.data.differencing import difference, ever_growing, leave_out_known
-from canaryjudge.data.drafts import Draft
-from canaryjudge.data.frames import label_codes
-from canaryjudge.data.histogram_grid import negative_count, replica_codes
+from canaryjudge.data.counters import (
+    EARLY,
+    CounterState,
+    check_growing,
+    ever_growing,
+    increases,
+    missed,
+    neighbors,
+)
+from canaryjudge.data.diagnostics import Location
+from canaryjudge.data.frames import label_codes, to_floats
+from canaryjudge.data.histogram_grids import negative_count, replica_codes
 from canaryjudge.data.histograms import Counted, read_buckets
-from canaryjudge.data.measured import conversion, scaled
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import Place
-from canaryjudge.data.raw import RawSeries
 from canaryjudge.data.replicas import by_replica
 from canaryjudge.data.series import Series
-from canaryjudge.data.times import Times, to_times
+from canaryjudge.data.sources import RawSeries
+from canaryjudge.data.times import Times, iso, median_step, to_times
+from canaryjudge.data.units import conversion, scaled
 from canaryjudge.errors import DataError
-from canaryjudge.policy import Kind, Metric
+from canaryjudge.kinds import KINDS, Kind
+from canaryjudge.policy import Metric
 
-__all__ = ["Series", "clean"]
+__all__ = ["clean"]
 
 _ENOUGH, _MOST, _WELL_ABOVE_ONE = 10, 0.8, 10.0
 """So many values, this part of them below 1, of totals like this: no counts of events look like that."""
 _HUGE = 1e150  # larger numbers stand for "none" (the largest double) and have no finite square
 
 
-def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Series:
+def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) -> Series:
     """Read one arm and leave out what cannot be used.
 
     Parameters
@@ -43,7 +49,7 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
         The columns.
     metric : Metric
         What the policy says of the metric. Its counters are differenced, each replica's by itself.
-    carried : Carried, optional
+    counters : CounterState, optional
         Of counters in a stream: the last points of the updates before, from which these go on. What comes again is left out.
 
     Returns
@@ -59,14 +65,14 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
 
     Examples
     --------
-    >>> raw = RawSeries(Place("cpu", "canary"), np.array([1.0, np.nan, 3.0]))
+    >>> raw = RawSeries(Location("cpu", "canary"), np.array([1.0, np.nan, 3.0]))
     >>> series = clean(raw, Metric(name="cpu", direction="increase"))
     >>> series.value.tolist(), series.notes[0].code, series.notes[0].count
     ([1.0, 3.0], 'missing_values', 1)
 
     Requests that a process has counted since its start:
 
-    >>> raw = RawSeries(Place("requests", "canary"), np.array([70.0, 90.0, 115.0, 15.0]))
+    >>> raw = RawSeries(Location("requests", "canary"), np.array([70.0, 90.0, 115.0, 15.0]))
     >>> series = clean(raw, Metric(name="requests", kind="count", counter=True, direction="decrease"))
     >>> series.value.tolist(), series.notes[0].code
     ([20.0, 25.0, 15.0], 'counter_resets')
@@ -75,8 +81,9 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     if raw.increases and metric.counter:
         metric = metric.model_copy(update={"counter": False})
     times = None if raw.time is None else to_times(raw.time, place)
-    if metric.kind == "histogram":
-        return _clean_histogram(raw, metric, times, carried)
+    kind = KINDS[metric.kind]
+    if kind.has_buckets:
+        return _clean_histogram(raw, metric, times, counters)
     if raw.buckets is not None:
         raise DataError(
             f"{place}: the data are buckets, and the metric's kind is {metric.kind}",
@@ -86,31 +93,31 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     value = scaled(to_floats(raw.value, place, "value"), per_unit)
     replica, names = replica_codes(raw.replica, len(value))
     seconds = None if times is None or np.isnan(times.seconds).all() else times.seconds
-    total = _totals(raw, metric.kind)
-    draft = Draft(place, value, total, seconds, replica, names, [*notes])
+    total = _totals(raw, kind)
+    draft = _Points(place, value, total, seconds, replica, names, [*notes])
     if raw.apart is not None and not names:
         draft.apart, draft.apart_name = label_codes(raw.apart)[0], raw.apart_name
     if raw.total_by_name and total is not None and len(value):
         draft.note("total_by_name", len(value), column=raw.total_by_name)
-    before = Carried() if carried is None else carried
+    before = CounterState() if counters is None else counters
     if metric.counter:
         leave_out_known(draft, before)
     _leave_out_unusable(draft, metric)
     draft.sort()
     if times is not None and times.unit is not None and draft.time is not None and len(draft):
         draft.note("time_unit", len(draft), unit=times.unit)
-    if draft.time is not None and metric.kind != "samples":
+    if draft.time is not None and not kind.is_raw:
         draft.drop_identical()
-    reported = metric.kind == "count" and draft.by_reports
-    now: Carried | None = None
+    reported = kind.is_rate and draft.by_reports
+    now: CounterState | None = None
     if metric.counter:
-        if carried is None and len(draft) and len(draft) == len(np.unique(draft.replica)):
+        if counters is None and len(draft) and len(draft) == len(np.unique(draft.replica)):
             draft.note("first_of_counter", len(draft))
         now = difference(draft, metric, before)
     else:
-        _note_repeats(draft, metric.kind)
+        _note_repeats(draft, kind)
         if (
-            metric.kind in ("ratio", "count")
+            kind.counts_events
             and not raw.increases
             and "counter" not in metric.model_fields_set
             and ever_growing(draft.columns, draft.codes)
@@ -128,7 +135,7 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
         zones,
         reported=reported,
         differenced=metric.counter or raw.increases,
-        carried=now,
+        counters=now,
     )
     if names:
         series = replace(series, replicas=by_replica(series, draft.replica, names))
@@ -136,20 +143,22 @@ def clean(raw: RawSeries, metric: Metric, carried: Carried | None = None) -> Ser
     return replace(series, notes=(*draft.notes, *gaps), unit="" if metric.unit else raw.unit)
 
 
-def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carried: Carried | None) -> Series:
-    nothing, place = np.empty(0, dtype=np.intp), Place(raw.place.metric, raw.place.arm)
+def _clean_histogram(
+    raw: RawSeries, metric: Metric, times: Times | None, counters: CounterState | None
+) -> Series:
+    nothing, place = np.empty(0, dtype=np.intp), Location(raw.place.metric, raw.place.arm)
     per_unit, notes = conversion(raw.unit, metric, raw.place)
-    draft = Draft(place, np.empty(0), None, None, nothing, notes=[*notes])
+    draft = _Points(place, np.empty(0), None, None, nothing, notes=[*notes])
     seconds = None if times is None else times.seconds
-    before = carried if metric.counter else None
+    before = counters if metric.counter else None
     if before is not None:
         raw, seconds = _unknown(raw, seconds, before)
-    counted = read_buckets(raw, seconds, draft.note, per_unit, counter=metric.counter, carried=before)
+    counted = read_buckets(raw, seconds, draft.note, per_unit, counter=metric.counter, counters=before)
     if counted is None or not len(counted.buckets):
-        now = None if counted is None else counted.carried
-        if counted is not None and carried is None and not draft.noted("unclear_resets"):
+        now = None if counted is None else counted.counters
+        if counted is not None and counters is None and not draft.noted("unclear_resets"):
             draft.note("first_of_counter", raw.histograms or len(raw.value))
-        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), carried=now)
+        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), counters=now)
     series = _counts(raw.place.arm, counted)
     columns = np.column_stack([counted.buckets, series.value])
     differenced = metric.counter or raw.increases
@@ -159,26 +168,26 @@ def _clean_histogram(raw: RawSeries, metric: Metric, times: Times | None, carrie
     if empty:
         draft.note("no_traffic", empty)
     if empty == len(series):
-        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), carried=counted.carried)
+        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), counters=counted.counters)
     replicas = tuple(_counts(own.name, own) for own in counted.replicas)
     series = replace(
         series.part(series.value > 0),
         replicas=tuple(own.part(own.value > 0) for own in replicas if own.value.any()),
         differenced=differenced,
-        carried=counted.carried,
+        counters=counted.counters,
     )
     zones: frozenset[str] = frozenset()
     if times is not None and series.time is not None:
         zones = times.zones
         if times.unit is not None and len(series):
             draft.note("time_unit", len(series), unit=times.unit)
-    gaps = [] if carried is not None and metric.counter else _gaps(series, metric)
+    gaps = [] if counters is not None and metric.counter else _gaps(series, metric)
     told = "" if metric.unit else raw.unit
     return replace(series, zones=zones, notes=(*draft.notes, *gaps), unit=told, factor=float(per_unit))
 
 
 def _unknown(
-    raw: RawSeries, seconds: FloatArray | None, carried: Carried
+    raw: RawSeries, seconds: FloatArray | None, counters: CounterState
 ) -> tuple[RawSeries, FloatArray | None]:
     """Leave out the rows up to the last one of each replica that was given before."""
     if seconds is None or np.isnan(seconds).all():
@@ -189,7 +198,7 @@ def _unknown(
             "Give the column 'time', or what each interval counted.",
         )
     codes, names = replica_codes(raw.replica, len(seconds))
-    new = ~(seconds <= carried.last(names or ("",))[codes])
+    new = ~(seconds <= counters.last(names or ("",))[codes])
     return raw.rows(np.flatnonzero(new)), seconds[new]
 
 
@@ -200,16 +209,16 @@ def _counts(name: str, counted: Counted) -> Series:
 
 
 def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:
-    if kind not in ("ratio", "count") or raw.total is None:
+    if not kind.counts_events or raw.total is None:
         return None
     totals = to_floats(raw.total, raw.place, "total")
     return None if np.isnan(totals).all() else totals  # a table's column that is there for other metrics
 
 
-def _leave_out_unusable(draft: Draft, metric: Metric) -> None:
+def _leave_out_unusable(draft: _Points, metric: Metric) -> None:
     draft.drop("missing_values", _any(draft, np.isnan))
     draft.drop("infinite_values", _any(draft, lambda numbers: np.abs(numbers) > _HUGE))
-    if metric.kind in ("ratio", "count"):
+    if KINDS[metric.kind].counts_events:
         _check_counts(draft, metric)
     if draft.time is not None:
         untimed = np.isnan(draft.time)
@@ -219,14 +228,14 @@ def _leave_out_unusable(draft: Draft, metric: Metric) -> None:
             draft.drop("missing_times", untimed)
 
 
-def _any(draft: Draft, test: Callable[[FloatArray], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+def _any(draft: _Points, test: Callable[[FloatArray], NDArray[np.bool_]]) -> NDArray[np.bool_]:
     """Mark the points whose value or total passes a test."""
     return test(draft.value) if draft.total is None else test(draft.value) | test(draft.total)
 
 
-def _check_counts(draft: Draft, metric: Metric) -> None:
-    value, total, place, kind = draft.value, draft.total, draft.place, metric.kind
-    if total is None and kind == "ratio" and len(value):
+def _check_counts(draft: _Points, metric: Metric) -> None:
+    value, total, place, kind = draft.value, draft.total, draft.place, KINDS[metric.kind]
+    if total is None and kind.is_share and len(value):
         raise DataError(
             f"{place}: a ratio needs the column 'total', which is missing or empty",
             "Give the number of requests beside the number of errors, or set kind: gauge if the values are ratios already.",
@@ -234,22 +243,22 @@ def _check_counts(draft: Draft, metric: Metric) -> None:
     for name, numbers in (("value", value), ("total", total)):
         index = _first(numbers < 0) if numbers is not None else None
         if numbers is not None and index is not None:
-            wrong = f"{name} is {numbers[index]:g}, and a {kind} cannot be negative"
+            wrong = f"{name} is {numbers[index]:g}, and a {kind.name} cannot be negative"
             raise negative_count(place.at(index), wrong, counter=metric.counter)
     if total is None or metric.counter:
         return
-    index = _first(value > total) if kind == "ratio" else _first((value > 0) & (total == 0))
-    if index is None and kind == "ratio":
+    index = _first(value > total) if kind.is_share else _first((value > 0) & (total == 0))
+    if index is None and kind.is_share:
         _refuse_shares(value, total, place)
     if index is not None:
-        excess = "more errors than requests" if kind == "ratio" else "events without exposure"
+        excess = "more errors than requests" if kind.is_share else "events without exposure"
         raise DataError(
             f"{place.at(index)}: value is {value[index]:g} and total is {total[index]:g}: {excess}",
             "Check that 'value' counts the events and 'total' what they are of, over the same interval.",
         )
 
 
-def _refuse_shares(value: FloatArray, total: FloatArray, place: Place) -> None:
+def _refuse_shares(value: FloatArray, total: FloatArray, place: Location) -> None:
     """Refuse shares (or rates) where counts of events belong; of counts, extrapolation makes only a few less than 1."""
     some = np.flatnonzero(value)
     shares = some[value[some] < 1]
@@ -266,21 +275,21 @@ def _first(mask: NDArray[np.bool_]) -> int | None:
     return int(mask.argmax()) if mask.any() else None
 
 
-def _note_repeats(draft: Draft, kind: Kind) -> None:
+def _note_repeats(draft: _Points, kind: Kind) -> None:
     """Count the points that share their time with another of their replica; raw samples may."""
-    repeats = 0 if kind == "samples" else int(draft.tied().sum())
+    repeats = 0 if kind.is_raw else int(draft.tied().sum())
     if repeats:
         if draft.apart is not None and len(np.unique(draft.apart[draft.tied()])) > 1:
             draft.note("duplicate_times", repeats, column=draft.apart_name)
             return
         draft.note("duplicate_times", repeats)
-        if kind == "gauge":
+        if kind.is_averaged:
             draft.note("suggest_samples", repeats)
 
 
 def _gaps(series: Series, metric: Metric) -> list[Note]:
     """Count the intervals in which no replica has a point; raw samples come when they come and have none."""
-    if metric.kind == "samples" or series.time is None:
+    if KINDS[metric.kind].is_raw or series.time is None:
         return []
     interval = metric.interval or median_step([own.time for own in series.replicas or (series,)])
     if interval is None:
@@ -289,3 +298,293 @@ def _gaps(series: Series, metric: Metric) -> list[Note]:
     return (
         [Note(code="gaps", arm=series.arm, count=int(absent), facts={"interval": interval})] if absent else []
     )
+
+
+@dataclass(slots=True)
+class _Points:
+    """Columns on their way, cut down together.
+
+    Attributes
+    ----------
+    place : Location
+        Whose they are.
+    value : ndarray, shape (n,)
+        The numbers.
+    total, time : ndarray, shape (n,), or None
+        Where there are any.
+    replica : ndarray of int, shape (n,)
+        Which of `names` each point is of.
+    names : tuple of str
+        The replicas, sorted; none where the data do not name them.
+    apart : ndarray of int, shape (n,), or None
+        What may tell replicas apart although nobody said so.
+    apart_name : str
+        The column that it is from.
+    """
+
+    place: Location
+    value: FloatArray
+    total: FloatArray | None
+    time: FloatArray | None
+    replica: NDArray[np.intp]
+    names: tuple[str, ...] = ()
+    notes: list[Note] = field(default_factory=list)
+    apart: NDArray[np.intp] | None = None
+    apart_name: str = ""
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @property
+    def codes(self) -> NDArray[np.intp] | None:
+        """The replica of each point, where there are several."""
+        return self.replica if len(self.names) > 1 else None
+
+    @property
+    def by_reports(self) -> bool:
+        """Whether the points of a count are out of what their replicas reported: they have names, and no totals."""
+        return self.total is None and bool(self.names)
+
+    @property
+    def columns(self) -> FloatArray:
+        """Value, and total where there is one; shape (n, 1) or (n, 2)."""
+        return np.column_stack([self.value] if self.total is None else [self.value, self.total])
+
+    def keep(self, chosen: NDArray[Any]) -> None:
+        """Keep the points of a mask, or take those of an index in its order."""
+        if chosen.dtype == np.bool_ and chosen.all():
+            return
+        self.value = self.value[chosen]
+        self.total = None if self.total is None else self.total[chosen]
+        self.time = None if self.time is None else self.time[chosen]
+        self.replica = self.replica[chosen]
+        self.apart = None if self.apart is None else self.apart[chosen]
+        if self.place.rows is not None:
+            self.place = replace(self.place, rows=self.place.rows[chosen])
+
+    def drop(self, code: Any, unfit: NDArray[np.bool_]) -> None:
+        """Leave points out, and say how many."""
+        if unfit.any():
+            self.note(code, int(unfit.sum()))
+            self.keep(~unfit)
+
+    def note(self, code: Any, count: int, **facts: float | str) -> None:
+        """Write down an oddity."""
+        self.notes.append(Note(code=code, arm=self.place.arm, count=count, facts=facts))
+
+    def noted(self, code: str) -> bool:
+        """Tell whether an oddity was written down."""
+        return any(note.code == code for note in self.notes)
+
+    def sort(self) -> None:
+        """Bring the points into order of time, and say how many came before an earlier one of their replica."""
+        if self.time is None:
+            return
+        previous, points = neighbors(len(self), self.codes)
+        backward = int((self.time[points] < self.time[previous]).sum())
+        if backward:
+            self.note("out_of_order", backward)
+        if len(self.names) > 1:
+            self.keep(np.lexsort((self.replica, self.time)))
+        elif backward:
+            self.keep(np.argsort(self.time, kind="stable"))
+
+    def tied(self) -> NDArray[np.bool_]:
+        """Mark the points that share their time with another of their replica."""
+        tied = np.zeros(len(self), dtype=np.bool_)
+        if self.time is not None:
+            previous, points = neighbors(len(self), self.codes)
+            same = self.time[points] == self.time[previous]
+            if same.any():
+                tied[points[same]] = tied[previous[same]] = True
+        return tied
+
+    def drop_identical(self) -> None:
+        """Keep once what repeats an earlier point in every column."""
+        tied = np.flatnonzero(self.tied())
+        if not len(tied):
+            return
+        columns = (self.replica, self.apart, self.total, self.value, self.time)
+        keys = [column[tied] for column in columns if column is not None]
+        order = np.lexsort(keys)
+        again = np.ones(len(tied), dtype=np.bool_)
+        again[0] = False
+        for key in keys:
+            again[1:] &= key[order][1:] == key[order][:-1]
+        marked = np.zeros(len(self), dtype=np.bool_)
+        marked[tied[order[again]]] = True
+        self.drop("identical_rows", marked)
+
+
+_LONGEST: Final = 240
+"""What a counter grew by over more intervals without a point than this says nothing of each of them, and is left out."""
+
+
+def leave_out_known(draft: _Points, counters: CounterState) -> None:
+    """Leave out the points up to the last one of each replica that was given before.
+
+    Raises
+    ------
+    DataError
+        If the last one has changed since, or its update had times and this one has none.
+    """
+    if not len(counters) or not len(draft):
+        return
+    if (draft.time is None) != (counters.time is None):
+        found, known = ("no times", "some") if draft.time is None else ("times", "none")
+        raise DataError(
+            f"{draft.place}: the points have {found}, and those given before have {known}",
+            "Give every point of a metric a time, or none of them.",
+        )
+    if draft.columns.shape[1] != counters.columns.shape[1]:
+        raise DataError(
+            f"{draft.place}: only some of the updates have totals",
+            "Give 'total' in every update, or nowhere.",
+        )
+    if draft.time is None or counters.time is None:
+        return
+    names = draft.names or ("",)
+    row, last = counters.rows(names)[draft.replica], counters.last(names)[draft.replica]
+    changed = (draft.time == last) & (draft.columns != counters.columns[row]).any(axis=1)
+    changed &= np.isfinite(draft.columns).all(axis=1)
+    if changed.any():
+        index = int(changed.argmax())
+        raise DataError(
+            f"{draft.place.at(index)}: the counter of {iso(float(last[index]))} has changed since it was given",
+            "Give a point only once it is complete, and the replicas of an arm apart, in the column 'replica'.",
+        )
+    draft.keep(~(draft.time <= last))
+
+
+def difference(draft: _Points, metric: Metric, counters: CounterState) -> CounterState:
+    """Put in place of counters what each replica's grew by from point to point.
+
+    A point that is missing makes the next increase longer. A count without a total is out of the intervals themselves: where replicas are
+    named, an increase that spans two of them is the report of two; otherwise it is shared out over them. (The intervals of several
+    replicas cannot be filled in later: in a stream, what the others reported in them has been handed out.)
+
+    Parameters
+    ----------
+    draft : _Points
+        Counters in order of time; the increases are written in their place.
+    metric : Metric
+        What the policy says of the metric.
+    counters : CounterState
+        The last points of the updates before.
+
+    Returns
+    -------
+    CounterState
+        The last points now.
+
+    Raises
+    ------
+    DataError
+        If a replica has two values at one time, or more events than they are out of, or the counters fall again and again.
+    """
+    _check_one_each(draft)
+    both, replica = _after(draft, counters)
+    found = increases(both.columns, replica)
+    check_growing(str(draft.place), found.falls, found.steps)
+    for code, count in (("counter_resets", found.resets), ("unclear_resets", found.unclear)):
+        if count:
+            draft.note(code, count)
+    steps = both.steps
+    previous, points = neighbors(len(replica), replica)
+    skipped = np.zeros(len(points), dtype=np.intp)
+    if both.time is not None:
+        moves = both.time[points] - both.time[previous]
+        skipped, steps = missed(moves, replica[points], both.steps)
+        if metric.interval is not None:
+            skipped = np.maximum(np.rint(moves / metric.interval) - 1, 0).astype(np.intp)
+        if skipped.any():
+            draft.note("gaps", int(skipped.sum()))
+    clear = np.isin(points, found.points)
+    previous, points, skipped = previous[clear], points[clear], skipped[clear]
+    draft.keep(points - len(counters))
+    draft.value = found.columns[:, 0].copy()
+    draft.total = None if draft.total is None else found.columns[:, 1].copy()
+    _check_parts(draft, metric)
+    if KINDS[metric.kind].is_rate and draft.total is None and both.time is not None:
+        short = skipped <= _LONGEST
+        draft.keep(short)
+        if draft.names:
+            draft.total = (skipped[short] + 1).astype(np.float64)
+        else:
+            _share_out(draft, both.time[previous[short]], skipped[short] + 1)
+    return _last(replace(both, steps=steps), replica)
+
+
+def _check_one_each(draft: _Points) -> None:
+    tied = draft.tied()
+    if draft.time is not None and tied.any():
+        index = int(tied.argmax())
+        named = draft.names[draft.replica[index]] if draft.names else ""
+        whose = f"the replica {named!r} has" if named else "a counter has"
+        raise DataError(
+            f"{draft.place}: {whose} several values at {iso(float(draft.time[index]))}",
+            "Tell the replicas of an arm apart: name the column 'replica'."
+            if draft.apart is None
+            else f"Tell the replicas of an arm apart: rename {draft.apart_name!r} to 'replica', or give --replica {draft.apart_name}.",
+        )
+
+
+def _after(draft: _Points, counters: CounterState) -> tuple[CounterState, NDArray[np.intp]]:
+    """Put what was carried before the new points: a row each of all of them, and the number of its replica."""
+    own = draft.names or ("",)
+    names = tuple(sorted({*own, *counters.names}))
+    place = {name: index for index, name in enumerate(names)}
+    numbers = np.array([place[name] for name in (*counters.names, *own)], dtype=np.intp)
+    replica = np.concatenate([numbers[: len(counters)], numbers[len(counters) :][draft.replica]])
+    columns, time = draft.columns, draft.time
+    steps = np.full((len(names), EARLY), np.nan)
+    if len(counters):
+        columns = np.concatenate([counters.columns, columns]) if len(draft) else counters.columns
+        steps[numbers[: len(counters)]] = counters.steps
+        time = (
+            counters.time
+            if not len(draft) or counters.time is None
+            else np.concatenate([counters.time, time])
+        )
+    return CounterState(names, columns, time, steps), replica
+
+
+def _last(points: CounterState, replica: NDArray[np.intp]) -> CounterState:
+    """Keep the last point of each replica that has any."""
+    last = np.full(len(points.names), -1, dtype=np.intp)
+    last[replica] = np.arange(len(replica))
+    there = last >= 0
+    return CounterState(
+        tuple(name for name, known in zip(points.names, there, strict=True) if known),
+        points.columns[last[there]],
+        None if points.time is None else points.time[last[there]],
+        points.steps[there],
+    ).bounded()
+
+
+def _check_parts(draft: _Points, metric: Metric) -> None:
+    if draft.total is None:
+        return
+    whole = KINDS[metric.kind].is_share
+    more = draft.value > draft.total if whole else (draft.value > 0) & (draft.total == 0)
+    if more.any():
+        index = int(more.argmax())
+        when = "" if draft.time is None else f" up to {iso(float(draft.time[index]))}"
+        raise DataError(
+            f"{draft.place}: value grew by {draft.value[index]:g} and total by {draft.total[index]:g}{when}",
+            "Check that 'value' counts the events and 'total' what they are of, in the same process.",
+        )
+
+
+def _share_out(draft: _Points, start: FloatArray, parts: NDArray[np.intp]) -> None:
+    """Give every interval that an increase spans its part: whole numbers, if the increase is one."""
+    if draft.time is None or not (parts > 1).any():
+        return
+    whole = np.repeat(np.arange(len(parts)), parts)
+    value, end, of = draft.value[whole], draft.time[whole], parts[whole]
+    part = np.arange(len(whole)) - np.repeat(parts.cumsum() - parts, parts)
+    even = value / of
+    floors = np.floor(value * (part + 1) / of) - np.floor(value * part / of)
+    draft.keep(whole)
+    draft.value = np.where(value == np.rint(value), floors, even)
+    draft.time = end - (end - start[whole]) * ((of - 1 - part) / of)

@@ -2,14 +2,82 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.packing import pack, unpack
 from canaryjudge.data.pair import FloatArray
+from canaryjudge.errors import DataError
 
-__all__ = ["Increases", "increases", "missed", "neighbors"]
+__all__ = [
+    "EARLY",
+    "CounterState",
+    "Increases",
+    "check_growing",
+    "ever_growing",
+    "increases",
+    "missed",
+    "neighbors",
+]
+
+_FEWEST: Final = 10
+_MANY: Final = 20
+"""That so many points each exceed the one before is no chance; from `_MANY` on no steep rise of the traffic either."""
+
+
+def check_growing(where: str, falls: int, steps: int) -> None:
+    """Refuse counters that fall at a quarter of their steps or more: what an interval counted does so, and what only grows does not.
+
+    Raises
+    ------
+    DataError
+        If there are ten steps or more.
+    """
+    if steps >= _FEWEST and 4 * falls >= steps:
+        raise DataError(
+            f"{where}: counters that only grow were to be given, and they fall at {falls} of {steps} steps",
+            "If each point is what its interval counted, leave out counter: true. If several replicas are in one series, name the column 'replica'. "
+            "If a process does restart that often, there is nothing to compare before that is mended.",
+        )
+
+
+def ever_growing(columns: FloatArray, replica: NDArray[np.intp] | None) -> bool:
+    """Tell whether numbers that should be counts of an interval look like counters.
+
+    They do if none ever falls and the last column grows at each of ten points or more of every replica. Steep traffic does
+    that too; so with fewer than 20 points they must also be smoother than counts can be: the squares of second differences of independent
+    counts have a mean of at least six times the counts' own, and a tenth of that is asked for.
+
+    Parameters
+    ----------
+    columns : ndarray, shape (n, c)
+        In order of time, the last column being what the others are of, or the only one.
+    replica : ndarray of int, shape (n,), or None
+        Which replica each point is of; None where there is one.
+
+    Examples
+    --------
+    >>> ever_growing(np.cumsum([[90.0], [100.0]] * 6, axis=0), None)
+    True
+    >>> ever_growing(1000.0 * np.arange(1, 13)[:, np.newaxis] + np.tile([[0.0], [200.0]], (6, 1)), None)
+    False
+    """
+    size = len(columns)
+    if replica is not None and size:
+        sizes = np.bincount(replica)
+        size = int(sizes[sizes > 0].min())
+    if size < _FEWEST:
+        return False
+    previous, points = neighbors(len(columns), replica)
+    grown = columns[points] - columns[previous]
+    if grown.min() < 0 or grown[:, -1].min() <= 0:
+        return False
+    before, after = neighbors(len(grown), None if replica is None else replica[points])
+    bends = grown[after, -1] - grown[before, -1]
+    return size >= _MANY or bool((bends**2).mean() < 0.6 * columns[:, -1].mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +249,132 @@ def missed(
     with np.errstate(invalid="ignore"):
         skipped = np.maximum(np.rint(steps / interval) - 1, 0)
     return np.minimum(skipped, np.iinfo(np.int32).max).astype(np.intp), filled
+
+
+EARLY = 8
+"""So many steps of a replica are remembered, for the interval between its points."""
+_MOST = 256
+"""Of so many replicas; those that have not reported for the longest time are forgotten."""
+
+
+def _none() -> FloatArray:
+    return np.empty((0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class CounterState:
+    """The last point of each replica of an arm.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The replicas, sorted; the name is empty where the data do not tell replicas apart.
+    columns : ndarray, shape (r, c)
+        Their counters: value, or value and total; of histograms cumulative counts by edge, NaN for an edge that a replica lacks.
+    time : ndarray, shape (r,), or None
+        Seconds since 1970.
+    steps : ndarray, shape (r, EARLY)
+        Seconds between the first points of each, then NaN.
+    edges : ndarray, shape (c,), or None
+        Of histograms: the upper edges.
+    """
+
+    names: tuple[str, ...] = ()
+    columns: FloatArray = field(default_factory=_none)
+    time: FloatArray | None = None
+    steps: FloatArray = field(default_factory=lambda: np.empty((0, EARLY)))
+    edges: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def form(self) -> tuple[bool, bool]:
+        """Whether there are times, and whether there are totals."""
+        return self.time is not None, self.edges is None and self.columns.shape[1] == 2
+
+    def rows(self, names: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.intp]]:
+        """Give where each of some names stands; -1 where it does not."""
+        place = {name: index for index, name in enumerate(self.names)}
+        return np.array([place.get(name, -1) for name in names], dtype=np.intp)
+
+    def last(self, names: tuple[str, ...]) -> FloatArray:
+        """Give the times of some replicas' last points; minus infinity where there is none."""
+        row = self.rows(names)
+        return (
+            np.full(len(row), -np.inf) if self.time is None else np.where(row >= 0, self.time[row], -np.inf)
+        )
+
+    def bounded(self) -> CounterState:
+        """Forget those replicas that have been silent for the longest time, if there are too many."""
+        if len(self) <= _MOST:
+            return self
+        age = np.zeros(len(self)) if self.time is None else -self.time
+        return self._part(np.sort(np.argsort(age, kind="stable")[:_MOST]))
+
+    def _part(self, index: np.ndarray[Any, np.dtype[np.intp]]) -> CounterState:
+        time = None if self.time is None else self.time[index]
+        names = tuple(self.names[row] for row in index.tolist())
+        return CounterState(names, self.columns[index], time, self.steps[index], self.edges)
+
+    def union(self, other: CounterState) -> CounterState:
+        """Give the replicas of both, and of one that both have the later point.
+
+        Both have times and totals, or neither.
+        """
+        if not len(self) or not len(other):
+            return self if len(self) else other
+        time = None if self.time is None or other.time is None else np.concatenate([self.time, other.time])
+        both = CounterState(
+            (*self.names, *other.names),
+            np.concatenate([self.columns, other.columns]),
+            time,
+            np.concatenate([self.steps, other.steps]),
+            self.edges,
+        )
+        last: dict[str, tuple[Any, ...]] = {}
+        for row, name in enumerate(both.names):
+            # of points of one time the larger one, so that the order of the two does not matter
+            key = (0.0 if time is None else float(time[row]), np.nan_to_num(both.columns[row]).tolist(), row)
+            last[name] = max(last.get(name, key), key)
+        return both._part(np.array([last[name][-1] for name in sorted(last)], dtype=np.intp)).bounded()
+
+    def state(self) -> dict[str, Any]:
+        """Give what `restore` reads."""
+        found: dict[str, Any] = {
+            "names": list(self.names),
+            "columns": pack(self.columns),
+            "steps": pack(self.steps),
+        }
+        if self.time is not None:
+            found["time"] = pack(self.time)
+        return found if self.edges is None else found | {"edges": pack(self.edges)}
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> CounterState:
+        """Read what `state` gave.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is something else.
+        """
+        names = tuple(state["names"])
+        count = len(names)
+        if not all(isinstance(name, str) for name in names) or list(names) != sorted(set(names)):
+            raise ValueError("the replicas are not named in order")
+        if not count:
+            return cls()
+        edges = unpack(state["edges"]) if "edges" in state else None
+        columns = unpack(state["columns"], shape=(count, -1))
+        time = unpack(state["time"], shape=(count,)) if "time" in state else None
+        steps = unpack(state["steps"], shape=(count, EARLY))
+        if edges is not None and columns.shape[1] != len(edges):
+            raise ValueError("there is not a counter for each edge")
+        if (
+            (time is not None and not np.isfinite(time).all())
+            or np.isinf(columns).any()
+            or (columns < 0).any()
+        ):
+            raise ValueError("the counters are not numbers")
+        return cls(names, columns, time, steps, edges)

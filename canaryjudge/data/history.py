@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.cleaning import clean
-from canaryjudge.data.columns import object_array, take
-from canaryjudge.data.frames import labels, table_columns
-from canaryjudge.data.places import likely_name
-from canaryjudge.data.raw import ArmMapping, Source
+from canaryjudge.data.diagnostics import likely_name
+from canaryjudge.data.frames import labels, object_array, table_columns, take
 from canaryjudge.data.reading import source_of
 from canaryjudge.data.series import Series
-from canaryjudge.data.tidy import TidyTable
+from canaryjudge.data.sources import ArmMapping, SeriesSource, TidyTable
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Policy
 
@@ -104,7 +102,7 @@ def read_history(data: Any, policy: Policy, *, baseline: str = "baseline", canar
     [('pod-a', [1.0, 2.0]), ('pod-b', [2.0, 1.0])]
     """
     if isinstance(data, Mapping):
-        source: Source = ArmMapping({name: _named(series) for name, series in data.items()})
+        source: SeriesSource = ArmMapping({name: _named(series) for name, series in data.items()})
         return History(_tracks(source, policy))
     columns = table_columns(data)
     if columns is None:
@@ -122,7 +120,7 @@ def _named(series: Any) -> Any:
     return series if several else {_ONE: series}
 
 
-def _tracks(source: Source, policy: Policy) -> dict[str, tuple[Series, ...]]:
+def _tracks(source: SeriesSource, policy: Policy) -> dict[str, tuple[Series, ...]]:
     _check_metrics(source.metrics, policy)
     found: dict[str, tuple[Series, ...]] = {}
     for metric in policy.metrics:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.notes import Note
-from canaryjudge.policy import Kind
+from canaryjudge.kinds import KINDS, KindName
 
 __all__ = ["Arm", "FloatArray", "MetricPair"]
 
@@ -92,7 +92,7 @@ class MetricPair:
     """
 
     name: str
-    kind: Kind
+    kind: KindName
     baseline: Arm
     canary: Arm
     pairing: Literal["concurrent", "windows"] = "windows"
@@ -116,7 +116,7 @@ class MetricPair:
         for arm in (self.baseline, self.canary):
             for array in (arm.value, arm.total, arm.time):
                 sha.update(_bytes(array))
-        if self.kind == "histogram":
+        if KINDS[self.kind].has_buckets:
             for array in (self.edges, self.baseline.buckets, self.canary.buckets):
                 sha.update(_bytes(array))
         if self.baseline.replicas or self.canary.replicas:

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from canaryjudge.data.alignment import align
-from canaryjudge.data.carried import Carried
 from canaryjudge.data.cleaning import clean
+from canaryjudge.data.counters import CounterState
+from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.frames import table_columns
 from canaryjudge.data.pair import MetricPair
-from canaryjudge.data.places import likely_name, shown
-from canaryjudge.data.raw import ArmMapping, Source
+from canaryjudge.data.pairing import align
 from canaryjudge.data.series import Series
-from canaryjudge.data.tidy import TidyTable
+from canaryjudge.data.sources import ArmMapping, SeriesSource, TidyTable
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Policy
 
@@ -81,7 +80,7 @@ def read_series(
     baseline: str = "baseline",
     canary: str = "canary",
     partial: bool = False,
-    carried: Mapping[str, tuple[Carried, Carried] | None] | None = None,
+    counters: Mapping[str, tuple[CounterState, CounterState] | None] | None = None,
 ) -> dict[str, tuple[Series, Series]]:
     """Read and clean both arms of every metric of a policy, and leave them as they stand in time.
 
@@ -95,7 +94,7 @@ def read_series(
         What the data call the two arms; others are ignored.
     partial : bool, optional
         The data are one update of several: a metric or an arm that is not in it is empty. By default that is an error.
-    carried : mapping of str to tuple of Carried, optional
+    counters : mapping of str to tuple of CounterState, optional
         Of metrics that are counters in a stream: the last points of both arms, from which these go on.
 
     Returns
@@ -128,7 +127,7 @@ def read_series(
     with np.errstate(over="ignore", under="ignore"):
         found = {}
         for metric in policy.metrics:
-            before = (None if carried is None else carried.get(metric.name)) or (None, None)
+            before = (None if counters is None else counters.get(metric.name)) or (None, None)
             found[metric.name] = (
                 clean(source.series(metric.name, baseline), metric, before[0]),
                 clean(source.series(metric.name, canary), metric, before[1]),
@@ -136,7 +135,7 @@ def read_series(
         return found
 
 
-def source_of(data: Any) -> Source:
+def source_of(data: Any) -> SeriesSource:
     """Take data of any shape as a source of series.
 
     Raises
@@ -156,7 +155,7 @@ def source_of(data: Any) -> Source:
     return TidyTable(columns)
 
 
-def _check_arms(source: Source, policy: Policy, wanted: tuple[str, str]) -> None:
+def _check_arms(source: SeriesSource, policy: Policy, wanted: tuple[str, str]) -> None:
     """Refuse an arm that is not there, unless the policy says of every metric what no data do: then it may be silent."""
     told = all("no_data" in metric.model_fields_set for metric in policy.metrics)
     may_be_silent = told and any(arm in source.arms for arm in wanted)
@@ -177,7 +176,7 @@ def _resembles(name: str, known: Iterable[str]) -> bool:
     return bool(difflib.get_close_matches(name, list(known), n=1))
 
 
-def _check_metrics(source: Source, policy: Policy) -> None:
+def _check_metrics(source: SeriesSource, policy: Policy) -> None:
     for metric in policy.metrics:
         if source.metrics and metric.name not in source.metrics and "no_data" not in metric.model_fields_set:
             raise DataError(
@@ -186,7 +185,7 @@ def _check_metrics(source: Source, policy: Policy) -> None:
             )
 
 
-def _check_update(source: Source, policy: Policy, wanted: tuple[str, str]) -> None:
+def _check_update(source: SeriesSource, policy: Policy, wanted: tuple[str, str]) -> None:
     """Let an update be silent about a metric or an arm, but not because of a misspelled name."""
     if not any(arm in source.arms for arm in wanted) and source.arms:
         raise _no_arm(wanted[1], source.arms)

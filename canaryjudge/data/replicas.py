@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.beats import common_slots, median_step
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.series import Series
-from canaryjudge.policy import Kind
+from canaryjudge.data.times import common_slots, median_step
+from canaryjudge.kinds import Kind
 
 __all__ = ["by_replica", "merged", "pooled", "with_reports"]
 
@@ -27,7 +27,7 @@ def by_replica(series: Series, codes: NDArray[np.intp], names: tuple[str, ...]) 
     names : tuple of str
         The replicas' names.
     """
-    bare = replace(series, zones=frozenset(), notes=(), replicas=(), carried=None)
+    bare = replace(series, zones=frozenset(), notes=(), replicas=(), counters=None)
     order = np.argsort(codes, kind="stable")
     ends = np.bincount(codes, minlength=len(names)).cumsum()
     parts = np.split(order, ends[:-1]) if len(names) else []
@@ -46,7 +46,7 @@ def pooled(series: Series, kind: Kind) -> Series:
     ----------
     series : Series
         The points of all replicas side by side, and each replica's by itself.
-    kind : str
+    kind : Kind
         Gauges become the mean, raw samples stay, and all others become the sum.
 
     Returns
@@ -56,13 +56,14 @@ def pooled(series: Series, kind: Kind) -> Series:
 
     Examples
     --------
+    >>> from canaryjudge.kinds import KINDS
     >>> time = 15.0 * np.arange(3)
     >>> parts = tuple(Series(name, np.array([1.0, 2.0, 3.0]), time=time + lag) for name, lag in (("a", 0.0), ("b", 5.0)))
-    >>> arm = pooled(Series("canary", np.ones(6), replicas=parts), "count")
+    >>> arm = pooled(Series("canary", np.ones(6), replicas=parts), KINDS["count"])
     >>> arm.value.tolist(), arm.time.tolist()
     ([2.0, 4.0, 6.0], [2.5, 17.5, 32.5])
     """
-    if kind == "samples" or len(series.replicas) < 2:
+    if kind.pools is None or len(series.replicas) < 2:
         return series
     times = [replica.time for replica in series.replicas if replica.time is not None]
     slots = [np.arange(len(replica), dtype=np.float64) for replica in series.replicas]
@@ -94,7 +95,7 @@ def merged(kind: Kind, series: Series, slots: FloatArray) -> Series:
 
     Parameters
     ----------
-    kind : str
+    kind : Kind
         The metric's.
     series : Series
         In the order of `slots`.
@@ -109,7 +110,7 @@ def merged(kind: Kind, series: Series, slots: FloatArray) -> Series:
     time = series.time
     return replace(
         series,
-        value=value / counts if kind == "gauge" else value,
+        value=value / counts if kind.is_averaged else value,
         total=None if series.total is None else np.add.reduceat(series.total, starts),
         time=None if time is None else np.add.reduceat(time - time[0], starts) / counts + time[0],
         buckets=None if series.buckets is None else np.add.reduceat(series.buckets, starts, axis=0),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.carried import Carried
+from canaryjudge.data.counters import CounterState
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
 
@@ -39,7 +39,7 @@ class Series:
         Whether the totals are not from the data but say how many replicas reported: a count's exposure.
     differenced : bool
         Whether the points are what counters grew by up to their times, rather than what began at them.
-    carried : Carried or None
+    counters : CounterState or None
         Of counters in a stream: the last point of each replica, from which the next update goes on.
     unit : str
         What the data say they are in, if the metric has no unit; otherwise they are in that one.
@@ -58,7 +58,7 @@ class Series:
     replicas: tuple[Series, ...] = ()
     reported: bool = False
     differenced: bool = False
-    carried: Carried | None = None
+    counters: CounterState | None = None
     unit: str = ""
     factor: float = 1.0
 

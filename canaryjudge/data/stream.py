@@ -8,19 +8,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from canaryjudge.data.carried import Carried
-from canaryjudge.data.differencing import check_growing
+from canaryjudge.data.counters import CounterState, check_growing
 from canaryjudge.data.intake import Intake
-from canaryjudge.data.measured import different_units
-from canaryjudge.data.notebook import Notebook
-from canaryjudge.data.notes import Note
-from canaryjudge.data.observations import Observations
+from canaryjudge.data.interval_intake import IntervalIntake
+from canaryjudge.data.notes import Note, NoteTally
 from canaryjudge.data.pair import FloatArray, MetricPair
-from canaryjudge.data.points import Points
+from canaryjudge.data.raw_intake import RawIntake
 from canaryjudge.data.replicas import with_reports
 from canaryjudge.data.series import Series
 from canaryjudge.data.times import iso, mixed_zones, unclear_zones
+from canaryjudge.data.units import different_units
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
 __all__ = ["Stream"]
@@ -56,12 +55,14 @@ class Stream:
     def __init__(self, metric: Metric, baseline: str, canary: str) -> None:
         self.metric = metric
         self._names = (baseline, canary)
-        self._intake: Intake = (Observations if metric.kind == "samples" else Points)(metric, self._names)
+        self._intake: Intake = (RawIntake if KINDS[metric.kind].is_raw else IntervalIntake)(
+            metric, self._names
+        )
         self._zones: frozenset[str] = frozenset()
         self._units: frozenset[str] = frozenset()
-        self._notebook = Notebook()
+        self._notes = NoteTally()
         self._reported = False
-        self._carried = (Carried(), Carried())
+        self._counters = (CounterState(), CounterState())
 
     @property
     def points(self) -> tuple[int, int]:
@@ -98,12 +99,12 @@ class Stream:
     @property
     def has_totals(self) -> bool:
         """Whether the points have totals, and not only as many as replicas reported."""
-        return isinstance(self._intake, Points) and self._intake.totals is True and not self._reported
+        return isinstance(self._intake, IntervalIntake) and self._intake.totals is True and not self._reported
 
     @property
-    def carried(self) -> tuple[Carried, Carried] | None:
+    def counters(self) -> tuple[CounterState, CounterState] | None:
         """The last points of each arm's counters, from which the next update goes on; None for what is no counter."""
-        return self._carried if self.metric.counter else None
+        return self._counters if self.metric.counter else None
 
     @property
     def digest(self) -> str:
@@ -116,7 +117,7 @@ class Stream:
     @property
     def notes(self) -> tuple[Note, ...]:
         """What was odd so far: counts add up over the updates, facts are the latest."""
-        return self._notebook.notes
+        return self._notes.notes
 
     def feed(self, baseline: Series, canary: Series) -> list[MetricPair]:
         """Take in an update.
@@ -150,10 +151,10 @@ class Stream:
         self._reported = any(arm.reported for arm in arms)
         self._check(arms)
         first, second = (
-            before if arm.carried is None else arm.carried
-            for arm, before in zip(arms, self._carried, strict=True)
+            before if arm.counters is None else arm.counters
+            for arm, before in zip(arms, self._counters, strict=True)
         )
-        self._carried = (first, second)
+        self._counters = (first, second)
         before = [reach.count for reach in self._intake.reach]
         late = self._intake.take(arms)
         for arm, given, reach in zip(arms, before, self._intake.reach, strict=True):
@@ -180,9 +181,9 @@ class Stream:
             if len(arm):
                 self._check_times(arm)
                 self._units = self._with_units(frozenset([arm.unit]) - {""})
-                if isinstance(self._intake, Points):
+                if isinstance(self._intake, IntervalIntake):
                     self._check_columns(arm, self._intake)
-        if isinstance(self._intake, Points):
+        if isinstance(self._intake, IntervalIntake):
             given = [arm for arm in arms if len(arm)]
             for arm, merged in zip(given, self._intake.fit(given), strict=True):
                 if merged:
@@ -217,7 +218,7 @@ class Stream:
             raise mixed_zones(where, zones)
         self._zones = zones
 
-    def _check_columns(self, arm: Series, intake: Points) -> None:
+    def _check_columns(self, arm: Series, intake: IntervalIntake) -> None:
         where = f"metric {self.metric.name!r}, arm {arm.arm!r}"
         totals = arm.total is not None
         if intake.totals is None:
@@ -253,10 +254,10 @@ class Stream:
 
     def _check_growing(self, arms: tuple[Series, Series]) -> None:
         """Refuse what falls too often for a counter, over all updates: each may bring a point or two."""
-        for arm, carried, reach in zip(arms, self._carried, self._intake.reach, strict=True):
-            falls = [self._notebook.counted(code, arm.arm) for code in ("counter_resets", "unclear_resets")]
+        for arm, counters, reach in zip(arms, self._counters, self._intake.reach, strict=True):
+            falls = [self._notes.counted(code, arm.arm) for code in ("counter_resets", "unclear_resets")]
             # what is left out reaches no further
-            steps = max(len(carried), 1) * (reach.count + falls[1])
+            steps = max(len(counters), 1) * (reach.count + falls[1])
             check_growing(f"metric {self.metric.name!r}, arm {arm.arm!r}", sum(falls), steps)
 
     def _settle(self) -> None:
@@ -275,7 +276,7 @@ class Stream:
         if (
             self._intake.windows is False
             and not self._intake.tally.blocks
-            and isinstance(self._intake, Points)
+            and isinstance(self._intake, IntervalIntake)
             and min(map(len, waiting)) >= _STUCK
         ):
             spans = "; ".join(
@@ -290,7 +291,7 @@ class Stream:
     def _note(
         self, code: str, arm: str | None, count: int | None, facts: dict[str, float | str] | None = None
     ) -> None:
-        self._notebook = self._notebook.plus(code, arm, count, facts)
+        self._notes = self._notes.plus(code, arm, count, facts)
 
     def merge(self, other: Stream) -> None:
         """Take over what another stream of the metric was given: of another region, shard or span of time.
@@ -319,14 +320,14 @@ class Stream:
             )
         mine.merge(theirs)
         self._intake = mine
-        self._carried = (
-            self._carried[0].union(other._carried[0]),
-            self._carried[1].union(other._carried[1]),
+        self._counters = (
+            self._counters[0].union(other._counters[0]),
+            self._counters[1].union(other._counters[1]),
         )
         self._reported = self._reported or other._reported
         self._zones |= other._zones
         self._units |= other._units
-        self._notebook = self._notebook.union(other._notebook)
+        self._notes = self._notes.union(other._notes)
 
     def _check_kinship(self, other: Stream) -> None:
         if (self.metric, self._names) != (other.metric, other._names):
@@ -341,9 +342,9 @@ class Stream:
         ]
         if mine.timed is not None and theirs.timed is not None:
             pairs.append(("replicas", self._reported, other._reported))
-        for before, after in zip(self._carried, other._carried, strict=True):
+        for before, after in zip(self._counters, other._counters, strict=True):
             pairs.append(("counters", before.form, before.form if not len(after) else after.form))
-        if isinstance(mine, Points) and isinstance(theirs, Points):
+        if isinstance(mine, IntervalIntake) and isinstance(theirs, IntervalIntake):
             pairs.append(("totals", mine.totals, theirs.totals))
             pairs.append(("buckets", _listed(mine.edges), _listed(theirs.edges)))
             pairs.append(("largest buckets", mine.end, theirs.end))
@@ -359,12 +360,14 @@ class Stream:
 
     def state(self) -> dict[str, Any]:
         """Give everything that `restore` needs, as JSON can hold it."""
-        found = self._intake.state() | {"zones": sorted(self._zones), "notes": self._notebook.state()}
+        found = self._intake.state() | {"zones": sorted(self._zones), "notes": self._notes.state()}
         if self._units:
             found["units"] = sorted(self._units)
         if self._reported:
             found["reported"] = True
-        return found | {"carried": [each.state() for each in self._carried]} if self.metric.counter else found
+        return (
+            found | {"carried": [each.state() for each in self._counters]} if self.metric.counter else found
+        )
 
     @classmethod
     def restore(cls, metric: Metric, baseline: str, canary: str, state: dict[str, Any]) -> Self:
@@ -389,11 +392,11 @@ class Stream:
             stream._intake.restore(state)
             stream._zones = frozenset(_texts(state["zones"]))
             stream._units = frozenset(_texts(state.get("units", [])))
-            stream._notebook = Notebook.restore(state["notes"])
+            stream._notes = NoteTally.restore(state["notes"])
             stream._reported = "reported" in state
             if metric.counter:
-                first, second = (Carried.restore(each) for each in state["carried"])
-                stream._carried = (first, second)
+                first, second = (CounterState.restore(each) for each in state["carried"])
+                stream._counters = (first, second)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(
                 f"metric {metric.name!r}: the saved state cannot be read",

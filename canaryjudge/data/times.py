@@ -1,21 +1,32 @@
-"""Times in any of their spellings -> seconds since 1970, with the time zones that they were written in."""
+"""Times in any of their spellings -> seconds since 1970; and the intervals that they keep."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data.columns import Column, is_missing, object_array, to_floats
+from canaryjudge.data.diagnostics import Location, shown
+from canaryjudge.data.frames import Column, is_missing, object_array, to_floats
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import Place, shown
 from canaryjudge.errors import DataError
 
-__all__ = ["NAIVE", "Times", "iso", "mixed_zones", "to_times", "unclear_zones"]
+__all__ = [
+    "NAIVE",
+    "TIME_NAMES",
+    "Times",
+    "common_slots",
+    "iso",
+    "median_step",
+    "mixed_zones",
+    "time_column",
+    "to_times",
+    "unclear_zones",
+]
 
 NAIVE = "no time zone"
 """What stands for the zone of a time that has none; it is read as UTC."""
@@ -80,7 +91,7 @@ def mixed_zones(where: str, zones: Collection[str]) -> DataError:
     )
 
 
-def to_times(column: Column, place: Place) -> Times:
+def to_times(column: Column, place: Location) -> Times:
     """Read a column of times.
 
     Parameters
@@ -88,7 +99,7 @@ def to_times(column: Column, place: Place) -> Times:
     column : narwhals Series or ndarray, shape (n,)
         Datetimes with or without a zone, ISO 8601 text, or numbers: seconds since 1970, unless their size shows that they
         are milliseconds, microseconds or nanoseconds.
-    place : Place
+    place : Location
         Whose they are.
 
     Returns
@@ -103,7 +114,7 @@ def to_times(column: Column, place: Place) -> Times:
 
     Examples
     --------
-    >>> to_times(np.array(["1970-01-01T01:00:00+01:00"]), Place("cpu", "canary"))
+    >>> to_times(np.array(["1970-01-01T01:00:00+01:00"]), Location("cpu", "canary"))
     Times(seconds=array([0.]), zones=frozenset({'+01:00'}), unit=None)
     """
     times = _from_array(column, place) if isinstance(column, np.ndarray) else _from_series(column, place)
@@ -114,7 +125,7 @@ def to_times(column: Column, place: Place) -> Times:
     return times
 
 
-def _from_series(column: Column, place: Place) -> Times:
+def _from_series(column: Column, place: Location) -> Times:
     import narwhals as nw  # noqa: PLC0415 - there is a Series, so it is loaded
 
     if column.dtype == nw.Date:
@@ -131,7 +142,7 @@ def _from_series(column: Column, place: Place) -> Times:
     return _from_objects(column.to_list(), place)
 
 
-def _from_array(array: np.ndarray[Any, Any], place: Place) -> Times:
+def _from_array(array: np.ndarray[Any, Any], place: Location) -> Times:
     if array.dtype.kind == "M":
         return Times(_from_datetime64(array), frozenset({NAIVE}))
     if array.dtype.kind in "buif":
@@ -159,7 +170,7 @@ def _from_numbers(numbers: FloatArray) -> Times:
     return Times(numbers)
 
 
-def _from_objects(items: list[Any], place: Place) -> Times:
+def _from_objects(items: list[Any], place: Location) -> Times:
     items = [None if is_missing(item) else item for item in items]
     families = {kind: _family(kind) for kind in set(map(type, items))}
     found = set(families.values()) - {"missing"}
@@ -194,7 +205,7 @@ def _family(kind: type) -> str:
     return "numbers"
 
 
-def _from_datetimes(items: list[datetime | None], place: Place) -> Times:
+def _from_datetimes(items: list[datetime | None], place: Location) -> Times:
     seconds = np.full(len(items), np.nan)
     zones: dict[str, int] = {}
     for index, item in enumerate(items):
@@ -207,7 +218,7 @@ def _from_datetimes(items: list[datetime | None], place: Place) -> Times:
     return Times(seconds, frozenset(zones))
 
 
-def _from_text(column: Column, place: Place) -> Times:
+def _from_text(column: Column, place: Location) -> Times:
     seconds = np.full(len(column), np.nan)
     zones: dict[str, int] = {}
     for start in range(0, len(column), _CHUNK):
@@ -221,7 +232,7 @@ def _from_text(column: Column, place: Place) -> Times:
     return Times(seconds, frozenset(zones))
 
 
-def _parse(texts: Sequence[str | None], start: int, place: Place) -> FloatArray:
+def _parse(texts: Sequence[str | None], start: int, place: Location) -> FloatArray:
     import pandas as pd  # noqa: PLC0415 - only times in text need it
 
     # pandas takes "now" and "today" for times and would read the clock; ISO 8601 begins with a digit
@@ -268,11 +279,128 @@ def _zone_name(name: str) -> str:
     return "UTC" if text.upper() in _UTC_NAMES else text
 
 
-def _one_zone(place: Place, zones: dict[str, int]) -> None:
+def _one_zone(place: Location, zones: dict[str, int]) -> None:
     if unclear_zones(zones):
         zoned = min(index for zone, index in zones.items() if zone != NAIVE)
         raise mixed_zones(place.at(max(zones[NAIVE], zoned)), zones)
 
 
-def _unreadable(place: Place, index: int, found: str) -> DataError:
+def _unreadable(place: Location, index: int, found: str) -> DataError:
     return DataError(f"{place.at(index)}: {found} cannot be read as a time", _HINT)
+
+
+TIME_NAMES: Final = ("time", "timestamp", "@timestamp", "ts", "date", "datetime")
+"""Names that a column of times may have, in upper or lower case."""
+
+
+def time_column(
+    names: Iterable[str], how: str = "Leave out or rename the one that is not meant.", where: str = ""
+) -> str | None:
+    """Find the column of times by its name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The columns that are there, and are nothing else.
+    how : str, optional
+        What to do where two are there.
+    where : str, optional
+        Whose they are, for errors: ``metrics.csv: ``.
+
+    Returns
+    -------
+    str or None
+        The column that is called as one of `TIME_NAMES`.
+
+    Raises
+    ------
+    DataError
+        If there are two: it names them.
+
+    Examples
+    --------
+    >>> time_column(["version", "@Timestamp", "cpu"])
+    '@Timestamp'
+    """
+    found = [name for name in names if name.strip().lower() in TIME_NAMES]
+    if len(found) > 1:
+        listed = f"{', '.join(map(repr, found[:-1]))} and {found[-1]!r}"
+        which = "either" if len(found) == 2 else "any"
+        raise DataError(f"{where}the columns are named {listed}, and {which} may hold the times", how)
+    return found[0] if found else None
+
+
+_STEADY = 0.5  # length of the mean direction of a series' times from which they have a phase
+
+
+def median_step(times: Sequence[FloatArray | None]) -> float | None:
+    """Give the median of the steps within each of some series, in seconds; None where there are no steps.
+
+    Examples
+    --------
+    >>> median_step([np.array([0.0, 15.0, 30.0]), np.array([5.0, 20.0])])
+    15.0
+    """
+    steps = [np.diff(time) for time in times if time is not None]
+    moves = np.concatenate([*steps, np.empty(0)])
+    moves = moves[moves > 0]
+    return float(np.median(moves)) if len(moves) else None
+
+
+def common_slots(times: Sequence[FloatArray], interval: float | None) -> tuple[list[FloatArray], list[float]]:
+    """Give every time of several series the number of its interval.
+
+    A series that keeps a beat is rounded about its own phase, so that scrapes half an interval apart do not flip between two
+    neighbors with every jitter; one without a beat (irregular, or several points an interval) takes the grid of the first that has one.
+
+    Parameters
+    ----------
+    times : sequence of ndarray
+        The times of each series, in seconds, ascending; none is empty.
+    interval : float or None
+        The length of the intervals in seconds; None makes one of each time.
+
+    Returns
+    -------
+    slots : list of ndarray
+        Whole numbers, ascending in each series.
+    lags : list of float
+        By how many seconds each series is behind the grid; negative where it is ahead.
+
+    Examples
+    --------
+    Scrapes every 15 s, of one replica 5 s after the other:
+
+    >>> slots, lags = common_slots([np.array([0.0, 15.0, 30.0]), np.array([5.0, 20.3, 35.0])], 15.0)
+    >>> [slot.tolist() for slot in slots], np.round(lags, 1).tolist()
+    ([[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]], [0.0, 5.1])
+    """
+    origin = times[0][0]
+    if interval is None:
+        return [time - origin for time in times], [0.0] * len(times)
+    beats = [_beat(time - origin, interval) for time in times]
+    phases = [
+        float(np.angle(beat) / (2 * np.pi) * interval) if abs(beat) >= _STEADY else None for beat in beats
+    ]
+    first = next((index for index, phase in enumerate(phases) if phase is not None), 0)
+    lead = phases[first] or 0.0
+    lags = [
+        0.0 if phase is None else _lag(phase - lead, interval, time[0] - times[first][0])
+        for time, phase in zip(times, phases, strict=True)
+    ]
+    slots = [
+        np.floor((time - origin - lead - lag) / interval + 0.5) for time, lag in zip(times, lags, strict=True)
+    ]
+    return slots, lags
+
+
+def _lag(difference: float, interval: float, head_start: float) -> float:
+    """Bring a difference of phases to the nearest neighbor; of two equally near ones the series that started later is behind."""
+    half = interval / 2
+    lag = (difference + half) % interval - half
+    return float(np.copysign(half, head_start)) if half - abs(lag) < 1e-6 * interval else lag
+
+
+def _beat(time: FloatArray, interval: float) -> complex:
+    """Give the mean of the times as points on a circle of one interval: its angle is their phase, its length how steady it is."""
+    return complex(np.exp(2j * np.pi * ((time / interval) % 1)).mean())

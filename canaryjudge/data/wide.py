@@ -7,10 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data.columns import Column, take
-from canaryjudge.data.frames import labels, needed_column, table_columns
-from canaryjudge.data.places import shown
-from canaryjudge.data.time_column import time_column
+from canaryjudge.data.diagnostics import shown
+from canaryjudge.data.frames import Column, labels, needed_column, table_columns, take
+from canaryjudge.data.times import time_column
 from canaryjudge.errors import DataError
 
 __all__ = ["from_columns", "from_wide", "row_columns"]

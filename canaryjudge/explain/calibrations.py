@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from canaryjudge.explain.grids import as_grid, as_markdown_grid, escaped
+from canaryjudge.explain.layout import as_grid, as_markdown_grid, escaped
 from canaryjudge.explain.numbers import count, number, percent, set_percent
 from canaryjudge.explain.quantities import level_of
 from canaryjudge.studies import (

@@ -1,25 +1,350 @@
-"""The verdict, a metric, a finding and a watch as pieces of HTML, for notebooks. Names from the data are escaped.
-
-They look as in the report. Their styles hold inside them alone; where a front end leaves styles out, plain headings and text remain.
-"""
+"""The verdict as HTML: a report of one page, and pieces of it for notebooks. Names from the data are escaped."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 
-from canaryjudge.explain.numbers import count
-from canaryjudge.explain.promise import promise, waiver_sentence
-from canaryjudge.explain.report.markup import SYMBOLS, prose, text
-from canaryjudge.explain.report.metric import metric_body
-from canaryjudge.explain.report.page import banner
-from canaryjudge.explain.report.styles import SCOPED_STYLES
-from canaryjudge.explain.sentences import metric_sentence
+from canaryjudge.explain.changes import glance, held_against, interval_words
+from canaryjudge.explain.charts import (
+    SYMBOLS,
+    distribution_chart,
+    forest_strip,
+    mark,
+    prose,
+    series_chart,
+    text,
+    value_axis,
+)
+from canaryjudge.explain.excursion import is_quiet, quiet_sentence
+from canaryjudge.explain.notes import note_sentence
+from canaryjudge.explain.numbers import count, moment, pvalue, score, span_of_time
+from canaryjudge.explain.sentences import (
+    clause,
+    headline,
+    metric_sentence,
+    promise,
+    rule_sentence,
+    title,
+    waiver_sentence,
+)
 from canaryjudge.explain.text import by_badness
-from canaryjudge.explain.times import moment
+from canaryjudge.explain.what_would_change import metric_turns, release_turns
 from canaryjudge.facts import Facts
-from canaryjudge.results import Finding, MetricResult, ReleaseResult
+from canaryjudge.results import Finding, MetricResult, Outcome, ReleaseResult
 
-__all__ = ["as_html", "facts_html", "watch_html"]
+__all__ = [
+    "as_html",
+    "as_report",
+    "banner",
+    "facts_html",
+    "metric_article",
+    "metric_body",
+    "watch_html",
+]
+
+_RULES = "/* Rules. */"
+"""What parts the style sheet's colors from its rules."""
+
+
+@cache
+def page_styles() -> str:
+    """Give the style sheet of the page."""
+    return _short(_style_sheet("report.css"))
+
+
+@cache
+def piece_styles() -> str:
+    """Give the same for a piece of a notebook, where it must not touch anything else."""
+    colors, _, rules = _style_sheet("report.css").partition(_RULES)
+    colors = colors.replace("color-scheme: light dark;", "").replace(":root", ".canaryjudge")
+    rules = re.sub(r"(?m)^( *)(?::root|body|html) \{", r"\1:scope {", rules)
+    return _short(
+        f"{colors.replace('screen and ', '')} @scope (.canaryjudge) {{ {rules} {_style_sheet('piece.css')} }}"
+    )
+
+
+def _style_sheet(name: str) -> str:
+    return files("canaryjudge.explain").joinpath(name).read_text(encoding="utf-8")
+
+
+def _short(style: str) -> str:
+    """Leave out what a browser does not need."""
+    style = re.sub(r"/\*.*?\*/", "", style)
+    return re.sub(r"\s*([{};:,])\s+|\s*\n\s*", lambda found: found[1] or "", style).strip()
+
+
+_NOTHING = "&ndash;"
+_COLUMNS = ("Rule", "Outcome", "Held against", "Interval", "Evidence")
+
+
+def metric_article(result: MetricResult, release: ReleaseResult, number: int) -> str:
+    """Lay out one metric.
+
+    Parameters
+    ----------
+    result : MetricResult
+        What became of it.
+    release : ReleaseResult
+        The release that it is of.
+    number : int
+        Its place on the page.
+
+    Returns
+    -------
+    str
+        An ``<article>``.
+    """
+    decided = result.name == release.deciding_metric
+    return metric_body(result, _details(result, release, opened=decided), number)
+
+
+def metric_body(result: MetricResult, below: str, number: int | None = None) -> str:
+    """Lay out what is seen of a metric at a glance, with something below it.
+
+    Parameters
+    ----------
+    result : MetricResult
+        What became of it.
+    below : str
+        HTML.
+    number : int, optional
+        Its place on the page, by which its heading names the article.
+
+    Returns
+    -------
+    str
+        An ``<article>``.
+    """
+    named = "" if number is None else f' aria-labelledby="m{number}"'
+    return (
+        f'<article class="metric {result.outcome.value}"{named}>'
+        f"{_head(result, number)}{_effect(result)}{_arms(result)}{below}</article>"
+    )
+
+
+def _head(result: MetricResult, number: int | None) -> str:
+    main, beside = glance(result)
+    name = "" if number is None else f' id="m{number}"'
+    tags = [result.kind] if result.role == "required" else [result.role, result.kind]
+    return (
+        f'<header><p class="outcome">{mark(result.outcome)}{result.outcome.value}'
+        f'<span class="tags">{"".join(f"<span>{text(tag)}</span>" for tag in tags)}</span></p>'
+        f"<h3{name}>{text(result.name)}</h3>"
+        f'<p class="glance">{prose(main)}</p><p class="beside">{prose(beside)}</p></header>'
+    )
+
+
+def _effect(result: MetricResult) -> str:
+    finding = result.deciding
+    strip = forest_strip(result)
+    if finding is None or not strip:
+        return '<p class="none effect">no effect to draw</p>'
+    words = (held_against(finding, result), interval_words(finding, result))
+    said = "".join(f"<span>{prose(part)}</span>" for part in words if part)
+    return f'<figure class="effect">{strip}<figcaption>{said}</figcaption></figure>'
+
+
+def _arms(result: MetricResult) -> str:
+    if result.baseline is None and result.canary is None:
+        points = result.n_baseline + result.n_canary
+        why = "no points to draw" if not points else "a watch keeps its evidence, not its points"
+        return f'<p class="none arms">{why}</p>'
+    axis = value_axis(result)
+    return f'<div class="arms">{series_chart(result, axis)}{distribution_chart(result, axis)}</div>'
+
+
+def _details(result: MetricResult, release: ReleaseResult, *, opened: bool) -> str:
+    notes = len(result.warnings)
+    said = metric_sentence(result, release)
+    hint = f'<span class="hint">{count(notes)} warning{"s" if notes != 1 else ""}</span>' if notes else ""
+    waived = [waiver_sentence(one) for one in release.waived if one.metric == result.name]
+    parts = [
+        f"<p>{prose(_sentence(said[:1].upper() + said[1:]))}</p>",
+        _findings(result),
+        _list("Warnings about the data", [note_sentence(note) for note in result.warnings]),
+        _list("What would change this", metric_turns(result, release)),
+        _list("Waived", waived),
+    ]
+    return (
+        f"<details{' open' if opened else ''}><summary>Findings, and what would change this{hint}</summary>"
+        f'<div class="inside">{"".join(parts)}</div></details>'
+    )
+
+
+def _findings(result: MetricResult) -> str:
+    others = [
+        finding
+        for index, finding in enumerate(result.findings)
+        if index != result.deciding_rule and not is_quiet(finding, index, result)
+    ]
+    rows = "".join(
+        _row(finding, result)
+        for index, finding in enumerate(result.findings)
+        if not is_quiet(finding, index, result)
+    )
+    said = _list(
+        "Other rules",
+        [f"{finding.rule}: {_sentence(rule_sentence(finding, result))}" for finding in others]
+        + ([_sentence(quiet)] if (quiet := quiet_sentence(result)) else []),
+    )
+    if not rows:
+        return ""
+    heads = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Findings of {text(result.name)}">'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>{said}"
+    )
+
+
+def _row(finding: Finding, result: MetricResult) -> str:
+    used = finding.pvalue_pass if finding.outcome.value == "pass" else finding.pvalue
+    evidence = "" if used is None or finding.method == "point" else pvalue(used)
+    cells = (held_against(finding, result), interval_words(finding, result), evidence)
+    filled = "".join(
+        f'<td data-name="{name}">{prose(cell) or _NOTHING}</td>'
+        for name, cell in zip(_COLUMNS[2:], cells, strict=True)
+    )
+    return (
+        f'<tr><th scope="row">{text(finding.rule)}</th>'
+        f'<td class="said {finding.outcome.value}">{mark(finding.outcome)}{finding.outcome.value}</td>'
+        f"{filled}</tr>"
+    )
+
+
+def _list(title: str, sentences: list[str]) -> str:
+    if not sentences:
+        return ""
+    items = "".join(f"<li>{prose(_sentence(sentence))}</li>" for sentence in sentences)
+    return f"<h4>{title}</h4><ul>{items}</ul>"
+
+
+def _sentence(words: str) -> str:
+    return words if words.endswith((".", "!", "?")) else f"{words}."
+
+
+_WORDS = {Outcome.FAIL: "failed", Outcome.MARGINAL: "undecided", Outcome.PASS: "passed"}
+_ACTIONS = {"promote": "Promote it", "hold": "Hold it", "rollback": "Roll it back"}
+
+
+def as_report(release: ReleaseResult, provenance: Mapping[str, str]) -> str:
+    """Write the report of a release.
+
+    Parameters
+    ----------
+    release : ReleaseResult
+        What became of it.
+    provenance : mapping of str to str
+        What was judged with what, such as the digests; shown at the end.
+
+    Returns
+    -------
+    str
+        An HTML document that needs nothing else: no script, no network. Names from the data are escaped.
+    """
+    ordered = by_badness(release)
+    metrics = "".join(metric_article(result, release, number) for number, result in enumerate(ordered, 1))
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><meta name="generator" content="canaryjudge">'
+        '<link rel="icon" href="data:,">'
+        f"<title>{text(title(release))}</title><style>{page_styles()}</style></head>"
+        f'<body class="{release.outcome.value}">{SYMBOLS}{banner(release)}'
+        f'<main><section aria-labelledby="metrics"><div class="legend"><h2 id="metrics">Metrics</h2>{_legend()}</div>'
+        f"{metrics}</section>{_promises(release)}</main>{_footer(provenance)}</body></html>\n"
+    )
+
+
+def banner(release: ReleaseResult) -> str:
+    """Lay out what stands on top: outcome, action, why, what would change it, and of what it is the verdict."""
+    result = None if release.deciding_metric is None else release.metrics[release.deciding_metric]
+    why = (
+        "No metric was judged."
+        if result is None
+        else f"<strong>{text(result.name)}</strong>: {prose(clause(result, release))}."
+    )
+    return (
+        f'<header class="banner"><div class="wide"><div class="verdict">{mark(release.outcome)}'
+        f'<h1>{release.outcome.value.capitalize()}<span class="action">{_ACTIONS[release.action]}</span></h1></div>'
+        f'<p class="why">{why}</p><p class="turn">{prose(release_turns(release))}</p>'
+        f'{_tally(release)}<p class="about">{_about(release)}</p></div></header>'
+    )
+
+
+def _tally(release: ReleaseResult) -> str:
+    counted = [result for result in release.metrics.values() if result.role != "muted"]
+    kinds = [
+        (outcome, word, [r for r in counted if r.outcome is outcome]) for outcome, word in _WORDS.items()
+    ]
+    items = "".join(
+        f'<li class="{outcome.value}">{mark(outcome)}<span><strong>{count(len(some))}</strong> {word}{_lacking(some, outcome)}</span></li>'
+        for outcome, word, some in kinds
+        if some
+    )
+    muted = len(release.metrics) - len(counted)
+    items += f"<li><strong>{count(muted)}</strong> muted</li>" if muted else ""
+    if release.aggregate == "score" and release.score is not None:
+        items += f"<li>score <strong>{score(release.score)}</strong> of 100</li>"
+    return f'<ul class="tally" aria-label="Metrics by outcome">{items}</ul>'
+
+
+def _lacking(results: list[MetricResult], outcome: Outcome) -> str:
+    """Say how many of the undecided are so for want of data."""
+    lacking = sum(result.lacks_data for result in results)
+    if outcome is not Outcome.MARGINAL or not lacking:
+        return ""
+    return " for want of data" if lacking == len(results) else f", {count(lacking)} for want of data"
+
+
+def _about(release: ReleaseResult) -> str:
+    said = (
+        f"<strong>{text(release.canary_arm)}</strong> against <strong>{text(release.baseline_arm)}</strong>"
+    )
+    starts = [m.overlap_start for m in release.metrics.values() if m.overlap_start is not None]
+    ends = [m.overlap_end for m in release.metrics.values() if m.overlap_end is not None]
+    if starts and ends:
+        first, last = min(starts), max(ends)
+        said += f', <time datetime="{moment(first)}">{_day(first)}</time> to <time datetime="{moment(last)}">{_day(last)}</time> UTC ({span_of_time(last - first)})'
+    looks = "for this one look" if release.valid_for == "one_look" else "for all looks together"
+    return f"{said}; error rates hold {looks}"
+
+
+def _day(seconds: float) -> str:
+    return moment(seconds).replace("T", " ").removesuffix("Z").removesuffix(":00")
+
+
+def _legend() -> str:
+    return (
+        '<div class="keys"><p><svg class="key" aria-hidden="true"><line class="line canary" x1="0" x2="26" y1="7" y2="7"/></svg>canary</p>'
+        '<p><svg class="key" aria-hidden="true"><line class="line baseline" x1="0" x2="26" y1="7" y2="7"/></svg>baseline</p>'
+        '<p><svg class="key" aria-hidden="true"><line class="fail-interval" x1="0" x2="26" y1="7" y2="7"/>'
+        '<line class="pass-interval" x1="5" x2="21" y1="7" y2="7"/><circle class="estimate" cx="13" cy="7" r="5"/></svg>'
+        "effect, with the intervals that prove a pass (thick) and a fail (thin)</p>"
+        '<p><svg class="key" aria-hidden="true"><rect class="beyond" x="0" y="0" width="26" height="14"/></svg>beyond what is tolerated; right is worse</p></div>'
+    )
+
+
+def _promises(release: ReleaseResult) -> str:
+    said = [promise(release)]
+    if release.also_failing:
+        said.append(
+            f"Now that one metric has failed, these fail as well (Holm): {', '.join(release.also_failing)}."
+        )
+    if release.unproven:
+        said.append(f"Passed unproven: {', '.join(release.unproven)}.")
+    said += [f"Waived: {waiver_sentence(waived)}." for waived in release.waived]
+    items = "".join(f"<p>{prose(sentence)}</p>" for sentence in said)
+    return f'<section class="promise" aria-labelledby="promise"><h2 id="promise">What this verdict promises</h2><p>{text(headline(release))}</p>{items}</section>'
+
+
+def _footer(provenance: Mapping[str, str]) -> str:
+    items = "".join(
+        f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in provenance.items()
+    )
+    return f'<footer><div class="wide"><dl>{items}</dl></div></footer>'
 
 
 def as_html(release: ReleaseResult) -> str:
@@ -112,4 +437,4 @@ def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _scoped(body: str, outcome: str = "") -> str:
-    return f'<div class="canaryjudge"><style>{SCOPED_STYLES}</style><div class="{outcome}">{SYMBOLS}{body}</div></div>'
+    return f'<div class="canaryjudge"><style>{piece_styles()}</style><div class="{outcome}">{SYMBOLS}{body}</div></div>'

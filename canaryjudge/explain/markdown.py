@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
-from canaryjudge.explain.features import is_quiet, quiet_sentence
-from canaryjudge.explain.headlines import headline, title
+from canaryjudge.explain.excursion import is_quiet, quiet_sentence
 from canaryjudge.explain.notes import note_sentence
-from canaryjudge.explain.promise import promise, waiver_sentence
-from canaryjudge.explain.sentences import metric_sentence, rule_sentence
+from canaryjudge.explain.sentences import (
+    headline,
+    metric_sentence,
+    promise,
+    rule_sentence,
+    title,
+    waiver_sentence,
+)
 from canaryjudge.explain.text import by_badness
 from canaryjudge.results import ReleaseResult
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Final
 
-from canaryjudge.explain.grids import escaped
+from canaryjudge.explain.layout import escaped
 from canaryjudge.explain.numbers import count, number, percent
 from canaryjudge.studies import ReadinessFacts, Symptom
 

@@ -1,8 +1,8 @@
-"""Sentences about metrics and what their rules found, built from facts; no number is computed on the way."""
+"""Sentences about a metric, what its rules found, and the release as a whole, built from facts; no number is computed on the way."""
 
 from __future__ import annotations
 
-from canaryjudge.explain.budgets import burn_found
+from canaryjudge.explain.burn_rate import burn_found
 from canaryjudge.explain.changes import (
     against_baseline,
     counted,
@@ -14,16 +14,25 @@ from canaryjudge.explain.changes import (
     tolerated,
     typical,
 )
-from canaryjudge.explain.evidence import amount, evidence, proven_fine, sizes
-from canaryjudge.explain.features import excursion_found, has_own_tolerance
+from canaryjudge.explain.evidence import amount, evidence, outlook, proven_fine, sizes
+from canaryjudge.explain.excursion import excursion_found, has_own_tolerance
+from canaryjudge.explain.layout import cut, on_one_line
 from canaryjudge.explain.notes import note_sentence
-from canaryjudge.explain.numbers import count, more, percent
-from canaryjudge.explain.objectives import objective_found, without_percent
+from canaryjudge.explain.numbers import count, more, percent, score, set_percent
 from canaryjudge.explain.quantities import change, set_level
-from canaryjudge.explain.watching import outlook
-from canaryjudge.results import BucketFacts, Finding, MetricResult, Outcome, ReleaseResult
+from canaryjudge.explain.slo import objective_found, without_percent
+from canaryjudge.results import BucketFacts, Finding, MetricResult, Outcome, ReleaseResult, Waived
 
-__all__ = ["metric_sentence", "rule_sentence"]
+__all__ = [
+    "clause",
+    "headline",
+    "metric_sentence",
+    "one_line",
+    "promise",
+    "rule_sentence",
+    "title",
+    "waiver_sentence",
+]
 
 _DOUBTS = ("looks_like_counter", "units_apart")
 _SAYS = {Outcome.PASS: "passes", Outcome.MARGINAL: "is undecided", Outcome.FAIL: "fails"}
@@ -208,3 +217,107 @@ def _missing(finding: Finding, result: MetricResult) -> str:
     said = f"; about {more(finding.more_points, counted(result, finding))} a side would decide at the present noise"
     enough = passing_tolerance(finding, result) if finding.far_from_decided else ""
     return f"{said}; these data would pass with a tolerance of about {enough}" if enough else said
+
+
+_ACTIONS = {"promote": "promote", "hold": "hold", "rollback": "roll back"}
+_LONGEST_LINE = 199
+_SHORTEST_NAME = 40
+
+
+def title(release: ReleaseResult) -> str:
+    """Give outcome and action: ``FAIL: roll back``."""
+    return f"{release.outcome.value.upper()}: {_ACTIONS[release.action]}"
+
+
+def headline(release: ReleaseResult) -> str:
+    """Say in one sentence how many metrics came out how, and which decided."""
+    counts = [
+        f"{n} {word}"
+        for outcome, word in (
+            (Outcome.FAIL, "failed"),
+            (Outcome.MARGINAL, "undecided"),
+            (Outcome.PASS, "passed"),
+        )
+        if (
+            n := sum(
+                result.outcome is outcome and result.role != "muted" for result in release.metrics.values()
+            )
+        )
+    ]
+    muted = sum(result.role == "muted" for result in release.metrics.values())
+    counts += [f"{muted} muted"] if muted else []
+    if len(release.metrics) == 1:
+        (only,) = release.metrics.values()
+        rule = f" (rule {release.deciding_rule})" if release.deciding_rule else ""
+        return f"The only metric, {only.name}, {counts[0].split(' ', 1)[1].replace('undecided', 'is undecided')}{rule}."
+    parts = f"Of {len(release.metrics)} metrics {', '.join(counts)}"
+    if release.aggregate == "score" and release.score is not None:
+        parts += f"; score {score(release.score)} of 100"
+    if release.deciding_metric is None:
+        return f"{parts}."
+    by = f" (rule {release.deciding_rule})" if release.deciding_rule else ""
+    proven = release.metrics[release.deciding_metric].outcome is Outcome.PASS
+    verb = {
+        Outcome.FAIL: "decided",
+        Outcome.MARGINAL: "holds it",
+        Outcome.PASS: "was the hardest to prove" if proven else "is unproven",
+    }[release.outcome]
+    return f"{parts}; {release.deciding_metric} {verb}{by}."
+
+
+def one_line(release: ReleaseResult) -> str:
+    """Say it in one line of under 200 characters: outcome, deciding metric, numbers."""
+    outcome = release.outcome.value.upper()
+    if release.deciding_metric is None:
+        return f"{outcome}: no metric was judged"
+    result = release.metrics[release.deciding_metric]
+    others = sum(
+        other.outcome is release.outcome and other.name != result.name and other.role != "muted"
+        for other in release.metrics.values()
+    )
+    tail = f" (and {others} more)" if others and release.outcome is not Outcome.PASS else ""
+    rated = (
+        f"score {score(release.score)}; "
+        if release.aggregate == "score" and release.score is not None
+        else ""
+    )
+    before, name, after = f"{outcome}: {rated}", on_one_line(result.name), f": {clause(result, release)}"
+    room = _LONGEST_LINE - len(tail)
+    # a long name makes way for the reason, and only then the reason's end is lost
+    name = cut(name, max(room - len(before) - len(after), _SHORTEST_NAME))
+    return cut(before + name + after, room) + tail
+
+
+def clause(result: MetricResult, release: ReleaseResult) -> str:
+    """Say the main thing about a metric: the sentence about it up to its first semicolon."""
+    return on_one_line(metric_sentence(result, release).split("; ")[0])
+
+
+def promise(release: ReleaseResult) -> str:
+    """Say what the two error rates are, and for how many looks."""
+    if release.aggregate == "score":
+        return "Nothing but the release should differ between the arms' windows; this data alone cannot vouch for that."
+    looks = "this one look at finished data" if release.valid_for == "one_look" else "all looks together"
+    start = "Apart from what is waived, at most" if release.waived else "At most"
+    return (
+        f"{start} {set_percent(release.alpha)} of releases that are fine fail, and at most {set_percent(release.beta)} of those that are not pass, "
+        f"over all metrics, for {looks}; provided that nothing but the release differs between the arms' windows, for which "
+        "this data alone cannot vouch."
+    )
+
+
+def waiver_sentence(waived: Waived) -> str:
+    """Say which guarantee is given up, and by what."""
+    sentence = {
+        "aggregate_score": "aggregate: score weighs metrics against each other, so neither alpha nor beta holds",
+        "no_data_ignored": "no_data: ignore lets the release pass without this metric",
+        "not_proven_worse_passes": "pass_when: not_proven_worse passes what is undecided, so beta does not hold",
+        "point_evidence": "evidence: point compares an estimate without its interval, so neither alpha nor beta holds",
+        "independence_assumed": "points or events are taken as independent; if they are not, releases fail and pass too often",
+        "outside_proven_range": "so few or so dependent points lie outside the range in which the test's error rates are proven",
+        "replicas_pooled": "replicas are taken together, so by as much as they differ among themselves releases fail and pass too often",
+        "deadline_passes": "on_deadline: pass lets it pass undecided, so beta does not hold",
+        "deadline_fails": "on_deadline: fail fails it undecided, so alpha does not hold",
+        "nothing_required": "no metric is required, so a pass proves nothing",
+    }[waived.what]
+    return f"{waived.metric}: {sentence}" if waived.metric else sentence

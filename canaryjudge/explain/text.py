@@ -1,21 +1,42 @@
-"""The verdict as plain text, for a terminal or a log."""
+"""The verdict as text: plain for a log, with color and a sparkline of each arm for a terminal."""
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from canaryjudge.explain.features import is_quiet, quiet_sentence
-from canaryjudge.explain.headlines import headline, title
-from canaryjudge.explain.lines import on_one_line
+from canaryjudge.explain.excursion import is_quiet, quiet_sentence
+from canaryjudge.explain.layout import on_one_line
 from canaryjudge.explain.notes import note_sentence
-from canaryjudge.explain.promise import promise, waiver_sentence
-from canaryjudge.explain.sentences import metric_sentence, rule_sentence
-from canaryjudge.results import MetricResult, ReleaseResult
+from canaryjudge.explain.quantities import span
+from canaryjudge.explain.sentences import (
+    headline,
+    metric_sentence,
+    promise,
+    rule_sentence,
+    title,
+    waiver_sentence,
+)
+from canaryjudge.facts import SeriesFacts
+from canaryjudge.results import MetricResult, Outcome, ReleaseResult
 
-__all__ = ["WIDTH", "Block", "as_text", "by_badness", "head", "text_blocks"]
+__all__ = [
+    "BLOCKS",
+    "SHORTEST",
+    "WIDTH",
+    "Block",
+    "Frame",
+    "as_terminal",
+    "as_text",
+    "by_badness",
+    "frame_over",
+    "head",
+    "sparkline",
+    "text_blocks",
+]
 
 WIDTH: Final = 110
 """Characters of a line, where nobody says how many there is room for."""
@@ -114,3 +135,196 @@ def by_badness(release: ReleaseResult) -> list[MetricResult]:
 
 def _role(result: MetricResult) -> str:
     return "" if result.role == "required" else f" ({result.role})"
+
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+"""From low to high."""
+SHORTEST = 8
+"""With room for fewer blocks than this nothing can be seen."""
+
+
+class Frame(NamedTuple):
+    """What several sparklines share, so that they can be compared."""
+
+    low: float
+    """What the lowest block stands for."""
+    high: float
+    """What the highest block stands for."""
+    start: float | None
+    """Time of the first column; None where each series begins at its own."""
+    span: float
+    """From the first column to the last."""
+    columns: int
+    """How many there are."""
+
+
+def frame_over(series: list[SeriesFacts], room: int, *, together: bool) -> Frame | None:
+    """Find the frame of some series.
+
+    Parameters
+    ----------
+    series : list of SeriesFacts
+        What is to be drawn.
+    room : int
+        The most columns.
+    together : bool
+        Whether they share a clock; otherwise each begins at the left.
+
+    Returns
+    -------
+    Frame or None
+        None where there is nothing to draw, or no room for it.
+    """
+    values = [value for one in series for value in one.value if value is not None]
+    if not values or room < SHORTEST:
+        return None
+    starts = [one.start for one in series if one.start is not None]
+    start = min(starts) if together and len(starts) == len(series) else None
+    span = max(_shift(one, start) + one.at[-1] for one in series if one.at)
+    positions = max(len(one.at) for one in series)
+    return Frame(min(values), max(values), start, span, min(room, positions))
+
+
+def sparkline(series: SeriesFacts, frame: Frame) -> str:
+    """Draw a series.
+
+    Parameters
+    ----------
+    series : SeriesFacts
+        Its positions; where several share a column, their mean is drawn.
+    frame : Frame
+        Where it is drawn.
+
+    Returns
+    -------
+    str
+        Blocks, and spaces where nothing came; no spaces at the end.
+
+    Examples
+    --------
+    >>> cpu = SeriesFacts(start=None, at=(0, 1, 2, 3, 4), value=(1, 2, None, 8, 4))
+    >>> sparkline(cpu, frame_over([cpu], 60, together=True))
+    '▁▂ █▄'
+    """
+    drawn = [" "] * frame.columns
+    for part in _parts(series):
+        found: dict[int, list[float]] = {}
+        for at, value in part:
+            found.setdefault(_column(at + _shift(series, frame.start), frame), []).append(value)
+        level = 0.0
+        for column in range(min(found), max(found) + 1):
+            # between two points that no gap parts, the earlier one holds
+            level = math.fsum(found[column]) / len(found[column]) if column in found else level
+            drawn[column] = _block(level, frame)
+    return "".join(drawn).rstrip()
+
+
+def _parts(series: SeriesFacts) -> Iterator[list[tuple[float, float]]]:
+    """Give the points between the gaps."""
+    part: list[tuple[float, float]] = []
+    for at, value in zip(series.at, series.value, strict=True):
+        if value is not None:
+            part.append((at, value))
+        elif part:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _shift(series: SeriesFacts, start: float | None) -> float:
+    return 0.0 if start is None or series.start is None else series.start - start
+
+
+def _column(at: float, frame: Frame) -> int:
+    return round((frame.columns - 1) * at / frame.span) if frame.span > 0 else 0
+
+
+def _block(level: float, frame: Frame) -> str:
+    # halves first: the distance of the largest floats is not finite
+    height = frame.high / 2 - frame.low / 2
+    if height <= 0:
+        return BLOCKS[3]
+    return BLOCKS[min(int((level / 2 - frame.low / 2) / height * len(BLOCKS)), len(BLOCKS) - 1)]
+
+
+_RESET: Final = "\x1b[0m"
+_BOLD: Final = "\x1b[1m"
+_DIM: Final = "\x1b[2m"
+_CYAN: Final = "\x1b[36m"
+_COLORS: Final = {Outcome.PASS: "\x1b[1;32m", Outcome.MARGINAL: "\x1b[1;33m", Outcome.FAIL: "\x1b[1;31m"}
+"""Never color alone: the word stands there in every case."""
+_INDENT: Final = "    "
+_LABELS: Final = 2 + len("baseline")
+_EXTENT: Final = 2 + 30
+"""Room that is kept for the words behind a sparkline."""
+_LONGEST: Final = 60
+"""More blocks than this say no more."""
+
+
+def as_terminal(release: ReleaseResult, *, width: int = WIDTH, sparklines: bool = True) -> str:
+    """Explain a release with escape sequences for color, and a sparkline of each arm on a common scale.
+
+    Parameters
+    ----------
+    release : ReleaseResult
+        What became of it.
+    width : int
+        Columns of the terminal.
+    sparklines : bool
+        Whether to draw; blocks are beyond the letters of some encodings.
+
+    Returns
+    -------
+    str
+        The lines of `as_text` at that width, and those of the sparklines between them.
+    """
+    lines: list[str] = []
+    for place, block in enumerate(text_blocks(release)):
+        wrapped = block.lines(width)
+        if place == 0:
+            wrapped = [f"{_COLORS[release.outcome]}{line}{_RESET}" for line in wrapped]
+        lines += _headed(wrapped, block)
+        if block.about is not None and sparklines:
+            lines += _sparklines(block.about, width)
+    return "\n".join(lines)
+
+
+def _headed(lines: list[str], block: Block) -> list[str]:
+    """Set off what a paragraph about a metric begins with."""
+    if block.about is None:
+        return lines
+    plain = block.indent + head(block.about)
+    if not lines[0].startswith(plain):  # a name of several lines
+        return lines
+    word = block.about.outcome.value.upper()
+    name = plain.removesuffix(word)
+    return [
+        f"{_BOLD}{name}{_RESET}{_COLORS[block.about.outcome]}{word}{_RESET}{lines[0][len(plain) :]}",
+        *lines[1:],
+    ]
+
+
+def _sparklines(result: MetricResult, width: int) -> list[str]:
+    arms = [
+        (name, color, arm.series)
+        for name, color, arm in (("baseline", _DIM, result.baseline), ("canary", _CYAN, result.canary))
+        if arm is not None
+    ]
+    room = min(width - len(_INDENT) - _LABELS - _EXTENT, _LONGEST)
+    frame = frame_over([series for *_, series in arms], room, together=result.pairing == "concurrent")
+    if frame is None:
+        return []
+    lines = []
+    for name, color, series in arms:
+        values = [value for value in series.value if value is not None]
+        extent = _extent(values, result) if values else ""
+        drawn = sparkline(series, frame).ljust(frame.columns)
+        lines.append(f"{_INDENT}{name.ljust(_LABELS)}{color}{drawn}{_RESET}  {extent}".rstrip())
+    return lines
+
+
+def _extent(values: list[float], result: MetricResult) -> str:
+    """Say from where to where a series goes; nothing where a unit is too long for that."""
+    words = on_one_line(span(min(values), max(values), "objective", result.kind, result.unit))
+    return words if len(words) <= _EXTENT - 2 else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
-from canaryjudge.data.places import likely_name, shown
+from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, tidy
 from canaryjudge.integrations.options import Option

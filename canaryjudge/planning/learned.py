@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from canaryjudge.data import FloatArray, Series
-from canaryjudge.data.beats import median_step
+from canaryjudge.data.times import median_step
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import Metric, Policy, Quantity
 from canaryjudge.policy.assumptions import Assumed

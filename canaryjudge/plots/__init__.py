@@ -4,12 +4,9 @@ Every function takes `ax=`, the axes to draw on (new ones where it is left out),
 canaries blue and solid, limits black: nothing is told by color alone.
 """
 
-from canaryjudge.plots.burning import burn_rates
 from canaryjudge.plots.distributions import ecdf, quantile_difference
-from canaryjudge.plots.effects import effects
-from canaryjudge.plots.false_fails import false_fails
-from canaryjudge.plots.over_time import evidence, series
-from canaryjudge.plots.planning import calibration, power
+from canaryjudge.plots.error_rates import calibration, false_fails, power
+from canaryjudge.plots.verdicts import burn_rates, effects, evidence, series
 
 __all__ = [
     "burn_rates",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from canaryjudge.plots.canvas import ARMS, axes, finite, legend, tidy
+from canaryjudge.plots.style import ARMS, axes, finite, legend, tidy
 from canaryjudge.stats.distribution_bands import dkw_margin, quantile_differences
 
 if TYPE_CHECKING:

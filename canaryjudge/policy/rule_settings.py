@@ -12,12 +12,13 @@ from pydantic import (
     model_validator,
 )
 
+from canaryjudge.kinds import KindName
 from canaryjudge.policy.base import Amount, PolicyModel, Quantity
 from canaryjudge.policy.complaints import Path, Problem
 
 __all__ = ["AskedMetric", "Kind", "MannWhitney", "Proportion", "Rate", "RuleSettings", "Sequential"]
 
-Kind = Literal["gauge", "samples", "ratio", "count", "histogram"]
+Kind = KindName
 
 
 class AskedMetric(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from canaryjudge.data import MetricPair, Series
-from canaryjudge.data.beats import median_step
+from canaryjudge.data.times import median_step
 from canaryjudge.planning.forms import Setting, form_of, needed_points, visible_size
 from canaryjudge.planning.learned import learned
 from canaryjudge.policy import Metric, Policy

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from canaryjudge.data import with_exposures
-from canaryjudge.data.alignment import align
 from canaryjudge.data.cleaning import clean
+from canaryjudge.data.pairing import align
 from canaryjudge.data.reading import source_of
 from canaryjudge.documents import Document
 from canaryjudge.errors import DataError
@@ -22,7 +22,7 @@ from canaryjudge.studies import ReadinessFacts, Symptom
 if TYPE_CHECKING:
     import pandas as pd
 
-    from canaryjudge.data.raw import Source
+    from canaryjudge.data.sources import SeriesSource
 
 __all__ = ["Readiness", "doctor"]
 
@@ -107,7 +107,7 @@ def doctor(
 
 
 def _of_data(
-    source: Source, metric: Metric, policy: Policy, alpha: float, arms: tuple[str, str]
+    source: SeriesSource, metric: Metric, policy: Policy, alpha: float, arms: tuple[str, str]
 ) -> Iterator[Symptom]:
     if metric.name not in source.metrics:
         near = nearest(metric.name, source.metrics)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from canaryjudge.data import Arm, FloatArray, MetricPair
-from canaryjudge.data.observations import INTERVAL
+from canaryjudge.data.raw_intake import INTERVAL
 from canaryjudge.errors import DataError
 from canaryjudge.policy import BurnRate, Metric
 from canaryjudge.stats.bucket_quantiles import counts_at_most

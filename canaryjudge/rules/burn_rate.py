@@ -235,14 +235,14 @@ def _decide(asked: _Asked, settings: BurnRate, share: Share) -> tuple[Outcome, R
     exceeded = [alert for alert in asked.against_fail if alert.pvalue <= level]
     blamed = [alert for alert in exceeded if settings.blame == "canary" or not alert.baseline_exceeds]
     if blamed:
-        return Outcome.FAIL, "breached", max(blamed, key=_speed)
+        return Outcome.FAIL, Reason.BREACHED, max(blamed, key=_speed)
     if exceeded:
-        return Outcome.MARGINAL, "environment_unhealthy", max(exceeded, key=_speed)
+        return Outcome.MARGINAL, Reason.ENVIRONMENT_UNHEALTHY, max(exceeded, key=_speed)
     hardest = max(asked.against_pass, key=lambda alert: alert.pvalue_pass)
     if hardest.pvalue_pass <= share.beta:
-        return Outcome.PASS, "objective_met", hardest
+        return Outcome.PASS, Reason.OBJECTIVE_MET, hardest
     outlasted = all(window.possible.outlasted for window in hardest.windows)
-    return Outcome.MARGINAL, "abstains" if outlasted else "undecided", hardest
+    return Outcome.MARGINAL, Reason.ABSTAINS if outlasted else Reason.UNDECIDED, hardest
 
 
 def _speed(alert: _Alert) -> float:

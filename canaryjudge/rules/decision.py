@@ -231,12 +231,12 @@ def _zone(
     pvalue: float, pvalue_pass: float, share: Share, evidence: Evidence, *, worse: bool
 ) -> tuple[Outcome, Reason]:
     if pvalue <= share.level and not evidence.abstains:
-        return Outcome.FAIL, "proven_worse"
+        return Outcome.FAIL, Reason.PROVEN_WORSE
     if pvalue_pass <= share.beta and not evidence.abstains_pass:
-        return Outcome.PASS, "proven_safe"
+        return Outcome.PASS, Reason.PROVEN_SAFE
     if evidence.abstains or evidence.abstains_pass:
-        return Outcome.MARGINAL, "abstains"
-    return Outcome.MARGINAL, "worse_but_maybe_tolerable" if worse else "undecided"
+        return Outcome.MARGINAL, Reason.ABSTAINS
+    return Outcome.MARGINAL, Reason.WORSE_BUT_MAYBE_TOLERABLE if worse else Reason.UNDECIDED
 
 
 def without_proof(found: Finding) -> Finding:
@@ -255,8 +255,8 @@ def without_proof(found: Finding) -> Finding:
     if found.outcome is not Outcome.MARGINAL:
         return found
     if found.pvalue is not None and found.pvalue <= found.beta and found.reason != "abstains":
-        return found.model_copy(update={"reason": "suspected"})
-    return found.model_copy(update={"outcome": Outcome.PASS, "reason": "nothing_found"})
+        return found.model_copy(update={"reason": Reason.SUSPECTED})
+    return found.model_copy(update={"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND})
 
 
 def more_points(

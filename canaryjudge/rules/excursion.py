@@ -88,10 +88,10 @@ def judge_excursion(pair: MetricPair, metric: Metric, settings: Excursion, share
 def _outcome(pvalue: float, suspicion: float, share: Share, *, tolerates: bool) -> tuple[Outcome, Reason]:
     # of a baseline around 0 no share is a tolerance: what is beyond it is suspicious, and to be judged by an absolute one
     if pvalue <= share.level and tolerates:
-        return Outcome.FAIL, "proven_worse"
+        return Outcome.FAIL, Reason.PROVEN_WORSE
     if min(pvalue, suspicion) <= share.beta:
-        return Outcome.MARGINAL, "suspected"
-    return Outcome.PASS, "nothing_found"
+        return Outcome.MARGINAL, Reason.SUSPECTED
+    return Outcome.PASS, Reason.NOTHING_FOUND
 
 
 def _share_of_replicas(pair: MetricPair) -> float:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from canaryjudge.data import MetricPair
 from canaryjudge.policy import AnyOf, GroupSettings, Metric
+from canaryjudge.reasons import Reason
 from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Rule, Share
 
@@ -70,7 +71,7 @@ def _unproven(part: Finding) -> Finding:
     """Take a rule that found nothing for what it is where one pass would be enough: no proof."""
     if part.reason != "nothing_found":
         return part
-    return part.model_copy(update={"outcome": Outcome.MARGINAL, "reason": "undecided"})
+    return part.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.UNDECIDED})
 
 
 def _pvalue(part: Finding, which: Outcome) -> float:

@@ -250,7 +250,7 @@ def _by_comparison(
 def _zone(judged: _Judged, share: Share, *, blamed: bool) -> tuple[Outcome, Reason]:
     """Tell what is proven: a breach, a breach that only warns, a pass, or nothing yet."""
     if judged.abstains:
-        return Outcome.MARGINAL, "abstains"
+        return Outcome.MARGINAL, Reason.ABSTAINS
     level = share.level / len(judged.sides)
     fails = [side for side in judged.sides if side.breached <= level]
     warns = [side for side in judged.sides if side.warned <= level]
@@ -258,16 +258,16 @@ def _zone(judged: _Judged, share: Share, *, blamed: bool) -> tuple[Outcome, Reas
         all(side.baseline_breaches for side in fails) if fails else all(side.baseline_warns for side in warns)
     )
     if warns and excused and not blamed:
-        return Outcome.MARGINAL, "environment_unhealthy"
+        return Outcome.MARGINAL, Reason.ENVIRONMENT_UNHEALTHY
     if fails:
-        return Outcome.FAIL, "breached"
+        return Outcome.FAIL, Reason.BREACHED
     if warns:
-        return Outcome.MARGINAL, "warning"
+        return Outcome.MARGINAL, Reason.WARNING
     if max(side.met for side in judged.sides) <= share.beta:
-        return Outcome.PASS, "identical" if judged.identical else "objective_met"
+        return Outcome.PASS, Reason.IDENTICAL if judged.identical else Reason.OBJECTIVE_MET
     if judged.limit is not None and judged.limit.absolute is None and judged.baseline.estimate == 0:
-        return Outcome.MARGINAL, "needs_absolute_tolerance"
-    return Outcome.MARGINAL, "undecided"
+        return Outcome.MARGINAL, Reason.NEEDS_ABSOLUTE_TOLERANCE
+    return Outcome.MARGINAL, Reason.UNDECIDED
 
 
 def _finding(pair: MetricPair, settings: Slo, share: Share, question: Question, judged: _Judged) -> Finding:

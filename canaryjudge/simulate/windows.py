@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data import Arm, FloatArray, MetricPair, Series
-from canaryjudge.data.alignment import align
-from canaryjudge.data.beats import median_step
+from canaryjudge.data.pairing import align
+from canaryjudge.data.times import median_step
 from canaryjudge.policy import Metric
 
 __all__ = ["HealthyPairs", "Length", "healthy_pairs", "of_releases"]

@@ -7,16 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canaryjudge.data.buckets import (
-    SparseBuckets,
-    coarsened,
-    common_edges,
-    filled,
-    lasting,
-    regrouped,
-    without_idle,
-)
-from canaryjudge.data.exponential_grid import powers
+from canaryjudge.data.buckets import coarsened, common_edges, filled, lasting, regrouped, without_idle
+from canaryjudge.data.exponential_histograms import SparseBuckets, powers
 from canaryjudge.errors import DataError
 
 INF = math.inf

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canaryjudge.data import read_pairs
-from canaryjudge.data.counters import increases, missed
-from canaryjudge.data.differencing import ever_growing
+from canaryjudge.data.counters import ever_growing, increases, missed
 from canaryjudge.errors import DataError
 from canaryjudge.judge import judge
 from canaryjudge.policy import Metric, Policy

@@ -6,10 +6,10 @@ from histogram_data import COUNTS, EDGES, T0, minutes, rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canaryjudge.data.columns import object_array
+from canaryjudge.data.diagnostics import Location
+from canaryjudge.data.frames import object_array
 from canaryjudge.data.histograms import read_buckets
-from canaryjudge.data.places import Place
-from canaryjudge.data.raw import raw_series
+from canaryjudge.data.sources import raw_series
 
 
 class Notes(dict):
@@ -19,7 +19,7 @@ class Notes(dict):
 
 def read(series, *, counter=True):
     notes = Notes()
-    raw = raw_series(series, Place("latency", "canary"))
+    raw = raw_series(series, Location("latency", "canary"))
     seconds = None if raw.time is None else np.asarray(raw.time, dtype=np.float64)
     return read_buckets(raw, seconds, notes, counter=counter), notes
 

@@ -8,7 +8,7 @@ from histogram_data import INF, T0, minutes, policy
 
 import canaryjudge as cj
 from canaryjudge.data import read_series
-from canaryjudge.data.exponential_grid import powers
+from canaryjudge.data.exponential_histograms import powers
 from canaryjudge.data.stream import Stream
 from canaryjudge.errors import DataError
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from canaryjudge import judge
 from canaryjudge.data import Arm, MetricPair, by_split, read_pairs, with_exposures
-from canaryjudge.data.beats import common_slots
+from canaryjudge.data.times import common_slots
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric, Policy
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.data.cleaning import Series
-from canaryjudge.data.intervals import intervals
 from canaryjudge.data.notes import Note
+from canaryjudge.data.raw_intake import intervals
+from canaryjudge.data.series import Series
 from canaryjudge.data.stream import Stream
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric

@@ -7,7 +7,7 @@ from pages import Page
 from releases import KINDS, NASTY, looks_of_a_watch, nasty_release
 
 import canaryjudge as cj
-from canaryjudge.explain.report.styles import SCOPED_STYLES
+from canaryjudge.explain.html import piece_styles
 
 FAIL = KINDS["fail"]
 MONITOR = cj.Monitor(cj.Policy(metrics=[cj.Metric(name="errors", kind="ratio", direction="increase")]))
@@ -49,11 +49,11 @@ def test_a_front_end_may_choose_text_markdown_or_html():
 
 
 def test_styles_touch_nothing_outside():
-    before, inside = SCOPED_STYLES.split("@scope", 1)
+    before, inside = piece_styles().split("@scope", 1)
     assert not re.search(
         r"(^|[};,])(?!\.canaryjudge|@media)[^{};,]+\{", before.replace("@media (prefers", "@media(prefers")
     )
-    assert ":root" not in SCOPED_STYLES
+    assert ":root" not in piece_styles()
     assert not re.search(r"[};]body\{", inside)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.explain.turns import metric_turns
+from canaryjudge.explain.what_would_change import metric_turns
 
 RNG = np.random.default_rng(20260714)
 NOISE = RNG.normal(size=(2, 60))

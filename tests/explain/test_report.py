@@ -8,8 +8,8 @@ from pages import Page
 from releases import KINDS, NASTY, fifty_metrics, nasty_release, watched
 
 import canaryjudge as cj
-from canaryjudge.explain.report.axis import axis_over
-from canaryjudge.explain.report.styles import STYLES
+from canaryjudge.explain.charts import axis_over
+from canaryjudge.explain.html import page_styles
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -86,12 +86,12 @@ def test_fifty_metrics_stay_below_300_kilobytes():
 def test_outcomes_differ_in_word_and_shape_and_arms_in_line():
     html = KINDS["fail"].to_html()
     assert {'href="#mark-fail"', 'href="#mark-pass"'} <= set(re.findall(r'href="#mark-\w+"', html))
-    assert re.search(r"\.line\.baseline\{[^}]*stroke-dasharray", STYLES)
+    assert re.search(r"\.line\.baseline\{[^}]*stroke-dasharray", page_styles())
 
 
 def test_a_report_is_readable_in_the_dark_and_on_paper():
-    assert "prefers-color-scheme:dark" in STYLES
-    assert "@media print" in STYLES
+    assert "prefers-color-scheme:dark" in page_styles()
+    assert "@media print" in page_styles()
 
 
 def _luminance(color):
@@ -108,7 +108,7 @@ def _contrast(one, other):
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_contrasts_are_those_of_wcag_aa(scheme):
-    blocks = re.findall(r":root\s*\{([^}]*--page[^}]*--pass[^}]*)\}", STYLES)
+    blocks = re.findall(r":root\s*\{([^}]*--page[^}]*--pass[^}]*)\}", page_styles())
     colors = dict(re.findall(r"--([\w-]+):#([0-9a-f]{3,6})\b", blocks[scheme]))
     for words in ("ink", "soft"):
         for ground in ("page", "card", "pass-tint", "marginal-tint", "fail-tint"):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryjudge.explain.sparklines import BLOCKS, SHORTEST, frame_over, sparkline
+from canaryjudge.explain.text import BLOCKS, SHORTEST, frame_over, sparkline
 from canaryjudge.facts import SeriesFacts
 
 

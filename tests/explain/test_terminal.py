@@ -7,7 +7,7 @@ import pytest
 
 import canaryjudge as cj
 from canaryjudge.explain import as_terminal, as_text
-from canaryjudge.explain.sparklines import BLOCKS
+from canaryjudge.explain.text import BLOCKS
 
 SEQUENCE = re.compile(r"\x1b\[[\d;]*m")
 RNG = np.random.default_rng(20260401)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 import canaryjudge as cj
 from canaryjudge.data import Note, NoteCode
 from canaryjudge.explain import note_sentence
-from canaryjudge.explain.evidence import METHODS
+from canaryjudge.explain.evidence import METHODS, odds
 from canaryjudge.explain.numbers import number, percent, pvalue
-from canaryjudge.explain.promise import waiver_sentence
 from canaryjudge.explain.quantities import change, span
-from canaryjudge.explain.watching import odds
-from canaryjudge.results import Finding, Reason, Waived, Waiver
+from canaryjudge.explain.sentences import waiver_sentence
+from canaryjudge.reasons import Reason
+from canaryjudge.results import Finding, Waived, Waiver
 
 NOISE = np.random.default_rng(20260304).normal(0, 5, (2, 40))
 NONSENSE = re.compile(r"\b(nan|none|inf|infinity|unknown)\b|p = 0\.0+\b(?!\d)|[{}]", re.IGNORECASE)
@@ -131,7 +131,7 @@ def words_of(page):
     return re.sub(r"<style>.*?</style>|<[^>]*>", " ", page) + " ".join(labels)
 
 
-@pytest.mark.parametrize("reason", [reason for reason in get_args(Reason) if reason != "nothing_found"])
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason != "nothing_found"])
 def test_every_reason_has_a_sentence_with_numbers(reason):
     verdict = EVERY_REASON[reason]
     if reason == "abstains" and verdict.metrics["m"].reason != "abstains":

@@ -10,7 +10,7 @@ from typing import Any, Final
 from canaryjudge._version import __version__
 from canaryjudge.compat.kayenta.classifier import SEED, Classified, classify, statistics, transformed
 from canaryjudge.compat.kayenta.scores import Labeled, Scored, score, verdict_word
-from canaryjudge.data.places import shown
+from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import CanaryJudgeError, DataError, PolicyError
 from canaryjudge.explain.sentences import metric_sentence
 from canaryjudge.integrations.imported import Account

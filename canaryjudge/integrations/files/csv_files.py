@@ -13,8 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.number_text import number_hint
-from canaryjudge.data.places import shown
+from canaryjudge.data.diagnostics import number_hint, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, Roles, tidy
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from canaryjudge.data.places import likely_name
-from canaryjudge.data.time_column import time_column
+from canaryjudge.data.diagnostics import likely_name
+from canaryjudge.data.times import time_column
 from canaryjudge.errors import DataError
 
 __all__ = ["Layout", "Roles", "check_once", "history", "tidy"]

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
-from canaryjudge.data.places import shown
+from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.files.layouts import Layout, tidy
 

@@ -8,11 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data.by_columns import refuse_columns
-from canaryjudge.data.columns import Column, first_word, is_missing
-from canaryjudge.data.frames import table_columns
-from canaryjudge.data.number_text import number_hint
-from canaryjudge.data.places import likely_name, shown
+from canaryjudge.data.diagnostics import likely_name, number_hint, shown
+from canaryjudge.data.frames import Column, first_word, is_missing, table_columns
+from canaryjudge.data.sources import refuse_columns
 from canaryjudge.data.wide import from_columns, row_columns
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Roles, check_once

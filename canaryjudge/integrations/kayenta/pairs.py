@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from canaryjudge.data.diagnostics import shown
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.kayenta.config import metric_options, read_config
 from canaryjudge.policy import Policy

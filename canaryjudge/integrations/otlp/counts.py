@@ -12,11 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.buckets import SparseBuckets, too_few_common
+from canaryjudge.data.buckets import too_few_common
 from canaryjudge.data.counters import increases
-from canaryjudge.data.exponential import Where, bounded_edges, exponential_buckets, read_counts
+from canaryjudge.data.diagnostics import shown
+from canaryjudge.data.exponential_histograms import (
+    SparseBuckets,
+    Where,
+    bounded_edges,
+    exponential_buckets,
+    read_counts,
+)
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import shown
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.documents import Timeseries

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
 
-from canaryjudge.data.places import shown
+from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError
 
 __all__ = ["Attributes", "Shape", "Timeseries", "TimeseriesSet", "read_documents"]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data.places import likely_name, shown
+from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.counts import bucket_counts, event_counts
 from canaryjudge.integrations.otlp.documents import Timeseries, TimeseriesSet, read_documents

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.places import likely_name, shown
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Kind
 

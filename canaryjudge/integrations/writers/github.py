@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.explain.lines import cut, on_one_line
+from canaryjudge.explain.layout import cut, on_one_line
 from canaryjudge.explain.markdown import escaped
 from canaryjudge.explain.sentences import metric_sentence
 from canaryjudge.integrations.writers.summary import VerdictOrError, summary

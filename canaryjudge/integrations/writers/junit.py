@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.explain.lines import on_one_line
+from canaryjudge.explain.layout import on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.sentences import metric_sentence, rule_sentence
 from canaryjudge.explain.text import as_text, by_badness

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.explain.lines import cut, on_one_line
+from canaryjudge.explain.layout import cut, on_one_line
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 

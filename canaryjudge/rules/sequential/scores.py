@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.data.packing import pack, unpack
 from canaryjudge.policy import Metric
+from canaryjudge.reasons import Reason
 from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Share, tolerated
 from canaryjudge.rules.sequential.changes import CHANGES, ChangeSequence
@@ -209,7 +210,7 @@ class RankProcess(_ScoreProcess):
         limits = tolerated(self._metric, levels[0])
         if limits is None:
             return self._unready().model_copy(
-                update={"reason": "needs_absolute_tolerance", "more_points": None}
+                update={"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
             )
         first = 4 + (len(self._relative) if limits.absolute else 0)
         changes = self._absolute if limits.absolute else self._relative
@@ -256,7 +257,7 @@ class MeanProcess(_ScoreProcess):
         limits = tolerated(self._metric, levels[0])
         if limits is None:
             return self._unready().model_copy(
-                update={"reason": "needs_absolute_tolerance", "more_points": None}
+                update={"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
             )
         unit = (abs(levels[0]) or 1.0) if limits.absolute else 1.0
         wanted = {change * unit for change in (*CHANGES, *_FINE_CHANGES)}

@@ -1,0 +1,131 @@
+"""Where something stands in the caller's data, and what else they may have meant: the parts of every data error."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import reprlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Location", "likely_name", "number_hint", "shown"]
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+
+
+def shown(value: Any) -> str:
+    """Give a value as a message shows it: one short line, whatever it is."""
+    return " ".join(_SHORT.repr(value).split())
+
+
+def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[str] = ()) -> str:
+    """Say which known name was probably meant, or list them.
+
+    Parameters
+    ----------
+    wrong : str
+        The name that is not there.
+    known : iterable of str
+        Those that are.
+    what : str
+        What they name, in the plural: ``metrics``.
+    taken : iterable of str
+        Known names that mean something else already, and so cannot be meant.
+
+    Returns
+    -------
+    str
+        A sentence.
+
+    Examples
+    --------
+    >>> likely_name("canry", ["baseline", "canary"], "arms")
+    "Did you mean 'canary'? Known arms: baseline, canary."
+    """
+    names = list(known)
+    if not names:
+        return f"There are no {what}."
+    free = [name for name in names if name not in set(taken)]
+    near = difflib.get_close_matches(wrong, free, n=1, cutoff=0.5)
+    rest = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    listed = f"Known {what}: {', '.join(names[:20])}{rest}."
+    return f"Did you mean {near[0]!r}? {listed}" if near else listed
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """The points of one arm of one metric, in the caller's data.
+
+    Attributes
+    ----------
+    metric, arm : str
+        The caller's names.
+    rows : ndarray of int, shape (n,), or None
+        The number of each point's row, as the caller counts them; None where the points stand in an array.
+    """
+
+    metric: str
+    arm: str
+    rows: NDArray[np.integer[Any]] | None = None
+
+    def __str__(self) -> str:
+        return f"metric {self.metric!r}, arm {self.arm!r}"
+
+    def at(self, index: int) -> str:
+        """Name one point: its row in a table, counted from 1, or its index in an array, counted from 0."""
+        return f"{self}, index {index}" if self.rows is None else f"{self}, row {self.rows[index]}"
+
+
+_NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
+_SPACED: Final = re.compile(r"[+-]?\d{1,3}(?:[ _'\u00a0\u2009\u202f]\d{3})+(?:[.,]\d*)?")
+_COMMA: Final = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d*),\d+(?:[eE][+-]?\d+)?")
+_PERCENT: Final = re.compile(_NUMBER.replace(r"\.", "[.,]") + r"\s*%")
+_UNIT: Final = re.compile(rf"({_NUMBER})\s*([A-Za-z\u00b5/]+)")
+
+
+def number_hint(text: str) -> str:
+    """Say what to strip or replace so that a text becomes a number.
+
+    Parameters
+    ----------
+    text : str
+        What stands in the data.
+
+    Returns
+    -------
+    str
+        A sentence or two.
+
+    Examples
+    --------
+    >>> number_hint("0,12")
+    'Write decimals with a point: 0.12.'
+    >>> number_hint("8,433")
+    'Leave out what separates thousands: 8433. If the comma stands before decimals, write a point: 8.433.'
+    >>> number_hint("12 %")
+    'Leave out the percent sign: 12.'
+    """
+    text = text.strip()
+    if _PERCENT.fullmatch(text):
+        return f"Leave out the percent sign: {text.rstrip('%').rstrip().replace(',', '.')}."
+    if _THOUSANDS.fullmatch(text):
+        hint = f"Leave out what separates thousands: {text.replace(',', '')}."
+        could_be_decimals = text.count(",") == 1 and "." not in text
+        return (
+            f"{hint} If the comma stands before decimals, write a point: {text.replace(',', '.')}."
+            if could_be_decimals
+            else hint
+        )
+    if _SPACED.fullmatch(text):
+        return f"Leave out what separates thousands: {re.sub(r'[^0-9.,+-]', '', text).replace(',', '.')}."
+    if _COMMA.fullmatch(text):
+        return f"Write decimals with a point: {text.replace('.', '').replace(',', '.')}."
+    if (found := _UNIT.fullmatch(text)) is not None:
+        return f"Give numbers without the unit {found[2]!r}, such as {found[1]}; the policy says it, as unit."
+    return "Give numbers, without quotes, and leave a missing one empty (null)."

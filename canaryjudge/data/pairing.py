@@ -1,0 +1,357 @@
+"""Two clean arms -> one pair: side by side on one clock, or each window by itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data.buckets import coarsened, regrouped
+from canaryjudge.data.notes import Note
+from canaryjudge.data.pair import Arm, FloatArray, MetricPair
+from canaryjudge.data.replicas import merged, pooled, with_reports
+from canaryjudge.data.series import Series
+from canaryjudge.data.times import common_slots, iso, median_step, mixed_zones, unclear_zones
+from canaryjudge.data.units import different_units
+from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS, Kind
+from canaryjudge.policy import Metric
+
+__all__ = ["align"]
+
+_ENOUGH = 0.5  # share of the shorter arm that must be paired for `auto` to take the arms as concurrent
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """What is left of both arms on one clock."""
+
+    arms: tuple[Series, Series]
+    notes: tuple[Note, ...]
+    used: tuple[int, int]
+    """How many of each arm's points are in it; several may have become one."""
+
+
+def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
+    """Bring two arms together as the metric's `pairing` says.
+
+    Parameters
+    ----------
+    metric : Metric
+        What the policy says of the metric.
+    baseline, canary : Series
+        The clean arms.
+
+    Returns
+    -------
+    MetricPair
+        Under `concurrent` gauges, ratios, counts and histograms have one point an interval in both arms: gauges the average, the
+        others the sum of the interval's points. The histograms of both arms have the same edges.
+
+    Raises
+    ------
+    DataError
+        If `pairing` is `concurrent` and the arms have no times or share no interval, if only some of the times have a zone, if one arm only has
+        totals, or if the arms' histograms have too few edges in common.
+
+    Examples
+    --------
+    >>> arms = [Series(name, np.ones(3), time=60.0 * np.arange(3) + start) for name, start in (("old", 0), ("new", 60))]
+    >>> pair = align(Metric(name="cpu", direction="increase"), *arms)
+    >>> pair.pairing, pair.baseline.time.tolist()
+    ('concurrent', [60.0, 120.0])
+    """
+    arms = _pooled(metric, (baseline, canary))
+    _check_comparable(metric, arms)
+    arms, coarser = _with_equal_buckets(metric, arms)
+    interval = _interval(metric, arms)
+    pairing, arms, notes = _paired(metric, arms, interval)
+    if pairing == "concurrent":
+        arms = _with_replicas_cut(arms, interval)
+    return MetricPair(
+        name=metric.name,
+        kind=metric.kind,
+        baseline=_arm(arms[0]),
+        canary=_arm(arms[1]),
+        pairing=pairing,
+        interval=interval,
+        notes=(
+            *baseline.notes,
+            *canary.notes,
+            *coarser,
+            *notes,
+            *_final_notes(metric, arms),
+            *misreadings(metric, arms),
+        ),
+        edges=arms[1].edges if arms[0].edges is None else arms[0].edges,
+        reported=any(arm.reported for arm in arms),
+        differenced=baseline.differenced or canary.differenced,
+    )
+
+
+def _arm(series: Series) -> Arm:
+    replicas = tuple(_arm(replica) for replica in series.replicas)
+    return Arm(series.value, series.total, series.time, series.buckets, replicas)
+
+
+def _pooled(metric: Metric, arms: tuple[Series, Series]) -> tuple[Series, Series]:
+    """Pool the replicas of each arm, and forget them where no arm has two."""
+    if all(len(arm.replicas) < 2 for arm in arms):
+        arms = replace(arms[0], replicas=()), replace(arms[1], replicas=())
+        if all(arm.total is None or not arm.reported or (arm.total == 1).all() for arm in arms):
+            return _without_reports(arms[0]), _without_reports(arms[1])
+    return with_reports((pooled(arms[0], KINDS[metric.kind]), pooled(arms[1], KINDS[metric.kind])))
+
+
+def _without_reports(arm: Series) -> Series:
+    """Take each point for an interval like any other."""
+    return replace(arm, total=None, reported=False) if arm.reported else arm
+
+
+def _check_comparable(metric: Metric, arms: tuple[Series, Series]) -> None:
+    zones = arms[0].zones | arms[1].zones
+    if unclear_zones(zones):
+        where = ", ".join(
+            f"arm {arm.arm!r} has {' and '.join(sorted(arm.zones))}" for arm in arms if arm.zones
+        )
+        raise mixed_zones(f"metric {metric.name!r}: {where}", zones)
+    if (error := different_units(metric, [arm.unit for arm in arms])) is not None:
+        raise error
+    having = [arm.arm for arm in arms if len(arm) and arm.total is not None]
+    lacking = [arm.arm for arm in arms if len(arm) and arm.total is None]
+    if having and lacking:
+        raise DataError(
+            f"metric {metric.name!r}, arm {lacking[0]!r}: there are no totals, and the arm {having[0]!r} has them",
+            "Give 'total' in both arms, or in neither.",
+        )
+
+
+def _with_equal_buckets(
+    metric: Metric, arms: tuple[Series, Series]
+) -> tuple[tuple[Series, Series], tuple[Note, ...]]:
+    """Merge the buckets of histograms whose edges only one arm has."""
+    edges, buckets = (arms[0].edges, arms[1].edges), (arms[0].buckets, arms[1].buckets)
+    if edges[0] is None or edges[1] is None or buckets[0] is None or buckets[1] is None:
+        return arms, ()
+    where = f"metric {metric.name!r}"
+    ends = [_end(arm) for arm in arms]
+    if ends[0] != ends[1]:
+        told = " and ".join(f"those of arm {arm.arm!r} at {end}" for arm, end in zip(arms, ends, strict=True))
+        raise DataError(
+            f"{where}: the buckets end at different edges, {told}, so the arms' largest observations are not comparable",
+            "Give both arms the bucket +Inf.",
+        )
+    if np.array_equal(edges[0], edges[1]) and edges[0][0] > 0:
+        return arms, ()
+    common, (first, second), dropped = coarsened((edges[0], edges[1]), (buckets[0], buckets[1]), where)
+    notes = tuple(
+        Note(code="merged_buckets", arm=arm.arm, count=count)
+        for arm, count in zip(arms, dropped, strict=True)
+        if count
+    )
+    return (_regrouped(arms[0], first, common), _regrouped(arms[1], second, common)), notes
+
+
+def _regrouped(arm: Series, buckets: FloatArray, edges: FloatArray) -> Series:
+    """Take over other edges, for the replicas too."""
+    replicas = tuple(
+        own
+        if own.edges is None or own.buckets is None
+        else _regrouped(own, regrouped(own.edges, own.buckets, edges), edges)
+        for own in arm.replicas
+    )
+    return replace(arm, buckets=buckets, edges=edges, replicas=replicas)
+
+
+def _end(arm: Series) -> str:
+    """Give the largest edge that the data had."""
+    unseen = [note.facts["edge"] for note in arm.notes if note.code == "no_infinite_bucket"]
+    return f"{unseen[0]:g}" if unseen else "+Inf"
+
+
+def _interval(metric: Metric, arms: tuple[Series, Series]) -> float | None:
+    """Give the spacing: the policy's, or the wider of the arms' medians, so that each interval can hold a point of both."""
+    if metric.interval is not None or KINDS[metric.kind].is_raw:
+        return metric.interval
+    medians = [median_step([arm.time]) for arm in arms]
+    return max((median for median in medians if median is not None), default=None)
+
+
+def _paired(
+    metric: Metric, arms: tuple[Series, Series], interval: float | None
+) -> tuple[Literal["concurrent", "windows"], tuple[Series, Series], tuple[Note, ...]]:
+    if not all(len(arm) for arm in arms):
+        return "windows", arms, ()
+    untimed = [arm.arm for arm in arms if arm.time is None]
+    if untimed:
+        if metric.pairing == "concurrent":
+            spans = "; ".join(_span(arm) for arm in arms)
+            raise DataError(
+                f"metric {metric.name!r}: pairing: concurrent needs times in both arms ({spans})",
+                "Give the column 'time', or set pairing: windows.",
+            )
+        return "windows", arms, (Note(code="no_times", arm=untimed[0]),) if len(untimed) == 1 else ()
+    if metric.pairing == "windows":
+        return "windows", arms, ()
+    joined = _join(KINDS[metric.kind], arms, interval)
+    if metric.pairing == "concurrent":
+        if not all(joined.used):
+            spans = "; ".join(_span(arm) for arm in arms)
+            raise DataError(
+                f"metric {metric.name!r}: pairing is concurrent and the arms have no time in common ({spans})",
+                "Give data of the same time for both arms, or set pairing: windows.",
+            )
+        return "concurrent", joined.arms, joined.notes
+    if min(joined.used) and _share(arms, joined) >= _ENOUGH:
+        return "concurrent", joined.arms, joined.notes
+    facts: dict[str, float | str] = {}
+    for name, arm in zip(("baseline", "canary"), arms, strict=True):
+        if arm.time is not None:
+            facts |= {f"{name}_start": float(arm.time[0]), f"{name}_end": float(arm.time[-1])}
+    return "windows", arms, (Note(code="no_overlap", count=min(joined.used), facts=facts),)
+
+
+def _share(arms: tuple[Series, Series], joined: _Joined) -> float:
+    """Give the share of the shorter arm's points that found a partner."""
+    length, used = min((len(arm), used) for arm, used in zip(arms, joined.used, strict=True))
+    return used / length
+
+
+def _span(arm: Series) -> str:
+    if arm.time is None:
+        return f"{arm.arm!r} has no times"
+    return f"{arm.arm!r} from {iso(float(arm.time[0]))} to {iso(float(arm.time[-1]))}"
+
+
+def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> _Joined:
+    times = [_times(arm) for arm in arms]
+    half = (interval or 0.0) / 2
+    start, end = max(time[0] for time in times), min(time[-1] for time in times)
+    inside = [(time >= start - half) & (time <= end + half) for time in times]
+    span: dict[str, float | str] = {"overlap_start": float(start), "overlap_end": float(end)}
+    notes = [
+        Note(code="outside_overlap", arm=arm.arm, count=int((~mask).sum()), facts=span)
+        for arm, mask in zip(arms, inside, strict=True)
+        if not mask.all()
+    ]
+    arms = (_cut(arms[0], inside[0]), _cut(arms[1], inside[1]))
+    if kind.is_raw or not all(len(arm) for arm in arms):
+        used = (len(arms[0]), len(arms[1])) if kind.is_raw else (0, 0)
+        return _Joined(arms, tuple(notes), used)
+    slots, _ = common_slots([_times(arm) for arm in arms], interval)
+    matched = (_in_sorted(slots[0], slots[1]), _in_sorted(slots[1], slots[0]))
+    notes += [
+        Note(code="unpaired", arm=arm.arm, count=int((~mask).sum()))
+        for arm, mask in zip(arms, matched, strict=True)
+        if not mask.all()
+    ]
+    joined = [
+        merged(kind, _cut(arm, mask), slot[mask])
+        for arm, mask, slot in zip(arms, matched, slots, strict=True)
+    ]
+    return _Joined((joined[0], joined[1]), tuple(notes), (int(matched[0].sum()), int(matched[1].sum())))
+
+
+def _times(arm: Series) -> FloatArray:
+    return np.empty(0) if arm.time is None else arm.time
+
+
+def _in_sorted(slots: FloatArray, others: FloatArray) -> NDArray[np.bool_]:
+    position = np.minimum(np.searchsorted(others, slots), len(others) - 1)
+    return np.asarray(others[position] == slots, dtype=np.bool_)
+
+
+def _cut(arm: Series, mask: NDArray[np.bool_]) -> Series:
+    return arm if mask.all() else arm.part(mask)
+
+
+def _with_replicas_cut(arms: tuple[Series, Series], interval: float | None) -> tuple[Series, Series]:
+    """Cut the replicas to the time that both arms cover."""
+    times, half = [_times(arm) for arm in arms], (interval or 0.0) / 2
+    start, end = max(time[0] for time in times) - half, min(time[-1] for time in times) + half
+    found = []
+    for arm in arms:
+        inside = [(_times(own) >= start) & (_times(own) <= end) for own in arm.replicas]
+        replicas = [_cut(own, mask) for own, mask in zip(arm.replicas, inside, strict=True) if mask.any()]
+        found.append(replace(arm, replicas=tuple(replicas)) if replicas else arm)
+    return found[0], found[1]
+
+
+def _final_notes(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
+    notes = []
+    lengths = (len(arms[0]), len(arms[1]))
+    if all(lengths) and lengths[0] != lengths[1]:
+        facts: dict[str, float | str] = {"baseline": lengths[0], "canary": lengths[1]}
+        notes.append(Note(code="unequal_lengths", count=abs(lengths[0] - lengths[1]), facts=facts))
+    for arm in arms:
+        # the values of a histogram are numbers of observations, whose evenness is not odd
+        if len(arm) and not KINDS[metric.kind].has_buckets:
+            notes += _sameness(arm)
+        if len(arm) < metric.needed_points:
+            needed: dict[str, float | str] = {"needed": metric.needed_points}
+            notes.append(Note(code="too_few_points", arm=arm.arm, count=len(arm), facts=needed))
+    return notes
+
+
+def _sameness(arm: Series) -> list[Note]:
+    if not arm.value.any():
+        return [Note(code="all_zero", arm=arm.arm, count=len(arm))]
+    if len(arm) > 1 and (arm.value == arm.value[0]).all():
+        facts: dict[str, float | str] = {"value": float(arm.value[0])}
+        return [Note(code="constant", arm=arm.arm, count=len(arm), facts=facts)]
+    return []
+
+
+_THOUSANDS = (1e3, 1e6, 1e9, 1024.0, 1024.0**2)
+_NEAR = 0.25
+"""Levels differ by a power of a thousand if they do so within this part of it."""
+_COUNTS = re.compile(r"error|fail|exception|timeout|5xx|4xx|reject|retries|crash|count|requests|events")
+_RATES = re.compile(
+    r"rate|ratio|share|percent|pct|per_|/|time(?!out)|latency|duration|seconds|_ms|bytes|depth|size"
+)
+
+
+def misreadings(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
+    """Note what makes it doubtful that the data are what the policy says.
+
+    Parameters
+    ----------
+    metric : Metric
+        Its name and kind.
+    arms : tuple of (Series, Series)
+        Baseline and canary.
+
+    Returns
+    -------
+    list of Note
+        `units_apart` where the medians differ by about a power of a thousand, with the factor, and the arm of the larger; `looks_like_count` for a gauge of whole
+        numbers whose name is that of events, unless the policy says ``kind: gauge`` itself.
+    """
+    if not KINDS[metric.kind].is_measured or not all(len(arm) for arm in arms):
+        return []
+    notes = []
+    levels = [
+        abs(float(np.sort(arm.value)[len(arm) // 2])) for arm in arms
+    ]  # near enough for a factor of a thousand
+    if min(levels) > 0:
+        factor = max(levels) / min(levels)
+        if any(abs(factor / times - 1) <= _NEAR for times in _THOUSANDS):
+            larger = arms[int(np.argmax(levels))].arm
+            notes.append(Note(code="units_apart", arm=larger, facts={"factor": factor}))
+    if _is_count(metric, arms):
+        notes.append(Note(code="looks_like_count"))
+    return notes
+
+
+def _is_count(metric: Metric, arms: tuple[Series, Series]) -> bool:
+    name = metric.name.lower()
+    if "kind" in metric.model_fields_set or metric.unit:
+        return False
+    if not _COUNTS.search(name) or _RATES.search(name):
+        return False
+    if not any(arm.value.any() for arm in arms):
+        return False
+    return all(bool((arm.value >= 0).all() and (arm.value == np.rint(arm.value)).all()) for arm in arms)

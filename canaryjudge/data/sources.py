@@ -1,0 +1,339 @@
+"""Data in every shape that is accepted, asked for the unread columns of one arm of one metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data.diagnostics import Location, likely_name, shown
+from canaryjudge.data.frames import Column, as_column, as_frame, labels, needed_column, take, time_index
+from canaryjudge.data.sketches import Sketch
+from canaryjudge.data.times import time_column
+from canaryjudge.data.units import told_unit
+from canaryjudge.errors import DataError
+
+__all__ = ["ArmMapping", "RawSeries", "SeriesSource", "TidyTable", "raw_series", "refuse_columns"]
+
+
+@dataclass(frozen=True, slots=True)
+class RawSeries:
+    """Unread columns of one arm of one metric.
+
+    Attributes
+    ----------
+    place : Location
+        Whose they are.
+    value : column, shape (n,)
+        The numbers.
+    total, time : column, shape (n,), or None
+        Where the caller gave them.
+    replica : column, shape (n,), or None
+        Which of several instances a point is from: equal points of two replicas are two points.
+    le : column, shape (n,), or None
+        Of histograms: `value` observations of an interval are at most as large.
+    buckets : sequence of n items, or None
+        Of histograms, in place of `value` and `le`: an interval's counts, a bucket each, as rows or as one array of floats; without `edges`, buckets with both their edges and
+        their count.
+    edges : column, shape (k,), or None
+        The upper edges of `buckets`.
+    exponential : bool
+        Whether the items of `buckets` are exponential histograms as OpenTelemetry writes them.
+    unit : str
+        What the numbers, or the edges of histograms, are in; empty where the caller does not say.
+    increases : bool
+        The numbers are what each interval counted, although the metric may be a counter at its source.
+    total_by_name : str
+        The column that `total` was taken from because of its name, although nobody said so; empty otherwise.
+    apart : column, shape (n,), or None
+        What may tell replicas apart although nobody said so: points that differ in it are no copies of each other.
+    apart_name : str
+        The name of that column.
+    """
+
+    place: Location
+    value: Column
+    total: Column | None = None
+    time: Column | None = None
+    replica: Column | None = None
+    le: Column | None = None
+    buckets: Sequence[Any] | NDArray[np.float64] | None = None
+    edges: Column | None = None
+    exponential: bool = False
+    unit: str = ""
+    increases: bool = False
+    total_by_name: str = ""
+    apart: Column | None = None
+    apart_name: str = ""
+
+    @property
+    def histograms(self) -> int:
+        """How many of the points are items of `buckets`."""
+        return 0 if self.buckets is None else len(self.buckets)
+
+    def rows(self, index: NDArray[np.intp]) -> RawSeries:
+        """Keep some of the points."""
+        place = self.place if self.place.rows is None else replace(self.place, rows=self.place.rows[index])
+        columns: dict[str, Any] = {
+            name: None if (column := getattr(self, name)) is None else take(column, index)
+            for name in ("total", "time", "replica", "le", "apart")
+        }
+        if self.buckets is None:
+            return replace(self, place=place, value=take(self.value, index), **columns)
+        chosen = (
+            self.buckets[index]
+            if isinstance(self.buckets, np.ndarray)
+            else [self.buckets[row] for row in index.tolist()]
+        )
+        return replace(self, place=place, buckets=chosen, **columns)
+
+
+class SeriesSource(Protocol):
+    """Data of any shape, asked for one series at a time."""
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that occur."""
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms that occur, over all metrics."""
+
+    def series(self, metric: str, arm: str) -> RawSeries:
+        """Give one arm of one metric; one without points where it does not occur."""
+
+
+def raw_series(data: Any, place: Location) -> RawSeries:
+    """Take one series: array-like, a mapping of columns, or nothing.
+
+    Parameters
+    ----------
+    data : array-like, Series, mapping, DataFrame, Sketch or None
+        The values; or columns `value`, `time`, `total` and `le`, and `row`, the number by which errors name a point; or, of a histogram,
+        `edges` and `buckets` with a row of counts an interval, `buckets` with a row of ``[lower, upper, count]`` an interval, or `exponential`
+        with a mapping an interval; beside any of them `unit`, and `increases`, true of what was differenced already. `time` may have any of
+        `TIME_NAMES`. From wide tables come `total_by_name`, the column that was taken for the total, and `apart`, ``{column: labels}``. A pandas Series with a DatetimeIndex brings its times.
+    place : Location
+        Whose it is.
+
+    Returns
+    -------
+    RawSeries
+        Columns of one length.
+
+    Raises
+    ------
+    DataError
+        If it is none of these, the value column is missing, or lengths differ.
+    """
+    columns = {} if data is None else _columns(data)
+    if not columns:
+        return RawSeries(place, np.empty(0))
+    if "time" not in columns:
+        time = time_column((name for name in columns if isinstance(name, str)), where=f"{place}: ")
+        columns = {**columns, "time": columns.get(time)}
+    by_name = columns.get("total_by_name")
+    return replace(
+        _series(columns, place),
+        unit=told_unit(columns.get("unit"), place),
+        increases=columns.get("increases") is True,
+        total_by_name=by_name if isinstance(by_name, str) else "",
+    )
+
+
+def _series(columns: Mapping[Any, Any], place: Location) -> RawSeries:
+    if "value" not in columns:
+        if columns.get("exponential") is not None:
+            return _exponential(columns, place)
+        if columns.get("buckets") is not None:
+            return _bucketed(columns, place)
+    if "value" not in columns:
+        hint = likely_name("value", map(str, columns), "columns")
+        raise DataError(f"{place}: there is no column 'value'", hint)
+    if columns["value"] is None:
+        return RawSeries(place, np.empty(0))
+    place = Location(place.metric, place.arm, _row_numbers(columns))
+    value = as_column(columns["value"], place, "value")
+    time = columns.get("time")
+    if time is None:
+        time = time_index(columns["value"])
+    apart = columns.get("apart")
+    apart_name, labels = next(iter(apart.items())) if isinstance(apart, Mapping) and apart else ("", None)
+    extra = {name: columns.get(name) for name in ("total", "replica", "le")} | {"time": time, "apart": labels}
+    found = {name: as_column(column, place, name) for name, column in extra.items() if column is not None}
+    for name, column in found.items():
+        if len(column) != len(value):
+            raise DataError(
+                f"{place}: value has {len(value)} points and {name} has {len(column)}",
+                "Give the columns of a series the same length.",
+            )
+    if place.rows is not None and len(place.rows) != len(value):
+        place = Location(place.metric, place.arm)
+    return RawSeries(place, value, **found, apart_name=str(apart_name))
+
+
+def _bucketed(columns: Mapping[Any, Any], place: Location) -> RawSeries:
+    rows = columns["buckets"]
+    if hasattr(rows, "__array__"):
+        array = np.asarray(rows)
+        whole = array.ndim == 2 and array.dtype.kind in "iuf" and columns.get("edges") is not None
+        rows = array.astype(np.float64, copy=False) if whole else list(array)
+    unfit = (
+        [row for row in rows if not isinstance(row, np.ndarray | list | tuple)]
+        if isinstance(rows, list | tuple)
+        else [rows] * (not isinstance(rows, np.ndarray))
+    )
+    if unfit:
+        raise DataError(
+            f"{place}: buckets has {shown(unfit[0])} where a row of counts belongs",
+            "Give a list of rows, an interval each, with a count for each bucket.",
+        )
+    if columns.get("edges") is not None:
+        edges: Column | None = as_column(columns["edges"], place, "edges")
+    elif all(isinstance(item, list | tuple | np.ndarray) for row in rows for item in row):
+        edges = None
+    else:
+        raise DataError(
+            f"{place}: there are buckets, and no edges",
+            "Give the buckets' upper edges as 'edges', or each bucket as [lower edge, upper edge, count].",
+        )
+    return RawSeries(
+        place, np.empty(0), buckets=rows, edges=edges, **_beside(columns, place, "buckets", rows)
+    )
+
+
+def _exponential(columns: Mapping[Any, Any], place: Location) -> RawSeries:
+    column = as_column(columns["exponential"], place, "exponential")
+    items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
+    beside = _beside(columns, place, "exponential", items)
+    return RawSeries(place, np.empty(0), buckets=items, exponential=True, **beside)
+
+
+def _beside(
+    columns: Mapping[Any, Any], place: Location, name: str, items: Sequence[Any]
+) -> dict[str, Column]:
+    """Give the columns that say when and from which replica each histogram is."""
+    extra = {other: columns.get(other) for other in ("time", "replica")}
+    found = {other: as_column(column, place, other) for other, column in extra.items() if column is not None}
+    for other, column in found.items():
+        if len(column) != len(items):
+            raise DataError(
+                f"{place}: {name} has {len(items)} rows and {other} has {len(column)}",
+                "Give a histogram for each interval.",
+            )
+    return found
+
+
+def _columns(data: Any) -> Mapping[Any, Any]:
+    if isinstance(data, Mapping):
+        return data
+    if isinstance(data, Sketch):
+        return data.columns()
+    frame = None if isinstance(data, list | tuple | range | np.ndarray) else as_frame(data)
+    return {"value": data} if frame is None else {str(name): frame[name] for name in frame.columns}
+
+
+def _row_numbers(columns: Mapping[Any, Any]) -> np.ndarray[Any, Any] | None:
+    rows = columns.get("row")
+    return rows if isinstance(rows, np.ndarray) and rows.ndim == 1 and rows.dtype.kind in "iu" else None
+
+
+class ArmMapping:
+    """A mapping ``{metric: {arm: series}}``."""
+
+    def __init__(self, data: Mapping[Any, Any]) -> None:
+        self._series: dict[str, dict[str, Any]] = {}
+        refuse_columns(data)
+        for metric, arms in data.items():
+            if not isinstance(arms, Mapping):
+                raise DataError(
+                    f"metric {str(metric)!r}: {shown(arms)} is not a mapping of arms",
+                    "Give a mapping {metric: {arm: series}}; columns of a table go into a frame.",
+                )
+            self._series[str(metric)] = {str(arm): series for arm, series in arms.items()}
+        self.metrics = list(self._series)
+        self.arms = list(dict.fromkeys(arm for arms in self._series.values() for arm in arms))
+
+    def series(self, metric: str, arm: str) -> RawSeries:
+        """Give one arm of one metric; one without points where it does not occur."""
+        return raw_series(self._series.get(metric, {}).get(arm), Location(metric, arm))
+
+
+def refuse_columns(data: Mapping[Any, Any]) -> None:
+    """Refuse ``{"time": [...], "arm": [...]}``, and what pandas makes of a table by default, ``{"time": {"0": ..., "1": ...}}``.
+
+    Raises
+    ------
+    DataError
+        If the data are one of these: it says what was expected.
+
+    Examples
+    --------
+    >>> refuse_columns({"cpu": {"canary": [0.5, 0.7]}})
+    >>> refuse_columns({"arm": ["canary", "canary"], "cpu": [0.5, 0.7]})
+    Traceback (most recent call last):
+        ...
+    canaryjudge.errors.DataError: the data are columns (arm, cpu) where rows or arms belong. ...
+    """
+    if not data or not (all(map(_is_list, data.values())) or all(map(_is_numbered, data.values()))):
+        return
+    names = [str(name) for name in data]
+    rest = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    raise DataError(
+        f"the data are columns ({', '.join(names[:8])}{rest}) where rows or arms belong",
+        'Give a list of rows, [{"metric": "cpu", "arm": "canary", "value": 0.5}, ...] (pandas: orient="records"), a frame, or a mapping '
+        "{metric: {arm: series}}.",
+    )
+
+
+def _is_list(column: Any) -> bool:
+    return isinstance(column, list | tuple)
+
+
+def _is_numbered(column: Any) -> bool:
+    return (
+        isinstance(column, Mapping)
+        and bool(column)
+        and all(str(key) == str(index) for index, key in enumerate(column))
+        and not any(isinstance(item, Mapping | list | tuple) for item in column.values())
+    )
+
+
+class TidyTable:
+    """Columns `metric`, `arm`, `value` and, where given, `time`, `total`, `replica`, `le`; others are ignored."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self.metrics: list[str] = []
+        self.arms: list[str] = []
+        self._rows: dict[tuple[str, str], NDArray[np.intp]] = {}
+        self._value: Column = np.empty(0)
+        self._optional = {name: columns[name] for name in ("total", "replica", "le") if name in columns}
+        if (time := time_column(columns)) is not None:
+            self._optional["time"] = columns[time]
+        if columns:
+            metric, arm, self._value = (needed_column(columns, name) for name in ("metric", "arm", "value"))
+            metric_of_row, self.metrics = labels(metric, "metric")
+            arm_of_row, self.arms = labels(arm, "arm")
+            if len(metric_of_row):
+                self._group(metric_of_row * len(self.arms) + arm_of_row)
+
+    def _group(self, group_of_row: NDArray[np.intp]) -> None:
+        # numpy sorts integers of 8 and 16 bits in linear time
+        small = group_of_row.astype(np.min_scalar_type(len(self.metrics) * len(self.arms)))
+        order = np.argsort(small, kind="stable")
+        starts = np.flatnonzero(np.diff(small[order], prepend=small[order[:1]]) != 0)
+        parts = np.split(order, starts)
+        for part in parts:
+            metric, arm = divmod(int(group_of_row[part[0]]), len(self.arms))
+            self._rows[self.metrics[metric], self.arms[arm]] = part
+
+    def series(self, metric: str, arm: str) -> RawSeries:
+        """Give one arm of one metric; one without points where it does not occur."""
+        rows = self._rows.get((metric, arm))
+        if rows is None:
+            return RawSeries(Location(metric, arm), np.empty(0))
+        extra: dict[str, Any] = {name: take(column, rows) for name, column in self._optional.items()}
+        return RawSeries(Location(metric, arm, rows + 1), take(self._value, rows), **extra)
