@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.argo.conditions import Conditions, NotBoundsError, bounds_of
 from canaryjudge.integrations.argo.models import (
     LATEST,
     STABLE,
+    ArgoMetric,
+    ArgoSpec,
     MeasurementLimits,
     TemplateUse,
     arguments_in,
@@ -44,9 +46,6 @@ from canaryjudge.integrations.prometheus.promql import (
 from canaryjudge.policy.document import Complaint, plain
 from canaryjudge.policy.loading import refusal
 from canaryjudge.policy.quantities import shown
-
-if TYPE_CHECKING:
-    from canaryjudge.integrations.argo.models import ArgoMetric
 
 __all__ = ["load_argo"]
 
@@ -163,8 +162,6 @@ class _Import:
 
     def analysis(self, manifest: Manifest) -> list[dict[str, Any]]:
         """Make metrics of an analysis: of each way that it is used, where these differ."""
-        from canaryjudge.integrations.argo.models import ArgoSpec  # noqa: PLC0415 - only those who import pay for it
-
         node = node_at(manifest.node, "spec")
         if node is None:
             missing = Complaint(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from canaryjudge.integrations.imported import Account, NotJudgedError, abridged, judged
 from canaryjudge.integrations.openslo.documents import Library, SloObject
+from canaryjudge.integrations.openslo.models import (
+    AlertPolicySpec,
+    ConditionSpec,
+    MetricSpec,
+    Objective,
+    RatioMetric,
+    SliSpec,
+    SloSpec,
+)
 from canaryjudge.policy.quantities import percent
-
-if TYPE_CHECKING:
-    from canaryjudge.integrations.openslo.models import (
-        AlertPolicySpec,
-        ConditionSpec,
-        MetricSpec,
-        Objective,
-        RatioMetric,
-        SliSpec,
-        SloSpec,
-    )
 
 __all__ = ["SloObjective", "alerts_of", "condition_gap", "duration", "metric_settings"]
 
