@@ -53,6 +53,13 @@ _WHAT: Final = "a manifest of Argo Rollouts"
 _VERSION: Final = "argoproj.io/v1alpha1"
 _ANALYSES: Final = ("AnalysisTemplate", "ClusterAnalysisTemplate", "AnalysisRun")
 _USERS: Final = ("Rollout", "Experiment")
+_FEWEST_POINTS: Final = 10
+_LOOKBACK: Final = re.compile(r"""now\(\)\s*-\s*duration\(\s*["']([0-9a-zµ.]+)["']\s*\)""")
+_NO_NUMBERS: Final = {
+    "job": "a Job's exit status is no number; run canaryjudge in the Job, and let its exit code be the Job's",
+    "kayenta": "its judge is another tool: canaryjudge import kayenta reads the canary configuration that it names",
+    "plugin": "what a plugin measures, nobody but the plugin knows",
+}
 
 
 def load_argo(
@@ -247,15 +254,6 @@ class _Import:
 def _is_of(use: TemplateUse, manifest: Manifest) -> bool:
     kind = "ClusterAnalysisTemplate" if use.cluster else "AnalysisTemplate"
     return (manifest.kind, manifest.name) == (kind, use.template) and manifest.version == _VERSION
-
-
-_FEWEST_POINTS: Final = 10
-_LOOKBACK: Final = re.compile(r"""now\(\)\s*-\s*duration\(\s*["']([0-9a-zµ.]+)["']\s*\)""")
-_NO_NUMBERS: Final = {
-    "job": "a Job's exit status is no number; run canaryjudge in the Job, and let its exit code be the Job's",
-    "kayenta": "its judge is another tool: canaryjudge import kayenta reads the canary configuration that it names",
-    "plugin": "what a plugin measures, nobody but the plugin knows",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ _TRAFFIC: Final = (
     "primaryReadyThreshold",
     "canaryReadyThreshold",
 )
+_MS: Final = 1000.0
 
 
 def load_flagger(
@@ -259,9 +260,6 @@ def _names(manifest: Manifest, metric: FlaggerMetric) -> dict[str, str]:
         "interval": metric.interval or "1m",
     }
     return names | {f"variables.{key}": value for key, value in metric.templateVariables.items()}
-
-
-_MS: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)

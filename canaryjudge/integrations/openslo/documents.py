@@ -19,6 +19,7 @@ __all__ = ["VERSIONS", "Library", "SloObject", "read_openslo"]
 _V2_NAMES: Final = {"sli": "indicator", "sliRef": "indicatorRef", "serviceRef": "service"}
 _QUERIES: Final = ("thresholdMetric", "good", "bad", "total", "raw")
 _UNITS: Final = {"Day": "d", "Week": "w", "Month": "M", "Quarter": "Q", "Year": "Y"}
+_WHAT: Final = "an OpenSLO document"
 
 
 class InWordsOfV1(NamedTuple):
@@ -192,9 +193,6 @@ VERSIONS: Final[dict[str, Callable[[Node, str], InWordsOfV1]]] = {
     "openslo.com/v2alpha": _v2alpha,
 }
 """How each version is read."""
-
-
-_WHAT: Final = "an OpenSLO document"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,17 @@ __all__ = ["SloObjective", "alerts_of", "condition_gap", "duration", "metric_set
 _DAYS: Final = {"w": 7, "M": 30, "Q": 90, "Y": 365}
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400}
 _LONGEST_DAYS: Final = 366
+_METHODS: Final = {
+    "Occurrences": "occurrences",
+    "Timeslices": "timeslices",
+    "RatioTimeslices": "ratio_timeslices",
+}
+_WORDS: Final = {"lt": "below", "lte": "at most", "gt": "above", "gte": "at least"}
+_SHORTEST_PERIOD: Final = 3600.0
+_LONGEST_NAME: Final = 200
+_LARGEST_WEIGHT: Final = 1e6
+_FASTEST: Final = 1e6
+_LARGEST_WHOLE: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +133,6 @@ def _alert(
     window = duration(condition.lookbackWindow)
     assert window is not None  # noqa: S101 - a condition without a gap has a window
     return _Alert(window[0], condition.threshold, where)
-
-
-_METHODS: Final = {
-    "Occurrences": "occurrences",
-    "Timeslices": "timeslices",
-    "RatioTimeslices": "ratio_timeslices",
-}
-_WORDS: Final = {"lt": "below", "lte": "at most", "gt": "above", "gte": "at least"}
-_SHORTEST_PERIOD: Final = 3600.0
-_LONGEST_NAME: Final = 200
-_LARGEST_WEIGHT: Final = 1e6
-_FASTEST: Final = 1e6
-_LARGEST_WHOLE: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True)
