@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["KINDS", "Kind", "KindName"]
+__all__ = ["KINDS", "Fault", "Kind", "KindName"]
 
 KindName = Literal["gauge", "samples", "ratio", "count", "histogram"]
 """The name of a kind, as a policy writes it."""
+
+Fault = Literal["shift", "tail", "burst"]
+"""What can go wrong with a metric: its level moves, or some of its observations do, or it does for a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,7 @@ class Kind:
     """The absolute part of the tolerance where a policy gives none."""
     default_rules: tuple[str, ...]
     """The rules that are asked where a policy names none, the one about the level first."""
-    faults: tuple[Literal["shift", "tail", "burst"], ...] = ("shift", "tail", "burst")
+    faults: tuple[Fault, ...] = ("shift", "tail", "burst")
     """What can go wrong with it, and is put into healthy data by a calibration."""
     assumes: tuple[str, ...]
     """What a plan must know of its noise, by the names of `Assumed`."""

@@ -15,6 +15,7 @@ from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import one_line, watch_html
 from canaryjudge.facts import ArmFacts
 from canaryjudge.judge import digest, shares
+from canaryjudge.kinds import KINDS
 from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.recent import Recent
@@ -165,7 +166,7 @@ class Monitor:
                 for name, watched in self._metrics.items():
                     fed[name] = watched.stream.feed(*series[name])
                     self._check_clock(name, fed[name])
-                    if watched.metric.kind in ("ratio", "count"):
+                    if KINDS[watched.metric.kind].counts_events:
                         for pair in fed[name]:
                             check_counts(pair)
             except DataError:

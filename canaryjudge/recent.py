@@ -9,6 +9,7 @@ import numpy as np
 
 from canaryjudge.data import MetricPair
 from canaryjudge.facts import ArmFacts, SeriesFacts
+from canaryjudge.kinds import KINDS
 from canaryjudge.summaries import arm_facts, with_gaps
 
 __all__ = ["Recent"]
@@ -42,7 +43,7 @@ class Recent:
             found = arm_facts(arm, pair)
             if found is None or found.series.start is None:
                 continue
-            if pair.kind == "samples":
+            if KINDS[pair.kind].is_raw:
                 kept.append((found.series.start, found.quantiles[_MEDIAN]))
                 continue
             series = zip(found.series.at, found.series.value, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from canaryjudge.facts import Facts, Number
-from canaryjudge.policy import Kind
+from canaryjudge.kinds import KindName
 
 __all__ = [
     "CalibrationFacts",
@@ -78,7 +78,7 @@ class MetricCalibration(Facts):
 
     name: str
     """The metric."""
-    kind: Kind
+    kind: KindName
     """Its kind."""
     unit: str
     """Its unit."""
@@ -227,7 +227,7 @@ class MetricPlan(Facts):
 
     name: str
     """The metric."""
-    kind: Kind
+    kind: KindName
     """Its kind."""
     rule: str
     """The rule that is planned for."""

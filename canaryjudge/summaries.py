@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.facts import QUANTILE_LEVELS, ArmFacts, SeriesFacts
+from canaryjudge.kinds import KINDS
 
 __all__ = ["arm_facts", "ten_digits", "with_gaps"]
 
@@ -44,7 +45,7 @@ def arm_facts(arm: Arm, pair: MetricPair) -> ArmFacts | None:
     if not len(arm):
         return None
     levels = arm.value if arm.total is None else arm.value / arm.total
-    if pair.kind == "histogram" and arm.buckets is not None and pair.edges is not None:
+    if KINDS[pair.kind].has_buckets and arm.buckets is not None and pair.edges is not None:
         spread = _bucket_quantiles(pair.edges, arm.buckets.sum(axis=0, keepdims=True), QUANTILE_LEVELS)[0]
     else:
         spread = _quantiles(np.sort(levels), QUANTILE_LEVELS)
@@ -71,7 +72,7 @@ def ten_digits(numbers: FloatArray) -> tuple[float, ...]:
 def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
     start = None if arm.time is None else float(arm.time[0])
     at = np.arange(len(arm), dtype=np.float64) if arm.time is None else arm.time - arm.time[0]
-    buckets = arm.buckets if pair.kind == "histogram" else None
+    buckets = arm.buckets if KINDS[pair.kind].has_buckets else None
     if buckets is None and len(arm) <= _MOST_POINTS:
         places, (values,) = with_gaps(at, levels[np.newaxis])
         return SeriesFacts(start=start, at=places, value=values)
@@ -80,9 +81,9 @@ def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
     if buckets is not None and pair.edges is not None:
         counts = np.add.reduceat(buckets, firsts, axis=0)
         bands = _bucket_quantiles(pair.edges, counts, _BAND).T
-    elif pair.kind == "samples":
+    elif KINDS[pair.kind].is_raw:
         bands = np.array([_quantiles(np.sort(part), _BAND) for part in parts]).T
-    elif pair.kind == "gauge":
+    elif KINDS[pair.kind].is_measured:
         bands = np.array([[part.min(), np.median(part), part.max()] for part in parts]).T
     else:
         exposure = np.ones(len(arm)) if arm.total is None else arm.total
@@ -95,7 +96,7 @@ def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
         value=value,
         low=low,
         high=high,
-        band="percentiles" if pair.kind in ("samples", "histogram") else "extremes",
+        band="percentiles" if KINDS[pair.kind].has_observations else "extremes",
     )
 
 

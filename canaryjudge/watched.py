@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from canaryjudge.data import Arm, MetricPair, Note, by_split
+from canaryjudge.data.exposures import equal_exposure, split_mismatch
+from canaryjudge.data.pairing import too_few_points
 from canaryjudge.data.series import Series
 from canaryjudge.data.stream import Stream
 from canaryjudge.errors import PolicyError
 from canaryjudge.judge import rule_levels
+from canaryjudge.kinds import KINDS
 from canaryjudge.levels import Levels, ReplicaLevel
 from canaryjudge.outcomes import Given, at_deadline, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
@@ -21,14 +24,10 @@ from canaryjudge.results import MetricResult, Outcome, Pairing
 from canaryjudge.rules import RULES, Horizon, Share, before_the_end, start_watch
 from canaryjudge.rules.replicas import LEAST_SHARE
 from canaryjudge.rules.sequential import pool_replicas
+from canaryjudge.stats.count_processes import sequential_pvalue
 from canaryjudge.stats.exact_sums import ExactSum
-from canaryjudge.stats.multinomial import sequential_pvalue
 
 __all__ = ["WatchedMetric"]
-
-_MISMATCH_LEVEL = 0.001
-_SMALLEST_MISMATCH = 0.02
-"""The traffic is not split as planned where chance explains it this rarely, at any look, and it is off by more than this part."""
 
 
 class WatchedMetric:
@@ -40,7 +39,7 @@ class WatchedMetric:
         self.metric, self._policy, self._alpha, self._arms = metric, policy, alpha, arms
         self.stream = Stream(metric, *arms)
         # a gauge's replicas are its yardstick; of other kinds a stream keeps too little of them
-        replicas = self._replicas if metric.kind == "gauge" else None
+        replicas = self._replicas if KINDS[metric.kind].is_averaged else None
         self._horizon = Horizon(policy.max_points, policy.max_duration, history, replicas)
         rules = metric.rules or (Sequential(),)
         for rule in rules:
@@ -80,12 +79,12 @@ class WatchedMetric:
         """Take an update that the stream has taken: its replicas, and the intervals that it completed, which the rules get."""
         self._levels.add(series)
         several = max(len(arm.replicas) for arm in series) > 1
-        self._pooled = self._pooled or (several and self.metric.kind != "gauge")
+        self._pooled = self._pooled or (several and not KINDS[self.metric.kind].is_averaged)
         for pair in pairs:
             if self.recent is not None:
                 self.recent.add(pair)
             if (
-                self.metric.kind == "ratio"
+                KINDS[self.metric.kind].is_share
                 and pair.baseline.total is not None
                 and pair.canary.total is not None
             ):
@@ -120,31 +119,19 @@ class WatchedMetric:
 
     def _about_sizes(self) -> list[Note]:
         """Say which arms have fewer points than are needed, and how many those are."""
-        needed = self.metric.needed_points
-        return [
-            Note(code="too_few_points", arm=name, count=points, facts={"needed": needed})
-            for name, points in zip(self._arms, self.stream.points, strict=True)
-            if points < needed
-        ]
+        counted = zip(self._arms, self.stream.points, strict=True)
+        return [note for arm, points in counted for note in too_few_points(self.metric, arm, points)]
 
     def _about_exposures(self) -> tuple[Note, ...]:
         """Say whether the traffic is split as planned, by a test that may be asked at any time."""
         split, totals = self._policy.split, self._traffic.value
-        if split is None or self.metric.kind != "ratio" or not totals.all():
-            if (
-                self.metric.kind == "count"
-                and self.stream.points[1]
-                and split is None
-                and not self.stream.has_totals
-            ):
-                return (Note(code="equal_exposure"),)
-            return ()
-        shares = np.array([split.baseline, split.canary])
-        found = float(totals[1] / totals.sum())
-        rare = float(sequential_pvalue(totals, shares)) < _MISMATCH_LEVEL
-        if not rare or abs(found / split.canary - 1) < _SMALLEST_MISMATCH:
-            return ()
-        return (Note(code="split_mismatch", facts={"expected": split.canary, "found": found}),)
+        note: Note | None = None
+        if split is not None and KINDS[self.metric.kind].is_share and totals.all():
+            pvalue = float(sequential_pvalue(totals, np.array([split.baseline, split.canary])))
+            note = split_mismatch(split.canary, float(totals[1] / totals.sum()), pvalue)
+        elif self.stream.points[1]:
+            note = equal_exposure(self.metric, self._policy, untold=not self.stream.has_totals)
+        return () if note is None else (note,)
 
     def merge(self, other: WatchedMetric) -> None:
         """Take over another shard's."""
@@ -186,7 +173,7 @@ def _as_points(levels: tuple[ReplicaLevel, ...]) -> tuple[Arm, ...]:
 
 def _check_watchable(rule: AnyRule, metric: Metric, policy: Policy) -> None:
     planned = not isinstance(rule, Sequential) or rule.method_for(metric.kind) == "looks"
-    if planned and metric.kind == "samples":
+    if planned and KINDS[metric.kind].is_raw:
         raise PolicyError(
             f"metric {metric.name!r}: the rule {rule.rule} wants all requests at once, which a monitor does not keep",
             "Take the rule sequential, or judge the whole window with judge.",

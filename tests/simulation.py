@@ -20,6 +20,12 @@ def ar1(rng: np.random.Generator, runs: int, n: int, rho: float) -> np.ndarray:
     return series
 
 
+def best_rho(v_opt: float, level: float, *, one_sided: bool = False) -> float:
+    """The prior at which a mixture's boundary is about as low as possible at one variance (Howard et al. 2021)."""
+    surprise = -2 * np.log(2 * level if one_sided else level)
+    return float(v_opt / (surprise + np.log1p(surprise)))
+
+
 def assert_rate_at_most(errors: int, runs: int, rate: float) -> None:
     """Fail if so many errors would be a one-in-a-million accident at this rate."""
     chance = binom.sf(errors - 1, runs, rate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,12 @@ from scipy.special import betaincinv
 
 from canaryjudge.data import FloatArray, MetricPair, Series, with_exposures
 from canaryjudge.judge import judge_metric
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.rules.totals import count_totals
-from canaryjudge.simulate import FAULTS, Fault, inject
-from canaryjudge.stats.bucket_bands import BucketBands
-from canaryjudge.stats.bucket_quantiles import bucket_quantile
+from canaryjudge.simulate import Fault, inject
+from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.rank_test import shift_test
@@ -91,15 +91,12 @@ def observed(count: int, trials: int, independent: float, error: float = 0.05) -
 
 def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
     """Measure the change of each pair as the judge does, with its standard error."""
-    measure: Callable[[MetricPair], tuple[float, float, float]] = {
-        "ratio": _of_events,
-        "count": _of_events,
-        "histogram": _of_histograms,
-    }.get(metric.kind, _of_values)
+    kind = KINDS[metric.kind]
+    measure = _of_events if kind.counts_events else _of_histograms if kind.has_buckets else _of_values
     found = np.array([measure(pair) for pair in pairs]).reshape(-1, 3)
     change, error, level = found.T
     known = np.isfinite(change) & np.isfinite(error)
-    if metric.kind in ("ratio", "count"):  # their change is one of the logarithm, relative at any level
+    if kind.counts_events:  # their change is one of the logarithm, relative at any level
         return Changes(change, error, absolute=False, known=known)
     levels = np.abs(level)
     absolute = bool((levels[known] <= 1e-9 * max(1e-300, float(levels[known].max(initial=0.0)))).any())
@@ -110,7 +107,7 @@ def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
 def _of_values(pair: MetricPair) -> tuple[float, float, float]:
     if min(len(pair.baseline), len(pair.canary)) < _FEWEST_POINTS:
         return math.nan, math.nan, 0.0
-    concurrent = pair.pairing == "concurrent" and pair.kind != "samples"
+    concurrent = pair.pairing == "concurrent" and not KINDS[pair.kind].is_raw
     test = shift_test(pair.baseline.value, pair.canary.value, [0.0], concurrent=concurrent)
     return float(test.estimate), float(test.standard_error[0]), float(np.median(pair.baseline.value))
 
@@ -129,7 +126,7 @@ def _of_histograms(pair: MetricPair) -> tuple[float, float, float]:
 def _of_events(pair: MetricPair) -> tuple[float, float, float]:
     if min(len(pair.baseline), len(pair.canary)) == 0:
         return math.nan, math.nan, 0.0
-    totals = count_totals(pair, "binomial" if pair.kind == "ratio" else "poisson")
+    totals = count_totals(pair, KINDS[pair.kind].family)
     # half an event more keeps the logarithm finite
     events = [totals.canary * totals.factor + 0.5, totals.baseline * totals.factor + 0.5]
     exposures = [totals.canary_exposure * totals.factor, totals.baseline_exposure * totals.factor]
@@ -175,7 +172,9 @@ def smallest_found(
             low, high = (low, middle) if enough(fault, middle) else (middle, high)
         return high
 
-    return tuple(FaultFound(fault=fault, size=smallest(fault), power=power) for fault in FAULTS[metric.kind])
+    return tuple(
+        FaultFound(fault=fault, size=smallest(fault), power=power) for fault in KINDS[metric.kind].faults
+    )
 
 
 def within_windows(pairs: Sequence[MetricPair]) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from canaryjudge.calibration.measures import judged, observed
 from canaryjudge.judge import rule_levels
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import AnyRule, Metric, NoiseFloor, Policy, Tolerance
 from canaryjudge.policy.quantities import percent
 from canaryjudge.results import MetricResult, Outcome
@@ -241,7 +242,7 @@ def _rules(rules: Sequence[AnyRule]) -> list[Any]:
 
 def _needed(metric: Metric, autocorrelation: float | None) -> int | None:
     """Give the points that are worth four independent ones, where that is more than are asked for."""
-    if autocorrelation is None or metric.kind not in ("gauge", "samples"):
+    if autocorrelation is None or not KINDS[metric.kind].is_measured:
         return None
     needed = math.ceil(_FEWEST_EFFECTIVE * (1 + autocorrelation) / (1 - autocorrelation))
     return needed if needed > metric.needed_points else None

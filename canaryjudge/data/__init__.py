@@ -1,10 +1,9 @@
 """What comes in, as arrays: every shape of data becomes one `MetricPair` a metric."""
 
 from canaryjudge.data.exposures import by_split, with_exposures
-from canaryjudge.data.history import History, Release, read_history
 from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
-from canaryjudge.data.reading import read_pairs, read_series
+from canaryjudge.data.reading import History, Release, read_history, read_pairs, read_series
 from canaryjudge.data.series import Series
 from canaryjudge.data.sketches import Sketch
 from canaryjudge.data.wide import from_wide

@@ -37,16 +37,6 @@ _TELLING: Final = 100
 def filled(cumulative: FloatArray) -> FloatArray:
     """Give what histograms count up to edges that they do not list, where there is no doubt.
 
-    Parameters
-    ----------
-    cumulative : ndarray, shape (n, k)
-        How many observations are at most as large as each edge, by ascending edges; NaN where a histogram does not list the edge.
-
-    Returns
-    -------
-    ndarray, shape (n, k)
-        Without NaN where the edge lies in an empty bucket: as many are at most as large as the edge below it as as the one above it.
-
     Examples
     --------
     >>> filled(np.array([[np.nan, 0.0, 3.0, np.nan, 3.0], [1.0, np.nan, 2.0, 3.0, np.nan]])).tolist()
@@ -71,16 +61,6 @@ def common_edges(layouts: Sequence[Layout]) -> FloatArray:
     A histogram knows an edge that is one of its own, or that lies in a bucket in which it has no observation: as many are then at most as
     large as the edge as are below the bucket.
 
-    Parameters
-    ----------
-    layouts : sequence of tuple of ndarray
-        Edges, shape (k,), and counts, shape (n, k), of each.
-
-    Returns
-    -------
-    ndarray, shape (l,)
-        Ascending, the last infinite; of no layouts none.
-
     Examples
     --------
     >>> fine, sparse = np.array([1.0, 2.0, 3.0, 4.0, np.inf]), np.array([2.0, 4.0, np.inf])
@@ -98,18 +78,6 @@ def common_edges(layouts: Sequence[Layout]) -> FloatArray:
 def regrouped(edges: FloatArray, counts: FloatArray, onto: FloatArray) -> FloatArray:
     """Count by other edges, all of which the histograms know.
 
-    Parameters
-    ----------
-    edges, counts : ndarray, shapes (k,) and (n, k)
-        The histograms as they are.
-    onto : ndarray, shape (l,)
-        The edges to count by, ascending, the last infinite.
-
-    Returns
-    -------
-    ndarray, shape (n, l)
-        Counts.
-
     Examples
     --------
     >>> regrouped(np.array([1.0, 2.0, 4.0, np.inf]), np.array([[5.0, 1.0, 0.0, 2.0]]), np.array([2.0, 3.0, np.inf])).tolist()
@@ -121,13 +89,6 @@ def regrouped(edges: FloatArray, counts: FloatArray, onto: FloatArray) -> FloatA
 
 def left_out(edges: FloatArray, counts: FloatArray, kept: FloatArray) -> int:
     """Count the edges without which observations are not told apart that were before.
-
-    Parameters
-    ----------
-    edges, counts : ndarray, shapes (k,) and (n, k)
-        The histograms as they are.
-    kept : ndarray, shape (l,)
-        The edges that are left, the last infinite.
 
     Examples
     --------
@@ -143,25 +104,6 @@ def left_out(edges: FloatArray, counts: FloatArray, kept: FloatArray) -> int:
 
 def coarsened(edges: Layout, buckets: Layout, where: str) -> tuple[FloatArray, Layout, tuple[int, int]]:
     """Merge the buckets of two arms until they have the same edges.
-
-    Parameters
-    ----------
-    edges : tuple of ndarray, shapes (k,) and (l,)
-        Each arm's.
-    buckets : tuple of ndarray, shapes (n, k) and (m, l)
-        Each arm's.
-    where : str
-        The metric, for errors.
-
-    Returns
-    -------
-    tuple of (ndarray, tuple of ndarray, tuple of int)
-        The edges that both know, each arm's buckets by them, and how many edges of each were left out that told its observations apart.
-
-    Raises
-    ------
-    DataError
-        If there is no finite edge that both know.
 
     Examples
     --------
@@ -184,18 +126,6 @@ def without_idle(edges: FloatArray, layouts: Sequence[Layout]) -> FloatArray:
 
     OpenTelemetry's default boundaries begin with 0, and its exponential histograms have a bucket around 0.
 
-    Parameters
-    ----------
-    edges : ndarray, shape (k,)
-        Edges that all the histograms know.
-    layouts : sequence of tuple of ndarray
-        The histograms.
-
-    Returns
-    -------
-    ndarray, shape (l,)
-        At least one finite edge and infinity, if there were.
-
     Examples
     --------
     >>> edges = np.array([-1.0, 0.0, 5.0, np.inf])
@@ -216,20 +146,6 @@ def lasting(edges: FloatArray, layouts: Sequence[Layout], factors: Iterable[floa
 
     The scale of an exponential histogram falls as soon as its observations spread out, so the finest of its edges do not last. They are
     kept down to buckets 9 % wide, or as far as it takes to tell observations apart that lie close together.
-
-    Parameters
-    ----------
-    edges : ndarray, shape (k,)
-        Edges that all the histograms know.
-    layouts : sequence of tuple of ndarray
-        The histograms so far.
-    factors : iterable of float, optional
-        By what their edges have been multiplied to be in the metric's unit.
-
-    Returns
-    -------
-    ndarray, shape (l,)
-        Some of the edges; all that are of no exponential layout.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,12 +20,10 @@ from canaryjudge.data.counters import (
 )
 from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.frames import label_codes, to_floats
-from canaryjudge.data.histogram_grids import negative_count, replica_codes
-from canaryjudge.data.histograms import Counted, read_buckets
-from canaryjudge.data.notes import Note
+from canaryjudge.data.histograms import negative_count, read_buckets, replica_codes
+from canaryjudge.data.notes import Note, NoteList
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.data.replicas import by_replica
-from canaryjudge.data.series import Series
+from canaryjudge.data.series import Series, by_replica
 from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.times import Times, iso, median_step, to_times
 from canaryjudge.data.units import conversion, scaled
@@ -42,26 +40,6 @@ _HUGE = 1e150  # larger numbers stand for "none" (the largest double) and have n
 
 def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) -> Series:
     """Read one arm and leave out what cannot be used.
-
-    Parameters
-    ----------
-    raw : RawSeries
-        The columns.
-    metric : Metric
-        What the policy says of the metric. Its counters are differenced, each replica's by itself.
-    counters : CounterState, optional
-        Of counters in a stream: the last points of the updates before, from which these go on. What comes again is left out.
-
-    Returns
-    -------
-    Series
-        Finite, in order of time, each oddity noted with its count; the points of replicas side by side.
-
-    Raises
-    ------
-    DataError
-        If a value is no number, counters fall again and again, a time cannot be read, the unit is another than the metric's, or the numbers cannot be what the kind says: a negative count, more errors than
-        requests, a ratio without a total, a histogram without buckets, a counter with two values at one time.
 
     Examples
     --------
@@ -94,96 +72,97 @@ def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) 
     replica, names = replica_codes(raw.replica, len(value))
     seconds = None if times is None or np.isnan(times.seconds).all() else times.seconds
     total = _totals(raw, kind)
-    draft = _Points(place, value, total, seconds, replica, names, [*notes])
+    rows = _Rows(place, value, total, seconds, replica, names, NoteList(place.arm, [*notes]))
     if raw.apart is not None and not names:
-        draft.apart, draft.apart_name = label_codes(raw.apart)[0], raw.apart_name
+        rows.apart, rows.apart_name = label_codes(raw.apart)[0], raw.apart_name
     if raw.total_by_name and total is not None and len(value):
-        draft.note("total_by_name", len(value), column=raw.total_by_name)
+        rows.note("total_by_name", len(value), column=raw.total_by_name)
     before = CounterState() if counters is None else counters
     if metric.counter:
-        leave_out_known(draft, before)
-    _leave_out_unusable(draft, metric)
-    draft.sort()
-    if times is not None and times.unit is not None and draft.time is not None and len(draft):
-        draft.note("time_unit", len(draft), unit=times.unit)
-    if draft.time is not None and not kind.is_raw:
-        draft.drop_identical()
-    reported = kind.is_rate and draft.by_reports
+        leave_out_known(rows, before)
+    _leave_out_unusable(rows, metric)
+    rows.sort()
+    if times is not None and times.unit is not None and rows.time is not None and len(rows):
+        rows.note("time_unit", len(rows), unit=times.unit)
+    if rows.time is not None and not kind.is_raw:
+        rows.drop_identical()
+    reported = kind.is_rate and rows.by_reports
     now: CounterState | None = None
     if metric.counter:
-        if counters is None and len(draft) and len(draft) == len(np.unique(draft.replica)):
-            draft.note("first_of_counter", len(draft))
-        now = difference(draft, metric, before)
+        if counters is None and len(rows) and len(rows) == len(np.unique(rows.replica)):
+            rows.note("first_of_counter", len(rows))
+        now = difference(rows, metric, before)
     else:
-        _note_repeats(draft, kind)
+        _note_repeats(rows, kind)
         if (
             kind.counts_events
             and not raw.increases
             and "counter" not in metric.model_fields_set
-            and ever_growing(draft.columns, draft.codes)
+            and ever_growing(rows.columns, rows.codes)
         ):
-            draft.note("looks_like_counter", len(draft))
-    if draft.total is not None:
-        draft.drop("no_traffic", draft.total == 0)
-    zones = frozenset() if times is None or draft.time is None else times.zones
-    total = np.ones(len(draft)) if reported and draft.total is None else draft.total
+            rows.note("looks_like_counter", len(rows))
+    if rows.total is not None:
+        rows.drop("no_traffic", rows.total == 0)
+    zones = frozenset() if times is None or rows.time is None else times.zones
+    total = np.ones(len(rows)) if reported and rows.total is None else rows.total
     series = Series(
         place.arm,
-        draft.value,
+        rows.value,
         total,
-        draft.time,
+        rows.time,
         zones,
         reported=reported,
         differenced=metric.counter or raw.increases,
         counters=now,
     )
     if names:
-        series = replace(series, replicas=by_replica(series, draft.replica, names))
+        series = replace(series, replicas=by_replica(series, rows.replica, names))
     gaps = [] if metric.counter else _gaps(series, metric)
-    return replace(series, notes=(*draft.notes, *gaps), unit="" if metric.unit else raw.unit)
+    return replace(series, notes=(*rows.note.notes, *gaps), unit="" if metric.unit else raw.unit)
 
 
 def _clean_histogram(
     raw: RawSeries, metric: Metric, times: Times | None, counters: CounterState | None
 ) -> Series:
-    nothing, place = np.empty(0, dtype=np.intp), Location(raw.place.metric, raw.place.arm)
+    arm = raw.place.arm
     per_unit, notes = conversion(raw.unit, metric, raw.place)
-    draft = _Points(place, np.empty(0), None, None, nothing, notes=[*notes])
+    note = NoteList(arm, [*notes])
     seconds = None if times is None else times.seconds
     before = counters if metric.counter else None
     if before is not None:
         raw, seconds = _unknown(raw, seconds, before)
-    counted = read_buckets(raw, seconds, draft.note, per_unit, counter=metric.counter, counters=before)
-    if counted is None or not len(counted.buckets):
-        now = None if counted is None else counted.counters
-        if counted is not None and counters is None and not draft.noted("unclear_resets"):
-            draft.note("first_of_counter", raw.histograms or len(raw.value))
-        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), counters=now)
-    series = _counts(raw.place.arm, counted)
-    columns = np.column_stack([counted.buckets, series.value])
+    series = read_buckets(raw, seconds, note, per_unit, counter=metric.counter, counters=before)
+    if series is None or not len(series):
+        if series is not None and counters is None and not note.has("unclear_resets"):
+            note("first_of_counter", raw.histograms or len(raw.value))
+        now = None if series is None else series.counters
+        return Series(arm, np.empty(0), notes=tuple(note.notes), counters=now)
     differenced = metric.counter or raw.increases
-    if not differenced and "counter" not in metric.model_fields_set and ever_growing(columns, None):
-        draft.note("looks_like_counter", len(series))
+    undeclared = not differenced and "counter" not in metric.model_fields_set
+    if (
+        undeclared
+        and series.buckets is not None
+        and ever_growing(np.column_stack([series.buckets, series.value]), None)
+    ):
+        note("looks_like_counter", len(series))
     empty = int((series.value == 0).sum())
     if empty:
-        draft.note("no_traffic", empty)
+        note("no_traffic", empty)
     if empty == len(series):
-        return Series(raw.place.arm, np.empty(0), notes=tuple(draft.notes), counters=counted.counters)
-    replicas = tuple(_counts(own.name, own) for own in counted.replicas)
+        return Series(arm, np.empty(0), notes=tuple(note.notes), counters=series.counters)
     series = replace(
         series.part(series.value > 0),
-        replicas=tuple(own.part(own.value > 0) for own in replicas if own.value.any()),
+        replicas=tuple(own.part(own.value > 0) for own in series.replicas if own.value.any()),
         differenced=differenced,
-        counters=counted.counters,
     )
     zones: frozenset[str] = frozenset()
     if times is not None and series.time is not None:
         zones = times.zones
         if times.unit is not None and len(series):
-            draft.note("time_unit", len(series), unit=times.unit)
+            note("time_unit", len(series), unit=times.unit)
     gaps = [] if counters is not None and metric.counter else _gaps(series, metric)
     told = "" if metric.unit else raw.unit
-    return replace(series, zones=zones, notes=(*draft.notes, *gaps), unit=told, factor=float(per_unit))
+    return replace(series, zones=zones, notes=(*note.notes, *gaps), unit=told, factor=float(per_unit))
 
 
 def _unknown(
@@ -202,12 +181,6 @@ def _unknown(
     return raw.rows(np.flatnonzero(new)), seconds[new]
 
 
-def _counts(name: str, counted: Counted) -> Series:
-    return Series(
-        name, counted.buckets.sum(axis=1), time=counted.time, buckets=counted.buckets, edges=counted.edges
-    )
-
-
 def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:
     if not kind.counts_events or raw.total is None:
         return None
@@ -215,26 +188,26 @@ def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:
     return None if np.isnan(totals).all() else totals  # a table's column that is there for other metrics
 
 
-def _leave_out_unusable(draft: _Points, metric: Metric) -> None:
-    draft.drop("missing_values", _any(draft, np.isnan))
-    draft.drop("infinite_values", _any(draft, lambda numbers: np.abs(numbers) > _HUGE))
+def _leave_out_unusable(rows: _Rows, metric: Metric) -> None:
+    rows.drop("missing_values", _any(rows, np.isnan))
+    rows.drop("infinite_values", _any(rows, lambda numbers: np.abs(numbers) > _HUGE))
     if KINDS[metric.kind].counts_events:
-        _check_counts(draft, metric)
-    if draft.time is not None:
-        untimed = np.isnan(draft.time)
+        _check_counts(rows, metric)
+    if rows.time is not None:
+        untimed = np.isnan(rows.time)
         if untimed.all() and not metric.counter:
-            draft.time = None
+            rows.time = None
         else:
-            draft.drop("missing_times", untimed)
+            rows.drop("missing_times", untimed)
 
 
-def _any(draft: _Points, test: Callable[[FloatArray], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+def _any(rows: _Rows, test: Callable[[FloatArray], NDArray[np.bool_]]) -> NDArray[np.bool_]:
     """Mark the points whose value or total passes a test."""
-    return test(draft.value) if draft.total is None else test(draft.value) | test(draft.total)
+    return test(rows.value) if rows.total is None else test(rows.value) | test(rows.total)
 
 
-def _check_counts(draft: _Points, metric: Metric) -> None:
-    value, total, place, kind = draft.value, draft.total, draft.place, KINDS[metric.kind]
+def _check_counts(rows: _Rows, metric: Metric) -> None:
+    value, total, place, kind = rows.value, rows.total, rows.place, KINDS[metric.kind]
     if total is None and kind.is_share and len(value):
         raise DataError(
             f"{place}: a ratio needs the column 'total', which is missing or empty",
@@ -275,16 +248,16 @@ def _first(mask: NDArray[np.bool_]) -> int | None:
     return int(mask.argmax()) if mask.any() else None
 
 
-def _note_repeats(draft: _Points, kind: Kind) -> None:
+def _note_repeats(rows: _Rows, kind: Kind) -> None:
     """Count the points that share their time with another of their replica; raw samples may."""
-    repeats = 0 if kind.is_raw else int(draft.tied().sum())
+    repeats = 0 if kind.is_raw else int(rows.tied().sum())
     if repeats:
-        if draft.apart is not None and len(np.unique(draft.apart[draft.tied()])) > 1:
-            draft.note("duplicate_times", repeats, column=draft.apart_name)
+        if rows.apart is not None and len(np.unique(rows.apart[rows.tied()])) > 1:
+            rows.note("duplicate_times", repeats, column=rows.apart_name)
             return
-        draft.note("duplicate_times", repeats)
+        rows.note("duplicate_times", repeats)
         if kind.is_averaged:
-            draft.note("suggest_samples", repeats)
+            rows.note("suggest_samples", repeats)
 
 
 def _gaps(series: Series, metric: Metric) -> list[Note]:
@@ -301,36 +274,22 @@ def _gaps(series: Series, metric: Metric) -> list[Note]:
 
 
 @dataclass(slots=True)
-class _Points:
-    """Columns on their way, cut down together.
-
-    Attributes
-    ----------
-    place : Location
-        Whose they are.
-    value : ndarray, shape (n,)
-        The numbers.
-    total, time : ndarray, shape (n,), or None
-        Where there are any.
-    replica : ndarray of int, shape (n,)
-        Which of `names` each point is of.
-    names : tuple of str
-        The replicas, sorted; none where the data do not name them.
-    apart : ndarray of int, shape (n,), or None
-        What may tell replicas apart although nobody said so.
-    apart_name : str
-        The column that it is from.
-    """
+class _Rows:
+    """The rows of one arm while they are cleaned: cut down and sorted together."""
 
     place: Location
     value: FloatArray
     total: FloatArray | None
     time: FloatArray | None
     replica: NDArray[np.intp]
-    names: tuple[str, ...] = ()
-    notes: list[Note] = field(default_factory=list)
+    """Which of `names` each row is of."""
+    names: tuple[str, ...]
+    """The replicas, sorted; none where the data do not name them."""
+    note: NoteList
     apart: NDArray[np.intp] | None = None
+    """What may tell replicas apart although nobody said so."""
     apart_name: str = ""
+    """The column that it is from."""
 
     def __len__(self) -> int:
         return len(self.value)
@@ -367,14 +326,6 @@ class _Points:
         if unfit.any():
             self.note(code, int(unfit.sum()))
             self.keep(~unfit)
-
-    def note(self, code: Any, count: int, **facts: float | str) -> None:
-        """Write down an oddity."""
-        self.notes.append(Note(code=code, arm=self.place.arm, count=count, facts=facts))
-
-    def noted(self, code: str) -> bool:
-        """Tell whether an oddity was written down."""
-        return any(note.code == code for note in self.notes)
 
     def sort(self) -> None:
         """Bring the points into order of time, and say how many came before an earlier one of their replica."""
@@ -420,75 +371,50 @@ _LONGEST: Final = 240
 """What a counter grew by over more intervals without a point than this says nothing of each of them, and is left out."""
 
 
-def leave_out_known(draft: _Points, counters: CounterState) -> None:
-    """Leave out the points up to the last one of each replica that was given before.
-
-    Raises
-    ------
-    DataError
-        If the last one has changed since, or its update had times and this one has none.
-    """
-    if not len(counters) or not len(draft):
+def leave_out_known(rows: _Rows, counters: CounterState) -> None:
+    """Leave out the points up to the last one of each replica that was given before."""
+    if not len(counters) or not len(rows):
         return
-    if (draft.time is None) != (counters.time is None):
-        found, known = ("no times", "some") if draft.time is None else ("times", "none")
+    if (rows.time is None) != (counters.time is None):
+        found, known = ("no times", "some") if rows.time is None else ("times", "none")
         raise DataError(
-            f"{draft.place}: the points have {found}, and those given before have {known}",
+            f"{rows.place}: the points have {found}, and those given before have {known}",
             "Give every point of a metric a time, or none of them.",
         )
-    if draft.columns.shape[1] != counters.columns.shape[1]:
+    if rows.columns.shape[1] != counters.columns.shape[1]:
         raise DataError(
-            f"{draft.place}: only some of the updates have totals",
+            f"{rows.place}: only some of the updates have totals",
             "Give 'total' in every update, or nowhere.",
         )
-    if draft.time is None or counters.time is None:
+    if rows.time is None or counters.time is None:
         return
-    names = draft.names or ("",)
-    row, last = counters.rows(names)[draft.replica], counters.last(names)[draft.replica]
-    changed = (draft.time == last) & (draft.columns != counters.columns[row]).any(axis=1)
-    changed &= np.isfinite(draft.columns).all(axis=1)
+    names = rows.names or ("",)
+    row, last = counters.rows(names)[rows.replica], counters.last(names)[rows.replica]
+    changed = (rows.time == last) & (rows.columns != counters.columns[row]).any(axis=1)
+    changed &= np.isfinite(rows.columns).all(axis=1)
     if changed.any():
         index = int(changed.argmax())
         raise DataError(
-            f"{draft.place.at(index)}: the counter of {iso(float(last[index]))} has changed since it was given",
+            f"{rows.place.at(index)}: the counter of {iso(float(last[index]))} has changed since it was given",
             "Give a point only once it is complete, and the replicas of an arm apart, in the column 'replica'.",
         )
-    draft.keep(~(draft.time <= last))
+    rows.keep(~(rows.time <= last))
 
 
-def difference(draft: _Points, metric: Metric, counters: CounterState) -> CounterState:
+def difference(rows: _Rows, metric: Metric, counters: CounterState) -> CounterState:
     """Put in place of counters what each replica's grew by from point to point.
 
     A point that is missing makes the next increase longer. A count without a total is out of the intervals themselves: where replicas are
     named, an increase that spans two of them is the report of two; otherwise it is shared out over them. (The intervals of several
     replicas cannot be filled in later: in a stream, what the others reported in them has been handed out.)
-
-    Parameters
-    ----------
-    draft : _Points
-        Counters in order of time; the increases are written in their place.
-    metric : Metric
-        What the policy says of the metric.
-    counters : CounterState
-        The last points of the updates before.
-
-    Returns
-    -------
-    CounterState
-        The last points now.
-
-    Raises
-    ------
-    DataError
-        If a replica has two values at one time, or more events than they are out of, or the counters fall again and again.
     """
-    _check_one_each(draft)
-    both, replica = _after(draft, counters)
+    _check_one_each(rows)
+    both, replica = _after(rows, counters)
     found = increases(both.columns, replica)
-    check_growing(str(draft.place), found.falls, found.steps)
+    check_growing(str(rows.place), found.falls, found.steps)
     for code, count in (("counter_resets", found.resets), ("unclear_resets", found.unclear)):
         if count:
-            draft.note(code, count)
+            rows.note(code, count)
     steps = both.steps
     previous, points = neighbors(len(replica), replica)
     skipped = np.zeros(len(points), dtype=np.intp)
@@ -498,53 +424,51 @@ def difference(draft: _Points, metric: Metric, counters: CounterState) -> Counte
         if metric.interval is not None:
             skipped = np.maximum(np.rint(moves / metric.interval) - 1, 0).astype(np.intp)
         if skipped.any():
-            draft.note("gaps", int(skipped.sum()))
+            rows.note("gaps", int(skipped.sum()))
     clear = np.isin(points, found.points)
     previous, points, skipped = previous[clear], points[clear], skipped[clear]
-    draft.keep(points - len(counters))
-    draft.value = found.columns[:, 0].copy()
-    draft.total = None if draft.total is None else found.columns[:, 1].copy()
-    _check_parts(draft, metric)
-    if KINDS[metric.kind].is_rate and draft.total is None and both.time is not None:
+    rows.keep(points - len(counters))
+    rows.value = found.columns[:, 0].copy()
+    rows.total = None if rows.total is None else found.columns[:, 1].copy()
+    _check_parts(rows, metric)
+    if KINDS[metric.kind].is_rate and rows.total is None and both.time is not None:
         short = skipped <= _LONGEST
-        draft.keep(short)
-        if draft.names:
-            draft.total = (skipped[short] + 1).astype(np.float64)
+        rows.keep(short)
+        if rows.names:
+            rows.total = (skipped[short] + 1).astype(np.float64)
         else:
-            _share_out(draft, both.time[previous[short]], skipped[short] + 1)
+            _share_out(rows, both.time[previous[short]], skipped[short] + 1)
     return _last(replace(both, steps=steps), replica)
 
 
-def _check_one_each(draft: _Points) -> None:
-    tied = draft.tied()
-    if draft.time is not None and tied.any():
+def _check_one_each(rows: _Rows) -> None:
+    tied = rows.tied()
+    if rows.time is not None and tied.any():
         index = int(tied.argmax())
-        named = draft.names[draft.replica[index]] if draft.names else ""
+        named = rows.names[rows.replica[index]] if rows.names else ""
         whose = f"the replica {named!r} has" if named else "a counter has"
         raise DataError(
-            f"{draft.place}: {whose} several values at {iso(float(draft.time[index]))}",
+            f"{rows.place}: {whose} several values at {iso(float(rows.time[index]))}",
             "Tell the replicas of an arm apart: name the column 'replica'."
-            if draft.apart is None
-            else f"Tell the replicas of an arm apart: rename {draft.apart_name!r} to 'replica', or give --replica {draft.apart_name}.",
+            if rows.apart is None
+            else f"Tell the replicas of an arm apart: rename {rows.apart_name!r} to 'replica', or give --replica {rows.apart_name}.",
         )
 
 
-def _after(draft: _Points, counters: CounterState) -> tuple[CounterState, NDArray[np.intp]]:
+def _after(rows: _Rows, counters: CounterState) -> tuple[CounterState, NDArray[np.intp]]:
     """Put what was carried before the new points: a row each of all of them, and the number of its replica."""
-    own = draft.names or ("",)
+    own = rows.names or ("",)
     names = tuple(sorted({*own, *counters.names}))
     place = {name: index for index, name in enumerate(names)}
     numbers = np.array([place[name] for name in (*counters.names, *own)], dtype=np.intp)
-    replica = np.concatenate([numbers[: len(counters)], numbers[len(counters) :][draft.replica]])
-    columns, time = draft.columns, draft.time
+    replica = np.concatenate([numbers[: len(counters)], numbers[len(counters) :][rows.replica]])
+    columns, time = rows.columns, rows.time
     steps = np.full((len(names), EARLY), np.nan)
     if len(counters):
-        columns = np.concatenate([counters.columns, columns]) if len(draft) else counters.columns
+        columns = np.concatenate([counters.columns, columns]) if len(rows) else counters.columns
         steps[numbers[: len(counters)]] = counters.steps
         time = (
-            counters.time
-            if not len(draft) or counters.time is None
-            else np.concatenate([counters.time, time])
+            counters.time if not len(rows) or counters.time is None else np.concatenate([counters.time, time])
         )
     return CounterState(names, columns, time, steps), replica
 
@@ -562,29 +486,29 @@ def _last(points: CounterState, replica: NDArray[np.intp]) -> CounterState:
     ).bounded()
 
 
-def _check_parts(draft: _Points, metric: Metric) -> None:
-    if draft.total is None:
+def _check_parts(rows: _Rows, metric: Metric) -> None:
+    if rows.total is None:
         return
     whole = KINDS[metric.kind].is_share
-    more = draft.value > draft.total if whole else (draft.value > 0) & (draft.total == 0)
+    more = rows.value > rows.total if whole else (rows.value > 0) & (rows.total == 0)
     if more.any():
         index = int(more.argmax())
-        when = "" if draft.time is None else f" up to {iso(float(draft.time[index]))}"
+        when = "" if rows.time is None else f" up to {iso(float(rows.time[index]))}"
         raise DataError(
-            f"{draft.place}: value grew by {draft.value[index]:g} and total by {draft.total[index]:g}{when}",
+            f"{rows.place}: value grew by {rows.value[index]:g} and total by {rows.total[index]:g}{when}",
             "Check that 'value' counts the events and 'total' what they are of, in the same process.",
         )
 
 
-def _share_out(draft: _Points, start: FloatArray, parts: NDArray[np.intp]) -> None:
+def _share_out(rows: _Rows, start: FloatArray, parts: NDArray[np.intp]) -> None:
     """Give every interval that an increase spans its part: whole numbers, if the increase is one."""
-    if draft.time is None or not (parts > 1).any():
+    if rows.time is None or not (parts > 1).any():
         return
     whole = np.repeat(np.arange(len(parts)), parts)
-    value, end, of = draft.value[whole], draft.time[whole], parts[whole]
+    value, end, of = rows.value[whole], rows.time[whole], parts[whole]
     part = np.arange(len(whole)) - np.repeat(parts.cumsum() - parts, parts)
     even = value / of
     floors = np.floor(value * (part + 1) / of) - np.floor(value * part / of)
-    draft.keep(whole)
-    draft.value = np.where(value == np.rint(value), floors, even)
-    draft.time = end - (end - start[whole]) * ((of - 1 - part) / of)
+    rows.keep(whole)
+    rows.value = np.where(value == np.rint(value), floors, even)
+    rows.time = end - (end - start[whole]) * ((of - 1 - part) / of)

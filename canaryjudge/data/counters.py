@@ -29,13 +29,7 @@ _MANY: Final = 20
 
 
 def check_growing(where: str, falls: int, steps: int) -> None:
-    """Refuse counters that fall at a quarter of their steps or more: what an interval counted does so, and what only grows does not.
-
-    Raises
-    ------
-    DataError
-        If there are ten steps or more.
-    """
+    """Refuse counters that fall at a quarter of their steps or more: what an interval counted does so, and what only grows does not."""
     if steps >= _FEWEST and 4 * falls >= steps:
         raise DataError(
             f"{where}: counters that only grow were to be given, and they fall at {falls} of {steps} steps",
@@ -50,13 +44,6 @@ def ever_growing(columns: FloatArray, replica: NDArray[np.intp] | None) -> bool:
     They do if none ever falls and the last column grows at each of ten points or more of every replica. Steep traffic does
     that too; so with fewer than 20 points they must also be smoother than counts can be: the squares of second differences of independent
     counts have a mean of at least six times the counts' own, and a tenth of that is asked for.
-
-    Parameters
-    ----------
-    columns : ndarray, shape (n, c)
-        In order of time, the last column being what the others are of, or the only one.
-    replica : ndarray of int, shape (n,), or None
-        Which replica each point is of; None where there is one.
 
     Examples
     --------
@@ -82,28 +69,19 @@ def ever_growing(columns: FloatArray, replica: NDArray[np.intp] | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Increases:
-    """What counters grew by.
-
-    Attributes
-    ----------
-    columns : ndarray, shape (m, c)
-        What each counter grew by since the replica's previous point; never negative.
-    points : ndarray of int, shape (m,)
-        Which of the given points each increase ends at, ascending.
-    resets : int
-        Points at which the counters of a process had begun again: a restart.
-    unclear : int
-        Points left out, at which some counters had fallen and others had gone on.
-    falls, steps : int
-        At how many steps a counter fell, of how many at which one changed.
-    """
+    """What counters grew by."""
 
     columns: FloatArray
+    """What each counter grew by since the replica's previous point; never negative; shape (m, c)."""
     points: NDArray[np.intp]
+    """Which of the given points each increase ends at, ascending; shape (m,)."""
     resets: int
+    """Points at which the counters of a process had begun again: a restart."""
     unclear: int
+    """Points left out, at which some counters had fallen and others had gone on."""
     falls: int
     steps: int
+    """At how many steps a counter fell, of how many at which one changed."""
 
 
 def increases(
@@ -177,18 +155,6 @@ def increases(
 def neighbors(count: int, replica: NDArray[np.intp] | None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pair every point with the one before it of its replica.
 
-    Parameters
-    ----------
-    count : int
-        The number of points n, which are in order of time.
-    replica : ndarray of int, shape (n,), or None
-        Which replica each point is of; None where there is one.
-
-    Returns
-    -------
-    previous, points : ndarray of int, shape (m,)
-        The points that have a predecessor, ascending, and which that is.
-
     Examples
     --------
     >>> neighbors(4, np.array([0, 1, 1, 0]))
@@ -211,22 +177,6 @@ def missed(
 
     A replica's interval is the lower median of its first steps, as many as there are by then, so that the answer does not depend on
     what comes later: a stream gives the same however it is cut.
-
-    Parameters
-    ----------
-    steps : ndarray, shape (m,)
-        Seconds from a replica's point to its next, in order of time; positive.
-    replica : ndarray of int, shape (m,)
-        Which replica each is of.
-    early : ndarray, shape (r, k)
-        The first steps of each replica that are known from before, then NaN.
-
-    Returns
-    -------
-    skipped : ndarray of int, shape (m,)
-        Zero where a step is an interval long.
-    early : ndarray, shape (r, k)
-        With the new steps, as far as there was room.
 
     Examples
     --------
@@ -263,27 +213,18 @@ def _none() -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class CounterState:
-    """The last point of each replica of an arm.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The replicas, sorted; the name is empty where the data do not tell replicas apart.
-    columns : ndarray, shape (r, c)
-        Their counters: value, or value and total; of histograms cumulative counts by edge, NaN for an edge that a replica lacks.
-    time : ndarray, shape (r,), or None
-        Seconds since 1970.
-    steps : ndarray, shape (r, EARLY)
-        Seconds between the first points of each, then NaN.
-    edges : ndarray, shape (c,), or None
-        Of histograms: the upper edges.
-    """
+    """The last point of each replica of an arm."""
 
     names: tuple[str, ...] = ()
+    """The replicas, sorted; the name is empty where the data do not tell replicas apart."""
     columns: FloatArray = field(default_factory=_none)
+    """Their counters: value, or value and total; of histograms cumulative counts by edge, NaN for an edge that a replica lacks; shape (r, c)."""
     time: FloatArray | None = None
+    """Seconds since 1970; shape (r,)."""
     steps: FloatArray = field(default_factory=lambda: np.empty((0, EARLY)))
+    """Seconds between the first points of each, then NaN; shape (r, EARLY)."""
     edges: FloatArray | None = None
+    """Of histograms: the upper edges; shape (c,)."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -352,13 +293,7 @@ class CounterState:
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> CounterState:
-        """Read what `state` gave.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If it is something else.
-        """
+        """Read what `state` gave."""
         names = tuple(state["names"])
         count = len(names)
         if not all(isinstance(name, str) for name in names) or list(names) != sorted(set(names)):

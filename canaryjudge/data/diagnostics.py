@@ -26,22 +26,6 @@ def shown(value: Any) -> str:
 def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[str] = ()) -> str:
     """Say which known name was probably meant, or list them.
 
-    Parameters
-    ----------
-    wrong : str
-        The name that is not there.
-    known : iterable of str
-        Those that are.
-    what : str
-        What they name, in the plural: ``metrics``.
-    taken : iterable of str
-        Known names that mean something else already, and so cannot be meant.
-
-    Returns
-    -------
-    str
-        A sentence.
-
     Examples
     --------
     >>> likely_name("canry", ["baseline", "canary"], "arms")
@@ -59,19 +43,13 @@ def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """The points of one arm of one metric, in the caller's data.
-
-    Attributes
-    ----------
-    metric, arm : str
-        The caller's names.
-    rows : ndarray of int, shape (n,), or None
-        The number of each point's row, as the caller counts them; None where the points stand in an array.
-    """
+    """The points of one arm of one metric, in the caller's data."""
 
     metric: str
     arm: str
+    """The caller's names."""
     rows: NDArray[np.integer[Any]] | None = None
+    """The number of each point's row, as the caller counts them; None where the points stand in an array; shape (n,)."""
 
     def __str__(self) -> str:
         return f"metric {self.metric!r}, arm {self.arm!r}"
@@ -91,16 +69,6 @@ _UNIT: Final = re.compile(rf"({_NUMBER})\s*([A-Za-z\u00b5/]+)")
 
 def number_hint(text: str) -> str:
     """Say what to strip or replace so that a text becomes a number.
-
-    Parameters
-    ----------
-    text : str
-        What stands in the data.
-
-    Returns
-    -------
-    str
-        A sentence or two.
 
     Examples
     --------

@@ -34,25 +34,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SparseBuckets:
-    """The non-empty buckets of histograms that need not have a layout in common.
-
-    Attributes
-    ----------
-    size : int
-        How many histograms there are.
-    row : ndarray of int, shape (m,)
-        The histogram that each bucket is of.
-    lower, upper : ndarray, shape (m,)
-        Its edges: it holds what is above `lower` and at most `upper`.
-    count : ndarray, shape (m,)
-        Its observations, above 0.
-    """
+    """The non-empty buckets of histograms that need not have a layout in common."""
 
     size: int
+    """How many histograms there are."""
     row: NDArray[np.intp]
+    """The histogram that each bucket is of; shape (m,)."""
     lower: FloatArray
     upper: FloatArray
+    """Its edges: it holds what is above `lower` and at most `upper`; shape (m,)."""
     count: FloatArray
+    """Its observations, above 0; shape (m,)."""
 
     @property
     def edges(self) -> FloatArray:
@@ -62,16 +54,6 @@ class SparseBuckets:
 
     def up_to(self, edges: FloatArray) -> FloatArray:
         """Count each histogram's observations that are at most as large as each edge.
-
-        Parameters
-        ----------
-        edges : ndarray, shape (k,)
-            Ascending, the last infinite.
-
-        Returns
-        -------
-        ndarray, shape (size, k)
-            NaN where an edge lies inside a bucket: what is empty, or ends there, leaves no doubt.
 
         Examples
         --------
@@ -149,24 +131,6 @@ def exponential_buckets(items: Sequence[Any], where: Where) -> SparseBuckets:
 
     Bucket i of the positive ones covers :math:`(b^{i}, b^{i+1}]` with :math:`b = 2^{2^{-scale}}`, the negative ones mirror them, and the
     zero bucket covers what is at most `zeroThreshold` away from 0, or the smallest normal double [1]_. Fields that are left out are 0, as in Protocol Buffers.
-
-    Parameters
-    ----------
-    items : sequence of mapping
-        An interval each: `scale`, `zeroCount`, `zeroThreshold`, and `positive` and `negative` with `offset` and `bucketCounts`; numbers may be
-        texts. Where `count` is given, it must be their sum.
-    where : callable
-        Names the n-th of them, for errors.
-
-    Returns
-    -------
-    SparseBuckets
-        Mirrored buckets include their upper edge and not their lower one, as all others here do.
-
-    Raises
-    ------
-    DataError
-        If a field is not what it should be; it names the histogram.
 
     References
     ----------
@@ -312,11 +276,6 @@ def _number(value: Any, name: str) -> float:
 def read_counts(values: Any, name: str) -> FloatArray:
     """Read counts, numbers or texts that spell them.
 
-    Raises
-    ------
-    DataError
-        If it is no list of counts.
-
     Examples
     --------
     >>> read_counts(["3", 4], "bucketCounts").tolist()
@@ -339,23 +298,6 @@ def read_counts(values: Any, name: str) -> FloatArray:
 
 def range_buckets(rows: Sequence[Any], where: Where) -> SparseBuckets:
     """Read histograms that list their non-empty buckets, each with both edges.
-
-    Parameters
-    ----------
-    rows : sequence of sequence
-        A histogram each: buckets ``[lower, upper, count]``, numbers or texts; what lies between them is empty.
-    where : callable
-        Names the n-th of them, for errors.
-
-    Returns
-    -------
-    SparseBuckets
-        Edges that miss a boundary of an exponential layout by a rounding are moved there.
-
-    Raises
-    ------
-    DataError
-        If a bucket is no such triple, ends before it begins, overlaps another, or a count is negative.
 
     Examples
     --------
@@ -406,25 +348,6 @@ def _triples(row: Any, number: int, where: Where) -> FloatArray:
 def bounded_edges(buckets: SparseBuckets, where: str) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Choose the edges by which histograms are counted: theirs, as far as memory allows, and powers of two around them.
 
-    Parameters
-    ----------
-    buckets : SparseBuckets
-        The histograms.
-    where : str
-        Whose they are, for errors.
-
-    Returns
-    -------
-    edges : ndarray, shape (k,)
-        Ascending, the last infinite; at most 2000, or fewer where there are very many histograms. The finest ones of exponential layouts go first.
-    listed : ndarray of bool, shape (k,)
-        Which are theirs.
-
-    Raises
-    ------
-    DataError
-        If there are too many different edges that are no boundaries of exponential layouts.
-
     Examples
     --------
     >>> buckets = SparseBuckets(1, np.array([0]), np.array([1.0]), np.array([3.0]), np.array([5.0]))
@@ -469,18 +392,6 @@ def _root(numerator: int, scale: int) -> float:
 
 def powers(index: ArrayLike, scale: int) -> FloatArray:
     r"""Give the boundaries of an exponential layout, :math:`2^{i \, 2^{-s}}`.
-
-    Parameters
-    ----------
-    index : array_like of int, shape (n,)
-        The i; bucket i lies between the boundaries i (exclusive) and i + 1 (inclusive).
-    scale : int
-        The s, -10 to 20.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        The same boundary is the same float at every scale: i at scale s is 2 i at scale s + 1. Zero or infinity beyond the doubles.
 
     Examples
     --------

@@ -18,7 +18,7 @@ from canaryjudge.data.pair import Arm, MetricPair
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy
 
-__all__ = ["by_split", "with_exposures"]
+__all__ = ["by_split", "equal_exposure", "split_mismatch", "with_exposures"]
 
 _NEAR_ONE = 0.9
 """Shares above this are taken for successes."""
@@ -30,37 +30,21 @@ _SMALLEST_MISMATCH = 0.02
 
 
 def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
-    """Use the policy's split: as the exposures of a count without totals, and to check the totals of a ratio.
-
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms of the metric.
-    metric : Metric
-        Its kind and tolerance.
-    policy : Policy
-        Its split.
-
-    Returns
-    -------
-    MetricPair
-        The same with exposures where the split gives them, and with notes on what does not fit or was left unsaid.
-    """
+    """Use the policy's split: as the exposures of a count without totals, and to check the totals of a ratio."""
     if (unstated := _unstated(pair, metric, policy)) is not None:
         pair = replace(pair, notes=(*pair.notes, unstated))
     pair = by_split(pair, metric, policy)
     if policy.split is None:
         return pair
     if KINDS[metric.kind].is_share and len(pair.baseline) and len(pair.canary):
-        note = _split_mismatch(pair, policy.split.canary)
+        note = _mismatch_of_totals(pair, policy.split.canary)
         return pair if note is None else replace(pair, notes=(*pair.notes, note))
     return pair
 
 
 def by_split(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
     """Give a count without totals the policy's split as its exposures, however many replicas reported."""
-    untold = pair.reported or (pair.baseline.total is None and pair.canary.total is None)
-    if policy.split is None or not KINDS[metric.kind].is_rate or not untold:
+    if policy.split is None or not KINDS[metric.kind].is_rate or not _untold(pair):
         return pair
     return replace(
         pair,
@@ -74,12 +58,8 @@ def _unstated(pair: MetricPair, metric: Metric, policy: Policy) -> Note | None:
     """Name what the policy leaves to a default that may not be meant."""
     if not (len(pair.baseline) and len(pair.canary)):
         return None
-    if (
-        KINDS[metric.kind].is_rate
-        and policy.split is None
-        and (pair.reported or (pair.baseline.total is None and pair.canary.total is None))
-    ):
-        return Note(code="equal_exposure")
+    if (note := equal_exposure(metric, policy, untold=_untold(pair))) is not None:
+        return note
     if (
         KINDS[metric.kind].is_share
         and metric.direction == "decrease"
@@ -100,10 +80,25 @@ def _given(arm: Arm, share: float) -> Arm:
     return replace(arm, total=np.full(len(arm), share))
 
 
-def _split_mismatch(pair: MetricPair, expected: float) -> Note | None:
-    canary, both = pair.canary.exposure, pair.canary.exposure + pair.baseline.exposure
-    found = canary / both
-    chi2 = (canary - both * expected) ** 2 / (both * expected * (1 - expected))
-    if float(chdtrc(1, chi2)) >= _MISMATCH_LEVEL or abs(found / expected - 1) < _SMALLEST_MISMATCH:
+def _untold(pair: MetricPair) -> bool:
+    """Tell whether the data do not say what a count is out of."""
+    return pair.reported or (pair.baseline.total is None and pair.canary.total is None)
+
+
+def equal_exposure(metric: Metric, policy: Policy, *, untold: bool) -> Note | None:
+    """Note that an interval counts the same in both arms, where neither the data nor the policy say what a count is out of."""
+    silent = KINDS[metric.kind].is_rate and policy.split is None and untold
+    return Note(code="equal_exposure") if silent else None
+
+
+def split_mismatch(expected: float, found: float, pvalue: float) -> Note | None:
+    """Note that the canary's share of the traffic is not the expected one, where chance explains it rarely and it is off by much."""
+    if pvalue >= _MISMATCH_LEVEL or abs(found / expected - 1) < _SMALLEST_MISMATCH:
         return None
     return Note(code="split_mismatch", facts={"expected": expected, "found": found})
+
+
+def _mismatch_of_totals(pair: MetricPair, expected: float) -> Note | None:
+    canary, both = pair.canary.exposure, pair.canary.exposure + pair.baseline.exposure
+    chi2 = (canary - both * expected) ** 2 / (both * expected * (1 - expected))
+    return split_mismatch(expected, canary / both, float(chdtrc(1, chi2)))

@@ -62,27 +62,7 @@ def time_index(series: Any) -> Any:
 
 
 def as_column(data: Any, place: Location, name: str) -> Column:
-    """Bring array-like data into one of the two forms.
-
-    Parameters
-    ----------
-    data : array-like or Series
-        A list, a tuple, an ndarray, a Series or Index of pandas, a Series of polars, an array of pyarrow.
-    place : Location
-        Whose it is.
-    name : str
-        What it is: ``value``, ``time`` or ``total``.
-
-    Returns
-    -------
-    narwhals Series or ndarray, shape (n,)
-        The same data.
-
-    Raises
-    ------
-    DataError
-        If it is not a flat column.
-    """
+    """Bring array-like data into one of the two forms."""
     if isinstance(data, list | tuple | range):
         column: Column = _from_sequence(data)
     elif isinstance(data, np.ma.MaskedArray):
@@ -121,25 +101,6 @@ def _from_library(data: Any, place: Location, name: str) -> Column:
 
 def to_floats(column: Column, place: Location, name: str) -> FloatArray:
     """Read a column of numbers.
-
-    Parameters
-    ----------
-    column : narwhals Series or ndarray, shape (n,)
-        Numbers of any type, with None, NaN or null where there is none; booleans count as 0 and 1.
-    place : Location
-        Whose it is.
-    name : str
-        What it is: ``value``, ``time`` or ``total``.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        A copy as floats; NaN where the number is missing.
-
-    Raises
-    ------
-    DataError
-        If an item is not a number; it names the first.
 
     Examples
     --------
@@ -215,23 +176,7 @@ Labels = tuple[NDArray[np.intp], list[str]]
 
 
 def as_frame(data: Any) -> Any:
-    """Give a table as a narwhals DataFrame.
-
-    Parameters
-    ----------
-    data : object
-        A DataFrame of pandas or polars, a LazyFrame, a pyarrow Table: whatever narwhals understands.
-
-    Returns
-    -------
-    narwhals.DataFrame or None
-        The table, with the DatetimeIndex of a pandas frame as its column `time`; None if it is no table.
-
-    Raises
-    ------
-    DataError
-        If narwhals cannot take it, say because two columns have one name.
-    """
+    """Give a table as a narwhals DataFrame."""
     import narwhals as nw  # noqa: PLC0415 - plain arrays go without it
 
     index = time_index(data)
@@ -252,23 +197,7 @@ def as_frame(data: Any) -> Any:
 
 
 def table_columns(data: Any) -> dict[str, Column] | None:
-    """Give the columns of a table or of a list of row dicts, by name.
-
-    Parameters
-    ----------
-    data : frame or sequence of mappings
-        The table.
-
-    Returns
-    -------
-    dict or None
-        Columns of one length; None if the data are neither.
-
-    Raises
-    ------
-    DataError
-        If a row of a list is not a mapping.
-    """
+    """Give the columns of a table or of a list of row dicts, by name."""
     if isinstance(data, list | tuple):
         return _columns_of_rows(data)
     frame = as_frame(data)
@@ -289,38 +218,14 @@ def _columns_of_rows(rows: Sequence[Any]) -> dict[str, Column] | None:
 
 
 def needed_column(columns: Mapping[str, Column], name: str) -> Column:
-    """Give a column that must be there.
-
-    Raises
-    ------
-    DataError
-        If it is not; it names the nearest that is.
-    """
+    """Give a column that must be there."""
     if name not in columns:
         raise DataError(f"the table has no column {name!r}", likely_name(name, columns, "columns"))
     return columns[name]
 
 
 def labels(column: Column, name: str) -> Labels:
-    """Give every row the number of its label.
-
-    Parameters
-    ----------
-    column : narwhals Series or ndarray, shape (n,)
-        Text, or anything that names a metric or an arm when it is written as text.
-    name : str
-        The column's name.
-
-    Returns
-    -------
-    tuple of (ndarray of int, shape (n,), list of str)
-        Each row's position in the list, and the list.
-
-    Raises
-    ------
-    DataError
-        If a row has no label.
-    """
+    """Give every row the number of its label."""
     codes, found = label_codes(column)
     empty = [code for code, label in enumerate(found) if is_missing(label) or not str(label).strip()]
     without = np.flatnonzero(np.isin(codes, [-1, *empty]))

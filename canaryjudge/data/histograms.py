@@ -10,88 +10,215 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.buckets import filled, too_few_common
-from canaryjudge.data.counters import CounterState, check_growing, increases
+from canaryjudge.data.counters import CounterState, check_growing, increases, missed, neighbors
 from canaryjudge.data.diagnostics import Location, shown
 from canaryjudge.data.exponential_histograms import bounded_edges, exponential_buckets, range_buckets
-from canaryjudge.data.frames import object_array, to_floats
-from canaryjudge.data.histogram_grids import Grid, Noting, continued, negative_count, replica_codes
+from canaryjudge.data.frames import is_missing, object_array, to_floats
+from canaryjudge.data.notes import NoteList
 from canaryjudge.data.pair import FloatArray
+from canaryjudge.data.series import Series
 from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.units import scaled_edges
 from canaryjudge.errors import DataError
 
-__all__ = ["Counted", "of_le_rows", "read_buckets", "upper_edges"]
+__all__ = ["Grid", "continued", "negative_count", "read_buckets", "replica_codes"]
+
+_LARGEST_COUNT: Final = 2.0**53
+"""Above it, floats leave out whole numbers; no interval has so many observations."""
+
+
+def negative_count(where: str, wrong: str, *, counter: bool) -> DataError:
+    """Make the error for a count below 0; only what is no counter yet may have been meant as one."""
+    advice = "Give counts of zero or more" + (
+        "; a counter begins at 0 and only grows."
+        if counter
+        else ", or set counter: true for counters that only grow."
+    )
+    return DataError(f"{where}: {wrong}", advice)
+
+
+def replica_codes(column: Any, size: int) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Give the replicas of points numbers in the order of their names."""
+    if column is None:
+        return np.zeros(size, dtype=np.intp), ()
+    items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
+    texts = ["" if is_missing(item) else str(item) for item in items]
+    names = sorted(set(texts))
+    known = {name: code for code, name in enumerate(names)}
+    codes = np.array([known[text] for text in texts], dtype=np.intp)
+    return codes, () if names in ([], [""]) else tuple(names)
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """The histograms of one arm.
+class Grid:
+    """Histograms, one a row."""
 
-    Attributes
-    ----------
-    buckets : ndarray, shape (n, k)
-        Observations of each interval in each bucket.
-    edges : ndarray, shape (k,)
-        The buckets' upper edges, ascending; the last is infinite.
-    time : ndarray, shape (n,), or None
-        Seconds since 1970, ascending.
-    replicas : tuple of Counted
-        The histograms of each replica by itself, in the order of their names, over the same edges; none where replicas are not named.
-    name : str
-        Of a replica, its name.
-    counters : CounterState or None
-        Of counters in a stream: the last histogram of each replica.
-    """
-
-    buckets: FloatArray
+    cumulative: FloatArray
+    """How many observations are at most as large as each edge; NaN where the histogram does not know; shape (n, k)."""
     edges: FloatArray
+    """Upper edges, ascending; shape (k,)."""
+    listed: NDArray[np.bool_]
+    """Which edges are in the data; others were added; shape (k,)."""
     time: FloatArray | None
-    replicas: tuple[Counted, ...] = ()
-    name: str = ""
-    counters: CounterState | None = None
+    """Seconds since 1970, ascending; shape (n,)."""
+    replica: NDArray[np.intp]
+    copies: NDArray[np.intp]
+    """Which replica each is of, and how many histograms of the caller's it is the sum of; shape (n,)."""
+    names: tuple[str, ...]
+    """The replicas' names; none where they have none."""
+
+    @classmethod
+    def of(
+        cls,
+        cumulative: FloatArray,
+        edges: FloatArray,
+        listed: NDArray[np.bool_],
+        time: FloatArray | None,
+        replica: Any,
+    ) -> Grid:
+        """Take histograms as the caller gave them, one a point."""
+        codes, names = replica_codes(replica, len(cumulative))
+        return cls(cumulative, edges, listed, time, codes, np.ones(len(cumulative), dtype=np.intp), names)
+
+    def rows(self, chosen: NDArray[Any]) -> Grid:
+        """Keep some histograms."""
+        return replace(
+            self,
+            cumulative=self.cumulative[chosen],
+            time=None if self.time is None else self.time[chosen],
+            replica=self.replica[chosen],
+            copies=self.copies[chosen],
+        )
+
+    def columns(self, chosen: NDArray[np.bool_]) -> Grid:
+        """Keep some edges."""
+        return replace(
+            self,
+            cumulative=self.cumulative[:, chosen],
+            edges=self.edges[chosen],
+            listed=self.listed[chosen],
+        )
+
+    def usable(self, given: NDArray[np.bool_], note: NoteList) -> NDArray[np.bool_]:
+        """Mark the histograms without a count that is missing or infinite: without it, the others cannot be told apart."""
+        missing = (given & np.isnan(self.cumulative)).any(axis=1)
+        infinite = ~missing & (given & (self.cumulative > _LARGEST_COUNT)).any(axis=1)
+        for code, unfit in (("missing_values", missing), ("infinite_values", infinite)):
+            if unfit.any():
+                note(code, int(unfit.sum()))
+        return np.asarray(~(missing | infinite))
+
+    def in_order(self, note: NoteList) -> Grid:
+        """Sort by time, and leave out histograms without one and those that repeat another of their time and replica."""
+        if self.time is None:
+            return self
+        known = np.flatnonzero(~np.isnan(self.time))
+        if len(known) < len(self.time):
+            note("missing_times", len(self.time) - len(known))
+        backward = int((np.diff(self.time[known]) < 0).sum())
+        if backward:
+            note("out_of_order", backward)
+        ascends = len(known) == len(self.time) and not backward
+        grid = self if ascends else self.rows(known[np.argsort(self.time[known], kind="stable")])
+        if grid.one_a_time or len(np.unique(grid.slots)) == len(grid.slots):
+            return grid
+        keys = np.column_stack([grid.slots, np.nan_to_num(grid.cumulative, nan=-1)])
+        _, first = np.unique(keys, axis=0, return_index=True)
+        if len(first) == len(keys):
+            return grid
+        note("identical_rows", len(keys) - len(first))
+        return grid.rows(np.sort(first))
+
+    @property
+    def one_a_time(self) -> bool:
+        """Whether no two histograms are of one time."""
+        return self.time is not None and bool((np.diff(self.time) > 0).all())
+
+    @property
+    def slots(self) -> NDArray[np.intp]:
+        """A number for each time and replica, ascending by time."""
+        _, slot = np.unique(np.asarray(self.time), return_inverse=True)
+        return np.asarray(slot * (int(self.replica.max(initial=0)) + 1) + self.replica)
+
+    def summed(self, *, by_replica: bool) -> Grid:
+        """Add up the histograms of one time, of each replica or of all; by edges that all know."""
+        if self.time is None or self.one_a_time:
+            return self
+        key = self.slots if by_replica else np.unique(self.time, return_inverse=True)[1]
+        order = np.argsort(key, kind="stable")
+        starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+        grid = self.rows(order)
+        return replace(
+            grid,
+            cumulative=np.add.reduceat(grid.cumulative, starts, axis=0),
+            time=self.time[order[starts]],
+            replica=grid.replica[starts],
+            copies=np.add.reduceat(grid.copies, starts),
+        )
+
+
+def continued(grid: Grid, counters: CounterState) -> tuple[Grid, CounterState]:
+    """Put the last histogram of each replica that is carried before those that are new."""
+    own = grid.names or ("",)
+    names = tuple(sorted({*own, *counters.names}))
+    place = {name: index for index, name in enumerate(names)}
+    numbers = np.array([place[name] for name in own], dtype=np.intp)
+    before = np.array([place[name] for name in counters.names], dtype=np.intp)
+    times = np.empty(0) if grid.time is None else grid.time
+    edges = grid.edges if counters.edges is None else np.union1d(grid.edges, counters.edges)
+    known = np.full((0, len(edges)), np.nan)
+    if counters.edges is not None:
+        known = _spread(counters.columns, counters.edges, edges)
+    both = Grid(
+        filled(np.concatenate([known, _spread(grid.cumulative, grid.edges, edges)])),
+        edges,
+        np.isin(edges, grid.edges[grid.listed]),
+        np.concatenate([np.empty(0) if counters.time is None else counters.time, times]),
+        np.concatenate([before, numbers[grid.replica]]),
+        np.concatenate([np.ones(len(counters), dtype=np.intp), grid.copies]),
+        names if any(names) else (),
+    )
+    steps = np.full((len(names), counters.steps.shape[1]), np.nan)
+    steps[before] = counters.steps
+    return both, _last(both, names, steps)
+
+
+def _spread(cumulative: FloatArray, own: FloatArray, edges: FloatArray) -> FloatArray:
+    found = np.full((len(cumulative), len(edges)), np.nan)
+    found[:, edges.searchsorted(own)] = cumulative
+    return found
+
+
+def _last(grid: Grid, names: tuple[str, ...], steps: FloatArray) -> CounterState:
+    """Give the last histogram of each replica, and its first steps."""
+    time = np.empty(0) if grid.time is None else grid.time
+    previous, points = neighbors(len(time), grid.replica)
+    _, steps = missed(time[points] - time[previous], grid.replica[points], steps)
+    last = np.full(len(names), -1, dtype=np.intp)
+    last[grid.replica] = np.arange(len(grid.replica))
+    there = last >= 0
+    kept = tuple(name for name, known in zip(names, there, strict=True) if known)
+    return CounterState(
+        kept, grid.cumulative[last[there]], time[last[there]], steps[there], grid.edges
+    ).bounded()
 
 
 def read_buckets(
     raw: RawSeries,
     seconds: FloatArray | None,
-    note: Noting,
+    note: NoteList,
     per_unit: Fraction = Fraction(1),
     *,
     counter: bool = False,
     counters: CounterState | None = None,
-) -> Counted | None:
+) -> Series | None:
     """Read one arm's histograms.
-
-    Parameters
-    ----------
-    raw : RawSeries
-        With `value` and `le`, with `buckets` and `edges`, with `buckets` as ranges, or with `exponential`.
-    seconds : ndarray, shape (n,), or None
-        The time of each point; NaN where it is missing.
-    note : callable
-        Takes the code of what is odd, a count, and facts.
-    per_unit : Fraction
-        By what edges are multiplied to be in the metric's unit.
-    counter : bool
-        The histograms only grow, each replica's by itself; what they grew by is wanted.
-    counters : CounterState, optional
-        Of counters in a stream, which have times: the last histograms of the updates before, from which these go on.
-
-    Returns
-    -------
-    Counted or None
-        None where nothing usable is left.
-
-    Raises
-    ------
-    DataError
-        If there are no edges, a count is negative, cumulative counts fall, or there is no finite edge that all intervals know.
 
     Examples
     --------
     >>> columns = {"value": [3, 4, 4, 1, 1, 2], "le": ["0.1", "0.5", "+Inf"] * 2}
     >>> raw = RawSeries(Location("latency", "canary"), **{name: object_array(items) for name, items in columns.items()})
-    >>> found = read_buckets(raw, None, print)
+    >>> found = read_buckets(raw, None, NoteList("canary"))
     >>> found.edges.tolist(), found.buckets.tolist()
     ([0.1, 0.5, inf], [[3.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
     """
@@ -100,7 +227,7 @@ def read_buckets(
     if seconds is not None and np.isnan(seconds).all():
         seconds = None
     if raw.buckets is None:
-        grid = of_le_rows(raw, seconds, note, counter=counter)
+        grid = _of_le_rows(raw, seconds, note, counter=counter)
     elif raw.edges is None:
         grid = _of_sparse(raw, seconds, note)
     else:
@@ -122,20 +249,21 @@ def read_buckets(
                 note(code, count)
         grid = replace(grid.rows(grown.points), cumulative=grown.columns.cumsum(axis=1))
         if not len(grid.cumulative):
-            return replace(_counted(grid), counters=now)
+            return replace(_counted(grid, raw.place.arm), counters=now)
     parts = [(name, grid.rows(grid.replica == code)) for code, name in enumerate(grid.names)]
     pooled, copies = grid.summed(by_replica=False), grid.summed(by_replica=True).copies
     if (copies > 1).any() and pooled.time is not None:
         note("duplicate_times", int(copies[copies > 1].sum()))
     replicas = (_counted(part.summed(by_replica=False), name) for name, part in parts if len(part.cumulative))
-    return replace(_counted(pooled), replicas=tuple(replicas), counters=now)
+    return replace(_counted(pooled, raw.place.arm), replicas=tuple(replicas), counters=now)
 
 
-def _counted(grid: Grid, name: str = "") -> Counted:
-    return Counted(np.diff(grid.cumulative, axis=1, prepend=0.0), grid.edges, grid.time, name=name)
+def _counted(grid: Grid, name: str) -> Series:
+    buckets = np.diff(grid.cumulative, axis=1, prepend=0.0)
+    return Series(name, buckets.sum(axis=1), time=grid.time, buckets=buckets, edges=grid.edges)
 
 
-def _of_sparse(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid:
+def _of_sparse(raw: RawSeries, seconds: FloatArray | None, note: NoteList) -> Grid:
     """Take histograms that list their non-empty buckets only, an interval each."""
     read = exponential_buckets if raw.exponential else range_buckets
     sparse = read(() if raw.buckets is None else list(raw.buckets), raw.place.at)
@@ -144,9 +272,9 @@ def _of_sparse(raw: RawSeries, seconds: FloatArray | None, note: Noting) -> Grid
     return grid.rows(grid.usable(np.isinf(edges), note)).in_order(note)
 
 
-def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, counter: bool) -> Grid:
+def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, counter: bool) -> Grid:
     """Take counts per bucket, an interval a row."""
-    edges = upper_edges(raw.edges, raw.place, "edges")
+    edges = _upper_edges(raw.edges, raw.place, "edges")
     if not len(edges) or np.isnan(edges).any() or (np.diff(edges) <= 0).any():
         raise DataError(
             f"{raw.place}: the edges are {shown(edges.tolist())}, which do not ascend",
@@ -185,7 +313,7 @@ def _rows(raw: RawSeries) -> list[FloatArray] | FloatArray:
     ]
 
 
-def _common(grid: Grid, place: Location, note: Noting) -> Grid:
+def _common(grid: Grid, place: Location, note: NoteList) -> Grid:
     """Keep the edges that all histograms know; the last stands for infinity."""
     known = np.asarray(~np.isnan(grid.cumulative).any(axis=0))
     edges = grid.edges[known]
@@ -203,7 +331,7 @@ def _common(grid: Grid, place: Location, note: Noting) -> Grid:
     return replace(grid, edges=edges)
 
 
-def _whole(grid: Grid, note: Noting) -> Grid:
+def _whole(grid: Grid, note: NoteList) -> Grid:
     """Round what an extrapolation, such as increase(), has made of counts."""
     rounded = np.rint(grid.cumulative)
     odd = int((rounded != grid.cumulative).any(axis=1).sum())
@@ -218,34 +346,12 @@ _MOST_CELLS: Final = 2 * 10**8
 _HINT = "Give for each interval the count of observations at most as large as each le, as Prometheus does."
 
 
-def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, counter: bool = False) -> Grid:
-    """Put rows, an edge each, together to histograms.
-
-    Parameters
-    ----------
-    raw : RawSeries
-        With `value` and `le`.
-    seconds : ndarray, shape (n,), or None
-        The time of each row; NaN where it is missing.
-    note : callable
-        Takes the code of what is odd, a count, and facts.
-    counter : bool
-        They only grow, for errors.
-
-    Returns
-    -------
-    Grid
-        In order of time, then of replicas.
-
-    Raises
-    ------
-    DataError
-        If there is no le, a count is negative, counts fall from edge to edge, or an edge has several counts in one interval.
-    """
+def _of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, counter: bool = False) -> Grid:
+    """Put rows, an edge each, together to histograms."""
     if raw.le is None:
         raise DataError(f"{raw.place}: a histogram needs the column 'le', which is missing", _HINT)
     value = to_floats(raw.value, raw.place, "value")
-    le = upper_edges(raw.le, raw.place, "le")
+    le = _upper_edges(raw.le, raw.place, "le")
     missing = np.flatnonzero(np.isnan(le))
     if len(missing):
         raise DataError(f"{raw.place.at(missing[0])}: there is no le", _HINT)
@@ -286,14 +392,8 @@ def of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: Noting, *, coun
     return replace(grid, cumulative=filled(grid.cumulative), listed=listed[fit].any(axis=0))
 
 
-def upper_edges(column: Any, place: Location, name: str) -> FloatArray:
-    """Read numbers, or texts that spell them: 0.5, 1e-3, +Inf.
-
-    Raises
-    ------
-    DataError
-        If one is no number, or minus infinity.
-    """
+def _upper_edges(column: Any, place: Location, name: str) -> FloatArray:
+    """Read numbers, or texts that spell them: 0.5, 1e-3, +Inf."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "buif":
         edges = to_floats(column, place, name)
     else:
@@ -347,7 +447,7 @@ class _Cells:
 
 
 def _added(
-    cells: _Cells, value: FloatArray, place: Location, edges: FloatArray, note: Noting
+    cells: _Cells, value: FloatArray, place: Location, edges: FloatArray, note: NoteList
 ) -> tuple[FloatArray, NDArray[np.intp]]:
     """Add up the rows of each cell, those that only repeat another counted once, and tell how many histograms each row is."""
     times = cells.times

@@ -6,16 +6,32 @@ import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
+from canaryjudge.data.agreement import Agreement
+from canaryjudge.data.diagnostics import Location
+from canaryjudge.data.packing import pack, pack_times, read_flag, unpack, unpack_times
 from canaryjudge.data.pair import FloatArray, MetricPair
 from canaryjudge.data.series import Series
+from canaryjudge.data.times import iso
+from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric
 
-__all__ = ["SURPLUS", "Intake", "Reach", "Tally", "block_hash", "slots_of"]
+__all__ = [
+    "SURPLUS",
+    "IntArray",
+    "Intake",
+    "KnownPoints",
+    "Reach",
+    "Tally",
+    "block_hash",
+    "fingerprint",
+    "slots_of",
+]
 
 SURPLUS = 100_000
 """So many points may wait where one arm may be given long before the other."""
@@ -50,25 +66,17 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the complete part of a stream adds up to.
-
-    Attributes
-    ----------
-    points : tuple of int
-        Points of the baseline and of the canary.
-    blocks : int
-        Blocks that were hashed.
-    first, last : float
-        From when to when.
-    digest : int
-        The sum of the blocks' SHA-256, modulo 2^256: the same in whatever order they came.
-    """
+    """What the complete part of a stream adds up to."""
 
     points: tuple[int, int] = (0, 0)
+    """Points of the baseline and of the canary."""
     blocks: int = 0
+    """Blocks that were hashed."""
     first: float = np.inf
     last: float = -np.inf
+    """From when to when."""
     digest: int = 0
+    """The sum of the blocks' SHA-256, modulo 2^256: the same in whatever order they came."""
 
     def plus(self, other: Tally) -> Tally:
         """Add another."""
@@ -85,19 +93,12 @@ class Intake(ABC):
     """One way of taking in the points of both arms.
 
     Its fields are replaced and never written into, so that a shallow copy keeps what was.
-
-    Parameters
-    ----------
-    metric : Metric
-        What the policy says of the metric.
-    names : tuple of str
-        What the caller calls baseline and canary.
     """
 
     def __init__(self, metric: Metric, names: tuple[str, str]) -> None:
         self.metric = metric
         self.names = names
-        self.timed: bool | None = None
+        self.agreement = Agreement()
         self.windows: bool | None = None
         """Whether the arms are before and after; None while the data have not told."""
         self.edges: FloatArray | None = None
@@ -107,6 +108,11 @@ class Intake(ABC):
     def copy(self) -> Self:
         """Give a copy that can go on by itself."""
         return copy.copy(self)
+
+    @property
+    def timed(self) -> bool | None:
+        """Whether the points have times; None before there are any."""
+        return self.agreement.timed
 
     @property
     @abstractmethod
@@ -147,7 +153,7 @@ class Intake(ABC):
 
     def merge(self, other: Self) -> None:
         """Take over what another has been given; nothing is handed out before the next `complete`."""
-        self.timed = other.timed if self.timed is None else self.timed
+        self.agreement = self.agreement.merged(self.metric, other.agreement)
         self.windows = other.windows if self.windows is None else self.windows
         self.edges = other.edges if self.edges is None else self.edges
         self.reach = (self.reach[0].plus(other.reach[0]), self.reach[1].plus(other.reach[1]))
@@ -156,22 +162,15 @@ class Intake(ABC):
     def state(self) -> dict[str, Any]:
         """Give what `restore` reads."""
         tally = self.tally
-        return {
-            "timed": self.timed,
+        return self.agreement.state() | {
             "windows": self.windows,
             "reach": [[reach.count, *_span(reach)] for reach in self.reach],
             "tally": [*tally.points, tally.blocks, *_span(tally), f"{tally.digest:064x}"],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Read what `state` gave.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If it is something else.
-        """
-        self.timed, self.windows = _flag(state["timed"]), _flag(state["windows"])
+        """Read what `state` gave."""
+        self.agreement, self.windows = Agreement.restore(state), read_flag(state["windows"])
         baseline, canary = (Reach(int(count), *_ends(span)) for count, *span in state["reach"])
         self.reach = (baseline, canary)
         first, second, blocks, *span, digest = state["tally"]
@@ -191,7 +190,102 @@ def _ends(span: list[float | None]) -> tuple[float, float]:
     return float(first), float(last)
 
 
-def _flag(value: Any) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true, false nor null")
-    return value
+IntArray = NDArray[np.int64]
+
+_REMEMBERED = 128
+_PRINT_SIZE = 6  # bytes: 256 of them are 2 kB of text, and a change goes unseen once in 3e14
+_ALWAYS = -(2**62)  # before every time
+
+
+def _none() -> IntArray:
+    return np.empty(0, dtype=np.int64)
+
+
+def fingerprint(content: bytes) -> int:
+    """Give a short hash by which to know some content again."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=_PRINT_SIZE).digest(), "little")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPoints:
+    """The points that were given, as far back as they are remembered."""
+
+    floor: int = _ALWAYS
+    """Points up to here are forgotten."""
+    keys: IntArray = field(default_factory=_none)
+    """The times of those remembered, ascending, in microseconds. A time may occur twice after a merge; shape (n,)."""
+    prints: IntArray = field(default_factory=_none)
+    """The fingerprints of what they held; shape (n,)."""
+
+    def unknown(
+        self, keys: IntArray, rows: FloatArray, place: Location
+    ) -> tuple[NDArray[np.bool_] | None, int]:
+        """Tell which points are new."""
+        if not len(keys) or keys[0] > (self.keys[-1] if len(self.keys) else self.floor):
+            return None, 0
+        late = keys <= self.floor
+        again = np.isin(keys, self.keys)
+        for index in np.flatnonzero(again).tolist():
+            known = self.prints[self.keys == keys[index]]
+            if fingerprint(rows[index, 1:].tobytes()) not in known:
+                raise DataError(
+                    f"{place}: the point of {iso(keys[index] / 1e6)} has changed since it was given",
+                    "Give an interval only once it is complete.",
+                )
+        return ~(late | again), int(late.sum())
+
+    def remember(self, keys: IntArray, rows: FloatArray) -> KnownPoints:
+        """Add points that are new."""
+        prints = [fingerprint(row[1:].tobytes()) for row in rows[-_REMEMBERED:]]
+        floor = self.floor
+        if len(keys) > _REMEMBERED:
+            floor = max(floor, int(keys[-_REMEMBERED - 1]))
+            keys = keys[-_REMEMBERED:]
+        return self._with(floor, keys, np.array(prints, dtype=np.int64))
+
+    def note(self, keys: IntArray, prints: IntArray) -> KnownPoints:
+        """Add fingerprints of something else, under keys that ascend."""
+        return self._with(self.floor, keys, prints)
+
+    def union(self, other: KnownPoints) -> KnownPoints:
+        """Give what either has seen."""
+        return self._with(max(self.floor, other.floor), other.keys, other.prints)
+
+    def _with(self, floor: int, keys: IntArray, prints: IntArray) -> KnownPoints:
+        ordered = not len(self.keys) or not len(keys) or keys[0] > self.keys[-1]
+        keys = np.concatenate([self.keys, keys])
+        prints = np.concatenate([self.prints, prints])
+        if not ordered:
+            order = np.lexsort([prints, keys])
+            keys, prints = keys[order], prints[order]
+        if len(keys) > _REMEMBERED:
+            floor = max(floor, int(keys[-_REMEMBERED - 1]))
+        # a time is remembered as a whole or not at all: unions then come to the same in any order
+        start = int(keys.searchsorted(floor, "right")) if len(keys) and keys[0] <= floor else 0
+        return KnownPoints(floor, keys[start:], prints[start:])
+
+    def shared(self, other: KnownPoints) -> tuple[int, int]:
+        """Count the times that both remember, and those of them at which both hold the same."""
+        common = np.intersect1d(self.keys, other.keys)
+        same = sum(
+            bool(np.intersect1d(self.prints[self.keys == key], other.prints[other.keys == key]).size)
+            for key in common
+        )
+        return len(common), same
+
+    def state(self) -> dict[str, Any]:
+        """Give what `restore` reads."""
+        prints = self.prints.astype("<i8").view(np.uint8).reshape(-1, 8)[:, :_PRINT_SIZE]
+        found: dict[str, Any] = {"at": pack_times(self.keys), "is": pack(np.ascontiguousarray(prints))}
+        return found if self.floor == _ALWAYS else {"floor": self.floor} | found
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> KnownPoints:
+        """Read what `state` gave."""
+        keys = unpack_times(state["at"])
+        prints = np.zeros((len(keys), 8), dtype=np.uint8)
+        prints[:, :_PRINT_SIZE] = unpack(state["is"], np.uint8, (len(keys), _PRINT_SIZE))
+        floor = int(state.get("floor", _ALWAYS))
+        if len(keys) > _REMEMBERED or (np.diff(keys) < 0).any() or (keys[:1] <= floor).any():
+            raise ValueError("what was seen is not in order of time")
+        return cls(floor, keys, prints.view("<i8")[:, 0].astype(np.int64))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from canaryjudge.data.buckets import common_edges, lasting, left_out, regrouped, too_few_common
 from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.exponential_histograms import on_a_grid
-from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
-from canaryjudge.data.known_points import IntArray, KnownPoints
-from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
+from canaryjudge.data.intake import SURPLUS, Intake, IntArray, KnownPoints, Reach, Tally, block_hash, slots_of
+from canaryjudge.data.packing import pack, pack_times, read_flag, unpack, unpack_times
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
+from canaryjudge.data.pairing import partners
 from canaryjudge.data.series import Series
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
@@ -37,9 +37,6 @@ class IntervalIntake(Intake):
 
     def __init__(self, metric: Metric, names: tuple[str, str]) -> None:
         super().__init__(metric, names)
-        self.totals: bool | None = None
-        self.end: float | None = None
-        """Up to where histograms were counted: infinity, or the largest edge of data without the bucket +Inf."""
         self._seen = (KnownPoints(), KnownPoints())
         self._pending = (_NONE, _NONE)
         self._early: IntArray = np.empty(0, dtype=np.int64)
@@ -60,11 +57,6 @@ class IntervalIntake(Intake):
         """Find the edges that all histograms so far know, and tell how many of each arm's own are not among them.
 
         As soon as intervals have been handed out, their edges stay.
-
-        Raises
-        ------
-        DataError
-            If there are too few, or histograms do not know those that intervals have been handed out with.
         """
         given = [
             (arm.edges, arm.buckets) for arm in arms if arm.edges is not None and arm.buckets is not None
@@ -119,7 +111,7 @@ class IntervalIntake(Intake):
 
     @property
     def _columns(self) -> int:
-        return 3 if self.totals else 2
+        return 3 if self.agreement.totals else 2
 
     def take(self, arms: Sequence[Series]) -> list[int]:
         """Add what is new, and tell how many points of each arm are too late."""
@@ -164,7 +156,7 @@ class IntervalIntake(Intake):
                 if len(baseline) == len(canary) and (slots[0] == slots[1]).all():
                     self._pending = (baseline[:0], canary[:0])
                 else:
-                    here, there = _matched(slots[0], slots[1]), _matched(slots[1], slots[0])
+                    here, there = partners(slots[0], slots[1], one_each=True)
                     self._pending = (baseline[~here], canary[~there])
                     baseline, canary = baseline[here], canary[there]
             if len(baseline):
@@ -197,7 +189,7 @@ class IntervalIntake(Intake):
             time = rows[:, 0].copy()
         return Arm(
             rows[:, 1].copy(),
-            rows[:, 2].copy() if self.totals else None,
+            rows[:, 2].copy() if self.agreement.totals else None,
             time,
             None if self.edges is None else rows[:, self._columns :].copy(),
         )
@@ -255,8 +247,6 @@ class IntervalIntake(Intake):
     def merge(self, other: Self) -> None:
         """Take over what another has been given; nothing is handed out before the next `complete`."""
         super().merge(other)
-        self.totals = other.totals if self.totals is None else self.totals
-        self.end = other.end if self.end is None else self.end
         self._seen = (self._seen[0].union(other._seen[0]), self._seen[1].union(other._seen[1]))
         first, second = (
             _sorted(_joined(mine, theirs)) for mine, theirs in zip(self._pending, other._pending, strict=True)
@@ -267,10 +257,11 @@ class IntervalIntake(Intake):
 
     def state(self) -> dict[str, Any]:
         """Give what `restore` reads."""
-        found = super().state() | {"totals": self.totals}
+        found = super().state() | {"totals": self.agreement.totals}
         if self.edges is not None:
             found["edges"] = pack(self.edges)
-            found["end"] = self.end if self.end is not None and np.isfinite(self.end) else None
+            end = self.agreement.end
+            found["end"] = end if end is not None and np.isfinite(end) else None
         if any(len(rows) for rows in self._pending):
             found["pending"] = [pack(rows) for rows in self._pending]
         if self.timed:
@@ -280,12 +271,11 @@ class IntervalIntake(Intake):
     def restore(self, state: dict[str, Any]) -> None:
         """Read what `state` gave."""
         super().restore(state)
-        self.totals = state["totals"]
-        if self.totals is not None and not isinstance(self.totals, bool):
-            raise TypeError("totals is neither true, false nor null")
+        self.agreement = replace(self.agreement, totals=read_flag(state["totals"]))
         if "edges" in state:
             self.edges = unpack(state["edges"])
-            self.end = np.inf if state["end"] is None else float(state["end"])
+            end = np.inf if state["end"] is None else float(state["end"])
+            self.agreement = replace(self.agreement, end=end)
             if not (np.diff(self.edges) > 0).all():
                 raise ValueError("the edges do not ascend")
         width = self._columns + (0 if self.edges is None else len(self.edges))
@@ -349,12 +339,6 @@ def _appended(rows: FloatArray, new: FloatArray) -> FloatArray:
 
 def _sorted(rows: FloatArray) -> FloatArray:
     return rows[np.lexsort(rows.T[::-1])] if len(rows) else rows
-
-
-def _matched(mine: FloatArray, theirs: FloatArray) -> NDArray[np.bool_]:
-    """Mark the points with a partner: the k-th of a slot in one arm with the k-th of the slot in the other."""
-    rank = np.arange(len(mine)) - mine.searchsorted(mine)
-    return rank < theirs.searchsorted(mine, "right") - theirs.searchsorted(mine)
 
 
 def _median_step(times: IntArray) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Note", "NoteCode", "NoteTally"]
+__all__ = ["Note", "NoteCode", "NoteList", "NoteTally"]
 
 NoteCode = Literal[
     "missing_values",  # NaN or null values, left out
@@ -69,21 +69,32 @@ class Note(BaseModel):
     facts: dict[str, float | str] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class NoteList:
+    """What is found to be odd about one arm, in the order in which it is found."""
+
+    arm: str
+    notes: list[Note] = field(default_factory=list)
+
+    def __call__(self, code: Any, count: int, **facts: float | str) -> None:
+        """Write down an oddity."""
+        self.notes.append(Note(code=code, arm=self.arm, count=count, facts=facts))
+
+    def has(self, code: str) -> bool:
+        """Tell whether an oddity was written down."""
+        return any(note.code == code for note in self.notes)
+
+
 _Key: TypeAlias = tuple[str, str | None]
 _Facts: TypeAlias = dict[str, float | str]
 
 
 @dataclass(frozen=True, slots=True)
 class NoteTally:
-    """Notes by code and arm; it is replaced and never written into.
-
-    Attributes
-    ----------
-    entries : dict
-        The count and the latest facts of each.
-    """
+    """Notes by code and arm; it is replaced and never written into."""
 
     entries: dict[_Key, tuple[int | None, _Facts]] = field(default_factory=dict)
+    """The count and the latest facts of each."""
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -100,10 +111,11 @@ class NoteTally:
     def _sorted(self) -> list[tuple[_Key, tuple[int | None, _Facts]]]:
         return sorted(self.entries.items(), key=lambda note: (note[0][0], note[0][1] or ""))
 
-    def plus(self, code: str, arm: str | None, count: int | None, facts: _Facts | None = None) -> NoteTally:
+    def plus(self, note: Note) -> NoteTally:
         """Add a note: its count to that of others of its code and arm, and its facts in place of theirs."""
-        total = _added(code, self.entries.get((code, arm), (None, {}))[0], count)
-        return NoteTally(self.entries | {(code, arm): (total, facts or {})})
+        key = note.code, note.arm
+        total = _added(note.code, self.entries.get(key, (None, {}))[0], note.count)
+        return NoteTally(self.entries | {key: (total, note.facts)})
 
     def union(self, other: NoteTally) -> NoteTally:
         """Give the notes of both; the same in whatever order."""
@@ -120,13 +132,7 @@ class NoteTally:
 
     @classmethod
     def restore(cls, state: Any) -> NoteTally:
-        """Read what `state` gave.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is something else.
-        """
+        """Read what `state` gave."""
         book = cls({(code, arm): (count, dict(facts)) for code, arm, count, facts in state})
         _ = book.notes
         return book

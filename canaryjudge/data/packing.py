@@ -1,4 +1,4 @@
-"""Arrays as text, for what is saved between two looks."""
+"""What is saved between two looks: arrays as text, and what is read back held to its type."""
 
 from __future__ import annotations
 
@@ -8,21 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["pack", "pack_times", "unpack", "unpack_times"]
+__all__ = ["pack", "pack_times", "read_flag", "read_texts", "unpack", "unpack_times"]
 
 
 def pack(array: NDArray[Any]) -> str:
     """Write an array's numbers as text.
-
-    Parameters
-    ----------
-    array : ndarray
-        Numbers of any type and shape.
-
-    Returns
-    -------
-    str
-        Their bytes, little-endian and in C order, in base64. Type and shape are not in it.
 
     Examples
     --------
@@ -35,25 +25,6 @@ def pack(array: NDArray[Any]) -> str:
 
 def unpack(text: str, dtype: Any = np.float64, shape: int | tuple[int, ...] = -1) -> NDArray[Any]:
     """Read what `pack` wrote.
-
-    Parameters
-    ----------
-    text : str
-        The packed array.
-    dtype : dtype-like, optional
-        The type it had.
-    shape : int or tuple of int, optional
-        The shape it had; one length may be -1, for as many as there are.
-
-    Returns
-    -------
-    ndarray
-        A new array.
-
-    Raises
-    ------
-    ValueError
-        If it is not an array of this type and shape.
 
     Examples
     --------
@@ -68,16 +39,6 @@ def unpack(text: str, dtype: Any = np.float64, shape: int | tuple[int, ...] = -1
 
 def pack_times(times: NDArray[np.int64]) -> list[Any]:
     """Write whole numbers that mostly keep a beat, such as times: briefly, if they do.
-
-    Parameters
-    ----------
-    times : ndarray of int64, shape (n,)
-        The numbers.
-
-    Returns
-    -------
-    list
-        What `unpack_times` reads; it can be written as JSON.
 
     Examples
     --------
@@ -94,21 +55,6 @@ def pack_times(times: NDArray[np.int64]) -> list[Any]:
 
 def unpack_times(packed: Any) -> NDArray[np.int64]:
     """Read what `pack_times` wrote.
-
-    Parameters
-    ----------
-    packed : list
-        The packed numbers.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        The numbers.
-
-    Raises
-    ------
-    ValueError
-        If it is nothing that `pack_times` writes.
 
     Examples
     --------
@@ -138,3 +84,17 @@ def _head(packed: Any) -> tuple[int, list[int]]:
     if any(abs(number) >= 2**62 for number in head):
         raise ValueError("packed times are out of range")
     return count, head
+
+
+def read_flag(value: Any) -> bool | None:
+    """Take true, false or null; a TypeError for anything else."""
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true, false nor null")
+    return value
+
+
+def read_texts(items: Any) -> list[str]:
+    """Take a list of texts; a TypeError for anything else."""
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise TypeError("not a list of text")
+    return items

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.agreement import check_arms, no_times
 from canaryjudge.data.buckets import coarsened, regrouped
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
-from canaryjudge.data.replicas import merged, pooled, with_reports
-from canaryjudge.data.series import Series
-from canaryjudge.data.times import common_slots, iso, median_step, mixed_zones, unclear_zones
-from canaryjudge.data.units import different_units
+from canaryjudge.data.series import Series, merged, pooled, with_reports
+from canaryjudge.data.times import common_slots, iso, median_step
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
-__all__ = ["align"]
+__all__ = ["align", "no_overlap", "partners", "too_few_points"]
 
 _ENOUGH = 0.5  # share of the shorter arm that must be paired for `auto` to take the arms as concurrent
 
@@ -38,25 +38,6 @@ class _Joined:
 def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     """Bring two arms together as the metric's `pairing` says.
 
-    Parameters
-    ----------
-    metric : Metric
-        What the policy says of the metric.
-    baseline, canary : Series
-        The clean arms.
-
-    Returns
-    -------
-    MetricPair
-        Under `concurrent` gauges, ratios, counts and histograms have one point an interval in both arms: gauges the average, the
-        others the sum of the interval's points. The histograms of both arms have the same edges.
-
-    Raises
-    ------
-    DataError
-        If `pairing` is `concurrent` and the arms have no times or share no interval, if only some of the times have a zone, if one arm only has
-        totals, or if the arms' histograms have too few edges in common.
-
     Examples
     --------
     >>> arms = [Series(name, np.ones(3), time=60.0 * np.arange(3) + start) for name, start in (("old", 0), ("new", 60))]
@@ -65,7 +46,7 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     ('concurrent', [60.0, 120.0])
     """
     arms = _pooled(metric, (baseline, canary))
-    _check_comparable(metric, arms)
+    check_arms(metric, arms)
     arms, coarser = _with_equal_buckets(metric, arms)
     interval = _interval(metric, arms)
     pairing, arms, notes = _paired(metric, arms, interval)
@@ -111,24 +92,6 @@ def _without_reports(arm: Series) -> Series:
     return replace(arm, total=None, reported=False) if arm.reported else arm
 
 
-def _check_comparable(metric: Metric, arms: tuple[Series, Series]) -> None:
-    zones = arms[0].zones | arms[1].zones
-    if unclear_zones(zones):
-        where = ", ".join(
-            f"arm {arm.arm!r} has {' and '.join(sorted(arm.zones))}" for arm in arms if arm.zones
-        )
-        raise mixed_zones(f"metric {metric.name!r}: {where}", zones)
-    if (error := different_units(metric, [arm.unit for arm in arms])) is not None:
-        raise error
-    having = [arm.arm for arm in arms if len(arm) and arm.total is not None]
-    lacking = [arm.arm for arm in arms if len(arm) and arm.total is None]
-    if having and lacking:
-        raise DataError(
-            f"metric {metric.name!r}, arm {lacking[0]!r}: there are no totals, and the arm {having[0]!r} has them",
-            "Give 'total' in both arms, or in neither.",
-        )
-
-
 def _with_equal_buckets(
     metric: Metric, arms: tuple[Series, Series]
 ) -> tuple[tuple[Series, Series], tuple[Note, ...]]:
@@ -136,17 +99,11 @@ def _with_equal_buckets(
     edges, buckets = (arms[0].edges, arms[1].edges), (arms[0].buckets, arms[1].buckets)
     if edges[0] is None or edges[1] is None or buckets[0] is None or buckets[1] is None:
         return arms, ()
-    where = f"metric {metric.name!r}"
-    ends = [_end(arm) for arm in arms]
-    if ends[0] != ends[1]:
-        told = " and ".join(f"those of arm {arm.arm!r} at {end}" for arm, end in zip(arms, ends, strict=True))
-        raise DataError(
-            f"{where}: the buckets end at different edges, {told}, so the arms' largest observations are not comparable",
-            "Give both arms the bucket +Inf.",
-        )
     if np.array_equal(edges[0], edges[1]) and edges[0][0] > 0:
         return arms, ()
-    common, (first, second), dropped = coarsened((edges[0], edges[1]), (buckets[0], buckets[1]), where)
+    common, (first, second), dropped = coarsened(
+        (edges[0], edges[1]), (buckets[0], buckets[1]), f"metric {metric.name!r}"
+    )
     notes = tuple(
         Note(code="merged_buckets", arm=arm.arm, count=count)
         for arm, count in zip(arms, dropped, strict=True)
@@ -166,12 +123,6 @@ def _regrouped(arm: Series, buckets: FloatArray, edges: FloatArray) -> Series:
     return replace(arm, buckets=buckets, edges=edges, replicas=replicas)
 
 
-def _end(arm: Series) -> str:
-    """Give the largest edge that the data had."""
-    unseen = [note.facts["edge"] for note in arm.notes if note.code == "no_infinite_bucket"]
-    return f"{unseen[0]:g}" if unseen else "+Inf"
-
-
 def _interval(metric: Metric, arms: tuple[Series, Series]) -> float | None:
     """Give the spacing: the policy's, or the wider of the arms' medians, so that each interval can hold a point of both."""
     if metric.interval is not None or KINDS[metric.kind].is_raw:
@@ -189,10 +140,7 @@ def _paired(
     if untimed:
         if metric.pairing == "concurrent":
             spans = "; ".join(_span(arm) for arm in arms)
-            raise DataError(
-                f"metric {metric.name!r}: pairing: concurrent needs times in both arms ({spans})",
-                "Give the column 'time', or set pairing: windows.",
-            )
+            raise no_times(f"metric {metric.name!r}", f" ({spans})")
         return "windows", arms, (Note(code="no_times", arm=untimed[0]),) if len(untimed) == 1 else ()
     if metric.pairing == "windows":
         return "windows", arms, ()
@@ -207,11 +155,35 @@ def _paired(
         return "concurrent", joined.arms, joined.notes
     if min(joined.used) and _share(arms, joined) >= _ENOUGH:
         return "concurrent", joined.arms, joined.notes
+    ends = [(float(time[0]), float(time[-1])) for time in map(_times, arms)]
+    return "windows", arms, (no_overlap(ends, min(joined.used)),)
+
+
+def no_overlap(spans: Sequence[tuple[float, float]], paired: int) -> Note:
+    """Note that windows are compared, because the times of the arms, from first to last of each, do not meet."""
     facts: dict[str, float | str] = {}
-    for name, arm in zip(("baseline", "canary"), arms, strict=True):
-        if arm.time is not None:
-            facts |= {f"{name}_start": float(arm.time[0]), f"{name}_end": float(arm.time[-1])}
-    return "windows", arms, (Note(code="no_overlap", count=min(joined.used), facts=facts),)
+    for name, (first, last) in zip(("baseline", "canary"), spans, strict=True):
+        facts |= {f"{name}_start": first, f"{name}_end": last}
+    return Note(code="no_overlap", count=paired, facts=facts)
+
+
+def partners(
+    baseline: FloatArray, canary: FloatArray, *, one_each: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mark the points whose interval the other arm has too, by the ascending numbers of their intervals; with `one_each`, the k-th of an interval is paired with the k-th.
+
+    Examples
+    --------
+    >>> first, second = partners(np.array([1.0, 1.0, 2.0]), np.array([1.0, 3.0]), one_each=True)
+    >>> first.tolist(), second.tolist()
+    ([True, False, False], [True, False])
+    """
+    return _partnered(baseline, canary, one_each=one_each), _partnered(canary, baseline, one_each=one_each)
+
+
+def _partnered(mine: FloatArray, theirs: FloatArray, *, one_each: bool) -> NDArray[np.bool_]:
+    rank = np.arange(len(mine)) - mine.searchsorted(mine) if one_each else 0
+    return np.asarray(rank < theirs.searchsorted(mine, "right") - theirs.searchsorted(mine))
 
 
 def _share(arms: tuple[Series, Series], joined: _Joined) -> float:
@@ -242,7 +214,7 @@ def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> _J
         used = (len(arms[0]), len(arms[1])) if kind.is_raw else (0, 0)
         return _Joined(arms, tuple(notes), used)
     slots, _ = common_slots([_times(arm) for arm in arms], interval)
-    matched = (_in_sorted(slots[0], slots[1]), _in_sorted(slots[1], slots[0]))
+    matched = partners(slots[0], slots[1], one_each=False)
     notes += [
         Note(code="unpaired", arm=arm.arm, count=int((~mask).sum()))
         for arm, mask in zip(arms, matched, strict=True)
@@ -257,11 +229,6 @@ def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> _J
 
 def _times(arm: Series) -> FloatArray:
     return np.empty(0) if arm.time is None else arm.time
-
-
-def _in_sorted(slots: FloatArray, others: FloatArray) -> NDArray[np.bool_]:
-    position = np.minimum(np.searchsorted(others, slots), len(others) - 1)
-    return np.asarray(others[position] == slots, dtype=np.bool_)
 
 
 def _cut(arm: Series, mask: NDArray[np.bool_]) -> Series:
@@ -290,10 +257,15 @@ def _final_notes(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
         # the values of a histogram are numbers of observations, whose evenness is not odd
         if len(arm) and not KINDS[metric.kind].has_buckets:
             notes += _sameness(arm)
-        if len(arm) < metric.needed_points:
-            needed: dict[str, float | str] = {"needed": metric.needed_points}
-            notes.append(Note(code="too_few_points", arm=arm.arm, count=len(arm), facts=needed))
+        notes += too_few_points(metric, arm.arm, len(arm))
     return notes
+
+
+def too_few_points(metric: Metric, arm: str, points: int) -> list[Note]:
+    """Note that an arm has fewer points than are needed, if it has."""
+    if points >= metric.needed_points:
+        return []
+    return [Note(code="too_few_points", arm=arm, count=points, facts={"needed": metric.needed_points})]
 
 
 def _sameness(arm: Series) -> list[Note]:
@@ -315,21 +287,7 @@ _RATES = re.compile(
 
 
 def misreadings(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
-    """Note what makes it doubtful that the data are what the policy says.
-
-    Parameters
-    ----------
-    metric : Metric
-        Its name and kind.
-    arms : tuple of (Series, Series)
-        Baseline and canary.
-
-    Returns
-    -------
-    list of Note
-        `units_apart` where the medians differ by about a power of a thousand, with the factor, and the arm of the larger; `looks_like_count` for a gauge of whole
-        numbers whose name is that of events, unless the policy says ``kind: gauge`` itself.
-    """
+    """Note what makes it doubtful that the data are what the policy says."""
     if not KINDS[metric.kind].is_measured or not all(len(arm) for arm in arms):
         return []
     notes = []

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.intake import SURPLUS, Intake, Reach, Tally, block_hash, slots_of
-from canaryjudge.data.known_points import KnownPoints
+from canaryjudge.data.intake import SURPLUS, Intake, KnownPoints, Reach, Tally, block_hash, slots_of
 from canaryjudge.data.packing import pack, unpack
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.series import Series
-from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
-__all__ = ["INTERVAL", "RawIntake", "complete_parts", "intervals"]
+__all__ = ["INTERVAL", "RawIntake", "complete_parts"]
 
 INTERVAL = 10.0
 """Seconds of raw observations that are handed out together, unless the policy says otherwise."""
@@ -26,59 +24,17 @@ INTERVAL = 10.0
 _HELD = 20_000  # observations of an interval that is not over; more are handed out before its end
 
 _NONE: FloatArray = np.empty(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Observations of one arm, in order of time; untimed ones have no times."""
-
-    value: FloatArray = field(default_factory=lambda: _NONE)
-    time: FloatArray | None = None
-
-    def __len__(self) -> int:
-        return len(self.value)
-
-    def __getitem__(self, index: slice | NDArray[np.bool_]) -> Part:
-        return Part(self.value[index], None if self.time is None else self.time[index])
-
-    def plus(self, other: Part) -> Part:
-        """Add those of another, at the end."""
-        if not len(self) or not len(other):
-            return other if len(other) else self
-        time = None if self.time is None or other.time is None else np.concatenate([self.time, other.time])
-        return Part(np.concatenate([self.value, other.value]), time)
-
-    def ordered(self) -> Part:
-        """Give them in order of time and value, which forgets how they came."""
-        if self.time is None:
-            return Part(np.sort(self.value))
-        order = np.lexsort([self.value, self.time])
-        return Part(self.value[order], self.time[order])
-
-    def copied(self) -> Part:
-        """Give a copy, so that a large array can be freed of which only the end is wanted."""
-        return Part(self.value.copy(), None if self.time is None else self.time.copy())
-
-    def bytes(self) -> tuple[bytes, ...]:
-        """Give what is hashed of them."""
-        times = b"" if self.time is None else self.time.tobytes()
-        return len(self).to_bytes(8, "little"), self.value.tobytes(), times
+_NOTHING = Arm(_NONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Where each interval begins in an arm's observations.
-
-    Attributes
-    ----------
-    slots : ndarray, shape (n,)
-        The intervals that have any, ascending.
-    bounds : ndarray of int, shape (n + 1,)
-        Where each begins, and where the last ends.
-    """
+    """Where each interval begins in an arm's observations."""
 
     slots: FloatArray
+    """The intervals that have any, ascending; shape (n,)."""
     bounds: NDArray[np.intp]
+    """Where each begins, and where the last ends; shape (n + 1,)."""
 
     @classmethod
     def of(cls, time: FloatArray | None, interval: float) -> Runs:
@@ -99,7 +55,7 @@ class RawIntake(Intake):
 
     def __init__(self, metric: Metric, names: tuple[str, str]) -> None:
         super().__init__(metric, names)
-        self._held = (Part(), Part())
+        self._held = (_NOTHING, _NOTHING)
         self._newest: tuple[FloatArray | None, FloatArray | None] = (_NONE, _NONE)
         """The values at each arm's last time, which may come again; None if they are too many to keep."""
         self._closed = -np.inf
@@ -126,7 +82,7 @@ class RawIntake(Intake):
         """Add what is new, and tell how many observations of each arm are too late."""
         held, newest, reach, late = list(self._held), list(self._newest), list(self.reach), [0, 0]
         for index, series in enumerate(arms):
-            new = Part(series.value, series.time)
+            new = Arm(series.value, time=series.time)
             if new.time is not None and len(new):
                 new = _after(new, reach[index].last, newest[index])
             if not len(new):
@@ -138,8 +94,8 @@ class RawIntake(Intake):
             reach[index] = reach[index].plus(Reach(len(new), first, last))
             if new.time is not None and np.isfinite(self._closed):
                 late[index] = int(slots_of(new.time, self.interval).searchsorted(self._closed, "right"))
-                new = new[late[index] :]
-            held[index] = held[index].plus(new)
+                new = new.part(slice(late[index], None))
+            held[index] = _joined(held[index], new)
         self._held = (held[0], held[1])
         self._newest = (newest[0], newest[1])
         self.reach = (reach[0], reach[1])
@@ -165,7 +121,7 @@ class RawIntake(Intake):
         if not all(len(part) for part in self._held):
             return []
         pairs = [self._block(self.tally.blocks, self._held)]
-        self._held = (Part(), Part())
+        self._held = (_NOTHING, _NOTHING)
         return pairs
 
     def _in_line(self) -> list[MetricPair]:
@@ -176,12 +132,14 @@ class RawIntake(Intake):
             return []
         first, second = self._held
         pairs = [
-            self._block(int(runs[1].slots[index]), (first[runs[0].at(index)], second[runs[1].at(index)]))
+            self._block(
+                int(runs[1].slots[index]), (first.part(runs[0].at(index)), second.part(runs[1].at(index)))
+            )
             for index in range(count)
         ]
         self._held = (
-            first[int(runs[0].bounds[count]) :].copied(),
-            second[int(runs[1].bounds[count]) :].copied(),
+            _copied(first.part(slice(int(runs[0].bounds[count]), None))),
+            _copied(second.part(slice(int(runs[1].bounds[count]), None))),
         )
         return pairs
 
@@ -200,7 +158,8 @@ class RawIntake(Intake):
                 continue
             pairs.append(
                 self._block(
-                    int(runs[0].slots[indices[0]]), (self._held[0][places[0]], self._held[1][places[1]])
+                    int(runs[0].slots[indices[0]]),
+                    (self._held[0].part(places[0]), self._held[1].part(places[1])),
                 )
             )
             for arm, place in enumerate(places):
@@ -211,8 +170,9 @@ class RawIntake(Intake):
         held = []
         for arm, part in enumerate(self._held):
             start = int(runs[arm].bounds[over[arm]])
-            rest = part[start:] if kept is None else part[start:][kept[arm][start:]]
-            held.append(rest.copied() if start else rest)
+            rest = part.part(slice(start, None))
+            rest = rest if kept is None else rest.part(kept[arm][start:])
+            held.append(_copied(rest) if start else rest)
         self._held = (held[0], held[1])
         return pairs, dropped
 
@@ -222,8 +182,8 @@ class RawIntake(Intake):
     def _runs(self) -> tuple[Runs, Runs]:
         return Runs.of(self._held[0].time, self.interval), Runs.of(self._held[1].time, self.interval)
 
-    def _block(self, key: int, parts: tuple[Part, Part]) -> MetricPair:
-        digest = block_hash(key.to_bytes(8, "little", signed=True), *parts[0].bytes(), *parts[1].bytes())
+    def _block(self, key: int, parts: tuple[Arm, Arm]) -> MetricPair:
+        digest = block_hash(key.to_bytes(8, "little", signed=True), *_bytes(parts[0]), *_bytes(parts[1]))
         first, last = np.inf, -np.inf
         if parts[0].time is not None and parts[1].time is not None:
             first = float(min(parts[0].time[0], parts[1].time[0]))
@@ -233,23 +193,24 @@ class RawIntake(Intake):
         return MetricPair(
             name=self.metric.name,
             kind=self.metric.kind,
-            baseline=Arm(parts[0].value, time=parts[0].time),
-            canary=Arm(parts[1].value, time=parts[1].time),
+            baseline=parts[0],
+            canary=parts[1],
             pairing="concurrent" if self.timed and not self.windows else "windows",
             interval=self.interval if self.timed else self.metric.interval,
         )
 
     def _drop(self) -> list[int]:
-        first, second = (part[-SURPLUS:] if self.windows is None else part[:SURPLUS] for part in self._held)
-        dropped = [len(part) - len(kept) for part, kept in zip(self._held, (first, second), strict=True)]
+        kept = slice(-SURPLUS, None) if self.windows is None else slice(SURPLUS)
+        first, second = (part.part(kept) for part in self._held)
+        dropped = [len(part) - len(rest) for part, rest in zip(self._held, (first, second), strict=True)]
         if any(dropped):
-            self._held = (first.copied(), second.copied())
+            self._held = (_copied(first), _copied(second))
         return dropped
 
     def same_data(self, other: Self) -> bool:
         """Tell whether both have been given the same points."""
         common, same = self._seen.shared(other._seen)
-        mine, theirs = ([part.ordered().bytes() for part in held] for held in (self._held, other._held))
+        mine, theirs = ([_bytes(_ordered(part)) for part in held] for held in (self._held, other._held))
         return 2 * same > common or (mine == theirs and any(len(part) for part in self._held))
 
     def merge(self, other: Self) -> None:
@@ -266,7 +227,7 @@ class RawIntake(Intake):
         super().merge(other)
         self._newest = (newest[0], newest[1])
         first, second = (
-            mine.plus(theirs).ordered() for mine, theirs in zip(self._held, other._held, strict=True)
+            _ordered(_joined(mine, theirs)) for mine, theirs in zip(self._held, other._held, strict=True)
         )
         self._held = (first, second)
         self._closed = max(self._closed, other._closed)
@@ -326,13 +287,13 @@ def _common(runs: tuple[Runs, Runs]) -> list[tuple[int, int]]:
     return list(zip(first.tolist(), second.tolist(), strict=True))
 
 
-def _after(new: Part, last: float, newest: FloatArray | None) -> Part:
+def _after(new: Arm, last: float, newest: FloatArray | None) -> Arm:
     """Leave out what an arm has given already: all before its last time, and of that time the values that are known."""
     if new.time is None or new.time[0] > last:
         return new
     start, end = int(new.time.searchsorted(last)), int(new.time.searchsorted(last, "right"))
     if newest is None or start == end:
-        return new[end:]
+        return new.part(slice(end, None))
     known = Counter(newest.tolist())
     fresh = np.ones(len(new), dtype=np.bool_)
     fresh[:start] = False
@@ -340,63 +301,52 @@ def _after(new: Part, last: float, newest: FloatArray | None) -> Part:
         if known[value] > 0:
             known[value] -= 1
             fresh[index] = False
-    return new[fresh]
+    return new.part(fresh)
 
 
-def _at_end(new: Part, last: float, before: FloatArray | None) -> FloatArray | None:
+def _at_end(new: Arm, last: float, before: FloatArray | None) -> FloatArray | None:
     if new.time is None or before is None:
         return None
     values = np.concatenate([before, new.value[new.time.searchsorted(last) :]])
     return values if len(values) <= _HELD else None
 
 
-def _packed(part: Part) -> list[str]:
+def _joined(first: Arm, second: Arm) -> Arm:
+    """Put the observations of one arm behind others of it."""
+    if not len(first) or not len(second):
+        return second if len(second) else first
+    time = None if first.time is None or second.time is None else np.concatenate([first.time, second.time])
+    return Arm(np.concatenate([first.value, second.value]), time=time)
+
+
+def _ordered(part: Arm) -> Arm:
+    """Give observations in order of time and value, which forgets how they came."""
+    if part.time is None:
+        return Arm(np.sort(part.value))
+    return part.part(np.lexsort([part.value, part.time]))
+
+
+def _copied(part: Arm) -> Arm:
+    """Give a copy, so that a large array can be freed of which only the end is wanted."""
+    return Arm(part.value.copy(), time=None if part.time is None else part.time.copy())
+
+
+def _bytes(part: Arm) -> tuple[bytes, ...]:
+    """Give what is hashed of observations."""
+    times = b"" if part.time is None else part.time.tobytes()
+    return len(part).to_bytes(8, "little"), part.value.tobytes(), times
+
+
+def _packed(part: Arm) -> list[str]:
     return [pack(part.value)] if part.time is None else [pack(part.value), pack(part.time)]
 
 
-def _unpacked(packed: Any) -> Part:
+def _unpacked(packed: Any) -> Arm:
     arrays = [unpack(text) for text in packed]
     if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError("what is held is not finite")
     if len(arrays) == 2 and len(arrays[0]) == len(arrays[1]) and (np.diff(arrays[1]) >= 0).all():
-        return Part(*arrays)
+        return Arm(arrays[0], time=arrays[1])
     if len(arrays) != 1:
         raise ValueError("what is held is not in order of time")
-    return Part(arrays[0])
-
-
-def intervals(pair: MetricPair, *, unfinished: bool = False) -> Iterator[MetricPair]:
-    """Cut whole series into what a stream would hand out, interval by interval.
-
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms.
-    unfinished : bool, optional
-        Whether raw observations of the last interval count too, though more of them might follow; a stream waits.
-
-    Yields
-    ------
-    MetricPair
-        One interval: a point of each arm, or all raw observations of it; without times these are one interval.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from canaryjudge.data import Arm
-    >>> arm = Arm(np.arange(3.0))
-    >>> [part.canary.value.tolist() for part in intervals(MetricPair("cpu", "gauge", arm, arm))]
-    [[0.0], [1.0], [2.0]]
-    """
-    if not KINDS[pair.kind].is_raw:
-        for index in range(min(len(pair.baseline), len(pair.canary))):
-            yield _part(pair, slice(index, index + 1), slice(index, index + 1))
-    elif pair.baseline.time is None or pair.canary.time is None:
-        yield pair
-    else:
-        for first, second in complete_parts(pair, unfinished=unfinished):
-            yield _part(pair, first, second)
-
-
-def _part(pair: MetricPair, first: slice, second: slice) -> MetricPair:
-    return replace(pair, baseline=pair.baseline.part(first), canary=pair.canary.part(second), notes=())
+    return Arm(arrays[0])

@@ -409,20 +409,7 @@ _VERSION: Final = 1
 
 
 def write_sketch(settings: Mapping[str, Any], counts: Counts) -> str:
-    """Write a sketch on one line, everything in order.
-
-    Parameters
-    ----------
-    settings : mapping
-        `relative_error`, `interval` and `timed`.
-    counts : mapping
-        What was counted.
-
-    Returns
-    -------
-    str
-        JSON.
-    """
+    """Write a sketch on one line, everything in order."""
     intervals = [
         {"interval": number, "keys": sorted(buckets), "counts": [buckets[key] for key in sorted(buckets)]}
         for number, buckets in sorted(counts.items())
@@ -432,13 +419,7 @@ def write_sketch(settings: Mapping[str, Any], counts: Counts) -> str:
 
 
 def read_sketch(text: Any) -> dict[str, Any]:
-    """Read what `write_sketch` has written, the counts not yet looked at.
-
-    Raises
-    ------
-    DataError
-        If it is something else.
-    """
+    """Read what `write_sketch` has written, the counts not yet looked at."""
     try:
         body = json.loads(text)
     except (TypeError, ValueError, RecursionError):
@@ -459,27 +440,7 @@ def read_sketch(text: Any) -> dict[str, Any]:
 
 
 def read_counts(intervals: list[Any], latest: float, largest: int) -> Counts:
-    """Read the counts of a sketch.
-
-    Parameters
-    ----------
-    intervals : list
-        An entry an interval.
-    latest : float
-        No interval's number is further from 0.
-    largest : int
-        No bucket's key is further from 0.
-
-    Returns
-    -------
-    dict
-        The counts.
-
-    Raises
-    ------
-    DataError
-        If an entry is not one, or could not have been counted.
-    """
+    """Read the counts of a sketch."""
     counts: Counts = {}
     for index, entry in enumerate(intervals):
         where = f"intervals[{index}]"
@@ -528,18 +489,6 @@ class LogBuckets:
     A bucket's key is 0 for zero, k > 0 for the k-th bucket above 1e-12 or so, and -k for its mirror among the negative values, which has
     its closed end nearer to zero; so keys are ordered as values are, and every bucket holds what is at most its upper edge.
 
-    Parameters
-    ----------
-    relative_error : float
-        The e: each value is within it of its bucket's middle.
-
-    Attributes
-    ----------
-    span : int
-        How many buckets a factor of 10^12 takes.
-    largest : int
-        The key of the largest float.
-
     Examples
     --------
     >>> buckets = LogBuckets(0.5)  # gamma is 3
@@ -556,18 +505,7 @@ class LogBuckets:
         self.largest = math.ceil(math.log(_LARGEST) / self._log) + 1 - self._first
 
     def keys(self, values: FloatArray) -> NDArray[np.int64]:
-        """Find the bucket of each value.
-
-        Parameters
-        ----------
-        values : ndarray, shape (n,)
-            Finite numbers.
-
-        Returns
-        -------
-        ndarray of int, shape (n,)
-            The keys.
-        """
+        """Find the bucket of each value."""
         if not len(values):
             return np.zeros(0, dtype=np.int64)
         least = self._edge(0)

@@ -21,53 +21,35 @@ __all__ = ["ArmMapping", "RawSeries", "SeriesSource", "TidyTable", "raw_series",
 
 @dataclass(frozen=True, slots=True)
 class RawSeries:
-    """Unread columns of one arm of one metric.
-
-    Attributes
-    ----------
-    place : Location
-        Whose they are.
-    value : column, shape (n,)
-        The numbers.
-    total, time : column, shape (n,), or None
-        Where the caller gave them.
-    replica : column, shape (n,), or None
-        Which of several instances a point is from: equal points of two replicas are two points.
-    le : column, shape (n,), or None
-        Of histograms: `value` observations of an interval are at most as large.
-    buckets : sequence of n items, or None
-        Of histograms, in place of `value` and `le`: an interval's counts, a bucket each, as rows or as one array of floats; without `edges`, buckets with both their edges and
-        their count.
-    edges : column, shape (k,), or None
-        The upper edges of `buckets`.
-    exponential : bool
-        Whether the items of `buckets` are exponential histograms as OpenTelemetry writes them.
-    unit : str
-        What the numbers, or the edges of histograms, are in; empty where the caller does not say.
-    increases : bool
-        The numbers are what each interval counted, although the metric may be a counter at its source.
-    total_by_name : str
-        The column that `total` was taken from because of its name, although nobody said so; empty otherwise.
-    apart : column, shape (n,), or None
-        What may tell replicas apart although nobody said so: points that differ in it are no copies of each other.
-    apart_name : str
-        The name of that column.
-    """
+    """Unread columns of one arm of one metric."""
 
     place: Location
+    """Whose they are."""
     value: Column
+    """The numbers; shape (n,)."""
     total: Column | None = None
     time: Column | None = None
+    """Where the caller gave them; shape (n,)."""
     replica: Column | None = None
+    """Which of several instances a point is from: equal points of two replicas are two points; shape (n,)."""
     le: Column | None = None
+    """Of histograms: `value` observations of an interval are at most as large; shape (n,)."""
     buckets: Sequence[Any] | NDArray[np.float64] | None = None
+    """Of histograms, in place of `value` and `le`: an interval's counts, a bucket each, as rows or as one array of floats; without `edges`, buckets with both their edges and their count."""
     edges: Column | None = None
+    """The upper edges of `buckets`; shape (k,)."""
     exponential: bool = False
+    """Whether the items of `buckets` are exponential histograms as OpenTelemetry writes them."""
     unit: str = ""
+    """What the numbers, or the edges of histograms, are in; empty where the caller does not say."""
     increases: bool = False
+    """The numbers are what each interval counted, although the metric may be a counter at its source."""
     total_by_name: str = ""
+    """The column that `total` was taken from because of its name, although nobody said so; empty otherwise."""
     apart: Column | None = None
+    """What may tell replicas apart although nobody said so: points that differ in it are no copies of each other; shape (n,)."""
     apart_name: str = ""
+    """The name of that column."""
 
     @property
     def histograms(self) -> int:
@@ -109,25 +91,8 @@ class SeriesSource(Protocol):
 def raw_series(data: Any, place: Location) -> RawSeries:
     """Take one series: array-like, a mapping of columns, or nothing.
 
-    Parameters
-    ----------
-    data : array-like, Series, mapping, DataFrame, Sketch or None
-        The values; or columns `value`, `time`, `total` and `le`, and `row`, the number by which errors name a point; or, of a histogram,
-        `edges` and `buckets` with a row of counts an interval, `buckets` with a row of ``[lower, upper, count]`` an interval, or `exponential`
-        with a mapping an interval; beside any of them `unit`, and `increases`, true of what was differenced already. `time` may have any of
-        `TIME_NAMES`. From wide tables come `total_by_name`, the column that was taken for the total, and `apart`, ``{column: labels}``. A pandas Series with a DatetimeIndex brings its times.
-    place : Location
-        Whose it is.
-
-    Returns
-    -------
-    RawSeries
-        Columns of one length.
-
-    Raises
-    ------
-    DataError
-        If it is none of these, the value column is missing, or lengths differ.
+    Columns are `value`, `time`, `total`, `le`, `replica` and `row` (the number by which errors name a point); of a histogram `edges` and `buckets`, `buckets`
+    of ``[lower, upper, count]``, or `exponential`; beside them `unit`, `increases`, and from wide tables `total_by_name` and `apart`.
     """
     columns = {} if data is None else _columns(data)
     if not columns:
@@ -264,11 +229,6 @@ class ArmMapping:
 
 def refuse_columns(data: Mapping[Any, Any]) -> None:
     """Refuse ``{"time": [...], "arm": [...]}``, and what pandas makes of a table by default, ``{"time": {"0": ..., "1": ...}}``.
-
-    Raises
-    ------
-    DataError
-        If the data are one of these: it says what was expected.
 
     Examples
     --------

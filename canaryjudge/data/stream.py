@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Self
 
@@ -13,16 +14,15 @@ from canaryjudge.data.intake import Intake
 from canaryjudge.data.interval_intake import IntervalIntake
 from canaryjudge.data.notes import Note, NoteTally
 from canaryjudge.data.pair import FloatArray, MetricPair
-from canaryjudge.data.raw_intake import RawIntake
-from canaryjudge.data.replicas import with_reports
-from canaryjudge.data.series import Series
-from canaryjudge.data.times import iso, mixed_zones, unclear_zones
-from canaryjudge.data.units import different_units
+from canaryjudge.data.pairing import no_overlap
+from canaryjudge.data.raw_intake import RawIntake, complete_parts
+from canaryjudge.data.series import Series, with_reports
+from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "intervals"]
 
 _STUCK = 8  # points of both arms that wait for each other: more of them would not meet either
 
@@ -32,13 +32,6 @@ class Stream:
 
     Every point counts once: one that comes again is known by its time. `feed` hands out each interval as soon as both arms have
     it; what only one arm has waits for the other.
-
-    Parameters
-    ----------
-    metric : Metric
-        What the policy says of the metric.
-    baseline, canary : str
-        What the caller calls the arms.
 
     Examples
     --------
@@ -58,10 +51,7 @@ class Stream:
         self._intake: Intake = (RawIntake if KINDS[metric.kind].is_raw else IntervalIntake)(
             metric, self._names
         )
-        self._zones: frozenset[str] = frozenset()
-        self._units: frozenset[str] = frozenset()
         self._notes = NoteTally()
-        self._reported = False
         self._counters = (CounterState(), CounterState())
 
     @property
@@ -99,7 +89,8 @@ class Stream:
     @property
     def has_totals(self) -> bool:
         """Whether the points have totals, and not only as many as replicas reported."""
-        return isinstance(self._intake, IntervalIntake) and self._intake.totals is True and not self._reported
+        agreement = self._intake.agreement
+        return agreement.totals is True and not agreement.reported
 
     @property
     def counters(self) -> tuple[CounterState, CounterState] | None:
@@ -120,24 +111,7 @@ class Stream:
         return self._notes.notes
 
     def feed(self, baseline: Series, canary: Series) -> list[MetricPair]:
-        """Take in an update.
-
-        Parameters
-        ----------
-        baseline, canary : Series
-            The clean arms; either may be empty. Points that were given before are ignored.
-
-        Returns
-        -------
-        list of MetricPair
-            What is newly complete, in order of time: the new intervals in one pair, or a pair for each interval of raw observations.
-
-        Raises
-        ------
-        DataError
-            If a point has changed since it was given, only some points have times, the arms cannot be compared or never meet.
-            The stream is then as it was before.
-        """
+        """Take in an update."""
         before = self.__dict__.copy()
         self._intake = self._intake.copy()
         try:
@@ -147,9 +121,11 @@ class Stream:
             raise
 
     def _feed(self, arms: tuple[Series, Series]) -> list[MetricPair]:
-        arms = with_reports(arms, reported=self._reported)
-        self._reported = any(arm.reported for arm in arms)
-        self._check(arms)
+        arms = with_reports(arms, reported=self._intake.agreement.reported)
+        reported, differenced = (
+            any(told) for told in zip(*((a.reported, a.differenced) for a in arms), strict=True)
+        )
+        self._agree(arms, reported=reported)
         first, second = (
             before if arm.counters is None else arm.counters
             for arm, before in zip(arms, self._counters, strict=True)
@@ -161,96 +137,34 @@ class Stream:
             # what was odd about points that were all given before has been noted before
             if not len(arm) or reach.count > given:
                 for note in arm.notes:
-                    self._note(note.code, note.arm, note.count, note.facts)
+                    self._note(note)
         self._check_growing(arms)
         self._settle()
         pairs, dropped = self._intake.complete()
         self._check_meeting()
         for name, too_late, unpaired in zip(self._names, late, dropped, strict=True):
             if too_late:
-                self._note("too_late", name, too_late)
+                self._note(Note(code="too_late", arm=name, count=too_late))
             if unpaired:
-                self._note("unpaired", name, unpaired)
-        differenced = any(arm.differenced for arm in arms)
-        if not self._reported and not differenced:
+                self._note(Note(code="unpaired", arm=name, count=unpaired))
+        if not reported and not differenced:
             return pairs
-        return [replace(pair, reported=self._reported, differenced=differenced) for pair in pairs]
+        return [replace(pair, reported=reported, differenced=differenced) for pair in pairs]
 
-    def _check(self, arms: tuple[Series, Series]) -> None:
-        for arm in arms:
-            if len(arm):
-                self._check_times(arm)
-                self._units = self._with_units(frozenset([arm.unit]) - {""})
-                if isinstance(self._intake, IntervalIntake):
-                    self._check_columns(arm, self._intake)
-        if isinstance(self._intake, IntervalIntake):
-            given = [arm for arm in arms if len(arm)]
-            for arm, merged in zip(given, self._intake.fit(given), strict=True):
+    def _agree(self, arms: tuple[Series, Series], *, reported: bool) -> None:
+        """Hold what is new against what was given before, and the arms against each other."""
+        intake, metric = self._intake, self.metric
+        intake.agreement = replace(intake.agreement, reported=reported)
+        given = [arm for arm in arms if len(arm)]
+        for arm in given:
+            first = intake.timed is None
+            intake.agreement = intake.agreement.joined(metric, arm)
+            if first and (metric.pairing != "auto" or not intake.timed):
+                intake.windows = metric.pairing != "concurrent"
+        if isinstance(intake, IntervalIntake):
+            for arm, merged in zip(given, intake.fit(given), strict=True):
                 if merged:
-                    self._note("merged_buckets", arm.arm, merged)
-
-    def _with_units(self, units: frozenset[str]) -> frozenset[str]:
-        both = self._units | units
-        if (error := different_units(self.metric, sorted(both))) is not None:
-            raise error
-        return both
-
-    def _check_times(self, arm: Series) -> None:
-        where = f"metric {self.metric.name!r}, arm {arm.arm!r}"
-        timed = arm.time is not None
-        if self._intake.timed is None:
-            if not timed and self.metric.pairing == "concurrent":
-                raise DataError(
-                    f"{where}: pairing: concurrent needs times in both arms, and there are none",
-                    "Give the column 'time', or set pairing: windows.",
-                )
-            self._intake.timed = timed
-            if self.metric.pairing != "auto" or not timed:
-                self._intake.windows = self.metric.pairing != "concurrent"
-        elif self._intake.timed != timed:
-            found, known = ("times", "none") if timed else ("no times", "some")
-            raise DataError(
-                f"{where}: the points have {found}, and those given before or in the other arm have {known}",
-                "Give every point of a metric a time, or none of them.",
-            )
-        zones = self._zones | arm.zones
-        if unclear_zones(zones):
-            raise mixed_zones(where, zones)
-        self._zones = zones
-
-    def _check_columns(self, arm: Series, intake: IntervalIntake) -> None:
-        where = f"metric {self.metric.name!r}, arm {arm.arm!r}"
-        totals = arm.total is not None
-        if intake.totals is None:
-            intake.totals = totals
-        if totals and intake.totals and self._reported and not arm.reported:
-            raise DataError(
-                f"{where}: there are totals, and the points given before have none",
-                "Give 'total' in every update, or nowhere.",
-            )
-        if intake.totals != totals:
-            if arm.reported:
-                raise DataError(
-                    f"{where}: the points name their replica, and those given before do not",
-                    "Give 'replica' in every update, or nowhere.",
-                )
-            found, known = ("totals", "none") if totals else ("no totals", "some")
-            raise DataError(
-                f"{where}: there are {found}, and the points given before or in the other arm have {known}",
-                "Give 'total' in both arms and in every update, or nowhere.",
-            )
-        if arm.edges is not None:
-            end = next(
-                (note.facts["edge"] for note in arm.notes if note.code == "no_infinite_bucket"), np.inf
-            )
-            if intake.end is None:
-                intake.end = float(end)
-            if intake.end != end:
-                ends = " and ".join("+Inf" if edge == np.inf else f"{edge:g}" for edge in (intake.end, end))
-                raise DataError(
-                    f"{where}: the buckets of the arms or updates end at different edges, {ends}, so the largest observations are not comparable",
-                    "Give both arms the bucket +Inf in every update.",
-                )
+                    self._note(Note(code="merged_buckets", arm=arm.arm, count=merged))
 
     def _check_growing(self, arms: tuple[Series, Series]) -> None:
         """Refuse what falls too often for a counter, over all updates: each may bring a point or two."""
@@ -266,10 +180,7 @@ class Stream:
         if intake.timed and intake.windows is None and (meet := intake.meet()) is not None:
             intake.windows = not meet
             if intake.windows:
-                facts: dict[str, float | str] = {}
-                for name, reach in zip(("baseline", "canary"), intake.reach, strict=True):
-                    facts |= {f"{name}_start": reach.first, f"{name}_end": reach.last}
-                self._note("no_overlap", None, 0, facts)
+                self._note(no_overlap([(reach.first, reach.last) for reach in intake.reach], 0))
 
     def _check_meeting(self) -> None:
         waiting = self._intake.waiting
@@ -288,27 +199,14 @@ class Stream:
                 "Set the metric's interval, in which a point of each belongs together, or pairing: windows for before and after.",
             )
 
-    def _note(
-        self, code: str, arm: str | None, count: int | None, facts: dict[str, float | str] | None = None
-    ) -> None:
-        self._notes = self._notes.plus(code, arm, count, facts)
+    def _note(self, note: Note) -> None:
+        self._notes = self._notes.plus(note)
 
     def merge(self, other: Stream) -> None:
         """Take over what another stream of the metric was given: of another region, shard or span of time.
 
         The result is the same in whatever order streams are merged. Points that wait in one for a partner in the other are
         handed out by the next `feed`, which may be of empty arms.
-
-        Parameters
-        ----------
-        other : Stream
-            It stays as it is.
-
-        Raises
-        ------
-        DataError
-            If the two are of different metrics or arms, if they cannot be compared, or if both were given the same data: what has been
-            counted twice cannot be told apart again.
         """
         self._check_kinship(other)
         mine, theirs = self._intake.copy(), other._intake
@@ -324,9 +222,6 @@ class Stream:
             self._counters[0].union(other._counters[0]),
             self._counters[1].union(other._counters[1]),
         )
-        self._reported = self._reported or other._reported
-        self._zones |= other._zones
-        self._units |= other._units
         self._notes = self._notes.union(other._notes)
 
     def _check_kinship(self, other: Stream) -> None:
@@ -336,64 +231,42 @@ class Stream:
                 "Merge streams of one policy and the same names of the arms.",
             )
         mine, theirs = self._intake, other._intake
+        forms = mine.agreement, theirs.agreement
         pairs: list[tuple[str, Any, Any]] = [
             ("times", mine.timed, theirs.timed),
             ("pairing", mine.windows, theirs.windows),
         ]
         if mine.timed is not None and theirs.timed is not None:
-            pairs.append(("replicas", self._reported, other._reported))
+            pairs.append(("replicas", forms[0].reported, forms[1].reported))
         for before, after in zip(self._counters, other._counters, strict=True):
             pairs.append(("counters", before.form, before.form if not len(after) else after.form))
-        if isinstance(mine, IntervalIntake) and isinstance(theirs, IntervalIntake):
-            pairs.append(("totals", mine.totals, theirs.totals))
-            pairs.append(("buckets", _listed(mine.edges), _listed(theirs.edges)))
-            pairs.append(("largest buckets", mine.end, theirs.end))
+        pairs += [
+            ("totals", forms[0].totals, forms[1].totals),
+            ("buckets", _listed(mine.edges), _listed(theirs.edges)),
+            ("largest buckets", forms[0].end, forms[1].end),
+        ]
         for what, first, second in pairs:
             if first is not None and second is not None and first != second:
                 raise DataError(
                     f"metric {self.metric.name!r}: the streams differ in their {what}",
                     "Merge streams of data of one form.",
                 )
-        self._with_units(other._units)
-        if unclear_zones(zones := self._zones | other._zones):
-            raise mixed_zones(f"metric {self.metric.name!r}", zones)
+        forms[0].merged(self.metric, forms[1])
 
     def state(self) -> dict[str, Any]:
         """Give everything that `restore` needs, as JSON can hold it."""
-        found = self._intake.state() | {"zones": sorted(self._zones), "notes": self._notes.state()}
-        if self._units:
-            found["units"] = sorted(self._units)
-        if self._reported:
-            found["reported"] = True
+        found = self._intake.state() | {"notes": self._notes.state()}
         return (
             found | {"carried": [each.state() for each in self._counters]} if self.metric.counter else found
         )
 
     @classmethod
     def restore(cls, metric: Metric, baseline: str, canary: str, state: dict[str, Any]) -> Self:
-        """Go on where a stream was saved.
-
-        Parameters
-        ----------
-        metric : Metric
-            What the policy says of the metric.
-        baseline, canary : str
-            What the caller calls the arms.
-        state : dict
-            What `state` gave.
-
-        Raises
-        ------
-        DataError
-            If it is something else.
-        """
+        """Go on where a stream was saved."""
         stream = cls(metric, baseline, canary)
         try:
             stream._intake.restore(state)
-            stream._zones = frozenset(_texts(state["zones"]))
-            stream._units = frozenset(_texts(state.get("units", [])))
             stream._notes = NoteTally.restore(state["notes"])
-            stream._reported = "reported" in state
             if metric.counter:
                 first, second = (CounterState.restore(each) for each in state["carried"])
                 stream._counters = (first, second)
@@ -405,11 +278,30 @@ class Stream:
         return stream
 
 
-def _texts(items: Any) -> list[str]:
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise TypeError("not a list of text")
-    return items
-
-
 def _listed(edges: FloatArray | None) -> list[float] | None:
     return None if edges is None else edges.tolist()
+
+
+def intervals(pair: MetricPair, *, unfinished: bool = False) -> Iterator[MetricPair]:
+    """Cut whole series into what a stream would hand out, interval by interval.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from canaryjudge.data import Arm
+    >>> arm = Arm(np.arange(3.0))
+    >>> [part.canary.value.tolist() for part in intervals(MetricPair("cpu", "gauge", arm, arm))]
+    [[0.0], [1.0], [2.0]]
+    """
+    if not KINDS[pair.kind].is_raw:
+        for index in range(min(len(pair.baseline), len(pair.canary))):
+            yield _part(pair, slice(index, index + 1), slice(index, index + 1))
+    elif pair.baseline.time is None or pair.canary.time is None:
+        yield pair
+    else:
+        for first, second in complete_parts(pair, unfinished=unfinished):
+            yield _part(pair, first, second)
+
+
+def _part(pair: MetricPair, first: slice, second: slice) -> MetricPair:
+    return replace(pair, baseline=pair.baseline.part(first), canary=pair.canary.part(second), notes=())

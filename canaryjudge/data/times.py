@@ -41,21 +41,14 @@ _HINT = "Write times like 2024-05-01T12:00:00Z, or as seconds since 1970."
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Times of one arm.
-
-    Attributes
-    ----------
-    seconds : ndarray, shape (n,)
-        Since 1970, UTC; NaN where there is no time.
-    zones : frozenset of str
-        The zones or offsets that they were written in; empty for numbers.
-    unit : str or None
-        What numbers were taken to be, if not seconds.
-    """
+    """Times of one arm."""
 
     seconds: FloatArray
+    """Since 1970, UTC; NaN where there is no time; shape (n,)."""
     zones: frozenset[str] = frozenset()
+    """The zones or offsets that they were written in; empty for numbers."""
     unit: str | None = None
+    """What numbers were taken to be, if not seconds."""
 
 
 def iso(seconds: float) -> str:
@@ -93,24 +86,6 @@ def mixed_zones(where: str, zones: Collection[str]) -> DataError:
 
 def to_times(column: Column, place: Location) -> Times:
     """Read a column of times.
-
-    Parameters
-    ----------
-    column : narwhals Series or ndarray, shape (n,)
-        Datetimes with or without a zone, ISO 8601 text, or numbers: seconds since 1970, unless their size shows that they
-        are milliseconds, microseconds or nanoseconds.
-    place : Location
-        Whose they are.
-
-    Returns
-    -------
-    Times
-        Seconds since 1970.
-
-    Raises
-    ------
-    DataError
-        If a time cannot be read (it names the first), or only some have a time zone.
 
     Examples
     --------
@@ -298,25 +273,6 @@ def time_column(
 ) -> str | None:
     """Find the column of times by its name.
 
-    Parameters
-    ----------
-    names : iterable of str
-        The columns that are there, and are nothing else.
-    how : str, optional
-        What to do where two are there.
-    where : str, optional
-        Whose they are, for errors: ``metrics.csv: ``.
-
-    Returns
-    -------
-    str or None
-        The column that is called as one of `TIME_NAMES`.
-
-    Raises
-    ------
-    DataError
-        If there are two: it names them.
-
     Examples
     --------
     >>> time_column(["version", "@Timestamp", "cpu"])
@@ -352,20 +308,6 @@ def common_slots(times: Sequence[FloatArray], interval: float | None) -> tuple[l
 
     A series that keeps a beat is rounded about its own phase, so that scrapes half an interval apart do not flip between two
     neighbors with every jitter; one without a beat (irregular, or several points an interval) takes the grid of the first that has one.
-
-    Parameters
-    ----------
-    times : sequence of ndarray
-        The times of each series, in seconds, ascending; none is empty.
-    interval : float or None
-        The length of the intervals in seconds; None makes one of each time.
-
-    Returns
-    -------
-    slots : list of ndarray
-        Whole numbers, ascending in each series.
-    lags : list of float
-        By how many seconds each series is behind the grid; negative where it is ahead.
 
     Examples
     --------

@@ -20,13 +20,7 @@ __all__ = ["conversion", "different_units", "scaled", "scaled_edges", "told_unit
 
 
 def told_unit(given: Any, place: Location) -> str:
-    """Read the unit of a series: a text, or a column that repeats one; nothing where there is none.
-
-    Raises
-    ------
-    DataError
-        If it is neither.
-    """
+    """Read the unit of a series: a text, or a column that repeats one; nothing where there is none."""
     if given is None or isinstance(given, str):
         return (given or "").strip()
     items = set(given.tolist() if hasattr(given, "tolist") else given if isinstance(given, Sequence) else [0])
@@ -41,27 +35,6 @@ def told_unit(given: Any, place: Location) -> str:
 
 def conversion(unit: str, metric: Metric, place: Location) -> tuple[Fraction, tuple[Note, ...]]:
     """Tell by what the data must be multiplied to be in the metric's unit.
-
-    Parameters
-    ----------
-    unit : str
-        What the data say they are in; nothing where they do not say.
-    metric : Metric
-        What the policy says of the metric. A ratio has no unit.
-    place : Location
-        Whose data they are.
-
-    Returns
-    -------
-    factor : Fraction
-        One where either says nothing, or it is not known whether the two are the same.
-    notes : tuple of Note
-        What is odd about it.
-
-    Raises
-    ------
-    DataError
-        If the two measure different things, or counts would have to be converted.
 
     Examples
     --------
@@ -92,15 +65,7 @@ def conversion(unit: str, metric: Metric, place: Location) -> tuple[Fraction, tu
 
 
 def different_units(metric: Metric, units: Sequence[str]) -> DataError | None:
-    """Give the error for arms or updates in different units of a metric that has none, or nothing.
-
-    Parameters
-    ----------
-    metric : Metric
-        What the policy says of the metric. What has a unit has been converted to it.
-    units : sequence of str
-        What the data say they are in.
-    """
+    """Give the error for arms or updates in different units of a metric that has none, or nothing."""
     given = sorted({unit for unit in units if unit})
     if metric.unit or KINDS[metric.kind].is_share or all(factor(unit, given[0]) == 1 for unit in given):
         return None

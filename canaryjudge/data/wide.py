@@ -82,27 +82,6 @@ def from_columns(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Turn the columns of a wide table into data that can be judged.
 
-    Parameters
-    ----------
-    columns : mapping of str to column, each of shape (n,)
-        The table.
-    metrics : mapping of str to mapping
-        For each metric the columns of its `value` and, where it has one, its `total`.
-    arm : str or None
-        The column that names each row's arm; None where all rows are of one, which is then called `history`.
-    time, replica : str, optional
-        As in `from_wide`.
-
-    Returns
-    -------
-    dict
-        As of `from_wide`.
-
-    Raises
-    ------
-    DataError
-        As in `from_wide`.
-
     Examples
     --------
     >>> columns = {"p99": np.array([120.0, 131.0]), "Time": np.array([0.0, 60.0])}
@@ -136,23 +115,6 @@ def row_columns(
     names: Sequence[str], *, arm: str | None, time: str | None = None, replica: str | None = None
 ) -> dict[str, str | None]:
     """Choose the columns that say when and where a row of a wide table is from.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The columns that are no metric's.
-    arm, time, replica : str, optional
-        Those that were named.
-
-    Returns
-    -------
-    dict of str to (str or None)
-        The columns of `time` and `replica`; and `apart`, which may tell replicas apart where no column is said to.
-
-    Raises
-    ------
-    DataError
-        If two columns may hold the times.
 
     Examples
     --------

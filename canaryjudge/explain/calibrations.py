@@ -8,6 +8,7 @@ from typing import Any
 from canaryjudge.explain.layout import as_grid, as_markdown_grid, escaped
 from canaryjudge.explain.numbers import count, number, percent, set_percent
 from canaryjudge.explain.quantities import level_of
+from canaryjudge.kinds import KINDS
 from canaryjudge.studies import (
     CalibrationFacts,
     Duplicate,
@@ -142,7 +143,7 @@ def _metric_remark(metric: MetricCalibration, facts: CalibrationFacts) -> str:
     said = [
         f"{metric.name}: pairs are {_SOURCES[metric.source]} of {count(metric.points)} points{_trouble(metric)}"
     ]
-    words = _EVENT_FAULTS if metric.kind in ("ratio", "count") else _FAULTS
+    words = _EVENT_FAULTS if KINDS[metric.kind].counts_events else _FAULTS
     seen = [
         f"{words[fault.fault]} {percent(fault.size)}" for fault in metric.faults if fault.size is not None
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from canaryjudge.explain.numbers import confidence, number, set_number, times_as_high
 from canaryjudge.explain.quantities import change, level_of, levels_of, set_change, span
 from canaryjudge.explain.slo import limit_of, measured_in, objective_words
+from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import Finding, Interval, MetricResult
 
@@ -58,7 +59,7 @@ def typical(finding: Finding, result: MetricResult) -> str:
     if not finding.levels_apart:
         return ""
     if finding.method.endswith("_rank"):
-        of = "observations" if result.kind == "histogram" else counted(result, finding)
+        of = "observations" if KINDS[result.kind].has_buckets else counted(result, finding)
         return f"the change is the typical one between {of}, not that of the two medians"
     if finding.method in _STRATIFIED:
         return "the change is the one within intervals, not that of the two totals"
@@ -117,8 +118,7 @@ def counted(result: MetricResult, finding: Finding | None = None) -> str:
     """Say what is counted: points, intervals or samples."""
     if finding is not None and finding.method in _BY_INTERVAL:
         return "intervals"
-    intervals = ("ratio", "count", "histogram")
-    return "intervals" if result.kind in intervals else "samples" if result.kind == "samples" else "points"
+    return KINDS[result.kind].points
 
 
 def glance(result: MetricResult) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from canaryjudge.explain.numbers import set_number, span_of_time
 from canaryjudge.explain.quantities import set_level, suited
 from canaryjudge.explain.slo import measured_in
 from canaryjudge.facts import ArmFacts, SeriesFacts
+from canaryjudge.kinds import KINDS
 from canaryjudge.results import Finding, Interval, MetricResult, Outcome
 
 __all__ = [
@@ -357,7 +358,7 @@ def series_chart(result: MetricResult, axis: Axis) -> str:
 
 def _tick(tick: float, axis: Axis, result: MetricResult) -> str:
     """Label a tick, the topmost with the unit where that is short."""
-    share = result.kind == "ratio"
+    share = KINDS[result.kind].is_share
     rung = suited("" if share else result.unit, *axis.ticks)
     label = axis.label(tick, share=share, size=float(rung.size))
     unit = rung.word if tick == axis.ticks[-1] and len(rung.word) <= _SHORT else ""

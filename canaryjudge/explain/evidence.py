@@ -18,6 +18,7 @@ from canaryjudge.explain.numbers import (
     time_of,
 )
 from canaryjudge.explain.quantities import change
+from canaryjudge.kinds import KINDS
 from canaryjudge.results import Finding, MetricResult, Outcome
 
 __all__ = ["METHODS", "amount", "evidence", "odds", "outlook", "proven_fine", "sizes", "taken"]
@@ -192,10 +193,10 @@ def amount(finding: Finding, result: MetricResult) -> str:
     """Say how many events or observations a finding is of."""
     if finding.total_baseline is None or finding.total_canary is None:
         return sizes(finding.n_baseline, finding.n_canary, result, finding)
-    if result.kind == "histogram":
+    if KINDS[result.kind].has_buckets:
         seen = f"{count(finding.total_canary)} v. {count(finding.total_baseline)} observations"
         return f"{seen} in {sizes(finding.n_baseline, finding.n_canary, result, finding)}"
-    if result.kind == "count":
+    if KINDS[result.kind].is_rate:
         events = f"{count(finding.events_canary or 0)} v. {count(finding.events_baseline or 0)} events"
         return f"{events} in {sizes(finding.n_baseline, finding.n_canary, result, finding)}"
     events_of = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from canaryjudge.explain.numbers import count, pvalue
 from canaryjudge.explain.quantities import change, level_of
+from canaryjudge.kinds import KINDS
 from canaryjudge.results import Finding, MetricResult, Outcome
 
 __all__ = ["excursion_found", "has_own_tolerance", "is_quiet", "quiet_sentence"]
@@ -76,7 +77,7 @@ def excursion_found(finding: Finding, result: MetricResult) -> str:
         level_of(value or 0.0, result.kind, result.unit) for value in (finding.beyond, finding.baseline_level)
     )
     room = change(margin, "absolute", result.kind, result.unit)
-    noun = "interval" if result.kind in ("ratio", "count") else "point"
+    noun = KINDS[result.kind].point
     sizes = f"{count(finding.n_canary)} v. {count(finding.n_baseline)} {noun}s"
     if not finding.points_beyond:
         extreme = "highest" if upward else "lowest"

@@ -7,6 +7,7 @@ from typing import Any
 
 from canaryjudge.explain.layout import as_grid, as_markdown_grid, escaped
 from canaryjudge.explain.numbers import count, percent
+from canaryjudge.kinds import KINDS
 from canaryjudge.studies import MetricPlan, PlanFacts, SharePlan
 
 __all__ = ["plan_markdown", "plan_rows", "plan_text"]
@@ -135,7 +136,7 @@ def _advice(metric: MetricPlan, own: SharePlan, facts: PlanFacts) -> str:
         ways.append(f"use {percent(enough.share)} (+{percent(enough.visible or 0.0)})")
     if own.needed_s is not None:
         ways.append(f"run {_time(own.needed_s)}")
-    if metric.kind == "gauge" and metric.per_request:
+    if KINDS[metric.kind].is_averaged and metric.per_request:
         ways.append("use a histogram of the same requests, which tells how many there were")
     return (
         ", or ".join(ways)

@@ -18,6 +18,7 @@ from canaryjudge.explain.numbers import (
     share,
     times_as_high,
 )
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy.units import Rung, rungs, written
 
 __all__ = ["change", "level_of", "levels_of", "set_change", "set_level", "set_span", "span", "suited"]
@@ -67,7 +68,7 @@ def level_of(value: float, kind: str, unit: str, beside: float | None = None) ->
     >>> level_of(3565158.0, "gauge", "bytes", beside=5e6)
     '3.57 MB'
     """
-    if kind == "ratio":
+    if KINDS[kind].is_share:
         return f"{share(value, 3)} %"
     return _with_unit(value, _rung_beside(beside, unit, value))
 
@@ -80,7 +81,7 @@ def levels_of(values: tuple[float, ...], kind: str, unit: str) -> list[str]:
     >>> levels_of((1.02, 0.984), "gauge", "s"), levels_of((0.9995, 0.9997), "ratio", "")
     (['1.02 s', '0.984 s'], ['99.95 %', '99.97 %'])
     """
-    if kind == "ratio":
+    if KINDS[kind].is_share:
         return [f"{share(value, 3)} %" for value in values]
     rung = suited(unit, *values)
     return [_with_unit(value, rung) for value in values]
@@ -94,7 +95,7 @@ def set_level(value: float, kind: str, unit: str) -> str:
     >>> set_level(0.9995, "ratio", ""), set_level(1e6, "gauge", "B"), set_level(0.25, "gauge", "s")
     ('99.95 %', '1 MB', '250 ms')
     """
-    if kind == "ratio":
+    if KINDS[kind].is_share:
         return set_percent(value)
     rung = _chosen_rung(value, unit)
     return f"{set_number(_in_unit(value, rung))} {rung.word}".rstrip()
@@ -125,8 +126,8 @@ def change(value: float, scale: str, kind: str, unit: str) -> str:
     size = abs(value)
     if scale == "relative":
         return percent(size)
-    if kind == "ratio" or unit == "%":
-        return _points(percentage(size) if kind == "ratio" else number(size))
+    if KINDS[kind].is_share or unit == "%":
+        return _points(percentage(size) if KINDS[kind].is_share else number(size))
     return level_of(size, kind, unit)
 
 
@@ -141,8 +142,8 @@ def set_change(value: float, scale: str, kind: str, unit: str) -> str:
     size = abs(value)
     if scale == "relative":
         return set_percent(size)
-    if kind == "ratio" or unit == "%":
-        return _points(set_percentage(size) if kind == "ratio" else set_number(size))
+    if KINDS[kind].is_share or unit == "%":
+        return _points(set_percentage(size) if KINDS[kind].is_share else set_number(size))
     return set_level(size, kind, unit)
 
 
@@ -179,7 +180,7 @@ def span(
     write: Callable[[float, int], str]
     if scale == "times":
         word, digits, write = "times", 3, times_as_high
-    elif scale == "relative" or kind == "ratio":
+    elif scale == "relative" or KINDS[kind].is_share:
         word = "percentage points" if scale == "absolute" else "%"
         digits, write = 2, share if scale == "objective" else percentage
     else:
@@ -211,7 +212,7 @@ def set_span(low: float, high: float, kind: str, unit: str) -> str:
     >>> set_span(0.25, 0.5, "gauge", "s"), set_span(0.001, 0.0125, "ratio", "")
     ('250 to 500 ms', '0.1 to 1.25 %')
     """
-    if kind == "ratio":
+    if KINDS[kind].is_share:
         return _spanned(set_percentage(low), set_percentage(high), "%")
     rung = _chosen_rung(max(low, high, key=abs), unit)
     first, last = (set_number(_in_unit(end, rung)) for end in (low, high))

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from canaryjudge.data import FloatArray
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import AnyRule, Metric
 from canaryjudge.policy.assumptions import Assumed
 from canaryjudge.rules import default_rules
 from canaryjudge.rules.decision import Limits, tolerated
-from canaryjudge.stats.lasting_noise import joined
 from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, projections, shift_power
 from canaryjudge.stats.proportions import difference_bounds
-from canaryjudge.stats.rare_events import rate_ratio_pvalues
-from canaryjudge.stats.rate_difference import rate_difference_bounds
+from canaryjudge.stats.rates import rate_difference_bounds, rate_ratio_pvalues
+from canaryjudge.stats.replicas import joined
 
 __all__ = [
     "Expected",
@@ -63,14 +63,14 @@ def planned_rule(metric: Metric) -> AnyRule:
 def form_of(metric: Metric) -> Form:
     """Give the closed form of a metric's planned rule."""
     form = _FORMS.get(planned_rule(metric).rule, "none")
-    fits = (form == "events") == (metric.kind in ("ratio", "count"))
+    fits = (form == "events") == KINDS[metric.kind].counts_events
     return form if fits else "none"
 
 
 def is_per_request(metric: Metric, assumed: Assumed) -> bool:
     """Tell whether a gauge is made of requests: by what is assumed, or by its name."""
-    if metric.kind != "gauge":
-        return metric.kind in ("samples", "histogram")
+    if not KINDS[metric.kind].is_averaged:
+        return KINDS[metric.kind].has_observations
     if assumed.per_request is not None:
         return assumed.per_request
     name = metric.name.lower()
@@ -174,7 +174,7 @@ class Setting:
         longer = (1 + rho) / (1 - rho)
         own = []
         for share in (self.share, 1 - self.share):
-            if metric.kind == "gauge":
+            if KINDS[metric.kind].is_averaged:
                 per_point = spread**2 / (share if is_per_request(metric, assumed) else 1.0)
                 own.append(RANK_VARIANCE * per_point * longer / points)
             else:
@@ -192,7 +192,7 @@ class Setting:
 
     def _events(self, points: int, change: float, limit: float, level: float, sign: int) -> Expected:
         rate = self._level
-        whole = points * (self.assumed.traffic or 1.0 if self.metric.kind == "ratio" else 1.0)
+        whole = points * (self.assumed.traffic or 1.0 if KINDS[self.metric.kind].is_share else 1.0)
         exposures = self.share * whole, (1 - self.share) * whole
         floor = self._floor()[0]
         expected = [rate * exposure for exposure in exposures]
@@ -209,7 +209,7 @@ class Setting:
         self, arms: tuple[float, float], rate: float, change: float, limit: float, level: float, sign: int
     ) -> float:
         """Count out the totals that the real test rejects at."""
-        share = self.metric.kind == "ratio"
+        share = KINDS[self.metric.kind].is_share
 
         def rejects(canary: FloatArray, baseline: FloatArray) -> NDArray[np.bool_]:
             if share:  # no more events than there are requests
@@ -227,7 +227,7 @@ class Setting:
         self, arms: tuple[float, float], rate: float, change: float, limit: float, level: float, sign: int
     ) -> float:
         chances = (rate * (1 + change), rate)
-        left = [max(0.0, 1 - chance) if self.metric.kind == "ratio" else 1.0 for chance in chances]
+        left = [max(0.0, 1 - chance) if KINDS[self.metric.kind].is_share else 1.0 for chance in chances]
         if self._limits.absolute:
             excess = sign * (rate * change - limit)
             variance = sum(chance * rest / arm for chance, rest, arm in zip(chances, left, arms, strict=True))

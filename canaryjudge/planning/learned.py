@@ -11,9 +11,10 @@ import numpy as np
 from canaryjudge.data import FloatArray, Series
 from canaryjudge.data.times import median_step
 from canaryjudge.errors import PolicyError
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy, Quantity
 from canaryjudge.policy.assumptions import Assumed
-from canaryjudge.stats.bucket_quantiles import bucket_quantile
+from canaryjudge.stats.bucket_distributions import bucket_quantile
 from canaryjudge.stats.dispersion import Family, dispersion
 from canaryjudge.stats.long_run import dependence
 
@@ -51,11 +52,11 @@ def learned(tracks: Sequence[Series], metric: Metric) -> Assumed | None:
     if not known:
         return None
     interval = metric.interval or median_step([track.time for track in known]) or _MINUTE
-    if metric.kind in ("ratio", "count"):
+    if KINDS[metric.kind].counts_events:
         return _of_events(known, metric, interval)
-    if metric.kind == "histogram":
+    if KINDS[metric.kind].has_buckets:
         return _of_histograms(known, interval)
-    if metric.kind == "samples":
+    if KINDS[metric.kind].is_raw:
         return _of_samples(known, metric.interval or _MINUTE)
     values = np.concatenate([track.value for track in known])
     level = float(np.median(values))
@@ -88,14 +89,14 @@ def _of_events(known: list[Series], metric: Metric, interval: float) -> Assumed 
     points = sum(len(track) for track in known)
     exposure = [np.ones(len(track)) if track.total is None else track.total for track in known]
     whole = float(sum(total.sum() for total in exposure))
-    family: Family = "binomial" if metric.kind == "ratio" else "poisson"
+    family: Family = KINDS[metric.kind].family
     factors = [
         float(dispersion(values, totals, family=family).factor)
         for track, total in zip(known, exposure, strict=True)
         for values, totals in zip(_blocks(track.value), _blocks(total), strict=True)
     ]
     own = {"dispersion": float(np.mean(factors)) if factors else 1.0}
-    if metric.kind == "count":
+    if KINDS[metric.kind].is_rate:
         return _assumed(events / points, 0.0, interval, **own)
     return _assumed(events / whole, 0.0, interval, traffic=whole / points, **own)
 

@@ -17,6 +17,7 @@ from canaryjudge.documents import Document
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
 from canaryjudge.judge import judge_metric, rule_levels, shares
+from canaryjudge.kinds import KINDS
 from canaryjudge.planning.forms import (
     Setting,
     form_of,
@@ -247,7 +248,7 @@ def _assumptions(policy: Policy, history: Any, assume: Mapping[str, Any]) -> dic
         stated = Assumed.model_validate(given)
         known = {name: getattr(stated, name) for name in stated.model_fields_set}
         found[metric.name] = stated if base is None else base.model_copy(update=known)
-        if metric.kind in ("ratio", "count", "gauge") and stated.level is not None:
+        if not KINDS[metric.kind].has_observations and stated.level is not None:
             try:
                 metric.quantity(stated.level, "level")
             except ValueError as error:

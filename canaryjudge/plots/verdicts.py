@@ -17,6 +17,7 @@ from canaryjudge.explain.effect_scale import EffectScale, effect_scale
 from canaryjudge.explain.numbers import span_of_time
 from canaryjudge.explain.text import by_badness
 from canaryjudge.facts import BurnAlertFacts, BurnWindow, SeriesFacts
+from canaryjudge.kinds import KINDS
 from canaryjudge.plots.style import ARMS, OUTCOMES, FloatArray, axes, legend, tidy
 from canaryjudge.results import Finding, Interval, MetricResult, ReleaseResult
 
@@ -186,7 +187,7 @@ def series(result: MetricResult, *, ax: Axes | None = None) -> Axes:
     dated = all(part.start is not None for _, part in arms) and (
         result.pairing == "concurrent" or len(arms) == 1
     )
-    factor = 100.0 if result.kind == "ratio" else 1.0
+    factor = 100.0 if KINDS[result.kind].is_share else 1.0
     for name, part in arms:
         _draw_arm(ax, name, part, factor, dated=dated)
     line = objective_line(result)
@@ -200,7 +201,7 @@ def series(result: MetricResult, *, ax: Axes | None = None) -> Axes:
             linewidth=1.6,
             label=f"decided: {result.outcome.value}",
         )
-    unit = "%" if result.kind == "ratio" else result.unit
+    unit = "%" if KINDS[result.kind].is_share else result.unit
     ax.set_ylabel(f"{result.name}{f', {unit}' if unit else ''}".replace("$", r"\$"))
     _label_time(ax, result, dated=dated)
     legend(ax)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy.base import Amount, Duration, PolicyModel, RelativeTolerance
 from canaryjudge.policy.complaints import Problem
 
@@ -38,14 +39,7 @@ class Assumed(PolicyModel):
 
     def lacks(self, kind: str) -> tuple[str, ...]:
         """Give what must be known of a kind and is not."""
-        needed = {
-            "gauge": ("spread",),
-            "samples": ("spread", "traffic"),
-            "histogram": ("spread", "traffic"),
-            "ratio": ("level", "traffic"),
-            "count": ("level",),
-        }[kind]
-        return tuple(name for name in needed if getattr(self, name) is None)
+        return tuple(name for name in KINDS[kind].assumes if getattr(self, name) is None)
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.level is not None and self.level.number < 0:

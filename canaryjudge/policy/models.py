@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from canaryjudge.kinds import KINDS, KindName
 from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.base import (
     Amount,
@@ -28,7 +29,7 @@ from canaryjudge.policy.display import policy_html
 from canaryjudge.policy.noise_floor import NoiseFloor
 from canaryjudge.policy.quantities import percent, relative_or_absolute, shown
 from canaryjudge.policy.query import Prometheus, Query, query_problems
-from canaryjudge.policy.rule_settings import Kind, MannWhitney, Sequential
+from canaryjudge.policy.rule_settings import MannWhitney, Sequential
 from canaryjudge.policy.units import is_share
 
 __all__ = ["Metric", "Policy", "Split", "Tolerance"]
@@ -70,7 +71,7 @@ class Metric(PolicyModel):
     """The metric's name, as in the data."""
     direction: Literal["increase", "decrease", "either"]
     """The bad direction."""
-    kind: Kind = "gauge"
+    kind: KindName = "gauge"
     """`gauge` (a number an interval: CPU, a p99), `samples` (raw observations: request latencies), `ratio` (`value` of `total` events:
     errors of requests), `count` (events over an exposure, `total`) or `histogram` (`value` observations of an interval are at most as large as
     `le`, as Prometheus counts latencies)."""
@@ -117,8 +118,8 @@ class Metric(PolicyModel):
     `proportion` of ratios and `rate` of counts, and `excursion` of gauges, ratios and counts as well."""
 
     def _contradictions(self) -> Iterator[Problem]:
-        if self.effect == "ratio" and self.kind not in ("gauge", "samples"):
-            how = "shift" if self.kind == "histogram" else "ratio already"
+        if self.effect == "ratio" and not KINDS[self.kind].is_measured:
+            how = "shift" if KINDS[self.kind].has_buckets else "ratio already"
             known = f"A {self.kind} compares by its {how}, so leave effect out."
             yield Problem(("effect",), "effect: ratio is for gauges and samples", known)
         elif self.effect == "ratio" and self.tolerance.absolute is not None:
@@ -126,10 +127,10 @@ class Metric(PolicyModel):
             yield Problem(("tolerance", "absolute"), "effect: ratio has no absolute tolerance", advice)
         if self.tolerance.absolute is not None:
             yield from self.misfit(self.tolerance.absolute, ("tolerance", "absolute"))
-        if self.counter and self.kind in ("gauge", "samples"):
+        if self.counter and KINDS[self.kind].is_measured:
             advice = "Take kind: count (events over time), ratio (events of a total) or histogram."
             yield Problem(("counter",), f"a counter is no {self.kind}", advice)
-        if self.dispersion is not None and self.kind not in ("ratio", "count"):
+        if self.dispersion is not None and not KINDS[self.kind].counts_events:
             advice = f"A {self.kind} has no dispersion of counts; leave it out."
             yield Problem(("dispersion",), "dispersion is for ratios and counts", advice)
         if self.noise_floor is not None:
@@ -186,9 +187,9 @@ class Metric(PolicyModel):
 
     def _in_unit(self, quantity: Quantity) -> float:
         number, unit = quantity.number, quantity.unit
-        if self.kind == "ratio":
+        if KINDS[self.kind].is_share:
             return self._fraction(number, unit)
-        if self.kind == "count" and number < 0:
+        if KINDS[self.kind].is_rate and number < 0:
             raise ValueError(f"{number:g}{unit} is negative, which no count is")
         if unit == "%" and not is_share(self.unit):
             own = f"the metric's unit is {self.unit!r}" if self.unit else "the metric has no unit"
@@ -221,7 +222,7 @@ class Metric(PolicyModel):
     def tolerated_absolute(self) -> float:
         """The absolute part of the tolerance, in the metric's unit (a fraction for ratios)."""
         if self.tolerance.absolute is None:
-            return 0.0002 if self.kind == "ratio" else 0.0
+            return KINDS[self.kind].absolute_tolerance
         return self.quantity(self.tolerance.absolute, "tolerance.absolute")
 
     @property
@@ -229,7 +230,7 @@ class Metric(PolicyModel):
         """The fewest points (intervals for ratios, counts and histograms) in an arm that are judged."""
         if self.min_points is not None:
             return self.min_points
-        return 10 if self.kind in ("gauge", "samples") else 1
+        return KINDS[self.kind].min_points
 
     @property
     def can_fail(self) -> bool:

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final, Protocol
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
+from canaryjudge.kinds import KINDS, KindName
 from canaryjudge.policy.base import Duration, PolicyModel
 from canaryjudge.policy.complaints import Path, Problem
 from canaryjudge.policy.quantities import shown
-from canaryjudge.policy.rule_settings import Kind
 
 __all__ = ["MOST_STEPS", "SELECTOR", "Prometheus", "Query", "query_problems", "timing", "timing_problem"]
 
@@ -34,7 +34,7 @@ _BY: Final = re.compile(r"\bby\s*\(([^()]*)\)")
 
 class _QueriedMetric(Protocol):
     @property
-    def kind(self) -> Kind: ...
+    def kind(self) -> KindName: ...
     @property
     def counter(self) -> bool: ...
 
@@ -122,9 +122,9 @@ class Query(PolicyModel):
 
     def misfits(self, metric: _QueriedMetric) -> Iterator[Problem]:
         """Find what does not fit the metric; paths start at the query."""
-        if metric.kind == "ratio" and self.total is None:
+        if KINDS[metric.kind].is_share and self.total is None:
             yield Problem((), "the query of a ratio needs a total", "Write {value: ..., total: ...}.")
-        if self.total is not None and metric.kind not in ("ratio", "count"):
+        if self.total is not None and not KINDS[metric.kind].counts_events:
             advice = "Leave it out, or set kind: ratio."
             yield Problem(
                 ("total",), f"a total is for ratios and counts, and not for a {metric.kind}", advice
@@ -136,11 +136,7 @@ class Query(PolicyModel):
     def _counting_problem(self, code: str, metric: _QueriedMetric) -> tuple[str, str] | None:
         """Find a rate that would be differenced once more, a counter that would not be, or counters added up too early."""
         if not metric.counter:
-            if (
-                metric.kind in ("ratio", "count", "histogram")
-                and _COUNTER.search(code)
-                and not _RATE.search(code)
-            ):
+            if not KINDS[metric.kind].is_measured and _COUNTER.search(code) and not _RATE.search(code):
                 what = f"the query gives counters that only grow, and a {metric.kind} is of what each interval counted"
                 return what, "Add counter: true to the metric."
             return None

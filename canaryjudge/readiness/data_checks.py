@@ -11,6 +11,7 @@ import numpy as np
 
 from canaryjudge.data import MetricPair, Series
 from canaryjudge.data.times import median_step
+from canaryjudge.kinds import KINDS
 from canaryjudge.planning.forms import Setting, form_of, needed_points, visible_size
 from canaryjudge.planning.learned import learned
 from canaryjudge.policy import Metric, Policy
@@ -86,13 +87,16 @@ def _sizes(seen: Seen) -> Iterator[Symptom]:
             yield seen.symptom(
                 "too_few_points", "error", {"points": len(arm), "needed": seen.metric.needed_points}, arm.arm
             )
-        elif seen.metric.kind in ("gauge", "histogram") and len(arm) < _FEW_POINTS:
+        elif (
+            not (KINDS[seen.metric.kind].counts_events or KINDS[seen.metric.kind].is_raw)
+            and len(arm) < _FEW_POINTS
+        ):
             yield seen.symptom("few_points", "warning", {"points": len(arm), "needed": _FEW_POINTS}, arm.arm)
 
 
 def _resolution(seen: Seen) -> Iterator[Symptom]:
     deadline, interval = seen.policy.max_duration, seen.interval
-    if deadline is None or interval is None or seen.metric.kind == "samples":
+    if deadline is None or interval is None or KINDS[seen.metric.kind].is_raw:
         return
     points = math.floor(deadline / interval + 1e-9)
     if points < _FEW_POINTS:
@@ -112,7 +116,7 @@ def _damaged(seen: Seen) -> Iterator[Symptom]:
         for arm, count in seen.notes(*names):
             of = sizes.get(arm or "", 0) + (0 if code == "duplicate_times" else count)
             part = count / max(1, of)
-            if part >= _MANY and not (code == "duplicate_times" and seen.metric.kind == "samples"):
+            if part >= _MANY and not (code == "duplicate_times" and KINDS[seen.metric.kind].is_raw):
                 severity: Severity = "error" if part >= 4 * _MANY else "warning"
                 yield seen.symptom(code, severity, {"count": count, "part": part}, arm)
 
@@ -130,7 +134,7 @@ def _clocks(seen: Seen) -> Iterator[Symptom]:
     interval = seen.interval
     if baseline is None or canary is None or not len(baseline) or not len(canary) or interval is None:
         return
-    if seen.metric.kind == "samples":
+    if KINDS[seen.metric.kind].is_raw:
         interval = max(interval, _MINUTE)
     begins, ends = canary[0] - baseline[0], canary[-1] - baseline[-1]
     if max(baseline[0], canary[0]) > min(baseline[-1], canary[-1]):
@@ -151,7 +155,7 @@ def _sameness(seen: Seen) -> Iterator[Symptom]:
         return
     still = [bool(np.ptp(arm.value) == 0) for arm in (baseline, canary)]
     for arm, constant in zip(seen.arms, still, strict=True):
-        if constant and len(arm) > 1 and seen.metric.kind in ("gauge", "samples"):
+        if constant and len(arm) > 1 and KINDS[seen.metric.kind].is_measured:
             yield seen.symptom(
                 "constant", "warning", {"value": float(arm.value[0]), "points": len(arm)}, arm.arm
             )
@@ -160,7 +164,7 @@ def _sameness(seen: Seen) -> Iterator[Symptom]:
 
 
 def _units(seen: Seen) -> Iterator[Symptom]:
-    if seen.metric.kind not in ("gauge", "samples"):
+    if not KINDS[seen.metric.kind].is_measured:
         return
     apart = next((note for note in seen.pair.notes if note.code == "units_apart"), None)
     if apart is not None:
@@ -182,7 +186,7 @@ def _units(seen: Seen) -> Iterator[Symptom]:
 
 def _percentiles(seen: Seen) -> Iterator[Symptom]:
     """Find percentiles of several replicas, which become their mean here."""
-    if seen.metric.kind == "gauge" and is_percentile(seen.metric.name):
+    if KINDS[seen.metric.kind].is_averaged and is_percentile(seen.metric.name):
         for arm in seen.arms:
             if len(arm.replicas) > 1:
                 yield seen.symptom("pooled_percentiles", "warning", {"replicas": len(arm.replicas)}, arm.arm)
@@ -228,11 +232,11 @@ def _traffic(seen: Seen) -> Iterator[Symptom]:
         for arm in seen.arms
     ]
     share = 0.5
-    if metric.kind != "gauge" and min(totals) > 0:
+    if not KINDS[metric.kind].is_averaged and min(totals) > 0:
         share = totals[1] / sum(totals)
     if assumed.traffic is not None:  # of both arms together
         assumed = assumed.model_copy(update={"traffic": 2 * assumed.traffic})
-    elif metric.kind == "count":
+    elif KINDS[metric.kind].is_rate:
         assert assumed.level is not None  # noqa: S101 - counts have one
         assumed = assumed.model_copy(
             update={"level": assumed.level.model_copy(update={"number": 2 * assumed.level.number})}
@@ -240,7 +244,7 @@ def _traffic(seen: Seen) -> Iterator[Symptom]:
     fixed: dict[str, Any] = {"per_request": False}  # its noise is that of these arms as they are
     setting = Setting(metric, assumed.model_copy(update=fixed), share, seen.alpha, policy.beta)
     points = max(1, min(len(seen.pair.baseline), len(seen.pair.canary)))
-    if metric.kind == "samples" and seen.arms[1].time is not None and len(seen.arms[1]):
+    if KINDS[metric.kind].is_raw and seen.arms[1].time is not None and len(seen.arms[1]):
         points = max(1, round((seen.arms[1].time[-1] - seen.arms[1].time[0]) / assumed.interval))
     if policy.max_duration is not None:
         points = max(points, math.floor(policy.max_duration / assumed.interval))

@@ -8,20 +8,10 @@ from typing import Final, Literal
 import numpy as np
 
 from canaryjudge.data import Arm, FloatArray, MetricPair
-from canaryjudge.policy import Kind
+from canaryjudge.kinds import KINDS, Fault
 
-__all__ = ["FAULTS", "Fault", "inject"]
+__all__ = ["Fault", "inject"]
 
-Fault = Literal["shift", "tail", "burst"]
-
-FAULTS: Final[dict[Kind, tuple[Fault, ...]]] = {
-    "gauge": ("shift", "tail", "burst"),
-    "samples": ("shift", "tail", "burst"),
-    "histogram": ("shift", "tail", "burst"),
-    "ratio": ("shift", "burst"),
-    "count": ("shift", "burst"),
-}
-"""What can go wrong with a metric of each kind; events have no tail."""
 _PART: Final = 0.1
 """The part of the points that a tail, or a burst, is about."""
 
@@ -62,10 +52,10 @@ def inject(
     """
     upward = direction != "decrease"
     canary = replace(pair.canary, replicas=())
-    if pair.kind in ("ratio", "count"):
+    if KINDS[pair.kind].counts_events:
         hit = _hit(len(canary), fault, rng)
         return replace(pair, canary=_events(canary, size, hit, rng, upward=upward))
-    if pair.kind == "histogram":
+    if KINDS[pair.kind].has_buckets:
         return replace(pair, canary=_histograms(pair, canary, fault, size, rng, upward=upward))
     hit = _hit(len(canary), fault, rng)
     factor = 1 + size if upward else 1 / (1 + size)

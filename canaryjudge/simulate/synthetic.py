@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from canaryjudge.data import FloatArray, MetricPair, read_pairs
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.policy.assumptions import Assumed
 
@@ -75,7 +76,7 @@ def synthetic(
         arms[name] = _ARMS[metric.kind](
             assumed, level * own, level, points, part, rng, part if per_request else 1.0
         )
-        if metric.kind != "samples":
+        if not KINDS[metric.kind].is_raw:
             arms[name]["time"] = assumed.interval * np.arange(points)
     plain = Metric(name=metric.name, direction="increase", kind=metric.kind, interval=f"{assumed.interval}s")
     return read_pairs({metric.name: arms}, Policy(metrics=[plain]))[metric.name]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from canaryjudge.data import Arm, FloatArray, MetricPair, Series
 from canaryjudge.data.pairing import align
 from canaryjudge.data.times import median_step
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
 __all__ = ["HealthyPairs", "Length", "healthy_pairs", "of_releases"]
@@ -167,7 +168,7 @@ def _of_replicas(
         starts = _starts(whole.baseline, whole.interval, length, metric)
         for start, stop in starts:
             arms = [whole.baseline.part(slice(start, stop)), whole.canary.part(slice(start, stop))]
-            if metric.kind == "samples":
+            if KINDS[metric.kind].is_raw:
                 arms = [_between(arm, whole.baseline, start, stop) for arm in (whole.baseline, whole.canary)]
             if rng.random() < 0.5:
                 arms.reverse()
@@ -219,7 +220,7 @@ def _starts(
 ) -> list[tuple[int, int]]:
     """Cut an arm into windows; with a step of 1 they share nothing."""
     time = arm.time
-    if metric.kind == "samples" and time is not None and length.seconds is not None and len(time):
+    if KINDS[metric.kind].is_raw and time is not None and length.seconds is not None and len(time):
         edges = np.arange(time[0], time[-1] - length.seconds + 1e-9, length.seconds * step)
         cuts = np.searchsorted(time, np.stack([edges, edges + length.seconds]))
         return [(int(a), int(b)) for a, b in cuts.T if b - a >= metric.needed_points]
@@ -302,7 +303,7 @@ class _Cut:
 
     def _close(self, stop: int) -> bool:
         time = self._arm.time
-        if time is None or self._interval is None or self._metric.kind == "samples":
+        if time is None or self._interval is None or KINDS[self._metric.kind].is_raw:
             return True
         return bool(time[stop] - time[stop - 1] <= _FARTHEST * self._interval)
 

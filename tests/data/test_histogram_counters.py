@@ -61,7 +61,7 @@ def test_replicas_are_differenced_by_themselves_and_then_added_up():
     rows = [row for pair in zip(replica("b", first), replica("a", second), strict=True) for row in pair]
     found, notes = read(columns_of(rows))
     assert found.buckets.tolist() == np.add(first, second).tolist()
-    assert [(own.name, own.buckets.tolist()) for own in found.replicas] == [("a", second), ("b", first)]
+    assert [(own.arm, own.buckets.tolist()) for own in found.replicas] == [("a", second), ("b", first)]
     assert all(own.edges is found.edges for own in found.replicas)
     assert not notes
 
@@ -98,7 +98,7 @@ def test_without_names_or_with_a_single_one():
     found, _ = read(series)
     assert found.replicas == ()
     found, _ = read(series | {"replica": ["a"] * 3})
-    assert [(own.name, own.buckets.tolist()) for own in found.replicas] == [("a", [[1, 2, 3], [4, 5, 6]])]
+    assert [(own.arm, own.buckets.tolist()) for own in found.replicas] == [("a", [[1, 2, 3], [4, 5, 6]])]
     found, _ = read(series | {"replica": ["a"] * 3}, counter=False)
     assert len(found.replicas[0].buckets) == 3
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.data.notes import Note
-from canaryjudge.data.raw_intake import intervals
 from canaryjudge.data.series import Series
-from canaryjudge.data.stream import Stream
+from canaryjudge.data.stream import Stream, intervals
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric
 

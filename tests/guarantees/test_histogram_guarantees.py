@@ -10,7 +10,7 @@ from canaryjudge.data import Arm, MetricPair
 from canaryjudge.rules import Share
 from canaryjudge.rules.mann_whitney import judge_shift
 from canaryjudge.rules.tail import judge_tail
-from canaryjudge.stats.bucket_bands import BucketBands
+from canaryjudge.stats.bucket_distributions import BucketBands
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 
 SHARE = Share(level=0.05, beta=0.05)

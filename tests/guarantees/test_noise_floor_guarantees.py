@@ -6,7 +6,7 @@ from scipy.stats import binom
 from simulation import ar1, assert_rate_at_most, fewest_runs, sizes
 
 import canaryjudge as cj
-from canaryjudge.stats.lasting_noise import excess
+from canaryjudge.stats.replicas import excess
 
 ALPHA = 0.05
 WINDOW, SPREAD = 60, 0.03

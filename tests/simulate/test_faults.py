@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.simulate import FAULTS, inject
+from canaryjudge.kinds import KINDS
+from canaryjudge.simulate import inject
 
 RNG = np.random.default_rng(1)
 EDGES = np.append(np.arange(10.0, 400.0, 10.0), np.inf)
@@ -35,7 +36,7 @@ def level(arm, edges=EDGES):
     return float(np.median(arm.value)) if arm.total is None else arm.events / arm.exposure
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("direction", "factor"), [("increase", 1.25), ("either", 1.25), ("decrease", None)])
 def test_a_shift_moves_the_level_by_its_size(kind, direction, factor):
     healthy = pair(kind)
@@ -63,7 +64,7 @@ def test_a_tail_of_a_histogram_is_a_tenth_of_its_observations():
     assert beyond == pytest.approx(0.1 * 0.69, abs=0.01)  # of 2 N(100, 20), so much lies beyond 180
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_burst_is_a_tenth_of_the_window_in_one_piece(kind):
     healthy = pair(kind)
     ill = inject(healthy, "burst", 0.5, "increase", np.random.default_rng(2))
@@ -76,11 +77,11 @@ def test_a_burst_is_a_tenth_of_the_window_in_one_piece(kind):
     assert np.ptp(places) <= 3
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("direction", ["increase", "decrease"])
 def test_the_same_seed_gives_the_same_fault_and_counts_stay_possible(kind, direction):
     healthy = pair(kind)
-    for fault in FAULTS[kind]:
+    for fault in KINDS[kind].faults:
         one, other = (inject(healthy, fault, 200.0, direction, np.random.default_rng(3)) for _ in range(2))
         assert np.array_equal(one.canary.value, other.canary.value)
         assert np.isfinite(one.canary.value).all()

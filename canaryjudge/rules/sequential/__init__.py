@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from canaryjudge.data import MetricPair
-from canaryjudge.data.raw_intake import intervals
+from canaryjudge.data.stream import intervals
 from canaryjudge.policy import AnyRule, MannWhitney, Metric, Proportion, Rate, RuleSettings, Sequential
 from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Horizon, Rule, Share

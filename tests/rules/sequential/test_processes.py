@@ -10,7 +10,7 @@ from streams import METHODS, arm, both, policy_of
 
 import canaryjudge as cj
 from canaryjudge.data import read_pairs
-from canaryjudge.data.raw_intake import intervals
+from canaryjudge.data.stream import intervals
 from canaryjudge.rules import Horizon, Share
 from canaryjudge.rules.sequential import start_watch
 from canaryjudge.rules.sequential.process import chosen
