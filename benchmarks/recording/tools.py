@@ -21,6 +21,7 @@ REPLAYS: Final = {
         "canaryjudge.integrations.kayenta:judge_kayenta",
     ),
     "kayenta_result": (
+        "canaryjudge.integrations.writers.kayenta:kayenta_result",
         "canaryjudge.integrations.kayenta:kayenta_result",
         "canaryjudge.integrations.kayenta.result:kayenta_result",
         "canaryjudge.compat.kayenta:kayenta_result",

@@ -13,6 +13,7 @@ from canaryjudge.cli.inputs import (
     TABLE_TITLES,
     add_arms,
     add_input,
+    add_policy,
     add_table_format,
     read_data,
     read_history,
@@ -35,7 +36,7 @@ def add_calibrate(commands: Any) -> None:
         help="judge a service's own healthy past, and propose a policy",
         description="Judge a service's own healthy past by a policy: how often it would have failed, what it would find, and a policy that keeps its promise there.",
     )
-    parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
+    add_policy(parser)
     parser.add_argument(
         "--history",
         required=True,
@@ -133,7 +134,7 @@ def add_plan(commands: Any) -> None:
         help="say how long a canary must run, at what share of the traffic",
         description="Say how long a canary must run, at what share of the traffic, to find a regression of a given size.",
     )
-    parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
+    add_policy(parser)
     parser.add_argument("--history", metavar="FILE", help="healthy metrics of the whole service")
     parser.add_argument(
         "--assume",

@@ -34,6 +34,7 @@ __all__ = [
     "HopelessError",
     "add_arms",
     "add_input",
+    "add_policy",
     "add_table_format",
     "feed_of",
     "read_bytes",
@@ -53,9 +54,14 @@ _OPTIONS = ("wide", "column", "replica", "time")
 """The options of wide data, by the names of their attributes."""
 
 
+def add_policy(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the policy."""
+    parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
+
+
 def add_input(parser: argparse.ArgumentParser, *, live: bool = False, needed: bool = True) -> None:
     """Add the options for policy and data; with `live`, a server may be asked for the data."""
-    parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
+    add_policy(parser)
     source = parser.add_mutually_exclusive_group(required=needed)
     source.add_argument(
         "--data", metavar="FILE", help=f"{TABLE_TITLES}, packed by gzip or not; - for standard input"

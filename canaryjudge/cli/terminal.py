@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["complain", "described", "is_terminal", "takes_color", "terminal_size", "terminal_text"]
 
+_NARROWEST: Final = 40
+"""Narrower ones break the lines themselves."""
+_LINES: Final = 24
+
 
 def complain(message: str, hint: str) -> None:
     """Write what is wrong, a line each where a policy has several problems, and what to do about it."""
@@ -37,11 +41,6 @@ def described(error: Exception) -> CanaryJudgeError:
         f"this is a bug of canaryjudge {__version__}: {type(error).__name__}: {error}",
         "Please report it with the policy and data.",
     )
-
-
-_NARROWEST: Final = 40
-"""Narrower ones break the lines themselves."""
-_LINES: Final = 24
 
 
 def takes_color(stream: Any, environment: Mapping[str, str] | None = None) -> bool:

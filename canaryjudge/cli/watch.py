@@ -30,6 +30,10 @@ __all__ = ["Clock", "Look", "add_watch", "looks", "screen_on", "watch"]
 
 _LONGEST_PAUSE: Final = 60.0
 """Seconds: a source that is away is not asked more rarely than this, unless its interval is longer."""
+_SEQUENCE: Final = re.compile(r"\x1b\[[\d;]*m")
+_INTERVAL: Final = 15.0
+_PATIENCE: Final = 600.0
+_SHORTEST: Final = 1.0
 
 
 class Clock:
@@ -162,9 +166,6 @@ def _pause(pace: _Pace, failures: int, taken: float) -> float:
     return min(pace.interval * 2.0 ** min(failures - 1, 20), longest)
 
 
-_SEQUENCE: Final = re.compile(r"\x1b\[[\d;]*m")
-
-
 class _Screen(Protocol):
     """Shows looks."""
 
@@ -274,11 +275,6 @@ def _cropped(lines: list[str], columns: int, room: int) -> list[str]:
             break
         kept.append(line)
     return [*kept, f"... {len(lines) - len(kept)} more lines"]
-
-
-_INTERVAL: Final = 15.0
-_PATIENCE: Final = 600.0
-_SHORTEST: Final = 1.0
 
 
 def add_watch(commands: Any) -> None:

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["IMPORTERS", "Importer"]
 
+_ADD_SELECTOR: Final = Option(
+    "add_selector", "put ${selector} into each choice of series of a query whose arms nobody knows"
+)
+_ARGUMENT: Final = Option(
+    "args", "the value of an argument of the analyses; may be given several times", "NAME=VALUE", "--arg"
+)
+_PROVIDER: Final = Option(
+    "provider", "the mesh or ingress of Canaries that name none: istio, linkerd, nginx, ...", "NAME"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Importer:
@@ -39,16 +49,6 @@ class Importer:
         function: Any = resolve_name(self.loader)
         return function  # type: ignore[no-any-return] # a name tells no type
 
-
-_ADD_SELECTOR: Final = Option(
-    "add_selector", "put ${selector} into each choice of series of a query whose arms nobody knows"
-)
-_ARGUMENT: Final = Option(
-    "args", "the value of an argument of the analyses; may be given several times", "NAME=VALUE", "--arg"
-)
-_PROVIDER: Final = Option(
-    "provider", "the mesh or ingress of Canaries that name none: istio, linkerd, nginx, ...", "NAME"
-)
 
 IMPORTERS: Final[dict[str, Importer]] = {
     "argo": Importer(

@@ -29,6 +29,20 @@ __all__ = [
     "word_at",
 ]
 
+_SECONDS: Final = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+}
+_PART: Final = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
+_LONGEST: Final = 200
+_MOST: Final = 9.2e9  # seconds: what 63 bits of nanoseconds hold
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -137,21 +151,6 @@ def word_at(node: Node | None, *keys: str) -> str:
     """Return the text that stands at some keys; nothing where there is none."""
     found = node_at(node, *keys)
     return found.value if found is not None and isinstance(found.value, str) else ""
-
-
-_SECONDS: Final = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "μs": 1e-6,
-    "ms": 1e-3,
-    "s": 1.0,
-    "m": 60.0,
-    "h": 3600.0,
-}
-_PART: Final = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
-_LONGEST: Final = 200
-_MOST: Final = 9.2e9  # seconds: what 63 bits of nanoseconds hold
 
 
 def go_duration(text: str) -> float:

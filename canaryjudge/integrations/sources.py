@@ -31,6 +31,11 @@ __all__ = [
     "read_table",
 ]
 
+_CSV: Final = "canaryjudge.integrations.files.csv_files"
+_TABLES: Final = "canaryjudge.integrations.files.tables"
+_JSON: Final = ("json", "ndjson")
+"""Formats whose endings files of documents may have too."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
@@ -71,11 +76,6 @@ class FileFormat:
         given = {option.name: option.value(options) for option in self.options}
         return resolve_name(self.document)(text, policy, **given)
 
-
-_CSV: Final = "canaryjudge.integrations.files.csv_files"
-_TABLES: Final = "canaryjudge.integrations.files.tables"
-_JSON: Final = ("json", "ndjson")
-"""Formats whose endings files of documents may have too."""
 
 FILE_FORMATS: Final[dict[str, FileFormat]] = {
     "csv": FileFormat("CSV", f"{_CSV}:read_csv", (".csv",), grows="lines under a header"),

@@ -17,7 +17,7 @@ __all__ = [
     "SEED",
     "Classified",
     "JavaRandom",
-    "ShiftTest",
+    "ShiftTestSettings",
     "classify",
     "cles",
     "iqr_fences",
@@ -85,7 +85,7 @@ def noisy(experiment: FloatArray, control: FloatArray, seed: int = SEED) -> tupl
 
 
 @dataclass(frozen=True, slots=True)
-class ShiftTest:
+class ShiftTestSettings:
     """The constants of the comparison; the judge's cannot be set from outside.
 
     Attributes
@@ -100,7 +100,7 @@ class ShiftTest:
     z: float = Z
 
 
-JUDGE_TEST: Final = ShiftTest()
+JUDGE_TEST: Final = ShiftTestSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def classify(
     name: str,
     arms: tuple[FloatArray, FloatArray],
     options: MetricOptions,
-    comparison: ShiftTest = JUDGE_TEST,
+    comparison: ShiftTestSettings = JUDGE_TEST,
     seed: int = SEED,
 ) -> Classified:
     """Classify one metric.
@@ -249,7 +249,7 @@ def classify(
         Control and experiment, as `transformed` gives them.
     options : MetricOptions
         What the config asks for.
-    comparison : ShiftTest
+    comparison : ShiftTestSettings
         Tolerance and level.
     seed : int
         Where the noise begins, if it needs any.

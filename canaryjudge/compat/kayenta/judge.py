@@ -32,6 +32,14 @@ __all__ = ["JUDGE_NAME", "judge_kayenta"]
 
 JUDGE_NAME: Final = "NetflixACAJudge-v1.0"
 _OURS: Final = "canaryjudge"
+_SAME: Final = {
+    "Pass": Outcome.PASS,
+    "High": Outcome.FAIL,
+    "Low": Outcome.FAIL,
+    "NodataFailMetric": Outcome.FAIL,
+    "Error": Outcome.MARGINAL,
+}
+_LONGEST_NAME: Final = 180
 
 
 def judge_kayenta(request: Mapping[str, Any] | str | bytes) -> dict[str, Any]:
@@ -173,16 +181,6 @@ def _written(number: float) -> float | str:
     if math.isnan(number):
         return "NaN"
     return number if math.isfinite(number) else ("Infinity" if number > 0 else "-Infinity")
-
-
-_SAME: Final = {
-    "Pass": Outcome.PASS,
-    "High": Outcome.FAIL,
-    "Low": Outcome.FAIL,
-    "NodataFailMetric": Outcome.FAIL,
-    "Error": Outcome.MARGINAL,
-}
-_LONGEST_NAME: Final = 180
 
 
 @dataclass(frozen=True, slots=True)

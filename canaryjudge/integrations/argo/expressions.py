@@ -46,6 +46,43 @@ FUNCTIONS: Final[Mapping[str, tuple[int, int]]] = {
     **dict.fromkeys(("max", "min", "sum", "mean", "median"), (1, 50)),
 }
 """Each function, and how many arguments it takes at least and at most."""
+_TOKEN: Final = re.compile(
+    r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
+    |(?P<number>(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+    |(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
+    |(?P<name>[A-Za-z_$][\w$]*)
+    |(?P<mark>\?\.|\?\?|\*\*|&&|\|\||==|!=|<=|>=|[-+*/%^<>!?:.,\#()\[\]{}])""",
+    re.VERBOSE | re.DOTALL | re.ASCII,
+)
+_LARGEST_DIGITS: Final = 19
+_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_CONSTANTS: Final = {"true": True, "false": False, "nil": None}
+_SAME: Final = {"and": "&&", "or": "||", "^": "**"}
+_COMPARISONS: Final = ("<", ">", "<=", ">=")
+_STRENGTHS: Final[Mapping[str, int]] = {
+    "||": 10,
+    "&&": 15,
+    **dict.fromkeys(("==", "!=", "<", ">", "<=", ">=", "in", "contains", "startsWith", "endsWith"), 20),
+    **dict.fromkeys(("+", "-"), 30),
+    **dict.fromkeys(("*", "/", "%"), 60),
+    "**": 100,
+    "??": 500,
+}
+_UNARY: Final[Mapping[str, int]] = {"!": 50, "not": 50, "-": 90, "+": 90}
+_RESERVED: Final = (
+    "and",
+    "or",
+    "not",
+    "in",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "let",
+    "if",
+    "else",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,44 +158,6 @@ class Conditional:
 
 
 Expression = Literal | Name | Element | Items | Fetch | Call | Unary | Binary | Conditional
-
-_TOKEN: Final = re.compile(
-    r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
-    |(?P<number>(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
-    |(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
-    |(?P<name>[A-Za-z_$][\w$]*)
-    |(?P<mark>\?\.|\?\?|\*\*|&&|\|\||==|!=|<=|>=|[-+*/%^<>!?:.,\#()\[\]{}])""",
-    re.VERBOSE | re.DOTALL | re.ASCII,
-)
-_LARGEST_DIGITS: Final = 19
-_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
-_CONSTANTS: Final = {"true": True, "false": False, "nil": None}
-_SAME: Final = {"and": "&&", "or": "||", "^": "**"}
-_COMPARISONS: Final = ("<", ">", "<=", ">=")
-_STRENGTHS: Final[Mapping[str, int]] = {
-    "||": 10,
-    "&&": 15,
-    **dict.fromkeys(("==", "!=", "<", ">", "<=", ">=", "in", "contains", "startsWith", "endsWith"), 20),
-    **dict.fromkeys(("+", "-"), 30),
-    **dict.fromkeys(("*", "/", "%"), 60),
-    "**": 100,
-    "??": 500,
-}
-_UNARY: Final[Mapping[str, int]] = {"!": 50, "not": 50, "-": 90, "+": 90}
-_RESERVED: Final = (
-    "and",
-    "or",
-    "not",
-    "in",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "matches",
-    "let",
-    "if",
-    "else",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,19 @@ _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _FLOAT: Final = re.compile(
     r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?|inf|infinity)|nan", re.IGNORECASE
 )
+_COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "<": lambda left, right: left < right,
+    ">": lambda left, right: left > right,
+    "<=": lambda left, right: left <= right,
+    ">=": lambda left, right: left >= right,
+}
+_ON_TEXTS: Final[dict[str, Callable[[str, str], Any]]] = {
+    **_COMPARE,
+    "+": lambda left, right: left + right,
+    "contains": lambda left, right: right in left,
+    "startsWith": lambda left, right: left.startswith(right),
+    "endsWith": lambda left, right: left.endswith(right),
+}
 
 
 class NoValueError(Exception):
@@ -166,19 +179,6 @@ def _power(left: float, right: float) -> float:
         return math.inf if left == 0 else math.nan
 
 
-_COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "<": lambda left, right: left < right,
-    ">": lambda left, right: left > right,
-    "<=": lambda left, right: left <= right,
-    ">=": lambda left, right: left >= right,
-}
-_ON_TEXTS: Final[dict[str, Callable[[str, str], Any]]] = {
-    **_COMPARE,
-    "+": lambda left, right: left + right,
-    "contains": lambda left, right: right in left,
-    "startsWith": lambda left, right: left.startswith(right),
-    "endsWith": lambda left, right: left.endswith(right),
-}
 _ON_NUMBERS: Final[dict[str, Callable[[float, float], Any]]] = {
     **_COMPARE,
     "+": lambda left, right: wrapped(left + right),

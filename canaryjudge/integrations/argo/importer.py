@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.argo.conditions import Conditions, NotBoundsError, bounds_of
 from canaryjudge.integrations.argo.models import (
     LATEST,
     STABLE,
+    ArgoMetric,
+    ArgoSpec,
     MeasurementLimits,
     TemplateUse,
     arguments_in,
@@ -45,15 +47,19 @@ from canaryjudge.policy.document import Complaint, plain
 from canaryjudge.policy.loading import refusal
 from canaryjudge.policy.quantities import shown
 
-if TYPE_CHECKING:
-    from canaryjudge.integrations.argo.models import ArgoMetric
-
 __all__ = ["load_argo"]
 
 _WHAT: Final = "a manifest of Argo Rollouts"
 _VERSION: Final = "argoproj.io/v1alpha1"
 _ANALYSES: Final = ("AnalysisTemplate", "ClusterAnalysisTemplate", "AnalysisRun")
 _USERS: Final = ("Rollout", "Experiment")
+_FEWEST_POINTS: Final = 10
+_LOOKBACK: Final = re.compile(r"""now\(\)\s*-\s*duration\(\s*["']([0-9a-zµ.]+)["']\s*\)""")
+_NO_NUMBERS: Final = {
+    "job": "a Job's exit status is no number; run canaryjudge in the Job, and let its exit code be the Job's",
+    "kayenta": "its judge is another tool: canaryjudge import kayenta reads the canary configuration that it names",
+    "plugin": "what a plugin measures, nobody but the plugin knows",
+}
 
 
 def load_argo(
@@ -163,8 +169,6 @@ class _Import:
 
     def analysis(self, manifest: Manifest) -> list[dict[str, Any]]:
         """Make metrics of an analysis: of each way that it is used, where these differ."""
-        from canaryjudge.integrations.argo.models import ArgoSpec  # noqa: PLC0415 - only those who import pay for it
-
         node = node_at(manifest.node, "spec")
         if node is None:
             missing = Complaint(
@@ -250,15 +254,6 @@ class _Import:
 def _is_of(use: TemplateUse, manifest: Manifest) -> bool:
     kind = "ClusterAnalysisTemplate" if use.cluster else "AnalysisTemplate"
     return (manifest.kind, manifest.name) == (kind, use.template) and manifest.version == _VERSION
-
-
-_FEWEST_POINTS: Final = 10
-_LOOKBACK: Final = re.compile(r"""now\(\)\s*-\s*duration\(\s*["']([0-9a-zµ.]+)["']\s*\)""")
-_NO_NUMBERS: Final = {
-    "job": "a Job's exit status is no number; run canaryjudge in the Job, and let its exit code be the Job's",
-    "kayenta": "its judge is another tool: canaryjudge import kayenta reads the canary configuration that it names",
-    "plugin": "what a plugin measures, nobody but the plugin knows",
-}
 
 
 @dataclass(frozen=True, slots=True)

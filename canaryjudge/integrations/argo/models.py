@@ -60,6 +60,13 @@ _REPEATED_GROUP: Final = re.compile(r"\)[*+?{]")
 _REPEAT: Final = re.compile(r"[*+?{]")
 _RETRY: Final = 10.0
 _LARGEST: Final = 2**31 - 1
+Text = Annotated[str, Field(strict=True)]
+_PLACEHOLDER: Final = re.compile(r"\{\{\s*args\.([^{}\s]+)\s*\}\}")
+LATEST: Final = "(the pod template hash of the canary)"
+"""Stands for the value of an argument that is the canary's hash."""
+STABLE: Final = "(the pod template hash of the stable version)"
+"""Stands for that of the stable version."""
+_HASHES: Final = {"Latest": LATEST, "Stable": STABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +241,6 @@ def _argument(value: object) -> object:
     return f"{value:.12g}" if isinstance(value, int | float) else value
 
 
-Text = Annotated[str, Field(strict=True)]
 Number = Annotated[int | str | None, BeforeValidator(_number_or_text)]
 
 
@@ -299,14 +305,6 @@ class ArgoSpec(PolicyModel):
     measurementRetention: list[Matching] = Field(default_factory=list)
     ttlStrategy: dict[str, Any] | None = None
     terminate: bool | None = None
-
-
-_PLACEHOLDER: Final = re.compile(r"\{\{\s*args\.([^{}\s]+)\s*\}\}")
-LATEST: Final = "(the pod template hash of the canary)"
-"""Stands for the value of an argument that is the canary's hash."""
-STABLE: Final = "(the pod template hash of the stable version)"
-"""Stands for that of the stable version."""
-_HASHES: Final = {"Latest": LATEST, "Stable": STABLE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ MOST_UNPACKED: Final = 1 << 30
 """Bytes; a file of a few MB may unpack to a thousand times as much, and is refused beyond this."""
 _PART: Final = 1 << 20
 _MAGIC: Final = b"\x1f\x8b"
+_SHAPES = "Give a list of rows {metric, arm, value}, or a mapping {metric: {arm: series}}."
 
 
 def _is_packed(stream: BinaryIO) -> bool:
@@ -85,9 +86,6 @@ class _Unpacked:
                 "Decompress it first, if it is meant to be that large.",
             )
         return part
-
-
-_SHAPES = "Give a list of rows {metric, arm, value}, or a mapping {metric: {arm: series}}."
 
 
 @contextmanager

@@ -18,6 +18,9 @@ from canaryjudge.policy import Metric, Policy
 
 __all__ = ["WideTable", "widen_table"]
 
+_TOTALS: Final = ("total", "requests")
+"""What the total of a ratio may be called; of a count, whose exposure may be anything, none is guessed."""
+
 
 @dataclass(frozen=True, slots=True)
 class _NamedColumns:
@@ -93,10 +96,6 @@ def _split(text: str, columns: str, names: Sequence[str]) -> _NamedColumns:
     raise DataError(
         f"--column {text}: the table has no column {missing!r}", likely_name(missing, names, "columns")
     )
-
-
-_TOTALS: Final = ("total", "requests")
-"""What the total of a ratio may be called; of a count, whose exposure may be anything, none is guessed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.bounds import AllowedRange, Edge, direction_of, slo_rule, told
-from canaryjudge.integrations.flagger.models import BUILT_IN, allowed, analysis_threshold
+from canaryjudge.integrations.flagger.models import (
+    BUILT_IN,
+    FlaggerAnalysis,
+    FlaggerMetric,
+    FlaggerTemplate,
+    allowed,
+    analysis_threshold,
+)
 from canaryjudge.integrations.flagger.queries import (
     metric_query,
     network_of,
@@ -33,9 +40,6 @@ from canaryjudge.policy.document import Complaint, Node
 from canaryjudge.policy.loading import refusal
 from canaryjudge.policy.quantities import percent, shown
 
-if TYPE_CHECKING:
-    from canaryjudge.integrations.flagger.models import FlaggerAnalysis, FlaggerMetric
-
 __all__ = ["load_flagger"]
 
 _WHAT: Final = "a manifest of Flagger"
@@ -55,6 +59,7 @@ _TRAFFIC: Final = (
     "primaryReadyThreshold",
     "canaryReadyThreshold",
 )
+_MS: Final = 1000.0
 
 
 def load_flagger(
@@ -145,8 +150,6 @@ class _Import:
 
     def canary(self, manifest: Manifest) -> list[dict[str, Any]]:
         """Make metrics of a Canary."""
-        from canaryjudge.integrations.flagger.models import FlaggerAnalysis  # noqa: PLC0415 - only those who import pay for it
-
         node = node_at(manifest.node, "spec", "analysis")
         if node is None or node.value is None:
             told = f"{manifest.called}: 'spec.analysis' is missing"
@@ -183,8 +186,6 @@ class _Import:
 
     def template(self, manifest: Manifest, metric: FlaggerMetric) -> tuple[tuple[str, str] | None, str]:
         """Find a metric's template: the type of its provider and its query, both empty where it is not there; and why it is not."""
-        from canaryjudge.integrations.flagger.models import FlaggerTemplate  # noqa: PLC0415 - only those who import pay for it
-
         reference = metric.templateRef
         if reference is None:
             return None, ""
@@ -259,9 +260,6 @@ def _names(manifest: Manifest, metric: FlaggerMetric) -> dict[str, str]:
         "interval": metric.interval or "1m",
     }
     return names | {f"variables.{key}": value for key, value in metric.templateVariables.items()}
-
-
-_MS: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)

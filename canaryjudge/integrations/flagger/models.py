@@ -25,6 +25,10 @@ __all__ = [
     "analysis_threshold",
 ]
 
+Text = Annotated[str, Field(strict=True)]
+BUILT_IN: Final = ("request-success-rate", "request-duration")
+"""The metrics that Flagger has queries for: a percentage, and the 99th percentile in milliseconds."""
+
 
 def _number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -32,7 +36,6 @@ def _number(value: object) -> object:
     return value
 
 
-Text = Annotated[str, Field(strict=True)]
 Number = Annotated[float, BeforeValidator(_number)]
 
 
@@ -88,10 +91,6 @@ class FlaggerTemplate(PolicyModel):
 
     provider: dict[str, Any]
     query: Text | None = None
-
-
-BUILT_IN: Final = ("request-success-rate", "request-duration")
-"""The metrics that Flagger has queries for: a percentage, and the 99th percentile in milliseconds."""
 
 
 def allowed(metric: Mapping[str, Any]) -> AllowedRange:

@@ -31,6 +31,13 @@ __all__ = [
 
 _PODS: Final = "-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)"
 _ENVOY: Final = "envoy_cluster_upstream_rq"
+_SKIPPER: Final = "kube(ew)?_{namespace}__{ingress}_canary__.*__{service}_canary(_[0-9]+)?"
+_OBSERVERS: Final = {"kubernetes": "http"}
+_PLACEHOLDER: Final = re.compile(r"\{\{-?\s*([\w.]+)\s*-?\}\}")
+_ANY_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
+_LONGEST: Final = 10_000
+_TARGET: Final = "\x02target\x03"
+_SERVICE: Final = "\x02service\x03"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +84,6 @@ def _envoy(canary: str, primary: str = "", label: str = "envoy_cluster_name") ->
     other = f'{label}=~"{primary}"' if primary else ""
     return Network(_ENVOY, good, durations, f'{label}=~"{canary}"', other)
 
-
-_SKIPPER: Final = "kube(ew)?_{namespace}__{ingress}_canary__.*__{service}_canary(_[0-9]+)?"
 
 NETWORKS: Final[Mapping[str, Network]] = {
     "istio": Network(
@@ -171,7 +176,6 @@ NETWORKS: Final[Mapping[str, Network]] = {
     ),
 }
 """Each network by the name of its observer."""
-_OBSERVERS: Final = {"kubernetes": "http"}
 
 
 def network_of(provider: str) -> Network | None:
@@ -258,13 +262,6 @@ def metric_query(
         query = {"value": _chosen(network.durations, arm, network.shared, network.timed)}
     query |= {"baseline": network.primary, "canary": network.canary}
     return {key: _filled(network, text, names) for key, text in query.items()}
-
-
-_PLACEHOLDER: Final = re.compile(r"\{\{-?\s*([\w.]+)\s*-?\}\}")
-_ANY_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
-_LONGEST: Final = 10_000
-_TARGET: Final = "\x02target\x03"
-_SERVICE: Final = "\x02service\x03"
 
 
 def with_names(query: str, names: Mapping[str, str]) -> str:

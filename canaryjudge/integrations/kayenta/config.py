@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 _SHAPE: Final = "Give the whole canary config, as Kayenta stores it."
+MISSING: Final = object()
+"""What `lookup` gives where there is nothing."""
+_EFFECTS: Final = ("allowedIncrease", "allowedDecrease", "criticalIncrease", "criticalDecrease")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +125,6 @@ def threshold_problems(thresholds: Any) -> Iterator[Problem]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
-
-
-MISSING: Final = object()
-"""What `lookup` gives where there is nothing."""
-_EFFECTS: Final = ("allowedIncrease", "allowedDecrease", "criticalIncrease", "criticalDecrease")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,30 @@ _KNOWN: Final = (*_SILENT, "metrics", "judge", "classifier")
 _RANDOM_JUDGE: Final = "dredd-v1.0"
 _MARKS: Final = ("query", "groups", "analysisConfigurations", "scopeName", "extensions")
 _DEFAULT_THRESHOLDS: Final = (95.0, 75.0)
+_OPTIONS: Final = (
+    "direction",
+    "nanStrategy",
+    "outliers",
+    "critical",
+    "mustHaveData",
+    "muted",
+    "effectSize",
+)
+_READ: Final = {
+    (): ("name", "query", "groups", "analysisConfigurations", "extensions", "scopeName"),
+    ("analysisConfigurations",): ("canary",),
+    ("analysisConfigurations", "canary"): _OPTIONS,
+    ("analysisConfigurations", "canary", "effectSize"): (
+        "measure",
+        "allowedIncrease",
+        "allowedDecrease",
+        "criticalIncrease",
+        "criticalDecrease",
+    ),
+    ("analysisConfigurations", "canary", "outliers"): ("strategy", "outlierFactor"),
+}
+_CANARY: Final = "analysisConfigurations.canary"
+_LEAST_RATIO: Final = 0.001
 
 
 def load_kayenta(*paths: str | Path, text: str | None = None) -> Imported:
@@ -284,32 +308,6 @@ def _about_the_rest(config: dict[str, Any], account: Account, document: str, at:
                 shown(key),
                 f"Kayenta knows no such key{meant}",
             )
-
-
-_OPTIONS: Final = (
-    "direction",
-    "nanStrategy",
-    "outliers",
-    "critical",
-    "mustHaveData",
-    "muted",
-    "effectSize",
-)
-_READ: Final = {
-    (): ("name", "query", "groups", "analysisConfigurations", "extensions", "scopeName"),
-    ("analysisConfigurations",): ("canary",),
-    ("analysisConfigurations", "canary"): _OPTIONS,
-    ("analysisConfigurations", "canary", "effectSize"): (
-        "measure",
-        "allowedIncrease",
-        "allowedDecrease",
-        "criticalIncrease",
-        "criticalDecrease",
-    ),
-    ("analysisConfigurations", "canary", "outliers"): ("strategy", "outlierFactor"),
-}
-_CANARY: Final = "analysisConfigurations.canary"
-_LEAST_RATIO: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)

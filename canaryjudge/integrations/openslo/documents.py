@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from canaryjudge.integrations.manifests import checked_model, read_objects, word_at
+from canaryjudge.integrations.openslo.models import KINDS
 from canaryjudge.policy.complaints import nearest
 from canaryjudge.policy.document import Complaint, Entry, Node, Place, locate, plain
 from canaryjudge.policy.loading import refusal
@@ -18,6 +19,7 @@ __all__ = ["VERSIONS", "Library", "SloObject", "read_openslo"]
 _V2_NAMES: Final = {"sli": "indicator", "sliRef": "indicatorRef", "serviceRef": "service"}
 _QUERIES: Final = ("thresholdMetric", "good", "bad", "total", "raw")
 _UNITS: Final = {"Day": "d", "Week": "w", "Month": "M", "Quarter": "Q", "Year": "Y"}
+_WHAT: Final = "an OpenSLO document"
 
 
 class InWordsOfV1(NamedTuple):
@@ -193,9 +195,6 @@ VERSIONS: Final[dict[str, Callable[[Node, str], InWordsOfV1]]] = {
 """How each version is read."""
 
 
-_WHAT: Final = "an OpenSLO document"
-
-
 @dataclass(frozen=True, slots=True)
 class SloObject:
     """An object of a document.
@@ -261,8 +260,6 @@ def read_openslo(paths: Sequence[str | Path], text: str | None) -> Library:
 
 def _checked(node: Node, complaints: list[Complaint]) -> SloObject | None:
     """Read one object, or complain about it."""
-    from canaryjudge.integrations.openslo.models import KINDS  # noqa: PLC0415 - only those who import pay for it
-
     if not isinstance(node.value, dict):
         complaints.append(
             Complaint(node.place, f"{shown(plain(node))} is not an object of OpenSLO", "It is a mapping.")

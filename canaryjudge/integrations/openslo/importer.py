@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.imported import Account, Imported, imported, with_own_names
 from canaryjudge.integrations.openslo.documents import Library, SloObject, read_openslo
+from canaryjudge.integrations.openslo.models import AlertPolicySpec, Objective, SliSpec, SloSpec
 from canaryjudge.integrations.openslo.objectives import (
     SloObjective,
     alerts_of,
@@ -15,9 +16,6 @@ from canaryjudge.integrations.openslo.objectives import (
     metric_settings,
 )
 from canaryjudge.policy.quantities import shown
-
-if TYPE_CHECKING:
-    from canaryjudge.integrations.openslo.models import AlertPolicySpec, Objective, SliSpec, SloSpec
 
 __all__ = ["load_openslo"]
 

@@ -32,6 +32,12 @@ __all__ = [
 
 _DURATION: Final = re.compile(r"[1-9][0-9]{0,8}[mhdwMQY]")
 _DURATION_OR_ZERO: Final = re.compile(r"[0-9]{1,9}[mhdwMQY]")
+Text = Annotated[str, Field(strict=True)]
+Name = Annotated[str, Field(strict=True, min_length=1, max_length=255, pattern=r"^\S(.*\S)?$")]
+Flag = Annotated[bool, Field(strict=True)]
+Number = Annotated[float, Field(strict=True)]
+Operator = Literal["lte", "gte", "lt", "gt"]
+Description = Annotated[str, Field(strict=True, max_length=1050)]
 
 
 def _duration(value: object) -> object:
@@ -51,13 +57,7 @@ def _slice(value: object) -> object:
     return f"{value}m" if whole else _duration(value)
 
 
-Text = Annotated[str, Field(strict=True)]
-Name = Annotated[str, Field(strict=True, min_length=1, max_length=255, pattern=r"^\S(.*\S)?$")]
-Flag = Annotated[bool, Field(strict=True)]
-Number = Annotated[float, Field(strict=True)]
 Duration = Annotated[str, BeforeValidator(_duration)]
-Operator = Literal["lte", "gte", "lt", "gt"]
-Description = Annotated[str, Field(strict=True, max_length=1050)]
 
 
 class Metadata(PolicyModel):

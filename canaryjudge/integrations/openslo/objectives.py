@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from canaryjudge.integrations.imported import Account, NotJudgedError, abridged, judged
 from canaryjudge.integrations.openslo.documents import Library, SloObject
+from canaryjudge.integrations.openslo.models import (
+    AlertPolicySpec,
+    ConditionSpec,
+    MetricSpec,
+    Objective,
+    RatioMetric,
+    SliSpec,
+    SloSpec,
+)
 from canaryjudge.policy.quantities import percent
-
-if TYPE_CHECKING:
-    from canaryjudge.integrations.openslo.models import (
-        AlertPolicySpec,
-        ConditionSpec,
-        MetricSpec,
-        Objective,
-        RatioMetric,
-        SliSpec,
-        SloSpec,
-    )
 
 __all__ = ["SloObjective", "alerts_of", "condition_gap", "duration", "metric_settings"]
 
 _DAYS: Final = {"w": 7, "M": 30, "Q": 90, "Y": 365}
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400}
 _LONGEST_DAYS: Final = 366
+_METHODS: Final = {
+    "Occurrences": "occurrences",
+    "Timeslices": "timeslices",
+    "RatioTimeslices": "ratio_timeslices",
+}
+_WORDS: Final = {"lt": "below", "lte": "at most", "gt": "above", "gte": "at least"}
+_SHORTEST_PERIOD: Final = 3600.0
+_LONGEST_NAME: Final = 200
+_LARGEST_WEIGHT: Final = 1e6
+_FASTEST: Final = 1e6
+_LARGEST_WHOLE: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +133,6 @@ def _alert(
     window = duration(condition.lookbackWindow)
     assert window is not None  # noqa: S101 - a condition without a gap has a window
     return _Alert(window[0], condition.threshold, where)
-
-
-_METHODS: Final = {
-    "Occurrences": "occurrences",
-    "Timeslices": "timeslices",
-    "RatioTimeslices": "ratio_timeslices",
-}
-_WORDS: Final = {"lt": "below", "lte": "at most", "gt": "above", "gte": "at least"}
-_SHORTEST_PERIOD: Final = 3600.0
-_LONGEST_NAME: Final = 200
-_LARGEST_WEIGHT: Final = 1e6
-_FASTEST: Final = 1e6
-_LARGEST_WHOLE: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True)

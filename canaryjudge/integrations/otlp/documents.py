@@ -16,6 +16,16 @@ __all__ = ["Attributes", "Shape", "Timeseries", "TimeseriesSet", "read_documents
 
 Shape: TypeAlias = Literal["gauge", "sum", "histogram", "exponentialHistogram"]
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
+_SHAPES: Final[tuple[Shape, ...]] = ("gauge", "sum", "histogram", "exponentialHistogram")
+_DELTA, _CUMULATIVE = (
+    (1, "1", "AGGREGATION_TEMPORALITY_DELTA"),
+    (2, "2", "AGGREGATION_TEMPORALITY_CUMULATIVE"),
+)
+_OTHER_SIGNALS = ("resourceSpans", "resource_spans", "resourceLogs", "resource_logs")
+_NO_VALUE: Final = 1
+"""The flag of a data point that only says that there is none."""
+_HINT = "Give what OTLP/HTTP sends as JSON, or what the collector's file exporter writes."
+_PLAIN = "Write numbers as OTLP does: 12, 1.5, or whole ones as text."
 
 
 @dataclass(slots=True)
@@ -147,18 +157,6 @@ def _shared(series: Timeseries, index: int) -> DataError:
         f"{series.place(index)}: {series.metric!r} has several values at one time, or starts that go back, in one timeseries",
         "Give each process an attribute of its own, such as service.instance.id, which OpenTelemetry asks for.",
     )
-
-
-_SHAPES: Final[tuple[Shape, ...]] = ("gauge", "sum", "histogram", "exponentialHistogram")
-_DELTA, _CUMULATIVE = (
-    (1, "1", "AGGREGATION_TEMPORALITY_DELTA"),
-    (2, "2", "AGGREGATION_TEMPORALITY_CUMULATIVE"),
-)
-_OTHER_SIGNALS = ("resourceSpans", "resource_spans", "resourceLogs", "resource_logs")
-_NO_VALUE: Final = 1
-"""The flag of a data point that only says that there is none."""
-_HINT = "Give what OTLP/HTTP sends as JSON, or what the collector's file exporter writes."
-_PLAIN = "Write numbers as OTLP does: 12, 1.5, or whole ones as text."
 
 
 def read_documents(given: Any, wanted: Collection[str] | None) -> TimeseriesSet:

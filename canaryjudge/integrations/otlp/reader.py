@@ -18,6 +18,9 @@ from canaryjudge.policy import Policy
 
 __all__ = ["document_data", "from_otlp"]
 
+_SIMILAR: Final = 0.8
+_HINT = 'Write a name, {"name": ..., "where": {attribute: value or regular expression}}, or {"value": ..., "total": ...} of these.'
+
 
 def from_otlp(
     document: Any,
@@ -183,10 +186,6 @@ def _levels(series: list[Timeseries], replica: str | None) -> dict[str, Any]:
         of = np.repeat(np.arange(len(series)), [len(each.times) for each in series])
         columns["replica"] = np.array(labels, dtype=object)[of[order]]
     return columns
-
-
-_SIMILAR: Final = 0.8
-_HINT = 'Write a name, {"name": ..., "where": {attribute: value or regular expression}}, or {"value": ..., "total": ...} of these.'
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ _Triples = list[list[float]]
 _DOCUMENT = "Give the JSON that /api/v1/query_range answers, whole."
 _TOGETHER = "Put answers together that are of one server and one query."
 _MOST_SHOWN = 300
+_NAME = "__name__"
+Columns = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +181,6 @@ def _series(points: _Points, where: str) -> _PromSeries:
     buckets = [points.buckets[at] for at in time.tolist()]
     counts = np.array([sum(bucket[2] for bucket in row) for row in buckets])
     return _PromSeries(points.labels, time, counts, buckets)
-
-
-_NAME = "__name__"
-Columns = dict[str, Any]
 
 
 def from_prometheus(

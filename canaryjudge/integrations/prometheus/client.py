@@ -30,6 +30,14 @@ _TOKEN = "CANARYJUDGE_PROMETHEUS_TOKEN"
 _USER = "CANARYJUDGE_PROMETHEUS_USER"
 _PASSWORD = "CANARYJUDGE_PROMETHEUS_PASSWORD"
 _SHORTEST_SECRET = 4
+_WAITS = (0.5, 1.0, 2.0)
+"""Seconds before each further try, where the server does not say."""
+_PASSING = frozenset({429, 502, 503, 504})
+"""Answers that a later try may better."""
+_CONNECT_SECONDS = 10.0
+_READ_SECONDS = 30.0
+_MOST_BYTES = 100_000_000
+_MOST_REDIRECTS = 3
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -157,16 +165,6 @@ def _one_line(text: str, what: str) -> str:
             f"{what} is empty, or has characters that no header can carry", "Check where it is from."
         )
     return text
-
-
-_WAITS = (0.5, 1.0, 2.0)
-"""Seconds before each further try, where the server does not say."""
-_PASSING = frozenset({429, 502, 503, 504})
-"""Answers that a later try may better."""
-_CONNECT_SECONDS = 10.0
-_READ_SECONDS = 30.0
-_MOST_BYTES = 100_000_000
-_MOST_REDIRECTS = 3
 
 
 class Span(NamedTuple):

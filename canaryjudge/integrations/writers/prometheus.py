@@ -39,6 +39,14 @@ _HELP: Final = {
 
 Samples = list[tuple[Mapping[str, str], float]]
 """Labels and value of each."""
+_LONGEST: Final = 4096
+_VECTOR: Final = re.compile(r"\s*vector\s*\(\s*([0-9.eE+-]{1,40})\s*\)\s*")
+_SELECTOR: Final = re.compile(r"\s*([A-Za-z_:][A-Za-z0-9_:]*)\s*(?:\{(.*)\})?\s*", re.DOTALL)
+_MATCHER: Final = re.compile(
+    r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\\n]|\\.)*)"\s*(,|$)', re.DOTALL
+)
+_UNESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "'": "'"}
+Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +143,6 @@ def _add_metric(found: dict[str, Samples], result: MetricResult) -> None:
 def _labels(labels: Mapping[str, str]) -> str:
     written = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
     return f"{{{written}}}" if written else ""
-
-
-_LONGEST: Final = 4096
-_VECTOR: Final = re.compile(r"\s*vector\s*\(\s*([0-9.eE+-]{1,40})\s*\)\s*")
-_SELECTOR: Final = re.compile(r"\s*([A-Za-z_:][A-Za-z0-9_:]*)\s*(?:\{(.*)\})?\s*", re.DOTALL)
-_MATCHER: Final = re.compile(
-    r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\\n]|\\.)*)"\s*(,|$)', re.DOTALL
-)
-_UNESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "'": "'"}
-
-Labels = Mapping[str, str]
 
 
 def prometheus_answer(said: VerdictOrError, query: str, now: float) -> Answer:

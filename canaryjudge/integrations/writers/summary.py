@@ -14,6 +14,9 @@ __all__ = ["JSON", "PLAIN", "Answer", "Summary", "VerdictOrError", "summary"]
 
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
+VerdictOrError = Verdict | CanaryJudgeError
+"""What there is to tell: a verdict, or why there is none."""
+_LONGEST_REASON = 199
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,6 @@ class Answer:
     status: int
     body: str
     content_type: str
-
-
-VerdictOrError = Verdict | CanaryJudgeError
-"""What there is to tell: a verdict, or why there is none."""
-
-_LONGEST_REASON = 199
 
 
 @dataclass(frozen=True, slots=True)

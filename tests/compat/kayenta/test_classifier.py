@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from canaryjudge.compat.kayenta.classifier import (
     JUDGE_TEST,
     JavaRandom,
-    ShiftTest,
+    ShiftTestSettings,
     classify,
     cles,
     iqr_fences,
@@ -30,7 +30,7 @@ def of(control, experiment, **options):
 
 
 def test_the_constants_are_the_judges():
-    assert ShiftTest(0.25, 2.326347874040841) == JUDGE_TEST
+    assert ShiftTestSettings(0.25, 2.326347874040841) == JUDGE_TEST
     assert JUDGE_TEST.z == Z
 
 
@@ -99,7 +99,7 @@ def test_bounds_are_strict_on_the_interval_and_not_on_the_effect():
     assert (found.interval.lower, found.effect, found.label) == (2.0, 3.0, "High")
     arms = np.array(control), np.array(experiment)
     half = classify(
-        "cpu", arms, MetricOptions(), ShiftTest(found.interval.lower / abs(found.interval.estimate))
+        "cpu", arms, MetricOptions(), ShiftTestSettings(found.interval.lower / abs(found.interval.estimate))
     )
     assert half.label == "Pass"
 

@@ -11,7 +11,7 @@ import pytest
 from canaryjudge.cli import main
 from canaryjudge.policy import parse_policy
 
-EXAMPLE = Path(__file__).parents[1] / "docs/examples/kayenta"
+EXAMPLE = Path(__file__).parents[2] / "docs/examples/kayenta"
 CONFIG, REQUEST = EXAMPLE / "canary-config.json", EXAMPLE / "request.json"
 
 

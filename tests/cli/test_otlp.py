@@ -9,7 +9,7 @@ import pytest
 
 from canaryjudge.cli import main
 
-EXAMPLE = Path(__file__).parents[1] / "docs/examples/otlp"
+EXAMPLE = Path(__file__).parents[2] / "docs/examples/otlp"
 EXPORT = EXAMPLE / "metrics.jsonl"
 GIVEN = ["--policy", EXAMPLE / "policy.yaml", "--data", EXPORT, "--data-format", "otlp"]
 ARMS = ["--baseline", "1.4", "--canary", "1.5"]

@@ -12,7 +12,7 @@ import pytest
 import canaryjudge as cj
 from canaryjudge.cli import main
 
-CHECKOUT = Path(__file__).parents[1] / "docs" / "examples" / "checkout"
+CHECKOUT = Path(__file__).parents[2] / "docs" / "examples" / "checkout"
 EXAMPLE = ["--policy", str(CHECKOUT / "policy.yaml"), "--data", str(CHECKOUT / "metrics.csv")]
 POLICY = "metrics: [{name: m, direction: increase, no_data: marginal}]"
 LEVELS = {"pass": 100, "marginal": 110, "fail": 200}

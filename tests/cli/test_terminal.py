@@ -14,7 +14,7 @@ from canaryjudge.cli.terminal import takes_color, terminal_text
 pytest.importorskip("pty")  # there are none on Windows
 from terminals import Terminal, environment
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GIVEN = (
     "judge",
     "--policy",
