@@ -1,4 +1,4 @@
-# Two commands: `make demo` judges a bundled release, `make test` runs every check. Both set up what is missing and reuse the rest.
+# Two commands: `make demo` judges a bundled release, `make test` runs every check in some minutes. Both set up what is missing and reuse the rest.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check docs system clean
+.PHONY: demo test test-slow check docs system clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,10 +27,11 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest -n 2 -m 'not slow' --doctest-modules tests canaryjudge
+	$(BIN)/pytest -n 2 --dist worksteal -m 'not slow' --doctest-modules tests canaryjudge
 
-test-all: check
-	$(BIN)/pytest -n 2 --hypothesis-profile=random --doctest-modules tests canaryjudge
+# What takes long: guarantees in full, hypothesis with all of its examples, notebooks, the site, a browser, a real Prometheus.
+test-slow: $(READY)
+	$(BIN)/pytest -n 2 --dist worksteal -m 'slow or hypothesis' --hypothesis-profile=full
 
 # The documentation as a site in build/site, notebooks run: open build/site/index.html, no server needed.
 docs: $(READY)

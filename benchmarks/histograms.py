@@ -24,7 +24,7 @@ import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, read_pairs
 from canaryjudge.rules import Share
 from canaryjudge.rules.mann_whitney import judge_shift
-from canaryjudge.stats.bucket_bands import BucketBands
+from canaryjudge.stats.bucket_distributions import BucketBands
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 from canaryjudge.stats.rank_test import shift_test
 

@@ -51,7 +51,7 @@ RENAMED: Final[dict[tuple[str, str], str]] = {}
 NAMED_DIFFERENCES: Final[tuple[Named, ...]] = (
     Named(
         "findings are a discriminated union from schema version 2 on",
-        field="*schema_version",
+        field="schema_version",
         old="1",
         new="2",
     ),
@@ -60,13 +60,15 @@ NAMED_DIFFERENCES: Final[tuple[Named, ...]] = (
 
 
 def _sections() -> dict[str, Callable[[], Iterable[Any]]]:
-    from recording import bundled, corpora, simulated, tools, watched  # noqa: PLC0415 - comparing asks nothing
+    from recording import bundled, corpora, readers, refused, simulated, tools, watched  # noqa: PLC0415 - comparing asks nothing
 
     return {
         "examples": bundled.cases,
         "simulated": simulated.cases,
         "watched": watched.cases,
         "tools": tools.cases,
+        "refused": refused.cases,
+        "readers": readers.cases,
         **{f"dev-{corpus}": partial(corpora.cases, corpus) for corpus in corpora.CORPORA},
         "concurrent": corpora.concurrent,
     }
@@ -77,6 +79,8 @@ SECTIONS: Final = (
     "simulated",
     "watched",
     "tools",
+    "refused",
+    "readers",
     "dev-aa",
     "dev-ab",
     "dev-abinj",

@@ -15,15 +15,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.stats.betting import BETS, discordance, log_wealth
+from canaryjudge.stats.count_processes import LOG_RATIOS, likelihoods, log_evidence, ratio_estimate, tilts
 from canaryjudge.stats.dispersion import overdispersion
-from canaryjudge.stats.interval_scores import FEWEST_SCORES, exceedance_scores, mean_evidence
-from canaryjudge.stats.rate_mixture import (
-    LOG_RATIOS,
-    likelihoods,
-    log_evidence,
-    ratio_estimate,
-    tilts,
+from canaryjudge.stats.score_evidence import (
+    BETS,
+    FEWEST_SCORES,
+    discordance,
+    exceedance_scores,
+    log_wealth,
+    mean_evidence,
 )
 
 __all__ = ["WATCHED", "Decisions", "Traffic", "decide", "mixture", "pair_evidence", "score_evidence"]

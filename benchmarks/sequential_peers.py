@@ -8,13 +8,12 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import betaln, ndtri
 from sequential_engines import Decisions, Traffic, decide
 
-from canaryjudge.stats.binomial_sequences import binomial_log_mixture
-from canaryjudge.stats.confidence_sequences import asymptotic_radius, best_rho
+from canaryjudge.stats.confidence_sequences import normal_log_mixture
 from canaryjudge.stats.group_sequential import boundaries
-from canaryjudge.stats.quantile_sequences import empirical_process_bound
 
 __all__ = [
     "PACKAGES",
@@ -126,9 +125,10 @@ def asymptotic_mean(baseline: FloatArray, canary: FloatArray, level: float = 0.0
     difference = canary - baseline
     mean, squares = difference.cumsum(axis=1) / n, np.square(difference).cumsum(axis=1) / n
     deviation = np.sqrt(np.maximum(squares - mean**2, 0.0) * n / np.maximum(n - 1, 1.0))
-    rho = best_rho(_TUNED_TO, level, one_sided=True)
-    radius = asymptotic_radius(n, level, rho, one_sided=True)
-    return decide((mean > deviation * radius) & (n >= _FEWEST_FOR_MEANS))
+    # before the first two pairs nothing is known of the deviation
+    sums = np.divide(mean * n, deviation, out=np.zeros_like(mean), where=deviation > 0)
+    evidence = normal_log_mixture(sums, n, _best_rho(2 * level), one_sided=True)
+    return decide((evidence > -math.log(level)) & (n >= _FEWEST_FOR_MEANS))
 
 
 def distribution_bands(
@@ -155,7 +155,7 @@ def distribution_bands(
     runs, n = canary.shape
     looks = np.arange(stride, n + 1, stride)
     apart, moved = np.zeros((2, runs, len(looks)), dtype=bool)
-    reach = 2 * looks * empirical_process_bound(looks, level / 2, n_min=_FEWEST_FOR_MEANS)
+    reach = 2 * looks * _band(looks, level / 2)
     for run in range(runs):
         order = np.argsort(np.concatenate([baseline[run], canary[run]]))
         place = np.empty(2 * n, dtype=np.intp)
@@ -186,8 +186,41 @@ def _quantile_evidence(counts: list[NDArray[np.int64]], look: int, q: float, lev
 
 @cache
 def _binomial_table(look: int, q: float, level: float) -> FloatArray:
-    rho = float(best_rho(_TUNED_TO, level))
-    return binomial_log_mixture(np.arange(look + 1), look, q, rho)
+    counts = np.arange(look + 1.0)
+    a, b = ((_best_rho(level) - 1) * share for share in (q, 1 - q))
+    evidence = betaln(a + counts, b + look - counts) - betaln(a, b)
+    return np.asarray(evidence - counts * math.log(q) - (look - counts) * math.log(1 - q))
+
+
+def _best_rho(level: float) -> float:
+    """Give the prior for which a mixture is tightest at the number of observations that it is tuned to."""
+    surprise = -2 * math.log(level)
+    return _TUNED_TO / (surprise + math.log1p(surprise))
+
+
+def _band(n: NDArray[np.int64], level: float, a: float = 0.85) -> FloatArray:
+    """Give the half-width of a band about a distribution function, from the first look on (Howard and Ramdas 2022, theorem 2)."""
+    start = np.maximum(n, _FEWEST_FOR_MEANS)
+    radius = a * np.sqrt((np.log1p(np.log(start / _FEWEST_FOR_MEANS)) + _band_constant(level, a)) / start)
+    return np.where(n >= _FEWEST_FOR_MEANS, radius, np.inf)
+
+
+@cache
+def _band_constant(level: float, a: float) -> float:
+    def log_error(constant: float) -> float:
+        def gamma(eta: float) -> float:
+            return math.sqrt(2 / eta) * (a - math.sqrt(2 * (eta - 1) / constant))
+
+        def log_bound(eta: float) -> float:
+            square = gamma(eta) ** 2
+            return math.log(4) - square * constant + math.log1p(1 / ((square - 1) * math.log(eta)))
+
+        # gamma falls from more than 1 to less, and the bound is infinite at both ends of that interval
+        last = brentq(lambda eta: gamma(eta) - 1, 1.0, 2 * a**2, xtol=1e-14)
+        inner = (1 + 1e-12 * (last - 1), last - 1e-9 * (last - 1))
+        return float(minimize_scalar(log_bound, bounds=inner, method="bounded", options={"xatol": 1e-9}).fun)
+
+    return float(brentq(lambda constant: log_error(constant) - math.log(level), 1.0, 64.0, xtol=1e-12))
 
 
 def runs(name: str) -> bool:

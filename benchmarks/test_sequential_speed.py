@@ -33,9 +33,8 @@ from canaryjudge.rules.sequential.pairs import PairProcess
 from canaryjudge.rules.sequential.rates import RateProcess
 from canaryjudge.rules.sequential.scores import RankProcess
 from canaryjudge.rules.sequential.tables import TableProcess
-from canaryjudge.stats.group_sequential import boundaries
-from canaryjudge.stats.rate_mixture import likelihoods, log_evidence
-from canaryjudge.stats.sequential_design import design
+from canaryjudge.stats.count_processes import likelihoods, log_evidence
+from canaryjudge.stats.group_sequential import boundaries, design
 
 Tell = Callable[[str], None]
 FloatArray = NDArray[np.float64]

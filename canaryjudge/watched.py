@@ -24,8 +24,8 @@ from canaryjudge.results import MetricResult, Outcome, Pairing
 from canaryjudge.rules import RULES, Horizon, Share, before_the_end, start_watch
 from canaryjudge.rules.replicas import LEAST_SHARE
 from canaryjudge.rules.sequential import pool_replicas
+from canaryjudge.stats.count_processes import sequential_pvalue
 from canaryjudge.stats.exact_sums import ExactSum
-from canaryjudge.stats.multinomial import sequential_pvalue
 
 __all__ = ["WatchedMetric"]
 

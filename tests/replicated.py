@@ -9,7 +9,7 @@ import numpy as np
 from simulation import ar1
 
 from canaryjudge.stats.rank_test import shift_test
-from canaryjudge.stats.replica_test import replica_test
+from canaryjudge.stats.replicas import replica_test
 
 N, NOISE = 60, 0.1
 SPREADS = (0.0, 0.05, 0.2)

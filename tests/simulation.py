@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.stats import binom
+
+ACCIDENT = 1e-6
+"""A right test fails once in so many runs, by chance."""
 
 
 def ar1(rng: np.random.Generator, runs: int, n: int, rho: float) -> np.ndarray:
@@ -16,9 +20,28 @@ def ar1(rng: np.random.Generator, runs: int, n: int, rho: float) -> np.ndarray:
     return series
 
 
+def best_rho(v_opt: float, level: float, *, one_sided: bool = False) -> float:
+    """The prior at which a mixture's boundary is about as low as possible at one variance (Howard et al. 2021)."""
+    surprise = -2 * np.log(2 * level if one_sided else level)
+    return float(v_opt / (surprise + np.log1p(surprise)))
+
+
 def assert_rate_at_most(errors: int, runs: int, rate: float) -> None:
     """Fail if so many errors would be a one-in-a-million accident at this rate."""
     chance = binom.sf(errors - 1, runs, rate)
-    assert chance > 1e-6, (
+    assert chance > ACCIDENT, (
         f"{errors} errors in {runs} runs ({errors / runs:.4%}) where at most {rate:.4%} are promised"
     )
+
+
+def fewest_runs(rate: float, times: float = 4, sure: float = 0.95) -> int:
+    """The fewest runs in which `assert_rate_at_most` is so sure to fail where errors are so many times as frequent as promised."""
+    runs = np.arange(1, int(60 / rate))
+    too_many = binom.isf(ACCIDENT, runs, rate) + 1
+    return int(runs[binom.sf(too_many - 1, runs, times * rate) >= sure][0])
+
+
+def sizes(rate: float, full: int) -> pytest.MarkDecorator:
+    """Run a guarantee in as few runs as show that it is broken, and in full where time does not matter."""
+    few = pytest.param(fewest_runs(rate), id="sampled")
+    return pytest.mark.parametrize("runs", [few, pytest.param(full, id="in full", marks=pytest.mark.slow)])

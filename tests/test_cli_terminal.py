@@ -27,7 +27,7 @@ SEQUENCE = re.compile(r"\x1b\[[\d;]*m")
 
 def judged():
     policy = cj.load_policy(GIVEN[2])
-    from canaryjudge.integrations.files.tables import read_table
+    from canaryjudge.integrations.sources import read_table
 
     return cj.judge(read_table(GIVEN[4]), policy)
 

@@ -110,7 +110,7 @@ def test_it_ends_with_a_pass_too_and_says_the_same_as_a_monitor(folder, grow, ca
     clock = Played(*(grow(rows(2, 10, start=2 * i)) for i in range(30)))
     assert watched(folder, clock) == 0
     monitor = cj.Monitor(cj.load_policy(folder / "policy.yaml"))
-    from canaryjudge.integrations.files.tables import read_table
+    from canaryjudge.integrations.sources import read_table
 
     monitor.update(read_table(folder / "new.csv"))
     assert capsys.readouterr().out.endswith("\n\n" + monitor.verdict().explain() + "\n")

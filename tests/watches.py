@@ -7,11 +7,11 @@ import numpy as np
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.rules.sequential.looks import _CAUTION, _FEWEST_EFFECTIVE, _FEWEST_FOR_RANKS
 from canaryjudge.rules.sequential.scores import _HALF_WEIGHT, _MOST_BLOCKS
+from canaryjudge.stats.count_processes import likelihoods, log_evidence
 from canaryjudge.stats.dispersion import overdispersion
 from canaryjudge.stats.group_sequential import boundaries
-from canaryjudge.stats.interval_scores import FEWEST_SCORES, mean_evidence
 from canaryjudge.stats.rank_test import shift_test
-from canaryjudge.stats.rate_mixture import likelihoods, log_evidence
+from canaryjudge.stats.score_evidence import FEWEST_SCORES, mean_evidence
 
 
 def pair_of(kind, baseline, canary, name="m"):

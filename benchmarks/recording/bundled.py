@@ -56,9 +56,9 @@ _IMPORTED = {
     "openslo": "examples/openslo/checkout.yaml",
 }
 _OTHERS = {
-    "calibrate": "calibrate --policy examples/history/policy.yaml --history examples/history/history.csv --pairs 40 --jobs 1 --quiet --output calibrated.yaml",
-    "calibrate json": "calibrate --policy examples/history/policy.yaml --history examples/history/history.csv --pairs 20 --jobs 1 --quiet --format json --length 24",
-    "calibrate markdown": "calibrate --policy examples/history/policy.yaml --history examples/history/history.csv --pairs 20 --jobs 1 --quiet --format markdown --length 2h",
+    "calibrate": "calibrate --policy examples/history/policy.yaml --history examples/history/history.csv --pairs 10 --jobs 1 --quiet --output calibrated.yaml",
+    "calibrate json": "calibrate --policy examples/history/policy.yaml --history examples/history/history.csv --pairs 5 --jobs 1 --quiet --format json --length 24",
+    "calibrate markdown": "calibrate --policy examples/history/policy.yaml --history examples/history/history.csv --pairs 5 --jobs 1 --quiet --format markdown --length 2h",
     "plan": "plan --policy examples/history/planned.yaml --assume examples/history/assumed.yaml --share 1%",
     "plan json": "plan --policy examples/history/planned.yaml --assume examples/history/assumed.yaml --share 50% --format json",
     "plan simulated": "plan --policy examples/history/planned.yaml --assume examples/history/assumed.yaml --share 50% --simulate 5 --jobs 1 --quiet --format markdown",

@@ -221,10 +221,7 @@ def _of_text(field: str, text: str, metric: str) -> list[Fact]:
             document = None
         if isinstance(document, dict) and "metrics" in document and "schema_version" in document:
             with contextlib.suppress(KeyError, TypeError, AttributeError):
-                return [
-                    (of, rule, f"{field}.{name}", value)
-                    for of, rule, name, value in _of_document(document, metric)
-                ]
+                return _of_document(document, f"{metric}/{field}" if metric else field)
         if isinstance(document, (dict, list)):
             return [(metric, "", name, value) for name, value in _flat(document, field)]
     if text.startswith("<!DOCTYPE html>"):

@@ -394,6 +394,7 @@ def cases() -> Iterator[Case]:
         for size in (0, 1, 2, 3, 4, 5, 7, 9, 10, 12, 20, 200):
             for name in ("healthy", "bad"):
                 yield _case(f"sizes/{kind}/{size}/{name}", kind, HARMS[name], {}, {}, size=size)
+    yield from _noted()
     yield from _releases()
 
 
@@ -412,10 +413,11 @@ def _case(
         if change is not None:
             data = change(kind, data, drawn(f"{name} changed"))
         given = {"name": "m", "kind": kind, "direction": "increase"} | metric
+        given = {key: value for key, value in given.items() if value is not None}
         made = cj.Policy(metrics=[given], **policy)
-        found = of_verdict(cj.judge({"m": data}, made))
-        if name.startswith("shapes"):
-            found += of_value(cj.doctor(made, {"m": data}).explain().splitlines(), field="doctor")
+        found = of_verdict(cj.judge({given["name"]: data}, made))
+        if name.startswith(("shapes", "notes")):
+            found += of_value(cj.doctor(made, {given["name"]: data}).explain().splitlines(), field="doctor")
         return found
 
     return name, ask
@@ -617,6 +619,149 @@ _SHAPES: Final[dict[str, Callable[[str, Any, np.random.Generator], Any]]] = {
         )
     ),
 }
+
+
+def _noted() -> Iterator[Case]:
+    """Give data that each have an oddity which the verdict is to mention."""
+    minutes = START + 60.0 * np.arange(40)
+    for name, kind, metric, change in (
+        ("repeated times", "gauge", {}, lambda _, of, __: of | {"time": np.repeat(minutes[:10], 4)}),
+        (
+            "repeated times of counts",
+            "count",
+            {},
+            lambda _, of, __: of | {"time": np.repeat(minutes[:20], 2)},
+        ),
+        (
+            "repeated times of shares",
+            "ratio",
+            {},
+            lambda _, of, __: of | {"time": np.repeat(minutes[:20], 2)},
+        ),
+        (
+            "times missing",
+            "gauge",
+            {},
+            lambda _, of, __: of | {"time": np.where(np.arange(40) % 9 == 3, np.nan, minutes)},
+        ),
+        (
+            "times missing of buckets",
+            "histogram",
+            {},
+            lambda _, of, __: of | {"time": np.where(np.arange(40) % 9 == 3, np.nan, minutes)},
+        ),
+        (
+            "whole numbers",
+            "gauge",
+            {"name": "error_count", "kind": None},
+            lambda _, of, rng: of | {"value": rng.poisson(12, 40).astype(float)},
+        ),
+        (
+            "successes",
+            "ratio",
+            {"direction": "decrease"},
+            lambda _, of, __: of | {"value": of["total"] - of["value"]},
+        ),
+        ("one point of a counter", "count", {"counter": True}, _kept(lambda size: np.arange(min(size, 1)))),
+        (
+            "no infinite bucket",
+            "histogram",
+            {},
+            lambda _, of, __: of | {"edges": EDGES[:-1], "buckets": of["buckets"][:, :-1]},
+        ),
+        ("parts of counts", "histogram", {}, lambda _, of, __: of | {"buckets": of["buckets"] * 0.37}),
+        ("converted", "gauge", {"unit": "ms"}, lambda _, of, __: of | {"unit": "s"}),
+        ("unknown unit", "gauge", {"unit": "ms"}, lambda _, of, __: of | {"unit": "ticks"}),
+        ("wrong unit", "gauge", {"unit": "ms"}, lambda _, of, __: of | {"unit": "MiB"}),
+        (
+            "replicas at one time",
+            "gauge",
+            {},
+            lambda _, of, __: (
+                {key: np.concatenate([of[key], of[key]]) for key in of} | {"replica": ["a", "b"] * 40}
+            ),
+        ),
+        (
+            "clock to the second",
+            "samples",
+            {},
+            lambda _, of, __: of | {"value": np.rint(of["value"] * 4) / 4},
+        ),
+        ("a counter of one falls", "ratio", {"counter": True}, _one_falls),
+    ):
+        for harm in ("healthy", "bad"):
+            yield _case(f"notes/{name}/{harm}", kind, HARMS[harm], metric, {}, change=_each(change))
+    for harm in ("healthy", "bad"):
+        yield _case(
+            f"notes/other edges/{harm}", "histogram", HARMS[harm], {}, {}, change=_each(_coarser, "canary")
+        )
+        yield _case(
+            f"notes/cumulative rows/{harm}", "histogram", HARMS[harm], {}, {}, change=_each(_cumulative)
+        )
+        yield _case(f"notes/native buckets/{harm}", "histogram", HARMS[harm], {}, {}, change=_each(_native))
+        yield _case(f"notes/exponential/{harm}", "histogram", HARMS[harm], {}, {}, change=_each(_exponential))
+        yield _case(
+            f"notes/no times in one/{harm}",
+            "gauge",
+            HARMS[harm],
+            {},
+            {},
+            change=_each(lambda _, of, __: {"value": of["value"]}, "canary"),
+        )
+
+
+def _one_falls(kind: str, of: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """Let what is counted begin anew while the total goes on."""
+    grown = _growing(kind, of, rng)
+    value = grown["value"].copy()
+    value[20:] -= value[19] - 5
+    return grown | {"value": value}
+
+
+def _coarser(_: str, of: dict[str, Any], __: np.random.Generator) -> dict[str, Any]:
+    """Leave out every third edge."""
+    kept = np.flatnonzero((np.arange(len(EDGES)) % 3 != 1) | np.isinf(EDGES))
+    below = np.cumsum(of["buckets"], axis=1)[:, kept]
+    return of | {"edges": EDGES[kept], "buckets": np.diff(below, prepend=0, axis=1)}
+
+
+def _cumulative(_: str, of: dict[str, Any], __: np.random.Generator) -> dict[str, Any]:
+    """Write rows as Prometheus has them."""
+    below = np.cumsum(of["buckets"], axis=1)
+    return {
+        "time": np.repeat(of["time"], len(EDGES)),
+        "le": np.tile(EDGES, len(below)),
+        "value": below.ravel(),
+    }
+
+
+def _native(_: str, of: dict[str, Any], __: np.random.Generator) -> dict[str, Any]:
+    """Write buckets with their own ends."""
+    ends = list(zip([0.0, *EDGES[:-1].tolist()], [*EDGES[:-1].tolist(), 100.0], strict=True))
+    rows = [
+        [[low, high, int(count)] for (low, high), count in zip(ends, row, strict=True)]
+        for row in of["buckets"]
+    ]
+    return {"time": of["time"], "buckets": rows}
+
+
+def _exponential(_: str, of: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """Write OpenTelemetry's exponential buckets, of a scale that changes."""
+    level = float((of["buckets"] * np.arange(len(EDGES))).sum() / of["buckets"].sum())
+    rows = []
+    for minute in range(len(of["time"])):
+        scale = 2 + minute % 2
+        index = np.ceil(np.log2(rng.lognormal(level / 10, 0.4, 150)) * 2.0**scale).astype(int) - 1
+        counts = np.bincount(index - index.min()).tolist()
+        rows.append(
+            {
+                "count": 150,
+                "scale": scale,
+                "zeroCount": 0,
+                "positive": {"offset": int(index.min()), "bucketCounts": counts},
+            }
+        )
+    return {"time": of["time"], "exponential": rows}
 
 
 def _releases() -> Iterator[Case]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from canaryjudge.calibration.measures import Changes
 from canaryjudge.policy import NoiseFloor, Spread
 from canaryjudge.simulate import HealthyPairs
-from canaryjudge.stats.lasting_noise import excess
+from canaryjudge.stats.replicas import excess
 from canaryjudge.studies import FloorFacts
 
 __all__ = ["as_floor", "floor_facts", "floors_without_own", "is_notable", "spread_of"]

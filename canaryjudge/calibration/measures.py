@@ -16,8 +16,7 @@ from canaryjudge.policy import Metric, Policy
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.rules.totals import count_totals
 from canaryjudge.simulate import Fault, inject
-from canaryjudge.stats.bucket_bands import BucketBands
-from canaryjudge.stats.bucket_quantiles import bucket_quantile
+from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.rank_test import shift_test

@@ -10,14 +10,13 @@ from typing import Any, Final, Never
 
 from canaryjudge._version import __version__
 from canaryjudge.cli.before_a_release import add_calibrate, add_doctor, add_plan
-from canaryjudge.cli.judge import add_judge
+from canaryjudge.cli.judge import add_judge, add_verify
 from canaryjudge.cli.monitor import add_monitor
 from canaryjudge.cli.outputs import BAD_INPUT, BUG, EXIT_HELP, INTERRUPTED
-from canaryjudge.cli.policies import add_schema, add_validate, add_verify
+from canaryjudge.cli.policies import add_import, add_schema, add_validate
 from canaryjudge.cli.terminal import complain, described
-from canaryjudge.cli.watch import add_watch_command
+from canaryjudge.cli.watch import add_watch
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.integrations.importers import add_import
 from canaryjudge.policy.complaints import nearest
 
 __all__ = ["main", "parser"]
@@ -25,7 +24,7 @@ __all__ = ["main", "parser"]
 _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_judge,
     add_monitor,
-    add_watch_command,
+    add_watch,
     add_calibrate,
     add_plan,
     add_doctor,
@@ -91,7 +90,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Give the parser of the command line, with every command; the reference in the docs is written from it."""
+    """Return the parser of the command line, with every command; the reference in the docs is written from it."""
     whole = _Parser(prog="canaryjudge", description="Judge a canary against its baseline.", epilog=EXIT_HELP)
     whole.add_argument("--version", action="version", version=f"canaryjudge {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)

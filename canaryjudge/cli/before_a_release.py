@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from canaryjudge.cli.inputs import (
+    TABLE_TITLES,
     add_arms,
     add_input,
-    add_wide,
-    fetched,
-    read_given,
+    add_table_format,
+    read_data,
     read_history,
+    refuse_server_options,
     refuse_wide,
     spare,
 )
 from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.prometheus.options import refuse_options
 from canaryjudge.policy import load_policy
 from canaryjudge.policy.document import plain, read_documents
 from canaryjudge.policy.loading import read_text
 
-__all__ = ["add_calibrate", "add_doctor", "add_plan", "add_studies", "at_work"]
+__all__ = ["add_calibrate", "add_doctor", "add_plan"]
 
 
 def add_calibrate(commands: Any) -> None:
@@ -40,7 +40,7 @@ def add_calibrate(commands: Any) -> None:
         "--history",
         required=True,
         metavar="FILE",
-        help="metrics of a healthy time, or of past releases: CSV, JSON, NDJSON or Parquet; - for standard input",
+        help=f"metrics of a healthy time, or of past releases: {TABLE_TITLES}; - for standard input",
     )
     parser.add_argument(
         "--length",
@@ -52,33 +52,38 @@ def add_calibrate(commands: Any) -> None:
         "--pairs", type=int, default=200, metavar="N", help="healthy pairs a metric (default: 200)"
     )
     parser.add_argument("--output", metavar="FILE", help="write the proposed policy there")
-    add_studies(parser)
+    _add_studies(parser)
     parser.set_defaults(run=_calibrate)
 
 
-def add_studies(parser: argparse.ArgumentParser) -> None:
+def _add_studies(parser: argparse.ArgumentParser) -> None:
     """Add what the commands that simulate have in common."""
+    _add_format(parser)
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random draws (default: 0)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not show progress on standard error")
+    add_table_format(parser)
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("text", "json", "markdown"),
         default="text",
         help="how to write it (default: text)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random draws (default: 0)")
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
-    )
-    parser.add_argument("--quiet", action="store_true", help="do not show progress on standard error")
-    parser.add_argument(
-        "--data-format",
-        choices=("csv", "tsv", "json", "ndjson", "parquet"),
-        help="format of the history, where the name does not tell",
-    )
-    add_wide(parser, one_arm=True)
 
 
-def at_work(jobs: int, tasks: int) -> Any:
-    """Give a pool of processes, or nothing where one would do."""
+def _write(found: Any, form: str) -> None:
+    """Write what was found, in the format that was asked for."""
+    texts = {"text": found.explain, "json": found.to_json, "markdown": found.to_markdown}
+    sys.stdout.write(texts[form]().rstrip("\n") + "\n")
+
+
+def _pool(jobs: int, tasks: int) -> Any:
+    """Return a pool of processes, or nothing where one would do."""
     if min(jobs, tasks) <= 1:
         return nullcontext()
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - small policies need none
@@ -97,7 +102,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     spare(options.output, "--output", options.policy, options.history)
     policy = load_policy(options.policy)
     history = read_history(options, policy)
-    with at_work(options.jobs, len(policy.metrics)) as executor:
+    with _pool(options.jobs, len(policy.metrics)) as executor:
         found = calibrate(
             history,
             policy,
@@ -111,16 +116,13 @@ def _calibrate(options: argparse.Namespace) -> int:
     after = edited(before, found.proposals, options.policy)
     if options.output is not None:
         Path(options.output).write_text(after, encoding="utf-8")
-    if options.format == "json":
-        sys.stdout.write(found.to_json())
-        return 0
     diff = as_diff(before, after, options.policy)
-    if options.format == "markdown":
-        print(found.to_markdown() + (f"\n```diff\n{diff}```" if diff else ""))
-        return 0
-    print(found.explain())
-    if diff:
-        print(f"\n{diff}", end="")
+    if options.format == "json" or not diff:
+        _write(found, options.format)
+    elif options.format == "markdown":
+        print(f"{found.to_markdown()}\n```diff\n{diff}```")
+    else:
+        print(f"{found.explain()}\n\n{diff}", end="")
     return 0
 
 
@@ -148,7 +150,7 @@ def add_plan(commands: Any) -> None:
     parser.add_argument(
         "--simulate", type=int, default=0, metavar="RUNS", help="check by so many simulated releases a metric"
     )
-    add_studies(parser)
+    _add_studies(parser)
     parser.set_defaults(run=_plan)
 
 
@@ -160,7 +162,7 @@ def _plan(options: argparse.Namespace) -> int:
     if options.history is None:
         refuse_wide(options, "this is about the history, and there is none")
     history = None if options.history is None else read_history(options, policy)
-    with at_work(options.jobs if options.simulate else 1, len(names)) as executor:
+    with _pool(options.jobs if options.simulate else 1, len(names)) as executor:
         found = plan(
             policy,
             history,
@@ -172,8 +174,7 @@ def _plan(options: argparse.Namespace) -> int:
                 max(0, options.simulate), options.seed, executor, False if options.quiet else None
             ),
         )
-    formats = {"text": found.explain, "json": found.to_json, "markdown": found.to_markdown}
-    sys.stdout.write(formats[options.format]().rstrip("\n") + "\n")
+    _write(found, options.format)
     return 0
 
 
@@ -223,12 +224,7 @@ def add_doctor(commands: Any) -> None:
     )
     add_input(parser, live=True, needed=False)
     add_arms(parser)
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "markdown"),
-        default="text",
-        help="how to write it (default: text)",
-    )
+    _add_format(parser)
     parser.set_defaults(run=_doctor)
 
 
@@ -236,14 +232,9 @@ def _doctor(options: argparse.Namespace) -> int:
     from canaryjudge.readiness import doctor  # noqa: PLC0415 - the other commands look nothing over
 
     spare(options.save_data, "--save-data", options.policy)
-    refuse_options(options)
+    refuse_server_options(options)
     policy = load_policy(options.policy)
-    data = None
-    if options.prometheus is not None:
-        data = fetched(options, policy)
-    elif options.data is not None:
-        data = read_given(options, options.data, policy, finished=True)
+    data = read_data(options, policy, finished=True)
     found = doctor(policy, data, baseline=options.baseline, canary=options.canary)
-    formats = {"text": found.explain, "json": found.to_json, "markdown": found.to_markdown}
-    sys.stdout.write(formats[options.format]().rstrip("\n") + "\n")
+    _write(found, options.format)
     return 0

@@ -12,7 +12,15 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from canaryjudge.cli.terminal import complain
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.growing_files import GrowingFile, Lines
-from canaryjudge.integrations.prometheus.options import add_options, fetch_given
+from canaryjudge.integrations.sources import (
+    FILE_FORMATS,
+    SERVERS,
+    Server,
+    begins_like,
+    ending_format,
+    is_packed_name,
+    read_table,
+)
 from canaryjudge.policy import Policy
 
 if TYPE_CHECKING:
@@ -21,28 +29,68 @@ if TYPE_CHECKING:
     from canaryjudge.monitor import Monitor
 
 __all__ = [
+    "TABLE_TITLES",
+    "Feed",
     "HopelessError",
-    "Source",
     "add_arms",
     "add_input",
-    "add_wide",
-    "fetched",
+    "add_table_format",
+    "feed_of",
     "read_bytes",
-    "read_given",
+    "read_data",
+    "read_file",
     "read_history",
+    "refuse_server_options",
     "refuse_wide",
     "same_file",
-    "source_name",
-    "source_of",
     "spare",
-    "wide_table",
 ]
 
+_TABLES = {name: each.title for name, each in FILE_FORMATS.items() if not each.document}
+TABLE_TITLES = f"{', '.join([*_TABLES.values()][:-1])} or {[*_TABLES.values()][-1]}"
+"""What tables may be in, for the help."""
 _OPTIONS = ("wide", "column", "replica", "time")
 """The options of wide data, by the names of their attributes."""
 
 
-def add_wide(parser: argparse.ArgumentParser, *, one_arm: bool = False) -> None:
+def add_input(parser: argparse.ArgumentParser, *, live: bool = False, needed: bool = True) -> None:
+    """Add the options for policy and data; with `live`, a server may be asked for the data."""
+    parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
+    source = parser.add_mutually_exclusive_group(required=needed)
+    source.add_argument(
+        "--data", metavar="FILE", help=f"{TABLE_TITLES}, packed by gzip or not; - for standard input"
+    )
+    for name, server in SERVERS.items() if live else ():
+        source.add_argument(f"--{name}", metavar="URL", help=server.does)
+        server.add_options(parser)
+    parser.add_argument(
+        "--data-format",
+        choices=tuple(FILE_FORMATS),
+        help="format of the data, where the name does not tell (standard input: csv or json, by its first character)",
+    )
+    _add_wide(parser)
+    for each in FILE_FORMATS.values():
+        for option in each.options:
+            option.add_to(parser)
+
+
+def add_table_format(parser: argparse.ArgumentParser) -> None:
+    """Add the options for a history that is a table: its format, and the columns of a wide one."""
+    parser.add_argument(
+        "--data-format", choices=tuple(_TABLES), help="format of the history, where the name does not tell"
+    )
+    _add_wide(parser, one_arm=True)
+
+
+def add_arms(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the arms' names in the data."""
+    for arm in ("baseline", "canary"):
+        parser.add_argument(
+            f"--{arm}", default=arm, metavar="ARM", help=f"name of the {arm} in the data (default: {arm})"
+        )
+
+
+def _add_wide(parser: argparse.ArgumentParser, *, one_arm: bool = False) -> None:
     """Add the options for data with a column a metric; with `one_arm`, no column need name the arm."""
     told = "the data have a column a metric, and this column names the arm"
     parser.add_argument(
@@ -72,21 +120,102 @@ def add_wide(parser: argparse.ArgumentParser, *, one_arm: bool = False) -> None:
 
 
 def refuse_wide(options: argparse.Namespace, why: str) -> None:
-    """Refuse the options of wide data where there are none.
-
-    Raises
-    ------
-    DataError
-        If one is given.
-    """
+    """Refuse the options of wide data where there are none."""
     for name in _OPTIONS:
         if getattr(options, name):
             raise DataError(f"--{name}: {why}", "Leave it out.")
 
 
-def wide_table(options: argparse.Namespace, policy: Policy, *, past: bool = False) -> WideTable | None:
-    """Give what the options say of a wide table; None where the data are not wide."""
-    from canaryjudge.integrations.files.wide import WideTable  # noqa: PLC0415 - the other commands read no data
+def refuse_server_options(options: argparse.Namespace) -> None:
+    """Refuse what belongs to a server that is not asked."""
+    for server in SERVERS.values():
+        server.refuse_options(options)
+
+
+def read_data(
+    options: argparse.Namespace,
+    policy: Policy,
+    *,
+    finished: bool = False,
+    since: Mapping[str, float | None] | None = None,
+) -> Any:
+    """Read the data that the command line names, from a file or from a server, whose remarks are passed on; None where it names none.
+
+    A table of `finished` data, of which no more will come, must have rows, if the policy does not say what silence means; a server is
+    asked for what follows `since`, as far as each metric is known already.
+    """
+    server = _server(options)
+    if server is None and options.data is None:
+        return None
+    if server is None:
+        return read_file(options, options.data, policy, format=options.data_format, finished=finished)
+    found = server.fetch(options, policy, since)
+    for remark in found.remarks:
+        complain(f"warning: {remark}", "")
+    return found.data
+
+
+def read_file(
+    options: argparse.Namespace,
+    source: str | IO[bytes],
+    policy: Policy,
+    *,
+    format: str | None,  # noqa: A002 - the word users know
+    finished: bool = False,
+) -> Any:
+    """Read data from a file, a stream, or standard input where `source` is ``-``."""
+    from canaryjudge.integrations.files.layouts import tidy  # noqa: PLC0415 - the other commands read no data
+
+    document = format is not None and FILE_FORMATS[format].document
+    if document:
+        refuse_wide(options, f"data of the format {format} say themselves what is what")
+    table = _read(options, source, policy, tidy, format=format, finished=finished)
+    return FILE_FORMATS[str(format)].data_of(table, policy, options) if document else table
+
+
+def read_history(options: argparse.Namespace, policy: Policy) -> Any:
+    """Read what is known of a service from before, from a file or standard input: its arm may be left out, and releases may be named."""
+    from canaryjudge.integrations.files.layouts import history  # noqa: PLC0415 - as in read_file
+
+    return _read(
+        options, options.history, policy, history, format=options.data_format, finished=True, past=True
+    )
+
+
+def _read(
+    options: argparse.Namespace,
+    source: str | IO[bytes],
+    policy: Policy,
+    layout: Layout,
+    *,
+    format: str | None,  # noqa: A002 - as in read_file
+    finished: bool,
+    past: bool = False,
+) -> Any:
+    from canaryjudge.integrations.files.wide import widen_table  # noqa: PLC0415 - as in read_file
+
+    wide = _wide_table(options, policy, past=past)
+    if wide is not None:
+        layout = wide.layout
+    if source != "-":
+        table = read_table(source, format=format, layout=layout)
+        name = source if isinstance(source, str) else str(getattr(source, "name", "the stream"))
+    else:
+        start = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
+        table = read_table(sys.stdin.buffer, format=format or begins_like(start), layout=layout)
+        name = "standard input"
+    silent = all("no_data" in metric.model_fields_set for metric in policy.metrics)
+    if finished and not silent and not isinstance(table, Mapping) and not len(table):
+        raise DataError(
+            f"{name}: the table has no rows, so there is nothing to judge",
+            "See what the export asked for. If an arm may be silent, set no_data for every metric.",
+        )
+    return table if wide is None else widen_table(table, wide, name)
+
+
+def _wide_table(options: argparse.Namespace, policy: Policy, *, past: bool) -> WideTable | None:
+    """Return what the options say of a wide table; None where the data are not wide."""
+    from canaryjudge.integrations.files.wide import WideTable  # noqa: PLC0415 - as in read_file
 
     if options.wide is None:
         for name in _OPTIONS[1:]:
@@ -99,119 +228,9 @@ def wide_table(options: argparse.Namespace, policy: Policy, *, past: bool = Fals
     return WideTable(policy, options.wide or None, options.column, options.replica, options.time, past)
 
 
-def source_name(source: str | IO[bytes]) -> str:
-    """Give the name by which errors call a file or a stream."""
-    if source == "-":
-        return "standard input"
-    return source if isinstance(source, str) else str(getattr(source, "name", "the stream"))
-
-
-def add_input(parser: argparse.ArgumentParser, *, live: bool = False, needed: bool = True) -> None:
-    """Add the options for policy and data; with `live`, a server may be asked for the data."""
-    parser.add_argument("--policy", required=True, metavar="FILE", help="the policy, YAML or JSON")
-    source = parser.add_mutually_exclusive_group(required=needed)
-    source.add_argument(
-        "--data",
-        metavar="FILE",
-        help="CSV, TSV, JSON, NDJSON or Parquet, packed by gzip or not; - for standard input",
-    )
-    if live:
-        source.add_argument(
-            "--prometheus", metavar="URL", help="ask this server with the policy's queries instead"
-        )
-        add_options(parser)
-    parser.add_argument(
-        "--data-format",
-        choices=("csv", "tsv", "json", "ndjson", "parquet", "otlp", "kayenta"),
-        help="format of the data, where the name does not tell (standard input: csv or json, by its first character)",
-    )
-    add_wide(parser)
-    parser.add_argument(
-        "--arm-attribute",
-        default="service.version",
-        metavar="ATTRIBUTE",
-        help="of OpenTelemetry metrics (--data-format otlp), the attribute that names the arm (default: service.version)",
-    )
-
-
-def add_arms(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the arms' names in the data."""
-    for arm in ("baseline", "canary"):
-        parser.add_argument(
-            f"--{arm}", default=arm, metavar="ARM", help=f"name of the {arm} in the data (default: {arm})"
-        )
-
-
-def read_given(
-    options: argparse.Namespace, source: str | IO[bytes], policy: Policy, *, finished: bool = False
-) -> Any:
-    """Read data from a file, a stream, or standard input where `source` is ``-``.
-
-    A table of `finished` data, of which no more will come, must have rows, if the policy does not say what silence means.
-    """
-    from canaryjudge.integrations.files.layouts import tidy  # noqa: PLC0415
-    from canaryjudge.integrations.kayenta.pairs import from_kayenta  # noqa: PLC0415 - the other commands read no data
-    from canaryjudge.integrations.otlp.reader import from_otlp  # noqa: PLC0415
-
-    if options.data_format in ("otlp", "kayenta"):
-        refuse_wide(options, f"data of the format {options.data_format} say themselves what is what")
-    table = _read(options, source, policy, tidy, finished=finished)
-    if options.data_format == "otlp":
-        return from_otlp(
-            table, arm=options.arm_attribute, metrics={metric.name: metric.name for metric in policy.metrics}
-        )
-    if options.data_format == "kayenta":
-        return from_kayenta(table)
-    return table
-
-
-def read_history(options: argparse.Namespace, policy: Policy) -> Any:
-    """Read what is known of a service from before, from a file or standard input: its arm may be left out, and releases may be named."""
-    from canaryjudge.integrations.files.layouts import history  # noqa: PLC0415 - as in read_given
-
-    return _read(options, options.history, policy, history, finished=True, past=True)
-
-
-def _read(
-    options: argparse.Namespace,
-    source: str | IO[bytes],
-    policy: Policy,
-    layout: Layout,
-    *,
-    finished: bool,
-    past: bool = False,
-) -> Any:
-    from canaryjudge.integrations.files.tables import read_table  # noqa: PLC0415 - as in read_given
-    from canaryjudge.integrations.files.wide import widen_table  # noqa: PLC0415
-
-    wide = wide_table(options, policy, past=past)
-    if wide is not None:
-        layout = wide.layout
-    if source != "-":
-        table = read_table(source, format=options.data_format, layout=layout)
-    else:
-        peeked = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
-        likely = "json" if peeked.lstrip()[:1] in (b"{", b"[") else "csv"
-        table = read_table(sys.stdin.buffer, format=options.data_format or likely, layout=layout)
-    silent = all("no_data" in metric.model_fields_set for metric in policy.metrics)
-    if finished and not silent and not isinstance(table, Mapping) and not len(table):
-        raise DataError(
-            f"{source_name(source)}: the table has no rows, so there is nothing to judge",
-            "See what the export asked for. If an arm may be silent, set no_data for every metric.",
-        )
-    return table if wide is None else widen_table(table, wide, source_name(source))
-
-
-def fetched(
-    options: argparse.Namespace, policy: Policy, since: Mapping[str, float | None] | None = None
-) -> Any:
-    """Fetch data from a server, from where each metric is known already on, and pass on its remarks."""
-    from canaryjudge.integrations.prometheus.options import fetch_given  # noqa: PLC0415 - files need no client
-
-    found = fetch_given(options, policy, since)
-    for remark in found.remarks:
-        complain(f"warning: {remark}", "")
-    return found.data
+def _server(options: argparse.Namespace) -> Server | None:
+    """Return the server that the command line names."""
+    return next((each for name, each in SERVERS.items() if getattr(options, name, None) is not None), None)
 
 
 def read_bytes(path: str) -> bytes:
@@ -232,7 +251,7 @@ def spare(output: str | None, option: str, *inputs: str | None) -> None:
 
 
 def same_file(one: str, other: str) -> bool:
-    """Tell whether two names are of one file, be it there already or still to be written."""
+    """Return whether two names are of one file, be it there already or still to be written."""
     if Path(one).exists() and Path(other).exists():
         return Path(one).samefile(other)
     return os.path.realpath(one) == os.path.realpath(other)
@@ -242,37 +261,30 @@ class HopelessError(DataError):
     """What no later look can better."""
 
 
-class Source(Protocol):
+class Feed(Protocol):
     """Gives a monitor what is new."""
 
     def feed(self, monitor: Monitor) -> list[str]:
-        """Update the monitor, and give remarks.
-
-        Raises
-        ------
-        DataError
-            If nothing can be read, or not be taken; the monitor is then as it was.
-        """
+        """Update the monitor, and return remarks; where nothing can be read or taken it raises a DataError, and the monitor is as it was."""
 
 
-def source_of(options: argparse.Namespace, policy: Policy) -> Source:
-    """Choose the source that the command line names."""
-    if options.prometheus is not None:
-        return _Server(options, policy)
-    from canaryjudge.integrations.files.tables import ending_format, is_packed_name  # noqa: PLC0415 - servers need no tables
-
-    told = options.data_format or ending_format(options.data)
-    if told in ("csv", "tsv", "ndjson") and not is_packed_name(options.data):
-        return _GrowingTable(options, policy, told)
+def feed_of(options: argparse.Namespace, policy: Policy) -> Feed:
+    """Choose where a watch has its data from: a server that is asked again, a file that grows, or one that is written anew."""
+    server = _server(options)
+    if server is not None:
+        return _Server(options, policy, server)
+    format = options.data_format or ending_format(options.data)  # noqa: A001 - as in read_file
+    if format is not None and FILE_FORMATS[format].grows and not is_packed_name(options.data):
+        return _GrowingTable(options, policy, format)
     return _Document(options, policy)
 
 
 class _Server:
-    def __init__(self, options: argparse.Namespace, policy: Policy) -> None:
-        self._options, self._policy = options, policy
+    def __init__(self, options: argparse.Namespace, policy: Policy, server: Server) -> None:
+        self._options, self._policy, self._server = options, policy, server
 
     def feed(self, monitor: Monitor) -> list[str]:
-        found = fetch_given(self._options, self._policy, monitor.reached)
+        found = self._server.fetch(self._options, self._policy, monitor.reached)
         monitor.update(found.data)
         return found.remarks
 
@@ -280,10 +292,9 @@ class _Server:
 class _GrowingTable:
     """A table whose lines are read once."""
 
-    def __init__(self, options: argparse.Namespace, policy: Policy, told: str) -> None:
-        self._options = argparse.Namespace(**(vars(options) | {"data_format": told}))
-        self._policy = policy
-        self._file = GrowingFile(options.data, header=told != "ndjson")
+    def __init__(self, options: argparse.Namespace, policy: Policy, format: str) -> None:  # noqa: A002 - as in read_file
+        self._options, self._policy, self._format = options, policy, format
+        self._file = GrowingFile(options.data, header=FILE_FORMATS[format].grows == "lines under a header")
 
     def feed(self, monitor: Monitor) -> list[str]:
         lines = self._file.read()
@@ -305,7 +316,7 @@ class _GrowingTable:
         return []
 
     def _take(self, lines: Lines, monitor: Monitor) -> None:
-        monitor.update(read_given(self._options, lines, self._policy))
+        monitor.update(read_file(self._options, lines, self._policy, format=self._format))
         _check_times(monitor)
 
 
@@ -320,14 +331,14 @@ class _Document:
         found = _change_of(self._options.data)
         if found is not None and found == self._known:
             return []
-        monitor.update(read_given(self._options, self._options.data, self._policy))
+        monitor.update(read_data(self._options, self._policy))
         _check_times(monitor)
         self._known = found
         return []
 
 
 def _change_of(path: str) -> tuple[int, int] | None:
-    """Give what tells that a file was written to."""
+    """Return what tells that a file was written to."""
     try:
         status = Path(path).stat()
     except OSError:

@@ -6,13 +6,19 @@ import argparse
 import json
 from typing import Any
 
-from canaryjudge.cli.inputs import add_arms, add_input, fetched, read_given, spare
+from canaryjudge.cli.inputs import add_arms, add_input, read_bytes, read_data, refuse_server_options, spare
 from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
 from canaryjudge.errors import DataError
-from canaryjudge.integrations.prometheus.options import refuse_options
 from canaryjudge.policy import load_policy
 
-__all__ = ["add_judge", "difference"]
+__all__ = ["add_judge", "add_verify"]
+
+_CAUSES = ("version", "policy_digest", "data_digest")
+_WHY = {
+    "version": "another version of canaryjudge judged",
+    "policy_digest": "this is not the policy that was judged",
+    "data_digest": "these are not the data that were judged",
+}
 
 
 def add_judge(commands: Any) -> None:
@@ -29,44 +35,48 @@ def add_judge(commands: Any) -> None:
     parser.set_defaults(run=_judge)
 
 
+def add_verify(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    parser = commands.add_parser(
+        "verify",
+        help="judge again and compare",
+        description="Judge again: 0 if the verdict is reproduced byte for byte, 2 with the first difference.",
+    )
+    parser.add_argument(
+        "--verdict", required=True, metavar="FILE", help="JSON that judge --format json wrote"
+    )
+    add_input(parser)
+    parser.set_defaults(run=_verify)
+
+
 def _judge(options: argparse.Namespace) -> int:
     from canaryjudge.judge import judge  # noqa: PLC0415 - the other commands need no statistics
 
     spare(options.save_data, "--save-data", options.policy, options.output)
     with telling(options, options.policy, options.data):
-        refuse_options(options)
+        refuse_server_options(options)
         policy = load_policy(options.policy)
-        live = options.prometheus is not None
-        table = fetched(options, policy) if live else read_given(options, options.data, policy, finished=True)
-        return report(judge(table, policy, baseline=options.baseline, canary=options.canary), options)
+        data = read_data(options, policy, finished=True)
+        return report(judge(data, policy, baseline=options.baseline, canary=options.canary), options)
 
 
-_CAUSES = ("version", "policy_digest", "data_digest")
-_WHY = {
-    "version": "another version of canaryjudge judged",
-    "policy_digest": "this is not the policy that was judged",
-    "data_digest": "these are not the data that were judged",
-}
+def _verify(options: argparse.Namespace) -> int:
+    from canaryjudge.judge import judge  # noqa: PLC0415 - as in _judge
+    from canaryjudge.verdict import Verdict  # noqa: PLC0415
+
+    written = read_bytes(options.verdict)
+    claimed = Verdict.from_json(written)
+    policy = load_policy(options.policy)
+    data = read_data(options, policy, finished=True)
+    again = judge(data, policy, baseline=claimed.baseline_arm, canary=claimed.canary_arm)
+    if again.to_json().encode() == written:
+        print(f"reproduced: {claimed.reason}")
+        return 0
+    raise _difference(json.loads(written), again.to_dict())
 
 
-def difference(there: Any, here: Any) -> DataError:
-    """Make the error that says where a verdict differs from what its policy and data give.
-
-    Parameters
-    ----------
-    there, here : dict
-        The verdict that was claimed, and the one that was found; they differ as files.
-
-    Returns
-    -------
-    DataError
-        It names the first field that differs: version and digests before what follows from them.
-
-    Examples
-    --------
-    >>> print(difference({"version": "1", "outcome": "pass"}, {"version": "2", "outcome": "fail"}).message)
-    another version of canaryjudge judged: version was "1", and is "2"
-    """
+def _difference(there: Any, here: Any) -> DataError:
+    """Return the error that names the first field in which two verdicts differ: version and digests before what follows from them."""
     layout = ("layout of the file", "the same values", "written differently")
     field, said, found = _first(there, here, "") or layout
     why = _WHY.get(field, "the verdict is not what this policy and data give")

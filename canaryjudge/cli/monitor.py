@@ -5,21 +5,21 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from canaryjudge.cli.inputs import add_arms, add_input, fetched, read_given, spare
+from canaryjudge.cli.inputs import add_arms, add_input, read_data, read_file, refuse_server_options, spare
 from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
 from canaryjudge.cli.terminal import complain
 from canaryjudge.errors import DataError
-from canaryjudge.integrations.prometheus.options import refuse_options
+from canaryjudge.integrations.sources import history_format
 from canaryjudge.policy import Policy, load_policy
 
 if TYPE_CHECKING:
     from canaryjudge.monitor import Monitor
     from canaryjudge.verdict import Verdict
 
-__all__ = ["add_monitor", "add_watch", "begun", "given_history"]
+__all__ = ["add_monitor", "add_watch_options", "begun", "read_watch_history"]
 
 
-def add_watch(parser: argparse.ArgumentParser) -> None:
+def add_watch_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a watch, but for its state."""
     parser.add_argument(
         "--history",
@@ -52,21 +52,13 @@ def begun(options: argparse.Namespace, policy: Policy, history: Any) -> Monitor:
     return monitor
 
 
-def given_history(options: argparse.Namespace, policy: Policy) -> Any:
+def read_watch_history(options: argparse.Namespace, policy: Policy) -> Any:
     """Read the history; None where none is given."""
-    from canaryjudge.integrations.files.tables import ending_format  # noqa: PLC0415 - judge has none
-
     if options.history is None:
         return None
     # --data-format is about the data; a history whose name tells its own is read by that
-    told = ending_format(options.history) or options.data_format
-    told = (
-        options.data_format
-        if told in ("json", "ndjson") and options.data_format in ("otlp", "kayenta")
-        else told
-    )
-    given = vars(options) | {"data_format": told}
-    return read_given(argparse.Namespace(**given), options.history, policy)
+    format = history_format(options.history, options.data_format)  # noqa: A001 - as in read_file
+    return read_file(options, options.history, policy, format=format)
 
 
 def _seconds(text: str) -> float:
@@ -92,7 +84,7 @@ def add_monitor(commands: Any) -> None:
     parser.add_argument(
         "--state", required=True, metavar="FILE", help="the watch so far; begun where there is none"
     )
-    add_watch(parser)
+    add_watch_options(parser)
     add_arms(parser)
     add_output(parser)
     parser.set_defaults(run=_monitor)
@@ -110,15 +102,15 @@ def _watched(options: argparse.Namespace) -> Verdict:
     """Take one step of the watch."""
     from canaryjudge.integrations.files.state_files import locked, write_state  # noqa: PLC0415 - judge needs none
 
-    refuse_options(options)
+    refuse_server_options(options)
     if options.data == options.history == "-":
         raise DataError("--data and --history are both standard input", "Read one of them from a file.")
     policy = load_policy(options.policy)
-    table = None if options.data is None else read_given(options, options.data, policy)
-    history = given_history(options, policy)
+    table = None if options.data is None else read_data(options, policy)
+    history = read_watch_history(options, policy)
     with locked(options.state, options.lock_timeout):
         monitor = begun(options, policy, history)
-        monitor.update(fetched(options, policy, monitor.reached) if table is None else table)
+        monitor.update(read_data(options, policy, since=monitor.reached) if table is None else table)
         verdict = monitor.verdict()
         # before anything is said: who is killed from here on says it again in the next step
         write_state(options.state, monitor.to_json())

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
-from canaryjudge.cli.inputs import add_input, read_bytes, read_given
 from canaryjudge.cli.terminal import complain
-from canaryjudge.errors import CanaryJudgeError
+from canaryjudge.errors import CanaryJudgeError, PolicyError
+from canaryjudge.explain.layout import on_one_line
+from canaryjudge.integrations.importers import IMPORTERS, Importer
 from canaryjudge.policy import json_schema, load_policy
 
-__all__ = ["add_schema", "add_validate", "add_verify"]
-
-
-def add_verify(commands: Any) -> None:
-    """Add the command to a parser's subcommands."""
-    parser = commands.add_parser(
-        "verify",
-        help="judge again and compare",
-        description="Judge again: 0 if the verdict is reproduced byte for byte, 2 with the first difference.",
-    )
-    parser.add_argument(
-        "--verdict", required=True, metavar="FILE", help="JSON that judge --format json wrote"
-    )
-    add_input(parser)
-    parser.set_defaults(run=_verify)
+__all__ = ["add_import", "add_schema", "add_validate"]
 
 
 def add_validate(commands: Any) -> None:
@@ -47,20 +35,25 @@ def add_schema(commands: Any) -> None:
     parser.set_defaults(run=_schema)
 
 
-def _verify(options: argparse.Namespace) -> int:
-    from canaryjudge.cli.judge import difference  # noqa: PLC0415 - the other commands compare nothing
-    from canaryjudge.judge import judge  # noqa: PLC0415
-    from canaryjudge.verdict import Verdict  # noqa: PLC0415
-
-    written = read_bytes(options.verdict)
-    claimed = Verdict.from_json(written)
-    policy = load_policy(options.policy)
-    table = read_given(options, options.data, policy, finished=True)
-    again = judge(table, policy, baseline=claimed.baseline_arm, canary=claimed.canary_arm)
-    if again.to_json().encode() == written:
-        print(f"reproduced: {claimed.reason}")
-        return 0
-    raise difference(json.loads(written), again.to_dict())
+def add_import(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    parser = commands.add_parser(
+        "import",
+        help="turn other tools' documents into a policy",
+        description="Turn other tools' documents into a policy: YAML on standard output, and on standard error what became of every part.",
+    )
+    tools = parser.add_subparsers(title="formats", metavar="FORMAT", required=True)
+    for name, importer in IMPORTERS.items():
+        tool = tools.add_parser(name, help=importer.reads, description=f"Read {importer.reads}.")
+        tool.add_argument(
+            "files", nargs="+", metavar="FILE", help="YAML or JSON; several documents may refer to each other"
+        )
+        tool.add_argument(
+            "--strict", action="store_true", help="refuse what cannot be judged exactly as it stands (exit 2)"
+        )
+        for option in importer.options:
+            option.add_to(tool)
+        tool.set_defaults(run=_import, importer=importer)
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -82,4 +75,23 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _schema(_: argparse.Namespace) -> int:
     print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    importer: Importer = options.importer
+    found = importer.load(*options.files, **{each.name: each.value(options) for each in importer.options})
+    for remark in found.remarks:
+        sys.stderr.write(f"canaryjudge: {on_one_line(str(remark))}\n")
+    if not found.metrics:
+        raise PolicyError("nothing in these documents can be judged", "The lines above say why.")
+    lost = found.of_kind("adapted", "unjudged")
+    if options.strict and lost:
+        parts = (
+            "one part is not judged as it stands"
+            if len(lost) == 1
+            else f"{len(lost)} parts are not judged as they stand"
+        )
+        raise PolicyError(parts, "The lines above say why; leave --strict out to take the rest.")
+    sys.stdout.write(found.text)
     return 0

@@ -19,15 +19,7 @@ __all__ = ["complain", "described", "is_terminal", "takes_color", "terminal_size
 
 
 def complain(message: str, hint: str) -> None:
-    """Write a complaint.
-
-    Parameters
-    ----------
-    message : str
-        What is wrong and where; a policy may have several problems, a line each.
-    hint : str
-        What to do about it; may be empty.
-    """
+    """Write what is wrong, a line each where a policy has several problems, and what to do about it."""
     for line in message.splitlines():
         print(f"canaryjudge: {' '.join(line.split())}", file=sys.stderr)
     if hint:
@@ -53,21 +45,7 @@ _LINES: Final = 24
 
 
 def takes_color(stream: Any, environment: Mapping[str, str] | None = None) -> bool:
-    """Decide whether to color what is written to a stream.
-
-    Parameters
-    ----------
-    stream : file
-        Where it goes.
-    environment : mapping of str to str, optional
-        Environment variables, those of the process where left out. In this order: NO_COLOR says no; FORCE_COLOR says yes, whatever
-        the stream is, or with 0 or false no; CLICOLOR_FORCE but for 0 says yes; CLICOLOR=0 and TERM=dumb say no; otherwise a terminal gets color.
-
-    Returns
-    -------
-    bool
-        True for color and sparklines, False for plain text.
-    """
+    """Decide whether to color a stream: NO_COLOR says no, then FORCE_COLOR, CLICOLOR_FORCE, CLICOLOR=0 and TERM=dumb decide; otherwise a terminal gets it."""
     given = os.environ if environment is None else environment
     if given.get("NO_COLOR"):
         return False
@@ -79,13 +57,13 @@ def takes_color(stream: Any, environment: Mapping[str, str] | None = None) -> bo
 
 
 def is_terminal(stream: Any, environment: Mapping[str, str] | None = None) -> bool:
-    """Tell whether a stream is a terminal that obeys escape sequences."""
+    """Return whether a stream is a terminal that obeys escape sequences."""
     given = os.environ if environment is None else environment
     return bool(stream.isatty()) and given.get("TERM") != "dumb"
 
 
 def terminal_size(stream: Any) -> tuple[int, int]:
-    """Give columns and lines; of a stream that is no terminal, the columns of plain text, unless COLUMNS says otherwise."""
+    """Return columns and lines; of a stream that is no terminal, the columns of plain text, unless COLUMNS says otherwise."""
     try:
         found = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):

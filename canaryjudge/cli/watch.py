@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from canaryjudge.cli.inputs import HopelessError, add_arms, add_input, source_of, spare
-from canaryjudge.cli.monitor import add_watch, begun, given_history
+from canaryjudge.cli.inputs import HopelessError, add_arms, add_input, feed_of, refuse_server_options, spare
+from canaryjudge.cli.monitor import add_watch_options, begun, read_watch_history
 from canaryjudge.cli.outputs import EXIT_HELP, INTERRUPTED, add_output, report, telling
 from canaryjudge.cli.terminal import complain, is_terminal, terminal_size, terminal_text
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import moment, on_one_line, span_of_time
-from canaryjudge.integrations.prometheus.options import duration, refuse_options
+from canaryjudge.integrations.options import duration
 from canaryjudge.policy import Policy, load_policy
 from canaryjudge.results import MetricResult, Outcome
 
@@ -26,18 +26,7 @@ if TYPE_CHECKING:
     from canaryjudge.monitor import Monitor
     from canaryjudge.verdict import Verdict
 
-__all__ = [
-    "Clock",
-    "End",
-    "Look",
-    "Pace",
-    "Screen",
-    "add_watch_command",
-    "looks",
-    "screen_on",
-    "watch",
-    "why_it_ended",
-]
+__all__ = ["Clock", "Look", "add_watch", "looks", "screen_on", "watch"]
 
 _LONGEST_PAUSE: Final = 60.0
 """Seconds: a source that is away is not asked more rarely than this, unless its interval is longer."""
@@ -47,11 +36,11 @@ class Clock:
     """The time, and how it is let pass; tests have one of their own."""
 
     def now(self) -> float:
-        """Give the time of day, in seconds since 1970."""
+        """Return the time of day, in seconds since 1970."""
         return time.time()
 
     def passed(self) -> float:
-        """Give seconds since some moment; nobody sets them back."""
+        """Return seconds since some moment; nobody sets them back."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -60,25 +49,15 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How often and how long.
+class _Pace:
+    """How often and how long, in seconds."""
 
-    Attributes
-    ----------
-    interval : float
-        Seconds from one look to the next.
-    patience : float
-        Seconds that the source may be away, or bring nothing new of what is undecided.
-    limit : float or None
-        Seconds after which the watch ends undecided.
-    """
-
-    interval: float
-    patience: float
-    limit: float | None
+    interval: float  # from one look to the next
+    patience: float  # that the source may be away, or bring nothing new of what is undecided
+    limit: float | None  # after which the watch ends undecided
 
 
-class End(Enum):
+class _End(Enum):
     """Why a watch ended."""
 
     DECIDED = "decided"
@@ -114,32 +93,11 @@ class Look(NamedTuple):
     remarks: list[str]
     trouble: DataError | None
     pause: float
-    end: End | None
+    end: _End | None
 
 
-def looks(take: Callable[[], tuple[Verdict, list[str]]], pace: Pace, clock: Clock) -> Iterator[Look]:
-    """Look again and again, until it is decided or cannot be any more.
-
-    Parameters
-    ----------
-    take : callable
-        Takes what is new, and gives the verdict and remarks.
-    pace : Pace
-        How often and how long.
-    clock : Clock
-        The time.
-
-    Yields
-    ------
-    Look
-        Each look; the last one has an `end`.
-
-    Raises
-    ------
-    DataError
-        If the first look finds nothing that can be read (then the call is wrong, most likely), a later one what no other can better,
-        or the source is away for longer than the patience.
-    """
+def looks(take: Callable[[], tuple[Verdict, list[str]]], pace: _Pace, clock: Clock) -> Iterator[Look]:
+    """Look again and again until it is decided or cannot be any more; what the first look cannot read is the caller's mistake, and raised."""
     started = away_since = news_at = clock.passed()
     known: tuple[object, ...] | None = None
     verdict: Verdict | None = None
@@ -186,18 +144,18 @@ def _undecided(verdict: Verdict) -> list[MetricResult]:
     ]
 
 
-def _end(verdict: Verdict, pace: Pace, passed: float, silent: float) -> End | None:
+def _end(verdict: Verdict, pace: _Pace, passed: float, silent: float) -> _End | None:
     if verdict.outcome is not Outcome.MARGINAL:
-        return End.DECIDED
+        return _End.DECIDED
     if not _undecided(verdict):
-        return End.OVER
+        return _End.OVER
     if pace.limit is not None and passed >= pace.limit:
-        return End.TIME
-    return End.SILENCE if silent >= pace.patience else None
+        return _End.TIME
+    return _End.SILENCE if silent >= pace.patience else None
 
 
-def _pause(pace: Pace, failures: int, taken: float) -> float:
-    """Give the seconds until the next look: of a source that is away, twice as many each time."""
+def _pause(pace: _Pace, failures: int, taken: float) -> float:
+    """Return the seconds until the next look: of a source that is away, twice as many each time."""
     if not failures:
         return pace.interval - taken
     longest = max(_LONGEST_PAUSE, pace.interval)
@@ -207,7 +165,7 @@ def _pause(pace: Pace, failures: int, taken: float) -> float:
 _SEQUENCE: Final = re.compile(r"\x1b\[[\d;]*m")
 
 
-class Screen(Protocol):
+class _Screen(Protocol):
     """Shows looks."""
 
     def show(self, look: Look, drawn: Verdict) -> None:
@@ -217,14 +175,14 @@ class Screen(Protocol):
         """Make room for the verdict, and say why it ended where that needs to be said."""
 
 
-def screen_on(stream: Any) -> Screen:
+def screen_on(stream: Any) -> _Screen:
     """Choose how to show looks on a stream."""
     return _Picture(stream) if is_terminal(stream) else _Lines(stream)
 
 
-def why_it_ended(look: Look) -> str:
+def _why_it_ended(look: Look) -> str:
     """Say why a look was the last one; nothing where the verdict says it."""
-    return "" if look.end in (None, End.DECIDED) else look.end.value
+    return "" if look.end in (None, _End.DECIDED) else look.end.value
 
 
 class _Remarks:
@@ -323,7 +281,7 @@ _PATIENCE: Final = 600.0
 _SHORTEST: Final = 1.0
 
 
-def add_watch_command(commands: Any) -> None:
+def add_watch(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
     parser = commands.add_parser(
         "watch",
@@ -355,35 +313,22 @@ def add_watch_command(commands: Any) -> None:
         help="how long the source may be away, or bring nothing new (default: 10m)",
     )
     parser.add_argument("--state", metavar="FILE", help="keep the watch there, and go on from it")
-    add_watch(parser)
+    add_watch_options(parser)
     add_arms(parser)
     add_output(parser)
     parser.set_defaults(run=watch)
 
 
 def watch(options: argparse.Namespace, clock: Clock | None = None) -> int:
-    """Watch until the end.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        Of the command.
-    clock : Clock, optional
-        The time, and how it is let pass.
-
-    Returns
-    -------
-    int
-        The exit code of the last verdict, or 130 where it was interrupted.
-    """
+    """Watch until the end, and return the exit code of the last verdict, or 130 where it was interrupted."""
     inputs = (options.policy, options.data, options.history)
     spare(options.state, "--state", *inputs)
     with telling(options, *inputs, options.state):
-        refuse_options(options)
+        refuse_server_options(options)
         _refuse(options)
         policy = load_policy(options.policy)
-        pace = Pace(options.interval, options.patience, _limit(options, policy))
-        history = given_history(options, policy)
+        pace = _Pace(options.interval, options.patience, _limit(options, policy))
+        history = read_watch_history(options, policy)
         with _kept(options):
             return _watched(options, policy, begun(options, policy, history), pace, clock or Clock())
 
@@ -404,7 +349,7 @@ def _refuse(options: argparse.Namespace) -> None:
 
 
 def _limit(options: argparse.Namespace, policy: Policy) -> float | None:
-    """Give the seconds after which the watch ends whatever comes."""
+    """Return the seconds after which the watch ends whatever comes."""
     if options.limit is not None:
         return float(options.limit)
     if not policy.has_deadline:
@@ -422,8 +367,8 @@ def _kept(options: argparse.Namespace) -> Any:
     return nullcontext() if options.state is None else locked(options.state, options.lock_timeout)
 
 
-def _watched(options: argparse.Namespace, policy: Policy, monitor: Monitor, pace: Pace, clock: Clock) -> int:
-    source = source_of(options, policy)
+def _watched(options: argparse.Namespace, policy: Policy, monitor: Monitor, pace: _Pace, clock: Clock) -> int:
+    source = feed_of(options, policy)
     monitor.keep_recent()
 
     def take() -> tuple[Verdict, list[str]]:
@@ -446,7 +391,7 @@ def _watched(options: argparse.Namespace, policy: Policy, monitor: Monitor, pace
             report(last.verdict, options, shown=_drawn(last.verdict, monitor))
         return INTERRUPTED
     assert last is not None  # noqa: S101 - there is a first look, or an error
-    screen.close(why_it_ended(last))
+    screen.close(_why_it_ended(last))
     return report(last.verdict, options, shown=_drawn(last.verdict, monitor))
 
 

@@ -12,12 +12,12 @@ from typing import Any, Final, Literal
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.argo.evaluation import holds
-from canaryjudge.integrations.argo.models import Limits, found_by, limits_of, validate_metrics
+from canaryjudge.integrations.argo.models import MeasurementLimits, found_by, limits_of, validate_metrics
 
 __all__ = [
     "Measurement",
     "MetricPhase",
-    "MetricResult",
+    "MetricStatus",
     "Phase",
     "RunPhase",
     "assess_metric",
@@ -77,20 +77,7 @@ class RunPhase:
 
 
 def measure(result: Any, success: str | None = None, failure: str | None = None) -> Measurement:
-    """Hold one result against the conditions of a metric.
-
-    Parameters
-    ----------
-    result : Any
-        What the provider gave, as `evaluate` takes it; a `Measurement` stands for itself.
-    success, failure : str, optional
-        The conditions. Neither: Successful. One: the other is its contrary. Both: a failure wins, and where neither is true it is
-        Inconclusive.
-
-    Returns
-    -------
-    Measurement
-        Error where a condition cannot be worked out.
+    """Hold one result against the conditions of a metric; of two, a failure wins, and where neither is true it is Inconclusive.
 
     Examples
     --------
@@ -121,14 +108,13 @@ def _why(name: str, condition: str, result: Any, error: PolicyError) -> str:
 
 
 @dataclass(slots=True)
-class MetricResult:
+class MetricStatus:
     """What Argo Rollouts keeps of a metric in the status of an AnalysisRun: its phase, its measurements and its counts."""
 
     phase: str = ""
     message: str = ""
     measurements: list[Measurement] = field(default_factory=list)
     count: int = 0
-    successful: int = 0
     failed: int = 0
     inconclusive: int = 0
     error: int = 0
@@ -143,7 +129,6 @@ class MetricResult:
         if phase not in _COMPLETED:
             return
         self.count += phase != "Error"
-        self.successful += phase == "Successful"
         self.failed += phase == "Failed"
         self.inconclusive += phase == "Inconclusive"
         self.error += phase == "Error"
@@ -151,12 +136,12 @@ class MetricResult:
         self.consecutive_success = self.consecutive_success + 1 if phase == "Successful" else 0
 
 
-def exceeded(limits: Limits, result: MetricResult) -> tuple[Phase, str] | None:
-    """Tell which limit was exceeded: of several the last counts, error over inconclusive over failed.
+def exceeded(limits: MeasurementLimits, result: MetricStatus) -> tuple[Phase, str] | None:
+    """Return which limit was exceeded: of several the last counts, error over inconclusive over failed.
 
     Examples
     --------
-    >>> exceeded(Limits(), MetricResult(failed=1))
+    >>> exceeded(MeasurementLimits(), MetricStatus(failed=1))
     ('Failed', 'failed (1) > failureLimit (0)')
     """
     found: tuple[Phase, str] | None = None
@@ -171,26 +156,12 @@ def exceeded(limits: Limits, result: MetricResult) -> tuple[Phase, str] | None:
     return found
 
 
-def assess_metric(limits: Limits, result: MetricResult, *, terminating: bool = False) -> Phase:
-    """Give the phase of a metric.
-
-    Parameters
-    ----------
-    limits : Limits
-        What it puts up with.
-    result : MetricResult
-        What was measured of it.
-    terminating : bool
-        Whether the run is being ended, so that no more is measured.
-
-    Returns
-    -------
-    str
-        Its phase.
+def assess_metric(limits: MeasurementLimits, result: MetricStatus, *, terminating: bool = False) -> Phase:
+    """Return the phase of a metric.
 
     Examples
     --------
-    >>> assess_metric(Limits(count=3, interval=60), MetricResult(measurements=[Measurement("Successful")], count=3))
+    >>> assess_metric(MeasurementLimits(count=3, interval=60), MetricStatus(measurements=[Measurement("Successful")], count=3))
     'Successful'
     """
     if result.phase in _COMPLETED:
@@ -211,33 +182,17 @@ def assess_metric(limits: Limits, result: MetricResult, *, terminating: bool = F
 
 
 def assess_run(
-    metrics: Mapping[str, Limits],
-    results: Mapping[str, MetricResult],
+    metrics: Mapping[str, MeasurementLimits],
+    results: Mapping[str, MetricStatus],
     *,
     dry_run: Iterable[str] = (),
     terminating: bool = False,
 ) -> tuple[Phase, str]:
-    """Give the phase of a run, and the message of the metric that decided; each metric's own phase is brought up to date.
-
-    Parameters
-    ----------
-    metrics : mapping of str to Limits
-        The metrics of the run, by name and in order.
-    results : mapping of str to MetricResult
-        What was measured of each; one without is not finished.
-    dry_run : iterable of str
-        The names of those that count for nothing.
-    terminating : bool
-        Whether the run is being ended by hand; a metric that failed, erred or was inconclusive ends it too.
-
-    Returns
-    -------
-    tuple of (str, str)
-        Phase and message. A run that is ended with nothing measured is Successful.
+    """Return the phase of a run, and the message of the metric that decided; each metric's own phase is brought up to date.
 
     Examples
     --------
-    >>> assess_run({"errors": Limits()}, {"errors": MetricResult(measurements=[Measurement("Failed")], failed=1)})
+    >>> assess_run({"errors": MeasurementLimits()}, {"errors": MetricStatus(measurements=[Measurement("Failed")], failed=1)})
     ('Failed', 'Metric "errors" assessed Failed due to failed (1) > failureLimit (0)')
     """
     idle = frozenset(dry_run)
@@ -273,7 +228,7 @@ def replay(
     dry_run: Sequence[str] = (),
     terminated: bool = False,
 ) -> RunPhase:
-    """Give what Argo Rollouts would have said of a run, from the results of its measurements.
+    """Return what Argo Rollouts would have said of a run, from the results of its measurements.
 
     Parameters
     ----------
@@ -316,7 +271,7 @@ def replay(
         for metric in metrics
     }
     order = {name: index for index, name in enumerate(limits)}
-    results = {name: MetricResult() for name in limits if measurements.get(name)}
+    results = {name: MetricStatus() for name in limits if measurements.get(name)}
     waiting = [(limits[name].initial_delay, order[name], name, 0) for name in results]
     heapq.heapify(waiting)
     phase, message = assess_run(limits, results, dry_run=idle)
@@ -342,7 +297,7 @@ def replay(
     )
 
 
-def _told(limits: Limits, result: MetricResult | None, *, dry_run: bool) -> MetricPhase:
+def _told(limits: MeasurementLimits, result: MetricStatus | None, *, dry_run: bool) -> MetricPhase:
     if result is None:
         return MetricPhase("Pending", "", (), dry_run)
     found = exceeded(limits, result)

@@ -175,7 +175,7 @@ def check_metrics(
 
 
 def analysis_interval(text: str) -> float:
-    """Give the seconds between two checks: 60 where none can be read, and never fewer than 10.
+    """Return the seconds between two checks: 60 where none can be read, and never fewer than 10.
 
     Examples
     --------
@@ -189,7 +189,7 @@ def analysis_interval(text: str) -> float:
 
 
 def deployment_strategy(analysis: Mapping[str, Any] | None) -> str:
-    """Tell how a Canary is released: ``canary``, ``blue-green`` (by iterations) or ``ab-testing`` (and by a match)."""
+    """Return how a Canary is released: ``canary``, ``blue-green`` (by iterations) or ``ab-testing`` (and by a match)."""
     told = analysis or {}
     if not (told.get("iterations") or 0) > 0:
         return "canary"
@@ -197,7 +197,7 @@ def deployment_strategy(analysis: Mapping[str, Any] | None) -> str:
 
 
 def step_weight(analysis: Mapping[str, Any], weight: int) -> int:
-    """Give by how much the canary's weight grows next.
+    """Return by how much the canary's weight grows next.
 
     Examples
     --------
@@ -218,7 +218,7 @@ def step_weight(analysis: Mapping[str, Any], weight: int) -> int:
 
 
 def webhook_succeeds(statuses: Sequence[int], retries: int = 0) -> bool:
-    """Tell how Flagger reads a webhook's answers: only 200, 201 and 202 are a success.
+    """Return how Flagger reads a webhook's answers: only 200, 201 and 202 are a success.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def replay(
     failed_checks: int = 0,
     canary: str = "{name}.{ns}",
 ) -> FlaggerRun:
-    """Give what Flagger would have said of a release, from the values of its checks.
+    """Return what Flagger would have said of a release, from the values of its checks.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["Bounds", "Edge", "direction_of", "slo_rule", "told", "whole"]
+__all__ = ["AllowedRange", "Edge", "direction_of", "slo_rule", "told", "whole"]
 
 _LARGEST_WHOLE: Final = 1e15
 
@@ -20,17 +20,17 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class AllowedRange:
     """What is allowed: from `low` to `high`; None where there is no end."""
 
     low: Edge | None = None
     high: Edge | None = None
 
-    def within(self, other: Bounds) -> Bounds:
-        """Give what both allow."""
+    def within(self, other: AllowedRange) -> AllowedRange:
+        """Return what both allow."""
         lows = [edge for edge in (self.low, other.low) if edge is not None]
         highs = [edge for edge in (self.high, other.high) if edge is not None]
-        return Bounds(
+        return AllowedRange(
             max(lows, key=lambda edge: (edge.value, edge.strict), default=None),
             min(highs, key=lambda edge: (edge.value, not edge.strict), default=None),
         )
@@ -61,12 +61,12 @@ def whole(number: float) -> float:
     return int(number) if float(number).is_integer() and abs(number) < _LARGEST_WHOLE else number
 
 
-def told(bounds: Bounds) -> str:
+def told(bounds: AllowedRange) -> str:
     """Say what is allowed.
 
     Examples
     --------
-    >>> told(Bounds(low=Edge(0.95))), told(Bounds(Edge(1.0), Edge(5.0, strict=True)))
+    >>> told(AllowedRange(low=Edge(0.95))), told(AllowedRange(Edge(1.0), Edge(5.0, strict=True)))
     ('at least 0.95', 'at least 1 and below 5')
     """
     low, high = bounds.low, bounds.high
@@ -75,33 +75,19 @@ def told(bounds: Bounds) -> str:
     return " and ".join(parts) or "anything"
 
 
-def direction_of(bounds: Bounds) -> str:
-    """Tell which direction is bad where this is allowed."""
+def direction_of(bounds: AllowedRange) -> str:
+    """Return which direction is bad where this is allowed."""
     if bounds.low is not None and bounds.high is not None:
         return "either"
     return "increase" if bounds.low is None else "decrease"
 
 
-def slo_rule(good: Bounds, bearable: Bounds, of: str) -> dict[str, Any]:
+def slo_rule(good: AllowedRange, bearable: AllowedRange, of: str) -> dict[str, Any]:
     """Write bounds as the settings of a rule `slo`.
-
-    Parameters
-    ----------
-    good : Bounds
-        What meets the objective, with at least one end.
-    bearable : Bounds
-        What does not fail it; the same where there is nothing in between, and at least as wide.
-    of : str
-        What is held against them: `mean`, `p99`, `pooled`.
-
-    Returns
-    -------
-    dict
-        The settings, as a policy file has them.
 
     Examples
     --------
-    >>> slo_rule(Bounds(low=Edge(0.9)), Bounds(low=Edge(0.5)), "mean")
+    >>> slo_rule(AllowedRange(low=Edge(0.9)), AllowedRange(low=Edge(0.5)), "mean")
     {'rule': 'slo', 'of': 'mean', 'op': 'gte', 'value': 0.9, 'fail_value': 0.5}
     """
     rule: dict[str, Any] = {"rule": "slo", "of": of}

@@ -25,7 +25,6 @@ __all__ = [
 
 _LONGEST: Final = 200
 _MOST_METRICS: Final = 1_000
-__all__ = ["Account", "Imported", "Remark", "RemarkKind", "imported"]
 
 RemarkKind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
 
@@ -83,27 +82,7 @@ class NotJudgedError(Exception):
 def judged(
     account: Account, document: str, place: str, make: Callable[[Callable[..., None]], dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """Make the settings of a metric, and keep the account of it.
-
-    Parameters
-    ----------
-    account : Account
-        What became of each part.
-    document, place : str
-        Where the metric stands.
-    make : callable
-        Makes the settings; it is given ``say(kind, what, why)``, and raises `NotJudgedError` where there can be none.
-
-    Returns
-    -------
-    dict or None
-        The settings; None where it cannot be judged: what would have been made of the rest is of no interest then.
-
-    Raises
-    ------
-    PolicyError
-        If more metrics are asked for than any release has: a few lines of YAML can ask for millions.
-    """
+    """Make the settings of a metric, and keep the account of it."""
     account.asked += 1
     if account.asked > _MOST_METRICS:
         raise PolicyError(
@@ -125,13 +104,7 @@ def judged(
 
 
 def fitting(settings: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
-    """Leave out a query that a policy refuses, and say so.
-
-    Raises
-    ------
-    NotJudgedError
-        If no policy can have the metric at all.
-    """
+    """Leave out a query that a policy refuses, and say so."""
     bare = {key: value for key, value in settings.items() if key not in ("query", "counter")}
     try:
         Metric(**settings)
@@ -178,7 +151,7 @@ class Imported:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def of_kind(self, *kinds: str) -> tuple[Remark, ...]:
-        """Give the remarks of some kinds."""
+        """Return the remarks of some kinds."""
         return tuple(remark for remark in self.remarks if remark.kind in kinds)
 
     @property
@@ -217,22 +190,7 @@ def imported(
     remarks: Iterable[Remark],
     settings: Mapping[str, Any] | None = None,
 ) -> Imported:
-    """Write a policy of plain settings, and read it back, so that what is printed is what is given.
-
-    Parameters
-    ----------
-    metrics : iterable of mapping
-        Each metric's settings, as a policy file has them.
-    remarks : iterable of Remark
-        What became of each part of the documents.
-    settings : mapping, optional
-        What the documents say of the policy beside its metrics.
-
-    Returns
-    -------
-    Imported
-        All of it.
-    """
+    """Write a policy of plain settings, and read it back, so that what is printed is what is given."""
     beside = dict(settings or {})
     plain = {"version": 1, **beside, "metrics": [dict(metric) for metric in metrics]}
     if not plain["metrics"]:

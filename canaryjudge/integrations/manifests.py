@@ -67,27 +67,7 @@ class Manifest:
 def read_objects(
     paths: Sequence[str | Path], text: str | None, what: str
 ) -> tuple[list[Node], list[Complaint]]:
-    """Read all objects of files, or of a text.
-
-    Parameters
-    ----------
-    paths : sequence of path
-        Files, YAML or JSON; each may hold several documents, and lists of objects.
-    text : str or None
-        A document that is not in a file.
-    what : str
-        What it should be, for hints.
-
-    Returns
-    -------
-    tuple of (list of Node, list of Complaint)
-        The objects in order, and what is wrong that does not keep them from being read.
-
-    Raises
-    ------
-    PolicyError
-        If one cannot be read, is too large or too deep.
-    """
+    """Read all objects of files, or of a text."""
     texts = [(str(path), read_text(Path(path), what=what)) for path in paths]
     if text is not None:
         texts.append(("text", text))
@@ -111,23 +91,7 @@ def _items(root: Node) -> Iterator[Node]:
 
 
 def read_manifests(paths: Sequence[str | Path], text: str | None, what: str) -> list[Manifest]:
-    """Read all Kubernetes objects of files, or of a text.
-
-    Parameters
-    ----------
-    paths, text, what
-        As for `read_objects`.
-
-    Returns
-    -------
-    list of Manifest
-        The objects in order.
-
-    Raises
-    ------
-    PolicyError
-        If one cannot be read, or does not say what it is.
-    """
+    """Read all Kubernetes objects of files, or of a text."""
     nodes, complaints = read_objects(paths, text, what)
     found: list[Manifest] = []
     for node in nodes:
@@ -150,26 +114,7 @@ def read_manifests(paths: Sequence[str | Path], text: str | None, what: str) -> 
 def checked_model(
     model: type[PolicyModel], node: Node, title: str, complaints: list[Complaint], given: Any = None
 ) -> Any:
-    """Make a model of what stands in a node, or complain about it.
-
-    Parameters
-    ----------
-    model : type of PolicyModel
-        What it should be.
-    node : Node
-        Where it stands.
-    title : str
-        What to call it.
-    complaints : list of Complaint
-        Where to complain.
-    given : Any, optional
-        Its values, where they are no longer quite those of the node.
-
-    Returns
-    -------
-    PolicyModel or None
-        The model; None where there were complaints.
-    """
+    """Make a model of what stands in a node, or complain about it."""
     try:
         return model.__pydantic_validator__.validate_python(plain(node) if given is None else given)
     except ValidationError as error:
@@ -181,7 +126,7 @@ def checked_model(
 
 
 def node_at(node: Node | None, *keys: str) -> Node | None:
-    """Give what stands at some keys, one below the other; None where nothing does."""
+    """Return what stands at some keys, one below the other; None where nothing does."""
     for key in keys:
         entry = node.value.get(key) if node is not None and isinstance(node.value, dict) else None
         node = None if entry is None else entry.node
@@ -189,7 +134,7 @@ def node_at(node: Node | None, *keys: str) -> Node | None:
 
 
 def word_at(node: Node | None, *keys: str) -> str:
-    """Give the text that stands at some keys; nothing where there is none."""
+    """Return the text that stands at some keys; nothing where there is none."""
     found = node_at(node, *keys)
     return found.value if found is not None and isinstance(found.value, str) else ""
 
@@ -211,21 +156,6 @@ _MOST: Final = 9.2e9  # seconds: what 63 bits of nanoseconds hold
 
 def go_duration(text: str) -> float:
     """Read a duration.
-
-    Parameters
-    ----------
-    text : str
-        As Go's `time.ParseDuration` takes it.
-
-    Returns
-    -------
-    float
-        Seconds.
-
-    Raises
-    ------
-    ValueError
-        If it is none, in Go's own words.
 
     Examples
     --------

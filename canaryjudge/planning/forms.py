@@ -16,11 +16,10 @@ from canaryjudge.policy import AnyRule, Metric
 from canaryjudge.policy.assumptions import Assumed
 from canaryjudge.rules import default_rules
 from canaryjudge.rules.decision import Limits, tolerated
-from canaryjudge.stats.lasting_noise import joined
 from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, projections, shift_power
 from canaryjudge.stats.proportions import difference_bounds
-from canaryjudge.stats.rare_events import rate_ratio_pvalues
-from canaryjudge.stats.rate_difference import rate_difference_bounds
+from canaryjudge.stats.rates import rate_difference_bounds, rate_ratio_pvalues
+from canaryjudge.stats.replicas import joined
 
 __all__ = [
     "Expected",

@@ -14,7 +14,7 @@ from canaryjudge.errors import PolicyError
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy, Quantity
 from canaryjudge.policy.assumptions import Assumed
-from canaryjudge.stats.bucket_quantiles import bucket_quantile
+from canaryjudge.stats.bucket_distributions import bucket_quantile
 from canaryjudge.stats.dispersion import Family, dispersion
 from canaryjudge.stats.long_run import dependence
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from canaryjudge.plots.style import ARMS, axes, finite, legend, tidy
-from canaryjudge.stats.distribution_bands import dkw_margin, quantile_differences
+from canaryjudge.stats.quantiles import dkw_margin, quantile_differences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

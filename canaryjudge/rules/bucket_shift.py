@@ -13,8 +13,7 @@ from canaryjudge.results import BucketFacts, Finding, Outcome, Waiver
 from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated
 from canaryjudge.rules.noise_floor import floor_of
 from canaryjudge.rules.replicas import weigh_with, yardstick
-from canaryjudge.stats.bucket_bands import BucketBands
-from canaryjudge.stats.bucket_quantiles import bucket_quantile
+from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
 from canaryjudge.stats.bucket_rank_test import FEWEST_INTERVALS, BucketShift, bucket_shift_test
 
 __all__ = ["judge_bucket_shift"]

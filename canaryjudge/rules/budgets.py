@@ -10,7 +10,7 @@ from canaryjudge.data import Arm, FloatArray, MetricPair
 from canaryjudge.data.raw_intake import INTERVAL
 from canaryjudge.errors import DataError
 from canaryjudge.policy import BurnRate, Metric
-from canaryjudge.stats.bucket_quantiles import counts_at_most
+from canaryjudge.stats.bucket_distributions import counts_at_most
 
 __all__ = ["Counts", "count_bad", "in_slices", "slice_sums"]
 

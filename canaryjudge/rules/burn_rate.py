@@ -14,7 +14,7 @@ from canaryjudge.rules.budget_periods import budget_facts, current_period
 from canaryjudge.rules.budgets import Counts, count_bad, in_slices
 from canaryjudge.rules.decision import Share, more_points
 from canaryjudge.rules.totals import burst_waivers
-from canaryjudge.stats.bad_share import BadShare, WindowShare, bad_share
+from canaryjudge.stats.dependent_shares import BadShare, WindowShare, bad_share
 
 __all__ = ["judge_burn_rate"]
 

@@ -23,6 +23,7 @@ from canaryjudge.stats.baseline_changes import (
     mean_contrast,
     recovered_bounds,
 )
+from canaryjudge.stats.bounds import PValues
 from canaryjudge.stats.dispersion import temper, tempered_level
 from canaryjudge.stats.proportions import (
     difference_bounds,
@@ -30,8 +31,12 @@ from canaryjudge.stats.proportions import (
     risk_ratio_bounds,
     risk_ratio_pvalues,
 )
-from canaryjudge.stats.rare_events import PValues, rate_ratio_bounds, rate_ratio_pvalues
-from canaryjudge.stats.rate_difference import rate_difference_bounds, rate_difference_pvalues
+from canaryjudge.stats.rates import (
+    rate_difference_bounds,
+    rate_difference_pvalues,
+    rate_ratio_bounds,
+    rate_ratio_pvalues,
+)
 
 __all__ = ["Comparison", "compare"]
 

@@ -14,7 +14,7 @@ from canaryjudge.results import Finding, Outcome, Reason
 from canaryjudge.rules.decision import Share
 from canaryjudge.rules.replicas import lasting
 from canaryjudge.stats.excursions import excursion_pvalue, excursion_test
-from canaryjudge.stats.medians import median
+from canaryjudge.stats.quantiles import median
 
 __all__ = ["judge_excursion"]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from canaryjudge.stats.baseline_changes import either_level, either_pvalue
-from canaryjudge.stats.rare_events import PValues
+from canaryjudge.stats.bounds import PValues
 
 __all__ = ["Limit", "Line"]
 

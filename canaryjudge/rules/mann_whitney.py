@@ -15,7 +15,7 @@ from canaryjudge.rules.bucket_shift import judge_bucket_shift
 from canaryjudge.rules.decision import Evidence, Share, tolerated
 from canaryjudge.rules.noise_floor import floor_of
 from canaryjudge.rules.replicas import weigh_with, yardstick
-from canaryjudge.stats.medians import median
+from canaryjudge.stats.quantiles import median
 from canaryjudge.stats.rank_test import ShiftTest, shift_test
 
 __all__ = ["judge_shift"]

@@ -13,14 +13,14 @@ from canaryjudge.data import Arm, FloatArray, MetricPair
 from canaryjudge.policy import Metric, Slo
 from canaryjudge.results import Waiver
 from canaryjudge.rules.totals import burst_waivers
-from canaryjudge.stats.bucket_curve import BucketCurve
+from canaryjudge.stats.bounds import Bounds, PValues
+from canaryjudge.stats.bucket_distributions import BucketCurve
 from canaryjudge.stats.dependent_shares import ShareTest
 from canaryjudge.stats.dispersion import bursts_outlast, dispersion, temper, tempered_level
 from canaryjudge.stats.long_run import dependence
-from canaryjudge.stats.proportions import proportion_bounds, proportion_pvalues, rate_bounds, rate_pvalues
+from canaryjudge.stats.proportions import proportion_bounds, proportion_pvalues, score_bounds, score_pvalues
 from canaryjudge.stats.quantiles import Estimate, QuantileTest, mean_bounds, mean_pvalues
-from canaryjudge.stats.rare_events import Bounds, PValues
-from canaryjudge.stats.score_intervals import score_bounds, score_pvalues
+from canaryjudge.stats.rates import rate_bounds, rate_pvalues
 
 __all__ = ["Measure", "Question", "counts_within", "is_constant", "measure", "observed"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from canaryjudge.data import Arm, FloatArray, MetricPair
 from canaryjudge.policy import Metric
 from canaryjudge.rules.replicas import lasting
-from canaryjudge.stats.lasting_noise import LastingNoise, joined
+from canaryjudge.stats.replicas import LastingNoise, joined
 
 __all__ = ["Floor", "floor_of"]
 

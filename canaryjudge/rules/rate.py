@@ -14,7 +14,7 @@ from canaryjudge.rules.totals import (
     judge_totals,
     rate_ratio_test,
 )
-from canaryjudge.stats.rate_difference import rate_difference_bounds, rate_difference_pvalues
+from canaryjudge.stats.rates import rate_difference_bounds, rate_difference_pvalues
 
 __all__ = ["judge_rate"]
 

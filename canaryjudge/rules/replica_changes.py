@@ -11,8 +11,8 @@ from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.rules.limits import Line
 from canaryjudge.rules.measures import Question, measure
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
-from canaryjudge.stats.rare_events import PValues
-from canaryjudge.stats.replica_test import ReplicaTest, replica_test
+from canaryjudge.stats.bounds import PValues
+from canaryjudge.stats.replicas import ReplicaTest, replica_test
 
 __all__ = ["Margin", "Part", "borne_out_by_replicas"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from canaryjudge.data import Arm, FloatArray, MetricPair
 from canaryjudge.results import Waiver
 from canaryjudge.rules.decision import Evidence, Limits, Share, weigh
-from canaryjudge.stats.replica_test import ReplicaTest, replica_test
+from canaryjudge.stats.replicas import ReplicaTest, replica_test
 
 __all__ = ["FEWEST_REPLICAS", "LEAST_SHARE", "Yardstick", "lasting", "weigh_with", "yardstick"]
 

@@ -12,7 +12,7 @@ from canaryjudge.policy import Metric, Proportion, Quantity, Tail, Tolerance
 from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Share
 from canaryjudge.rules.proportion import judge_proportion
-from canaryjudge.stats.bucket_quantiles import counts_at_most
+from canaryjudge.stats.bucket_distributions import counts_at_most
 
 __all__ = ["judge_tail"]
 

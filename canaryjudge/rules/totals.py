@@ -14,11 +14,11 @@ from canaryjudge.results import Finding, Outcome, Waiver
 from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated
 from canaryjudge.rules.noise_floor import Floor, floor_of
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting, weigh_with
+from canaryjudge.stats.bounds import Bounds, PValues
 from canaryjudge.stats.dispersion import bursts_outlast, pooled_dispersion, temper, tempered_level
 from canaryjudge.stats.long_run import dependence
-from canaryjudge.stats.rare_difference import rare_difference_pvalues
-from canaryjudge.stats.rare_events import Bounds, PValues, rate_ratio_bounds, rate_ratio_pvalues
-from canaryjudge.stats.replica_test import replica_dispersion
+from canaryjudge.stats.rates import rare_difference_pvalues, rate_ratio_bounds, rate_ratio_pvalues
+from canaryjudge.stats.replicas import replica_dispersion
 
 __all__ = [
     "Test",

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from canaryjudge.stats.bounds import FloatArray, PValues, bisect
 from canaryjudge.stats.long_run import dependence, long_run_variance
-from canaryjudge.stats.rare_events import FloatArray, PValues, bisect
 
 __all__ = [
     "Contrast",

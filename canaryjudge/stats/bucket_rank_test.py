@@ -1,7 +1,7 @@
 """The two-sample rank test of histograms: P(canary > baseline) from counts in buckets, against a tolerated shift.
 
 Mann and Whitney's statistic needs no more than the arms' distributions, and counts in buckets tell those up to what lies within a bucket; what
-that leaves open, `canaryjudge.stats.bucket_bands` bounds, and a proof has to hold at the unfavorable end. The noise is that of the samples' rank
+that leaves open, `canaryjudge.stats.bucket_distributions` bounds, and a proof has to hold at the unfavorable end. The noise is that of the samples' rank
 test (`canaryjudge.stats.rank_test`): each interval's observations are scored by their placements in the other arm, aligned by the
 estimated shift, and the long-run variance of the intervals' scores allows for weather and bursts that the observations of an interval
 share. A million observations in 20 buckets cost 20 numbers.
@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
-from canaryjudge.stats.bucket_bands import BucketBands, Curve, FloatArray
-from canaryjudge.stats.lasting_noise import LastingNoise, joined
+from canaryjudge.stats.bounds import FloatArray
+from canaryjudge.stats.bucket_distributions import BucketBands, Curve
 from canaryjudge.stats.long_run import long_run_variance
-from canaryjudge.stats.placements import Noise, series_noise, waves_for
+from canaryjudge.stats.rank_test import Noise, series_noise, waves_for
+from canaryjudge.stats.replicas import LastingNoise, joined
 
 __all__ = ["FEWEST_INTERVALS", "BucketShift", "bucket_shift_test"]
 

@@ -1,4 +1,4 @@
-r"""Boundaries that a sum crosses at any time with at most a given probability, however often one looks.
+r"""Evidence and bounds that hold at any time, however often one looks.
 
 S_t is a sum whose expectation is 0 under the null hypothesis, V_t its variance so far. Averaged over effects of both
 signs (or one) by a normal prior, the likelihood ratio is a martingale, the normal mixture [1]_,
@@ -7,9 +7,21 @@ signs (or one) by a normal prior, the likelihood ratio is a martingale, the norm
           \quad \text{or, one-sided,} \quad 2 M \, \Phi\!\left(\frac{S}{\sqrt{V + \rho}}\right),
 
 which ever gets to 1 / level with a probability of at most the level. rho sets where it is tightest, and must be fixed
-beforehand. With estimated variances all of this holds in the limit of many observations [2]_. Begin after 50 of them, and after 200 where they
-are skewed: for exponential ones, a one-sided sequence at 5 % that begins after 50, 100 and 200 errs in up to 9, 7 and
-5 % of all runs.
+beforehand. With estimated variances this holds in the limit of many observations [2]_.
+
+The number x of n independent observations that are events of probability p is binomial. With a beta prior of mean p and weight
+k, the likelihood ratio averaged over all other probabilities (one-sided: over greater ones) is
+
+.. math:: M = \frac{B(k p + x, k (1 - p) + n - x)}{B(k p, k (1 - p))} p^{-x} (1 - p)^{-(n - x)}
+          \left[ \frac{P(\theta > p \mid x, n)}{P(\theta > p)} \right],
+
+the beta-binomial mixture [1]_, which ever gets to 1 / level with a probability of at most the level. k + 1 plays the part of the
+normal mixture's rho, in observations. It must be fixed beforehand; with V / (2 ln(1 / level) + ln(1 + 2 ln(1 / level))), the bounds are
+about as close as they can be after V observations. The intersection of the intervals of all looks so far is as valid as the last.
+
+The number of observations at or below the p-quantile is binomial (at least so where the distribution has atoms; the number below
+it at most), so that bounds of that count at all times are bounds of the quantile by order statistics, or by the
+thresholds of a histogram [3]_. The intersection of the intervals of all looks so far is as valid as the last.
 
 References
 ----------
@@ -17,6 +29,8 @@ References
        sequences", Annals of Statistics 49 (2021), 1055-1080.
 .. [2] I. Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy and A. Ramdas, "Time-uniform central limit theory and
        asymptotic confidence sequences", Annals of Statistics 52 (2024), 2613-2640.
+.. [3] S. R. Howard and A. Ramdas, "Sequential estimation of quantiles with applications to A/B testing and best-arm
+       identification", Bernoulli 28 (2022), 1704-1728.
 """
 
 from __future__ import annotations
@@ -27,53 +41,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from canaryjudge.stats.rare_events import FloatArray, floats
+from canaryjudge.stats.bounds import Bounds, FloatArray, bisect, floats
 
-__all__ = ["asymptotic_radius", "best_rho", "normal_log_mixture", "normal_mixture_bound"]
-
-_NEWTON_STEPS = 12
-"""Each doubles the digits; the first guess has one."""
-
-
-def best_rho(v_opt: ArrayLike, level: ArrayLike, *, one_sided: bool = False) -> FloatArray:
-    r"""Choose rho so that the boundary is about as low as possible at one variance.
-
-    :math:`\rho = V / (2 \ln(1/\alpha) + \ln(1 + 2 \ln(1/\alpha)))` [1]_, with twice the level for one side; the boundary is
-    within .1 % of the lowest possible one there. Too small a V costs little, too large a one much. For an asymptotic
-    confidence sequence V counts observations; 1 / rho is what reference [2]_ names rho squared.
-
-    Parameters
-    ----------
-    v_opt : array_like
-        Variance of the sum (or number of observations) at which the boundary matters most; positive.
-    level : array_like
-        Error probability for which to choose, in (0, 1), below .5 for one side; the boundary holds for others as well.
-    one_sided : bool
-        Whether the boundary is.
-
-    Returns
-    -------
-    ndarray
-        rho, broadcast, in the unit of `v_opt`.
-
-    Raises
-    ------
-    ValueError
-        An argument is not in its range, or the shapes do not broadcast.
-
-    Examples
-    --------
-    >>> round(float(1 / best_rho(100, 0.05)), 8)
-    0.07936155
-    """
-    v, alpha = floats(v_opt, level)
-    alpha = alpha * 2 if one_sided else alpha
-    if not ((v > 0) & (v < np.inf)).all():
-        raise ValueError("the variance to choose rho for must be positive and finite")
-    if not ((alpha > 0) & (alpha < 1)).all():
-        raise ValueError(f"the level must lie between 0 and {0.5 if one_sided else 1}")
-    surprise = -2 * np.log(alpha)
-    return np.asarray(v / (surprise + np.log1p(surprise)))
+__all__ = ["count_bounds", "normal_log_mixture", "quantile_interval", "quantile_interval_from_counts"]
 
 
 def normal_log_mixture(s: ArrayLike, v: ArrayLike, rho: ArrayLike, *, one_sided: bool = False) -> FloatArray:
@@ -86,7 +56,7 @@ def normal_log_mixture(s: ArrayLike, v: ArrayLike, rho: ArrayLike, *, one_sided:
     v : array_like
         Variance of the sum, at least 0.
     rho : array_like
-        Positive; see `best_rho`.
+        Positive; V / (2 ln(1 / level) + ln(1 + 2 ln(1 / level))) is close to the best at the variance V, with twice the level for one side.
     one_sided : bool
         Whether only positive sums are evidence.
 
@@ -102,11 +72,14 @@ def normal_log_mixture(s: ArrayLike, v: ArrayLike, rho: ArrayLike, *, one_sided:
 
     Examples
     --------
-    >>> round(float(normal_log_mixture(30.35208990376253, 100, best_rho(100, 0.05))), 9), round(math.log(20), 9)
-    (2.995732274, 2.995732274)
+    >>> round(float(normal_log_mixture(30.352089903763, 100, 12.600561229)), 6), round(math.log(20), 6)
+    (2.995732, 2.995732)
     """
     s, v, rho = floats(s, v, rho)
-    _check(v, rho)
+    if not ((v >= 0) & (v < np.inf)).all():
+        raise ValueError("a variance must be at least 0 and finite")
+    if not ((rho > 0) & (rho < np.inf)).all():
+        raise ValueError("rho must be positive and finite")
     if not np.isfinite(s).all():
         raise ValueError("a sum must be finite")
     log_mixture = np.log(rho / (v + rho)) / 2 + np.square(s) / (2 * (v + rho))
@@ -115,82 +88,32 @@ def normal_log_mixture(s: ArrayLike, v: ArrayLike, rho: ArrayLike, *, one_sided:
     return np.asarray(log_mixture)
 
 
-def normal_mixture_bound(
-    v: ArrayLike, level: ArrayLike, rho: ArrayLike, *, one_sided: bool = False
-) -> FloatArray:
-    r"""Give the boundary that the sum crosses at any time with at most the probability `level`.
-
-    Two-sided it is :math:`\sqrt{(V + \rho) (\ln(1 + V / \rho) + 2 \ln(1 / \alpha))}`, for the absolute value of the sum.
-    One-sided it is x sqrt(V + rho), where x solves :math:`x^2 / 2 + \ln \Phi(x) = \ln(\sqrt{1 + V / \rho} / (2 \alpha))`.
-
-    Parameters
-    ----------
-    v : array_like
-        Variance of the sum, at least 0.
-    level : array_like
-        Error probability of the boundary over all times, in (0, 1).
-    rho : array_like
-        Positive; see `best_rho`.
-    one_sided : bool
-        Whether only positive sums are to be bounded.
-
-    Returns
-    -------
-    ndarray
-        The smallest sum at which the mixture is 1 / level, broadcast.
-
-    Raises
-    ------
-    ValueError
-        An argument is not in its range, or the shapes do not broadcast.
-
-    Examples
-    --------
-    >>> round(float(normal_mixture_bound(100, 0.05, best_rho(100, 0.05))), 10)
-    30.3520899038
-    >>> round(float(normal_mixture_bound(100, 0.05, best_rho(100, 0.05, one_sided=True), one_sided=True)), 10)
-    27.6607088307
-    """
-    v, alpha, rho = floats(v, level, rho)
-    _check(v, rho)
-    if not ((alpha > 0) & (alpha < 1)).all():
-        raise ValueError("the level must lie between 0 and 1")
-    growth = np.log1p(v / rho) - 2 * np.log(alpha)
-    if not one_sided:
-        return np.asarray(np.sqrt((v + rho) * growth))
-    # the left side is convex and increasing, and at least x**2 / 2 - ln 2: Newton's method comes down to the root
-    needed = growth / 2 - math.log(2)
-    x = np.sqrt(growth)
-    for _ in range(_NEWTON_STEPS):
-        slope = x + np.exp(-np.square(x) / 2 - special.log_ndtr(x)) / math.sqrt(2 * math.pi)
-        x = x - (np.square(x) / 2 + special.log_ndtr(x) - needed) / slope
-    return np.asarray(x * np.sqrt(v + rho))
+_LEAST_WEIGHT = 1e-3
+"""Of the prior, in observations."""
 
 
-def asymptotic_radius(
-    n: ArrayLike, level: ArrayLike, rho: ArrayLike, *, one_sided: bool = False
-) -> FloatArray:
-    r"""Give the half-width of an asymptotic confidence sequence for a mean, in standard deviations of one observation.
-
-    Two-sided it is :math:`\sqrt{2 (n r + 1) / (n^2 r) \ln(\sqrt{n r + 1} / \alpha)}` with r = 1 / rho [2]_, which is the normal
-    mixture's boundary at V = n, divided by n. One-sided it is that mixture's boundary too, whereas the reference replaces
-    the logarithm by :math:`\ln(1 + \sqrt{n r + 1} / (2 \alpha))` to have a closed form, which is a little wider.
+def count_bounds(
+    n: ArrayLike, p: ArrayLike, level: ArrayLike, rho: ArrayLike, *, one_sided: bool = False
+) -> Bounds:
+    """Give the counts of events of probability `p` that are no surprise at any time.
 
     Parameters
     ----------
     n : array_like
-        Number of observations, at least 0.
+        Number of observations so far, at least 0.
+    p : array_like
+        Probability of an event, in (0, 1).
     level : array_like
-        Error probability over all times, in (0, 1); of the one bound where it is one-sided.
+        Error probability over all times, in (0, 1): of both bounds together, of each where `one_sided`.
     rho : array_like
-        Positive; see `best_rho`, with the number of observations as the variance.
+        Positive, in observations: where the bounds are closest. The prior's weight is rho - 1, at least .001.
     one_sided : bool
-        Whether the mean is to be bounded on one side only.
+        Whether each bound is to hold by itself.
 
     Returns
     -------
-    ndarray
-        Half-widths, broadcast; the sequence is mean +- half-width times the estimated standard deviation. inf at n = 0.
+    Bounds
+        A count below `low` or above `high` refutes `p`; 0 and `n` where no count does. Broadcast.
 
     Raises
     ------
@@ -199,17 +122,147 @@ def asymptotic_radius(
 
     Examples
     --------
-    >>> round(float(asymptotic_radius(1000, 0.05, 1 / 0.01)), 10)
-    0.0960640193
+    >>> bounds = count_bounds(1000, 0.9, 0.05, 126.0)
+    >>> float(bounds.low.round(3)), float(bounds.high.round(3))
+    (869.738, 927.271)
     """
-    n, alpha, rho = floats(n, level, rho)
-    bound = normal_mixture_bound(n, alpha, rho, one_sided=one_sided)
-    return np.where(n > 0, bound / np.where(n > 0, n, 1.0), np.inf)
-
-
-def _check(v: FloatArray, rho: FloatArray) -> None:
-    """Raise where a variance or rho is not in its range."""
-    if not ((v >= 0) & (v < np.inf)).all():
-        raise ValueError("a variance must be at least 0 and finite")
+    n, p, level, rho = floats(n, p, level, rho)
+    if not ((n >= 0) & (n < np.inf)).all():
+        raise ValueError("a number of observations must be at least 0 and finite")
+    for value, name in ((p, "the probability of an event"), (level, "the level")):
+        if not ((value > 0) & (value < 1)).all():
+            raise ValueError(f"{name} must lie between 0 and 1")
     if not ((rho > 0) & (rho < np.inf)).all():
         raise ValueError("rho must be positive and finite")
+    weight = np.maximum(rho - 1, _LEAST_WEIGHT)
+    high = _highest_count(n, p, level, weight, one_sided=one_sided)
+    return Bounds(n - _highest_count(n, 1 - p, level, weight, one_sided=one_sided), high)
+
+
+def _log_mixture(
+    x: FloatArray, n: FloatArray, odds: tuple[FloatArray, FloatArray], weight: FloatArray, *, one_sided: bool
+) -> FloatArray:
+    """Give the log of the mixture of the module's docstring, for the probabilities of an event and of none."""
+    p, rest = odds
+    a, b = weight * p, weight * rest
+    log_mixture = special.betaln(a + x, b + (n - x)) - special.betaln(a, b)
+    log_mixture = log_mixture - special.xlogy(x, p) - special.xlogy(n - x, rest)
+    if one_sided:
+        with np.errstate(divide="ignore"):
+            share = special.betainc(b + (n - x), a + x, rest) / special.betainc(b, a, rest)
+            log_mixture = log_mixture + np.log(share)
+    return np.asarray(log_mixture)
+
+
+def _highest_count(
+    n: FloatArray, p: FloatArray, level: FloatArray, weight: FloatArray, *, one_sided: bool
+) -> FloatArray:
+    """Give the largest count, not a whole number, that is not evidence enough for a greater probability."""
+    needed, odds = -np.log(level), (p, 1 - p)
+    return bisect(lambda x: _log_mixture(x, n, odds, weight, one_sided=one_sided) <= needed, n * p, n)
+
+
+def quantile_interval(
+    values: ArrayLike, q: float, level: float, rho: float, *, one_sided: bool = False
+) -> Bounds:
+    """Bound a quantile of a stream by order statistics of its observations so far.
+
+    Parameters
+    ----------
+    values : array_like, shape (..., n)
+        Independent observations so far, in any order.
+    q : float
+        Which quantile, in (0, 1).
+    level : float
+        Error probability over all times, in (0, 1): of both bounds together, of each where `one_sided`.
+    rho : float
+        Positive, in observations; see `count_bounds`.
+    one_sided : bool
+        Whether each bound is to hold by itself.
+
+    Returns
+    -------
+    Bounds
+        Arrays of shape (...); -inf and inf where there are too few observations.
+
+    Raises
+    ------
+    ValueError
+        A value is not a number, or another argument is not in its range.
+
+    Examples
+    --------
+    >>> bounds = quantile_interval(np.arange(1, 1001), 0.9, 0.05, 126.0)
+    >>> float(bounds.low), float(bounds.high)
+    (870.0, 928.0)
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim == 0 or np.isnan(x).any():
+        raise ValueError("the observations must be a list of numbers, none of them missing")
+    n = x.shape[-1]
+    ranks = count_bounds(n, q, level, rho, one_sided=one_sided)
+    # as many at or below the quantile as `low`, and no more below it than `high`
+    padded = np.concatenate(
+        [np.full((*x.shape[:-1], 1), -np.inf), np.sort(x), np.full((*x.shape[:-1], 1), np.inf)], -1
+    )
+    return Bounds(padded[..., math.ceil(ranks.low)], padded[..., math.floor(ranks.high) + 1])
+
+
+def quantile_interval_from_counts(
+    counts: ArrayLike,
+    n: ArrayLike,
+    thresholds: ArrayLike,
+    q: float,
+    level: float,
+    rho: float,
+    *,
+    one_sided: bool = False,
+) -> Bounds:
+    """Bound a quantile of a stream by a cumulative histogram of its observations so far.
+
+    Parameters
+    ----------
+    counts : array_like, shape (..., J)
+        How many observations so far are at or below each threshold.
+    n : array_like, shape (...)
+        Number of observations so far.
+    thresholds : array_like, shape (J,)
+        In order; the last may be inf.
+    q, level, rho, one_sided
+        As for `quantile_interval`.
+
+    Returns
+    -------
+    Bounds
+        Arrays of shape (...): thresholds, or -inf and inf where none bounds the quantile. Never narrower than
+        `quantile_interval` of the same observations.
+
+    Raises
+    ------
+    ValueError
+        The counts or the thresholds fall, do not fit each other or `n`, or another argument is not in its range.
+
+    Examples
+    --------
+    >>> counts, edges = [500, 840, 880, 990], [0.1, 0.2, 0.5, 1.0]
+    >>> found = quantile_interval_from_counts(counts, 1000, edges, 0.9, 0.05, 126.0)
+    >>> float(found.low), float(found.high)
+    (0.2, 1.0)
+    """
+    c, edges = np.asarray(counts, dtype=np.float64), np.asarray(thresholds, dtype=np.float64)
+    total = np.asarray(n, dtype=np.float64)
+    if edges.ndim != 1 or c.ndim == 0 or c.shape != (*total.shape, edges.size):
+        raise ValueError(
+            f"counts of shape {c.shape} do not fit thresholds of shape {edges.shape} and numbers of shape {total.shape}"
+        )
+    if not (edges[1:] >= edges[:-1]).all():
+        raise ValueError("the thresholds must not fall")
+    if not ((c >= 0) & (c <= total[..., np.newaxis])).all() or (np.diff(c) < 0).any():
+        raise ValueError(
+            "the counts must not fall from one threshold to the next, nor leave 0 to the number of observations"
+        )
+    bounds = count_bounds(total, q, level, rho, one_sided=one_sided)
+    # where so few are at or below a threshold, the quantile is above it; where so many are, it is not
+    low = np.where(c < bounds.low[..., np.newaxis], edges, -np.inf).max(axis=-1, initial=-np.inf)
+    high = np.where(c > bounds.high[..., np.newaxis], edges, np.inf).min(axis=-1, initial=np.inf)
+    return Bounds(low, high)

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from canaryjudge.stats.bounds import FloatArray, floats
 from canaryjudge.stats.long_run import long_run_variance
-from canaryjudge.stats.rare_events import FloatArray, floats
 
 __all__ = [
     "FEWEST_WATCHED_INTERVALS",
@@ -189,7 +189,7 @@ def overdispersion(pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike 
     Parameters
     ----------
     pearsons : array_like, shape (...)
-        Squared standardized residuals (`canaryjudge.stats.rate_mixture.pearson`) at the estimated ratio, added up over intervals.
+        Squared standardized residuals (`canaryjudge.stats.count_processes.pearson`) at the estimated ratio, added up over intervals.
     intervals : array_like, shape (...)
         Intervals that had events.
     stated : array_like, shape (...), optional

@@ -122,7 +122,7 @@ def events_power(
 
     Examples
     --------
-    >>> from canaryjudge.stats.rare_events import rate_ratio_pvalues
+    >>> from canaryjudge.stats.rates import rate_ratio_pvalues
     >>> test = lambda c, b: rate_ratio_pvalues(c, 100.0, b, 100.0, 1.0).greater <= 0.05
     >>> round(events_power(20.0, 10.0, test), 3)
     0.513

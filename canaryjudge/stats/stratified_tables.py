@@ -29,9 +29,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from canaryjudge.stats.rare_events import Bounds, FloatArray, bisect
+from canaryjudge.stats.bounds import FloatArray
 
-__all__ = ["LOG_ODDS", "log_evidence", "log_factors", "odds_bounds"]
+__all__ = [
+    "LOG_ODDS",
+    "log_evidence",
+    "log_factors",
+]
 
 _REACH = 2.5
 """Odds ratios between 1/12 and 12 are told apart; beyond, the ends stand for all."""
@@ -52,8 +56,6 @@ _STIRLING_FROM = 6.0
 """From here on eight terms of Stirling's series err by less than 1e-13."""
 _NEGLIGIBLE = 37.0
 """exp(-37) is below the spacing of floats."""
-_HALVINGS = 26
-"""As many as find a bound to 1e-7."""
 _SAME = 1e-100
 """A distance to a point of the grid whose inverse is no danger, and which no rounding leaves but 0."""
 
@@ -184,43 +186,6 @@ def log_evidence(loglik: ArrayLike, null: ArrayLike, side: Literal["greater", "l
     beyond = np.clip(null[..., np.newaxis] + steps, -_REACH, _REACH)
     values = _between(loglik, np.concatenate([null[..., np.newaxis], beyond], axis=-1))
     return np.asarray(special.logsumexp(values[..., 1:] - values[..., :1] + _LOG_WEIGHTS, axis=-1))
-
-
-def odds_bounds(loglik: ArrayLike, level: ArrayLike) -> Bounds:
-    """Bound the common log odds ratio at all times together: a confidence sequence on each side.
-
-    `low` > g exactly where the evidence of `log_evidence` that the log odds ratio exceeds g reaches 1 / level, and `high` < g where that of
-    "less" does.
-
-    Parameters
-    ----------
-    loglik : array_like, shape (..., 33)
-        Sums of `log_factors` over the strata, at `LOG_ODDS`.
-    level : array_like
-        Probability, in (0, 1), with which each bound errs at any time; broadcasts over the leading axes.
-
-    Returns
-    -------
-    Bounds
-        Log odds ratios, to 1e-7; -inf and inf where there is no bound within [-2.5, 2.5].
-
-    Raises
-    ------
-    ValueError
-        `loglik` has another grid.
-
-    Examples
-    --------
-    >>> bounds = odds_bounds(log_factors(950, 50, 50, 9) * 10, 0.01)
-    >>> round(float(np.exp(bounds.low)), 2), round(float(np.exp(bounds.high)), 2)
-    (3.1, 7.38)
-    """
-    loglik = _checked(loglik)
-    needed = -np.log(np.asarray(level, dtype=np.float64))
-    end = np.full(np.broadcast_shapes(loglik.shape[:-1], needed.shape), _REACH)
-    low = bisect(lambda g: log_evidence(loglik, g, "greater") >= needed, -end, end, _HALVINGS)
-    high = -bisect(lambda g: log_evidence(loglik, -g, "less") >= needed, -end, end, _HALVINGS)
-    return Bounds(np.where(low > -_REACH, low, -np.inf), np.where(high < _REACH, high, np.inf))
 
 
 def _check(counts: FloatArray) -> None:

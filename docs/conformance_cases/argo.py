@@ -10,7 +10,7 @@ from typing import Any
 
 from canaryjudge.compat.argo import (
     Measurement,
-    MetricResult,
+    MetricStatus,
     assess_metric,
     assess_run,
     exceeded,
@@ -18,7 +18,7 @@ from canaryjudge.compat.argo import (
 )
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.argo.evaluation import evaluate, holds
-from canaryjudge.integrations.argo.models import Limits, fill, limits_of, validate_metrics
+from canaryjudge.integrations.argo.models import MeasurementLimits, fill, limits_of, validate_metrics
 from conformance_cases.frame import Case, read_cases
 
 __all__ = ["cases"]
@@ -97,13 +97,13 @@ def _function(call: str) -> Callable[[dict[str, Any], dict[str, Any]], bool]:
     return agrees
 
 
-def _metric_result(given: dict[str, Any]) -> MetricResult:
+def _metric_result(given: dict[str, Any]) -> MetricStatus:
     kept = {
         _COUNTS.get(name, name): value
         for name, value in given.items()
         if name not in ("name", "measurements")
     }
-    return MetricResult(
+    return MetricStatus(
         measurements=[Measurement(each["phase"]) for each in given.get("measurements", [])], **kept
     )
 
@@ -117,7 +117,7 @@ def _metric(given: dict[str, Any], expected: dict[str, Any]) -> bool:
 
 def _run(given: dict[str, Any], expected: dict[str, Any]) -> bool:
     results = {each["name"]: _metric_result(each) for each in given["metric_results"]}
-    phase, message = assess_run(dict.fromkeys(results, Limits()), results, dry_run=given["dryRun"])
+    phase, message = assess_run(dict.fromkeys(results, MeasurementLimits()), results, dry_run=given["dryRun"])
     own = all(results[name].phase == wanted for name, wanted in expected.get("metric_phases", {}).items())
     return phase == expected["phase"] and message == expected.get("message", message) and own
 

@@ -74,8 +74,8 @@ def _z(level: float) -> float:
     return Z if level == 0.98 else float(-ndtri((1 - level) / 2))
 
 
-def _comparison(options: dict[str, Any]) -> metrics.Comparison:
-    return metrics.Comparison(options.get("tolerance", 0.25), _z(options.get("confLevel", 0.98)))
+def _comparison(options: dict[str, Any]) -> metrics.ShiftTest:
+    return metrics.ShiftTest(options.get("tolerance", 0.25), _z(options.get("confLevel", 0.98)))
 
 
 def _arms(case: dict[str, Any], options: MetricOptions) -> tuple[np.ndarray, np.ndarray]:

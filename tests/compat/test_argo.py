@@ -5,9 +5,9 @@ import math
 import pytest
 
 from canaryjudge.compat.argo import (
-    Limits,
     Measurement,
-    MetricResult,
+    MeasurementLimits,
+    MetricStatus,
     assess_metric,
     assess_run,
     measure,
@@ -116,11 +116,11 @@ def test_a_run_that_is_ended_with_nothing_wrong_is_successful():
 
 
 def test_a_metric_in_flight_is_running_and_one_without_measurements_pending():
-    assert assess_metric(Limits(), MetricResult()) == "Pending"
-    assert assess_metric(Limits(), MetricResult(), terminating=True) == "Successful"
-    in_flight = MetricResult(measurements=[Measurement("Successful"), Measurement("Running")])
-    assert assess_metric(Limits(), in_flight, terminating=True) == "Running"
-    assert assess_run({"a": Limits()}, {"a": in_flight}) == ("Running", "")
+    assert assess_metric(MeasurementLimits(), MetricStatus()) == "Pending"
+    assert assess_metric(MeasurementLimits(), MetricStatus(), terminating=True) == "Successful"
+    in_flight = MetricStatus(measurements=[Measurement("Successful"), Measurement("Running")])
+    assert assess_metric(MeasurementLimits(), in_flight, terminating=True) == "Running"
+    assert assess_run({"a": MeasurementLimits()}, {"a": in_flight}) == ("Running", "")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,11 @@ def test_patterns_as_people_write_them_are_followed():
 
 
 def test_limits_are_read_from_numbers_and_text():
-    assert limits_of({"count": "3", "interval": "1h30m", "failureLimit": -1}) == Limits(
+    assert limits_of({"count": "3", "interval": "1h30m", "failureLimit": -1}) == MeasurementLimits(
         count=3, interval=5400, failure=-1
     )
-    assert (Limits().wanted, Limits(interval=60).wanted, Limits(count=3).wanted) == (1, None, 3)
+    assert (
+        MeasurementLimits().wanted,
+        MeasurementLimits(interval=60).wanted,
+        MeasurementLimits(count=3).wanted,
+    ) == (1, None, 3)

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from canaryjudge.data import from_wide, read_pairs
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.notes import note_sentence
-from canaryjudge.integrations.files.tables import read_table
 from canaryjudge.integrations.files.wide import WideTable, widen_table
+from canaryjudge.integrations.sources import read_table
 from canaryjudge.policy import Metric, Policy
 
 

@@ -137,6 +137,7 @@ def site(tmp_path_factory):
     return folder / "build" / "site"
 
 
+@pytest.mark.slow
 def test_every_page_is_built(site):
     built = {str(page.relative_to(site)) for page in site.glob("**/*.html")} - {"404.html"}
     pages = {
@@ -146,6 +147,7 @@ def test_every_page_is_built(site):
     assert built == pages | notebooks | {"changelog.html"}
 
 
+@pytest.mark.slow
 def test_no_page_asks_another_server(site):
     for page in site.glob("**/*.html"):
         text = page.read_text(encoding="utf-8")
@@ -156,6 +158,7 @@ def test_no_page_asks_another_server(site):
         ), page
 
 
+@pytest.mark.slow
 def test_the_reference_shows_what_the_docstrings_say(site):
     text = (site / "api/judging.html").read_text(encoding="utf-8")
     assert "Judge a canary against its baseline." in text
@@ -170,6 +173,7 @@ def browser():
         yield browser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [375, 1440])
 @pytest.mark.parametrize(
     "page", ["index", "policy", "cli", "statistics", "api/policies", "notebooks/01_first_verdict"]
@@ -197,6 +201,7 @@ SEARCH = """
 """
 
 
+@pytest.mark.slow
 def test_a_search_finds_something_without_a_server(site, browser):
     browser.complaints.clear()
     browser.show(site / "index.html")

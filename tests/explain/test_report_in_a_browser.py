@@ -6,7 +6,10 @@ import pytest
 from browser import Browser, chromium
 from releases import KINDS, fifty_metrics, nasty_release, watched
 
-pytestmark = pytest.mark.skipif(chromium() is None, reason="Chromium is not installed: make system")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium() is None, reason="Chromium is not installed: make system"),
+]
 
 PAGES = {**KINDS, "nasty": nasty_release(), "fifty": fifty_metrics(), "watched": watched()}
 WIDER = """

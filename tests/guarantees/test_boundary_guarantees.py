@@ -6,22 +6,16 @@ right only because nothing could cross it.
 
 import numpy as np
 import pytest
-from simulation import assert_rate_at_most
+from simulation import assert_rate_at_most, best_rho
 
-from canaryjudge.stats.binomial_sequences import bernoulli_interval, count_bounds
 from canaryjudge.stats.confidence_sequences import (
-    asymptotic_radius,
-    best_rho,
+    count_bounds,
     normal_log_mixture,
-    normal_mixture_bound,
-)
-from canaryjudge.stats.group_sequential import HwangShihDeCani, boundaries, repeated_pvalue
-from canaryjudge.stats.multinomial import sequential_pvalue, share_bounds
-from canaryjudge.stats.quantile_sequences import (
-    empirical_process_bound,
     quantile_interval,
     quantile_interval_from_counts,
 )
+from canaryjudge.stats.count_processes import sequential_pvalue
+from canaryjudge.stats.group_sequential import boundaries, repeated_pvalue
 
 RUNS = [2000, pytest.param(20_000, marks=pytest.mark.slow)]
 CHUNK = 2000
@@ -45,15 +39,11 @@ def check(crossed, runs, *, level=LEVEL, least):
 def test_the_normal_mixture_at_every_observation(runs, one_sided, noise):
     v = np.arange(1, 1501)
     rho = best_rho(40, LEVEL, one_sided=one_sided)
-    bound = normal_mixture_bound(v, LEVEL, rho, one_sided=one_sided)
 
     def crossed(rng):
         draws = rng.normal if noise == "normal" else lambda size: rng.choice([-1.0, 1.0], size)
         s = np.cumsum(draws(size=(CHUNK, v.size)), axis=1)
-        out = (s >= bound) if one_sided else (np.abs(s) >= bound)
-        evidence = normal_log_mixture(s[:100], v, rho, one_sided=one_sided) >= -np.log(LEVEL)
-        assert (evidence.any(axis=1) == out[:100].any(axis=1)).all()
-        return out.any(axis=1)
+        return (normal_log_mixture(s, v, rho, one_sided=one_sided) >= -np.log(LEVEL)).any(axis=1)
 
     check(crossed, runs, least=0.5)
 
@@ -61,17 +51,19 @@ def test_the_normal_mixture_at_every_observation(runs, one_sided, noise):
 @pytest.mark.parametrize("runs", RUNS)
 @pytest.mark.parametrize("one_sided", [False, True])
 @pytest.mark.parametrize(("noise", "first"), [("normal", 50), ("exponential", 200)])
-def test_the_asymptotic_sequence_once_there_are_enough_observations(runs, one_sided, noise, first):
+def test_the_normal_mixture_with_an_estimated_deviation_once_there_are_enough_observations(
+    runs, one_sided, noise, first
+):
     """Exponential noise has its long tail below 0: a mean too large comes with a deviation too small, the worse side."""
     n = np.arange(first, 1501)
-    radius = asymptotic_radius(n, LEVEL, best_rho(200, LEVEL, one_sided=one_sided), one_sided=one_sided)
+    rho = best_rho(200, LEVEL, one_sided=one_sided)
 
     def crossed(rng):
         x = rng.normal(size=(CHUNK, n[-1])) if noise == "normal" else 1 - rng.exponential(size=(CHUNK, n[-1]))
         sums, squares = (np.cumsum(each, axis=1)[:, n - 1] for each in (x, np.square(x)))
-        mean = sums / n
-        deviation = np.sqrt((squares / n - np.square(mean)) * n / (n - 1))
-        return ((mean if one_sided else np.abs(mean)) >= deviation * radius).any(axis=1)
+        deviation = np.sqrt((squares / n - np.square(sums / n)) * n / (n - 1))
+        evidence = normal_log_mixture(sums / deviation, n, rho, one_sided=one_sided)
+        return (evidence >= -np.log(LEVEL)).any(axis=1)
 
     check(crossed, runs, least=0.3)
 
@@ -79,17 +71,12 @@ def test_the_asymptotic_sequence_once_there_are_enough_observations(runs, one_si
 @pytest.mark.parametrize("runs", RUNS)
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.95, 0.05), (0.5, 0.3, 0.15, 0.05)])
 def test_the_multinomial_test_at_every_interval(runs, shares):
-    """300 intervals of 20 requests on average, and its bounds of the shares (of one chunk)."""
+    """300 intervals of 20 requests on average."""
 
     def crossed(rng):
         sizes = rng.poisson(20, size=(CHUNK, 300))
         counts = np.cumsum(rng.multinomial(sizes, shares), axis=1)
-        refuted = sequential_pvalue(counts, shares) <= LEVEL
-        # the bounds may be set with a prior that is wrong, and hold all the same
-        bounds = share_bounds(counts[:100, ::10], LEVEL, np.full(len(shares), 1 / len(shares)))
-        missed = (bounds.low > shares) | (bounds.high < shares)
-        assert_rate_at_most(int(missed.any(axis=(1, 2)).sum()), 100, LEVEL)
-        return refuted.any(axis=1)
+        return (sequential_pvalue(counts, shares) <= LEVEL).any(axis=1)
 
     check(crossed, runs, least=0.3)
 
@@ -129,35 +116,7 @@ def test_the_interval_of_a_quantile_of_values_with_ties(runs):
 
 
 @pytest.mark.parametrize("runs", RUNS)
-@pytest.mark.parametrize("share", [0.01, 0.4])
-def test_the_interval_of_a_probability_at_every_twentieth_observation(runs, share):
-    n = np.arange(20, 1001, 20)
-    counts = np.arange(n[-1] + 1)
-    interval = bernoulli_interval(np.minimum(counts[:, np.newaxis], n), n, LEVEL, best_rho(200, LEVEL))
-    out = (interval.low > share) | (interval.high < share)
-
-    def crossed(rng):
-        events = np.cumsum(rng.binomial(20, share, size=(CHUNK, n.size)), axis=1)
-        return out[events, np.arange(n.size)].any(axis=1)
-
-    check(crossed, runs, least=0.2)
-
-
-@pytest.mark.parametrize("runs", [500, pytest.param(5000, marks=pytest.mark.slow)])
-def test_the_band_of_a_distribution(runs):
-    """The band is wide: most of its error is spent at times and places that no one run gets to."""
-    looks = np.unique(np.geomspace(1, 1000, 40).astype(int))
-    rng = np.random.default_rng(37)
-    values, out = rng.random(size=(runs, looks[-1])), np.zeros(runs, dtype=bool)
-    for n in looks:
-        ordered, steps = np.sort(values[:, :n], axis=1), np.arange(n) / n
-        distance = np.maximum(steps + 1 / n - ordered, ordered - steps).max(axis=1)
-        out |= distance > empirical_process_bound(n, 0.3)
-    assert_rate_at_most(int(out.sum()), runs, 0.3)
-
-
-@pytest.mark.parametrize("runs", RUNS)
-@pytest.mark.parametrize("spending", ["obrien_fleming", "pocock", HwangShihDeCani(-4)])
+@pytest.mark.parametrize("spending", ["obrien_fleming", "pocock"])
 def test_planned_looks_of_irregular_times(runs, spending):
     t = np.sort(np.random.default_rng(3).random(24))
     limits = boundaries(t, LEVEL, spending).z

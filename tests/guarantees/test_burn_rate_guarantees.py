@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from simulation import assert_rate_at_most
+from simulation import assert_rate_at_most, fewest_runs
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
@@ -101,7 +101,7 @@ SAMPLE = [CASES[index] for index in (0, 10, 13, 19, 23, 24)]
 
 @pytest.mark.parametrize("case", SAMPLE, ids=str)
 def test_a_canary_right_at_the_alert_is_seldom_misjudged(case):
-    check(case, 200, 20260501)
+    check(case, fewest_runs(LEVEL), 20260501)
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def check_slices(case, length, runs, seed):
 
 @pytest.mark.parametrize(("case", "length"), [(SLICED[0], 2.0), (SLICED[1], 5.0)])
 def test_slices_in_bursts_are_seldom_misjudged(case, length):
-    check_slices(case, length, 200, 20260503)
+    check_slices(case, length, fewest_runs(LEVEL), 20260503)
 
 
 @pytest.mark.slow

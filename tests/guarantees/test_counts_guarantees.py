@@ -11,7 +11,7 @@ from scipy import stats
 
 from canaryjudge.stats.dispersion import pooled_dispersion, temper
 from canaryjudge.stats.proportions import difference_pvalues, risk_ratio_pvalues
-from canaryjudge.stats.rare_events import rate_ratio_pvalues
+from canaryjudge.stats.rates import rate_ratio_pvalues
 
 SURE = 1 - 1e-6
 MEAN = 10.0

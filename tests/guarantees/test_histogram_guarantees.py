@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 from scipy import stats
-from simulation import ar1, assert_rate_at_most
+from simulation import ar1, assert_rate_at_most, sizes
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.rules import Share
 from canaryjudge.rules.mann_whitney import judge_shift
 from canaryjudge.rules.tail import judge_tail
-from canaryjudge.stats.bucket_bands import BucketBands
+from canaryjudge.stats.bucket_distributions import BucketBands
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 
 SHARE = Share(level=0.05, beta=0.05)
@@ -107,15 +107,10 @@ def check(case, runs):
         assert_rate_at_most(wrong, runs, (1.3 if rho == 0.9 else 1.1) * 0.05)
 
 
+@sizes(1.1 * 0.05, 4000)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_false_fails_and_false_passes_keep_their_level(case):
-    check(case, 150)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_false_fails_and_false_passes_keep_their_level_in_4000_runs(case):
-    check(case, 4000)
+def test_false_fails_and_false_passes_keep_their_level(case, runs):
+    check(case, runs)
 
 
 @pytest.mark.parametrize("size", [300, 1_000_000])
@@ -175,6 +170,7 @@ def tail_worlds(rng, kind, runs, n, rho):
     return noise[0], noise[1] + shift
 
 
+@sizes(1.2 * 0.05, 1000)
 @pytest.mark.parametrize(
     ("kind", "n", "rho"),
     [
@@ -186,8 +182,9 @@ def tail_worlds(rng, kind, runs, n, rho):
     ],
 )
 @pytest.mark.parametrize("as_histograms", [False, True])
-def test_a_tail_at_its_tolerance_neither_fails_nor_passes_more_often_than_stated(kind, n, rho, as_histograms):
-    runs = 400
+def test_a_tail_at_its_tolerance_neither_fails_nor_passes_more_often_than_stated(
+    kind, n, rho, as_histograms, runs
+):
     baselines, canaries = tail_worlds(np.random.default_rng(7), kind, runs, n, rho)
     outcomes = []
     for baseline, canary in zip(baselines, canaries, strict=True):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from simulation import assert_rate_at_most
+from simulation import assert_rate_at_most, sizes
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
@@ -34,9 +34,7 @@ def watch(rng, change, intervals, requests=(200, 200)):
     return "fail" in outcomes, "pass" in outcomes
 
 
-@pytest.mark.parametrize(
-    "runs", [pytest.param(60, id="sampled"), pytest.param(600, id="many", marks=pytest.mark.slow)]
-)
+@sizes(1.5 * LEVEL, 600)
 @pytest.mark.parametrize("requests", [(200, 200), (950, 50)])
 def test_a_change_that_is_just_tolerated_seldom_fails_or_passes(runs, requests):
     rng = np.random.default_rng(8)

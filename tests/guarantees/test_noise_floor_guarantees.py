@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from scipy.stats import binom
-from simulation import ar1, assert_rate_at_most
+from simulation import ar1, assert_rate_at_most, fewest_runs, sizes
 
 import canaryjudge as cj
-from canaryjudge.stats.lasting_noise import excess
+from canaryjudge.stats.replicas import excess
 
 ALPHA = 0.05
 WINDOW, SPREAD = 60, 0.03
@@ -45,22 +45,22 @@ def fails(rng, policies, shift=0.0, **arm):
 
 
 def test_windows_that_differ_fail_far_too_often_without_a_floor():
-    runs = 300
+    runs = fewest_runs(ALPHA)
     found = fails(np.random.default_rng(1), [with_floor(None)] * runs)
     assert binom.sf(found - 1, runs, ALPHA) < 1e-9
 
 
+@sizes(ALPHA, 1000)
 @pytest.mark.parametrize("known", [20, 200])
-def test_with_the_floor_of_a_history_they_fail_no_more_than_promised(known):
+def test_with_the_floor_of_a_history_they_fail_no_more_than_promised(known, runs):
     rng = np.random.default_rng(2)
-    runs = 400
     found = fails(rng, [with_floor(measured(rng, known)) for _ in range(runs)])
     assert_rate_at_most(found, runs, ALPHA)
 
 
-def test_a_release_at_the_tolerance_is_seldom_failed_and_seldom_passed():
+@sizes(ALPHA, 1000)
+def test_a_release_at_the_tolerance_is_seldom_failed_and_seldom_passed(runs):
     rng = np.random.default_rng(3)
-    runs = 400
     floor = {"between_windows": "3%", "windows": 1000}
     policy = cj.Policy(
         alpha=ALPHA, beta=ALPHA, metrics=[cj.Metric(name="m", direction="increase", noise_floor=floor)]
@@ -85,11 +85,11 @@ def counts(rng, spread):
     return {"value": rng.binomial(2000, 0.01 * np.exp(spread * rng.normal()), WINDOW), "total": total}
 
 
+@sizes(ALPHA, 1000)
 @pytest.mark.parametrize("kind", ["ratio", "count"])
 @pytest.mark.parametrize("spread", [0.1, 0.3])
-def test_events_whose_rate_differs_between_windows_keep_the_promise(kind, spread):
+def test_events_whose_rate_differs_between_windows_keep_the_promise(kind, spread, runs):
     rng = np.random.default_rng(5)
-    runs = 400
     settings = {"rules": [{"ratio": "proportion", "count": "rate"}[kind]]}
     floors = ({"between_windows": f"{100 * spread}%", "windows": 30}, None)
     policies = [

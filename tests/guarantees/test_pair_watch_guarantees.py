@@ -15,7 +15,7 @@ import canaryjudge as cj
 from canaryjudge.rules.decision import Share
 from canaryjudge.rules.sequential.betting import BettingProcess
 from canaryjudge.rules.sequential.pairs import _LEARNING, _PRIORS, _PROBABILITIES, PairProcess
-from canaryjudge.stats.betting import BETS, discordance, log_wealth, wealth_terms
+from canaryjudge.stats.score_evidence import BETS, discordance, log_wealth, wealth_terms
 
 SIZE = 1000
 EVERY = 5

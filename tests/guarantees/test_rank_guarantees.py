@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from simulation import ar1, assert_rate_at_most
+from simulation import ar1, assert_rate_at_most, fewest_runs, sizes
 
 from canaryjudge.stats.rank_test import shift_test
 
@@ -54,15 +54,10 @@ def check(kind, n, times, runs):
         assert_rate_at_most(int((pvalues <= level).sum()), runs, times * level)
 
 
+@sizes(0.01, 20_000)
 @pytest.mark.parametrize(("kind", "n", "times"), CASES)
-def test_false_fails_and_false_passes_keep_their_level(kind, n, times):
-    check(kind, n, times, 3000 if n > 100 else 6000)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "n", "times"), CASES)
-def test_false_fails_and_false_passes_keep_their_level_in_20000_runs(kind, n, times):
-    check(kind, n, times, 20_000)
+def test_false_fails_and_false_passes_keep_their_level(kind, n, times, runs):
+    check(kind, n, times, runs)
 
 
 def family_wise(rho, releases, metrics=20, n=60, alpha=0.01):
@@ -81,8 +76,9 @@ def family_wise(rho, releases, metrics=20, n=60, alpha=0.01):
 
 @pytest.mark.parametrize(("rho", "times"), [(0.0, 1), (0.5, 1), (0.9, 2)])
 def test_twenty_healthy_metrics_together_fail_at_most_alpha(rho, times):
-    failed, _ = family_wise(rho, 1500)
-    assert_rate_at_most(failed, 1500, times * 0.01)
+    releases = fewest_runs(0.01)
+    failed, _ = family_wise(rho, releases)
+    assert_rate_at_most(failed, releases, times * 0.01)
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from simulation import assert_rate_at_most
 
+from canaryjudge.stats.count_processes import LOG_RATIOS, likelihoods, log_evidence, tilts
 from canaryjudge.stats.dispersion import overdispersion, pooled_dispersion
-from canaryjudge.stats.rate_mixture import LOG_RATIOS, likelihoods, log_evidence, tilts
 
 LEVEL = 0.05
 DAY = np.exp(0.7 * np.sin(np.arange(180) / 30))

@@ -12,7 +12,7 @@ from canaryjudge.rules import Share, default_rules
 from canaryjudge.rules.bucket_shift import _Unit
 from canaryjudge.rules.decision import Limits
 from canaryjudge.rules.mann_whitney import judge_shift
-from canaryjudge.stats.bucket_bands import BucketBands
+from canaryjudge.stats.bucket_distributions import BucketBands
 from canaryjudge.stats.bucket_rank_test import BucketShift, bucket_shift_test
 
 SHARE = Share(level=0.01, beta=0.05)

@@ -14,7 +14,7 @@ from canaryjudge.rules.limits import Limit
 from canaryjudge.rules.measures import counts_within
 from canaryjudge.stats.dispersion import dispersion, temper
 from canaryjudge.stats.proportions import difference_pvalues, proportion_pvalues
-from canaryjudge.stats.rare_events import rate_ratio_pvalues
+from canaryjudge.stats.rates import rate_ratio_pvalues
 
 _HALF = np.random.default_rng(21).normal(0, 2, (2, 200))
 NOISE = np.random.default_rng(22).permuted(np.hstack([_HALF, -_HALF]), axis=1)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import ar1
 
-from canaryjudge.stats.bucket_bands import BucketBands
+from canaryjudge.stats.bucket_distributions import BucketBands
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 from canaryjudge.stats.rank_test import shift_test
 

@@ -8,7 +8,7 @@ from statsmodels.stats.power import TTestIndPower
 from canaryjudge.stats.long_run import long_run_variance
 from canaryjudge.stats.power import Scatter, events_power, projections, shift_power
 from canaryjudge.stats.proportions import difference_bounds, difference_pvalues
-from canaryjudge.stats.rare_events import rate_ratio_pvalues
+from canaryjudge.stats.rates import rate_ratio_pvalues
 
 
 @pytest.mark.parametrize(

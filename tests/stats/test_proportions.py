@@ -1,4 +1,7 @@
-"""Tests of proportions: values of R and statsmodels, tails of the binomial distribution, and that bounds and p-values agree."""
+"""Tests of proportions: values of R and statsmodels, tails of the binomial distribution, and that bounds and p-values agree.
+
+Wilson's interval agrees with R, and errs no more often than it promises once the exact one guards it.
+"""
 
 import numpy as np
 import pytest
@@ -6,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
+from scipy.stats import binom
 from statsmodels.stats.proportion import confint_proportions_2indep as statsmodels_bounds
 from statsmodels.stats.proportion import test_proportions_2indep as statsmodels_test
 
@@ -14,10 +18,12 @@ from canaryjudge.stats.proportions import (
     difference_pvalues,
     proportion_bounds,
     proportion_pvalues,
-    rate_bounds,
-    rate_pvalues,
     risk_ratio_bounds,
     risk_ratio_pvalues,
+    score_bounds,
+    score_pvalues,
+    wilson_bounds,
+    wilson_pvalues,
 )
 
 reproducible = settings(derandomize=True, deadline=None)
@@ -79,21 +85,6 @@ def test_one_proportion_of_r():
     )
     expected = 0.0332807841351946, 0.00328835978772749, 0.967113845550796, 0.988873650541735
     assert_allclose(found, expected, rtol=1e-9)
-
-
-def test_one_rate_of_r():
-    # R: poisson.test(7, 20, r=.2, alternative="greater"), (7, 20, r=.6, alternative="less"), conf.int at .9; poisson.test(0, 50)
-    bounds, none = rate_bounds(7, 20, 0.05), rate_bounds(0, 50, 0.05)
-    found = (
-        rate_pvalues(7, 20, 0.2).greater,
-        rate_pvalues(7, 20, 0.6).less,
-        bounds.low,
-        bounds.high,
-        none.high,
-    )
-    expected = 0.110673978402574, 0.0895044968401758, 0.164265784594734, 0.657405690121606, 0.0599146454710798
-    assert_allclose(found, expected, rtol=1e-9)
-    assert none.low == 0
 
 
 def test_no_events_in_either_arm_pass_two_hundredths_of_a_percentage_point_from_14978_requests_on():
@@ -186,21 +177,6 @@ def test_one_proportion_bounds_invert_the_pvalues(table, value, level):
         assert (bounds.high < value) == (pvalues.less < level)
 
 
-@reproducible
-@given(
-    st.floats(0, 1e6).map(lambda x: round(x, 3)),
-    st.floats(1e-3, 1e6),
-    st.floats(1e-3, 1e3),
-    st.floats(1e-10, 0.999),
-)
-def test_one_rate_bounds_invert_the_pvalues(x, exposure, value, level):
-    bounds, pvalues = rate_bounds(x, exposure, level), rate_pvalues(x, exposure, value)
-    if not np.isclose(pvalues.greater, level, rtol=1e-5):
-        assert (bounds.low > value) == (pvalues.greater < level)
-    if not np.isclose(pvalues.less, level, rtol=1e-5):
-        assert (bounds.high < value) == (pvalues.less < level)
-
-
 def test_a_batch_is_its_parts():
     rng = np.random.default_rng(1)
     nc, nb = rng.integers(5, 300, (2, 3, 1))
@@ -230,10 +206,8 @@ def test_nothing_is_known_without_a_total(table):
 
 
 def test_one_arm_without_a_total():
-    found = proportion_bounds(0, 0, 0.05), rate_bounds(0, 0, 0.05)
-    assert [(b.low, b.high) for b in found] == [(0, 1), (0, np.inf)]
-    for pvalues in (proportion_pvalues(0, 0, 0.3), rate_pvalues(0, 0, 0.3)):
-        assert (pvalues.greater, pvalues.less) == (1, 1)
+    bounds, pvalues = proportion_bounds(0, 0, 0.05), proportion_pvalues(0, 0, 0.3)
+    assert (bounds.low, bounds.high, pvalues.greater, pvalues.less) == (0, 1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -279,3 +253,89 @@ def test_risk_ratio_bounds_come_near_their_level():
     bounds = risk_ratio_bounds(xc, 400, xb, 600, 0.05)
     for wrong in (np.sum(bounds.low > 1.2), np.sum(bounds.high < 1.2)):
         assert stats.binom.ppf(1e-6, runs, 0.045) <= wrong <= stats.binom.ppf(1 - 1e-6, runs, 0.055)
+
+
+# prop.test(x, n, conf.level = 1 - 2 * level)$conf.int, R 4
+R_BOUNDS = [
+    (30, 1000, 0.05, 0.0218891113384881, 0.0407885336938625),
+    (100, 100_000, 0.01, 0.000788506658939534, 0.001266654708392854),
+    (990, 1000, 0.01, 0.978936198601853, 0.995450627644816),
+    (3, 17, 0.05, 0.0556246239515235, 0.4014361620551506),
+]
+# prop.test(x, n, p, alternative)$p.value
+R_PVALUES = [
+    (30, 1000, 0.02, "greater", 0.0159432214528638),
+    (100, 100_000, 0.0008, "greater", 0.014590270872582),
+    (100, 100_000, 0.0012, "less", 0.0374425592690678),
+]
+
+
+@pytest.mark.parametrize(("x", "n", "level", "low", "high"), R_BOUNDS)
+def test_bounds_are_those_of_r(x, n, level, low, high):
+    bounds = wilson_bounds(x, n, level)
+    assert float(bounds.low) == pytest.approx(low, rel=1e-12)
+    assert float(bounds.high) == pytest.approx(high, rel=1e-12)
+
+
+@pytest.mark.parametrize(("x", "n", "value", "side", "pvalue"), R_PVALUES)
+def test_pvalues_are_those_of_r(x, n, value, side, pvalue):
+    assert float(getattr(wilson_pvalues(x, n, value), side)) == pytest.approx(pvalue, rel=1e-11)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.floats(1e-6, 1 - 1e-6),
+    st.sampled_from([0.05, 0.01, 0.0005]),
+)
+def test_bounds_invert_the_pvalues_and_are_never_finer_than_the_exact_ones(events, value, level):
+    x, n = events
+    bounds, pvalues, exact = (
+        score_bounds(x, n, level),
+        score_pvalues(x, n, value),
+        proportion_bounds(x, n, level),
+    )
+    if abs(value - bounds.low) > 1e-9:
+        assert (pvalues.greater < level) == (bounds.low > value)
+    if abs(value - bounds.high) > 1e-9:
+        assert (pvalues.less < level) == (bounds.high < value)
+    assert bounds.low <= exact.low <= exact.high <= bounds.high
+
+
+def test_the_guarded_pvalues_are_the_more_careful_ones():
+    x, n, value = np.array([2, 30, 990]), 1000, np.array([0.0005, 0.04, 0.98])
+    score, wilson, exact = (test(x, n, value) for test in (score_pvalues, wilson_pvalues, proportion_pvalues))
+    for side in ("greater", "less"):
+        both = np.stack([getattr(wilson, side), getattr(exact, side)])
+        assert np.array_equal(getattr(score, side), both.max(axis=0))
+    assert wilson.greater[0] < exact.greater[0]
+
+
+def errors(bounds, n, p, level):
+    """How often each bound misses p, by adding up binomial probabilities."""
+    x = np.arange(binom.ppf(1e-12, n, p), binom.ppf(1 - 1e-12, n, p) + 1)
+    found = bounds(x, n, level)
+    chances = binom.pmf(x, n, p)
+    return chances[found.low > p].sum(), chances[found.high < p].sum()
+
+
+@pytest.mark.parametrize("level", [0.05, 0.01, 0.0005])
+@pytest.mark.parametrize("n", [1_000, 10_000, 100_000, 1_000_000])
+def test_no_bound_misses_more_often_than_it_says(n, level):
+    for expected in {0.1, 0.3, 1, 2.5, 7, 31, n * 0.001}:
+        for p in (expected / n, 1 - expected / n):
+            misses = errors(score_bounds, n, p, level)
+            assert max(misses) <= level * (1 + 1e-9), (n, p, misses)
+
+
+def test_wilson_alone_would_miss_too_often():
+    """Where two events in 1,000 are expected, its lower bound errs twice as often as it says."""
+    found = [errors(wilson_bounds, 1_000, p, 0.01)[0] for p in np.linspace(0.001, 0.003, 50)]
+    assert max(found) > 0.02
+
+
+def test_no_events_bound_nothing_from_below_and_all_events_nothing_from_above():
+    for bounds in (wilson_bounds, score_bounds):
+        found = bounds([0, 50], 50, 0.05)
+        assert (found.low[0], found.high[1]) == (0, 1)
+        assert 0 < found.high[0] < 0.2

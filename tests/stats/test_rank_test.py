@@ -4,8 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import ar1
 
-from canaryjudge.stats.placements import placements
-from canaryjudge.stats.rank_test import shift_test
+from canaryjudge.stats.rank_test import placements, shift_test
 
 # R: x <- c(.80,.83,1.89,1.04,1.45,1.38,1.91,1.64,.73,1.46); y <- c(1.15,.88,.90,.74,1.21)  (Hollander & Wolfe 1973, p. 69)
 PERMEABILITY_TERM = [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46]

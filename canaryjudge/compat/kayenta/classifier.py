@@ -13,11 +13,11 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.integrations.kayenta.config import MetricOptions
 
 __all__ = [
-    "JUDGE",
+    "JUDGE_TEST",
     "SEED",
     "Classified",
-    "Comparison",
     "JavaRandom",
+    "ShiftTest",
     "classify",
     "cles",
     "iqr_fences",
@@ -38,11 +38,6 @@ _BITS: Final = (1 << 48) - 1
 class JavaRandom:
     """``java.util.Random``: a linear congruential generator of 48 bits, and Marsaglia's polar method for normal numbers.
 
-    Parameters
-    ----------
-    seed : int
-        Its seed.
-
     Examples
     --------
     >>> round(JavaRandom(42).gaussian(), 12)
@@ -54,7 +49,7 @@ class JavaRandom:
         self._spare: float | None = None
 
     def gaussian(self) -> float:
-        """Give the next standard normal number."""
+        """Return the next standard normal number."""
         if self._spare is not None:
             spare, self._spare = self._spare, None
             return spare
@@ -68,7 +63,7 @@ class JavaRandom:
         return first * scale
 
     def gaussians(self, mean: float, deviation: float, count: int) -> FloatArray:
-        """Give so many normal numbers."""
+        """Return so many normal numbers."""
         return np.array([mean + deviation * self.gaussian() for _ in range(count)], dtype=np.float64)
 
     def _uniform(self) -> float:
@@ -80,20 +75,7 @@ class JavaRandom:
 
 
 def noisy(experiment: FloatArray, control: FloatArray, seed: int = SEED) -> tuple[FloatArray, FloatArray]:
-    """Add to each point of two constant arms a hundred-thousandth of its value, times a standard normal number.
-
-    Parameters
-    ----------
-    experiment, control : ndarray, shapes (m,) and (n,)
-        The arms; the experiment's noise is drawn first.
-    seed : int
-        Where the noise begins.
-
-    Returns
-    -------
-    tuple of ndarray
-        Both arms with their noise; zeros stay zeros.
-    """
+    """Add to each point of two constant arms a hundred-thousandth of its value, times a standard normal number."""
     random = JavaRandom(seed)
     with np.errstate(
         invalid="ignore"
@@ -103,7 +85,7 @@ def noisy(experiment: FloatArray, control: FloatArray, seed: int = SEED) -> tupl
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ShiftTest:
     """The constants of the comparison; the judge's cannot be set from outside.
 
     Attributes
@@ -118,7 +100,7 @@ class Comparison:
     z: float = Z
 
 
-JUDGE: Final = Comparison()
+JUDGE_TEST: Final = ShiftTest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +135,7 @@ class Classified:
 
 
 def transformed(values: FloatArray, options: MetricOptions) -> FloatArray:
-    """Leave out, or replace, what Kayenta does before it looks: missing points, and outliers where asked for.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n,)
-        An arm's points.
-    options : MetricOptions
-        What the config asks for.
-
-    Returns
-    -------
-    ndarray, shape (m,)
-        What is judged; infinities stay.
-    """
+    """Leave out, or replace, what Kayenta does before it looks: missing points, and outliers where asked for."""
     missing = np.isnan(values)
     kept: FloatArray = np.where(missing, 0.0, values) if options.replace_missing else values[~missing]
     if options.outlier_factor is None or not len(kept):
@@ -180,13 +149,13 @@ def transformed(values: FloatArray, options: MetricOptions) -> FloatArray:
 
 
 def iqr_fences(values: FloatArray, factor: float) -> tuple[float, float]:
-    """Give Tukey's fences: so many interquartile ranges below the first quartile and above the third."""
+    """Return Tukey's fences: so many interquartile ranges below the first quartile and above the third."""
     low, high = percentile(values, 25), percentile(values, 75)
     return low - factor * (high - low), high + factor * (high - low)
 
 
 def percentile(values: FloatArray, percent: float) -> float:
-    """Give a percentile by Hyndman and Fan's definition 7, in the order of operations of Apache commons-math.
+    """Return a percentile by Hyndman and Fan's definition 7, in the order of operations of Apache commons-math.
 
     Examples
     --------
@@ -208,7 +177,7 @@ def percentile(values: FloatArray, percent: float) -> float:
 
 
 def mean(values: FloatArray) -> float:
-    """Give the mean, corrected once by the mean of what is left; 0 of nothing."""
+    """Return the mean, corrected once by the mean of what is left; 0 of nothing."""
     if not len(values):
         return 0.0
     first = _sum(values) / len(values)
@@ -244,14 +213,14 @@ def statistics(values: FloatArray) -> dict[str, float]:
 
 
 def mean_ratio(control: FloatArray, experiment: FloatArray) -> float:
-    """Give the ratio of the means; NaN where either is 0."""
+    """Return the ratio of the means; NaN where either is 0."""
     with np.errstate(invalid="ignore", over="ignore"):
         above, below = mean(experiment), mean(control)
     return math.nan if above == 0 or below == 0 else above / below
 
 
 def cles(control: FloatArray, experiment: FloatArray) -> float:
-    """Give the common language effect size: the chance that a point of the experiment is the larger one.
+    """Return the common language effect size: the chance that a point of the experiment is the larger one.
 
     Kayenta counts the pairs in integers of 32 bits, which overflow beyond 2^29 pairs or so; its number is given, not the right one.
     """
@@ -267,7 +236,7 @@ def classify(
     name: str,
     arms: tuple[FloatArray, FloatArray],
     options: MetricOptions,
-    comparison: Comparison = JUDGE,
+    comparison: ShiftTest = JUDGE_TEST,
     seed: int = SEED,
 ) -> Classified:
     """Classify one metric.
@@ -280,7 +249,7 @@ def classify(
         Control and experiment, as `transformed` gives them.
     options : MetricOptions
         What the config asks for.
-    comparison : Comparison
+    comparison : ShiftTest
         Tolerance and level.
     seed : int
         Where the noise begins, if it needs any.

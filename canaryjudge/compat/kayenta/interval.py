@@ -49,25 +49,7 @@ class ShiftInterval:
 
 
 def shift_interval(control: FloatArray, experiment: FloatArray, z: float = Z) -> ShiftInterval:
-    r"""Give the interval of the experiment's shift, and its estimate.
-
-    Parameters
-    ----------
-    control, experiment : ndarray, shapes (n,) and (m,)
-        Points, in the metric's unit and in the order they came; neither empty nor NaN.
-    z : float
-        The normal quantile of the level.
-
-    Returns
-    -------
-    ShiftInterval
-        The shifts at which the standardized rank sum is z, -z and 0, each to 1e-4 in the metric's unit, or the end of the range of
-        all differences where it is not reached.
-
-    Raises
-    ------
-    AllTiedError
-        If all points are tied at a shift that is looked at, as one point against one always is.
+    r"""Return the interval of the experiment's shift, and its estimate.
 
     Notes
     -----
@@ -97,7 +79,7 @@ def shift_interval(control: FloatArray, experiment: FloatArray, z: float = Z) ->
 
 
 def rank_sum(control: FloatArray, experiment: FloatArray) -> float:
-    """Give the sum of the experiment's ranks among all points, tied ones sharing the mean of theirs."""
+    """Return the sum of the experiment's ranks among all points, tied ones sharing the mean of theirs."""
     return RankScore(control, experiment).ranks_at(0.0)
 
 
@@ -105,11 +87,6 @@ class RankScore:
     """The standardized rank sum of the experiment as a function of a shift that is taken off it.
 
     Both arms are sorted once; at each shift only the distinct values of the one are looked up among those of the other.
-
-    Parameters
-    ----------
-    control, experiment : ndarray, shapes (n,) and (m,)
-        As for `shift_interval`.
     """
 
     def __init__(self, control: FloatArray, experiment: FloatArray) -> None:
@@ -125,14 +102,14 @@ class RankScore:
         self._known: dict[str, float] = {}
 
     def __call__(self, shift: float) -> float:
-        """Give the score at a shift; what was asked once is known."""
+        """Return the score at a shift; what was asked once is known."""
         key = shift.hex()
         if key not in self._known:
             self._known[key] = self._score(shift)
         return self._known[key]
 
     def ranks_at(self, shift: float) -> float:
-        """Give the rank sum at a shift."""
+        """Return the rank sum at a shift."""
         m = self._sizes[0]
         doubled, _ = self._counted(shift)
         return doubled / 2 + m * (m + 1) / 2
@@ -218,7 +195,7 @@ def _root(
 def _interpolated(
     points: tuple[float, float, float], values: tuple[float, float, float]
 ) -> tuple[float, float]:
-    """Give the step that a line through two points, or a parabola through three, takes: numerator and denominator."""
+    """Return the step that a line through two points, or a parabola through three, takes: numerator and denominator."""
     previous, best, other = points
     f_previous, f_best, f_other = values
     span, to_previous = other - best, f_best / f_previous

@@ -22,13 +22,13 @@ from canaryjudge.integrations.kayenta.config import (
     read_thresholds,
 )
 from canaryjudge.integrations.kayenta.importer import group_weights, metric_settings, score_settings
-from canaryjudge.integrations.kayenta.pairs import Pair, read_json, read_pairs
+from canaryjudge.integrations.kayenta.pairs import MetricSetPair, read_json, read_pairs
 from canaryjudge.judge import judge
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 
-__all__ = ["JUDGE_NAME", "Beside", "judge_kayenta", "own_verdict"]
+__all__ = ["JUDGE_NAME", "judge_kayenta"]
 
 JUDGE_NAME: Final = "NetflixACAJudge-v1.0"
 _OURS: Final = "canaryjudge"
@@ -106,13 +106,13 @@ def judge_kayenta(request: Mapping[str, Any] | str | bytes) -> dict[str, Any]:
     word = verdict_word(scored.score, *thresholds)
     answer = _answer(results, scored, word)
     labels = [result["classification"] for result in results]
-    beside = own_verdict(config, thresholds, pairs, labels, word)
+    beside = _own_verdict(config, thresholds, pairs, labels, word)
     for result, own in zip(results, beside.rows, strict=True):
         result["resultMetadata"][_OURS] = own | result["resultMetadata"].get(_OURS, {})
     return answer | {"resultMetadata": {_OURS: beside.release}}
 
 
-def _metric_of(pair: Pair, config: CanaryConfig, index: int) -> Mapping[str, Any]:
+def _metric_of(pair: MetricSetPair, config: CanaryConfig, index: int) -> Mapping[str, Any]:
     metric = config.metrics.get(pair.name)
     if metric is None:
         raise PolicyError(
@@ -122,7 +122,9 @@ def _metric_of(pair: Pair, config: CanaryConfig, index: int) -> Mapping[str, Any
     return metric
 
 
-def _result(pair: Pair, options: MetricOptions, groups: tuple[str, ...]) -> tuple[dict[str, Any], Classified]:
+def _result(
+    pair: MetricSetPair, options: MetricOptions, groups: tuple[str, ...]
+) -> tuple[dict[str, Any], Classified]:
     """Classify one pair, and write its result."""
     control, experiment = (transformed(side, options) for side in (pair.control, pair.experiment))
     classified = classify(pair.name, (control, experiment), options)
@@ -184,48 +186,21 @@ _LONGEST_NAME: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """What stands beside Kayenta's answer.
-
-    Attributes
-    ----------
-    rows : tuple of dict
-        For each pair, in order.
-    release : dict
-        For the whole canary.
-    """
+class _OwnVerdict:
+    """What stands beside Kayenta's answer."""
 
     rows: tuple[dict[str, Any], ...]
     release: dict[str, Any]
 
 
-def own_verdict(
+def _own_verdict(
     config: CanaryConfig,
     thresholds: tuple[float, float],
-    pairs: Sequence[Pair],
+    pairs: Sequence[MetricSetPair],
     labels: Sequence[str],
     word: str,
-) -> Beside:
-    """Judge the same pairs by the policy that the config imports as, and say where the two differ.
-
-    Parameters
-    ----------
-    config : CanaryConfig
-        The canary config.
-    thresholds : tuple of float
-        Scores of a pass and of a marginal.
-    pairs : sequence of Pair
-        The data; each pair is a metric of its own, as it is a result of its own to Kayenta.
-    labels : sequence of str
-        Kayenta's label of each.
-    word : str
-        Its verdict on the whole canary.
-
-    Returns
-    -------
-    Beside
-        Plain data. Where canaryjudge has no verdict, the reason says why; Kayenta's answer does not depend on it.
-    """
+) -> _OwnVerdict:
+    """Judge the same pairs by the policy that the config imports as, and say where the two differ."""
     names = _names(pairs)
     account = Account()
     try:
@@ -242,13 +217,13 @@ def own_verdict(
         )
     except CanaryJudgeError as error:
         missing = {"outcome": None, "reason": f"canaryjudge does not judge this: {error}", "agrees": False}
-        return Beside(tuple(dict(missing) for _ in pairs), missing | {"version": __version__})
+        return _OwnVerdict(tuple(dict(missing) for _ in pairs), missing | {"version": __version__})
     rows = tuple(_row(verdict, name, label) for name, label in zip(names, labels, strict=True))
-    return Beside(rows, _release(verdict, word, names, rows, account))
+    return _OwnVerdict(rows, _release(verdict, word, names, rows, account))
 
 
 def _policy(
-    config: CanaryConfig, thresholds: tuple[float, float], rows: Mapping[str, Pair], account: Account
+    config: CanaryConfig, thresholds: tuple[float, float], rows: Mapping[str, MetricSetPair], account: Account
 ) -> tuple[Policy, set[str]]:
     """Make the policy, a metric a pair; and name those that can be judged."""
     groups = [group for pair in rows.values() for group in config.metrics[pair.name].get("groups") or ()]
@@ -301,7 +276,7 @@ def _release(
     }
 
 
-def _names(pairs: Sequence[Pair]) -> list[str]:
+def _names(pairs: Sequence[MetricSetPair]) -> list[str]:
     """Give each pair a name of its own that a policy can have: the metric's, with its tags where there are several."""
     several = {
         pair.name

@@ -58,18 +58,6 @@ class Scored:
 def score(results: Sequence[Labeled], weights: Mapping[str, float]) -> Scored:
     """Score a canary.
 
-    Parameters
-    ----------
-    results : sequence of Labeled
-        Of all metrics that count, in order.
-    weights : mapping of str to float
-        The config's weights of groups, in percent. Groups without one share what is left of 100; weights are not made to add up.
-
-    Returns
-    -------
-    Scored
-        The score, rounded to two decimals.
-
     Notes
     -----
     A group in which no metric has data is shown as 0, and counted as 100.
@@ -100,7 +88,7 @@ def score(results: Sequence[Labeled], weights: Mapping[str, float]) -> Scored:
 
 
 def verdict_word(total: float, pass_score: float, marginal_score: float) -> str:
-    """Give Kayenta's word for a score."""
+    """Return Kayenta's word for a score."""
     if total >= pass_score:
         return "Pass"
     return "Marginal" if total >= marginal_score else "Fail"

@@ -18,7 +18,7 @@ from canaryjudge.integrations.argo.expressions import (
     Unary,
     parse_expression,
 )
-from canaryjudge.integrations.bounds import Bounds, Edge
+from canaryjudge.integrations.bounds import AllowedRange, Edge
 
 __all__ = ["Conditions", "NotBoundsError", "bounds_of"]
 
@@ -37,7 +37,7 @@ class Conditions:
 
     Attributes
     ----------
-    bounds : Bounds
+    bounds : AllowedRange
         What it allows; of a failure condition, what it does not fail.
     subject : str
         What is bounded: ``result``, or a field of it.
@@ -45,7 +45,7 @@ class Conditions:
         What was left out of it, and what that means.
     """
 
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: AllowedRange = field(default_factory=AllowedRange)
     subject: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -53,29 +53,12 @@ class Conditions:
 def bounds_of(condition: str, *, fails: bool = False) -> Conditions:
     """Read a condition as bounds.
 
-    Parameters
-    ----------
-    condition : str
-        The text, with its arguments put in.
-    fails : bool
-        Whether it is a failure condition, whose contrary is allowed.
-
-    Returns
-    -------
-    Conditions
-        What it allows.
-
-    Raises
-    ------
-    NotBoundsError
-        If it says something else: it says what.
-
     Examples
     --------
     >>> bounds_of("isNaN(result) || result[0] >= 0.95").bounds
-    Bounds(low=Edge(value=0.95, strict=False), high=None)
+    AllowedRange(low=Edge(value=0.95, strict=False), high=None)
     >>> bounds_of("result > 5 || result < 1", fails=True).bounds
-    Bounds(low=Edge(value=1, strict=False), high=Edge(value=5, strict=False))
+    AllowedRange(low=Edge(value=1, strict=False), high=Edge(value=5, strict=False))
     """
     try:
         tree = parse_expression(condition)
@@ -83,7 +66,7 @@ def bounds_of(condition: str, *, fails: bool = False) -> Conditions:
         raise NotBoundsError(f"it is outside the grammar that is read: {error.message}") from None
     found = Conditions()
     _read(tree, found, fails=fails)
-    if found.bounds == Bounds():
+    if found.bounds == AllowedRange():
         raise NotBoundsError("it bounds no number")
     if found.bounds.empty:
         raise NotBoundsError("nothing can meet it")
@@ -131,7 +114,7 @@ def _about_guard(*, fails: bool, alone: bool) -> str:
 
 
 def _guard(tree: Expression) -> str:
-    """Tell what of missing data a part asks about; nothing where it asks about something else."""
+    """Return what of missing data a part asks about; nothing where it asks about something else."""
     match tree:
         case Call("isNaN" | "isInf" | "isNil" as function, (of,)) if _subject(of):
             return {"isNaN": "NaN", "isInf": "an infinity", "isNil": "a missing result"}[function]
@@ -181,7 +164,9 @@ def _compared(tree: Expression, of: Expression | None, found: Conditions, *, fai
     found.notes += _about_default(tree.left) + _about_default(tree.right)
     found.subject = subject
     edge = Edge(bound, strict=operator in ("<", ">"))
-    found.bounds = found.bounds.within(Bounds(low=edge) if operator in (">", ">=") else Bounds(high=edge))
+    found.bounds = found.bounds.within(
+        AllowedRange(low=edge) if operator in (">", ">=") else AllowedRange(high=edge)
+    )
 
 
 def _reducer(tree: Expression) -> str:
@@ -221,7 +206,7 @@ def _subject(tree: Expression, of: Expression | None = None) -> str:
 
 
 def _constant(tree: Expression) -> float | None:
-    """Give the number that an expression without a result is."""
+    """Return the number that an expression without a result is."""
     match tree:
         case Literal(value):
             return value if isinstance(value, int | float) and not isinstance(value, bool) else None

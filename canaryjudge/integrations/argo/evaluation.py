@@ -51,24 +51,6 @@ _parsed = lru_cache(maxsize=256)(parse_expression)
 def evaluate(expression: str, result: Any) -> Any:
     """Work out an expression.
 
-    Parameters
-    ----------
-    expression : str
-        In the language of `parse_expression`, with the variable `result`.
-    result : Any
-        What the metric's provider gave: a number, text, truth value, None, a list or a mapping of such.
-
-    Returns
-    -------
-    Any
-        The value.
-
-    Raises
-    ------
-    PolicyError
-        If it is outside the grammar, or has no value: an unknown name, types that do not fit, an index out of range, or more than
-        a million steps.
-
     Examples
     --------
     >>> evaluate("all(result, # < 0.05)", [0.01, 0.02]), evaluate("default(result, 0)", None)
@@ -82,24 +64,7 @@ def evaluate(expression: str, result: Any) -> Any:
 
 
 def holds(condition: str, result: Any) -> bool:
-    """Tell whether a condition is true for a result.
-
-    Parameters
-    ----------
-    condition : str
-        An expression.
-    result : Any
-        As for `evaluate`.
-
-    Returns
-    -------
-    bool
-        Whether it is.
-
-    Raises
-    ------
-    PolicyError
-        As `evaluate`, or if the value is neither true nor false.
+    """Return whether a condition is true for a result.
 
     Examples
     --------
@@ -132,7 +97,7 @@ class _Evaluation:
     # --- before: what is known without running it -----------------------------------------------------------------------------
 
     def kind(self, tree: Expression) -> str:
-        """Give the type as far as it is known beforehand (`any` where not), or find what can never have a value."""
+        """Return the type as far as it is known beforehand (`any` where not), or find what can never have a value."""
         match tree:
             case Literal(value):
                 return type_of(value)

@@ -171,21 +171,6 @@ class _Token:
 def parse_expression(text: str) -> Expression:
     """Read an expression.
 
-    Parameters
-    ----------
-    text : str
-        At most 10,000 characters and 250 operators and fields, nested at most 50 deep.
-
-    Returns
-    -------
-    Expression
-        Its tree.
-
-    Raises
-    ------
-    PolicyError
-        If it is too large, or outside the grammar; it says where.
-
     Examples
     --------
     >>> parse_expression("result[0] >= 0.95")
@@ -268,7 +253,7 @@ class _Parser:
             )
 
     def operator(self) -> tuple[str, bool, int]:
-        """Tell which binary operator stands here, whether ``not`` stands before it, and of how many tokens it is."""
+        """Return which binary operator stands here, whether ``not`` stands before it, and of how many tokens it is."""
         token = self.current
         if token.kind not in ("mark", "name"):
             return "", False, 0

@@ -67,7 +67,7 @@ def type_of(value: Any) -> str:
 
 
 def is_number(kind: str) -> bool:
-    """Tell whether a type is one of numbers."""
+    """Return whether a type is one of numbers."""
     return kind in ("int", "float64")
 
 
@@ -91,7 +91,7 @@ def wrapped(number: float) -> float:
 
 
 def elements(held: Any, function: str) -> list[Any]:
-    """Give the elements of a list, or the values of a map."""
+    """Return the elements of a list, or the values of a map."""
     if isinstance(held, dict):
         return list(held.values())
     if not isinstance(held, list):
@@ -100,7 +100,7 @@ def elements(held: Any, function: str) -> list[Any]:
 
 
 def fetched(holder: Any, key: Any) -> Any:
-    """Give a field of a map (nil where it is not there) or an element of a list (an error where it is not)."""
+    """Return a field of a map (nil where it is not there) or an element of a list (an error where it is not)."""
     if isinstance(holder, dict) and isinstance(key, str):
         return holder.get(key)
     if isinstance(holder, list) and type_of(key) in ("int", "float64") and float(key).is_integer():

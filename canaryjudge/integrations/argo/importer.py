@@ -13,8 +13,8 @@ from canaryjudge.integrations.argo.conditions import Conditions, NotBoundsError,
 from canaryjudge.integrations.argo.models import (
     LATEST,
     STABLE,
-    Limits,
-    Use,
+    MeasurementLimits,
+    TemplateUse,
     arguments_in,
     fill,
     found_by,
@@ -23,7 +23,7 @@ from canaryjudge.integrations.argo.models import (
     validate_metrics,
     without_open,
 )
-from canaryjudge.integrations.bounds import Bounds, direction_of, slo_rule, told
+from canaryjudge.integrations.bounds import AllowedRange, direction_of, slo_rule, told
 from canaryjudge.integrations.imported import (
     Account,
     Imported,
@@ -48,7 +48,7 @@ from canaryjudge.policy.quantities import shown
 if TYPE_CHECKING:
     from canaryjudge.integrations.argo.models import ArgoMetric
 
-__all__ = ["Asked", "load_argo", "metric_settings"]
+__all__ = ["load_argo"]
 
 _WHAT: Final = "a manifest of Argo Rollouts"
 _VERSION: Final = "argoproj.io/v1alpha1"
@@ -174,7 +174,7 @@ class _Import:
             return []
         made: list[dict[str, Any]] = []
         uses = [use for use in self.uses if _is_of(use, manifest)] or [
-            Use("", "", manifest.name, cluster=False)
+            TemplateUse("", "", manifest.name, cluster=False)
         ]
         for number, use in enumerate(uses):
             spec = checked_model(ArgoSpec, node, manifest.called, self.complaints)
@@ -194,7 +194,7 @@ class _Import:
                 made += [metric for metric in metrics if metric not in made]
         return made
 
-    def values(self, spec: Any, use: Use) -> dict[str, str]:
+    def values(self, spec: Any, use: TemplateUse) -> dict[str, str]:
         """Lay the values of the arguments over each other: defaults, those of the Rollout, those of the caller."""
         defaults = {each.name: each.value for each in spec.args if each.value is not None}
         declared = {each.name for each in spec.args}
@@ -213,13 +213,15 @@ class _Import:
             return False
         return True
 
-    def metrics(self, manifest: Manifest, spec: Any, use: Use, account: Account) -> list[dict[str, Any]]:
+    def metrics(
+        self, manifest: Manifest, spec: Any, use: TemplateUse, account: Account
+    ) -> list[dict[str, Any]]:
         """Make metrics of an analysis whose arguments are put in."""
         patterns = [each.metricName for each in spec.dryRun] + list(use.dry_run)
         several = len({each.name for each in self.manifests if each.kind in _ANALYSES}) > 1
         made: list[dict[str, Any]] = []
         for index, metric in enumerate(spec.metrics):
-            asked = Asked(
+            asked = _AnalysisMetric(
                 document=manifest.title,
                 place=f"spec.metrics[{index}]",
                 name=f"{manifest.name}/{metric.name}"
@@ -229,7 +231,7 @@ class _Import:
                 dry_run=found_by(patterns, metric.name),
                 add_selector=self.add_selector,
             )
-            settings = metric_settings(asked, account)
+            settings = _metric_settings(asked, account)
             made += [] if settings is None else [settings]
         for index, template in enumerate(spec.templates):
             name = template.get("templateName")
@@ -245,7 +247,7 @@ class _Import:
         return made
 
 
-def _is_of(use: Use, manifest: Manifest) -> bool:
+def _is_of(use: TemplateUse, manifest: Manifest) -> bool:
     kind = "ClusterAnalysisTemplate" if use.cluster else "AnalysisTemplate"
     return (manifest.kind, manifest.name) == (kind, use.template) and manifest.version == _VERSION
 
@@ -260,50 +262,23 @@ _NO_NUMBERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A metric of an analysis, with its arguments put in.
-
-    Attributes
-    ----------
-    document, place : str
-        Where it stands.
-    name : str
-        What its metric is to be called.
-    metric : ArgoMetric
-        It.
-    dry_run : bool
-        Whether it counts for nothing.
-    add_selector : bool
-        Whether ``${selector}`` is to be put into a query whose arms nobody knows.
-    """
+class _AnalysisMetric:
+    """A metric of an analysis, with its arguments put in."""
 
     document: str
     place: str
-    name: str
+    name: str  # what the policy's metric is to be called
     metric: ArgoMetric
-    dry_run: bool
-    add_selector: bool
+    dry_run: bool  # it counts for nothing
+    add_selector: bool  # put ${selector} into a query whose arms nobody knows
 
 
-def metric_settings(asked: Asked, account: Account) -> dict[str, Any] | None:
-    """Write a metric of an analysis as a metric of a policy.
-
-    Parameters
-    ----------
-    asked : Asked
-        The metric.
-    account : Account
-        What became of each part.
-
-    Returns
-    -------
-    dict or None
-        The settings; None where it cannot be judged, which is then said.
-    """
+def _metric_settings(asked: _AnalysisMetric, account: Account) -> dict[str, Any] | None:
+    """Write a metric of an analysis as a metric of a policy."""
     return judged(account, asked.document, asked.place, lambda say: _metric(asked, say))
 
 
-def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
+def _metric(asked: _AnalysisMetric, say: Callable[..., None]) -> dict[str, Any]:
     metric = asked.metric
     if metric.source in _NO_NUMBERS:
         raise NotJudgedError(f"provider {metric.source}", _NO_NUMBERS[metric.source])
@@ -342,7 +317,7 @@ def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
     return fitting(settings, say)
 
 
-def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> tuple[Bounds, Bounds, str]:
+def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> tuple[AllowedRange, AllowedRange, str]:
     """Read both conditions: what meets the objective, what does not fail, and of what they speak."""
     found: dict[str, Conditions] = {}
     gaps: dict[str, str] = {}
@@ -393,7 +368,7 @@ def _written(metric: ArgoMetric) -> str:
     return ", ".join(f"{name} {abridged(getattr(metric, name))}" for name in names if getattr(metric, name))
 
 
-def _about_limits(metric: ArgoMetric, limits: Limits, say: Callable[..., None]) -> None:
+def _about_limits(metric: ArgoMetric, limits: MeasurementLimits, say: Callable[..., None]) -> None:
     """Say what becomes of counts and limits, which an interval on the mean has no use for."""
     if limits.failure > 0:
         why = f"up to {limits.failure} failed measurements are put up with; here all points are held against the bound together, by their mean"
@@ -422,7 +397,9 @@ def _about_limits(metric: ArgoMetric, limits: Limits, say: Callable[..., None]) 
         say("note", "count", why)
 
 
-def _about_data(asked: Asked, limits: Limits, settings: dict[str, Any], say: Callable[..., None]) -> None:
+def _about_data(
+    asked: _AnalysisMetric, limits: MeasurementLimits, settings: dict[str, Any], say: Callable[..., None]
+) -> None:
     """Say what the data must hold, and put the query into the policy where its arms are known."""
     metric = asked.metric
     if metric.source != "prometheus":
@@ -453,7 +430,7 @@ def _about_data(asked: Asked, limits: Limits, settings: dict[str, Any], say: Cal
         )
 
 
-def _query(asked: Asked, query: str, say: Callable[..., None]) -> str | None:
+def _query(asked: _AnalysisMetric, query: str, say: Callable[..., None]) -> str | None:
     shown_query = abridged(query)
     if missing := arguments_in(query):
         why = f"give what Prometheus answers to {shown_query}; as `query` it needs a value for args.{missing[0]} (--arg {missing[0]}=VALUE)"

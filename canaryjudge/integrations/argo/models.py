@@ -26,8 +26,8 @@ __all__ = [
     "ArgoMetric",
     "ArgoSpec",
     "Argument",
-    "Limits",
-    "Use",
+    "MeasurementLimits",
+    "TemplateUse",
     "arguments_in",
     "fill",
     "found_by",
@@ -63,7 +63,7 @@ _LARGEST: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MeasurementLimits:
     """The counts and limits of a metric.
 
     Attributes
@@ -97,30 +97,15 @@ class Limits:
         return self.interval or _RETRY
 
 
-def limits_of(metric: Mapping[str, Any]) -> Limits:
+def limits_of(metric: Mapping[str, Any]) -> MeasurementLimits:
     """Read the counts and limits of a metric.
-
-    Parameters
-    ----------
-    metric : mapping
-        As it stands under ``spec.metrics``, with its arguments put in.
-
-    Returns
-    -------
-    Limits
-        They.
-
-    Raises
-    ------
-    PolicyError
-        If one cannot be read, in Argo Rollouts' own words; whether they go together is for `validate_metrics`.
 
     Examples
     --------
     >>> limits_of({"interval": "5m", "failureLimit": "3"})
-    Limits(count=0, failure=3, inconclusive=0, consecutive_error=4, consecutive_success=0, interval=300.0, initial_delay=0.0)
+    MeasurementLimits(count=0, failure=3, inconclusive=0, consecutive_error=4, consecutive_success=0, interval=300.0, initial_delay=0.0)
     """
-    return Limits(
+    return MeasurementLimits(
         count=_whole(metric, "count", 0),
         failure=_whole(metric, "failureLimit", 0),
         inconclusive=_whole(metric, "inconclusiveLimit", 0),
@@ -131,7 +116,7 @@ def limits_of(metric: Mapping[str, Any]) -> Limits:
     )
 
 
-def _problem(limits: Limits) -> str | None:
+def _problem(limits: MeasurementLimits) -> str | None:
     most = limits.failure + limits.consecutive_success
     if limits.count > 0 and min(limits.failure, limits.consecutive_success) >= 0 and limits.count < most:
         parts = f"({limits.failure} + {limits.consecutive_success})"
@@ -158,16 +143,6 @@ def _problem(limits: Limits) -> str | None:
 
 def validate_metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
     """Find what Argo Rollouts would refuse in the metrics of an analysis.
-
-    Parameters
-    ----------
-    metrics : sequence of mapping
-        As they stand under ``spec.metrics``, with their arguments put in.
-
-    Raises
-    ------
-    PolicyError
-        The first that is wrong, in Argo Rollouts' own words.
 
     Examples
     --------
@@ -196,24 +171,7 @@ def validate_metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
 
 
 def found_by(patterns: Sequence[str], name: str) -> bool:
-    """Tell whether one of some regular expressions finds a metric's name, anywhere in it.
-
-    Parameters
-    ----------
-    patterns : sequence of str
-        As in ``dryRun``. Argo Rollouts follows them in linear time and Python does not, so only simple ones are taken.
-    name : str
-        The name.
-
-    Returns
-    -------
-    bool
-        Whether one does.
-
-    Raises
-    ------
-    PolicyError
-        If one is no regular expression, or repeats groups, or more than one part between its ends.
+    """Return whether one of some regular expressions finds a metric's name, anywhere in it.
 
     Examples
     --------
@@ -352,7 +310,7 @@ _HASHES: Final = {"Latest": LATEST, "Stable": STABLE}
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class TemplateUse:
     """A place where a Rollout or an Experiment runs a template.
 
     Attributes
@@ -419,7 +377,7 @@ def without_open(metric: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def uses_in(manifest: Manifest) -> Iterator[Use]:
+def uses_in(manifest: Manifest) -> Iterator[TemplateUse]:
     """Find where a Rollout or an Experiment runs a template."""
     spec = plain(manifest.node).get("spec")
     if manifest.kind == "Rollout":
@@ -439,22 +397,22 @@ def uses_in(manifest: Manifest) -> Iterator[Use]:
         yield from _experiment(manifest, "spec", _mapping(spec))
 
 
-def _analysis(manifest: Manifest, place: str, analysis: Mapping[str, Any]) -> Iterator[Use]:
+def _analysis(manifest: Manifest, place: str, analysis: Mapping[str, Any]) -> Iterator[TemplateUse]:
     values, dry_run = _values(analysis.get("args")), _dry_run(analysis)
     for each in _list(analysis.get("templates")):
         template = _mapping(each)
         name, cluster = template.get("templateName"), template.get("clusterScope") is True
         if isinstance(name, str):
-            yield Use(manifest.title, place, name, cluster, values, dry_run)
+            yield TemplateUse(manifest.title, place, name, cluster, values, dry_run)
 
 
-def _experiment(manifest: Manifest, place: str, experiment: Mapping[str, Any]) -> Iterator[Use]:
+def _experiment(manifest: Manifest, place: str, experiment: Mapping[str, Any]) -> Iterator[TemplateUse]:
     for index, each in enumerate(_list(experiment.get("analyses"))):
         analysis = _mapping(each)
         name, cluster = analysis.get("templateName"), analysis.get("clusterScope") is True
         if isinstance(name, str):
             values = _values(analysis.get("args"))
-            yield Use(
+            yield TemplateUse(
                 manifest.title, f"{place}.analyses[{index}]", name, cluster, values, _dry_run(experiment)
             )
 

@@ -1,4 +1,7 @@
-"""CSV of any size -> a pandas frame of float and categorical columns, block by block, with the line of whatever is wrong."""
+"""CSV of any size -> a pandas frame of float and categorical columns, block by block, with the line of whatever is wrong.
+
+pandas parses; it pads a line that is too short and cuts one that is too long without a word, so that fields are counted beside it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from canaryjudge.data.diagnostics import number_hint, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, Roles, tidy
 
-__all__ = ["read_csv"]
+__all__ = ["read_csv", "read_tsv"]
 
 _BLOCK = 1 << 23  # bytes that are parsed at a time
 _BOM = b"\xef\xbb\xbf"
@@ -24,29 +27,8 @@ _SEPARATORS = {",": "commas", "\t": "tabs"}
 _OTHER_FORMATS = {",": ", or name its format: csv", "\t": ", or name its format: tsv"}
 
 
-def read_csv(stream: BinaryIO, source: str, *, layout: Layout = tidy, separator: str = ",") -> Any:
+def read_csv(stream: BinaryIO, source: str, layout: Layout = tidy, *, separator: str = ",") -> Any:
     r"""Read a CSV table with a header, block by block.
-
-    Parameters
-    ----------
-    stream : binary file
-        UTF-8 text.
-    source : str
-        The file's name, for errors.
-    layout : callable
-        Which columns to read, and as what: those of a tidy table, if it is not given.
-    separator : {",", "\t"}
-        What stands between the fields.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Numbers as floats (NaN where a cell is empty), names as categoricals of their text, other text as it is.
-
-    Raises
-    ------
-    DataError
-        If it is empty or no CSV, a line has too many or too few fields, or text stands where a number belongs.
 
     Examples
     --------
@@ -55,19 +37,25 @@ def read_csv(stream: BinaryIO, source: str, *, layout: Layout = tidy, separator:
     """
     import pandas as pd  # noqa: PLC0415 - only those who read files pay for it
 
-    table: _Table | None = None
+    parser: _Parser | None = None
+    frames: list[Any] = []
     for line, block in _blocks(stream, source):
-        body, first = block, line
         if not block.removeprefix(_BOM).strip():
             continue
-        if table is None:
-            header, body = _header(block, source, separator)
-            first = line + block[: len(block) - len(body)].count(b"\n")
-            table = _Table(source, header, layout(header, source), separator)
-        table.add(body, first)
-    if table is None:
+        rows, first = block, line
+        if parser is None:
+            header, rows = _header(block, source, separator)
+            first += block[: len(block) - len(rows)].count(b"\n")
+            parser = _Parser(source, header, layout(header, source), separator)
+        frames += parser.frames(rows, first)
+    if parser is None:
         raise DataError(f"{source}: the file is empty", "Give a CSV with a header and a line for each point.")
-    return pd.DataFrame({name: column.joined() for name, column in table.columns.items()})
+    return pd.DataFrame({name: _joined([frame[name] for frame in frames]) for name in parser.names})
+
+
+def read_tsv(stream: BinaryIO, source: str, layout: Layout = tidy) -> Any:
+    """Read a table as `read_csv` does, with tabs between the fields."""
+    return read_csv(stream, source, layout, separator="\t")
 
 
 def _blocks(stream: BinaryIO, source: str) -> Iterator[tuple[int, bytes]]:
@@ -141,51 +129,41 @@ def _header(block: bytes, source: str, separator: str) -> tuple[list[str], bytes
     return names, text[end:]
 
 
-class _Column:
-    """Parts of one column, one a block: floats, labels or other texts."""
+def _joined(parts: list[Any]) -> Any:
+    """Put the parts of a column together: floats, labels as a categorical, texts, or objects where a file mixes them."""
+    import pandas as pd  # noqa: PLC0415 - a table was read, so it is loaded
 
-    def __init__(self) -> None:
-        self._parts: list[Any] = []
-        self.has_text = False
-        self.has_numbers = False
-
-    def add(self, part: Any) -> None:
-        """Add the column of one block."""
-        number = part.dtype.kind in "buif"
-        self.has_numbers |= number and bool(part.notna().any())
-        self.has_text |= not number
-        self._parts.append(part.astype(np.float64) if number else part)
-
-    def joined(self) -> Any:
-        """Give the whole column: floats, labels as a categorical, texts, or objects where a file mixes them."""
-        import pandas as pd  # noqa: PLC0415 - a table was read, so it is loaded
-
-        if not self._parts:
-            return np.empty(0)
-        if isinstance(self._parts[0].dtype, pd.CategoricalDtype):
-            return pd.api.types.union_categoricals(self._parts)
-        if self.has_text and not self.has_numbers:  # an empty block has passed for floats
-            text = next(part.dtype for part in self._parts if part.dtype.kind != "f")
-            self._parts = [part.astype(text) for part in self._parts]
-        return pd.concat(self._parts, ignore_index=True)
+    if not parts:
+        return np.empty(0)
+    if isinstance(parts[0].dtype, pd.CategoricalDtype):
+        return pd.api.types.union_categoricals(parts)
+    texts = [part.dtype for part in parts if part.dtype.kind != "f"]
+    if texts and not any(map(_has_numbers, parts)):  # an empty block has passed for floats
+        parts = [part.astype(texts[0]) for part in parts]
+    return pd.concat(parts, ignore_index=True)
 
 
-class _Table:
-    """The columns of one file, filled block by block."""
+def _has_numbers(part: Any) -> bool:
+    return bool(part.dtype.kind == "f" and part.notna().any())
+
+
+class _Parser:
+    """Lets pandas parse the blocks of one file, and finds the line of what it would pass over or cannot read."""
 
     def __init__(self, source: str, header: list[str], roles: Roles, separator: str) -> None:
-        self.columns = {name: _Column() for name in roles.chosen}
+        self.names = roles.chosen
         self._source = source
         self._fields = len(header)
         self._positions = [header.index(name) for name in roles.chosen]
         self._roles = roles
         self._separator = separator
+        self._must_be_numbers = set(roles.numbers)
 
-    def add(self, body: bytes, line: int) -> None:
-        """Parse the lines of one block, the first of which has the given number."""
+    def frames(self, body: bytes, line: int) -> list[Any]:
+        """Parse the lines of one block, the first of which has the given number: a frame, or none of blank lines."""
         starts = self._starts_of_rows(body, line)
         if not len(starts):
-            return
+            return []
         try:
             frame = self._parse(body, dict.fromkeys(self._roles.numbers, "float64"))
         except ValueError:  # a text among the numbers: read them as they are, to find it
@@ -196,17 +174,21 @@ class _Table:
                 "Look for quotation marks inside a field, and for line ends that are bare carriage returns.",
             )
         frame = self._with_names_as_text(frame, body)
-        for name, column in self.columns.items():
+        for name in self.names:
             part = frame[name]
-            is_number = name in self._roles.numbers or (name == self._roles.time and column.has_numbers)
-            if is_number and part.dtype.kind not in "buif":
+            if part.dtype.kind in "buif":
+                frame[name] = part.astype(np.float64)
+            elif name in self._must_be_numbers:
                 index = _first_text(part)
                 row = line + body.count(b"\n", 0, int(starts[index]))
                 raise DataError(
                     f"{self._source}, line {row}: {name} is the text {shown(part.iloc[index])} where a number belongs",
                     number_hint(str(part.iloc[index])),
                 )
-            column.add(part)
+        time = self._roles.time
+        if time is not None and _has_numbers(frame[time]):  # times that began as numbers stay numbers
+            self._must_be_numbers.add(time)
+        return [frame]
 
     def _with_names_as_text(self, frame: Any, body: bytes) -> Any:
         """Read those names again that pandas has taken for numbers or truth values, such as 2.10 for 2.1."""
@@ -236,7 +218,7 @@ class _Table:
         types = dict.fromkeys(self._roles.names, "category") | types
         names = {
             position: name
-            for position, name in zip(self._positions, self.columns, strict=True)
+            for position, name in zip(self._positions, self.names, strict=True)
             if only is None or name in only
         }
         options: dict[str, Any] = {

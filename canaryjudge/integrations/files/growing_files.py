@@ -38,13 +38,6 @@ class GrowingFile:
     A last line that has no line break yet may be half of what it will be, and is left for later. A file that became shorter, or has
     other content before the place that was read up to, is read from its beginning.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    header : bool
-        Whether its first line names the columns, and is given before every part.
-
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -67,23 +60,7 @@ class GrowingFile:
         self._first = b""
 
     def read(self, *, whole: bool = False) -> Lines | None:
-        """Give the lines that are new.
-
-        Parameters
-        ----------
-        whole : bool
-            Give all of them from the beginning on.
-
-        Returns
-        -------
-        Lines or None
-            None where there is no new line.
-
-        Raises
-        ------
-        DataError
-            If the file cannot be read.
-        """
+        """Return the lines that are new."""
         try:
             with self._path.open("rb") as file:
                 start = 0 if whole or not self._has_only_grown(file) else self._end

@@ -10,11 +10,11 @@ from canaryjudge.data.diagnostics import likely_name
 from canaryjudge.data.times import time_column
 from canaryjudge.errors import DataError
 
-__all__ = ["TIDY_COLUMNS", "Layout", "Roles", "check_once", "history", "tidy"]
+__all__ = ["Layout", "Roles", "check_once", "history", "tidy"]
 
-TIDY_COLUMNS: Final = ("metric", "arm", "value", "time", "total", "replica", "le")
+_TIDY_COLUMNS: Final = ("metric", "arm", "value", "time", "total", "replica", "le")
 """What a tidy table may have; the first three it must."""
-_HISTORY_COLUMNS: Final = (*TIDY_COLUMNS, "release", "outcome")
+_HISTORY_COLUMNS: Final = (*_TIDY_COLUMNS, "release", "outcome")
 _NAMES: Final = frozenset({"metric", "arm", "replica", "release", "outcome"})
 _NUMBERS: Final = frozenset({"value", "total"})
 
@@ -46,13 +46,7 @@ Layout: TypeAlias = Callable[[Sequence[str], str], Roles]
 
 
 def check_once(names: Sequence[str], chosen: Collection[str], source: str) -> None:
-    """Make sure that each of some columns stands there once.
-
-    Raises
-    ------
-    DataError
-        If not.
-    """
+    """Make sure that each of some columns stands there once."""
     for name in chosen:
         if names.count(name) > 1:
             raise DataError(f"{source}: the column {name!r} stands there twice", "Leave one out.")
@@ -61,38 +55,16 @@ def check_once(names: Sequence[str], chosen: Collection[str], source: str) -> No
 def tidy(names: Sequence[str], source: str) -> Roles:
     """Choose the columns of a tidy table.
 
-    Parameters
-    ----------
-    names : sequence of str
-        The columns that are there.
-    source : str
-        The file's name, for errors.
-
-    Returns
-    -------
-    Roles
-        All but those that are ignored.
-
-    Raises
-    ------
-    DataError
-        If it lacks a column that it must have, one stands there twice, or two may hold the times.
-
     Examples
     --------
     >>> tidy(["metric", "Timestamp", "arm", "pod", "value"], "data.csv").chosen
     ('metric', 'Timestamp', 'arm', 'value')
     """
-    return _rows_of_points(names, source, TIDY_COLUMNS, TIDY_COLUMNS[:3])
+    return _rows_of_points(names, source, _TIDY_COLUMNS, _TIDY_COLUMNS[:3])
 
 
 def history(names: Sequence[str], source: str) -> Roles:
     """Choose the columns of a tidy table of the past, whose arm may be left out, and which may name releases.
-
-    Raises
-    ------
-    DataError
-        As `tidy`.
 
     Examples
     --------

@@ -21,25 +21,6 @@ _WIDEST = 10_000
 def edited(text: str, proposals: Iterable[Proposal], name: str) -> str:
     r"""Put proposals into a policy.
 
-    Parameters
-    ----------
-    text : str
-        The policy, YAML or JSON.
-    proposals : iterable of Proposal
-        What to change. A metric that the file does not have, because it extends another that has, is added by its name.
-    name : str
-        What to call the file in errors.
-
-    Returns
-    -------
-    str
-        The text with the changes; comments stay where they are.
-
-    Raises
-    ------
-    PolicyError
-        If the text cannot be read.
-
     Examples
     --------
     >>> change = Proposal(

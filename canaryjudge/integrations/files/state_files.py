@@ -23,20 +23,6 @@ def locked(path: str | Path, timeout: float = 10.0) -> Iterator[None]:
 
     The lock is on a file beside it, ``<path>.lock``, which stays: the operating system frees the lock when the process ends, however it
     ends. Names that are links to one file share its lock.
-
-    Parameters
-    ----------
-    path : str or Path
-        The state file.
-    timeout : float
-        Seconds to wait for another writer.
-
-    Raises
-    ------
-    DataError
-        If another writer holds it for longer, or no state can be kept there.
-    OSError
-        If the directory cannot be written to.
     """
     target = _target(path)
     with Path(f"{target}.lock").open("a+b") as lock:
@@ -53,18 +39,7 @@ def locked(path: str | Path, timeout: float = 10.0) -> Iterator[None]:
 
 
 def read_state(path: str | Path) -> bytes | None:
-    """Read a state file.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-
-    Returns
-    -------
-    bytes or None
-        What it holds; None where there is no file, or an empty one: a watch begins.
-    """
+    """Read a state file."""
     try:
         return Path(path).read_bytes() or None
     except FileNotFoundError:
@@ -72,15 +47,7 @@ def read_state(path: str | Path) -> bytes | None:
 
 
 def write_state(path: str | Path, text: str) -> None:
-    """Write a state file at once: a reader, or a crash, finds the old one or the new one, whole.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file; hold it by `locked`. An existing one keeps its permissions.
-    text : str
-        What it shall hold.
-    """
+    """Write a state file at once: a reader, or a crash, finds the old one or the new one, whole."""
     target = _target(path)
     # one name for all: what a killed writer leaves behind, the next one takes away
     draft = target.with_name(f".{target.name}.tmp")
@@ -100,7 +67,7 @@ def write_state(path: str | Path, text: str) -> None:
 
 
 def _target(path: str | Path) -> Path:
-    """Give what a name, or a link, points to, and refuse what a file cannot be put in place of."""
+    """Return what a name, or a link, points to, and refuse what a file cannot be put in place of."""
     target = Path(os.path.realpath(path))
     folder = target.is_dir() or str(path).endswith(("/", os.sep))
     if folder or (target.exists() and not target.is_file()):

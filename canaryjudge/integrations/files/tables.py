@@ -1,4 +1,4 @@
-"""Tables and documents in files: CSV, TSV, JSON, NDJSON and Parquet, as `read_pairs` takes them, packed or not; and fetched data written to be read again."""
+"""Files of tables and documents, packed or not: JSON, NDJSON and Parquet are read, and fetched data are written to be read again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from io import BytesIO, TextIOBase
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Literal, get_args
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
-from canaryjudge.data.diagnostics import likely_name, shown
+from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError, MissingExtraError
-from canaryjudge.integrations.files.csv_files import read_csv
 from canaryjudge.integrations.files.layouts import Layout, tidy
 
 if TYPE_CHECKING:
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST_UNPACKED",
-    "TableFormat",
-    "Unpacked",
     "data_text",
-    "ending_format",
-    "is_packed",
-    "is_packed_name",
-    "read_table",
+    "no_file",
+    "opened",
+    "read_json",
+    "read_ndjson",
+    "read_parquet",
+    "read_text",
     "write_data",
 ]
 
@@ -41,27 +40,20 @@ _PART: Final = 1 << 20
 _MAGIC: Final = b"\x1f\x8b"
 
 
-def is_packed(stream: BinaryIO) -> bool:
-    """Tell whether gzip has packed a file, by how it begins; the file is left at its beginning."""
+def _is_packed(stream: BinaryIO) -> bool:
+    """Return whether gzip has packed a file, by how it begins; the file is left at its beginning."""
     start = stream.read(len(_MAGIC))
     stream.seek(0)
     return start == _MAGIC
 
 
-class Unpacked:
+class _Unpacked:
     """Reads what gzip has packed.
-
-    Parameters
-    ----------
-    stream : binary file
-        The packed file.
-    name : str
-        Its name, for errors.
 
     Examples
     --------
     >>> from io import BytesIO
-    >>> Unpacked(BytesIO(gzip.compress(b"metric,arm,value")), "data.csv.gz").read()
+    >>> _Unpacked(BytesIO(gzip.compress(b"metric,arm,value")), "data.csv.gz").read()
     b'metric,arm,value'
     """
 
@@ -71,13 +63,7 @@ class Unpacked:
         self._given = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Give so many bytes, or all that are left.
-
-        Raises
-        ------
-        DataError
-            If they cannot be unpacked, or are too many.
-        """
+        """Return so many bytes, or all that are left."""
         parts = []
         while size and (part := self._some(_PART if size < 0 else min(size, _PART))):
             parts.append(part)
@@ -101,110 +87,12 @@ class Unpacked:
         return part
 
 
-TableFormat = Literal["csv", "tsv", "json", "ndjson", "parquet", "otlp", "kayenta"]
-
-_ENDINGS: dict[str, TableFormat] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".json": "json",
-    ".jsonl": "ndjson",
-    ".ndjson": "ndjson",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-_DOCUMENTS: dict[TableFormat, str] = {
-    "otlp": "an OTLP document",
-    "kayenta": "a list of Kayenta's metric set pairs",
-}
 _SHAPES = "Give a list of rows {metric, arm, value}, or a mapping {metric: {arm: series}}."
 
 
-def ending_format(path: str | Path) -> TableFormat | None:
-    """Give the format that a file's ending says.
-
-    Examples
-    --------
-    >>> ending_format("new.CSV"), ending_format("new.json.gz"), ending_format("new.txt")
-    ('csv', 'json', None)
-    """
-    name = Path(path)
-    return _ENDINGS.get(Path(name.stem if is_packed_name(path) else name).suffix.lower())
-
-
-def is_packed_name(path: str | Path) -> bool:
-    """Tell whether a file's ending says that gzip has packed it."""
-    return Path(path).suffix.lower() == ".gz"
-
-
-def read_table(source: str | Path | IO[Any], *, format: str | None = None, layout: Layout = tidy) -> Any:  # noqa: A002 - the word users know
-    r"""Read a table from a file or a stream.
-
-    Parameters
-    ----------
-    source : str, pathlib.Path or file
-        The file, which gzip may have packed, or an open stream, binary or text.
-    format : {"csv", "tsv", "json", "ndjson", "parquet", "otlp", "kayenta"}, optional
-        What it is; by default the file's ending says so. OTLP and Kayenta's pairs are given as text, for `from_otlp` and `from_kayenta`.
-    layout : callable
-        Which columns of CSV, TSV and Parquet to read, and as what; by default those of a tidy table.
-
-    Returns
-    -------
-    pandas.DataFrame, pyarrow.Table, list of dict, dict or str
-        What `judge` and `widen_table` take. A table without rows is none the worse.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read: it names the file and, where there is one, the line.
-    MissingExtraError
-        If it is Parquet and pyarrow is not installed.
-
-    Examples
-    --------
-    >>> from io import StringIO
-    >>> read_table(StringIO("metric,arm,value\ncpu,canary,0.5\n"), format="csv").value.tolist()
-    [0.5]
-    """
-    is_path = isinstance(source, str | Path)
-    name = str(source) if is_path else _name_of(source)
-    kind = _format(name, format, by_ending=is_path)
-    with _opened(source, name) as stream:
-        if kind in ("csv", "tsv"):
-            return read_csv(stream, name, layout=layout, separator="," if kind == "csv" else "\t")
-        if kind == "parquet":
-            return _read_parquet(stream, name, layout)
-        text = _text(stream.read(), name)
-    if kind in ("otlp", "kayenta"):
-        _check_document(text, name, kind)
-        return text
-    return _read_json(text, name) if kind == "json" else _read_ndjson(text, name)
-
-
-def _name_of(stream: Any) -> str:
-    name = getattr(stream, "name", None)
-    return name if isinstance(name, str) else "the stream"
-
-
-def _format(name: str, given: str | None, *, by_ending: bool) -> TableFormat:
-    known = get_args(TableFormat)
-    if given is not None:
-        for kind in known:
-            if given == kind:
-                return kind  # type: ignore[no-any-return] # get_args forgets the type
-        raise DataError(f"{given!r} is not a format of tables", likely_name(given, known, "formats"))
-    told = ending_format(name) if by_ending else None
-    if told is None:
-        if by_ending and (Path(name).is_dir() or not Path(name).exists()):
-            raise _no_file(name)
-        ending = Path(name).suffix.lower() if by_ending else ""
-        what = f"the ending {ending!r} tells no format" if ending else "nothing tells the format"
-        raise DataError(f"{name}: {what}", f"Name the format: {', '.join(known)}.")
-    return told
-
-
 @contextmanager
-def _opened(source: str | Path | IO[Any], name: str) -> Iterator[Any]:
+def opened(source: str | Path | IO[Any], name: str) -> Iterator[Any]:
+    """Open a file, which gzip may have packed, or take a stream."""
     if not isinstance(source, str | Path):
         if not hasattr(source, "read"):
             raise DataError(
@@ -215,9 +103,9 @@ def _opened(source: str | Path | IO[Any], name: str) -> Iterator[Any]:
         return
     try:
         with Path(source).open("rb") as stream:
-            yield Unpacked(stream, name) if stream.seekable() and is_packed(stream) else stream
+            yield _Unpacked(stream, name) if stream.seekable() and _is_packed(stream) else stream
     except (FileNotFoundError, IsADirectoryError):
-        raise _no_file(name) from None
+        raise no_file(name) from None
     except OSError as error:
         raise DataError(
             f"{name}: the file cannot be read ({error.strerror or error})",
@@ -225,22 +113,16 @@ def _opened(source: str | Path | IO[Any], name: str) -> Iterator[Any]:
         ) from None
 
 
-def _no_file(name: str) -> DataError:
+def no_file(name: str) -> DataError:
+    """Return the error about a name that is of no file."""
     if Path(name).is_dir():
         return DataError(f"{name}: this is a directory", "Name a file in it.")
     return DataError(f"{name}: there is no such file", "Check the path.")
 
 
-def _check_document(text: str, name: str, kind: TableFormat) -> None:
-    """Refuse what begins like no JSON, such as CSV, before a reader of JSON says something incomprehensible."""
-    if text.lstrip()[:1] not in ("{", "["):
-        raise DataError(
-            f"{name}: {_DOCUMENTS[kind]} is JSON, and the file begins with {shown(text.strip().split(chr(10))[0].strip())}",
-            "Leave out --data-format, or name the format that it has.",
-        )
-
-
-def _text(content: bytes, name: str) -> str:
+def read_text(stream: BinaryIO, name: str, _: Layout = tidy) -> str:
+    """Read a text whole."""
+    content = stream.read()
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -251,16 +133,18 @@ def _text(content: bytes, name: str) -> str:
     return text
 
 
-def _read_json(text: str, name: str) -> Any:
-    data = _decoded(text, name, 1)
+def read_json(stream: BinaryIO, name: str, _: Layout = tidy) -> Any:
+    """Read a JSON document: a list of rows, or a mapping of metrics."""
+    data = _decoded(read_text(stream, name), name, 1)
     if not isinstance(data, list | dict):
         raise DataError(f"{name}: the document is {shown(data)}", _SHAPES)
     return data
 
 
-def _read_ndjson(text: str, name: str) -> list[dict[str, Any]]:
+def read_ndjson(stream: BinaryIO, name: str, _: Layout = tidy) -> list[dict[str, Any]]:
+    """Read a row of JSON a line."""
     rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(read_text(stream, name).split("\n"), start=1):
         if not line.strip():
             continue
         row = _decoded(line, name, number)
@@ -284,7 +168,8 @@ def _decoded(text: str, name: str, line: int) -> Any:
         raise DataError(f"{name}, line {line}: this JSON cannot be read ({error})", _SHAPES) from None
 
 
-def _read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
+def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
+    """Read the columns of a Parquet file that a layout chooses, as an Arrow table."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
@@ -293,7 +178,7 @@ def _read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
             f"{name}: reading Parquet needs pyarrow", "Install it with: pip install 'canaryjudge[parquet]'."
         ) from None
     try:
-        whole = isinstance(stream, Unpacked) or not stream.seekable()
+        whole = isinstance(stream, _Unpacked) or not stream.seekable()
         file = pq.ParquetFile(BytesIO(stream.read()) if whole else stream)
         return file.read(columns=list(layout(file.schema_arrow.names, name).chosen))
     except pa.ArrowException as error:
@@ -304,20 +189,7 @@ def _read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
 
 
 def write_data(path: str | Path, data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-    """Write data to a file; see `data_text`.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        The file.
-    data : mapping
-        ``{metric: {arm: columns}}``.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
+    """Write data to a file; see `data_text`."""
     Path(path).write_text(data_text(data), encoding="utf-8")
 
 
@@ -326,16 +198,6 @@ def data_text(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
 
     JSON has neither NaN nor infinity: a missing number becomes null, and an infinite one the largest there is, which is left out of a
     judgment in the same way.
-
-    Parameters
-    ----------
-    data : mapping
-        ``{metric: {arm: columns}}``, a column being an array or a list, of buckets a list of lists.
-
-    Returns
-    -------
-    str
-        A line for each arm of a metric.
 
     Examples
     --------

@@ -16,63 +16,36 @@ from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Roles, check_once
 from canaryjudge.policy import Metric, Policy
 
-__all__ = ["Given", "WideTable", "given_columns", "widen_table"]
+__all__ = ["WideTable", "widen_table"]
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """The columns of a metric that were named.
-
-    Attributes
-    ----------
-    value : str
-        The column of its values.
-    total : str or None
-        The one of what they are out of, if it was named.
-    """
+class _NamedColumns:
+    """The columns of a metric that were named."""
 
     value: str
-    total: str | None = None
+    total: str | None = None  # what they are out of
 
 
-def given_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) -> dict[str, Given]:
+def _named_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) -> dict[str, _NamedColumns]:
     """Read texts like ``errors=error_count/requests``.
 
     Names of columns may have slashes of their own: a slash divides where what is on either side is a column.
 
-    Parameters
-    ----------
-    texts : sequence of str
-        One for each metric whose columns are named.
-    policy : Policy
-        Whose metrics.
-    names : sequence of str
-        The columns that are there; where there are none at all, nothing is looked for.
-
-    Returns
-    -------
-    dict of str to Given
-        By the metrics' names.
-
-    Raises
-    ------
-    DataError
-        If a text names no metric or column, or one metric is given twice, or a metric that has no total is given one.
-
     Examples
     --------
     >>> policy = Policy(metrics=[Metric(name="errors", kind="ratio", direction="increase")])
-    >>> given_columns(["errors=5xx/s/all/s"], policy, ["version", "5xx/s", "all/s"])
-    {'errors': Given(value='5xx/s', total='all/s')}
+    >>> _named_columns(["errors=5xx/s/all/s"], policy, ["version", "5xx/s", "all/s"])
+    {'errors': _NamedColumns(value='5xx/s', total='all/s')}
     """
-    found: dict[str, Given] = {}
+    found: dict[str, _NamedColumns] = {}
     for text in texts:
         metric, columns = _metric_of(text, policy)
         if metric.name in found:
             raise DataError(
                 f"--column {text}: the columns of {metric.name!r} are given twice", "Give them once."
             )
-        given = _split(text, columns, names) if names else Given(columns)
+        given = _split(text, columns, names) if names else _NamedColumns(columns)
         if given.total is not None and metric.kind not in ("ratio", "count"):
             raise DataError(
                 f"--column {text}: the metric {metric.name!r} is of kind {metric.kind}, which has no total",
@@ -101,13 +74,13 @@ def _metric_of(text: str, policy: Policy) -> tuple[Metric, str]:
     )
 
 
-def _split(text: str, columns: str, names: Sequence[str]) -> Given:
+def _split(text: str, columns: str, names: Sequence[str]) -> _NamedColumns:
     slashes = [index for index, mark in enumerate(columns) if mark == "/"]
-    ways = [Given(columns)] if columns in names else []
+    ways = [_NamedColumns(columns)] if columns in names else []
     for at in slashes:
         value, total = columns[:at], columns[at + 1 :]
         if value in names and total in names:
-            ways.append(Given(value, total))
+            ways.append(_NamedColumns(value, total))
     if len(ways) > 1:
         raise DataError(
             f"--column {text}: this can be read in {len(ways)} ways, because names of columns have slashes in them",
@@ -154,23 +127,6 @@ class WideTable:
     def layout(self, names: Sequence[str], source: str) -> Roles:
         """Choose the columns that are worth reading.
 
-        Parameters
-        ----------
-        names : sequence of str
-            The columns that are there.
-        source : str
-            The file's name, for errors.
-
-        Returns
-        -------
-        Roles
-            All columns, because a complaint may have to say which of them would do.
-
-        Raises
-        ------
-        DataError
-            If a column that matters stands there twice, or the metrics' columns cannot be told.
-
         Examples
         --------
         >>> policy = Policy(metrics=[Metric(name="cpu", direction="increase")])
@@ -200,27 +156,6 @@ class WideTable:
 
 def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict[str, dict[str, Any]]]:
     """Take a policy's metrics from a wide table.
-
-    Parameters
-    ----------
-    table : DataFrame or list of dict
-        A row a time and arm, with a column for each metric of the policy. The total of a ratio that is not said is in the column
-        ``<metric>_total``, or else `total` or `requests`; of a count in ``<metric>_total``, or there is none.
-    wide : WideTable
-        Which column is which.
-    source : str, optional
-        The file's name, for errors.
-
-    Returns
-    -------
-    dict
-        What `judge` takes; see `from_wide`. A total that was found by its name is noted.
-
-    Raises
-    ------
-    DataError
-        If it is no table, a metric is a histogram, a column is missing or could be one of several: it lists those that there are. A metric whose policy sets
-        `no_data` may be absent.
 
     Examples
     --------
@@ -288,7 +223,7 @@ class _Found:
 
 
 def _found(wide: WideTable, names: Sequence[str], numeric: Callable[[], list[str]]) -> dict[str, _Found]:
-    given = given_columns(wide.columns, wide.policy, names)
+    given = _named_columns(wide.columns, wide.policy, names)
     found: dict[str, _Found] = {}
     for metric in wide.policy.metrics:
         if metric.kind == "histogram":
@@ -322,7 +257,7 @@ def _found(wide: WideTable, names: Sequence[str], numeric: Callable[[], list[str
 def _with_total(
     found: _Found,
     metric: Metric,
-    given: Given | None,
+    given: _NamedColumns | None,
     names: Sequence[str],
     candidates: Callable[[], list[str]],
 ) -> _Found:
@@ -357,7 +292,7 @@ def _with_total(
 def _candidates(
     wide: WideTable, names: Sequence[str], values: set[str], numeric: Callable[[], list[str]]
 ) -> list[str]:
-    """Give the columns of numbers that are nothing else."""
+    """Return the columns of numbers that are nothing else."""
     beside = row_columns(
         [name for name in names if name not in values], arm=wide.arm, time=wide.time, replica=wide.replica
     )

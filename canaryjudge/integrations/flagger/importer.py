@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.bounds import Bounds, Edge, direction_of, slo_rule, told
+from canaryjudge.integrations.bounds import AllowedRange, Edge, direction_of, slo_rule, told
 from canaryjudge.integrations.flagger.models import BUILT_IN, allowed, analysis_threshold
 from canaryjudge.integrations.flagger.queries import (
     metric_query,
@@ -36,7 +36,7 @@ from canaryjudge.policy.quantities import percent, shown
 if TYPE_CHECKING:
     from canaryjudge.integrations.flagger.models import FlaggerAnalysis, FlaggerMetric
 
-__all__ = ["Asked", "load_flagger", "metric_settings"]
+__all__ = ["load_flagger"]
 
 _WHAT: Final = "a manifest of Flagger"
 _GROUP: Final = "flagger.app/"
@@ -167,7 +167,7 @@ class _Import:
             if gap:
                 self.account.say("note", manifest.title, place, f"metric {shown(metric.name)}", gap)
             named = metric.name or (metric.templateRef.name if metric.templateRef else "")
-            asked = Asked(
+            asked = _CanaryMetric(
                 document=manifest.title,
                 place=place,
                 name=f"{manifest.name}/{named}" if several else named,
@@ -177,7 +177,7 @@ class _Import:
                 template=query,
                 add_selector=self.add_selector,
             )
-            settings = metric_settings(asked, self.account)
+            settings = _metric_settings(asked, self.account)
             made += [] if settings is None else [settings]
         return made
 
@@ -245,7 +245,7 @@ class _Import:
 
 
 def _names(manifest: Manifest, metric: FlaggerMetric) -> dict[str, str]:
-    """Give the values of a query's placeholders."""
+    """Return the values of a query's placeholders."""
     spec = node_at(manifest.node, "spec")
     target = word_at(spec, "targetRef", "name") or manifest.name
     service = word_at(spec, "service", "name") or target
@@ -265,56 +265,25 @@ _MS: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A metric of a Canary.
-
-    Attributes
-    ----------
-    document, place : str
-        Where it stands.
-    name : str
-        What its metric is to be called.
-    metric : FlaggerMetric
-        It.
-    provider : str
-        The mesh or ingress; nothing where it is not known.
-    names : mapping
-        The values of a query's placeholders.
-    template : tuple of (str, str) or None
-        The type of provider of its MetricTemplate, and the query.
-    add_selector : bool
-        Whether ``${selector}`` is to be put into a query in which nothing tells the arms apart.
-    """
+class _CanaryMetric:
+    """A metric of a Canary."""
 
     document: str
     place: str
-    name: str
+    name: str  # what the policy's metric is to be called
     metric: FlaggerMetric
-    provider: str
-    names: Mapping[str, str]
-    template: tuple[str, str] | None
-    add_selector: bool
+    provider: str  # the mesh or ingress; nothing where it is not known
+    names: Mapping[str, str]  # the values of a query's placeholders
+    template: tuple[str, str] | None  # the type of provider of its MetricTemplate, and the query
+    add_selector: bool  # put ${selector} into a query in which nothing tells the arms apart
 
 
-def metric_settings(asked: Asked, account: Account) -> dict[str, Any] | None:
-    """Write a metric of a Canary as a metric of a policy.
-
-    Parameters
-    ----------
-    asked : Asked
-        The metric.
-    account : Account
-        What became of each part.
-
-    Returns
-    -------
-    dict or None
-        The settings; None where it cannot be judged, which is then said.
-    """
+def _metric_settings(asked: _CanaryMetric, account: Account) -> dict[str, Any] | None:
+    """Write a metric of a Canary as a metric of a policy."""
     return judged(account, asked.document, asked.place, lambda say: _metric(asked, say))
 
 
-def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
+def _metric(asked: _CanaryMetric, say: Callable[..., None]) -> dict[str, Any]:
     metric = asked.metric
     known = metric.name in BUILT_IN
     if not known and metric.templateRef is None and not metric.query:
@@ -323,7 +292,7 @@ def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
             "it names no built-in metric, no template and no query, so that Flagger fails every check",
         )
     bounds = allowed(metric.model_dump())
-    if bounds == Bounds():
+    if bounds == AllowedRange():
         raise NotJudgedError("thresholdRange", "it has neither min nor max, so that everything is allowed")
     if bounds.empty or not bounds.finite:
         raise NotJudgedError("thresholdRange", f"nothing can be {told(bounds)}")
@@ -340,7 +309,7 @@ def _metric(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
     return fitting(settings, say)
 
 
-def _about_range(metric: FlaggerMetric, bounds: Bounds, say: Callable[..., None]) -> None:
+def _about_range(metric: FlaggerMetric, bounds: AllowedRange, say: Callable[..., None]) -> None:
     if metric.thresholdRange is not None:
         ends = metric.thresholdRange.min, metric.thresholdRange.max
         if metric.name == "request-duration" and any(
@@ -359,14 +328,14 @@ def _about_range(metric: FlaggerMetric, bounds: Bounds, say: Callable[..., None]
         say("note", "threshold", f"it is deprecated, and the {end} of this metric: {told(bounds)}")
 
 
-def _success_rate(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str, Any]:
+def _success_rate(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
     """Judge the share of failed requests, which is 100 % less the rate of success."""
-    good = Bounds(_failing(bounds.high, lowest=0.0), _failing(bounds.low, lowest=None))
+    good = AllowedRange(_failing(bounds.high, lowest=0.0), _failing(bounds.low, lowest=None))
     if good.low is not None and good.low.value <= 0:
-        good = Bounds(None, good.high)
+        good = AllowedRange(None, good.high)
     if good.high is not None and good.high.value >= 1:
-        good = Bounds(good.low, None)
-    if good == Bounds():
+        good = AllowedRange(good.low, None)
+    if good == AllowedRange():
         raise NotJudgedError("thresholdRange", f"every rate of success is {told(bounds)} %")
     if good.empty or any(end is not None and not 0 <= end.value <= 1 for end in (good.low, good.high)):
         raise NotJudgedError("thresholdRange", f"no rate of success is {told(bounds)} %")
@@ -402,13 +371,13 @@ def _failing(end: Edge | None, *, lowest: float | None) -> Edge | None:
     return Edge(share if lowest is None else max(share, lowest))
 
 
-def _duration(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str, Any]:
+def _duration(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
     query, network = _built_in(asked, say), network_of(asked.provider)
     settings: dict[str, Any] = {"name": asked.name, "direction": direction_of(bounds), "unit": "ms"}
     if query is not None and network is not None and not network.mean:
         if network.unit == "s":
             ends = (None if end is None else Edge(end.value / _MS) for end in (bounds.low, bounds.high))
-            settings["unit"], bounds = "s", Bounds(*ends)
+            settings["unit"], bounds = "s", AllowedRange(*ends)
         rule = slo_rule(bounds, bounds, "p99")
         say(
             "taken",
@@ -426,7 +395,7 @@ def _duration(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[st
     return settings if query is None else settings | {"query": query}
 
 
-def _built_in(asked: Asked, say: Callable[..., None]) -> dict[str, Any] | None:
+def _built_in(asked: _CanaryMetric, say: Callable[..., None]) -> dict[str, Any] | None:
     """Write the query of a built-in metric, or say what is missing."""
     network = network_of(asked.provider)
     if network is None:
@@ -457,7 +426,7 @@ def _built_in(asked: Asked, say: Callable[..., None]) -> dict[str, Any] | None:
     return query
 
 
-def _custom(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str, Any]:
+def _custom(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "name": asked.name,
         "direction": direction_of(bounds),
@@ -477,7 +446,7 @@ def _custom(asked: Asked, bounds: Bounds, say: Callable[..., None]) -> dict[str,
     return settings
 
 
-def _promql(asked: Asked, written: str, say: Callable[..., None]) -> dict[str, Any] | None:
+def _promql(asked: _CanaryMetric, written: str, say: Callable[..., None]) -> dict[str, Any] | None:
     if asked.template is not None:
         query, why = template_query(written, asked.names, add=asked.add_selector)
     else:

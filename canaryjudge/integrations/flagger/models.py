@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
-from canaryjudge.integrations.bounds import Bounds, Edge
+from canaryjudge.integrations.bounds import AllowedRange, Edge
 from canaryjudge.policy.base import PolicyModel
 from canaryjudge.policy.quantities import shown
 
@@ -94,19 +94,8 @@ BUILT_IN: Final = ("request-success-rate", "request-duration")
 """The metrics that Flagger has queries for: a percentage, and the 99th percentile in milliseconds."""
 
 
-def allowed(metric: Mapping[str, Any]) -> Bounds:
-    """Give what a metric's value may be.
-
-    Parameters
-    ----------
-    metric : mapping
-        As it stands under ``spec.analysis.metrics``. Without a `thresholdRange`, the deprecated `threshold` (0 where it is left out)
-        is the least value of request-success-rate, and the largest of every other metric.
-
-    Returns
-    -------
-    Bounds
-        Both ends are allowed; those of request-duration are cut to whole milliseconds, as Flagger cuts them.
+def allowed(metric: Mapping[str, Any]) -> AllowedRange:
+    """Return what a metric's value may be.
 
     Examples
     --------
@@ -124,9 +113,9 @@ def allowed(metric: Mapping[str, Any]) -> Bounds:
     ends = [None if end is None else float(end) for end in (low, high)]
     if name == "request-duration":
         ends = [None if end is None or not math.isfinite(end) else float(math.trunc(end)) for end in ends]
-    return Bounds(*(None if end is None else Edge(end) for end in ends))
+    return AllowedRange(*(None if end is None else Edge(end) for end in ends))
 
 
 def analysis_threshold(threshold: float | None) -> int:
-    """Give after how many failed checks a Canary is rolled back: 1 where nothing, or nothing sensible, is said."""
+    """Return after how many failed checks a Canary is rolled back: 1 where nothing, or nothing sensible, is said."""
     return int(threshold) if threshold is not None and threshold >= 1 else 1

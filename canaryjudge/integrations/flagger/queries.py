@@ -202,22 +202,6 @@ def _ratio(top: str, bottom: str, interval: str, factor: int) -> str:
 def built_in_query(provider: str, metric: str, names: Mapping[str, str], interval: str = "1m") -> str | None:
     """Write the query that Flagger asks for a built-in metric.
 
-    Parameters
-    ----------
-    provider : str
-        The network.
-    metric : str
-        ``request-success-rate`` (in percent) or ``request-duration``.
-    names : mapping of str to str
-        The values of `namespace`, `target`, `service`, `ingress` and `route`.
-    interval : str
-        How far back rates go.
-
-    Returns
-    -------
-    str or None
-        The query; None where the provider is not known.
-
     Examples
     --------
     >>> built_in_query("linkerd", "request-duration", {"namespace": "test", "target": "podinfo"})
@@ -248,19 +232,6 @@ def metric_query(
     network: Network, metric: str, names: Mapping[str, str], interval: str
 ) -> dict[str, Any] | None:
     """Write the query of a built-in metric for both arms, as a policy has it.
-
-    Parameters
-    ----------
-    network : Network
-        Where requests are counted.
-    metric, names, interval
-        As for `built_in_query`.
-
-    Returns
-    -------
-    dict or None
-        The settings of `query`: counters of failed requests and of all, buckets of durations, or their mean; None where nobody
-        knows beforehand how the primary is called.
 
     Examples
     --------
@@ -299,18 +270,6 @@ _SERVICE: Final = "\x02service\x03"
 def with_names(query: str, names: Mapping[str, str]) -> str:
     """Fill in a query's placeholders; those that are not known stay as they stand.
 
-    Parameters
-    ----------
-    query : str
-        As a MetricTemplate has it.
-    names : mapping of str to str
-        The value of each: ``namespace``, ``target``, ``interval``, ``variables.direction``.
-
-    Returns
-    -------
-    str
-        The query.
-
     Examples
     --------
     >>> with_names('up{ns="{{ namespace }}"}[{{interval}}]', {"namespace": "test", "interval": "1m"})
@@ -326,20 +285,6 @@ def open_placeholders(query: str) -> list[str]:
 
 def template_query(query: str, names: Mapping[str, str], *, add: bool) -> tuple[dict[str, Any] | None, str]:
     """Write the query of a MetricTemplate for both arms, as a policy has it.
-
-    Parameters
-    ----------
-    query : str
-        PromQL with Flagger's placeholders.
-    names : mapping of str to str
-        As for `with_names`.
-    add : bool
-        Put ``${selector}`` into each choice of series where nothing in the query tells the arms apart.
-
-    Returns
-    -------
-    tuple of (dict or None, str)
-        The settings of `query`, with the selectors of canary and primary where they are known; and a sentence about it.
 
     Examples
     --------

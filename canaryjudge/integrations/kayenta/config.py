@@ -44,21 +44,6 @@ class CanaryConfig:
 def read_config(config: Any) -> CanaryConfig:
     """Read a canary config.
 
-    Parameters
-    ----------
-    config : mapping
-        As Kayenta stores it.
-
-    Returns
-    -------
-    CanaryConfig
-        Metrics and weights.
-
-    Raises
-    ------
-    PolicyError
-        If it is none, with the place of what is wrong first.
-
     Examples
     --------
     >>> config = read_config({"metrics": [{"name": "cpu", "groups": ["a"]}], "classifier": {"groupWeights": {"a": 100}}})
@@ -119,13 +104,7 @@ def _metric_problems(metric: Any) -> Iterator[Problem]:
 
 
 def read_thresholds(thresholds: Any, where: str) -> tuple[float, float]:
-    """Read the scores of a pass and of a marginal; what is null is 0.
-
-    Raises
-    ------
-    PolicyError
-        If they are none.
-    """
+    """Read the scores of a pass and of a marginal; what is null is 0."""
     for problem in threshold_problems(thresholds):
         raise PolicyError(f"{dotted((where, *problem.path))}: {problem.message}", problem.hint)
     return float(thresholds.get("pass") or 0), float(thresholds.get("marginal") or 0)
@@ -186,18 +165,6 @@ class MetricOptions:
 def lookup(data: Any, path: Sequence[str]) -> Any:
     """Find what stands at a path, as Kayenta does; a path through a list gives what its members have there.
 
-    Parameters
-    ----------
-    data : Any
-        Mappings, lists and plain values.
-    path : sequence of str
-        Keys.
-
-    Returns
-    -------
-    Any
-        What stands there, or `MISSING`.
-
     Examples
     --------
     >>> lookup({"list": [{"a": "1"}, {"b": "2"}, {"a": "3"}]}, ["list", "a"])
@@ -215,24 +182,6 @@ def lookup(data: Any, path: Sequence[str]) -> Any:
 
 def metric_options(metric: Mapping[str, Any], where: str) -> MetricOptions:
     """Read a metric's options.
-
-    Parameters
-    ----------
-    metric : mapping
-        A member of the canary config's ``metrics``.
-    where : str
-        What to call it in errors.
-
-    Returns
-    -------
-    MetricOptions
-        Its options; what is left out has Kayenta's default.
-
-    Raises
-    ------
-    PolicyError
-        Where Kayenta itself fails: a flag that is neither true nor false, an effect size that is no number, null for a word, an
-        outlier factor that is not above 0.
 
     Examples
     --------

@@ -25,7 +25,7 @@ from canaryjudge.policy.document import Complaint, Node, locate, plain, read_doc
 from canaryjudge.policy.loading import read_text, refusal
 from canaryjudge.policy.quantities import shown
 
-__all__ = ["Weights", "group_weights", "load_kayenta", "metric_settings", "score_settings"]
+__all__ = ["GroupWeights", "group_weights", "load_kayenta", "metric_settings", "score_settings"]
 
 _WHAT: Final = "a Kayenta canary config"
 _SILENT: Final = {
@@ -231,8 +231,8 @@ def _thresholds(root: Node, config: dict[str, Any], account: Account, document: 
     return thresholds
 
 
-def _weights(config: CanaryConfig, account: Account, document: str) -> Weights:
-    """Give the groups' weights, and say where Kayenta's score would not run to 100."""
+def _weights(config: CanaryConfig, account: Account, document: str) -> GroupWeights:
+    """Return the groups' weights, and say where Kayenta's score would not run to 100."""
     groups = [group for metric in config.metrics.values() for group in metric.get("groups") or ()]
     weights = group_weights(config.weights, groups)
     place = "classifier.groupWeights"
@@ -313,7 +313,7 @@ _LEAST_RATIO: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class GroupWeights:
     """What the groups of a canary count, as Kayenta reckons it.
 
     Attributes
@@ -328,19 +328,12 @@ class Weights:
     total: float
 
     def first_counting(self, groups: Sequence[str]) -> str | None:
-        """Give the first of some groups that counts; None where none does."""
+        """Return the first of some groups that counts; None where none does."""
         return next((group for group in groups if self.by_group.get(group, 0.0) > 0), None)
 
 
-def group_weights(given: Mapping[str, float], groups: Sequence[str]) -> Weights:
+def group_weights(given: Mapping[str, float], groups: Sequence[str]) -> GroupWeights:
     """Give each group its weight: its own, or its share of what the others leave of 100.
-
-    Parameters
-    ----------
-    given : mapping of str to float
-        The config's ``groupWeights``.
-    groups : sequence of str
-        The groups that metrics are in.
 
     Examples
     --------
@@ -351,30 +344,13 @@ def group_weights(given: Mapping[str, float], groups: Sequence[str]) -> Weights:
     without = [group for group in seen if group not in given]
     rest = (100 - sum(given.values())) / len(without) if without else 0.0
     by_group = {group: given.get(group, rest) for group in seen}
-    return Weights(by_group, sum(by_group.values()))
+    return GroupWeights(by_group, sum(by_group.values()))
 
 
 def metric_settings(
-    metric: Mapping[str, Any], weights: Weights, account: Account, document: str
+    metric: Mapping[str, Any], weights: GroupWeights, account: Account, document: str
 ) -> dict[str, Any] | None:
-    """Make a metric of a policy.
-
-    Parameters
-    ----------
-    metric : mapping
-        A member of the config's ``metrics``, checked.
-    weights : Weights
-        What the groups count.
-    account : Account
-        What became of each part.
-    document : str
-        How remarks call it.
-
-    Returns
-    -------
-    dict or None
-        Its settings, as a policy file has them; None where it cannot be judged.
-    """
+    """Make a metric of a policy."""
     options = metric_options(metric, document)
     about = _About(account, document)
     settings: dict[str, Any] = {"name": metric["name"]}
@@ -397,8 +373,10 @@ def metric_settings(
     return settings
 
 
-def score_settings(weights: Weights, thresholds: tuple[float, float], used: Sequence[str]) -> dict[str, Any]:
-    """Give the settings of the score: thresholds and the weights of groups that metrics count in."""
+def score_settings(
+    weights: GroupWeights, thresholds: tuple[float, float], used: Sequence[str]
+) -> dict[str, Any]:
+    """Return the settings of the score: thresholds and the weights of groups that metrics count in."""
     settings: dict[str, Any] = {"aggregate": "score"}
     settings |= {"pass_score": thresholds[0], "marginal_score": thresholds[1]}
     groups = {group: weights.by_group[group] for group in dict.fromkeys(used)}
@@ -417,7 +395,7 @@ class _About:
 
 
 def _tolerated(metric: Mapping[str, Any], options: MetricOptions, about: _About) -> tuple[str | None, str]:
-    """Give the bad direction and what is tolerated in it."""
+    """Return the bad direction and what is tolerated in it."""
     place = f"{_CANARY}.effectSize"
     stated = lookup(metric, ("analysisConfigurations", "canary", "effectSize"))
     direction = options.direction
@@ -457,7 +435,7 @@ def _tolerated(metric: Mapping[str, Any], options: MetricOptions, about: _About)
 
 
 def _parts(options: MetricOptions, direction: str) -> dict[str, Decimal]:
-    """Give what the effect sizes tolerate, as fractions of the baseline's level."""
+    """Return what the effect sizes tolerate, as fractions of the baseline's level."""
     parts = {}
     if direction != "decrease" and options.allowed_increase > 1:
         parts["allowedIncrease"] = Decimal(repr(options.allowed_increase)) - 1
@@ -470,7 +448,9 @@ def _percent(fraction: Decimal) -> str:
     return f"{float(100 * fraction):.6g}%"
 
 
-def _grouped(settings: dict[str, Any], metric: Mapping[str, Any], weights: Weights, about: _About) -> None:
+def _grouped(
+    settings: dict[str, Any], metric: Mapping[str, Any], weights: GroupWeights, about: _About
+) -> None:
     """Put a metric into a group; what counts in none counts for nothing, unless it is critical."""
     groups: list[str] = list(metric.get("groups") or ())
     group = weights.first_counting(groups)

@@ -14,8 +14,17 @@ from canaryjudge.data.diagnostics import shown
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.kayenta.config import metric_options, read_config
+from canaryjudge.policy import Policy
 
-__all__ = ["MOST_PAIRS", "MOST_POINTS", "Pair", "from_kayenta", "read_json", "read_pairs"]
+__all__ = [
+    "MOST_PAIRS",
+    "MOST_POINTS",
+    "MetricSetPair",
+    "document_data",
+    "from_kayenta",
+    "read_json",
+    "read_pairs",
+]
 
 MOST_POINTS: Final = 1_000_000
 """More points in one request are refused: Kayenta itself takes its 90 seconds for 400,000."""
@@ -34,7 +43,7 @@ _SHAPE: Final = "A metric set pair has name, id, tags, values.control and values
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class MetricSetPair:
     """One metric and tag set, both sides.
 
     Attributes
@@ -62,7 +71,7 @@ class Pair:
         return ",".join(f"{key}={value}" for key, value in sorted(self.tags.items()))
 
     def series(self, *, replace_missing: bool) -> dict[str, dict[str, FloatArray]]:
-        """Give both arms as `judge` takes them, under the names that it has for them."""
+        """Return both arms as `judge` takes them, under the names that it has for them."""
         arms: dict[str, dict[str, FloatArray]] = {}
         for index, (values, arm) in enumerate(((self.control, "baseline"), (self.experiment, "canary"))):
             arms[arm] = {"value": np.where(np.isnan(values), 0.0, values) if replace_missing else values}
@@ -119,7 +128,7 @@ def from_kayenta(
         pairs, "metricSetPairList" if isinstance(document, Mapping) else "the metric set pairs"
     )
     known = {} if config is None else read_config(config).metrics
-    rows: dict[str, list[Pair]] = {}
+    rows: dict[str, list[MetricSetPair]] = {}
     for pair in found:
         rows.setdefault(pair.name, []).append(pair)
     data = {}
@@ -129,7 +138,12 @@ def from_kayenta(
     return data
 
 
-def _joined(rows: list[Pair], *, replace_missing: bool) -> dict[str, dict[str, Any]]:
+def document_data(text: str, _: Policy) -> dict[str, dict[str, dict[str, Any]]]:
+    """Take all metrics from a list of pairs, as the command line does."""
+    return from_kayenta(text)
+
+
+def _joined(rows: list[MetricSetPair], *, replace_missing: bool) -> dict[str, dict[str, Any]]:
     """Put the tag sets of a metric together, each a replica."""
     if len(rows) == 1:
         return dict(rows[0].series(replace_missing=replace_missing))
@@ -164,26 +178,8 @@ def read_json(document: Any) -> Any:
         raise DataError(f"the document is not JSON ({error})", "Give it whole.") from None
 
 
-def read_pairs(pairs: Any, where: str) -> tuple[Pair, ...]:
-    """Read a metric set pair list.
-
-    Parameters
-    ----------
-    pairs : list of mapping
-        As Kayenta writes it.
-    where : str
-        What to call it in errors.
-
-    Returns
-    -------
-    tuple of Pair
-        In order.
-
-    Raises
-    ------
-    DataError
-        If it is none, with the place, or too much.
-    """
+def read_pairs(pairs: Any, where: str) -> tuple[MetricSetPair, ...]:
+    """Read a metric set pair list."""
     if not isinstance(pairs, list):
         raise DataError(f"{where} is {shown(pairs)}, which is not a list of metric set pairs", _SHAPE)
     if len(pairs) > MOST_PAIRS:
@@ -207,7 +203,7 @@ def read_pairs(pairs: Any, where: str) -> tuple[Pair, ...]:
         )
         given = pair.get("id")
         found.append(
-            Pair(
+            MetricSetPair(
                 name,
                 None if given is None else str(given),
                 _tags(pair.get("tags"), place),
@@ -269,7 +265,7 @@ def _tags(tags: Any, place: str) -> dict[str, str]:
 
 
 def _times(pair: Mapping[str, Any], counts: tuple[int, int]) -> tuple[FloatArray, FloatArray] | None:
-    """Give the times of both sides; None unless both have them, under ``scopes`` or, as before it, beside the values."""
+    """Return the times of both sides; None unless both have them, under ``scopes`` or, as before it, beside the values."""
     scopes = pair.get("scopes")
     found = []
     for side, count in zip(_SIDES, counts, strict=True):

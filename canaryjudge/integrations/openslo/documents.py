@@ -13,14 +13,14 @@ from canaryjudge.policy.document import Complaint, Entry, Node, Place, locate, p
 from canaryjudge.policy.loading import refusal
 from canaryjudge.policy.quantities import shown
 
-__all__ = ["VERSIONS", "Library", "Stated", "read_openslo"]
+__all__ = ["VERSIONS", "Library", "SloObject", "read_openslo"]
 
 _V2_NAMES: Final = {"sli": "indicator", "sliRef": "indicatorRef", "serviceRef": "service"}
 _QUERIES: Final = ("thresholdMetric", "good", "bad", "total", "raw")
 _UNITS: Final = {"Day": "d", "Week": "w", "Month": "M", "Quarter": "Q", "Year": "Y"}
 
 
-class Read(NamedTuple):
+class InWordsOfV1(NamedTuple):
     """An object in the words of v1."""
 
     node: Node
@@ -30,16 +30,16 @@ class Read(NamedTuple):
     """What its version does not say, so that it cannot be judged; nothing where all is said."""
 
 
-def _v1(node: Node, _: str) -> Read:
-    return Read(node)
+def _v1(node: Node, _: str) -> InWordsOfV1:
+    return InWordsOfV1(node)
 
 
-def _v2alpha(node: Node, kind: str) -> Read:
+def _v2alpha(node: Node, kind: str) -> InWordsOfV1:
     """Give `sli`, `serviceRef` and `dataSourceRef` their names of v1."""
     if kind not in ("SLO", "SLI"):
-        return Read(node)
+        return InWordsOfV1(node)
     complaints: list[Complaint] = []
-    return Read(_renamed(node, complaints), tuple(complaints))
+    return InWordsOfV1(_renamed(node, complaints), tuple(complaints))
 
 
 def _renamed(node: Node, complaints: list[Complaint]) -> Node:
@@ -76,17 +76,17 @@ def _v2_query(node: Node) -> Node:
     return _mapping(node, {"metricSource": _mapping(node, inner), **unknown})
 
 
-def _v1alpha(node: Node, kind: str) -> Read:
+def _v1alpha(node: Node, kind: str) -> InWordsOfV1:
     """Give an SLO of v1alpha the time window and the indicators of v1; only SLOs and services are of that version."""
     if kind == "Service":
-        return Read(node)
+        return InWordsOfV1(node)
     complaints: list[Complaint] = []
     if kind != "SLO":
         why = f"openslo/v1alpha has no {kind}"
-        return Read(node, (Complaint(node.place, why, "Write apiVersion: openslo/v1."),))
+        return InWordsOfV1(node, (Complaint(node.place, why, "Write apiVersion: openslo/v1."),))
     spec = _at(node, "spec")
     if spec is None or not isinstance(spec.value, dict):
-        return Read(node)
+        return InWordsOfV1(node)
     entries = dict(spec.value)
     if (windows := entries.pop("timeWindows", None)) is not None:
         entries["timeWindow"] = windows._replace(
@@ -111,7 +111,7 @@ def _v1alpha(node: Node, kind: str) -> Read:
         if sliced
         else ""
     )
-    return Read(replace(node, value=outer), tuple(complaints), gap)
+    return InWordsOfV1(replace(node, value=outer), tuple(complaints), gap)
 
 
 def _window(node: Node, complaints: list[Complaint]) -> Node:
@@ -185,7 +185,7 @@ def _at(node: Node | None, key: str) -> Node | None:
     return None if entry is None else entry.node
 
 
-VERSIONS: Final[dict[str, Callable[[Node, str], Read]]] = {
+VERSIONS: Final[dict[str, Callable[[Node, str], InWordsOfV1]]] = {
     "openslo/v1": _v1,
     "openslo/v1alpha": _v1alpha,
     "openslo.com/v2alpha": _v2alpha,
@@ -197,7 +197,7 @@ _WHAT: Final = "an OpenSLO document"
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class SloObject:
     """An object of a document.
 
     Attributes
@@ -230,12 +230,12 @@ class Stated:
 class Library:
     """All objects that were given, to be found by kind and name."""
 
-    def __init__(self, objects: Sequence[Stated]) -> None:
+    def __init__(self, objects: Sequence[SloObject]) -> None:
         self.objects = tuple(objects)
         self.used: set[tuple[str, str]] = set()
         """Kind and name of what was found by reference."""
 
-    def find(self, kind: str, name: str) -> Stated | str:
+    def find(self, kind: str, name: str) -> SloObject | str:
         """Find what a reference names; a sentence that says why it cannot be found where it cannot."""
         found = [each for each in self.objects if (each.kind, each.name) == (kind, name)]
         if not found:
@@ -248,26 +248,8 @@ class Library:
 
 
 def read_openslo(paths: Sequence[str | Path], text: str | None) -> Library:
-    """Read files, or a text.
-
-    Parameters
-    ----------
-    paths : sequence of path
-        Files, YAML or JSON; each may hold several documents, and lists of objects.
-    text : str or None
-        A document that is not in a file.
-
-    Returns
-    -------
-    Library
-        The objects, in order.
-
-    Raises
-    ------
-    PolicyError
-        If a document cannot be read, or is not what OpenSLO says, with all mistakes and their places.
-    """
-    objects: list[Stated] = []
+    """Read files, or a text."""
+    objects: list[SloObject] = []
     nodes, complaints = read_objects(paths, text, _WHAT)
     for node in nodes:
         stated = _checked(node, complaints)
@@ -277,7 +259,7 @@ def read_openslo(paths: Sequence[str | Path], text: str | None) -> Library:
     return Library(objects)
 
 
-def _checked(node: Node, complaints: list[Complaint]) -> Stated | None:
+def _checked(node: Node, complaints: list[Complaint]) -> SloObject | None:
     """Read one object, or complain about it."""
     from canaryjudge.integrations.openslo.models import KINDS  # noqa: PLC0415 - only those who import pay for it
 
@@ -301,11 +283,11 @@ def _checked(node: Node, complaints: list[Complaint]) -> Stated | None:
     title = f"{kind} {name}" if name else kind
     complaints += [each._replace(message=f"{title}: {each.message}") for each in found_here]
     if gap and name:
-        return Stated(kind, name, node.place, version, None, gap)
+        return SloObject(kind, name, node.place, version, None, gap)
     model = checked_model(KINDS[kind], read, title, complaints)
     if model is None:
         return None
-    return Stated(kind, model.metadata.name, node.place, version, model.spec)
+    return SloObject(kind, model.metadata.name, node.place, version, model.spec)
 
 
 def _name_of(node: Node) -> str | None:

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.imported import Account, Imported, imported, with_own_names
-from canaryjudge.integrations.openslo.documents import Library, Stated, read_openslo
-from canaryjudge.integrations.openslo.objectives import Asked, alerts_of, condition_gap, metric_settings
+from canaryjudge.integrations.openslo.documents import Library, SloObject, read_openslo
+from canaryjudge.integrations.openslo.objectives import (
+    SloObjective,
+    alerts_of,
+    condition_gap,
+    metric_settings,
+)
 from canaryjudge.policy.quantities import shown
 
 if TYPE_CHECKING:
@@ -89,7 +94,7 @@ def load_openslo(*paths: str | Path, text: str | None = None) -> Imported:
     return imported(with_own_names(metrics), account.remarks)
 
 
-def _slo(stated: Stated, library: Library, account: Account, judged: set[str]) -> list[dict[str, Any]]:
+def _slo(stated: SloObject, library: Library, account: Account, judged: set[str]) -> list[dict[str, Any]]:
     """Make metrics of an SLO: one of each indicator and direction, with a rule of each objective."""
     if stated.gap:
         account.say("unjudged", stated.title, "spec", "the SLO", stated.gap)
@@ -118,7 +123,7 @@ def _slo(stated: Stated, library: Library, account: Account, judged: set[str]) -
             continue
         name, sli = indicator
         own = objective.indicator is not None or objective.indicatorRef is not None
-        asked = Asked(
+        asked = SloObjective(
             document=stated.title,
             place=place,
             name=f"{stated.name}/{name}" if own else stated.name,
@@ -134,7 +139,7 @@ def _slo(stated: Stated, library: Library, account: Account, judged: set[str]) -
 
 
 def _indicator(
-    stated: Stated, objective: Objective, library: Library, account: Account, place: str
+    stated: SloObject, objective: Objective, library: Library, account: Account, place: str
 ) -> tuple[str, SliSpec] | None:
     """Find the indicator of an objective, or of the whole SLO."""
     own = objective.indicator is not None or objective.indicatorRef is not None
@@ -150,7 +155,9 @@ def _indicator(
     return reference, found.spec
 
 
-def _merge(made: dict[str, dict[str, Any]], settings: dict[str, Any], asked: Asked, account: Account) -> None:
+def _merge(
+    made: dict[str, dict[str, Any]], settings: dict[str, Any], asked: SloObjective, account: Account
+) -> None:
     """Add an objective's rules to the metric of the same data; another direction of the same indicator is a metric of its own."""
     known = made.get(settings["name"])
     if known is not None and known["direction"] != settings["direction"]:
@@ -169,7 +176,7 @@ def _merge(made: dict[str, dict[str, Any]], settings: dict[str, Any], asked: Ask
             known["weight"] = max(known.get("weight", 0.0), settings["weight"])
 
 
-def _inline_condition(stated: Stated, account: Account) -> None:
+def _inline_condition(stated: SloObject, account: Account) -> None:
     """Say what is wrong with the condition that an alert policy writes out, whoever refers to the policy."""
     spec: AlertPolicySpec = stated.spec
     written = spec.conditions[0].spec

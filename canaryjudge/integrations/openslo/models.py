@@ -324,61 +324,61 @@ class ServiceSpec(PolicyModel):
     description: Description | None = None
 
 
-class _Object(PolicyModel):
+class _Document(PolicyModel):
     apiVersion: Text
     kind: Text
     metadata: Metadata
 
 
-class Slo(_Object):
+class SloDocument(_Document):
     """An SLO."""
 
     spec: SloSpec
 
 
-class Sli(_Object):
+class SliDocument(_Document):
     """An SLI."""
 
     spec: SliSpec
 
 
-class AlertPolicy(_Object):
+class AlertPolicyDocument(_Document):
     """An alert policy."""
 
     spec: AlertPolicySpec
 
 
-class AlertCondition(_Object):
+class AlertConditionDocument(_Document):
     """An alert condition."""
 
     spec: ConditionSpec
 
 
-class AlertNotificationTarget(_Object):
+class AlertNotificationTargetDocument(_Document):
     """Whom to tell."""
 
     spec: TargetSpec
 
 
-class DataSource(_Object):
+class DataSourceDocument(_Document):
     """A source."""
 
     spec: DataSourceSpec
 
 
-class Service(_Object):
+class ServiceDocument(_Document):
     """A service."""
 
     spec: ServiceSpec | None = None
 
 
 KINDS: Final[dict[str, type[PolicyModel]]] = {
-    "SLO": Slo,
-    "SLI": Sli,
-    "AlertPolicy": AlertPolicy,
-    "AlertCondition": AlertCondition,
-    "AlertNotificationTarget": AlertNotificationTarget,
-    "DataSource": DataSource,
-    "Service": Service,
+    "SLO": SloDocument,
+    "SLI": SliDocument,
+    "AlertPolicy": AlertPolicyDocument,
+    "AlertCondition": AlertConditionDocument,
+    "AlertNotificationTarget": AlertNotificationTargetDocument,
+    "DataSource": DataSourceDocument,
+    "Service": ServiceDocument,
 }
 """The model of each kind of object."""

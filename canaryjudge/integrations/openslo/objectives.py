@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.integrations.imported import Account, NotJudgedError, abridged, judged
-from canaryjudge.integrations.openslo.documents import Library, Stated
+from canaryjudge.integrations.openslo.documents import Library, SloObject
 from canaryjudge.policy.quantities import percent
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         SloSpec,
     )
 
-__all__ = ["Alert", "Asked", "alerts_of", "condition_gap", "duration", "metric_settings"]
+__all__ = ["SloObjective", "alerts_of", "condition_gap", "duration", "metric_settings"]
 
 _DAYS: Final = {"w": 7, "M": 30, "Q": 90, "Y": 365}
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400}
@@ -29,7 +29,7 @@ _LONGEST_DAYS: Final = 366
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class _Alert:
     """A burn rate over one window, and where it was said."""
 
     window: str
@@ -37,7 +37,7 @@ class Alert:
     place: str
 
     def written(self) -> dict[str, Any]:
-        """Give it as a policy writes it: both windows are one."""
+        """Return it as a policy writes it: both windows are one."""
         rate = int(self.burn_rate) if self.burn_rate.is_integer() else self.burn_rate
         return {"long": self.window, "short": self.window, "burn_rate": rate}
 
@@ -58,7 +58,7 @@ def duration(shorthand: str) -> tuple[str, float] | None:
 
 
 def condition_gap(spec: ConditionSpec) -> tuple[str, str] | None:
-    """Tell why a condition says nothing of what is too fast: what is wrong with it, and why; None where it does."""
+    """Return why a condition says nothing of what is too fast: what is wrong with it, and why; None where it does."""
     condition = spec.condition
     if condition.op in ("lt", "lte"):
         than = "at most" if condition.op == "lte" else "less than"
@@ -75,25 +75,10 @@ def condition_gap(spec: ConditionSpec) -> tuple[str, str] | None:
     return None
 
 
-def alerts_of(stated: Stated, library: Library, account: Account) -> tuple[Alert, ...]:
-    """Collect the alerts of an SLO, and say what becomes of each.
-
-    Parameters
-    ----------
-    stated : Stated
-        The SLO.
-    library : Library
-        Where its references lead.
-    account : Account
-        What became of each part.
-
-    Returns
-    -------
-    tuple of Alert
-        Those that say what is too fast; none where the defaults are to be asked.
-    """
+def alerts_of(stated: SloObject, library: Library, account: Account) -> tuple[_Alert, ...]:
+    """Collect the alerts of an SLO, and say what becomes of each."""
     spec: SloSpec = stated.spec
-    found: list[Alert] = []
+    found: list[_Alert] = []
     for index, entry in enumerate(spec.alertPolicies or ()):
         place = f"spec.alertPolicies[{index}]"
         policy: AlertPolicySpec | None = entry.spec
@@ -110,8 +95,8 @@ def alerts_of(stated: Stated, library: Library, account: Account) -> tuple[Alert
 
 
 def _alert(
-    policy: AlertPolicySpec, stated: Stated, place: str, library: Library, account: Account
-) -> Alert | None:
+    policy: AlertPolicySpec, stated: SloObject, place: str, library: Library, account: Account
+) -> _Alert | None:
     (entry,) = policy.conditions
     where = f"{place}.spec.conditions[0]"
     spec: ConditionSpec | None = entry.spec
@@ -138,7 +123,7 @@ def _alert(
         account.say("adapted", stated.title, where, "alertAfter", why)
     window = duration(condition.lookbackWindow)
     assert window is not None  # noqa: S101 - a condition without a gap has a window
-    return Alert(window[0], condition.threshold, where)
+    return _Alert(window[0], condition.threshold, where)
 
 
 _METHODS: Final = {
@@ -155,7 +140,7 @@ _LARGEST_WHOLE: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SloObjective:
     """An objective of an SLO.
 
     Attributes
@@ -168,7 +153,7 @@ class Asked:
         The SLO.
     objective : Objective
         The objective.
-    alerts : tuple of Alert
+    alerts : tuple of _Alert
         The SLO's alerts.
     composite : bool
         Whether it has an indicator of its own.
@@ -179,31 +164,16 @@ class Asked:
     name: str
     slo: SloSpec
     objective: Objective
-    alerts: tuple[Alert, ...]
+    alerts: tuple[_Alert, ...]
     composite: bool
 
 
-def metric_settings(asked: Asked, sli: SliSpec, account: Account) -> dict[str, Any] | None:
-    """Write an objective as a metric with its rules.
-
-    Parameters
-    ----------
-    asked : Asked
-        The objective.
-    sli : SliSpec
-        Its indicator.
-    account : Account
-        What became of each part.
-
-    Returns
-    -------
-    dict or None
-        The metric's settings; None where it cannot be judged, which is then said.
-    """
+def metric_settings(asked: SloObjective, sli: SliSpec, account: Account) -> dict[str, Any] | None:
+    """Write an objective as a metric with its rules."""
     return judged(account, asked.document, asked.place, lambda say: _metric(asked, sli, say))
 
 
-def _metric(asked: Asked, sli: SliSpec, say: Callable[..., None]) -> dict[str, Any]:
+def _metric(asked: SloObjective, sli: SliSpec, say: Callable[..., None]) -> dict[str, Any]:
     if asked.objective.share == 0:
         raise NotJudgedError("target", "a target of 0 is met by whatever happens")
     if len(asked.name) > _LONGEST_NAME:
@@ -225,7 +195,7 @@ def _metric(asked: Asked, sli: SliSpec, say: Callable[..., None]) -> dict[str, A
     return metric
 
 
-def _ratio(asked: Asked, ratio: RatioMetric, say: Callable[..., None]) -> dict[str, Any]:
+def _ratio(asked: SloObjective, ratio: RatioMetric, say: Callable[..., None]) -> dict[str, Any]:
     for name in ("op", "value"):
         if getattr(asked.objective, name) is not None:
             say("note", name, "it is for thresholdMetric, and a ratio does without")
@@ -247,7 +217,7 @@ def _ratio(asked: Asked, ratio: RatioMetric, say: Callable[..., None]) -> dict[s
     return metric | {"rules": [_burn_rate(asked, say)]}
 
 
-def _threshold(asked: Asked, sli: SliSpec, say: Callable[..., None]) -> dict[str, Any]:
+def _threshold(asked: SloObjective, sli: SliSpec, say: Callable[..., None]) -> dict[str, Any]:
     assert sli.thresholdMetric is not None  # noqa: S101 - the model has seen to it
     op, value = asked.objective.op, asked.objective.value
     if op is None or value is None:
@@ -262,7 +232,7 @@ def _threshold(asked: Asked, sli: SliSpec, say: Callable[..., None]) -> dict[str
     return {"name": asked.name, "kind": "gauge", "direction": direction, "rules": [rule]}
 
 
-def _raw(asked: Asked, ratio: RatioMetric, say: Callable[..., None]) -> dict[str, Any]:
+def _raw(asked: SloObjective, ratio: RatioMetric, say: Callable[..., None]) -> dict[str, Any]:
     """Judge a ratio that somebody else has worked out: its traffic is not known, so all its points count the same."""
     assert ratio.raw is not None  # noqa: S101 - the caller has seen to it
     success = ratio.rawType == "success"
@@ -306,7 +276,7 @@ def _raw(asked: Asked, ratio: RatioMetric, say: Callable[..., None]) -> dict[str
     return metric | {"rules": rules}
 
 
-def _burn_rate(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
+def _burn_rate(asked: SloObjective, say: Callable[..., None]) -> dict[str, Any]:
     objective, method = asked.objective, asked.slo.budgetingMethod
     rule: dict[str, Any] = {"rule": "burn_rate", "target": percent(objective.share)}
     if method != "Occurrences":
@@ -329,7 +299,7 @@ def _burn_rate(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
     return rule
 
 
-def _reachable(asked: Asked, say: Callable[..., None]) -> list[Alert]:
+def _reachable(asked: SloObjective, say: Callable[..., None]) -> list[_Alert]:
     """Leave out alerts that this target makes impossible: nothing burns faster than 1 / (1 - target)."""
     most = min(1 / (1 - asked.objective.share), _FASTEST)
     found = []
@@ -342,7 +312,7 @@ def _reachable(asked: Asked, say: Callable[..., None]) -> list[Alert]:
     return found
 
 
-def _period(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
+def _period(asked: SloObjective, say: Callable[..., None]) -> dict[str, Any]:
     assert asked.slo.timeWindow is not None  # noqa: S101 - the caller has seen to it
     (window,) = asked.slo.timeWindow
     _period_s(asked)
@@ -361,7 +331,7 @@ def _period(asked: Asked, say: Callable[..., None]) -> dict[str, Any]:
     }
 
 
-def _period_s(asked: Asked) -> float:
+def _period_s(asked: SloObjective) -> float:
     assert asked.slo.timeWindow is not None  # noqa: S101 - the caller has seen to it
     (window,) = asked.slo.timeWindow
     seconds = _written(window.duration)[1]
@@ -389,7 +359,7 @@ def _whole(number: float) -> float:
     return int(number) if number.is_integer() and abs(number) < _LARGEST_WHOLE else number
 
 
-def _target(asked: Asked) -> str:
+def _target(asked: SloObjective) -> str:
     budgeting = asked.slo.budgetingMethod
     return f"{percent(asked.objective.share)} of {'slices' if budgeting == 'Timeslices' else 'them'}, {budgeting}"
 

@@ -27,28 +27,16 @@ from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.documents import Timeseries
 
-__all__ = ["Counts", "bucket_counts", "event_counts"]
+__all__ = ["bucket_counts", "event_counts"]
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """What the instances of an arm counted, in order of time, then of instances.
+class _InstanceCounts:
+    """What the instances of an arm counted, in order of time, then of instances."""
 
-    Attributes
-    ----------
-    columns : ndarray, shape (n, c)
-        Counts of the interval that ends at a time.
-    time : ndarray, shape (n,)
-        Seconds since 1970.
-    replica : ndarray of int, shape (n,)
-        Which instance each is of.
-    names : tuple of str
-        The instances.
-    """
-
-    columns: FloatArray
-    time: FloatArray
-    replica: NDArray[np.intp]
+    columns: FloatArray  # (n, c): of the interval that ends at a time
+    time: FloatArray  # (n,): seconds since 1970
+    replica: NDArray[np.intp]  # (n,): which of the names each is of
     names: tuple[str, ...]
 
     @property
@@ -58,25 +46,8 @@ class Counts:
             return {"time": self.time}
         return {"time": self.time, "replica": np.array(self.names, dtype=object)[self.replica]}
 
-    def at(self, frame: Counts, where: str) -> FloatArray:
-        """Give the counts at the times and instances of others; none where nothing was counted.
-
-        Parameters
-        ----------
-        frame : Counts
-            What these are of.
-        where : str
-            Whose they are, for errors.
-
-        Returns
-        -------
-        ndarray, shape (m, c)
-
-        Raises
-        ------
-        DataError
-            If something was counted where they have nothing.
-        """
+    def at(self, frame: _InstanceCounts, where: str) -> FloatArray:
+        """Return the counts at the times and instances of others; none where nothing was counted."""
         place = {key: index for index, key in enumerate(self.keys)}
         counts = np.zeros((len(frame.time), self.columns.shape[1]))
         for row, key in enumerate(frame.keys):
@@ -98,23 +69,8 @@ class Counts:
         return [(time, self.names[code]) for time, code in zip(self.time.tolist(), self.replica, strict=True)]
 
 
-def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> Counts:
-    """Count events: sums as they are, of histograms the number of observations.
-
-    Parameters
-    ----------
-    series : sequence of Timeseries
-        Of one arm.
-    where : str
-        Whose they are, for errors.
-    replica : str or None
-        The attribute that tells instances apart.
-
-    Raises
-    ------
-    DataError
-        If one is a level.
-    """
+def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> _InstanceCounts:
+    """Count events: sums as they are, of histograms the number of observations."""
     values: list[float] = []
     for each in series:
         if each.is_level:
@@ -132,30 +88,10 @@ def _sizes(series: Timeseries) -> list[float]:
     return sizes
 
 
-def bucket_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> tuple[FloatArray, Counts]:
-    """Count observations by the edges that all histograms of an arm know.
-
-    Parameters
-    ----------
-    series : sequence of Timeseries
-        Histograms, exponential or not.
-    where : str
-        Whose they are, for errors.
-    replica : str or None
-        The attribute that tells instances apart.
-
-    Returns
-    -------
-    edges : ndarray, shape (k,)
-        Upper edges, the last infinite.
-    counts : Counts
-        A column a bucket.
-
-    Raises
-    ------
-    DataError
-        If a histogram cannot be read, or there is no finite edge that all know.
-    """
+def bucket_counts(
+    series: Sequence[Timeseries], where: str, replica: str | None
+) -> tuple[FloatArray, _InstanceCounts]:
+    """Count observations by the edges that all histograms of an arm know."""
     parts = [_buckets(each) for each in series]
     exponential = [
         part for part, each in zip(parts, series, strict=True) if each.shape == "exponentialHistogram"
@@ -244,7 +180,7 @@ def _ascend(bounds: tuple[float, ...]) -> bool:
     return all(map(math.isfinite, bounds)) and all(low < high for low, high in pairwise(bounds))
 
 
-def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | None) -> Counts:
+def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | None) -> _InstanceCounts:
     """Difference what is cumulative, each timeseries by itself, and add up those of one instance and time."""
     time, start, owner = _flat(series)
     cumulative = np.array([each.cumulative for each in series], dtype=np.bool_)
@@ -267,7 +203,9 @@ def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | No
     groups, group = np.unique(slot * max(len(known), 1) + code, return_inverse=True)
     total = np.zeros((len(groups), columns.shape[1]))
     np.add.at(total, group, counts)
-    return Counts(total, times[groups // max(len(known), 1)], groups % max(len(known), 1), tuple(known))
+    return _InstanceCounts(
+        total, times[groups // max(len(known), 1)], groups % max(len(known), 1), tuple(known)
+    )
 
 
 def _flat(series: Sequence[Timeseries]) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:

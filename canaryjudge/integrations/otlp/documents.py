@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError
 
-__all__ = ["Attributes", "Found", "Shape", "Timeseries", "read_documents"]
+__all__ = ["Attributes", "Shape", "Timeseries", "TimeseriesSet", "read_documents"]
 
 Shape: TypeAlias = Literal["gauge", "sum", "histogram", "exponentialHistogram"]
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
@@ -72,7 +72,7 @@ class Timeseries:
         return self.shape in ("histogram", "exponentialHistogram")
 
     def content(self, index: int) -> Any:
-        """Give what a data point says, equal for equal ones."""
+        """Return what a data point says, equal for equal ones."""
         value = self.values[index]
         if not self.is_histogram:
             return None if value != value else value  # noqa: PLR0124 - NaN
@@ -85,7 +85,7 @@ class Timeseries:
 
 
 @dataclass(slots=True)
-class Found:
+class TimeseriesSet:
     """What is in some documents.
 
     Attributes
@@ -104,7 +104,7 @@ class Found:
     resources: dict[Attributes, int] = field(default_factory=dict)
 
     def of(self, name: str) -> list[Timeseries]:
-        """Give the timeseries of a metric."""
+        """Return the timeseries of a metric."""
         return [each for each in self.series.values() if each.metric == name]
 
     def settle(self) -> None:
@@ -161,27 +161,9 @@ _HINT = "Give what OTLP/HTTP sends as JSON, or what the collector's file exporte
 _PLAIN = "Write numbers as OTLP does: 12, 1.5, or whole ones as text."
 
 
-def read_documents(given: Any, wanted: Collection[str] | None) -> Found:
-    """Read metrics in the JSON form of OTLP, with field names in either case.
-
-    Parameters
-    ----------
-    given : mapping, list of mapping, str or bytes
-        A document, several, or their text: one JSON value, or one a line.
-    wanted : collection of str, or None
-        The metrics to read; None for all.
-
-    Returns
-    -------
-    Found
-        Points that are flagged as having no value are left out.
-
-    Raises
-    ------
-    DataError
-        If something is not what OTLP says; it names the place in the document.
-    """
-    found = Found()
+def read_documents(given: Any, wanted: Collection[str] | None) -> TimeseriesSet:
+    """Read metrics in the JSON form of OTLP, with field names in either case."""
+    found = TimeseriesSet()
     for prefix, document in _documents(given):
         groups = _field(document, "resourceMetrics", "resource_metrics")
         if groups is None:
@@ -232,7 +214,7 @@ def _texts(text: str | bytes | bytearray) -> Iterator[tuple[str, Mapping[str, An
 
 
 def _decoded(text: str, line: int) -> Any:
-    """Give a JSON value, or the error that says why it is none."""
+    """Return a JSON value, or the error that says why it is none."""
     if not text.strip():
         return DataError("the document is empty", _HINT)
     try:
@@ -261,7 +243,7 @@ def _items(given: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _read_resource(
-    group: Mapping[str, Any], where: str, wanted: Collection[str] | None, found: Found
+    group: Mapping[str, Any], where: str, wanted: Collection[str] | None, found: TimeseriesSet
 ) -> None:
     resource = group.get("resource") or {}
     if not isinstance(resource, Mapping):
@@ -310,7 +292,7 @@ def _unit(metric: Mapping[str, Any], path: str) -> str:
     )
 
 
-def _read_metric(metric: Mapping[str, Any], path: str, origin: _Origin, found: Found) -> None:
+def _read_metric(metric: Mapping[str, Any], path: str, origin: _Origin, found: TimeseriesSet) -> None:
     if metric.get("summary") is not None:
         found.summaries.setdefault(origin.metric, path)
         return

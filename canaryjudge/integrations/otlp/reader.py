@@ -13,9 +13,10 @@ import numpy as np
 from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.counts import bucket_counts, event_counts
-from canaryjudge.integrations.otlp.documents import Found, Timeseries, read_documents
+from canaryjudge.integrations.otlp.documents import Timeseries, TimeseriesSet, read_documents
+from canaryjudge.policy import Policy
 
-__all__ = ["Choice", "Wanted", "check_attribute", "from_otlp", "wanted_metrics"]
+__all__ = ["document_data", "from_otlp"]
 
 
 def from_otlp(
@@ -82,14 +83,16 @@ def from_otlp(
     >>> data["errors"]["1.4"]["value"].tolist(), data["errors"]["1.4"]["time"].tolist()
     ([5.0, 2.0], [120.0, 180.0])
     """
-    wanted = None if metrics is None else wanted_metrics(metrics)
+    wanted = None if metrics is None else _wanted_metrics(metrics)
     names = None if wanted is None else set().union(*(one.names for one in wanted.values()))
     found = read_documents(document, names)
     if wanted is None:
-        wanted = {name: Wanted(Choice(name)) for name in found.names if name not in found.summaries}
+        wanted = {
+            name: _MetricChoice(_SeriesChoice(name)) for name in found.names if name not in found.summaries
+        }
     every = list(found.series.values())
     if every:
-        check_attribute(arm, every, "no data point")
+        _check_attribute(arm, every, "no data point")
     data = {}
     for metric, one in wanted.items():
         by_arm = _by_arm(metric, one, found, (arm, replica))
@@ -98,11 +101,18 @@ def from_otlp(
     return data
 
 
-def _by_arm(metric: str, one: Wanted, found: Found, by: tuple[str, str | None]) -> dict[str, dict[str, Any]]:
+def document_data(text: str, policy: Policy, *, arm_attribute: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Take a policy's metrics from a document under their own names, as the command line does."""
+    return from_otlp(text, arm=arm_attribute, metrics={metric.name: metric.name for metric in policy.metrics})
+
+
+def _by_arm(
+    metric: str, one: _MetricChoice, found: TimeseriesSet, by: tuple[str, str | None]
+) -> dict[str, dict[str, Any]]:
     arm, replica = by
     value = one.value.of(found, metric)
     # where there are events of other attributes, there are none of these
-    frame = one.total if one.total is not None else Choice(one.value.name)
+    frame = one.total if one.total is not None else _SeriesChoice(one.value.name)
     around = frame.of(found, metric)
     if around and one.value.name not in found.names and not one.value.may_be_absent:
         raise DataError(
@@ -121,9 +131,9 @@ def _by_arm(metric: str, one: Wanted, found: Found, by: tuple[str, str | None]) 
 
 
 def _columns(
-    one: Wanted, parts: tuple[list[Timeseries], list[Timeseries]], where: str, replica: str | None
+    one: _MetricChoice, parts: tuple[list[Timeseries], list[Timeseries]], where: str, replica: str | None
 ) -> dict[str, Any] | None:
-    """Give the columns of one arm."""
+    """Return the columns of one arm."""
     series, around = parts
     if one.counted or all(each.shape == "sum" and not each.is_level for each in around):
         value, total = (event_counts(part, where, replica) for part in parts)
@@ -147,7 +157,7 @@ def _columns(
 
 
 def _unit(series: list[Timeseries], where: str) -> dict[str, Any]:
-    """Give the unit of the values, if all that say one say the same; numbers of observations have none."""
+    """Return the unit of the values, if all that say one say the same; numbers of observations have none."""
     by_unit = {each.unit: each for each in series if each.unit}
     if len(by_unit) > 1:
         places = " and ".join(f"{unit!r} ({each.place(0)})" for unit, each in list(by_unit.items())[:2])
@@ -180,31 +190,15 @@ _HINT = 'Write a name, {"name": ..., "where": {attribute: value or regular expre
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The timeseries of a name whose attributes match.
-
-    Attributes
-    ----------
-    name : str
-        The metric in the document.
-    where : tuple
-        Attributes with what they must be: a text, or a pattern that matches all of it.
-    may_be_absent : bool
-        A document without the metric, or without the attributes, means that nothing was counted.
-    """
+class _SeriesChoice:
+    """The timeseries of a name whose attributes match."""
 
     name: str
-    where: tuple[tuple[str, re.Pattern[str] | str], ...] = ()
-    may_be_absent: bool = False
+    where: tuple[tuple[str, re.Pattern[str] | str], ...] = ()  # a text, or a pattern that matches all of it
+    may_be_absent: bool = False  # a document without it means that nothing was counted
 
-    def of(self, found: Found, metric: str) -> list[Timeseries]:
-        """Give the timeseries; none where the documents may just not have any yet.
-
-        Raises
-        ------
-        DataError
-            If the name or an attribute is likely misspelled, or the metric is a summary.
-        """
+    def of(self, found: TimeseriesSet, metric: str) -> list[Timeseries]:
+        """Return the timeseries; none where the documents may just not have any yet."""
         if self.name in found.summaries:
             raise DataError(
                 f"{found.summaries[self.name]}: {self.name!r} is a summary, whose quantiles cannot be added up over instances and intervals",
@@ -219,7 +213,7 @@ class Choice:
         series = found.of(self.name)
         for key, _ in self.where if series and not self.may_be_absent else ():
             advice = ' If it comes with the first of them only, write "absent": 0 beside the name.'
-            check_attribute(key, series, f"metric {metric!r}: no data point of {self.name!r}", advice)
+            _check_attribute(key, series, f"metric {metric!r}: no data point of {self.name!r}", advice)
         return [each for each in series if self._takes(each)]
 
     def _takes(self, series: Timeseries) -> bool:
@@ -233,36 +227,20 @@ def _matches(pattern: re.Pattern[str] | str, text: str) -> bool:
     return text == pattern if isinstance(pattern, str) else pattern.fullmatch(text) is not None
 
 
-def check_attribute(key: str, series: list[Timeseries], what: str, advice: str = "") -> None:
-    """Refuse an attribute that nothing has.
-
-    Raises
-    ------
-    DataError
-        It names the attributes that there are.
-    """
+def _check_attribute(key: str, series: list[Timeseries], what: str, advice: str = "") -> None:
+    """Refuse an attribute that nothing has."""
     if not any(key in each.attributes for each in series):
         known = dict.fromkeys(key for each in series for key in each.attributes)
         raise DataError(f"{what} has the attribute {key!r}", likely_name(key, known, "attributes") + advice)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One metric of the result.
+class _MetricChoice:
+    """One metric of the result."""
 
-    Attributes
-    ----------
-    value : Choice
-        Values, or numbers of events.
-    total : Choice or None
-        What the events are of.
-    counted : bool
-        Numbers of events are wanted, in which a histogram stands for the number of its observations.
-    """
-
-    value: Choice
-    total: Choice | None = None
-    counted: bool = False
+    value: _SeriesChoice
+    total: _SeriesChoice | None = None
+    counted: bool = False  # numbers of events, in which a histogram stands for the number of its observations
 
     @property
     def names(self) -> set[str]:
@@ -270,23 +248,13 @@ class Wanted:
         return {self.value.name} | (set() if self.total is None else {self.total.name})
 
 
-def wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, Wanted]:
+def _wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, _MetricChoice]:
     """Read which metrics are wanted, and where they are in the document.
-
-    Parameters
-    ----------
-    metrics : mapping
-        For each metric a name, ``{"name": ..., "where": ...}``, or ``{"value": ..., "total": ...}`` of these.
-
-    Raises
-    ------
-    DataError
-        If it is none of these.
 
     Examples
     --------
-    >>> wanted_metrics({"errors": {"value": {"name": "requests", "where": {"status": "500"}}, "total": "requests"}})["errors"].total
-    Choice(name='requests', where=(), may_be_absent=False)
+    >>> _wanted_metrics({"errors": {"value": {"name": "requests", "where": {"status": "500"}}, "total": "requests"}})["errors"].total
+    _SeriesChoice(name='requests', where=(), may_be_absent=False)
     """
     if not isinstance(metrics, Mapping) or not metrics:
         raise DataError(
@@ -297,15 +265,15 @@ def wanted_metrics(metrics: Mapping[str, Any]) -> dict[str, Wanted]:
         where = f"from_otlp: metric {str(metric)!r}"
         if isinstance(spec, Mapping) and "value" in spec and not set(spec) - {"value", "total"}:
             total = None if spec.get("total") is None else _choice(spec["total"], where)
-            found[str(metric)] = Wanted(_choice(spec["value"], where), total, counted=True)
+            found[str(metric)] = _MetricChoice(_choice(spec["value"], where), total, counted=True)
         else:
-            found[str(metric)] = Wanted(_choice(spec, where))
+            found[str(metric)] = _MetricChoice(_choice(spec, where))
     return found
 
 
-def _choice(spec: Any, where: str) -> Choice:
+def _choice(spec: Any, where: str) -> _SeriesChoice:
     if isinstance(spec, str):
-        return Choice(spec)
+        return _SeriesChoice(spec)
     fits = isinstance(spec, Mapping) and not set(spec) - {"name", "where", "absent"}
     if not fits or not isinstance(spec.get("name"), str) or not isinstance(spec.get("where", {}), Mapping):
         raise DataError(f"{where} is given as {shown(spec)}", _HINT)
@@ -313,7 +281,7 @@ def _choice(spec: Any, where: str) -> Choice:
     if absent is not None and (isinstance(absent, bool) or absent != 0):
         raise DataError(f"{where}: absent is {shown(absent)}", "Write 0, or leave it out.")
     patterns = tuple((str(key), _pattern(value, where)) for key, value in spec.get("where", {}).items())
-    return Choice(spec["name"], patterns, absent is not None)
+    return _SeriesChoice(spec["name"], patterns, absent is not None)
 
 
 def _pattern(value: Any, where: str) -> re.Pattern[str] | str:

@@ -15,9 +15,9 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Kind
 
-__all__ = ["PromSeries", "Triples", "error_of", "from_prometheus", "read_response", "readable"]
+__all__ = ["error_of", "from_prometheus", "readable"]
 
-Triples = list[list[float]]
+_Triples = list[list[float]]
 """The buckets of a native histogram: lower edge, upper edge and count of each."""
 
 _DOCUMENT = "Give the JSON that /api/v1/query_range answers, whole."
@@ -26,25 +26,13 @@ _MOST_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
-class PromSeries:
-    """One series of an answer.
+class _PromSeries:
+    """One series of an answer."""
 
-    Attributes
-    ----------
-    labels : mapping of str to str
-        What tells it from the others, its name under ``__name__``.
-    time : ndarray, shape (n,)
-        Seconds since 1970, ascending; staleness leaves a gap.
-    value : ndarray, shape (n,)
-        The numbers; of a native histogram, how many observations it counts.
-    buckets : list of n lists, or None
-        Of native histograms, the buckets at each time.
-    """
-
-    labels: Mapping[str, str]
-    time: FloatArray
-    value: FloatArray
-    buckets: list[Triples] | None = None
+    labels: Mapping[str, str]  # its name under __name__
+    time: FloatArray  # (n,): seconds since 1970, ascending; staleness leaves a gap
+    value: FloatArray  # (n,): of a native histogram, how many observations it counts
+    buckets: list[_Triples] | None = None  # of native histograms, at each time
 
 
 @dataclass(slots=True)
@@ -53,50 +41,32 @@ class _Points:
 
     labels: Mapping[str, str]
     values: dict[float, float] = field(default_factory=dict)
-    buckets: dict[float, Triples] = field(default_factory=dict)
+    buckets: dict[float, _Triples] = field(default_factory=dict)
 
 
 def readable(text: Any) -> str:
-    """Give what a server said as a line that is safe to print: no control characters, and not too long."""
+    """Return what a server said as a line that is safe to print: no control characters, and not too long."""
     line = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 4 * _MOST_SHOWN])
     line = " ".join(line.split())
     return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."
 
 
 def error_of(document: Any, redacted: Callable[[str], str] = str) -> str | None:
-    """Give the error that an answer reports, without what must not be shown; None where it reports none."""
+    """Return the error that an answer reports, without what must not be shown; None where it reports none."""
     if not isinstance(document, Mapping) or document.get("status") != "error":
         return None
     kind, text = document.get("errorType") or "error", document.get("error") or "no reason given"
     return f"{readable(redacted(str(kind)))}: {readable(redacted(str(text)))}"
 
 
-def read_response(response: Any, where: str) -> list[PromSeries]:
+def _read_response(response: Any, where: str) -> list[_PromSeries]:
     """Read one answer, or several that belong together.
-
-    Parameters
-    ----------
-    response : dict, str, bytes or list of these
-        Answers of ``/api/v1/query_range``, or of ``/api/v1/query``, which has one point a series. The points of a series that is in
-        several of them are put together.
-    where : str
-        What to call it in errors.
-
-    Returns
-    -------
-    list of PromSeries
-        The series with any points, in their order.
-
-    Raises
-    ------
-    DataError
-        If it is not such an answer, or reports an error.
 
     Examples
     --------
     >>> answer = {"status": "success", "data": {"resultType": "matrix", "result": [
     ...     {"metric": {"instance": "a"}, "values": [[60, "1.5"], [120, "NaN"], [180, "+Inf"]]}]}}
-    >>> [(series.labels, series.time.tolist(), series.value.tolist()) for series in read_response(answer, "cpu")]
+    >>> [(series.labels, series.time.tolist(), series.value.tolist()) for series in _read_response(answer, "cpu")]
     [({'instance': 'a'}, [60.0, 120.0, 180.0], [1.5, nan, inf])]
     """
     known: dict[tuple[tuple[str, str], ...], _Points] = {}
@@ -185,7 +155,7 @@ def _number(text: Any, where: str) -> float:
     raise DataError(f"{where}: {shown(text)} is not a number", _DOCUMENT)
 
 
-def _triples(histogram: Any, where: str) -> Triples:
+def _triples(histogram: Any, where: str) -> _Triples:
     buckets = histogram.get("buckets", []) if isinstance(histogram, Mapping) else None
     fit = isinstance(buckets, list) and all(
         isinstance(bucket, list) and len(bucket) == 4 for bucket in buckets
@@ -196,10 +166,10 @@ def _triples(histogram: Any, where: str) -> Triples:
     return [[_number(part, where) for part in bucket[1:]] for bucket in buckets]
 
 
-def _series(points: _Points, where: str) -> PromSeries:
+def _series(points: _Points, where: str) -> _PromSeries:
     if not points.buckets:
         time = np.array(sorted(points.values))
-        return PromSeries(points.labels, time, np.array([points.values[at] for at in time.tolist()]))
+        return _PromSeries(points.labels, time, np.array([points.values[at] for at in time.tolist()]))
     if points.values:
         raise DataError(
             f"{where}, series {_written(points.labels)}: some points are numbers and others are histograms",
@@ -208,7 +178,7 @@ def _series(points: _Points, where: str) -> PromSeries:
     time = np.array(sorted(points.buckets))
     buckets = [points.buckets[at] for at in time.tolist()]
     counts = np.array([sum(bucket[2] for bucket in row) for row in buckets])
-    return PromSeries(points.labels, time, counts, buckets)
+    return _PromSeries(points.labels, time, counts, buckets)
 
 
 _NAME = "__name__"
@@ -303,7 +273,7 @@ class _Asked:
     replica: str
     counter: bool
 
-    def names(self, series: Sequence[PromSeries], *, apart: bool = False) -> Callable[[PromSeries], str]:
+    def names(self, series: Sequence[_PromSeries], *, apart: bool = False) -> Callable[[_PromSeries], str]:
         """Name the replica of each series: by the label, or else by what is common to all; `apart` by all that differs."""
         if any(self.replica in each.labels for each in series):
             names = [each.labels.get(self.replica, "") for each in series]
@@ -314,12 +284,12 @@ class _Asked:
         return lambda each: ",".join(f"{name}={each.labels[name]}" for name in common if name in each.labels)
 
 
-def _by_arm(response: Any, arm: str | None, metric: str | None) -> dict[str, dict[str, list[PromSeries]]]:
+def _by_arm(response: Any, arm: str | None, metric: str | None) -> dict[str, dict[str, list[_PromSeries]]]:
     """Sort the series by metric and arm."""
     what = "the answer" if metric is None else f"metric {metric!r}"
-    found: dict[str, dict[str, list[PromSeries]]] = {}
+    found: dict[str, dict[str, list[_PromSeries]]] = {}
     if arm is not None:
-        for each in read_response(response, what):
+        for each in _read_response(response, what):
             if arm not in each.labels:
                 raise DataError(
                     f"{what}: a series has no label {arm!r} that names its arm",
@@ -333,7 +303,7 @@ def _by_arm(response: Any, arm: str | None, metric: str | None) -> dict[str, dic
             "Name the label that does, as in arm='version', or give a mapping of arms to their answers.",
         )
     for label, document in response.items():
-        series = read_response(document, f"{what}, arm {str(label)!r}")
+        series = _read_response(document, f"{what}, arm {str(label)!r}")
         for name in dict.fromkeys([metric] if metric is not None else [_name(each, None) for each in series]):
             own = [each for each in series if metric is not None or _name(each, None) == name]
             found.setdefault(str(name), {})[str(label)] = own
@@ -342,7 +312,7 @@ def _by_arm(response: Any, arm: str | None, metric: str | None) -> dict[str, dic
     return found
 
 
-def _name(series: PromSeries, metric: str | None) -> str:
+def _name(series: _PromSeries, metric: str | None) -> str:
     name = series.labels.get(_NAME) if metric is None else metric
     if name is None:
         raise DataError(
@@ -352,9 +322,9 @@ def _name(series: PromSeries, metric: str | None) -> str:
 
 
 def _columns(
-    values: list[PromSeries], totals: list[PromSeries] | None, kind: Kind | None, asked: _Asked
+    values: list[_PromSeries], totals: list[_PromSeries] | None, kind: Kind | None, asked: _Asked
 ) -> Columns:
-    """Give the columns of one arm."""
+    """Return the columns of one arm."""
     if not values and not totals:
         return {}
     native = sum(each.buckets is not None for each in values)
@@ -373,7 +343,7 @@ def _columns(
     return _stacked([({"value": each.value}, each.time, names(each)) for each in values])
 
 
-def _counts(values: list[PromSeries], totals: list[PromSeries] | None, asked: _Asked) -> Columns:
+def _counts(values: list[_PromSeries], totals: list[_PromSeries] | None, asked: _Asked) -> Columns:
     """Add up the series of each replica; of a ratio, events that have no series are 0."""
     every = [*values, *(totals or [])]
     names = asked.names(every)
@@ -399,7 +369,7 @@ def _counts(values: list[PromSeries], totals: list[PromSeries] | None, asked: _A
     return _stacked(parts)
 
 
-def _classic(values: list[PromSeries], asked: _Asked) -> Columns:
+def _classic(values: list[_PromSeries], asked: _Asked) -> Columns:
     """Add up the buckets of each replica, edge by edge."""
     odd = next((each for each in values if "le" not in each.labels), None)
     if odd is not None:
@@ -426,13 +396,13 @@ def _classic(values: list[PromSeries], asked: _Asked) -> Columns:
     return _stacked(parts)
 
 
-def _layouts(series: list[PromSeries], asked: _Asked) -> list[list[PromSeries]]:
+def _layouts(series: list[_PromSeries], asked: _Asked) -> list[list[_PromSeries]]:
     """Part histograms that have other edges: their cumulative counts cannot be added."""
-    whole: dict[tuple[tuple[str, str], ...], list[PromSeries]] = {}
+    whole: dict[tuple[tuple[str, str], ...], list[_PromSeries]] = {}
     for each in series:
         labels = tuple(sorted(item for item in each.labels.items() if item[0] != "le"))
         whole.setdefault(labels, []).append(each)
-    parts: dict[frozenset[float], list[PromSeries]] = {}
+    parts: dict[frozenset[float], list[_PromSeries]] = {}
     for histogram in whole.values():
         parts.setdefault(frozenset(_edge(each.labels["le"], asked) for each in histogram), []).extend(
             histogram
@@ -449,7 +419,7 @@ def _edge(text: str, asked: _Asked) -> float:
         ) from None
 
 
-def _native(values: list[PromSeries], asked: _Asked) -> Columns:
+def _native(values: list[_PromSeries], asked: _Asked) -> Columns:
     names = asked.names(values, apart=True)
     begin = {id(each): each.time[0] for each in values}
     replicas = asked.names(values)
@@ -466,7 +436,7 @@ def _native(values: list[PromSeries], asked: _Asked) -> Columns:
     return stacked | {"buckets": stacked["buckets"].tolist()}
 
 
-def _objects(rows: list[Triples]) -> NDArray[np.object_]:
+def _objects(rows: list[_Triples]) -> NDArray[np.object_]:
     return np.fromiter(rows, dtype=object, count=len(rows))
 
 
@@ -489,24 +459,14 @@ def _stacked(parts: Iterable[tuple[Mapping[str, NDArray[Any]], FloatArray, str]]
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """The series of one replica on one clock.
+    """The series of one replica on one clock."""
 
-    Attributes
-    ----------
-    time : ndarray, shape (n,)
-        The times at which any series has a point.
-    numbers : ndarray, shape (s, n)
-        What each series was at each time, filled in where it has no point.
-    present : ndarray of bool, shape (s, n)
-        Where it has one.
-    """
-
-    time: FloatArray
-    numbers: FloatArray
-    present: NDArray[np.bool_]
+    time: FloatArray  # (n,): when any series has a point
+    numbers: FloatArray  # (s, n): filled in where a series has no point
+    present: NDArray[np.bool_]  # (s, n)
 
     @classmethod
-    def of(cls, series: Sequence[PromSeries], *, counter: bool) -> _Grid:
+    def of(cls, series: Sequence[_PromSeries], *, counter: bool) -> _Grid:
         """Lay series on one clock; a missing point of an interval's count is 0, of a counter see `_carried`."""
         time = np.unique(np.concatenate([each.time for each in series]))
         numbers = np.full((len(series), len(time)), np.nan)

@@ -22,13 +22,13 @@ from canaryjudge.integrations.prometheus.answers import error_of, readable
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["PASSWORD", "QUERY_PATH", "TOKEN", "USER", "Access", "PrometheusClient", "Span"]
+__all__ = ["Access", "PrometheusClient", "Span"]
 
-QUERY_PATH = "/api/v1/query_range"
+_QUERY_PATH = "/api/v1/query_range"
 """Where questions go, below a server's address."""
-TOKEN = "CANARYJUDGE_PROMETHEUS_TOKEN"
-USER = "CANARYJUDGE_PROMETHEUS_USER"
-PASSWORD = "CANARYJUDGE_PROMETHEUS_PASSWORD"
+_TOKEN = "CANARYJUDGE_PROMETHEUS_TOKEN"
+_USER = "CANARYJUDGE_PROMETHEUS_USER"
+_PASSWORD = "CANARYJUDGE_PROMETHEUS_PASSWORD"
 _SHORTEST_SECRET = 4
 
 
@@ -104,16 +104,16 @@ class Access:
         sent = {name: _one_line(text, f"the header {name}") for name, text in (headers or {}).items()}
         secrets = list(sent.values())
         kinds = [text for name, text in sent.items() if name.lower() == "authorization"]
-        for user, password in (in_url, (given.get(USER, ""), given.get(PASSWORD, ""))):
+        for user, password in (in_url, (given.get(_USER, ""), given.get(_PASSWORD, ""))):
             if user or password:
                 kinds.append("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
                 secrets += [password, kinds[-1]]
-        bearers = filter(None, (token, given.get(TOKEN)))
+        bearers = filter(None, (token, given.get(_TOKEN)))
         kinds += [f"Bearer {_one_line(bearer, 'the token')}" for bearer in bearers]
         if len(kinds) > 1:
             raise DataError(
                 "there are credentials of two kinds for Prometheus",
-                f"Give one: {TOKEN} or a token file, {USER} and {PASSWORD}, or those in the URL.",
+                f"Give one: {_TOKEN} or a token file, {_USER} and {_PASSWORD}, or those in the URL.",
             )
         for kind in kinds:
             sent["Authorization"] = kind
@@ -129,7 +129,7 @@ class Access:
 
 
 def _taken_apart(url: str) -> tuple[str, str, str]:
-    """Give an address without credentials, the user and the password."""
+    """Return an address without credentials, the user and the password."""
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
@@ -145,7 +145,7 @@ def _taken_apart(url: str) -> tuple[str, str, str]:
             "Give the address before /api/v1, and credentials in the environment.",
         )
     place = f"[{host}]" if ":" in host else host
-    path = parts.path.rstrip("/").removesuffix(QUERY_PATH).removesuffix("/api/v1")
+    path = parts.path.rstrip("/").removesuffix(_QUERY_PATH).removesuffix("/api/v1")
     address = urlunsplit((parts.scheme, place if port is None else f"{place}:{port}", path, "", ""))
     return address, unquote(parts.username or ""), unquote(parts.password or "")
 
@@ -317,7 +317,7 @@ class PrometheusClient:
 
     async def _redirected(self, form: Mapping[str, str]) -> _Answer:
         """Ask, and follow the server to another of its own addresses: credentials go nowhere else."""
-        url = self._httpx.URL(self._access.url + QUERY_PATH)
+        url = self._httpx.URL(self._access.url + _QUERY_PATH)
         for _ in range(_MOST_REDIRECTS + 1):
             answer = await self._exchanged(url, form)
             if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
@@ -384,7 +384,7 @@ def _certificates(access: Access) -> ssl.SSLContext | bool:
 
 
 def _same_server(url: httpx.URL, target: httpx.URL) -> bool:
-    """Tell whether the host and port are the same, or only became encrypted."""
+    """Return whether the host and port are the same, or only became encrypted."""
     if url.host != target.host or target.scheme not in ("http", "https"):
         return False
     upgraded = url.scheme == "http" and target.scheme == "https"
@@ -432,7 +432,7 @@ def _retry_after(text: str | None) -> float | None:
 
 def _advice(status: int, error: str) -> str:
     if status in (401, 403, 407):
-        return f"Set {TOKEN}, or {USER} and {PASSWORD}; a tenant goes into --header."
+        return f"Set {_TOKEN}, or {_USER} and {_PASSWORD}; a tenant goes into --header."
     if "resolution" in error:
         return "Take a longer step or a shorter window."
     if status in (404, 405):

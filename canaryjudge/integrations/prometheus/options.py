@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
 from canaryjudge.errors import DataError
+from canaryjudge.integrations.options import duration
 from canaryjudge.policy import Policy
-from canaryjudge.policy.quantities import parse_duration
 
 if TYPE_CHECKING:
     from canaryjudge.integrations.prometheus.queries import Fetched
 
-__all__ = ["add_options", "duration", "fetch_given", "refuse_options"]
+__all__ = ["add_options", "fetch_given", "refuse_options"]
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)=(.*)", re.DOTALL)
 _OWN = (
@@ -34,13 +34,7 @@ _OWN = (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what belongs to ``--prometheus``.
-
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-        Of a command that takes data.
-    """
+    """Add what belongs to ``--prometheus``."""
     group = parser.add_argument_group(
         "with --prometheus",
         "Credentials are in the environment: CANARYJUDGE_PROMETHEUS_TOKEN, or CANARYJUDGE_PROMETHEUS_USER and _PASSWORD.",
@@ -78,13 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse_options(options: argparse.Namespace) -> None:
-    """Refuse what means nothing without ``--prometheus``.
-
-    Raises
-    ------
-    DataError
-        If there is any.
-    """
+    """Refuse what means nothing without ``--prometheus``."""
     for name in _OWN if options.prometheus is None else ():
         if getattr(options, name) is not None:
             option = "--" + name.replace("_", "-")
@@ -94,29 +82,9 @@ def refuse_options(options: argparse.Namespace) -> None:
 def fetch_given(
     options: argparse.Namespace, policy: Policy, since: Mapping[str, float | None] | None = None
 ) -> Fetched:
-    """Fetch what the command line asks for, and save it where it says so.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        With what `add_options` adds, and `prometheus`, `baseline` and `canary`.
-    policy : Policy
-        Whose data.
-    since : mapping of str to (float or None), optional
-        How far each metric is known already.
-
-    Returns
-    -------
-    Fetched
-        The data, with remarks.
-
-    Raises
-    ------
-    DataError, PolicyError, MissingExtraError
-        As `fetch`, and if the options do not fit together or a file cannot be read.
-    """
+    """Fetch what the command line asks for, and save it where it says so."""
     from canaryjudge.integrations.prometheus.client import Access  # noqa: PLC0415 - other sources need no client
-    from canaryjudge.integrations.prometheus.queries import Wanted, fetch  # noqa: PLC0415
+    from canaryjudge.integrations.prometheus.queries import QueryOverrides, fetch  # noqa: PLC0415
 
     for name in ("wide", "column", "replica", "time", "data_format"):
         if getattr(options, name):
@@ -130,7 +98,7 @@ def fetch_given(
         insecure=options.insecure,
         timeout=options.timeout,
     )
-    wanted = Wanted(
+    wanted = QueryOverrides(
         options.baseline_selector, options.canary_selector, options.window, options.at, since or {}
     )
     fetched = fetch(policy, access, wanted, baseline=options.baseline, canary=options.canary)
@@ -167,14 +135,6 @@ def _secret(_: str) -> Never:
     raise argparse.ArgumentTypeError(
         "credentials do not belong on a command line; see CANARYJUDGE_PROMETHEUS_TOKEN in the help"
     )
-
-
-def duration(text: str) -> float:
-    """Read an option that is a duration, such as ``5m``; for argparse."""
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _time(text: str) -> float:

@@ -9,7 +9,7 @@ from typing import Final
 
 from canaryjudge.policy.query import SELECTOR
 
-__all__ = ["Matcher", "add_selector", "matchers", "on_one_line", "replace_matchers"]
+__all__ = ["add_selector", "matchers", "on_one_line", "replace_matchers"]
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>\s+|\#[^\n]*)
@@ -24,7 +24,7 @@ _GROUPINGS: Final = frozenset(("by", "without", "on", "ignoring", "group_left", 
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
+class _Matcher:
     """A label matcher: where it stands, its label, operator and quoted value."""
 
     start: int
@@ -62,8 +62,8 @@ def _tokens(query: str) -> list[_Token]:
     return tokens
 
 
-def matchers(query: str) -> list[Matcher]:
-    """Give all label matchers of a query.
+def matchers(query: str) -> list[_Matcher]:
+    """Return all label matchers of a query.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def matchers(query: str) -> list[Matcher]:
     [('b', '=', 'c'), ('d', '=~', 'e.*')]
     """
     tokens = _tokens(query)
-    found: list[Matcher] = []
+    found: list[_Matcher] = []
     inside = 0
     for index, token in enumerate(tokens):
         if token.kind == "mark":
@@ -80,11 +80,11 @@ def matchers(query: str) -> list[Matcher]:
             operator, value = tokens[index + 1 : index + 3]
             if operator.text in ("=", "!=", "=~", "!~") and value.kind == "text":
                 end = value.at + len(value.text)
-                found.append(Matcher(token.at, end, token.text, operator.text, value.text))
+                found.append(_Matcher(token.at, end, token.text, operator.text, value.text))
     return found
 
 
-def replace_matchers(query: str, chosen: Sequence[Matcher]) -> str:
+def replace_matchers(query: str, chosen: Sequence[_Matcher]) -> str:
     """Put ``${selector}`` in place of some matchers.
 
     Examples
@@ -157,6 +157,6 @@ def _places(tokens: Sequence[_Token]) -> Iterator[tuple[int, str]]:
 
 
 def _aggregates(tokens: Sequence[_Token], index: int) -> bool:
-    """Tell whether a name is that of an aggregation, as in ``sum by (le) (...)``."""
+    """Return whether a name is that of an aggregation, as in ``sum by (le) (...)``."""
     after = tokens[index + 1].text.lower() if index + 1 < len(tokens) else ""
     return after in ("by", "without")

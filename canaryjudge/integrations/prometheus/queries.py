@@ -14,7 +14,7 @@ from canaryjudge.integrations.prometheus.client import Access, PrometheusClient,
 from canaryjudge.policy import Metric, Policy, Query
 from canaryjudge.policy.query import MOST_STEPS, SELECTOR, timing, timing_problem
 
-__all__ = ["Fetched", "Wanted", "fetch"]
+__all__ = ["Fetched", "QueryOverrides", "fetch"]
 
 _SETTLING = 10_000
 """Milliseconds after which a scrape has ended, as Prometheus has it by default: what is younger may still change."""
@@ -22,7 +22,7 @@ _OVERLAP = 20
 """Steps that are asked again when a watch goes on, so that counters join and stragglers are found."""
 
 
-class Wanted(NamedTuple):
+class QueryOverrides(NamedTuple):
     """What is asked in place of what the policy says.
 
     Attributes
@@ -62,7 +62,7 @@ class Fetched(NamedTuple):
 def fetch(
     policy: Policy,
     access: Access,
-    wanted: Wanted | None = None,
+    wanted: QueryOverrides | None = None,
     *,
     baseline: str = "baseline",
     canary: str = "canary",
@@ -78,7 +78,7 @@ def fetch(
         Whose metrics have a `query` each.
     access : Access
         How the server is reached.
-    wanted : Wanted, optional
+    wanted : QueryOverrides, optional
         What is asked in place of what the policy says.
     baseline, canary : str
         What to call the arms in the data.
@@ -97,7 +97,7 @@ def fetch(
     MissingExtraError
         If httpx is not installed.
     """
-    wanted = wanted or Wanted()
+    wanted = wanted or QueryOverrides()
     asked = [_asked(metric, policy, wanted) for metric in policy.metrics]
     return _run(_fetched(asked, access, (str(baseline), str(canary))))
 
@@ -111,7 +111,7 @@ class _Asked(NamedTuple):
     span: Span
 
 
-def _asked(metric: Metric, policy: Policy, wanted: Wanted) -> _Asked:
+def _asked(metric: Metric, policy: Policy, wanted: QueryOverrides) -> _Asked:
     query, shared = metric.query, policy.prometheus
     if query is None:
         advice = "Give it one, such as query: 'rate(errors_total{${selector}}[1m])'."
@@ -137,7 +137,7 @@ def _asked(metric: Metric, policy: Policy, wanted: Wanted) -> _Asked:
     return _Asked(metric, query, (selectors[0], selectors[1]), span)
 
 
-def _span(step: int, window: float, wanted: Wanted, metric: str) -> Span:
+def _span(step: int, window: float, wanted: QueryOverrides, metric: str) -> Span:
     settled = time.time_ns() // 1_000_000 - min(step, _SETTLING)
     now = settled if wanted.at is None else round(wanted.at * 1000)
     end = now // step * step

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.integrations.writers.summary import JSON, PLAIN, Answer, Said, gist
+from canaryjudge.integrations.writers.summary import JSON, PLAIN, Answer, VerdictOrError, summary
 
 __all__ = ["argo_answer", "argo_json"]
 
 
-def argo_json(said: Said) -> str:
+def argo_json(said: VerdictOrError) -> str:
     """Write the body of an answer to Argo's `web` provider.
 
     With ``jsonPath: "{$.verdict}"``, ``successCondition: result.outcome == "pass"`` and ``failureCondition: result.outcome == "fail"`` a
@@ -26,7 +26,7 @@ def argo_json(said: Said) -> str:
     str
         JSON: `verdict` with `outcome`, `action`, `reason`, `score` (null where there is none) and `no_data`; `metrics` with each metric's outcome.
     """
-    short = gist(said)
+    short = summary(said)
     document = {
         "verdict": {
             "outcome": short.outcome,
@@ -42,7 +42,7 @@ def argo_json(said: Said) -> str:
     return json.dumps(document, allow_nan=False) + "\n"
 
 
-def argo_answer(said: Said) -> Answer:
+def argo_answer(said: VerdictOrError) -> Answer:
     """Answer a measurement of Argo's `web` provider.
 
     Parameters
@@ -63,5 +63,5 @@ def argo_answer(said: Said) -> Answer:
     500
     """
     if isinstance(said, CanaryJudgeError):
-        return Answer(500, gist(said).reason + "\n", PLAIN)
+        return Answer(500, summary(said).reason + "\n", PLAIN)
     return Answer(200, argo_json(said), JSON)

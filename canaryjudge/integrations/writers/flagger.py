@@ -6,7 +6,7 @@ import difflib
 from typing import Final
 
 from canaryjudge.errors import CanaryJudgeError, DataError
-from canaryjudge.integrations.writers.summary import PLAIN, Answer, Said, gist
+from canaryjudge.integrations.writers.summary import PLAIN, Answer, VerdictOrError, summary
 
 __all__ = ["FLAGGER_HOOKS", "flagger_answer"]
 
@@ -28,7 +28,7 @@ there a marginal release waits. A yes to `rollback` rolls back. Nothing hangs on
 _YES, _NO, _BROKEN = 200, 409, 500
 
 
-def flagger_answer(said: Said, hook: str) -> Answer:
+def flagger_answer(said: VerdictOrError, hook: str) -> Answer:
     """Answer a webhook of Flagger.
 
     Parameters
@@ -63,6 +63,6 @@ def flagger_answer(said: Said, hook: str) -> Answer:
         raise DataError(
             f"Flagger has no webhooks of type {known[:60]!r}", f"{meant}Types: {', '.join(FLAGGER_HOOKS)}."
         )
-    short = gist(said)
+    short = summary(said)
     no = _BROKEN if isinstance(said, CanaryJudgeError) else _NO
     return Answer(_YES if short.outcome in FLAGGER_HOOKS[known] else no, short.reason + "\n", PLAIN)

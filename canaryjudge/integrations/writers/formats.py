@@ -11,11 +11,11 @@ from canaryjudge.integrations import writers
 from canaryjudge.integrations.writers.kayenta import kayenta_json
 from canaryjudge.verdict import Verdict
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["FORMATS", "VerdictFormat"]
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class VerdictFormat:
     """A way to write a verdict.
 
     Attributes
@@ -39,24 +39,26 @@ class Format:
     files: tuple[str, ...] = ()
 
 
-FORMATS: Final[dict[str, Format]] = {
-    "text": Format(Verdict.explain, "sentences", of_errors=False),
-    "json": Format(Verdict.to_json, "everything that is known", of_errors=False),
-    "markdown": Format(Verdict.to_markdown, "a table", of_errors=False),
-    "html": Format(Verdict.to_html, "a page with charts", of_errors=False),
-    "junit": Format(writers.junit_xml, "JUnit XML: a test a metric"),
-    "github": Format(writers.github_annotations, "GitHub's annotations, for a step's standard output"),
-    "github-outputs": Format(writers.github_outputs, "for the file $GITHUB_OUTPUT", appends=True),
-    "github-summary": Format(writers.github_summary, "for the file $GITHUB_STEP_SUMMARY", appends=True),
-    "gitlab": Format(writers.gitlab_dotenv, "GitLab's dotenv report"),
-    "jenkins": Format(writers.jenkins_properties, "a properties file"),
-    "tekton": Format(
+FORMATS: Final[dict[str, VerdictFormat]] = {
+    "text": VerdictFormat(Verdict.explain, "sentences", of_errors=False),
+    "json": VerdictFormat(Verdict.to_json, "everything that is known", of_errors=False),
+    "markdown": VerdictFormat(Verdict.to_markdown, "a table", of_errors=False),
+    "html": VerdictFormat(Verdict.to_html, "a page with charts", of_errors=False),
+    "junit": VerdictFormat(writers.junit_xml, "JUnit XML: a test a metric"),
+    "github": VerdictFormat(writers.github_annotations, "GitHub's annotations, for a step's standard output"),
+    "github-outputs": VerdictFormat(writers.github_outputs, "for the file $GITHUB_OUTPUT", appends=True),
+    "github-summary": VerdictFormat(
+        writers.github_summary, "for the file $GITHUB_STEP_SUMMARY", appends=True
+    ),
+    "gitlab": VerdictFormat(writers.gitlab_dotenv, "GitLab's dotenv report"),
+    "jenkins": VerdictFormat(writers.jenkins_properties, "a properties file"),
+    "tekton": VerdictFormat(
         writers.tekton_results,
         "Tekton's results, in a directory",
         files=tuple(writers.tekton_results(CanaryJudgeError(""))),
     ),
-    "argo": Format(writers.argo_json, "JSON for Argo Rollouts' web provider"),
-    "prometheus": Format(writers.prometheus_text, "Prometheus' text format"),
-    "kayenta": Format(kayenta_json, "the result of a judge of Kayenta's", of_errors=False),
+    "argo": VerdictFormat(writers.argo_json, "JSON for Argo Rollouts' web provider"),
+    "prometheus": VerdictFormat(writers.prometheus_text, "Prometheus' text format"),
+    "kayenta": VerdictFormat(kayenta_json, "the result of a judge of Kayenta's", of_errors=False),
 }
 """Each format by its name: a new one is a line here."""

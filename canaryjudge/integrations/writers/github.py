@@ -12,7 +12,7 @@ from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.explain.layout import cut, on_one_line
 from canaryjudge.explain.markdown import escaped
 from canaryjudge.explain.sentences import metric_sentence
-from canaryjudge.integrations.writers.summary import Said, gist
+from canaryjudge.integrations.writers.summary import VerdictOrError, summary
 from canaryjudge.results import Outcome
 from canaryjudge.verdict import Verdict
 
@@ -27,7 +27,7 @@ _LONGEST_SUMMARY: Final = 1_000_000
 """Bytes; GitHub refuses a step's summary above 1 MiB."""
 
 
-def github_annotations(said: Said) -> str:
+def github_annotations(said: VerdictOrError) -> str:
     r"""Write workflow commands: an error for each metric that fails the release, a warning for each that is marginal, else a notice.
 
     Parameters
@@ -46,7 +46,7 @@ def github_annotations(said: Said) -> str:
     >>> print(github_annotations(cj.DataError("no data:\n100% lost", "Look for them.")), end="")
     ::error title=canaryjudge%3A nothing was judged::ERROR: no data: 100%25 lost. Look for them.
     """
-    short = gist(said)
+    short = summary(said)
     if isinstance(said, CanaryJudgeError):
         return _command("error", "canaryjudge: nothing was judged", short.reason)
     failing, undecided = _complaints(said)
@@ -60,7 +60,7 @@ def github_annotations(said: Said) -> str:
     return "".join(lines)
 
 
-def github_outputs(said: Said) -> str:
+def github_outputs(said: VerdictOrError) -> str:
     """Write a step's outputs: `outcome`, `action`, `reason`, `score`, `no-data`, and `failed` and `undecided` as JSON lists of names.
 
     Free text stands between delimiters that cannot be forged: each is made from the value's own digest, so that no value holds its own.
@@ -75,7 +75,7 @@ def github_outputs(said: Said) -> str:
     str
         Text to append to the file that ``$GITHUB_OUTPUT`` names.
     """
-    short = gist(said)
+    short = summary(said)
     outputs = {
         "outcome": short.outcome,
         "action": short.action,
@@ -88,7 +88,7 @@ def github_outputs(said: Said) -> str:
     return "".join(_assigned(name, value) for name, value in outputs.items())
 
 
-def github_summary(said: Said) -> str:
+def github_summary(said: VerdictOrError) -> str:
     """Write a step's summary in Markdown.
 
     Parameters

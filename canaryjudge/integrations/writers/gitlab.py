@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from canaryjudge.integrations.writers.summary import Said, gist
+from canaryjudge.integrations.writers.summary import VerdictOrError, summary
 
 __all__ = ["gitlab_dotenv"]
 
@@ -13,7 +13,7 @@ _EXPANDED = re.compile(r"\$|%(?=[\w%])")
 _LIKE = {"$": "\uff04", "%": "\uff05"}
 
 
-def gitlab_dotenv(said: Said) -> str:
+def gitlab_dotenv(said: VerdictOrError) -> str:
     """Write a dotenv report: ``CANARYJUDGE_OUTCOME``, ``_ACTION``, ``_REASON``, ``_NO_DATA`` and, where there is one, ``_SCORE``.
 
     GitLab takes a variable a line, knows neither quotes nor escapes, and expands variables in values. So a value is one line, and a ``$`` or
@@ -38,7 +38,7 @@ def gitlab_dotenv(said: Said) -> str:
     CANARYJUDGE_REASON=ERROR: metrics.csv: there is no such file
     CANARYJUDGE_NO_DATA=false
     """
-    short = gist(said)
+    short = summary(said)
     values = {
         "OUTCOME": short.outcome,
         "ACTION": short.action,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from canaryjudge.integrations.writers.summary import Said, gist
+from canaryjudge.integrations.writers.summary import VerdictOrError, summary
 
 __all__ = ["jenkins_properties"]
 
@@ -12,7 +12,7 @@ _SPECIAL = re.compile(r"[^ -~]|[\\:=#!]|^ ", re.DOTALL)
 """What java.util.Properties would read as something else: all but printable ASCII, its own signs, and a space that begins a value."""
 
 
-def jenkins_properties(said: Said) -> str:
+def jenkins_properties(said: VerdictOrError) -> str:
     r"""Write a Java properties file: ``CANARYJUDGE_OUTCOME``, ``_ACTION``, ``_REASON``, ``_NO_DATA``, ``_SCORE``, ``_FAILED``, ``_UNDECIDED``.
 
     Parameters
@@ -31,7 +31,7 @@ def jenkins_properties(said: Said) -> str:
     >>> print(jenkins_properties(cj.DataError("C:\\data: there is no such file")).splitlines()[2])
     CANARYJUDGE_REASON=ERROR\u003a C\u003a\u005cdata\u003a there is no such file
     """
-    short = gist(said)
+    short = summary(said)
     values = {
         "OUTCOME": short.outcome,
         "ACTION": short.action,

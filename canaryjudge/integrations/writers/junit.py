@@ -10,7 +10,7 @@ from canaryjudge.explain.layout import on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.sentences import metric_sentence, rule_sentence
 from canaryjudge.explain.text import as_text, by_badness
-from canaryjudge.integrations.writers.summary import Said, gist
+from canaryjudge.integrations.writers.summary import VerdictOrError, summary
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 
@@ -24,7 +24,7 @@ _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _KINDS = ("failure", "error", "skipped")
 
 
-def junit_xml(said: Said) -> str:
+def junit_xml(said: VerdictOrError) -> str:
     """Write a verdict, or why there is none, as JUnit XML.
 
     The test case `release` of the class `canaryjudge` is the release: a failure where it fails, skipped with the reason where it is marginal,
@@ -53,7 +53,7 @@ def junit_xml(said: Said) -> str:
     suite = ET.Element("testsuite")
     _add_properties(suite, said)
     if isinstance(said, CanaryJudgeError):
-        _add_case(suite, _SUITE, _RELEASE, "error", type(said).__name__, gist(said).reason, str(said))
+        _add_case(suite, _SUITE, _RELEASE, "error", type(said).__name__, summary(said).reason, str(said))
     else:
         _add_release(suite, said)
         for result in by_badness(said):
@@ -76,8 +76,8 @@ def junit_xml(said: Said) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{written}\n'
 
 
-def _add_properties(suite: ET.Element, said: Said) -> None:
-    short = gist(said)
+def _add_properties(suite: ET.Element, said: VerdictOrError) -> None:
+    short = summary(said)
     facts = {"outcome": short.outcome, "action": short.action, "reason": short.reason}
     if isinstance(said, Verdict):
         facts |= {
@@ -99,7 +99,7 @@ def _add_release(suite: ET.Element, verdict: Verdict) -> None:
     kind = {Outcome.FAIL: "failure", Outcome.MARGINAL: "skipped", Outcome.PASS: None}[verdict.outcome]
     decided = verdict.metrics.get(verdict.deciding_metric or "")
     code = decided.reason if decided else "no_data"
-    _add_case(suite, _SUITE, _RELEASE, kind, code, gist(verdict).reason, as_text(verdict))
+    _add_case(suite, _SUITE, _RELEASE, kind, code, summary(verdict).reason, as_text(verdict))
 
 
 def _add_metric(suite: ET.Element, result: MetricResult, verdict: Verdict) -> None:

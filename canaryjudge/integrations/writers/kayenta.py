@@ -103,7 +103,7 @@ def _label(result: MetricResult) -> str:
 
 
 def _fell(result: MetricResult) -> bool:
-    """Tell whether the canary failed downward: by the bad direction, and where both are, by the change that was found."""
+    """Return whether the canary failed downward: by the bad direction, and where both are, by the change that was found."""
     if result.direction != "either":
         return result.direction == "decrease"
     finding = result.deciding

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from canaryjudge.errors import CanaryJudgeError, DataError
-from canaryjudge.integrations.writers.summary import JSON, Answer, Said, gist
+from canaryjudge.integrations.writers.summary import JSON, Answer, VerdictOrError, summary
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 
@@ -58,19 +58,8 @@ class Gauge:
     samples: Samples
 
 
-def gauges(said: Said) -> tuple[Gauge, ...]:
-    """Give a verdict, or the lack of one, as gauges; those without a sample are there too.
-
-    Parameters
-    ----------
-    said : Verdict or CanaryJudgeError
-        What there is to tell.
-
-    Returns
-    -------
-    tuple of Gauge
-        In the order of their names.
-    """
+def gauges(said: VerdictOrError) -> tuple[Gauge, ...]:
+    """Return a verdict, or the lack of one, as gauges; those without a sample are there too."""
     found: dict[str, Samples] = {name: [] for name in _HELP}
     found["canaryjudge_judged"].append(({}, float(isinstance(said, Verdict))))
     if isinstance(said, Verdict):
@@ -80,7 +69,7 @@ def gauges(said: Said) -> tuple[Gauge, ...]:
     return tuple(Gauge(name, _HELP[name], samples) for name, samples in found.items())
 
 
-def prometheus_text(said: Said) -> str:
+def prometheus_text(said: VerdictOrError) -> str:
     """Write a verdict, or the lack of one, in Prometheus' text format (version 0.0.4).
 
     Parameters
@@ -159,7 +148,7 @@ _UNESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "'":
 Labels = Mapping[str, str]
 
 
-def prometheus_answer(said: Said, query: str, now: float) -> Answer:
+def prometheus_answer(said: VerdictOrError, query: str, now: float) -> Answer:
     """Answer ``/api/v1/query`` as a Prometheus server would that scraped `prometheus_text`.
 
     Parameters
@@ -198,7 +187,7 @@ def prometheus_answer(said: Said, query: str, now: float) -> Answer:
     except ValueError as error:
         return _refused(str(error))
     if isinstance(said, CanaryJudgeError) and name != "canaryjudge_judged":
-        return _error(422, "execution", gist(said).reason)
+        return _error(422, "execution", summary(said).reason)
     (samples,) = (gauge.samples for gauge in gauges(said) if gauge.name == name)
     return _success(
         [({"__name__": name, **labels}, value) for labels, value in samples if matches(labels)], now

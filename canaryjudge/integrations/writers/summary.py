@@ -10,7 +10,7 @@ from canaryjudge.explain.layout import cut, on_one_line
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.verdict import Verdict
 
-__all__ = ["JSON", "PLAIN", "Answer", "Gist", "Said", "gist"]
+__all__ = ["JSON", "PLAIN", "Answer", "Summary", "VerdictOrError", "summary"]
 
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
@@ -35,14 +35,14 @@ class Answer:
     content_type: str
 
 
-Said = Verdict | CanaryJudgeError
+VerdictOrError = Verdict | CanaryJudgeError
 """What there is to tell: a verdict, or why there is none."""
 
 _LONGEST_REASON = 199
 
 
 @dataclass(frozen=True, slots=True)
-class Gist:
+class Summary:
     """A verdict, or the lack of one, in a few words.
 
     Attributes
@@ -70,19 +70,19 @@ class Gist:
     lacks_data: bool
 
 
-def gist(said: Said) -> Gist:
+def summary(said: VerdictOrError) -> Summary:
     """Say in a few words what became of a release.
 
     Examples
     --------
     >>> import canaryjudge as cj
-    >>> gist(cj.DataError("metrics.csv: there is no such file", "Check the path.")).reason
+    >>> summary(cj.DataError("metrics.csv: there is no such file", "Check the path.")).reason
     'ERROR: metrics.csv: there is no such file. Check the path.'
     """
     if isinstance(said, CanaryJudgeError):
         reason = cut(f"ERROR: {on_one_line(str(said))}", _LONGEST_REASON)
-        return Gist("error", "hold", reason, None, (), (), lacks_data=False)
-    return Gist(
+        return Summary("error", "hold", reason, None, (), (), lacks_data=False)
+    return Summary(
         outcome=said.outcome.value,
         action=said.action,
         reason=cut(on_one_line(said.reason), _LONGEST_REASON),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from canaryjudge.integrations.writers.summary import Said, gist
+from canaryjudge.integrations.writers.summary import VerdictOrError, summary
 
 __all__ = ["tekton_results"]
 
@@ -13,8 +13,8 @@ _MOST_BYTES: Final = 3072
 """Of the 4096 bytes in which the kubelet hands over a step's results; the rest is for Tekton's own entries and the task's other results."""
 
 
-def tekton_results(said: Said) -> dict[str, str]:
-    r"""Give a task's results: `outcome`, `action`, `reason`, `score`, and `failed` and `undecided` as JSON lists of names.
+def tekton_results(said: VerdictOrError) -> dict[str, str]:
+    r"""Return a task's results: `outcome`, `action`, `reason`, `score`, and `failed` and `undecided` as JSON lists of names.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def tekton_results(said: Said) -> dict[str, str]:
     >>> tekton_results(cj.DataError("no data"))["reason"]
     'ERROR: no data'
     """
-    short = gist(said)
+    short = summary(said)
     results = {
         "outcome": short.outcome,
         "action": short.action,

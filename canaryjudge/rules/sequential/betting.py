@@ -10,9 +10,8 @@ from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Share, tolerated
 from canaryjudge.rules.sequential.changes import CHANGES, ChangeSequence
 from canaryjudge.rules.sequential.process import State, load_sum, save_sum
-from canaryjudge.stats.betting import BETS, log_wealth, wealth_terms
 from canaryjudge.stats.exact_sums import ExactSum
-from canaryjudge.stats.interval_scores import MeanEvidence
+from canaryjudge.stats.score_evidence import BETS, MeanEvidence, log_wealth, wealth_terms
 
 __all__ = ["BettingProcess"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from canaryjudge.data import FloatArray
 from canaryjudge.rules.decision import Evidence, Limits, Share, weigh
 from canaryjudge.rules.sequential.process import log10_e, pvalue_of, smallest_visible
-from canaryjudge.stats.interval_scores import MeanEvidence
+from canaryjudge.stats.score_evidence import MeanEvidence
 
 __all__ = ["CHANGES", "ChangeSequence"]
 

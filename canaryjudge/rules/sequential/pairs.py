@@ -14,9 +14,9 @@ from canaryjudge.policy import Metric
 from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Evidence, Share, tolerated, weigh
 from canaryjudge.rules.sequential.process import State, load_sum, log10_e, pvalue_of, pvalue_pairs, save_sum
-from canaryjudge.stats.betting import BETS, discordance, log_wealth, wealth_terms
+from canaryjudge.stats.confidence_sequences import quantile_interval, quantile_interval_from_counts
 from canaryjudge.stats.exact_sums import ExactSum
-from canaryjudge.stats.quantile_sequences import quantile_interval, quantile_interval_from_counts
+from canaryjudge.stats.score_evidence import BETS, discordance, log_wealth, wealth_terms
 
 __all__ = ["PairProcess"]
 

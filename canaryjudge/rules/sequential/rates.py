@@ -22,9 +22,7 @@ from canaryjudge.rules.sequential.process import (
     smallest_visible,
     totals,
 )
-from canaryjudge.stats.dispersion import FEWEST_WATCHED_INTERVALS, overdispersion, pooled_dispersion
-from canaryjudge.stats.exact_sums import ExactSum
-from canaryjudge.stats.rate_mixture import (
+from canaryjudge.stats.count_processes import (
     LOG_RATIOS,
     at_ratio,
     difference_bound,
@@ -35,6 +33,8 @@ from canaryjudge.stats.rate_mixture import (
     ratio_estimate,
     tilts,
 )
+from canaryjudge.stats.dispersion import FEWEST_WATCHED_INTERVALS, overdispersion, pooled_dispersion
+from canaryjudge.stats.exact_sums import ExactSum
 
 __all__ = ["RateProcess", "check_counts"]
 

@@ -15,7 +15,7 @@ from canaryjudge.results import Finding, Outcome
 from canaryjudge.rules.decision import Share, tolerated
 from canaryjudge.rules.sequential.changes import CHANGES, ChangeSequence
 from canaryjudge.rules.sequential.process import State
-from canaryjudge.stats.interval_scores import FEWEST_SCORES, exceedance_scores, mean_evidence
+from canaryjudge.stats.score_evidence import FEWEST_SCORES, exceedance_scores, mean_evidence
 
 __all__ = ["MeanProcess", "RankProcess"]
 

@@ -20,7 +20,7 @@ from canaryjudge.rules.sequential.process import (
     save_sum,
     smallest_visible,
 )
-from canaryjudge.stats.bucket_curve import BucketCurve
+from canaryjudge.stats.bucket_distributions import BucketCurve
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.stratified_tables import LOG_ODDS, log_evidence, log_factors
 

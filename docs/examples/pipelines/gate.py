@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import canaryjudge as cj
 from canaryjudge.integrations import writers
-from canaryjudge.integrations.files.tables import read_table
+from canaryjudge.integrations.sources import read_table
 
 
 def answered(policy: str, data: str, path: str, fields: dict[str, list[str]]) -> writers.Answer:

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.compat.kayenta.classifier import (
-    JUDGE,
-    Comparison,
+    JUDGE_TEST,
     JavaRandom,
+    ShiftTest,
     classify,
     cles,
     iqr_fences,
@@ -30,8 +30,8 @@ def of(control, experiment, **options):
 
 
 def test_the_constants_are_the_judges():
-    assert Comparison(0.25, 2.326347874040841) == JUDGE
-    assert JUDGE.z == Z
+    assert ShiftTest(0.25, 2.326347874040841) == JUDGE_TEST
+    assert JUDGE_TEST.z == Z
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_bounds_are_strict_on_the_interval_and_not_on_the_effect():
     assert (found.interval.lower, found.effect, found.label) == (2.0, 3.0, "High")
     arms = np.array(control), np.array(experiment)
     half = classify(
-        "cpu", arms, MetricOptions(), Comparison(found.interval.lower / abs(found.interval.estimate))
+        "cpu", arms, MetricOptions(), ShiftTest(found.interval.lower / abs(found.interval.estimate))
     )
     assert half.label == "Pass"
 

@@ -12,8 +12,8 @@ import pytest
 from canaryjudge.data import read_pairs
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.files import csv_files, tables
-from canaryjudge.integrations.files.tables import read_table
 from canaryjudge.integrations.files.wide import WideTable
+from canaryjudge.integrations.sources import read_table
 from canaryjudge.policy import Metric, Policy
 
 POLICY = Policy(

@@ -10,8 +10,8 @@ from canaryjudge.data import from_wide, read_pairs
 from canaryjudge.errors import DataError
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.integrations.files import csv_files
-from canaryjudge.integrations.files.tables import read_table
 from canaryjudge.integrations.files.wide import WideTable, widen_table
+from canaryjudge.integrations.sources import read_table
 from canaryjudge.policy import Metric, Policy
 
 ERRORS = Metric(name="errors", kind="ratio", direction="increase")

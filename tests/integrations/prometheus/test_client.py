@@ -17,7 +17,7 @@ import canaryjudge as cj
 from canaryjudge.cli import main
 from canaryjudge.integrations.prometheus import client as prometheus_client
 from canaryjudge.integrations.prometheus.client import Access
-from canaryjudge.integrations.prometheus.queries import Wanted, fetch
+from canaryjudge.integrations.prometheus.queries import QueryOverrides, fetch
 
 SHARED = {"baseline": 'version="1.4"', "canary": 'version="1.5"', "step": "60s", "window": "20m"}
 CPU = {"name": "cpu", "direction": "increase", "query": "cpu{${selector}}"}
@@ -122,20 +122,20 @@ def test_the_command_line_wins_over_the_policy(capsys):
 @pytest.mark.parametrize("base", ["", "/", "/api/v1", "/api/v1/query_range"])
 def test_any_spelling_of_the_base_is_right(base):
     with fake.serving(GOOD) as server:
-        fetch(cj.Policy(**POLICY), Access.to(server.url + base), Wanted(at=AT))
+        fetch(cj.Policy(**POLICY), Access.to(server.url + base), QueryOverrides(at=AT))
     assert set(server.paths) == {"/api/v1/query_range"}
 
 
 def test_a_path_before_the_api_is_kept():
     with fake.serving(GOOD) as server:
-        fetch(cj.Policy(**POLICY), Access.to(server.url + "/prom/"), Wanted(at=AT))
+        fetch(cj.Policy(**POLICY), Access.to(server.url + "/prom/"), QueryOverrides(at=AT))
     assert set(server.paths) == {"/prom/api/v1/query_range"}
 
 
 def test_it_works_beside_a_running_loop():
     async def notebook(url):
         await asyncio.sleep(0)
-        return fetch(cj.Policy(**POLICY), Access.to(url), Wanted(at=AT))
+        return fetch(cj.Policy(**POLICY), Access.to(url), QueryOverrides(at=AT))
 
     with fake.serving(GOOD) as server:
         fetched = asyncio.run(notebook(server.url))

@@ -14,7 +14,8 @@ from prometheus_answers import matrix, native, series
 
 import canaryjudge as cj
 from canaryjudge.cli import main
-from canaryjudge.integrations.files.tables import data_text, read_table
+from canaryjudge.integrations.files.tables import data_text
+from canaryjudge.integrations.sources import read_table
 
 SHARED = {"baseline": 'version="1.4"', "canary": 'version="1.5"', "step": "60s", "window": "20m"}
 ERRORS = {

@@ -21,7 +21,10 @@ SERVICES = [
 ]
 SECONDS = 59
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="prometheus is not installed: make system")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(PROGRAM is None, reason="prometheus is not installed: make system"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,18 @@
+"""Curves through the counts of buckets, their quantiles, and what two histograms leave open."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from canaryjudge.stats.bucket_bands import BucketBands
+from canaryjudge.stats.bucket_distributions import (
+    BucketBands,
+    BucketCurve,
+    bucket_quantile,
+    bucket_quantile_bucket,
+    counts_at_most,
+)
 
 ZERO = np.zeros(1)
 
@@ -154,3 +162,110 @@ def test_below_edges_that_are_not_positive_there_is_no_floor():
     assert BucketBands(np.array([0.5, 1.0, np.inf]), counts, counts).baseline_quantile(0.5)[
         0
     ] == pytest.approx(0, abs=1e-6)
+
+
+PROMETHEUS_EDGES = np.array([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, np.inf])
+
+
+def expected_counts(distribution, edges, size=1_000_000):
+    return size * np.diff(distribution.cdf(np.concatenate([[0.0], edges])))
+
+
+def test_it_is_exact_for_log_logistic_values():
+    values = stats.fisk(c=3.0, scale=0.2)
+    curve = BucketCurve(PROMETHEUS_EDGES, expected_counts(values, PROMETHEUS_EDGES))
+    at = np.array([0.03, 0.07, 0.2, 0.4, 0.9])
+    assert curve.log_odds(at) == pytest.approx(np.log(values.sf(at) / values.cdf(at)), abs=1e-9)
+    assert curve.quantile(0.5) == pytest.approx(0.2, rel=1e-9)
+    assert curve.quantile(0.99) == pytest.approx(values.ppf(0.99), rel=1e-9)
+
+
+def test_tails_of_lognormal_values_are_read_to_a_tenth_where_a_straight_line_is_off_by_a_factor():
+    values = stats.lognorm(s=0.6, scale=np.exp(-2))
+    counts = expected_counts(values, PROMETHEUS_EDGES)
+    true = values.sf(0.5 / 1.1)
+    log_odds = BucketCurve(PROMETHEUS_EDGES, counts).log_odds([0.5 / 1.1])[0]
+    assert 1 / (1 + np.exp(-log_odds)) == pytest.approx(true, rel=0.1)
+    straight = np.interp(0.5 / 1.1, PROMETHEUS_EDGES[:-1], values.sf(PROMETHEUS_EDGES[:-1]))
+    assert straight > 1.5 * true
+
+
+def test_what_lies_outside_is_unknown():
+    curve = BucketCurve([1.0, 2.0, 4.0, np.inf], [0, 3, 5, 0])
+    assert np.isnan(curve.log_odds([0.5, 1.0, 1.5, 4.0, 9.0, -1.0])).all()
+    assert curve.log_odds([2.0])[0] == pytest.approx(np.log(5 / 3))
+    assert curve.quantile(0.9) == curve.quantile(0.1) == pytest.approx(2.0)
+
+
+def test_all_in_one_bucket_gives_its_edge():
+    assert BucketCurve([1.0, 2.0, 4.0, np.inf], [0, 7, 0, 0]).quantile(0.5) == pytest.approx(2.0)
+    assert BucketCurve([1.0, 2.0, 4.0, np.inf], [0, 0, 0, 7]).quantile(0.5) == pytest.approx(4.0)
+    assert BucketCurve([1.0, 2.0, 4.0, np.inf], [7, 0, 0, 0]).quantile(0.5) == pytest.approx(1.0)
+
+
+def test_edges_of_both_signs_are_read_as_they_are():
+    curve = BucketCurve([-1.0, 0.0, 1.0, np.inf], [10, 20, 20, 10])
+    assert curve.quantile(0.5) == pytest.approx(0.0, abs=1e-12)
+    assert curve.log_odds([-0.5])[0] == pytest.approx(np.log(5) / 2)
+
+
+@settings(derandomize=True, max_examples=60)
+@given(st.lists(st.integers(0, 1000), min_size=3, max_size=12).filter(any), st.floats(0.01, 0.99))
+def test_odds_fall_with_the_value_and_quantiles_rise_with_the_probability(counts, probability):
+    edges = np.concatenate([np.geomspace(0.1, 10, len(counts) - 1), [np.inf]])
+    curve = BucketCurve(edges, counts)
+    odds = curve.log_odds(np.geomspace(0.1, 10, 50))
+    assert (np.diff(odds[np.isfinite(odds)]) <= 1e-9).all()
+    low, high = curve.quantile(probability * 0.9), curve.quantile(probability)
+    assert edges[0] - 1e-9 <= low <= high * (1 + 1e-12) <= edges[-2] * (1 + 1e-9)
+
+
+FEW_EDGES = np.array([0.1, 0.2, 0.4, 0.8, np.inf])
+
+
+@st.composite
+def filled(draw):
+    """Values and their histogram."""
+    values = draw(st.lists(st.floats(0.01, 2.0), min_size=1, max_size=40))
+    return np.array(values), np.bincount(np.searchsorted(FEW_EDGES, values), minlength=len(FEW_EDGES))
+
+
+@settings(derandomize=True, max_examples=200)
+@given(filled(), st.floats(0.0, 1.0))
+def test_a_quantile_lies_in_its_bucket_and_so_does_the_estimate(data, q):
+    values, counts = data
+    low, high = bucket_quantile_bucket(FEW_EDGES, counts, q)
+    assert low < np.quantile(values, q, method="inverted_cdf") <= high
+    if 0 < q < 1:
+        assert max(low, 0.1) <= bucket_quantile(FEW_EDGES, counts, q) <= min(high, 0.8)
+
+
+@settings(derandomize=True, max_examples=200)
+@given(filled(), st.one_of(st.sampled_from(FEW_EDGES.tolist()), st.floats(0.001, 3.0)))
+def test_the_true_count_lies_between_the_fewest_and_the_most(data, value):
+    values, counts = data
+    fewest, most = counts_at_most(FEW_EDGES, counts, value)
+    assert fewest <= (values <= value).sum() <= most
+    assert fewest == most or value not in FEW_EDGES
+
+
+def test_an_edge_that_is_reached_exactly_closes_its_bucket():
+    assert bucket_quantile_bucket(FEW_EDGES, [1, 1, 1, 7, 0], 0.3) == (0.2, 0.4)
+    assert bucket_quantile_bucket(FEW_EDGES, [1, 1, 1, 7, 0], 0.1) == (-np.inf, 0.1)
+    assert bucket_quantile_bucket(FEW_EDGES, [7, 93, 0, 0, 0], 0.07) == (
+        -np.inf,
+        0.1,
+    )  # .07 of 100 is a little more than 7
+    assert bucket_quantile_bucket(FEW_EDGES, [0, 0, 1, 7, 2], 0.0) == (0.2, 0.4)
+    assert bucket_quantile_bucket(FEW_EDGES, [0, 0, 1, 7, 2], 0.9) == (0.8, np.inf)
+
+
+def test_each_interval_is_counted_by_itself():
+    fewest, most = counts_at_most(FEW_EDGES, [[1, 2, 3, 4, 5], [0, 0, 1, 0, 0]], 0.3)
+    assert fewest.tolist() == [3, 0]
+    assert most.tolist() == [6, 1]
+
+
+def test_a_quantile_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no observations"):
+        bucket_quantile(FEW_EDGES, [0, 0, 0, 0, 0], 0.5)

@@ -1,6 +1,7 @@
-r"""What two histograms leave open of P(canary - shift > baseline): the least and the most that it may be.
+r"""Distributions that are known by the counts of buckets: curves through them, their quantiles, and what they leave open.
 
-Counts say how many observations lie in a bucket, not where in it. A test that fills the gaps by one interpolation takes its error for a
+A curve is read between the edges; quantiles and shares are never finer than a bucket. What two histograms leave open of
+P(canary - shift > baseline) is the least and the most that it may be. Counts say how many observations lie in a bucket, not where in it. A test that fills the gaps by one interpolation takes its error for a
 finding as soon as there are enough requests, and proves a shift of 10 % absent where all requests lie in one bucket. Here the gaps are
 filled in several quite different ways, and what is proven has to be so for all of them:
 
@@ -17,15 +18,24 @@ filled in several quite different ways, and what is proven has to be so for all 
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
-__all__ = ["BucketBands", "Curve", "FloatArray"]
+from canaryjudge.stats.bounds import FloatArray
 
-FloatArray = NDArray[np.float64]
+__all__ = [
+    "BucketBands",
+    "BucketCurve",
+    "Curve",
+    "bucket_quantile",
+    "bucket_quantile_bucket",
+    "counts_at_most",
+]
+
 Shape = Literal["early", "level", "late"]
 _SHAPES: tuple[Shape, ...] = ("early", "late", "level")
 
@@ -245,3 +255,160 @@ def _smooth(reached: FloatArray, steps: FloatArray) -> FloatArray:
         odds = logit(reached)
         smooth = expit(odds[:-1, None] + np.diff(odds)[:, None] * steps)
     return np.where(np.isfinite(smooth), smooth, reached[:-1, None] + rise * steps)
+
+
+class BucketCurve:
+    r"""The share of observations beyond a value, from counts in buckets.
+
+    Between two edges the log odds of lying beyond a value are taken to fall on a straight line in the logarithm of the value (in the value
+    itself where edges are not positive): exact for log-logistic values, close for lognormal ones in their tails too, where a straight line
+    in the share would put far too many observations next to the edge.
+
+    Parameters
+    ----------
+    edges : array_like, shape (k,)
+        Upper edges of the buckets, ascending; the last infinite.
+    counts : array_like, shape (k,)
+        Observations in each bucket; some.
+
+    Examples
+    --------
+    >>> curve = BucketCurve([0.1, 0.2, 0.4, np.inf], [20, 30, 40, 10])
+    >>> round(curve.quantile(0.5), 3), curve.log_odds([0.4]).round(3).tolist()
+    (0.2, [-2.197])
+    """
+
+    def __init__(self, edges: ArrayLike, counts: ArrayLike) -> None:
+        finite = np.asarray(edges, dtype=np.float64)[:-1]
+        observed = np.asarray(counts, dtype=np.float64)
+        beyond = observed[::-1].cumsum()[::-1][1:]
+        with np.errstate(divide="ignore"):
+            odds = np.log(beyond) - np.log(observed.sum() - beyond)
+        self._logarithmic = bool(len(finite) and finite[0] > 0)
+        self._edges = np.log(finite) if self._logarithmic else finite
+        self._odds = odds
+        self._known = np.isfinite(odds)
+
+    def log_odds(self, values: ArrayLike) -> FloatArray:
+        """Give the log odds of lying beyond values.
+
+        Parameters
+        ----------
+        values : array_like, shape (n,)
+            Values.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            Log odds; NaN where a value lies outside the edges between which there are observations on both sides.
+        """
+        at = np.asarray(values, dtype=np.float64)
+        edges, odds = self._edges[self._known], self._odds[self._known]
+        if not len(edges):
+            return np.full(at.shape, np.nan)
+        if self._logarithmic:
+            at = np.log(np.where(at > 0, at, np.nan))
+        # rounding must not put an edge outside
+        slack = 1e-12 * max(abs(float(edges[0])), abs(float(edges[-1])), 1.0)
+        inside = (at >= edges[0] - slack) & (at <= edges[-1] + slack)
+        return np.where(inside, np.interp(at, edges, odds), np.nan)
+
+    def quantile(self, probability: float) -> float:
+        """Give a quantile; where it lies beyond the edges that say something, the nearest of them."""
+        edges, odds = self._edges[self._known], self._odds[self._known]
+        if len(edges):
+            target = math.log1p(-probability) - math.log(probability)
+            found = float(np.interp(-target, -odds, edges))
+        else:  # everything lies in one bucket
+            beneath = np.flatnonzero(np.isneginf(self._odds))
+            found = float(self._edges[beneath[0] if len(beneath) else -1])
+        return math.exp(found) if self._logarithmic else found
+
+
+def counts_at_most(edges: ArrayLike, counts: ArrayLike, value: float) -> tuple[FloatArray, FloatArray]:
+    """Count the observations that are at most a value: the fewest and the most that the buckets allow.
+
+    What proves that many are at most the value is the fewest, what proves that many lie above it is the most.
+
+    Parameters
+    ----------
+    edges : array_like, shape (k,)
+        Upper edges of the buckets, inclusive, ascending; the last infinite.
+    counts : array_like, shape (..., k)
+        Observations in each bucket.
+    value : float
+        The value, in the unit of the edges.
+
+    Returns
+    -------
+    tuple of ndarray, shapes (...) and (...)
+        Both are the same where the value is an edge.
+
+    Examples
+    --------
+    >>> [both.tolist() for both in counts_at_most([0.1, 0.2, np.inf], [[20, 30, 10], [0, 4, 1]], 0.15)]
+    [[20.0, 0.0], [50.0, 4.0]]
+    """
+    upper, observed = np.asarray(edges, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    whole = int(np.searchsorted(upper, value, side="right"))  # buckets that end at the value or before
+    cut = int(np.searchsorted(upper, value, side="left")) + 1  # and the one that it lies in
+    return observed[..., :whole].sum(axis=-1), observed[..., :cut].sum(axis=-1)
+
+
+def bucket_quantile_bucket(edges: ArrayLike, counts: ArrayLike, q: float) -> tuple[float, float]:
+    """Find the bucket that holds a quantile: the smallest value that at least a share `q` of the observations do not exceed.
+
+    Parameters
+    ----------
+    edges : array_like, shape (k,)
+        Upper edges of the buckets, inclusive, ascending; the last infinite.
+    counts : array_like, shape (k,)
+        Observations in each bucket; some.
+    q : float
+        Probability, between 0 and 1.
+
+    Returns
+    -------
+    tuple of float
+        The bucket's lower and upper edge; -inf and inf where it is open.
+
+    Raises
+    ------
+    ValueError
+        There are no observations.
+
+    Examples
+    --------
+    >>> bucket_quantile_bucket([0.1, 0.2, np.inf], [20, 30, 10], 0.5)
+    (0.1, 0.2)
+    """
+    upper, below = np.asarray(edges, dtype=np.float64), np.cumsum(counts, dtype=np.float64)
+    if not below[-1] > 0:
+        raise ValueError("there are no observations in any bucket")
+    # rounding must not put what an edge reaches exactly into the next bucket
+    holding = int(np.searchsorted(below, q * below[-1] * (1 - 1e-12), side="left"))
+    while below[holding] == 0:  # a quantile of 0 lies in the first bucket that holds anything
+        holding += 1
+    return (float(upper[holding - 1]) if holding else -np.inf), float(upper[holding])
+
+
+def bucket_quantile(edges: ArrayLike, counts: ArrayLike, q: float) -> float:
+    """Estimate a quantile by a smooth reading between edges; it stays in the bucket that holds it.
+
+    Parameters
+    ----------
+    edges, counts, q
+        As `bucket_quantile_bucket` takes them.
+
+    Returns
+    -------
+    float
+        The estimate; the nearest edge where the bucket is open, or holds all that lies on that side.
+
+    Examples
+    --------
+    >>> round(bucket_quantile([0.1, 0.2, 0.4, np.inf], [20, 30, 40, 10], 0.6), 3)
+    0.227
+    """
+    low, high = bucket_quantile_bucket(edges, counts, q)
+    return float(np.clip(BucketCurve(edges, counts).quantile(q), low, high))

@@ -1,10 +1,15 @@
-r"""Anytime evidence from one score an interval, where neighboring intervals depend on each other.
+r"""Anytime-valid evidence from scores: one an interval, held against its long-run variance, or one a pair, by betting.
 
 Requests of one minute share its weather, and the weather lasts: so a minute's requests are one score, and the scores' mean is
 held against its long-run variance at every look. The look's t statistic is turned into the normal deviate of the same p-value
 and that into evidence by the one-sided normal mixture (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021): valid at all
 looks as far as the long-run variance is right. It is taken at two scales, single intervals and threes (or fours), and the more
 cautious counts, because noise on top of slow weather hides it from the first scale.
+
+Of pairs that are independent, each is bet on: wealth that fair or losing bets can rarely multiply. A score u in [-1, 1] whose expectation is at most 0 makes ``prod(1 + lambda u)`` a supermartingale for every lambda in [0, 1): who bets
+that way multiplies his stake by 1/level with a probability of at most `level`, however long he plays (Ville 1939; Waudby-Smith and
+Ramdas 2024, J. Royal Statistical Society B 86:1; Shekhar and Ramdas 2023 for two samples). The mean over a fixed grid of lambda needs no
+tuning, and its logarithms add up over intervals and shards.
 """
 
 from __future__ import annotations
@@ -14,12 +19,22 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri, stdtr
+from scipy.special import betainc, betaln, ndtri, stdtr
 
+from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.confidence_sequences import normal_log_mixture
-from canaryjudge.stats.long_run import FloatArray, dependence, long_run_variance
+from canaryjudge.stats.long_run import dependence, long_run_variance
 
-__all__ = ["FEWEST_SCORES", "MeanEvidence", "exceedance_scores", "mean_evidence"]
+__all__ = [
+    "BETS",
+    "FEWEST_SCORES",
+    "MeanEvidence",
+    "discordance",
+    "exceedance_scores",
+    "log_wealth",
+    "mean_evidence",
+    "wealth_terms",
+]
 
 FEWEST_SCORES: Final = 20
 """Fewer scores say too little of how they depend on each other, at whatever level."""
@@ -175,3 +190,74 @@ def _spread(values: FloatArray, tick: float, at: FloatArray) -> FloatArray:
     counts = np.append(first, len(values)).astype(np.float64)
     ends = known[:, None] + width[:, None] * np.array([-0.5, 0.5])
     return np.interp(at, ends.ravel(), np.stack([counts[:-1], counts[1:]], axis=1).ravel())
+
+
+BETS: Final[FloatArray] = np.array([0.02, 0.05, 0.1, 0.2, 0.4, 0.8])
+"""The stakes: small ones for small effects, large ones for large effects."""
+_SMALLEST = 1e-290
+
+
+def wealth_terms(scores: ArrayLike) -> FloatArray:
+    """Give what a score adds to the logarithm of the wealth at every stake.
+
+    Parameters
+    ----------
+    scores : array_like, shape (...)
+        Scores between -1 and 1.
+
+    Returns
+    -------
+    ndarray, shape (..., 6)
+        ``ln(1 + lambda u)``; bet the other way by negative scores.
+    """
+    return np.log1p(np.asarray(scores, dtype=np.float64)[..., None] * BETS)
+
+
+def log_wealth(terms: ArrayLike) -> FloatArray:
+    """Give the log evidence: that of the mean wealth over the stakes.
+
+    Parameters
+    ----------
+    terms : array_like, shape (..., 6)
+        `wealth_terms`, added up.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Log e-value.
+
+    Examples
+    --------
+    >>> float(log_wealth(wealth_terms([0.5, 0.5, 0.5, 1.0]).sum(axis=0)).round(3))
+    0.727
+    """
+    return np.asarray(np.logaddexp.reduce(np.asarray(terms), axis=-1) - np.log(len(BETS)))
+
+
+def discordance(more: ArrayLike, less: ArrayLike, prior: ArrayLike) -> FloatArray:
+    r"""Give the log evidence that of pairs of which one lies beyond a threshold, it is the canary's more often than not.
+
+    Parameters
+    ----------
+    more, less : array_like
+        Pairs of which only the canary's, and only the baseline's, lies beyond.
+    prior : array_like
+        a of the symmetric beta prior on (1/2, 1).
+
+    Returns
+    -------
+    ndarray
+        :math:`\ln B(a+s, a+f) - \ln B(a, a) + (s+f)\ln 2 + \ln 2 + \ln I_{1/2}(a+f, a+s)`.
+
+    Examples
+    --------
+    >>> float(discordance(12, 2, 3.0).round(3))
+    2.818
+    """
+    s, f, a = (np.asarray(values, dtype=np.float64) for values in (more, less, prior))
+    upper = betainc(a + f, a + s, 0.5)
+    found = betaln(a + s, a + f) + (s + f + 1) * np.log(2) + np.log(np.maximum(upper, _SMALLEST))
+    # far down that tail it is the first term of its series, the rest of which falls at least geometrically
+    rest = 1 - (2 * a + s + f) / (2 * (a + f + 1))
+    tail = (1 - 2 * a) * np.log(2) - np.log(a + f) - np.log(np.where(rest > 0, rest, 1.0))
+    return np.asarray(np.where(upper > _SMALLEST, found, tail) - betaln(a, a))

@@ -1,6 +1,6 @@
-r"""Anytime-valid evidence about two rates: a stratified mixture of likelihood ratios on a grid of log ratios.
+r"""Anytime-valid evidence from counts: the rates of two arms, and the split of traffic between arms.
 
-A stratum is one interval of one shard: x_b and x_c events at exposures (requests) n_b and n_c. What both arms share, a daily
+Of two rates it is a stratified mixture of likelihood ratios on a grid of log ratios. A stratum is one interval of one shard: x_b and x_c events at exposures (requests) n_b and n_c. What both arms share, a daily
 pattern or an outage of something behind both, cancels in it; so does a split of the traffic that changes between strata.
 
 The null hypothesis is ``p_c <= r p_b + a`` in every stratum, whatever p_b does. For any k > 0, with pi_0 = r n_c / (r n_c + n_b),
@@ -8,10 +8,22 @@ The null hypothesis is ``p_c <= r p_b + a`` in every stratum, whatever p_b does.
 .. math:: (1 + k_c)^{x_c} (1 - k_b)^{x_b} e^{-a n_c k_c}, \quad r n_c k_c = n_b k_b,
 
 has an expectation of at most 1: for Poisson counts E[z^x] = exp(n p (z - 1)), and binomial counts have less. With a = 0 it is
-the likelihood ratio of the canary's share of the events, binomial given their number (Lindon and Malek 2022; METHODS.md 2.2 and
-2.3), at the log ratio g: ``1 + k_c = e^g / (1 + pi_0 (e^g - 1))``, ``1 - k_b = 1 / (1 + pi_0 (e^g - 1))``. With r = 1 and a > 0 it
+the likelihood ratio of the canary's share of the events, binomial given their number [1]_, at the log ratio g: ``1 + k_c = e^g / (1 + pi_0 (e^g - 1))``, ``1 - k_b = 1 / (1 + pi_0 (e^g - 1))``. With r = 1 and a > 0 it
 tests a difference of rates, exactly, where the split and the level drift. Products over strata, averaged over the grid of g by a
 prior, are an e-process: at most 1/level of all healthy runs ever get to ``level`` (Ville 1939).
+
+The shares of a multinomial, such as the split of traffic, have a test of their own. With a Dirichlet prior of mean theta_0 and weight k on the shares, the Bayes factor of counts c,
+
+.. math:: \frac{B(k \theta_0 + c)}{B(k \theta_0)} \prod_i \theta_{0i}^{-c_i}, \quad
+          B(a) = \frac{\prod_i \Gamma(a_i)}{\Gamma(\sum_i a_i)},
+
+is an e-process [1]_: where the shares are theta_0, it ever gets to 1 / level with a probability of at most the level, however
+often one looks. It depends on the sums of the counts only.
+
+References
+----------
+.. [1] M. Lindon and A. Malek, "Anytime-valid inference for multinomial count data", Advances in Neural Information
+       Processing Systems 35 (2022), 2817-2831.
 """
 
 from __future__ import annotations
@@ -21,21 +33,25 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy import special
+
+from canaryjudge.stats.bounds import FloatArray
 
 __all__ = [
+    "CONCENTRATION",
     "LOG_RATIOS",
     "at_ratio",
     "difference_bound",
     "likelihoods",
+    "log_bayes_factor",
     "log_evidence",
     "pearson",
     "ratio_bound",
     "ratio_estimate",
+    "sequential_pvalue",
     "tilts",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _HALF = 60
 _STEP = np.arcsinh(15.0) / _HALF
@@ -389,3 +405,97 @@ def _crossing(points: FloatArray, evidence: FloatArray, needed: float, side: int
         return float(points[last])
     drop = (evidence[last] - needed) / (evidence[last] - evidence[last + 1])
     return float(points[last] + drop * (points[last + 1] - points[last]))
+
+
+CONCENTRATION = 100.0
+"""The authors' weight of the prior: made for small deviations, which take many counts to see; slow to call gross ones."""
+_SUM_TOLERANCE = 1e-9
+
+
+def log_bayes_factor(
+    counts: ArrayLike, shares: ArrayLike, concentration: float = CONCENTRATION
+) -> FloatArray:
+    """Give the log evidence that the shares are not those expected.
+
+    Parameters
+    ----------
+    counts : array_like, shape (..., K)
+        Counts so far of each of K >= 2 categories, at least 0.
+    shares : array_like, shape (K,) or (..., K)
+        Shares expected; positive, 1 in sum.
+    concentration : float
+        Weight of the prior in counts; positive, and fixed beforehand.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Logarithms of e-values.
+
+    Raises
+    ------
+    ValueError
+        A count, a share or the concentration is not in its range, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> log_bayes_factor([[0, 0], [60, 90], [160, 250]], [0.5, 0.5]).round(5).tolist()
+    [0.0, 1.35197, 7.18213]
+    """
+    c, theta = _arguments(counts, shares, concentration)
+    likelihood = special.xlogy(c, theta).sum(axis=-1)
+    return np.asarray(_log_marginal(c, theta, concentration) - likelihood)
+
+
+def sequential_pvalue(
+    counts: ArrayLike, shares: ArrayLike, concentration: float = CONCENTRATION
+) -> FloatArray:
+    """Give the p-value of the shares expected; the smallest of all looks so far is one as well.
+
+    Parameters
+    ----------
+    counts : array_like, shape (..., K)
+        Counts so far of each of K >= 2 categories, at least 0.
+    shares : array_like, shape (K,) or (..., K)
+        Shares expected; positive, 1 in sum.
+    concentration : float
+        Weight of the prior in counts; positive, and fixed beforehand.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        min(1, 1 / Bayes factor): at any time at most the level with at most that probability.
+
+    Raises
+    ------
+    ValueError
+        A count, a share or the concentration is not in its range, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> sequential_pvalue([[20, 30], [60, 90], [160, 250]], [0.5, 0.5]).round(9).tolist()
+    [0.876120251, 0.258729653, 0.000760051]
+    """
+    return np.exp(np.minimum(-log_bayes_factor(counts, shares, concentration), 0.0))
+
+
+def _log_marginal(c: FloatArray, theta: FloatArray, concentration: float) -> FloatArray:
+    """Give the log probability of a sequence with these counts under the prior."""
+    prior = concentration * theta
+    rising = (special.gammaln(prior + c) - special.gammaln(prior)).sum(axis=-1)
+    total = special.gammaln(concentration + c.sum(axis=-1)) - special.gammaln(concentration)
+    return np.asarray(rising - total)
+
+
+def _arguments(counts: ArrayLike, shares: ArrayLike, concentration: float) -> tuple[FloatArray, FloatArray]:
+    """Return counts and shares as arrays of one shape, if they make sense."""
+    c, theta = np.asarray(counts, dtype=np.float64), np.asarray(shares, dtype=np.float64)
+    if c.ndim == 0 or theta.ndim == 0 or c.shape[-1] != theta.shape[-1] or c.shape[-1] < 2:
+        raise ValueError(f"counts of shape {c.shape} and shares of shape {theta.shape} do not fit each other")
+    if not ((c >= 0) & (c < np.inf)).all():
+        raise ValueError("counts must be at least 0 and finite")
+    if not ((theta > 0).all() and (np.abs(theta.sum(axis=-1) - 1) < _SUM_TOLERANCE).all()):
+        raise ValueError("the shares expected must be positive and add up to 1")
+    if not 0 < concentration < np.inf:
+        raise ValueError(f"the concentration must be positive and finite, but is {concentration}")
+    c, theta = np.broadcast_arrays(c, theta)
+    return c, theta
