@@ -24,18 +24,23 @@ from canaryjudge.data.histograms import negative_count, read_buckets, replica_co
 from canaryjudge.data.notes import Note, NoteList
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.series import Series, by_replica
-from canaryjudge.data.sources import RawSeries
+from canaryjudge.data.sources import RawSeries, SeriesSource
 from canaryjudge.data.times import Times, iso, median_step, to_times
 from canaryjudge.data.units import conversion, scaled
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
-__all__ = ["clean"]
+__all__ = ["clean", "read_arm"]
 
 _ENOUGH, _MOST, _WELL_ABOVE_ONE = 10, 0.8, 10.0
 """So many values, this part of them below 1, of totals like this: no counts of events look like that."""
 _HUGE = 1e150  # larger numbers stand for "none" (the largest double) and have no finite square
+
+
+def read_arm(source: SeriesSource, metric: Metric, arm: str, counters: CounterState | None = None) -> Series:
+    """Read one arm of one metric from data of any shape, and clean it; an arm that is not there is empty."""
+    return clean(source.series(metric.name, arm), metric, counters)
 
 
 def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) -> Series:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.cleaning import clean
+from canaryjudge.data.cleaning import read_arm
 from canaryjudge.data.counters import CounterState
 from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.frames import labels, object_array, table_columns, take
@@ -108,8 +108,8 @@ def read_series(
         for metric in policy.metrics:
             before = (None if counters is None else counters.get(metric.name)) or (None, None)
             found[metric.name] = (
-                clean(source.series(metric.name, baseline), metric, before[0]),
-                clean(source.series(metric.name, canary), metric, before[1]),
+                read_arm(source, metric, baseline, before[0]),
+                read_arm(source, metric, canary, before[1]),
             )
         return found
 
@@ -258,7 +258,7 @@ def _tracks(source: SeriesSource, policy: Policy) -> dict[str, tuple[Series, ...
     _check_known(source.metrics, policy)
     found: dict[str, tuple[Series, ...]] = {}
     for metric in policy.metrics:
-        arms = [clean(source.series(metric.name, arm), metric) for arm in source.arms]
+        arms = [read_arm(source, metric, arm) for arm in source.arms]
         found[metric.name] = tuple(track for arm in arms for track in _parts(arm) if len(track))
     return found
 
@@ -291,8 +291,8 @@ def _releases(columns: Mapping[str, Any], policy: Policy, arms: tuple[str, str])
             )
         metrics = {
             metric.name: (
-                clean(source.series(metric.name, arms[0]), metric),
-                clean(source.series(metric.name, arms[1]), metric),
+                read_arm(source, metric, arms[0]),
+                read_arm(source, metric, arms[1]),
             )
             for metric in policy.metrics
             if metric.name in source.metrics

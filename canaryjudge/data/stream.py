@@ -161,10 +161,9 @@ class Stream:
             intake.agreement = intake.agreement.joined(metric, arm)
             if first and (metric.pairing != "auto" or not intake.timed):
                 intake.windows = metric.pairing != "concurrent"
-        if isinstance(intake, IntervalIntake):
-            for arm, merged in zip(given, intake.fit(given), strict=True):
-                if merged:
-                    self._note(Note(code="merged_buckets", arm=arm.arm, count=merged))
+        for arm, merged in zip(given, intake.fit(given), strict=True):
+            if merged:
+                self._note(Note(code="merged_buckets", arm=arm.arm, count=merged))
 
     def _check_growing(self, arms: tuple[Series, Series]) -> None:
         """Refuse what falls too often for a counter, over all updates: each may bring a point or two."""
@@ -187,7 +186,7 @@ class Stream:
         if (
             self._intake.windows is False
             and not self._intake.tally.blocks
-            and isinstance(self._intake, IntervalIntake)
+            and not KINDS[self.metric.kind].is_raw
             and min(map(len, waiting)) >= _STUCK
         ):
             spans = "; ".join(

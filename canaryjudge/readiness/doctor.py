@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from canaryjudge.data import with_exposures
-from canaryjudge.data.cleaning import clean
+from canaryjudge.data.cleaning import read_arm
 from canaryjudge.data.pairing import align
 from canaryjudge.data.reading import source_of
 from canaryjudge.documents import Document
@@ -115,7 +115,7 @@ def _of_data(
         yield Symptom(code="no_metric", severity="error", metric=metric.name, numbers=numbers)
         return
     try:
-        baseline, canary = (clean(source.series(metric.name, arm), metric) for arm in arms)
+        baseline, canary = (read_arm(source, metric, arm) for arm in arms)
         pair = with_exposures(align(metric, baseline, canary), metric, policy)
     except DataError as error:
         numbers = {"said": error.message, "hint": error.hint}
