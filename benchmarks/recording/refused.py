@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 import canaryjudge as cj
-from recording.facts import Case, Fact, of_command, of_value, of_verdict
+from recording.facts import Case, Fact, masked, of_command, of_value, of_verdict
 
 __all__ = ["cases"]
 
@@ -568,7 +567,7 @@ def _made(given: dict[str, Any]) -> list[str]:
     try:
         policy = cj.Policy(**given)
     except Exception as error:  # noqa: BLE001 - what is raised is the answer
-        return [type(error).__name__, re.sub(r" at 0x[0-9a-f]+", "", str(error))]
+        return [type(error).__name__, masked(str(error))]
     return ["accepted", policy.model_dump_json(exclude_defaults=True)]
 
 
@@ -677,13 +676,13 @@ def _judged(data: Any) -> Iterator[Fact]:
         try:
             verdict = cj.judge(data, policy)
         except Exception as error:  # noqa: BLE001 - what is raised is the answer
-            yield kind, "", "raised", [type(error).__name__, re.sub(r" at 0x[0-9a-f]+", "", str(error))]
+            yield kind, "", "raised", [type(error).__name__, masked(str(error))]
         else:
             yield from of_verdict(verdict, kind)
         try:
-            told = cj.doctor(policy, data).explain().splitlines()
+            told = masked(cj.doctor(policy, data).explain()).splitlines()
         except Exception as error:  # noqa: BLE001 - as above
-            told = [type(error).__name__, re.sub(r" at 0x[0-9a-f]+", "", str(error))]
+            told = [type(error).__name__, masked(str(error))]
         yield kind, "", "doctor", told
 
 
@@ -760,6 +759,6 @@ def _uses() -> Iterator[Fact]:
         try:
             answer = ask()
         except Exception as error:  # noqa: BLE001 - as above
-            yield name, "", "raised", [type(error).__name__, re.sub(r" at 0x[0-9a-f]+", "", str(error))]
+            yield name, "", "raised", [type(error).__name__, masked(str(error))]
         else:
             yield name, "", "raised", [f"nothing: {type(answer).__name__}"]
