@@ -115,6 +115,7 @@ class MetricStatus:
     message: str = ""
     measurements: list[Measurement] = field(default_factory=list)
     count: int = 0
+    successful: int = 0
     failed: int = 0
     inconclusive: int = 0
     error: int = 0
@@ -129,6 +130,7 @@ class MetricStatus:
         if phase not in _COMPLETED:
             return
         self.count += phase != "Error"
+        self.successful += phase == "Successful"
         self.failed += phase == "Failed"
         self.inconclusive += phase == "Inconclusive"
         self.error += phase == "Error"

@@ -186,7 +186,7 @@ class _Parser:
                     number_hint(str(part.iloc[index])),
                 )
         time = self._roles.time
-        if time is not None and _has_numbers(frame[time]):  # times that began as numbers stay numbers
+        if time in self.names and _has_numbers(frame[time]):  # times that began as numbers stay numbers
             self._must_be_numbers.add(time)
         return [frame]
 

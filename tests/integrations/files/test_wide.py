@@ -157,6 +157,7 @@ def test_widening_says_what_is_missing():
     assert "set no_data in the policy" in message
     message = error(widen, [{"version": "a", "errors": 1, "total": 1, "cpu": 1}], arm="versoin")
     assert "no column 'versoin'. Did you mean 'version'?" in message
+    assert "no column 'gone'" in error(read, WIDE, time="gone")
     assert "not a table" in error(widen, {"cpu": {}})
     assert "not a table" in error(widen, 5)
 
