@@ -37,7 +37,7 @@ class IntervalIntake(Intake):
 
     def __init__(self, metric: Metric, names: tuple[str, str]) -> None:
         super().__init__(metric, names)
-        self._seen = (KnownPoints(), KnownPoints())
+        self._known = (KnownPoints(), KnownPoints())
         self._pending = (_NONE, _NONE)
         self._early: IntArray = np.empty(0, dtype=np.int64)
         self._spacing = metric.interval
@@ -96,13 +96,13 @@ class IntervalIntake(Intake):
 
     def _regroup(self, before: FloatArray, edges: FloatArray) -> None:
         """Bring what waits to other edges, and what is remembered of it."""
-        pending, seen = list(self._pending), list(self._seen)
+        pending, known = list(self._pending), list(self._known)
         for index, rows in enumerate(self._pending):
             if len(rows):
                 moved = pending[index] = self._by_edges(rows, before, edges)
                 if self.timed:
-                    seen[index] = KnownPoints(seen[index].floor).remember(_keys(moved), moved)
-        self._pending, self._seen = (pending[0], pending[1]), (seen[0], seen[1])
+                    known[index] = KnownPoints(known[index].floor).remember(_keys(moved), moved)
+        self._pending, self._known = (pending[0], pending[1]), (known[0], known[1])
 
     def _by_edges(self, rows: FloatArray, before: FloatArray, edges: FloatArray) -> FloatArray:
         if np.array_equal(before, edges):
@@ -115,7 +115,7 @@ class IntervalIntake(Intake):
 
     def take(self, arms: Sequence[Series]) -> list[int]:
         """Add what is new, and tell how many points of each arm are too late."""
-        seen, pending, reach, late = list(self._seen), list(self._pending), list(self.reach), [0, 0]
+        known, pending, reach, late = list(self._known), list(self._pending), list(self.reach), [0, 0]
         for index, series in enumerate(arms):
             rows = _rows(series)
             if not len(rows):
@@ -128,16 +128,16 @@ class IntervalIntake(Intake):
                 keys = _keys(rows)
                 keys, rows = _merged(KINDS[self.metric.kind], keys, rows)
                 place = Location(self.metric.name, self.names[index])
-                new, late[index] = seen[index].unknown(keys, rows, place)
+                new, late[index] = known[index].unknown(keys, rows, place)
                 if new is not None:
                     keys, rows = keys[new], rows[new]
                     if not len(rows):
                         continue
-                seen[index] = seen[index].remember(keys, rows)
+                known[index] = known[index].remember(keys, rows)
                 first, last = float(rows[0, 0]), float(rows[-1, 0])
             reach[index] = reach[index].plus(Reach(len(rows), first, last))
             pending[index] = _appended(pending[index], rows)
-        self._seen = (seen[0], seen[1])
+        self._known = (known[0], known[1])
         self._pending = (pending[0], pending[1])
         self.reach = (reach[0], reach[1])
         return late
@@ -240,14 +240,14 @@ class IntervalIntake(Intake):
 
     def same_data(self, other: Self) -> bool:
         """Tell whether both have been given the same points."""
-        counts = [mine.shared(theirs) for mine, theirs in zip(self._seen, other._seen, strict=True)]
+        counts = [mine.shared(theirs) for mine, theirs in zip(self._known, other._known, strict=True)]
         # a few equal points are chance: 0 errors of 3 requests are common in each of two regions
         return 2 * sum(same for _, same in counts) > sum(common for common, _ in counts)
 
     def merge(self, other: Self) -> None:
         """Take over what another has been given; nothing is handed out before the next `complete`."""
         super().merge(other)
-        self._seen = (self._seen[0].union(other._seen[0]), self._seen[1].union(other._seen[1]))
+        self._known = (self._known[0].union(other._known[0]), self._known[1].union(other._known[1]))
         first, second = (
             _sorted(_joined(mine, theirs)) for mine, theirs in zip(self._pending, other._pending, strict=True)
         )
@@ -265,7 +265,7 @@ class IntervalIntake(Intake):
         if any(len(rows) for rows in self._pending):
             found["pending"] = [pack(rows) for rows in self._pending]
         if self.timed:
-            found |= {"seen": [seen.state() for seen in self._seen], "early": pack_times(self._early)}
+            found |= {"seen": [known.state() for known in self._known], "early": pack_times(self._early)}
         return found
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -286,7 +286,7 @@ class IntervalIntake(Intake):
             self._pending = (first, second)
         if self.timed:
             before, after = (KnownPoints.restore(part) for part in state["seen"])
-            self._seen = (before, after)
+            self._known = (before, after)
             self._early = unpack_times(state["early"])[:_LEARNING]
             self._spacing = self.metric.interval or _median_step(self._early)
 

@@ -59,7 +59,7 @@ class RawIntake(Intake):
         self._newest: tuple[FloatArray | None, FloatArray | None] = (_NONE, _NONE)
         """The values at each arm's last time, which may come again; None if they are too many to keep."""
         self._closed = -np.inf
-        self._seen = KnownPoints()
+        self._known = KnownPoints()
         self._prints: list[tuple[int, int]] = []
 
     @property
@@ -114,7 +114,7 @@ class RawIntake(Intake):
             pairs, dropped = self._on_one_clock()
         if self.timed and pairs:
             keys, prints = np.array(self._prints, dtype=np.int64).T
-            self._seen = self._seen.note(keys, prints)
+            self._known = self._known.note(keys, prints)
         return pairs, [late + surplus for late, surplus in zip(dropped, self._drop(), strict=True)]
 
     def _all_at_once(self) -> list[MetricPair]:
@@ -209,7 +209,7 @@ class RawIntake(Intake):
 
     def same_data(self, other: Self) -> bool:
         """Tell whether both have been given the same points."""
-        common, same = self._seen.shared(other._seen)
+        common, same = self._known.shared(other._known)
         mine, theirs = ([_bytes(_ordered(part)) for part in held] for held in (self._held, other._held))
         return 2 * same > common or (mine == theirs and any(len(part) for part in self._held))
 
@@ -231,7 +231,7 @@ class RawIntake(Intake):
         )
         self._held = (first, second)
         self._closed = max(self._closed, other._closed)
-        self._seen = self._seen.union(other._seen)
+        self._known = self._known.union(other._known)
 
     def state(self) -> dict[str, Any]:
         """Give what `restore` reads."""
@@ -240,7 +240,7 @@ class RawIntake(Intake):
             found |= {
                 "newest": [None if values is None else pack(values) for values in self._newest],
                 "closed": self._closed if np.isfinite(self._closed) else None,
-                "seen": self._seen.state(),
+                "seen": self._known.state(),
             }
         return found
 
@@ -253,7 +253,7 @@ class RawIntake(Intake):
             baseline, canary = (None if text is None else unpack(text) for text in state["newest"])
             self._newest = (baseline, canary)
             self._closed = -np.inf if state["closed"] is None else float(state["closed"])
-            self._seen = KnownPoints.restore(state["seen"])
+            self._known = KnownPoints.restore(state["seen"])
 
 
 def complete_parts(pair: MetricPair, *, unfinished: bool) -> list[tuple[slice, slice]]:
