@@ -11,7 +11,7 @@ from canaryjudge.calibration.measures import judged, observed
 from canaryjudge.judge import rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import AnyRule, Metric, NoiseFloor, Policy, Tolerance
-from canaryjudge.policy.quantities import percent
+from canaryjudge.quantities import percent
 from canaryjudge.results import MetricResult, Outcome
 from canaryjudge.rules import default_rules
 from canaryjudge.simulate import HealthyPairs

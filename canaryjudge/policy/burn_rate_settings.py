@@ -9,10 +9,9 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from canaryjudge.policy.base import Amount, Duration, PolicyModel, Share
-from canaryjudge.policy.complaints import Problem
-from canaryjudge.policy.quantities import PERCENT_PATTERN, parse_fraction, shown
 from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
+from canaryjudge.quantities import PERCENT_PATTERN, parse_fraction, shown
+from canaryjudge.settings import Amount, Duration, PolicyModel, Problem, Share
 
 __all__ = ["BudgetCalendar", "BurnAlert", "BurnRate", "TimeZone", "WallTime"]
 

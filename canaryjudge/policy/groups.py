@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from canaryjudge.policy.complaints import Problem
-from canaryjudge.policy.quantities import shown
 from canaryjudge.policy.rule_settings import SEQUENTIAL_METHODS, AskedMetric, RuleSettings
+from canaryjudge.quantities import shown
+from canaryjudge.settings import Problem
 
 if TYPE_CHECKING:
     from canaryjudge.policy.any_rule import AnyRule

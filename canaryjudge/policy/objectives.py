@@ -9,16 +9,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema, model_validator
 
-from canaryjudge.policy.base import Amount, PolicyModel, Quantity
-from canaryjudge.policy.complaints import Path, Problem
-from canaryjudge.policy.quantities import (
+from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
+from canaryjudge.quantities import (
     PERCENT_PATTERN,
     parse_fraction,
     percent,
     relative_or_absolute,
     shown,
 )
-from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
+from canaryjudge.settings import Amount, Path, PolicyModel, Problem, Quantity
 
 __all__ = ["Change", "Slo"]
 

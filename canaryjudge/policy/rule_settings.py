@@ -13,8 +13,7 @@ from pydantic import (
 )
 
 from canaryjudge.kinds import KindName
-from canaryjudge.policy.base import Amount, PolicyModel, Quantity
-from canaryjudge.policy.complaints import Path, Problem
+from canaryjudge.settings import Amount, Path, PolicyModel, Problem, Quantity
 
 __all__ = ["AskedMetric", "Kind", "MannWhitney", "Proportion", "Rate", "RuleSettings", "Sequential"]
 

@@ -9,10 +9,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from canaryjudge.policy.base import Quantity, RelativeTolerance
-from canaryjudge.policy.complaints import Problem
-from canaryjudge.policy.quantities import QUANTITY_PATTERN, parse_quantity
 from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
+from canaryjudge.quantities import QUANTITY_PATTERN, parse_quantity
+from canaryjudge.settings import Problem, Quantity, RelativeTolerance
 
 __all__ = ["Tail"]
 
