@@ -32,7 +32,7 @@ from canaryjudge.policy import Metric, Policy, Sequential
 from canaryjudge.policy.assumptions import Assumed
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.quantities import parse_fraction
-from canaryjudge.results import Outcome
+from canaryjudge.reasons import Outcome
 from canaryjudge.rules import default_rules
 from canaryjudge.settings import nearest
 from canaryjudge.simulate.synthetic import synthetic
