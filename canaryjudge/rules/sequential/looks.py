@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import ndtri
 
-from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
+from canaryjudge.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.policy import GroupSettings, MannWhitney, RuleSettings
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts

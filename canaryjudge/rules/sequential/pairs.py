@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from canaryjudge.data.packing import pack, unpack
+from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, tolerated, weigh
 from canaryjudge.rules.rows import FloatArray, Pair, Question

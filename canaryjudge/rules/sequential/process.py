@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
-from canaryjudge.data.packing import pack, unpack
+from canaryjudge.packing import pack, unpack
 from canaryjudge.rules.decision import Evidence, Limits
 from canaryjudge.rules.findings import EventsFinding, Finding, Number, WatchFacts
 from canaryjudge.rules.rows import Pair

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.packing import pack, unpack
+from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import tolerated
 from canaryjudge.rules.rows import FloatArray, Pair, Question
