@@ -5,11 +5,10 @@ import argparse
 import numpy as np
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules import Share
-from canaryjudge.rules.burn_rate import judge_burn_rate
+from canaryjudge.data import Arm, MetricPair, row_of
+from canaryjudge.rules import ErrorRates, judge_pair
 
-SHARE = Share(level=0.05, beta=0.05)
+RATES = ErrorRates(level=0.05, beta=0.05)
 FACTOR, MINUTES = 14.4, 60
 
 
@@ -33,7 +32,7 @@ def wrong(target: float, requests: int, dispersion: float, runs: int) -> tuple[f
     events = bursty(rng, each, FACTOR * (1 - target), dispersion, (runs, MINUTES)).astype(float)
     fine = Arm(np.zeros(MINUTES), totals, time)
     pairs = (MetricPair("m", "ratio", fine, Arm(run, totals, time), "concurrent", 60.0) for run in events)
-    found = [judge_burn_rate(pair, metric, rule, SHARE) for pair in pairs]
+    found = [judge_pair(row_of(pair, metric, RATES), rule.in_unit_of(metric)) for pair in pairs]
     fails = sum(finding.outcome == "fail" for finding in found)
     passes = [finding.waived for finding in found if finding.outcome == "pass"]
     return fails / runs, len(passes) / runs, passes.count(()) / runs

@@ -21,9 +21,8 @@ from scipy import stats
 from tables import grid
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair, read_pairs
-from canaryjudge.rules import Share
-from canaryjudge.rules.mann_whitney import judge_shift
+from canaryjudge.data import Arm, MetricPair, read_pairs, row_of
+from canaryjudge.rules import ErrorRates, judge_pair
 from canaryjudge.stats.bucket_distributions import BucketBands
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 from canaryjudge.stats.rank_test import shift_test
@@ -32,7 +31,7 @@ FloatArray = NDArray[np.float64]
 
 _CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "dev"
 _BUCKETS = 20
-_SHARE = Share(level=0.01, beta=0.05)
+_RATES = ErrorRates(level=0.01, beta=0.05)
 _PROMETHEUS = np.array([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, np.inf])
 
 
@@ -190,7 +189,7 @@ def sizes(runs: int) -> None:
 def _outcomes(baseline: FloatArray, canary: FloatArray, layouts: dict[str, FloatArray]) -> dict[str, str]:
     metric = cj.Metric(name="latency", kind="samples", direction="increase")
     pair = MetricPair("latency", "samples", Arm(baseline.ravel()), Arm(canary.ravel()))
-    found = {"samples": judge_shift(pair, metric, cj.MannWhitney(), _SHARE).outcome.value}
+    found = {"samples": judge_pair(row_of(pair, metric, _RATES), cj.MannWhitney()).outcome.value}
     metric = cj.Metric(name="latency", kind="histogram", direction="increase")
     for name, edges in layouts.items():
         arms = []
@@ -198,7 +197,7 @@ def _outcomes(baseline: FloatArray, canary: FloatArray, layouts: dict[str, Float
             counts = _counts(list(values), edges)
             arms.append(Arm(counts.sum(axis=1), buckets=counts))
         pair = MetricPair("latency", "histogram", *arms, edges=edges)
-        found[name] = judge_shift(pair, metric, cj.MannWhitney(), _SHARE).outcome.value
+        found[name] = judge_pair(row_of(pair, metric, _RATES), cj.MannWhitney()).outcome.value
     return found
 
 
@@ -273,7 +272,7 @@ def speed() -> None:
     parts: dict[str, Callable[[], object]] = {
         "cj.judge, arrays to verdict": lambda: cj.judge(data, policy),
         "of which reading the arrays": lambda: read_pairs(data, policy, baseline="baseline", canary="canary"),
-        "of which the rule": lambda: judge_shift(pair, metric, cj.MannWhitney(), _SHARE),
+        "of which the rule": lambda: judge_pair(row_of(pair, metric, _RATES), cj.MannWhitney()),
     }
     rows = []
     for name, run in parts.items():

@@ -24,11 +24,13 @@ from scipy.stats import binom
 from tables import grid
 
 from canaryjudge import Metric, Slo
-from canaryjudge.data import Arm, MetricPair
+from canaryjudge.data import Arm, MetricPair, row_of
+from canaryjudge.rules import ErrorRates
 from canaryjudge.rules.changes import compare
 from canaryjudge.rules.limits import Limit
-from canaryjudge.rules.measures import Question, measure
+from canaryjudge.rules.measures import Aggregate, measure
 from canaryjudge.stats.proportions import proportion_bounds, score_bounds, wilson_bounds
+from canaryjudge.stats.quantiles import quantile_bounds
 
 _LEVELS = (0.05, 0.01)
 _EDGES = np.array([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, np.inf])
@@ -78,13 +80,14 @@ def percentiles(rng: np.random.Generator, runs: int) -> list[list[str]]:
             latencies = 0.08 * np.exp(_SIGMA * rng.normal(size=requests))
             arm = _bucketed(latencies)
             ask = {
-                kind: measure(one, Question("p99", 0.99, None, kind, _EDGES, score=False))
+                kind: measure(one, Aggregate("p99", 0.99, None, kind, _EDGES, score=False))
                 for kind, one in (("samples", Arm(latencies)), ("histogram", arm))
             }
             for i, level in enumerate(_LEVELS):
+                plain = quantile_bounds(latencies, 0.99, level, dependent=False)
                 ends = (
                     ask["samples"].bounds(level),
-                    _order_statistics(latencies, 0.99, level),
+                    (float(plain.low), float(plain.high)),
                     ask["histogram"].bounds(level),
                 )
                 for method, (low, high) in enumerate(ends):
@@ -105,13 +108,6 @@ def percentiles(rng: np.random.Generator, runs: int) -> list[list[str]]:
                 ]
             )
     return rows
-
-
-def _order_statistics(values: np.ndarray, q: float, level: float) -> tuple[float, float]:
-    """Bound a quantile of independent values, exactly."""
-    ranked = np.concatenate([[-np.inf], np.sort(values), [np.inf]])
-    low, high = (int(binom.ppf(at, len(values), q)) for at in (level, 1 - level))
-    return float(ranked[low]), float(ranked[high + 1])
 
 
 def _bucketed(latencies: np.ndarray) -> Arm:
@@ -188,9 +184,10 @@ def _pair(
 
 def _pvalues(pair: MetricPair, rule: Slo) -> tuple[float, float]:
     metric = Metric(name="m", kind=pair.kind, direction="increase", rules=[rule])
-    question = Question.about(pair, metric, rule)
+    row = row_of(pair, metric, ErrorRates(0.01, 0.05))
+    question = Aggregate.about(row, rule.in_unit_of(metric))
     limit = Limit(*rule.parts(rule.change, metric), upward=rule.op in ("lt", "lte"))
-    found = compare(pair, question, measure(pair.canary, question), measure(pair.baseline, question))
+    found = compare(row, question, measure(pair.canary, question), measure(pair.baseline, question))
     both = found.pvalues(limit, 0.05)
     pair_of = float(both.greater), float(both.less)
     return pair_of if limit.upward else pair_of[::-1]

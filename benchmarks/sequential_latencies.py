@@ -12,8 +12,8 @@ from sequential_report import ALPHA, BETA, NEEDED, Report, facts_of, summed, two
 from tables import grid
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules.decision import Share
+from canaryjudge.data import Arm, MetricPair, question_of, row_of
+from canaryjudge.rules import ErrorRates, Pair
 from canaryjudge.rules.sequential.pairs import PairProcess
 from canaryjudge.rules.sequential.scores import RankProcess
 
@@ -94,7 +94,7 @@ def _replayed(baseline: FloatArray, canary: FloatArray, found: Decisions) -> tup
     )
     same = 0
     for run, after in enumerate(found.after.tolist()):
-        process = PairProcess(metric, Share(ALPHA * WATCHED, BETA))
+        process = PairProcess(question_of(metric, ErrorRates(ALPHA * WATCHED, BETA)))
         last = int(min(after, PAIRS))
         said = []
         for start, stop in ((0, last - 1), (last - 1, last)):
@@ -104,9 +104,11 @@ def _replayed(baseline: FloatArray, canary: FloatArray, found: Decisions) -> tup
     return same, len(found.after)
 
 
-def _pair(name: str, baseline: FloatArray, canary: FloatArray, minute: float = 0.0) -> MetricPair:
+def _pair(name: str, baseline: FloatArray, canary: FloatArray, minute: float = 0.0) -> Pair:
     time_of = np.full(len(canary), minute)
-    return MetricPair(name, "samples", Arm(baseline, time=time_of), Arm(canary, time=time_of), "concurrent")
+    return as_row(
+        MetricPair(name, "samples", Arm(baseline, time=time_of), Arm(canary, time=time_of), "concurrent")
+    )
 
 
 def _weather(
@@ -167,6 +169,12 @@ def watch_shocks(report: Report) -> None:
     report.show("shocks", grid(title, heads, shown[:-1], notes), rows)
 
 
+def as_row(pair: MetricPair) -> Pair:
+    """Give what a watch is fed with: it knows itself what is asked."""
+    metric = cj.Metric(name="m", kind=pair.kind, direction="increase")
+    return row_of(pair, metric, ErrorRates(0.01, 0.05))
+
+
 def _rescored(
     baseline: FloatArray, canary: FloatArray, tolerance: float, found: Decisions
 ) -> tuple[int, int]:
@@ -175,7 +183,7 @@ def _rescored(
     )
     same = 0
     for run in range(len(canary)):
-        process = RankProcess(metric, Share(ALPHA * WATCHED, BETA))
+        process = RankProcess(question_of(metric, ErrorRates(ALPHA * WATCHED, BETA)))
         outcome, after = 0, math.inf
         for t in range(canary.shape[1]):
             process.update(_pair("latency", baseline[run, t], canary[run, t], 60.0 * t))

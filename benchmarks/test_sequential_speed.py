@@ -27,8 +27,8 @@ from scipy.special import betaln
 from scipy.stats import mannwhitneyu
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules.decision import Share
+from canaryjudge.data import Arm, MetricPair, question_of, row_of
+from canaryjudge.rules import ErrorRates, Pair
 from canaryjudge.rules.sequential.pairs import PairProcess
 from canaryjudge.rules.sequential.rates import RateProcess
 from canaryjudge.rules.sequential.scores import RankProcess
@@ -39,7 +39,7 @@ from canaryjudge.stats.group_sequential import boundaries, design
 Tell = Callable[[str], None]
 FloatArray = NDArray[np.float64]
 
-_SHARE = Share(0.05, 0.05)
+_RATES = ErrorRates(0.05, 0.05)
 _MILLION = 1_000_000
 _METRICS = 10_000
 _CHUNK = 250
@@ -48,7 +48,7 @@ _EDGES = np.array([*np.geomspace(10, 1000, 19), math.inf])
 
 def test_interval_of_counts(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """One interval into the evidence of one metric; the peer is the sum of a Beta mixture and its p-value."""
-    process = RateProcess(_counted(absolute=True), _SHARE)
+    process = RateProcess(question_of(_counted(absolute=True), _RATES))
     pair = _counts(12.0, 15.0)
 
     def peer() -> None:
@@ -61,14 +61,14 @@ def test_interval_of_counts(benchmark: BenchmarkFixture, tell: Tell) -> None:
 
 def test_interval_of_counts_one_null(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """The same where no difference is tolerated as well (kind count)."""
-    process = RateProcess(_counted(absolute=False), _SHARE)
+    process = RateProcess(question_of(_counted(absolute=False), _RATES))
     benchmark.pedantic(process.update, args=(_counts(12.0, 15.0),), rounds=2000, warmup_rounds=50)
     _tell(benchmark, tell, ("us", 1e6), 20.0)
 
 
 def test_look_at_counts(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """A look at one metric, with its estimate, its confidence sequences and their words' numbers."""
-    process = RateProcess(_counted(absolute=True), _SHARE)
+    process = RateProcess(question_of(_counted(absolute=True), _RATES))
     for events in range(10, 30):
         process.update(_counts(float(events), float(events + 3)))
     benchmark.pedantic(process.finding, rounds=300, warmup_rounds=10)
@@ -159,7 +159,7 @@ def test_million_pairs(benchmark: BenchmarkFixture, tell: Tell, tolerance: str) 
     ]
 
     def ingest() -> None:
-        process = PairProcess(_sampled(tolerance), _SHARE)
+        process = PairProcess(question_of(_sampled(tolerance), _RATES))
         for block in blocks:
             process.update(block)
 
@@ -170,7 +170,7 @@ def test_million_pairs(benchmark: BenchmarkFixture, tell: Tell, tolerance: str) 
 def test_look_at_million_pairs(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """A look after a million pairs, beside a test that sorts them."""
     baseline, canary = _latencies(_MILLION)
-    process = PairProcess(_sampled("10%"), _SHARE)
+    process = PairProcess(question_of(_sampled("10%"), _RATES))
     process.update(_samples(baseline, canary))
     benchmark.pedantic(process.finding, rounds=50, warmup_rounds=3)
     _tell(benchmark, tell, ("ms", 1e3), None)
@@ -186,7 +186,7 @@ def test_look_at_million_pairs(benchmark: BenchmarkFixture, tell: Tell) -> None:
 def test_look_at_thousand_pairs(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """The same after a thousand pairs: a look costs the same however much was seen."""
     baseline, canary = _latencies(1000)
-    process = PairProcess(_sampled("10%"), _SHARE)
+    process = PairProcess(question_of(_sampled("10%"), _RATES))
     process.update(_samples(baseline, canary))
     benchmark.pedantic(process.finding, rounds=50, warmup_rounds=3)
     _tell(benchmark, tell, ("ms", 1e3), None)
@@ -203,7 +203,7 @@ def test_million_scored_samples(benchmark: BenchmarkFixture, tell: Tell) -> None
     ]
 
     def watch() -> None:
-        process = RankProcess(_sampled("10%", independent=False), _SHARE)
+        process = RankProcess(question_of(_sampled("10%", independent=False), _RATES))
         for block in blocks:
             process.update(block)
             process.finding()
@@ -222,7 +222,7 @@ def test_million_scored_samples(benchmark: BenchmarkFixture, tell: Tell) -> None
 @pytest.mark.parametrize("requests", [1_000, 100_000])
 def test_interval_of_histogram(benchmark: BenchmarkFixture, tell: Tell, requests: int) -> None:
     """One interval of a histogram of 20 buckets."""
-    process = TableProcess(_bucketed(), _SHARE)
+    process = TableProcess(question_of(_bucketed(), _RATES))
     pair = _histogram(requests)
     benchmark.pedantic(process.update, args=(pair,), rounds=100, warmup_rounds=5)
     _tell(benchmark, tell, ("us", 1e6), None)
@@ -230,7 +230,7 @@ def test_interval_of_histogram(benchmark: BenchmarkFixture, tell: Tell, requests
 
 def test_look_at_histogram(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """A look at it, with the confidence sequence."""
-    process = TableProcess(_bucketed(), _SHARE)
+    process = TableProcess(question_of(_bucketed(), _RATES))
     process.update(_histogram(100_000))
     benchmark.pedantic(process.finding, rounds=50, warmup_rounds=5)
     _tell(benchmark, tell, ("us", 1e6), None)
@@ -324,22 +324,22 @@ def _bucketed() -> cj.Metric:
     return cj.Metric(name="latency", kind="histogram", direction="increase")
 
 
-def _counts(baseline: float, canary: float) -> MetricPair:
+def _counts(baseline: float, canary: float) -> Pair:
     arms = (Arm(np.array([events]), np.array([1000.0]), np.array([0.0])) for events in (baseline, canary))
-    return MetricPair("errors", "ratio", *arms, "concurrent", 60.0)
+    return as_row(MetricPair("errors", "ratio", *arms, "concurrent", 60.0))
 
 
-def _samples(baseline: FloatArray, canary: FloatArray, now: float = 0.0) -> MetricPair:
+def _samples(baseline: FloatArray, canary: FloatArray, now: float = 0.0) -> Pair:
     arms = (Arm(values, time=np.full(len(values), now)) for values in (baseline, canary))
-    return MetricPair("latency", "samples", *arms, "concurrent", 60.0)
+    return as_row(MetricPair("latency", "samples", *arms, "concurrent", 60.0))
 
 
-def _histogram(requests: int) -> MetricPair:
+def _histogram(requests: int) -> Pair:
     rng = np.random.default_rng(4)
     shares = np.diff(np.concatenate([[0.0], 1 / (1 + (100 / _EDGES[:-1]) ** 2), [1.0]]))
     buckets = [rng.multinomial(requests, shares)[None, :].astype(float) for _ in range(2)]
     arms = (Arm(counts.sum(axis=1), time=np.array([0.0]), buckets=counts) for counts in buckets)
-    return MetricPair("latency", "histogram", *arms, "concurrent", 60.0, edges=_EDGES)
+    return as_row(MetricPair("latency", "histogram", *arms, "concurrent", 60.0, edges=_EDGES))
 
 
 def _latencies(size: int) -> FloatArray:
@@ -367,6 +367,12 @@ def _tell(benchmark: BenchmarkFixture, tell: Tell, unit: tuple[str, float], targ
     benchmark.extra_info.update(unit=name, found=found, target=target)
     wanted = "" if target is None else f", target {target:g}: {'met' if found <= target else 'MISSED'}"
     tell(f"{benchmark.name.removeprefix('test_'):<36}{found:>8.3g} {name}{wanted}")
+
+
+def as_row(pair: MetricPair) -> Pair:
+    """Give what a watch is fed with: it knows itself what is asked."""
+    metric = cj.Metric(name="m", kind=pair.kind, direction="increase")
+    return row_of(pair, metric, ErrorRates(0.01, 0.05))
 
 
 def _compare(

@@ -35,7 +35,9 @@ from canaryjudge.policy import (
     Tolerance,
     load_policy,
 )
-from canaryjudge.results import Finding, MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
+from canaryjudge.rules.findings import Finding
 from canaryjudge.verdict import Verdict
 
 if TYPE_CHECKING:

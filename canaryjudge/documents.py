@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from canaryjudge.errors import DataError
-from canaryjudge.facts import Facts
+from canaryjudge.rules.findings import Facts
 
 if TYPE_CHECKING:
     import pandas as pd

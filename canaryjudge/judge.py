@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from canaryjudge._version import __version__
-from canaryjudge.data import MetricPair, read_pairs, with_exposures
+from canaryjudge.data import MetricPair, about_metric, read_pairs, row_of, with_exposures
 from canaryjudge.errors import PolicyError
 from canaryjudge.explain import one_line
 from canaryjudge.outcomes import Given, at_deadline, conclude, lacking, metric_result
-from canaryjudge.policy import AnyRule, Metric, Policy
+from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.results import MetricResult, ValidFor
-from canaryjudge.rules import RULES, Horizon, Share, default_rules
+from canaryjudge.rules import ErrorRates, Horizon, default_rules, judge_pair
 from canaryjudge.verdict import Verdict
 
 __all__ = ["digest", "judge", "judge_metric", "rule_levels", "shares"]
@@ -113,7 +113,7 @@ def shares(policy: Policy) -> dict[str, float]:
     }
 
 
-def rule_levels(rules: Sequence[AnyRule], alpha: float) -> list[float]:
+def rule_levels(rules: Sequence[RuleSettings], alpha: float) -> list[float]:
     """Share a metric's part of alpha out over its rules: equally, but for those about a feature, which take a tenth of what the others do.
 
     Parameters
@@ -174,10 +174,11 @@ def judge_metric(
     rules = _rules(metric)
     horizon = Horizon(policy.max_points, policy.max_duration)
     asked = rules if lacking(given, metric) is None else ()
-    findings = tuple(
-        RULES[rule.rule](pair, metric, rule, Share(level, policy.beta, horizon))
-        for rule, level in zip(asked, rule_levels(rules, alpha), strict=False)
-    )
+    with about_metric(metric.name):
+        findings = tuple(
+            judge_pair(row_of(pair, metric, ErrorRates(level, policy.beta), horizon), rule.in_unit_of(metric))
+            for rule, level in zip(asked, rule_levels(rules, alpha), strict=False)
+        )
     result = metric_result(given, metric, alpha, findings, arms)
     watched = all(rule.rule == "sequential" for rule in rules)
     points = min((finding.n_canary for finding in findings), default=0)
@@ -185,5 +186,5 @@ def judge_metric(
     return at_deadline(result, policy.on_deadline) if over else result
 
 
-def _rules(metric: Metric) -> tuple[AnyRule, ...]:
+def _rules(metric: Metric) -> tuple[RuleSettings, ...]:
     return metric.rules or default_rules(metric)

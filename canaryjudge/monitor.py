@@ -10,16 +10,16 @@ from typing import Any, Final, Self
 import numpy as np
 
 from canaryjudge._version import __version__
-from canaryjudge.data import MetricPair, read_pairs, read_series, with_exposures
+from canaryjudge.data import MetricPair, about_metric, read_pairs, read_series, with_exposures
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import one_line, watch_html
-from canaryjudge.facts import ArmFacts
 from canaryjudge.judge import digest, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Metric, Policy
+from canaryjudge.reasons import Outcome
 from canaryjudge.recent import Recent
-from canaryjudge.results import Outcome
+from canaryjudge.results import ArmFacts
 from canaryjudge.rules import check_counts
 from canaryjudge.verdict import Verdict
 from canaryjudge.watched import WatchedMetric
@@ -167,8 +167,9 @@ class Monitor:
                     fed[name] = watched.stream.feed(*series[name])
                     self._check_clock(name, fed[name])
                     if KINDS[watched.metric.kind].counts_events:
-                        for pair in fed[name]:
-                            check_counts(pair)
+                        with about_metric(name):
+                            for pair in fed[name]:
+                                check_counts(pair.baseline, pair.canary)
             except DataError:
                 for name, watched in self._metrics.items():
                     watched.back_to(before[name])

@@ -12,15 +12,8 @@ import numpy as np
 from canaryjudge.data import MetricPair, Note
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.results import (
-    ArmFacts,
-    Finding,
-    MetricResult,
-    Pairing,
-    ReleaseResult,
-    ValidFor,
-    Waived,
-)
+from canaryjudge.results import ArmFacts, MetricResult, Pairing, ReleaseResult, ValidFor, Waived
+from canaryjudge.rules.findings import Finding
 from canaryjudge.summaries import arm_facts
 
 __all__ = ["Given", "at_deadline", "conclude", "lacking", "metric_result"]

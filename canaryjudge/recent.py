@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from canaryjudge.data import MetricPair
-from canaryjudge.facts import ArmFacts, SeriesFacts
 from canaryjudge.kinds import KINDS
+from canaryjudge.results import ArmFacts, SeriesFacts
 from canaryjudge.summaries import arm_facts, with_gaps
 
 __all__ = ["Recent"]

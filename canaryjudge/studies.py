@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from canaryjudge.facts import Facts, Number
 from canaryjudge.kinds import KindName
+from canaryjudge.rules.findings import Facts, Number
 
 __all__ = [
     "CalibrationFacts",

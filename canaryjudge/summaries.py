@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.facts import QUANTILE_LEVELS, ArmFacts, SeriesFacts
 from canaryjudge.kinds import KINDS
+from canaryjudge.results import QUANTILE_LEVELS, ArmFacts, SeriesFacts
 
 __all__ = ["arm_facts", "ten_digits", "with_gaps"]
 

@@ -6,11 +6,15 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self
 
+from pydantic import ValidationError
+
 from canaryjudge.documents import read_json
 from canaryjudge.errors import DataError, ReleaseFailed, ReleaseUndecided
 from canaryjudge.explain import as_html, as_markdown, as_report, as_text
 from canaryjudge.plots import effects, series
-from canaryjudge.results import Outcome, ReleaseResult
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import ReleaseResult
+from canaryjudge.rules.findings import Facts, Finding, NoiseFloorFacts, ReplicaFacts, WatchFacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA_VERSION", "Verdict"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _NUMBERS: Final = re.compile(r"\[\n[-+.,\se\d]*(?:null[-+.,\se\d]*)*\]")
 """A list of numbers, which is easier to read on one line; no text in JSON has a line break in it."""
+
+_PARTS: Final[dict[str, tuple[type[Facts], str]]] = {
+    "watch": (WatchFacts, ""),
+    "replicas": (ReplicaFacts, "replicas_"),
+    "noise_floor": (NoiseFloorFacts, "noise_floor_"),
+}
+"""Parts of findings that are laid flat in a frame, with what is put before the names of their facts."""
 
 
 class Verdict(ReleaseResult):
@@ -51,7 +62,7 @@ class Verdict(ReleaseResult):
     PASS: cpu: both arms are 50 % throughout (20 v. 20 points)
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     """Version of this document's shape."""
     version: str
     """Version of canaryjudge that judged."""
@@ -146,6 +157,15 @@ class Verdict(ReleaseResult):
         DataError
             If the text is not a verdict of this schema version.
         """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            versions = [each["input"] for each in error.errors() if each["loc"] == ("schema_version",)]
+        if versions == [1]:
+            raise DataError(
+                "this verdict was written by an older canaryjudge (schema version 1)",
+                "Judge its data again with this one.",
+            )
         return read_json(cls, text, f"verdict of schema version {SCHEMA_VERSION}")
 
     def to_frame(self) -> pd.DataFrame:
@@ -161,13 +181,7 @@ class Verdict(ReleaseResult):
                 "metric_outcome": result.outcome.value,
                 "metric_reason": result.reason.value,
             }
-            for finding in result.findings:
-                numbers = finding.model_dump(exclude={"interval", "pass_interval", "waived"}, mode="json")
-                interval = finding.interval
-                ends = (
-                    {"low": interval.low, "high": interval.high} if interval else {"low": None, "high": None}
-                )
-                rows.append(facts | numbers | ends)
+            rows += [facts | _numbers(finding) for finding in result.findings]
             if not result.findings:
                 rows.append(facts | {"n_baseline": result.n_baseline, "n_canary": result.n_canary})
         return pd.DataFrame(rows)
@@ -206,3 +220,13 @@ class Verdict(ReleaseResult):
         return f"<Verdict {self.reason}>"
 
     __str__ = __repr__
+
+
+def _numbers(finding: Finding) -> dict[str, Any]:
+    """Give a finding's facts flat, each under one name, and of its interval the ends."""
+    facts = finding.model_dump(exclude={"pass_interval", "waived"}, mode="json")
+    ends = facts.pop("interval", None) or {}
+    for part, (model, prefix) in _PARTS.items():
+        known = facts.pop(part, None) or {}
+        facts |= {f"{prefix}{name}": known.get(name) for name in model.model_fields}
+    return facts | {"low": ends.get("low"), "high": ends.get("high")}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from canaryjudge.data import Arm, MetricPair, Note, by_split
+from canaryjudge.data import Arm, MetricPair, Note, about_metric, by_split, question_of, row_of
 from canaryjudge.data.exposures import equal_exposure, split_mismatch
 from canaryjudge.data.pairing import too_few_points
 from canaryjudge.data.series import Series
@@ -18,12 +18,11 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.levels import Levels, ReplicaLevel
 from canaryjudge.outcomes import Given, at_deadline, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
-from canaryjudge.reasons import Reason
+from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.recent import Recent
-from canaryjudge.results import MetricResult, Outcome, Pairing
-from canaryjudge.rules import RULES, Horizon, Share, before_the_end, start_watch
+from canaryjudge.results import MetricResult, Pairing
+from canaryjudge.rules import ErrorRates, Horizon, Pair, before_the_end, pool_replicas, start_watch
 from canaryjudge.rules.replicas import LEAST_SHARE
-from canaryjudge.rules.sequential import pool_replicas
 from canaryjudge.stats.count_processes import sequential_pvalue
 from canaryjudge.stats.exact_sums import ExactSum
 
@@ -40,16 +39,16 @@ class WatchedMetric:
         self.stream = Stream(metric, *arms)
         # a gauge's replicas are its yardstick; of other kinds a stream keeps too little of them
         replicas = self._replicas if KINDS[metric.kind].is_averaged else None
-        self._horizon = Horizon(policy.max_points, policy.max_duration, history, replicas)
+        self._rates = ErrorRates(alpha, policy.beta)
+        known = None if history is None else row_of(history, metric, self._rates)
+        self._horizon = Horizon(policy.max_points, policy.max_duration, known, replicas)
         rules = metric.rules or (Sequential(),)
         for rule in rules:
             _check_watchable(rule, metric, policy)
         self._watches = [
             start_watch(
-                metric,
-                rule,
-                None if isinstance(rule, Sequential) else RULES[rule.rule],
-                Share(level, policy.beta, self._horizon),
+                question_of(metric, ErrorRates(level, policy.beta), horizon=self._horizon),
+                rule.in_unit_of(metric),
             )
             for rule, level in zip(rules, rule_levels(rules, alpha), strict=True)
         ]
@@ -89,12 +88,14 @@ class WatchedMetric:
                 and pair.canary.total is not None
             ):
                 self._traffic.add_all(np.stack([pair.baseline.total, pair.canary.total], axis=-1))
+            row = row_of(by_split(pair, self.metric, self._policy), self.metric, self._rates)
             for watched in self._watches:
-                left: MetricPair | None = pair
+                left: Pair | None = row
                 if not watched.decided:
-                    left = before_the_end(pair, self._horizon, watched.points, self.stream.first_time)
+                    left = before_the_end(row, self._horizon, watched.points, self.stream.first_time)
                 if left is not None:
-                    watched.update(by_split(left, self.metric, self._policy))
+                    with about_metric(self.metric.name):
+                        watched.update(left)
 
     def result(self, *, early: bool) -> MetricResult:
         """Put together what the rules say now; early in a watch, data that are still to come are no failure."""
@@ -139,8 +140,9 @@ class WatchedMetric:
         self._traffic.merge(other._traffic)
         self._levels.merge(other._levels)
         self._pooled = self._pooled or other._pooled
-        for mine, theirs in zip(self._watches, other._watches, strict=True):
-            mine.merge(theirs)
+        with about_metric(self.metric.name):
+            for mine, theirs in zip(self._watches, other._watches, strict=True):
+                mine.merge(theirs)
 
     def save(self) -> dict[str, Any]:
         """Give what is remembered."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from judging import judge_by
 from scipy.special import ndtri
 from simulation import ar1
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules import RULES, Share
+from canaryjudge.data import Arm, MetricPair, row_of
+from canaryjudge.rules import ErrorRates
 from canaryjudge.rules.changes import compare
 from canaryjudge.rules.limits import Limit
-from canaryjudge.rules.measures import Question, measure
+from canaryjudge.rules.measures import Aggregate, measure
 
 EDGES = np.array([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, np.inf])
 """The twelve buckets of Prometheus's clients."""
@@ -36,17 +37,18 @@ def metric_of(kind, *rules):
 def change_pvalues(pair, rule, error=0.05):
     """P-values of a breach and of a pass, without the intervals that cost most of the time."""
     metric = metric_of(pair.kind, rule)
-    question = Question.about(pair, metric, rule)
+    row, rule = row_of(pair, metric, ErrorRates(error, error)), rule.in_unit_of(metric)
+    question = Aggregate.about(row, rule)
     arms = measure(pair.canary, question), measure(pair.baseline, question)
     limit = Limit(*rule.parts(rule.change, metric), upward=rule.op in ("lt", "lte"))
-    found = compare(pair, question, *arms).pvalues(limit, error)
+    found = compare(row, question, *arms).pvalues(limit, error)
     both = float(found.greater), float(found.less)
     return both if limit.upward else both[::-1]
 
 
 def judged(pair, rule, level=0.05, beta=0.05):
     """What the whole rule finds."""
-    return RULES[rule.rule](pair, metric_of(pair.kind, rule), rule, Share(level, beta))
+    return judge_by(pair, metric_of(pair.kind, rule), rule, ErrorRates(level, beta))
 
 
 def shared_load(rng, n, rho, share):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.facts import QUANTILE_LEVELS, ArmFacts
+from canaryjudge.results import QUANTILE_LEVELS, ArmFacts
 from canaryjudge.summaries import arm_facts, ten_digits
 
 RNG = np.random.default_rng(20261126)

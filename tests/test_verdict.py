@@ -68,7 +68,7 @@ def test_json_has_no_nan_and_numbers_that_are_numbers(verdict):
         raise AssertionError(word)
 
     document = json.loads(verdict.to_json(), parse_constant=refuse)
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["version"] == cj.__version__
     assert len(document["policy_digest"]) == len(document["data_digest"]) == 64
     finding = document["metrics"][verdict.deciding_metric]["findings"][0]
@@ -100,8 +100,7 @@ FINDING = ["metrics", "latency", "findings", 0]
         "{}",
         "no json",
         b"\xff\xfe",
-        '{"schema_version": 1}',
-        with_field(["schema_version"], 2),
+        with_field(["schema_version"], 3),
         with_field(["outcome"], "great"),
         with_field(["surprise"], 1),
         with_field(["alpha"], math.nan),
@@ -113,8 +112,13 @@ FINDING = ["metrics", "latency", "findings", 0]
     ],
 )
 def test_what_is_no_verdict_is_a_data_error(text):
-    with pytest.raises(cj.DataError, match="not a verdict of schema version 1"):
+    with pytest.raises(cj.DataError, match="not a verdict of schema version 2"):
         cj.Verdict.from_json(text)
+
+
+def test_a_verdict_of_an_older_version_is_refused_in_one_sentence():
+    with pytest.raises(cj.DataError, match=r"was written by an older canaryjudge \(schema version 1\)"):
+        cj.Verdict.from_json(with_field(["schema_version"], 1))
 
 
 @settings(max_examples=50, deadline=None)

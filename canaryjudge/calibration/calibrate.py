@@ -17,8 +17,8 @@ from canaryjudge.explain.calibrations import calibration_markdown, calibration_r
 from canaryjudge.judge import shares
 from canaryjudge.plots import false_fails
 from canaryjudge.policy import Policy
-from canaryjudge.policy.quantities import parse_duration
 from canaryjudge.progress import Progress, progress_of
+from canaryjudge.quantities import parse_duration
 from canaryjudge.studies import CalibrationFacts, Duplicate, Proposal
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from canaryjudge.data import FloatArray, MetricPair, Series, with_exposures
 from canaryjudge.judge import judge_metric
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy
-from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
 from canaryjudge.rules.totals import count_totals
 from canaryjudge.simulate import Fault, inject
 from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
@@ -126,7 +127,9 @@ def _of_histograms(pair: MetricPair) -> tuple[float, float, float]:
 def _of_events(pair: MetricPair) -> tuple[float, float, float]:
     if min(len(pair.baseline), len(pair.canary)) == 0:
         return math.nan, math.nan, 0.0
-    totals = count_totals(pair, KINDS[pair.kind].family)
+    totals = count_totals(
+        pair.baseline, pair.canary, KINDS[pair.kind].family, concurrent=pair.pairing == "concurrent"
+    )
     # half an event more keeps the logarithm finite
     events = [totals.canary * totals.factor + 0.5, totals.baseline * totals.factor + 0.5]
     exposures = [totals.canary_exposure * totals.factor, totals.baseline_exposure * totals.factor]

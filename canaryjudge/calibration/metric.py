@@ -16,7 +16,8 @@ from canaryjudge.calibration.proposals import CalibratedSettings, settle
 from canaryjudge.data import FloatArray, MetricPair, Series
 from canaryjudge.data.times import median_step
 from canaryjudge.policy import Metric, Policy
-from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
 from canaryjudge.simulate import HealthyPairs, Length, healthy_pairs, of_releases
 from canaryjudge.studies import FloorFacts, MetricCalibration, ObservedRate, Proposal
 

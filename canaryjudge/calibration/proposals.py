@@ -10,9 +10,10 @@ from typing import Any, Final
 from canaryjudge.calibration.measures import judged, observed
 from canaryjudge.judge import rule_levels
 from canaryjudge.kinds import KINDS
-from canaryjudge.policy import AnyRule, Metric, NoiseFloor, Policy, Tolerance
-from canaryjudge.policy.quantities import percent
-from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.policy import Metric, NoiseFloor, Policy, RuleSettings, Tolerance
+from canaryjudge.quantities import percent
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
 from canaryjudge.rules import default_rules
 from canaryjudge.simulate import HealthyPairs
 from canaryjudge.studies import FaultFound, FloorFacts, Proposal, ProposalReason
@@ -235,7 +236,7 @@ def _dump(floor: NoiseFloor | None) -> Any:
     return plain
 
 
-def _rules(rules: Sequence[AnyRule]) -> list[Any]:
+def _rules(rules: Sequence[RuleSettings]) -> list[Any]:
     dumped = [rule.model_dump(mode="json", exclude_defaults=True) for rule in rules]
     return [rule["rule"] if set(rule) == {"rule"} else rule for rule in dumped]
 

@@ -17,7 +17,7 @@ from canaryjudge.cli.policies import add_import, add_schema, add_validate
 from canaryjudge.cli.terminal import complain, described
 from canaryjudge.cli.watch import add_watch
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.policy.complaints import nearest
+from canaryjudge.settings import nearest
 
 __all__ = ["main", "parser"]
 

@@ -20,7 +20,8 @@ from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import moment, on_one_line, span_of_time
 from canaryjudge.integrations.options import duration
 from canaryjudge.policy import Policy, load_policy
-from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
 
 if TYPE_CHECKING:
     from canaryjudge.monitor import Monitor

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.integrations.flagger.models import BUILT_IN, allowed, analysis_threshold
 from canaryjudge.integrations.manifests import go_duration, shown_duration
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
 
 __all__ = [
     "Check",

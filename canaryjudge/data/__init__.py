@@ -4,6 +4,7 @@ from canaryjudge.data.exposures import by_split, with_exposures
 from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.reading import History, Release, read_history, read_pairs, read_series
+from canaryjudge.data.rows import about_metric, question_of, row_of
 from canaryjudge.data.series import Series
 from canaryjudge.data.sketches import Sketch
 from canaryjudge.data.wide import from_wide
@@ -18,10 +19,13 @@ __all__ = [
     "Release",
     "Series",
     "Sketch",
+    "about_metric",
     "by_split",
     "from_wide",
+    "question_of",
     "read_history",
     "read_pairs",
     "read_series",
+    "row_of",
     "with_exposures",
 ]

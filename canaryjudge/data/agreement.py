@@ -7,11 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from canaryjudge.data.packing import read_flag, read_texts
 from canaryjudge.data.series import Series
 from canaryjudge.data.times import mixed_zones, unclear_zones
 from canaryjudge.data.units import different_units
 from canaryjudge.errors import DataError
+from canaryjudge.packing import read_flag, read_texts
 from canaryjudge.policy import Metric
 
 __all__ = ["Agreement", "check_arms", "no_times"]

@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.packing import pack, unpack
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
+from canaryjudge.packing import pack, unpack
 
 __all__ = [
     "EARLY",

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from canaryjudge.data.agreement import Agreement
 from canaryjudge.data.diagnostics import Location
-from canaryjudge.data.packing import pack, pack_times, read_flag, unpack, unpack_times
 from canaryjudge.data.pair import FloatArray, MetricPair
 from canaryjudge.data.series import Series
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
+from canaryjudge.packing import pack, pack_times, read_flag, unpack, unpack_times
 from canaryjudge.policy import Metric
 
 __all__ = [

@@ -12,12 +12,12 @@ from canaryjudge.data.buckets import common_edges, lasting, left_out, regrouped,
 from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.exponential_histograms import on_a_grid
 from canaryjudge.data.intake import SURPLUS, Intake, IntArray, KnownPoints, Reach, Tally, block_hash, slots_of
-from canaryjudge.data.packing import pack, pack_times, read_flag, unpack, unpack_times
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.pairing import partners
 from canaryjudge.data.series import Series
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
+from canaryjudge.packing import pack, pack_times, read_flag, unpack, unpack_times
 from canaryjudge.policy import Metric
 
 __all__ = ["IntervalIntake"]

@@ -4,63 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from canaryjudge.data.notes import Note
 from canaryjudge.kinds import KINDS, KindName
+from canaryjudge.rules.rows import Arm, FloatArray
 
 __all__ = ["Arm", "FloatArray", "MetricPair"]
-
-FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One arm of one metric.
-
-    Attributes
-    ----------
-    value : ndarray, shape (n,)
-        Finite values in the metric's unit, in order of time; events for ratios and counts.
-    total : ndarray, shape (n,), or None
-        What the events are of (ratios) or their exposure (counts); positive.
-    time : ndarray, shape (n,), or None
-        Seconds since 1970, ascending.
-    buckets : ndarray, shape (n, k), or None
-        Of histograms: how many of an interval's observations lie in each bucket (not cumulative); `value` is then their sum.
-    replicas : tuple of Arm
-        Each replica's own points, in the order of the replicas' names; empty unless the data name several replicas of one of the arms. The
-        points of the arm are those of all replicas, pooled.
-    """
-
-    value: FloatArray
-    total: FloatArray | None = None
-    time: FloatArray | None = None
-    buckets: FloatArray | None = None
-    replicas: tuple[Arm, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.value)
-
-    def part(self, points: Any) -> Arm:
-        """Give some of the points, by a slice, a mask or an index; without the replicas, whose points are others."""
-        total, time, buckets = (
-            None if column is None else column[points] for column in (self.total, self.time, self.buckets)
-        )
-        return Arm(self.value[points], total, time, buckets)
-
-    @property
-    def events(self) -> float:
-        """Sum of the values."""
-        return float(self.value.sum())
-
-    @property
-    def exposure(self) -> float:
-        """Sum of the totals; the number of points where there are none."""
-        return float(len(self.value) if self.total is None else self.total.sum())
 
 
 @dataclass(frozen=True, slots=True)

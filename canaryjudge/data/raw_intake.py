@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.intake import SURPLUS, Intake, KnownPoints, Reach, Tally, block_hash, slots_of
-from canaryjudge.data.packing import pack, unpack
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.series import Series
+from canaryjudge.packing import pack, unpack
 from canaryjudge.policy import Metric
 
 __all__ = ["INTERVAL", "RawIntake", "complete_parts"]

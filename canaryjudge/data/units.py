@@ -14,7 +14,7 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
-from canaryjudge.policy.units import factor, is_share, measures
+from canaryjudge.quantities import factor, is_share, measures
 
 __all__ = ["conversion", "different_units", "scaled", "scaled_edges", "told_unit"]
 

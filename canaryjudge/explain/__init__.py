@@ -7,7 +7,7 @@ from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import moment, span_of_time
 from canaryjudge.explain.sentences import one_line
 from canaryjudge.explain.text import WIDTH, as_terminal, as_text
-from canaryjudge.facts import Facts
+from canaryjudge.rules.findings import Facts
 
 __all__ = [
     "WIDTH",

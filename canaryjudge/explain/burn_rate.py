@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from canaryjudge.explain.numbers import confidence, number, percent, set_number, span_of_time
 from canaryjudge.explain.slo import whose_doing
-from canaryjudge.facts import BurnAlertFacts, BurnFacts, BurnWindow, Interval
-from canaryjudge.results import Finding, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.rules.burn_rate import BurnAlertFacts, BurnFacts, BurnWindow
+from canaryjudge.rules.findings import Finding, Interval
 
 __all__ = ["burn_found", "counted_in_slices"]
 

@@ -7,7 +7,8 @@ from canaryjudge.explain.quantities import change, level_of, levels_of, set_chan
 from canaryjudge.explain.slo import limit_of, measured_in, objective_words
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.results import Finding, Interval, MetricResult
+from canaryjudge.results import MetricResult
+from canaryjudge.rules.findings import Finding, Interval
 
 __all__ = [
     "against_baseline",

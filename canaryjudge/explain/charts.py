@@ -15,9 +15,10 @@ from canaryjudge.explain.layout import on_one_line
 from canaryjudge.explain.numbers import set_number, span_of_time
 from canaryjudge.explain.quantities import set_level, suited
 from canaryjudge.explain.slo import measured_in
-from canaryjudge.facts import ArmFacts, SeriesFacts
 from canaryjudge.kinds import KINDS
-from canaryjudge.results import Finding, Interval, MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import ArmFacts, MetricResult, SeriesFacts
+from canaryjudge.rules.findings import Finding, Interval
 
 __all__ = [
     "SYMBOLS",
@@ -310,7 +311,8 @@ def objective_line(result: MetricResult) -> float | None:
             and finding.of != "within"
             and not finding.parts
         ):
-            return finding.limit_high if finding.limit_high is not None else finding.limit_low
+            limit: float | None = finding.limit_high if finding.limit_high is not None else finding.limit_low
+            return limit
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canaryjudge.results import Finding
+from canaryjudge.rules.findings import Finding
 
 __all__ = ["EffectScale", "effect_scale"]
 

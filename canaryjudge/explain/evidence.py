@@ -19,7 +19,9 @@ from canaryjudge.explain.numbers import (
 )
 from canaryjudge.explain.quantities import change
 from canaryjudge.kinds import KINDS
-from canaryjudge.results import Finding, MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
+from canaryjudge.rules.findings import Finding
 
 __all__ = ["METHODS", "amount", "evidence", "odds", "outlook", "proven_fine", "sizes", "taken"]
 
@@ -150,7 +152,7 @@ def evidence(finding: Finding, result: MetricResult) -> str:
         extra.append(f"events {number(finding.dispersion, 2)} times as variable as independent ones")
     extra += _siblings(finding, result)
     if finding.noise_floor is not None:
-        by = change(finding.noise_floor, finding.scale, result.kind, result.unit)
+        by = change(finding.noise_floor.spread, finding.scale, result.kind, result.unit)
         arms = "replicas" if result.pairing == "concurrent" else "windows"
         extra.append(f"allowing for healthy {arms} that differ by {by}")
     if finding.autocorrelation is not None and finding.autocorrelation >= 0.1:

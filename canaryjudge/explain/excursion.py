@@ -5,7 +5,9 @@ from __future__ import annotations
 from canaryjudge.explain.numbers import count, pvalue
 from canaryjudge.explain.quantities import change, level_of
 from canaryjudge.kinds import KINDS
-from canaryjudge.results import Finding, MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
+from canaryjudge.rules.findings import Finding
 
 __all__ = ["excursion_found", "has_own_tolerance", "is_quiet", "quiet_sentence"]
 

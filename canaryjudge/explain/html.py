@@ -32,8 +32,9 @@ from canaryjudge.explain.sentences import (
 )
 from canaryjudge.explain.text import by_badness
 from canaryjudge.explain.what_would_change import metric_turns, release_turns
-from canaryjudge.facts import Facts
-from canaryjudge.results import Finding, MetricResult, Outcome, ReleaseResult
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult, ReleaseResult
+from canaryjudge.rules.findings import Facts, Finding
 
 __all__ = [
     "as_html",

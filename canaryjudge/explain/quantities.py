@@ -19,7 +19,7 @@ from canaryjudge.explain.numbers import (
     times_as_high,
 )
 from canaryjudge.kinds import KINDS
-from canaryjudge.policy.units import Rung, rungs, written
+from canaryjudge.quantities import Rung, rungs, written
 
 __all__ = ["change", "level_of", "levels_of", "set_change", "set_level", "set_span", "span", "suited"]
 

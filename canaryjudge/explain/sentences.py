@@ -21,7 +21,10 @@ from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, more, percent, score, set_percent
 from canaryjudge.explain.quantities import change, set_level
 from canaryjudge.explain.slo import objective_found, without_percent
-from canaryjudge.results import BucketFacts, Finding, MetricResult, Outcome, ReleaseResult, Waived
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult, ReleaseResult, Waived
+from canaryjudge.rules.findings import Finding
+from canaryjudge.rules.mann_whitney import BucketFacts
 
 __all__ = [
     "clause",

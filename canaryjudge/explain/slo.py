@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from canaryjudge.explain.numbers import set_percent
 from canaryjudge.explain.quantities import level_of, set_change, set_level, set_span
-from canaryjudge.facts import ObjectiveFacts
-from canaryjudge.results import Finding, MetricResult
+from canaryjudge.results import MetricResult
+from canaryjudge.rules.findings import Finding
+from canaryjudge.rules.slo import ObjectiveFacts
 
 __all__ = ["limit_of", "measured_in", "objective_found", "objective_words", "whose_doing", "without_percent"]
 
@@ -21,7 +22,8 @@ def limit_of(finding: Finding) -> float | None:
     """Give the limit that a level is held against; None where a change is."""
     if finding.scale != "objective" or finding.burn is not None:
         return None
-    return finding.limit_high if finding.limit_high is not None else finding.limit_low
+    limit: float | None = finding.limit_high if finding.limit_high is not None else finding.limit_low
+    return limit
 
 
 def objective_found(

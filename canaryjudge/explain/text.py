@@ -20,8 +20,8 @@ from canaryjudge.explain.sentences import (
     title,
     waiver_sentence,
 )
-from canaryjudge.facts import SeriesFacts
-from canaryjudge.results import MetricResult, Outcome, ReleaseResult
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult, ReleaseResult, SeriesFacts
 
 __all__ = [
     "BLOCKS",

@@ -6,7 +6,9 @@ from canaryjudge.explain.changes import counted, held_against, interval_of, no_h
 from canaryjudge.explain.numbers import count, more, time_of
 from canaryjudge.explain.quantities import level_of
 from canaryjudge.explain.slo import limit_of, measured_in
-from canaryjudge.results import Finding, Interval, MetricResult, Outcome, ReleaseResult
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult, ReleaseResult
+from canaryjudge.rules.findings import Finding, Interval
 
 __all__ = ["metric_turns", "release_turns"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from canaryjudge.policy.complaints import dotted, problems
 from canaryjudge.policy.document import Complaint, Node, Place, locate, plain, read_documents
 from canaryjudge.policy.loading import read_text, refusal
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
+from canaryjudge.settings import dotted, problems
 
 if TYPE_CHECKING:
-    from canaryjudge.policy.base import PolicyModel
+    from canaryjudge.settings import PolicyModel
 
 __all__ = [
     "Manifest",

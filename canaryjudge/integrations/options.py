@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from canaryjudge.policy.quantities import parse_duration
+from canaryjudge.quantities import parse_duration
 
 __all__ = ["Option", "duration"]
 

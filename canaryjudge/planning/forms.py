@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from canaryjudge.data import FloatArray
+from canaryjudge.data import FloatArray, question_of
 from canaryjudge.kinds import KINDS
-from canaryjudge.policy import AnyRule, Metric
+from canaryjudge.policy import Metric, RuleSettings
 from canaryjudge.policy.assumptions import Assumed
-from canaryjudge.rules import default_rules
+from canaryjudge.rules import ErrorRates, default_rules
 from canaryjudge.rules.decision import Limits, tolerated
 from canaryjudge.stats.long_run import projections
 from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, shift_power
@@ -55,7 +55,7 @@ _PER_REQUEST: Final = (
 )
 
 
-def planned_rule(metric: Metric) -> AnyRule:
+def planned_rule(metric: Metric) -> RuleSettings:
     """Give the rule that a plan is about: the first that has a closed form, else the first."""
     rules = metric.rules or default_rules(metric)
     return next((rule for rule in rules if rule.rule in _FORMS), rules[0])
@@ -129,7 +129,7 @@ class Setting:
 
     @property
     def _limits(self) -> Limits:
-        found = tolerated(self.metric, self._level)
+        found = tolerated(question_of(self.metric, ErrorRates(self.alpha, self.beta)), self._level)
         return found or Limits(absolute=False, high=0.0, low=None)
 
     def _one_way(self, points: int, size: float, sign: int) -> Expected:

@@ -30,11 +30,11 @@ from canaryjudge.planning.learned import learned, refuse_nothing
 from canaryjudge.plots import power as power_curves
 from canaryjudge.policy import Metric, Policy, Sequential
 from canaryjudge.policy.assumptions import Assumed
-from canaryjudge.policy.complaints import nearest
-from canaryjudge.policy.quantities import parse_fraction
 from canaryjudge.progress import Progress, progress_of
-from canaryjudge.results import Outcome
+from canaryjudge.quantities import parse_fraction
+from canaryjudge.reasons import Outcome
 from canaryjudge.rules import default_rules
+from canaryjudge.settings import nearest
 from canaryjudge.simulate.synthetic import synthetic
 from canaryjudge.studies import MetricPlan, PlanFacts, PlanPoint, SharePlan, SimulatedPlan
 

@@ -16,10 +16,11 @@ from canaryjudge.explain.charts import objective_line
 from canaryjudge.explain.effect_scale import EffectScale, effect_scale
 from canaryjudge.explain.numbers import span_of_time
 from canaryjudge.explain.text import by_badness
-from canaryjudge.facts import BurnAlertFacts, BurnWindow, SeriesFacts
 from canaryjudge.kinds import KINDS
 from canaryjudge.plots.style import ARMS, OUTCOMES, FloatArray, axes, legend, tidy
-from canaryjudge.results import Finding, Interval, MetricResult, ReleaseResult
+from canaryjudge.results import MetricResult, ReleaseResult, SeriesFacts
+from canaryjudge.rules.burn_rate import BurnAlertFacts, BurnWindow
+from canaryjudge.rules.findings import Finding, Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,7 +1,6 @@
 """What a user writes: the policy's models, its quantities, its files."""
 
 from canaryjudge.policy.any_rule import AnyRule
-from canaryjudge.policy.base import Quantity
 from canaryjudge.policy.burn_rate_settings import BudgetCalendar, BurnAlert, BurnRate
 from canaryjudge.policy.feature_settings import Excursion, LateShift
 from canaryjudge.policy.groups import AllOf, AnyOf, GroupSettings
@@ -20,6 +19,7 @@ from canaryjudge.policy.rule_settings import (
     Sequential,
 )
 from canaryjudge.policy.tail_settings import Tail
+from canaryjudge.settings import Quantity
 
 __all__ = [
     "AllOf",

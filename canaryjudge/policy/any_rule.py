@@ -11,9 +11,9 @@ from canaryjudge.policy.burn_rate_settings import BurnRate
 from canaryjudge.policy.feature_settings import Excursion, LateShift
 from canaryjudge.policy.groups import AllOf, AnyOf
 from canaryjudge.policy.objectives import Slo
-from canaryjudge.policy.quantities import shown
 from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, RuleSettings, Sequential
 from canaryjudge.policy.tail_settings import Tail
+from canaryjudge.quantities import shown
 
 __all__ = ["AnyRule"]
 

@@ -8,8 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from canaryjudge.kinds import KINDS
-from canaryjudge.policy.base import Amount, Duration, PolicyModel, RelativeTolerance
-from canaryjudge.policy.complaints import Problem
+from canaryjudge.settings import Amount, Duration, PolicyModel, Problem, RelativeTolerance
 
 __all__ = ["Assumed"]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from canaryjudge.policy.base import Amount, Duration, PolicyModel, Share
-from canaryjudge.policy.complaints import Problem
-from canaryjudge.policy.quantities import PERCENT_PATTERN, parse_fraction, shown
 from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
+from canaryjudge.quantities import PERCENT_PATTERN, parse_fraction, shown
+from canaryjudge.settings import Amount, Duration, PolicyModel, Problem, Quantity, Share
 
 __all__ = ["BudgetCalendar", "BurnAlert", "BurnRate", "TimeZone", "WallTime"]
 
@@ -211,6 +210,12 @@ class BurnRate(RuleSettings):
                     why,
                     f"Take a burn rate below {most:.6g}, or leave it out.",
                 )
+
+    def in_unit_of(self, metric: AskedMetric) -> Self:
+        """Give the same settings with every quantity in the metric's unit."""
+        if self.bound is None:
+            return self
+        return self.model_copy(update={"bound": Quantity(number=metric.quantity(self.bound, "bound"))})
 
     def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
         """Find what does not fit a metric; paths start at the rule."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.policy.complaints import Path
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
+from canaryjudge.settings import Path
 
 __all__ = ["Complaint", "Entry", "Node", "Place", "locate", "plain", "read_document", "read_documents"]
 

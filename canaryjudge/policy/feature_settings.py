@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from canaryjudge.policy.base import RelativeTolerance
 from canaryjudge.policy.rule_settings import RuleSettings
+from canaryjudge.settings import RelativeTolerance
 
 __all__ = ["Excursion", "LateShift"]
 

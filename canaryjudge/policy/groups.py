@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
-from canaryjudge.policy.complaints import Problem
-from canaryjudge.policy.quantities import shown
 from canaryjudge.policy.rule_settings import SEQUENTIAL_METHODS, AskedMetric, RuleSettings
+from canaryjudge.quantities import shown
+from canaryjudge.settings import Problem
 
 if TYPE_CHECKING:
     from canaryjudge.policy.any_rule import AnyRule
@@ -44,6 +44,10 @@ class GroupSettings(RuleSettings):
             if rule in self.rules[:index]:
                 twice = f"the same rule {shown(rule.rule)} stands there twice"
                 yield Problem(("rules", index), twice, "Leave one out.")
+
+    def in_unit_of(self, metric: AskedMetric) -> Self:
+        """Give the same settings with every quantity in the metric's unit."""
+        return self.model_copy(update={"rules": tuple(rule.in_unit_of(metric) for rule in self.rules)})
 
     def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
         """Find what does not fit a metric; paths start at the rule."""

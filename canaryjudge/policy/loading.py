@@ -8,10 +8,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.policy.complaints import dotted, problems, sentences
 from canaryjudge.policy.document import Complaint, Entry, Node, Place, locate, plain, read_document
 from canaryjudge.policy.models import Policy
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
+from canaryjudge.settings import dotted, problems, sentences
 
 __all__ = ["load_policy", "parse_policy", "read_text", "refusal"]
 

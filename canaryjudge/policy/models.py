@@ -10,12 +10,19 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from canaryjudge.kinds import KINDS, KindName
 from canaryjudge.policy.any_rule import AnyRule
-from canaryjudge.policy.base import (
+from canaryjudge.policy.display import policy_html
+from canaryjudge.policy.noise_floor import NoiseFloor
+from canaryjudge.policy.query import Prometheus, Query, query_problems
+from canaryjudge.policy.rule_settings import MannWhitney, Sequential
+from canaryjudge.quantities import is_share, percent, relative_or_absolute, shown
+from canaryjudge.settings import (
     Amount,
     Duration,
     ErrorRate,
     Name,
+    Path,
     PolicyModel,
+    Problem,
     Quantity,
     RelativeTolerance,
     Score,
@@ -23,14 +30,8 @@ from canaryjudge.policy.base import (
     Unit,
     Weight,
     listed,
+    nearest,
 )
-from canaryjudge.policy.complaints import Path, Problem, nearest
-from canaryjudge.policy.display import policy_html
-from canaryjudge.policy.noise_floor import NoiseFloor
-from canaryjudge.policy.quantities import percent, relative_or_absolute, shown
-from canaryjudge.policy.query import Prometheus, Query, query_problems
-from canaryjudge.policy.rule_settings import MannWhitney, Sequential
-from canaryjudge.policy.units import is_share
 
 __all__ = ["Metric", "Policy", "Split", "Tolerance"]
 

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from canaryjudge.policy.base import Amount, PolicyModel, RelativeTolerance
-from canaryjudge.policy.complaints import Problem
-from canaryjudge.policy.quantities import relative_or_absolute
 from canaryjudge.policy.rule_settings import AskedMetric
+from canaryjudge.quantities import relative_or_absolute
+from canaryjudge.settings import Amount, PolicyModel, Problem, RelativeTolerance
 
 __all__ = ["NoiseFloor", "Spread"]
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema, model_validator
 
-from canaryjudge.policy.base import Amount, PolicyModel, Quantity
-from canaryjudge.policy.complaints import Path, Problem
-from canaryjudge.policy.quantities import (
+from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
+from canaryjudge.quantities import (
     PERCENT_PATTERN,
     parse_fraction,
     percent,
     relative_or_absolute,
     shown,
 )
-from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
+from canaryjudge.settings import Amount, Path, PolicyModel, Problem, Quantity
 
 __all__ = ["Change", "Slo"]
 
@@ -183,6 +182,33 @@ class Slo(RuleSettings):
         if given != failing:
             advice = "Give both the same: relative, absolute or both."
             yield Problem(("fail_change",), "change and fail_change have different parts", advice)
+
+    def in_unit_of(self, metric: AskedMetric) -> Self:
+        """Give the same settings with every quantity in the metric's unit."""
+
+        def told(amount: Quantity | None) -> Quantity | None:
+            return None if amount is None else Quantity(number=self.in_unit(amount, metric))
+
+        def moved(change: Change | None) -> Change | None:
+            if change is None or change.absolute is None:
+                return change
+            return change.model_copy(update={"absolute": Quantity(number=self.parts(change, metric)[1])})
+
+        bound = None if self.bound is None else Quantity(number=metric.quantity(self.bound, "the bound"))
+        ends = {
+            name: None if pair is None else tuple(told(end) for end in pair)
+            for name, pair in (("between", self.between), ("fail_between", self.fail_between))
+        }
+        return self.model_copy(
+            update={
+                "bound": bound,
+                "value": told(self.value),
+                "fail_value": told(self.fail_value),
+                "change": moved(self.change),
+                "fail_change": moved(self.fail_change),
+                **ends,
+            }
+        )
 
     def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
         """Find what does not fit a metric; paths start at the rule."""

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Final, Protocol
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from canaryjudge.kinds import KINDS, KindName
-from canaryjudge.policy.base import Duration, PolicyModel
-from canaryjudge.policy.complaints import Path, Problem
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
+from canaryjudge.settings import Duration, Path, PolicyModel, Problem
 
 __all__ = ["MOST_STEPS", "SELECTOR", "Prometheus", "Query", "query_problems", "timing", "timing_problem"]
 

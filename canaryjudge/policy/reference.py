@@ -9,17 +9,17 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from canaryjudge.policy.base import PolicyModel
 from canaryjudge.policy.burn_rate_settings import BudgetCalendar, BurnAlert, BurnRate
 from canaryjudge.policy.feature_settings import Excursion, LateShift
 from canaryjudge.policy.groups import AllOf, AnyOf
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
 from canaryjudge.policy.noise_floor import NoiseFloor, Spread
 from canaryjudge.policy.objectives import Change, Slo
-from canaryjudge.policy.quantities import WITH_UNIT_PATTERN
 from canaryjudge.policy.query import Prometheus, Query
 from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, Sequential
 from canaryjudge.policy.tail_settings import Tail
+from canaryjudge.quantities import WITH_UNIT_PATTERN
+from canaryjudge.settings import PolicyModel
 
 __all__ = ["field_table", "json_schema"]
 

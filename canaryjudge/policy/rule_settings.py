@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Self
 
 from pydantic import (
     Field,
@@ -13,8 +13,7 @@ from pydantic import (
 )
 
 from canaryjudge.kinds import KindName
-from canaryjudge.policy.base import Amount, PolicyModel, Quantity
-from canaryjudge.policy.complaints import Path, Problem
+from canaryjudge.settings import Amount, Path, PolicyModel, Problem, Quantity
 
 __all__ = ["AskedMetric", "Kind", "MannWhitney", "Proportion", "Rate", "RuleSettings", "Sequential"]
 
@@ -46,7 +45,7 @@ class RuleSettings(PolicyModel):
     """What every rule's settings have: the rule's name, and the kinds of metric that it fits."""
 
     kinds: ClassVar[tuple[str, ...]]
-    rule: str
+    rule: str = ""
     """The rule's name."""
 
     @model_validator(mode="before")
@@ -64,6 +63,10 @@ class RuleSettings(PolicyModel):
         if metric.kind not in self.kinds:
             advice = f"Take another rule, or kind: {' or '.join(self.kinds)}."
             yield Problem((), f"the rule {self.rule} does not fit kind: {metric.kind}", advice)
+
+    def in_unit_of(self, metric: AskedMetric) -> Self:  # noqa: ARG002 - for those that have quantities
+        """Give the same settings with every quantity in the metric's unit."""
+        return self
 
     @model_serializer(mode="wrap")
     def _with_name(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -151,6 +154,12 @@ class Sequential(RuleSettings):
         if kind == "samples" and self.independent:
             return "ranks"
         return SEQUENTIAL_METHODS[kind][0]
+
+    def in_unit_of(self, metric: AskedMetric) -> Self:
+        """Give the same settings with every quantity in the metric's unit."""
+        if self.cap is None:
+            return self
+        return self.model_copy(update={"cap": Quantity(number=metric.quantity(self.cap, "cap"))})
 
     def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
         """Find what does not fit a metric; paths start at the rule."""

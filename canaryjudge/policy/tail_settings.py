@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from canaryjudge.policy.base import Quantity, RelativeTolerance
-from canaryjudge.policy.complaints import Problem
-from canaryjudge.policy.quantities import QUANTITY_PATTERN, parse_quantity
 from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
+from canaryjudge.quantities import QUANTITY_PATTERN, parse_quantity
+from canaryjudge.settings import Problem, Quantity, RelativeTolerance
 
 __all__ = ["Tail"]
 
@@ -65,6 +64,13 @@ class Tail(RuleSettings):
     def percentile(self) -> float | None:
         """The percentile as a probability; None where the bound is fixed or left out."""
         return float(Decimal(self.beyond[1:]).scaleb(-2)) if isinstance(self.beyond, str) else None
+
+    def in_unit_of(self, metric: AskedMetric) -> Self:
+        """Give the same settings with every quantity in the metric's unit."""
+        if not isinstance(self.beyond, Quantity):
+            return self
+        bound = Quantity(number=metric.quantity(self.beyond, "the bound of the tail"))
+        return self.model_copy(update={"beyond": bound})
 
     def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
         """Find what does not fit a metric; paths start at the rule."""

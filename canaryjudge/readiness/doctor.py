@@ -14,9 +14,9 @@ from canaryjudge.errors import DataError
 from canaryjudge.explain.readiness import readiness_markdown, readiness_rows, readiness_text
 from canaryjudge.judge import shares
 from canaryjudge.policy import Metric, Policy
-from canaryjudge.policy.complaints import nearest
 from canaryjudge.readiness.data_checks import DATA_CHECKS, Seen
 from canaryjudge.readiness.policy_checks import POLICY_CHECKS
+from canaryjudge.settings import nearest
 from canaryjudge.studies import ReadinessFacts, Symptom
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from canaryjudge.policy import Metric, Policy
-from canaryjudge.policy.quantities import parse_duration
 from canaryjudge.policy.query import timing
-from canaryjudge.policy.units import convert
+from canaryjudge.quantities import convert, parse_duration
 from canaryjudge.studies import Symptom
 
 __all__ = ["POLICY_CHECKS", "is_percentile"]

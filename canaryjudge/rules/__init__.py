@@ -2,86 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Final
+# isort: on
+from canaryjudge.kinds import KINDS
+from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
+from canaryjudge.rules import burn_rate as _burn_rate  # noqa: F401
+from canaryjudge.rules import excursion as _excursion  # noqa: F401
+from canaryjudge.rules import groups as _groups  # noqa: F401
+from canaryjudge.rules import late_shift as _late_shift  # noqa: F401
 
-from canaryjudge.data import MetricPair
-from canaryjudge.policy import (
-    AnyRule,
-    Excursion,
-    GroupSettings,
-    Kind,
-    LateShift,
-    MannWhitney,
-    Metric,
-    Proportion,
-    Rate,
+# isort: off - in the order in which they are named to users
+from canaryjudge.rules import mann_whitney as _mann_whitney  # noqa: F401
+from canaryjudge.rules import proportion as _proportion  # noqa: F401
+from canaryjudge.rules import rate as _rate  # noqa: F401
+from canaryjudge.rules import slo as _slo  # noqa: F401
+from canaryjudge.rules import tail as _tail  # noqa: F401
+from canaryjudge.rules.registry import RULES, find, judge_pair, read_finding
+from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Rows
+from canaryjudge.rules.sequential import watching as _watching  # noqa: F401
+from canaryjudge.rules.sequential.watching import (
+    Watch,
+    before_the_end,
+    check_counts,
+    pool_replicas,
+    start_watch,
 )
-from canaryjudge.results import Finding
-from canaryjudge.rules.burn_rate import judge_burn_rate
-from canaryjudge.rules.decision import Horizon, Rule, Share
-from canaryjudge.rules.excursion import judge_excursion
-from canaryjudge.rules.groups import judge_group
-from canaryjudge.rules.late_shift import judge_late_shift
-from canaryjudge.rules.mann_whitney import judge_shift
-from canaryjudge.rules.proportion import judge_proportion
-from canaryjudge.rules.rate import judge_rate
-from canaryjudge.rules.sequential import Watch, before_the_end, check_counts, judge_sequential, start_watch
-from canaryjudge.rules.slo import judge_objective
-from canaryjudge.rules.tail import judge_tail
 
 __all__ = [
     "RULES",
+    "ErrorRates",
     "Horizon",
-    "Rule",
-    "Share",
+    "Pair",
+    "Rows",
     "Watch",
     "before_the_end",
     "check_counts",
     "default_rules",
+    "find",
+    "judge_pair",
+    "pool_replicas",
+    "read_finding",
     "start_watch",
 ]
 
 
-def _judge_group(pair: MetricPair, metric: Metric, settings: GroupSettings, share: Share) -> Finding:
-    return judge_group(pair, metric, settings, share, RULES)
-
-
-RULES: Final[dict[str, Rule]] = {
-    "mann_whitney": judge_shift,
-    "proportion": judge_proportion,
-    "rate": judge_rate,
-    "sequential": judge_sequential,
-    "slo": judge_objective,
-    "any_of": _judge_group,
-    "all_of": _judge_group,
-    "burn_rate": judge_burn_rate,
-    "tail": judge_tail,
-    "excursion": judge_excursion,
-    "late_shift": judge_late_shift,
-}
-"""Each rule by its name in a policy."""
-
-_DEFAULTS: Final[dict[Kind, tuple[AnyRule, ...]]] = {
-    "gauge": (MannWhitney(), Excursion(), LateShift()),
-    "samples": (MannWhitney(), LateShift()),
-    "ratio": (Proportion(), Excursion()),
-    "count": (Rate(), Excursion()),
-    "histogram": (MannWhitney(), LateShift()),
-}
-"""What is asked of a kind of metric where its policy names no rules: the best fixed-window test of its level, and what a level does not show."""
-
-
-def default_rules(metric: Metric) -> tuple[AnyRule, ...]:
-    """Give what is asked of a metric whose policy names no rules, as far as it fits the metric.
-
-    Parameters
-    ----------
-    metric : Metric
-        The metric.
-
-    Returns
-    -------
-    tuple of rule settings
-        The rule about its level first.
-    """
-    return tuple(rule for rule in _DEFAULTS[metric.kind] if not any(rule.misfits(metric)))
+def default_rules(metric: AskedMetric) -> tuple[RuleSettings, ...]:
+    """Give what is asked of a metric whose policy names no rules, as far as it fits the metric; the rule about its level first."""
+    rules = (RULES[name].settings() for name in KINDS[metric.kind].default_rules)
+    return tuple(rule for rule in rules if not any(rule.misfits(metric)))

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from canaryjudge.data import MetricPair
 from canaryjudge.errors import DataError
 from canaryjudge.policy import BudgetCalendar, BurnRate
 from canaryjudge.rules.budgets import Counts, breaches, slice_sums
+from canaryjudge.rules.rows import Pair
 
 __all__ = ["Period", "budget_facts", "current_period"]
 
@@ -131,14 +131,14 @@ def _later(first: datetime, count: int, unit: str) -> datetime:
 
 
 def budget_facts(
-    pair: MetricPair, settings: BurnRate, arms: tuple[Counts, Counts], period: Period, burn_rate: float
+    pair: Pair, settings: BurnRate, arms: tuple[Counts, Counts], period: Period, burn_rate: float
 ) -> dict[str, Any]:
     """Say how much of the period's budget is used, and would be.
 
     Parameters
     ----------
-    pair : MetricPair
-        Name, kind and pairing.
+    pair : Pair
+        Kind and pairing.
     settings : BurnRate
         Target, traffic, and what is counted.
     arms : tuple of (Counts, Counts)
@@ -174,9 +174,9 @@ def budget_facts(
         extrapolated = settings.traffic is None and traffic is not None
         return facts | {"traffic": traffic, "traffic_extrapolated": extrapolated, "budget_used": used}
     window = settings.time_slice_window
-    if pair.pairing == "concurrent" and window is not None:
+    if pair.concurrent and window is not None:
         slices = period.seconds / window * (1 - settings.target)
-        facts["budget_used"] = _bad_slices(settings, arms, pair.name) / slices
+        facts["budget_used"] = _bad_slices(settings, arms) / slices
     return facts
 
 
@@ -190,9 +190,9 @@ def _traffic(settings: BurnRate, arms: tuple[Counts, Counts], period: Period) ->
     return float(sum(rates)) * period.seconds
 
 
-def _bad_slices(settings: BurnRate, arms: tuple[Counts, Counts], name: str) -> float:
+def _bad_slices(settings: BurnRate, arms: tuple[Counts, Counts]) -> float:
     """Count the bad slices of the service that would not be bad, or their parts, without the canary's bad events."""
-    (slots, baseline), (others, canary) = (slice_sums(counts, settings, name) for counts in arms)
+    (slots, baseline), (others, canary) = (slice_sums(counts, settings) for counts in arms)
     _, first, second = np.intersect1d(slots, others, assume_unique=True, return_indices=True)
     bad, own, total = baseline[0, first], canary[0, second], baseline[2, first] + canary[2, second]
     if settings.budgeting == "ratio_timeslices":

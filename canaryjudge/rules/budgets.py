@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from canaryjudge.data import Arm, FloatArray, MetricPair
-from canaryjudge.data.raw_intake import INTERVAL
 from canaryjudge.errors import DataError
-from canaryjudge.policy import BurnRate, Metric
+from canaryjudge.policy import BurnRate
+from canaryjudge.rules.rows import Arm, BoolArray, FloatArray, Pair
 from canaryjudge.stats.bucket_distributions import counts_at_most
 
 __all__ = ["Counts", "count_bad", "in_slices", "slice_sums"]
@@ -17,6 +16,8 @@ __all__ = ["Counts", "count_bad", "in_slices", "slice_sums"]
 _SLACK = 1e-6
 """Times are compared with this much leeway, in intervals."""
 _NEAR = 1e-9
+_INTERVAL = 10.0
+"""Samples are counted in intervals of so many seconds, unless the policy says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +81,31 @@ class Counts:
         return replace(self, least=least, most=most, total=self.total[first:], time=time)
 
 
-def count_bad(pair: MetricPair, arm: Arm, metric: Metric, settings: BurnRate) -> Counts:
+def count_bad(pair: Pair, arm: Arm, settings: BurnRate) -> Counts:
     """Count what is bad in each interval of an arm.
 
     Parameters
     ----------
-    pair : MetricPair
-        Both arms, for what they share: spacing and edges.
+    pair : Pair
+        Both arms, for what they share: kind, spacing, edges and bad direction.
     arm : Arm
         One of them.
-    metric : Metric
-        Its kind and bad direction.
     settings : BurnRate
         The bound, where the metric needs one.
 
     Returns
     -------
     Counts
-        By intervals; of samples with times, by intervals of `metric.interval` or ten seconds.
+        By intervals; of samples with times, by intervals of the policy's length or ten seconds.
     """
-    rises = metric.direction == "increase"
-    if metric.kind == "ratio":
+    rises = 1 in pair.sides
+    if pair.kind == "ratio":
         total = np.asarray(arm.total)
         bad = arm.value if rises else total - arm.value
         return Counts(bad, bad, total, *_clock(pair, arm.time, len(arm)))
     assert settings.bound is not None  # noqa: S101 - the policy has seen to it
-    bound = metric.quantity(settings.bound, "bound")
-    if metric.kind == "histogram":
+    bound = settings.bound.number
+    if pair.kind == "histogram":
         assert arm.buckets is not None  # noqa: S101 - a histogram has them
         assert pair.edges is not None  # noqa: S101
         fewest, most = counts_at_most(pair.edges, arm.buckets, bound)
@@ -119,14 +118,14 @@ def count_bad(pair: MetricPair, arm: Arm, metric: Metric, settings: BurnRate) ->
     if settings.at_bound == "bad":
         beyond |= arm.value == bound
     bad, total = beyond.astype(np.float64), np.ones(len(arm))
-    if metric.kind == "samples" and arm.time is not None:
-        length = metric.interval or INTERVAL
+    if pair.kind == "samples" and arm.time is not None:
+        length = pair.counting_interval or _INTERVAL
         slots, sums = _added(np.floor(arm.time / length), bad, total)
         return Counts(sums[0], sums[0], sums[1], slots * length, length)
     return Counts(bad, bad, total, *_clock(pair, arm.time, len(arm)))
 
 
-def _clock(pair: MetricPair, time: FloatArray | None, points: int) -> tuple[FloatArray | None, float | None]:
+def _clock(pair: Pair, time: FloatArray | None, points: int) -> tuple[FloatArray | None, float | None]:
     """Tell when intervals begin, from the spacing alone where there are no times; and how long they are."""
     length = pair.interval
     if time is not None and length is not None and pair.differenced:
@@ -142,7 +141,7 @@ def _added(slots: FloatArray, *columns: FloatArray) -> tuple[FloatArray, FloatAr
     return found, np.stack([np.bincount(place, column, len(found)) for column in columns])
 
 
-def slice_sums(counts: Counts, settings: BurnRate, name: str) -> tuple[FloatArray, FloatArray]:
+def slice_sums(counts: Counts, settings: BurnRate) -> tuple[FloatArray, FloatArray]:
     """Add up intervals slice by slice.
 
     Parameters
@@ -151,8 +150,6 @@ def slice_sums(counts: Counts, settings: BurnRate, name: str) -> tuple[FloatArra
         By intervals.
     settings : BurnRate
         How long a slice is.
-    name : str
-        The metric, for complaints.
 
     Returns
     -------
@@ -168,18 +165,18 @@ def slice_sums(counts: Counts, settings: BurnRate, name: str) -> tuple[FloatArra
     assert window is not None  # noqa: S101 - the policy has seen to it
     if counts.time is None:
         raise DataError(
-            f"metric {name!r}: the rule burn_rate counts slices of {window:g} s, and the data have no times",
+            f"the rule burn_rate counts slices of {window:g} s, and the data have no times",
             "Give the column 'time', or the metric its interval.",
         )
     if counts.length is not None and counts.length > window * (1 + _SLACK):
         raise DataError(
-            f"metric {name!r}: the rule burn_rate counts slices of {window:g} s, and the data have a point every {counts.length:g} s",
+            f"the rule burn_rate counts slices of {window:g} s, and the data have a point every {counts.length:g} s",
             "Give finer data, or a longer time_slice_window.",
         )
     return _added(np.floor(counts.time / window + _NEAR), counts.least, counts.most, counts.total)
 
 
-def in_slices(counts: Counts, settings: BurnRate, name: str) -> Counts:
+def in_slices(counts: Counts, settings: BurnRate) -> Counts:
     """Count slices in place of events, where the budget does.
 
     A slice is bad where its share of good events is below its target. Where the budget takes the mean of the slices' own shares, every slice
@@ -192,8 +189,6 @@ def in_slices(counts: Counts, settings: BurnRate, name: str) -> Counts:
         By intervals.
     settings : BurnRate
         What is counted.
-    name : str
-        The metric, for complaints.
 
     Returns
     -------
@@ -209,7 +204,7 @@ def in_slices(counts: Counts, settings: BurnRate, name: str) -> Counts:
         return counts
     window = settings.time_slice_window
     assert window is not None  # noqa: S101 - the policy has seen to it
-    slots, (least, most, total) = slice_sums(counts, settings, name)
+    slots, (least, most, total) = slice_sums(counts, settings)
     if settings.budgeting == "ratio_timeslices":
         each = float(len(total) / (1 / total).sum())
         bad = [count / total * each for count in (least, most)]
@@ -220,9 +215,7 @@ def in_slices(counts: Counts, settings: BurnRate, name: str) -> Counts:
     return Counts(bad[0], largest, np.full(len(slots), each), slots * window, window, each)
 
 
-def breaches(
-    bad: FloatArray, total: FloatArray, settings: BurnRate
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def breaches(bad: FloatArray, total: FloatArray, settings: BurnRate) -> BoolArray:
     """Tell which slices are bad."""
     target = settings.time_slice_target
     assert target is not None  # noqa: S101 - the policy has seen to it

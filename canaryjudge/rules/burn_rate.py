@@ -4,23 +4,126 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from canaryjudge.data import MetricPair
-from canaryjudge.facts import BurnAlertFacts, BurnFacts, BurnWindow
-from canaryjudge.policy import BurnAlert, BurnRate, Metric
-from canaryjudge.results import Finding, Interval, Outcome, Reason, Waiver
+from canaryjudge.policy import BurnAlert, BurnRate
+from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.budget_periods import budget_facts, current_period
 from canaryjudge.rules.budgets import Counts, count_bad, in_slices
-from canaryjudge.rules.decision import Share, more_points
+from canaryjudge.rules.decision import more_points
+from canaryjudge.rules.findings import EffectFinding, Facts, Interval, Number, Waiver
+from canaryjudge.rules.registry import per_pair, rule
+from canaryjudge.rules.rows import ErrorRates, Pair
 from canaryjudge.rules.totals import burst_waivers
 from canaryjudge.stats.dependent_shares import BadShare, WindowShare, bad_share
 
-__all__ = ["judge_burn_rate"]
+__all__ = ["BurnAlertFacts", "BurnFacts", "BurnRateFinding", "BurnWindow"]
 
 _CONTEXT = 30
 """Fewer intervals hardly show their own bursts."""
 _NEAR = 1e-9
+
+
+class BurnWindow(Facts):
+    """How fast the canary burned its error budget over one window."""
+
+    window_s: Number
+    """The window that was asked for, in seconds."""
+    covered_s: Number
+    """How much of it the data cover; None without times."""
+    points: int
+    """Intervals in it; slices where the budget counts slices."""
+    bad: Number
+    """Bad events; slices that are bad, or their shares added up, where the budget counts slices."""
+    total: Number
+    """Of how many."""
+    burn_rate: Number
+    """The share that is bad over the share that the objective allows."""
+    interval: Interval
+    """Its confidence interval at the level of a fail."""
+    pass_interval: Interval
+    """Its confidence interval at the level of a pass."""
+
+
+class BurnAlertFacts(Facts):
+    """What became of one alert: a burn rate that neither of two windows may exceed together."""
+
+    burn_rate: float
+    """The burn rate that is too fast."""
+    long_s: float
+    """The long window in seconds."""
+    short_s: float
+    """The short one."""
+    asked: bool
+    """Whether there are enough data for it."""
+    long: BurnWindow | None = None
+    """The long window; None where it was not asked."""
+    short: BurnWindow | None = None
+    """The short window; None where it was not asked, or holds the same data as the long one."""
+    exceeded: bool | None = None
+    """Whether both windows are proven to exceed it (True), or one of them not to (False); None where neither is proven."""
+    baseline_exceeds: bool = False
+    """Whether the baseline is proven to exceed it as well."""
+    decides: bool = False
+    """Whether this alert decided."""
+
+
+class BurnFacts(Facts):
+    """An error budget, how fast it is used, and how much of it is gone; parts of a budget are fractions."""
+
+    target: float
+    """The share that must be good."""
+    budgeting: Literal["occurrences", "timeslices", "ratio_timeslices"]
+    """What the budget counts."""
+    period_s: float
+    """The budget's period in seconds: the current one, where the policy has a calendar."""
+    period_left_s: Number = None
+    """How much of it is left at the end of the data, where the policy has a calendar and the data have times."""
+    span_s: Number = None
+    """How long the canary's data are, in seconds; None without times."""
+    burn_rate: Number
+    """The canary's burn rate over all its data."""
+    interval: Interval
+    """Its confidence interval at the level of a fail."""
+    baseline_burn_rate: Number
+    """The baseline's."""
+    traffic: Number = None
+    """Events of the whole service in a period."""
+    traffic_extrapolated: bool = False
+    """Whether that is the traffic of both arms, taken to go on for a period."""
+    budget_used: Number = None
+    """The part of the period's budget that this canary has used, at its share of the traffic; None where that cannot be known."""
+    budget_at_full_traffic: Number = None
+    """The part that it would have used in the same time at all of the traffic; None without times."""
+    budget_by_period_end: Number = None
+    """The part that it would use at all of the traffic until the calendar's period is over."""
+    hours_to_exhaustion: Number = None
+    """After how many hours a whole budget would be gone at this rate; None where nothing is bad."""
+    alerts: tuple[BurnAlertFacts, ...]
+    """Every alert, asked or not."""
+
+
+class BurnRateFinding(EffectFinding):
+    """Whether the canary uses its error budget too fast; the estimate is the burn rate of the window that decided."""
+
+    rule: Literal["burn_rate"]
+    """The rule's name."""
+    of: str | None = None
+    """The aggregate that the limit is about: `burn_rate`; None where nothing could be asked."""
+    op: str | None = None
+    """How it must stand to the limit."""
+    burn: BurnFacts | None = None
+    """The windows that were asked, and the budget."""
+    dispersion: Number = None
+    """Variance of bad events between intervals over that of independent ones."""
+    total_baseline: Number = None
+    """Total of the baseline: its events or slices."""
+    total_canary: Number = None
+    """Total of the canary."""
+    events_baseline: Number = None
+    """How many of the baseline's are bad."""
+    events_canary: Number = None
+    """How many of the canary's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +182,9 @@ class _Asked:
     against_pass: tuple[_Alert, ...]
 
 
-def judge_burn_rate(pair: MetricPair, metric: Metric, settings: BurnRate, share: Share) -> Finding:
+@rule(BurnRate, BurnRateFinding)
+@per_pair
+def judge(pair: Pair, settings: BurnRate) -> dict[str, Any]:
     """Judge whether the canary uses its error budget too fast.
 
     An alert is exceeded where both its windows are proven to burn faster than its rate (each at the rule's level divided by the
@@ -90,49 +195,39 @@ def judge_burn_rate(pair: MetricPair, metric: Metric, settings: BurnRate, share:
     highest burn rate is, over what there is. Without times nobody knows how long the data are: then a fail is held against the
     highest burn rate, and a pass against the lowest.
 
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms.
-    metric : Metric
-        Its kind, unit and bad direction.
-    settings : BurnRate
-        Target, budget, alerts, bound and blame.
-    share : Share
-        The error rates.
-
-    Returns
-    -------
-    Finding
-        Burn rates with intervals, window by window, the outcome, and the budget.
-
     Raises
     ------
     DataError
         If the budget counts slices, and the data have no times or are coarser than a slice.
     """
-    raw = tuple(count_bad(pair, arm, metric, settings) for arm in (pair.baseline, pair.canary))
+    raw = tuple(count_bad(pair, arm, settings) for arm in pair.arms)
     if not all(len(counts) for counts in raw):
-        return _nothing_seen(pair, settings, share)
-    baseline, canary = (in_slices(counts, settings, pair.name) for counts in raw)
+        return {
+            "outcome": Outcome.MARGINAL,
+            "reason": Reason.TOO_LITTLE_DATA,
+            "method": "none",
+            "scale": "objective",
+        }
+    rates = pair.rates
+    baseline, canary = (in_slices(counts, settings) for counts in raw)
     allowed = 1 - settings.target
     period = current_period(settings, raw[1].end)
     written = settings.alerts_in(period.seconds)
-    asked = _ask(baseline, canary, settings, written, share)
-    outcome, reason, deciding = _decide(asked, settings, share)
-    level, beta = share.level / len(asked.against_fail), share.beta / len(deciding.windows)
+    asked = _ask(baseline, canary, settings, written, rates)
+    outcome, reason, deciding = _decide(asked, settings, rates)
+    level, beta = rates.level / len(asked.against_fail), rates.beta / len(deciding.windows)
     window = _telling(deciding, reason)
     overall = _long_window(canary.span or 0.0, canary, 1.0)
     current = raw if period.start is None else tuple(counts.since(period.start) for counts in raw)
-    own = in_slices(current[1], settings, pair.name)
+    own = in_slices(current[1], settings)
     lately = overall if len(own) == len(canary) else _long_window(own.span or 0.0, own, 1.0)
     facts = BurnFacts(
         target=settings.target,
         budgeting=settings.budgeting,
         burn_rate=overall.share / allowed,
-        interval=overall.interval(share.level, allowed),
+        interval=overall.interval(rates.level, allowed),
         baseline_burn_rate=float(baseline.least.sum() / baseline.total.sum()) / allowed,
-        alerts=_alert_facts(written, asked, deciding, share, allowed),
+        alerts=_alert_facts(written, asked, deciding, rates, allowed),
         **budget_facts(pair, settings, (current[0], current[1]), period, lately.share / allowed),
     )
     found: dict[str, Any] = {
@@ -142,50 +237,44 @@ def judge_burn_rate(pair: MetricPair, metric: Metric, settings: BurnRate, share:
         "limit_high": deciding.written.burn_rate,
     }
     each = len(pair.canary) / len(canary)
-    return Finding(
-        **found,
-        rule=settings.rule,
-        outcome=outcome,
-        reason=reason,
-        method="exact_ratio",
-        level=share.level,
-        beta=share.beta,
-        scale="objective",
-        pvalue=min(1.0, len(asked.against_fail) * min(alert.pvalue for alert in asked.against_fail)),
-        pvalue_pass=max(alert.pvalue_pass for alert in asked.against_pass),
-        baseline_level=facts.baseline_burn_rate,
-        canary_level=facts.burn_rate,
-        n_baseline=len(pair.baseline),
-        n_canary=len(pair.canary),
-        total_baseline=float(baseline.total.sum()) / baseline.each,
-        total_canary=float(canary.total.sum()) / canary.each,
-        events_baseline=float(baseline.least.sum()) / baseline.each,
-        events_canary=float(canary.least.sum()) / canary.each,
-        autocorrelation=float(window.proven.whole.rho),
-        dispersion=float(window.proven.whole.factor),
-        more_points=_missing(window, found, each) if reason == "undecided" else None,
-        of="burn_rate",
-        op="lte",
-        burn=facts,
-        waived=_waived(deciding, window, outcome, deciding.written.burn_rate * allowed, beta),
-    )
+    return found | {
+        "outcome": outcome,
+        "reason": reason,
+        "method": "exact_ratio",
+        "scale": "objective",
+        "pvalue": min(1.0, len(asked.against_fail) * min(alert.pvalue for alert in asked.against_fail)),
+        "pvalue_pass": max(alert.pvalue_pass for alert in asked.against_pass),
+        "baseline_level": facts.baseline_burn_rate,
+        "canary_level": facts.burn_rate,
+        "total_baseline": float(baseline.total.sum()) / baseline.each,
+        "total_canary": float(canary.total.sum()) / canary.each,
+        "events_baseline": float(baseline.least.sum()) / baseline.each,
+        "events_canary": float(canary.least.sum()) / canary.each,
+        "autocorrelation": float(window.proven.whole.rho),
+        "dispersion": float(window.proven.whole.factor),
+        "more_points": _missing(window, found, each) if reason is Reason.UNDECIDED else None,
+        "of": "burn_rate",
+        "op": "lte",
+        "burn": facts,
+        "waived": _waived(deciding, window, outcome, deciding.written.burn_rate * allowed, beta),
+    }
 
 
 def _ask(
-    baseline: Counts, canary: Counts, settings: BurnRate, written: tuple[BurnAlert, ...], share: Share
+    baseline: Counts, canary: Counts, settings: BurnRate, written: tuple[BurnAlert, ...], rates: ErrorRates
 ) -> _Asked:
     """Ask the alerts that the data are long enough for."""
     span = canary.span
     fitting = [alert for alert in written if span is None or alert.short_s <= span * (1 + _NEAR)]
     fitting = fitting or [max(written, key=lambda alert: alert.burn_rate)]
-    alerts = tuple(_ask_alert(alert, baseline, canary, settings, share) for alert in fitting)
+    alerts = tuple(_ask_alert(alert, baseline, canary, settings, rates) for alert in fitting)
     if span is not None:
         return _Asked(alerts, alerts, alerts)
     return _Asked(alerts, (max(alerts, key=_speed),), (min(alerts, key=_speed),))
 
 
 def _ask_alert(
-    written: BurnAlert, baseline: Counts, canary: Counts, settings: BurnRate, share: Share
+    written: BurnAlert, baseline: Counts, canary: Counts, settings: BurnRate, rates: ErrorRates
 ) -> _Alert:
     limit = written.burn_rate * (1 - settings.target)
 
@@ -199,7 +288,7 @@ def _ask_alert(
             else (first,)
         )
 
-    exceeds = all(window.above <= share.beta for window in windows(baseline))
+    exceeds = all(window.above <= rates.beta for window in windows(baseline))
     return _Alert(written, windows(canary), exceeds)
 
 
@@ -230,8 +319,8 @@ def _asked_window(
     return _Window(seconds, cut, proven, possible, proven.pvalue_above(limit), below)
 
 
-def _decide(asked: _Asked, settings: BurnRate, share: Share) -> tuple[Outcome, Reason, _Alert]:
-    level = share.level / len(asked.against_fail)
+def _decide(asked: _Asked, settings: BurnRate, rates: ErrorRates) -> tuple[Outcome, Reason, _Alert]:
+    level = rates.level / len(asked.against_fail)
     exceeded = [alert for alert in asked.against_fail if alert.pvalue <= level]
     blamed = [alert for alert in exceeded if settings.blame == "canary" or not alert.baseline_exceeds]
     if blamed:
@@ -239,7 +328,7 @@ def _decide(asked: _Asked, settings: BurnRate, share: Share) -> tuple[Outcome, R
     if exceeded:
         return Outcome.MARGINAL, Reason.ENVIRONMENT_UNHEALTHY, max(exceeded, key=_speed)
     hardest = max(asked.against_pass, key=lambda alert: alert.pvalue_pass)
-    if hardest.pvalue_pass <= share.beta:
+    if hardest.pvalue_pass <= rates.beta:
         return Outcome.PASS, Reason.OBJECTIVE_MET, hardest
     outlasted = all(window.possible.outlasted for window in hardest.windows)
     return Outcome.MARGINAL, Reason.ABSTAINS if outlasted else Reason.UNDECIDED, hardest
@@ -251,15 +340,15 @@ def _speed(alert: _Alert) -> float:
 
 def _telling(alert: _Alert, reason: Reason) -> _Window:
     """Choose the window that an alert's outcome hangs on."""
-    if reason in ("breached", "environment_unhealthy"):
+    if reason in (Reason.BREACHED, Reason.ENVIRONMENT_UNHEALTHY):
         return max(alert.windows, key=lambda window: window.above)
     return min(alert.windows, key=lambda window: window.below)
 
 
 def _alert_facts(
-    written: tuple[BurnAlert, ...], asked: _Asked, deciding: _Alert, share: Share, allowed: float
+    written: tuple[BurnAlert, ...], asked: _Asked, deciding: _Alert, rates: ErrorRates, allowed: float
 ) -> tuple[BurnAlertFacts, ...]:
-    level = share.level / len(asked.against_fail)
+    level = rates.level / len(asked.against_fail)
     found = {id(alert.written): alert for alert in asked.alerts}
     facts = []
     for each in written:
@@ -268,9 +357,9 @@ def _alert_facts(
         if alert is None:
             facts.append(BurnAlertFacts(**known, asked=False))
             continue
-        errors = (level, share.beta / len(alert.windows))
+        errors = (level, rates.beta / len(alert.windows))
         windows = [_window_facts(window, errors, allowed) for window in alert.windows]
-        exceeded = True if alert.pvalue <= level else False if alert.pvalue_pass <= share.beta else None
+        exceeded = True if alert.pvalue <= level else False if alert.pvalue_pass <= rates.beta else None
         facts.append(
             BurnAlertFacts(
                 **known,
@@ -325,17 +414,3 @@ def _waived(
     if outcome is Outcome.PASS and not waived and not window.possible.survives_bursts(limit, beta):
         return ("independence_assumed",)
     return waived
-
-
-def _nothing_seen(pair: MetricPair, settings: BurnRate, share: Share) -> Finding:
-    return Finding(
-        rule=settings.rule,
-        outcome=Outcome.MARGINAL,
-        reason="too_little_data",
-        method="none",
-        level=share.level,
-        beta=share.beta,
-        scale="objective",
-        n_baseline=len(pair.baseline),
-        n_canary=len(pair.canary),
-    )

@@ -10,11 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.results import Waiver
+from canaryjudge.rules.findings import Waiver
 from canaryjudge.rules.limits import Limit, Line
-from canaryjudge.rules.measures import Measure, Question, counts_within, observed
+from canaryjudge.rules.measures import Aggregate, Measure, counts_within, observed
 from canaryjudge.rules.replica_changes import Margin, Part, borne_out_by_replicas
+from canaryjudge.rules.rows import Arm, Pair
 from canaryjudge.rules.totals import Totals, between_replicas, burst_waivers, count_totals
 from canaryjudge.stats.baseline_changes import (
     Contrast,
@@ -83,14 +83,14 @@ class Comparison:
     waived: tuple[Waiver, ...] = ()
 
 
-def compare(pair: MetricPair, question: Question, canary: Measure, baseline: Measure) -> Comparison:
+def compare(pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure) -> Comparison:
     """Choose the test of a change.
 
     Parameters
     ----------
-    pair : MetricPair
+    pair : Pair
         Both arms.
-    question : Question
+    aggregate : Aggregate
         Which aggregate.
     canary, baseline : Measure
         The arms' own.
@@ -101,15 +101,15 @@ def compare(pair: MetricPair, question: Question, canary: Measure, baseline: Mea
         Of events: the tests of two totals. Of means: a t test. Of percentiles, and of shares of points: bounds recovered from those of both
         arms. Of percentiles of histograms, which are known no closer than a bucket: whether the arms' own bounds overlap.
     """
-    if question.of == "pooled" or (question.kind == "histogram" and question.of == "within"):
-        return _events(pair, question, canary, baseline)
-    if question.kind == "histogram":
-        return _buckets(pair, question, canary, baseline)
+    if aggregate.of == "pooled" or (aggregate.kind == "histogram" and aggregate.of == "within"):
+        return _events(pair, aggregate, canary, baseline)
+    if aggregate.kind == "histogram":
+        return _buckets(pair, aggregate, canary, baseline)
     replicated = pair.canary.replicas or pair.baseline.replicas
-    paired = pair.kind == "gauge" and pair.pairing == "concurrent" and not replicated
-    if question.of == "mean":
-        return _means(pair, question, canary, baseline, paired=paired)
-    return _recovered(pair, question, canary, baseline, paired=paired)
+    paired = pair.kind == "gauge" and pair.concurrent and not replicated
+    if aggregate.of == "mean":
+        return _means(pair, aggregate, canary, baseline, paired=paired)
+    return _recovered(pair, aggregate, canary, baseline, paired=paired)
 
 
 def _by_lines(
@@ -201,11 +201,14 @@ class _Totals:
         return _correlation(lines, canary, baseline)
 
 
-def _events(pair: MetricPair, question: Question, canary: Measure, baseline: Measure) -> Comparison:
+def _events(pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure) -> Comparison:
     """Compare events of totals, with their dispersion; of buckets, what is sure proves a rise and what may be proves a fall."""
-    count = question.kind == "count"
+    count = aggregate.kind == "count"
     family: Literal["poisson", "binomial"] = "poisson" if count else "binomial"
-    sure, maybe = ((each, count_totals(each, family)) for each in _surely_and_maybe(pair, question))
+    sure, maybe = (
+        (each, count_totals(*each.arms, family, concurrent=each.concurrent))
+        for each in _surely_and_maybe(pair, aggregate)
+    )
     rising, falling = (_Totals(totals, count=count) for _, totals in (sure, maybe))
     # with replicas, both what the intervals prove and what the replicas do
     rises, falls = (
@@ -242,17 +245,17 @@ def _events(pair: MetricPair, question: Question, canary: Measure, baseline: Mea
     )
 
 
-def _surely_and_maybe(pair: MetricPair, question: Question) -> tuple[MetricPair, MetricPair]:
+def _surely_and_maybe(pair: Pair, aggregate: Aggregate) -> tuple[Pair, Pair]:
     """Give the events that prove a rise, and those that prove a fall: they differ where a bound lies within a bucket."""
-    if question.edges is None or question.bound is None:
+    if aggregate.edges is None or aggregate.bound is None:
         return pair, pair
-    edges, bound = question.edges, question.bound
+    edges, bound = aggregate.edges, aggregate.bound
 
     def within(arm: Arm, side: int) -> Arm:
         counts = counts_within(arm, edges, bound)[side]
         return Arm(counts, arm.value, arm.time, replicas=tuple(within(own, side) for own in arm.replicas))
 
-    def counted(baseline: int, canary: int) -> MetricPair:
+    def counted(baseline: int, canary: int) -> Pair:
         return replace(
             pair,
             kind="ratio",
@@ -266,7 +269,7 @@ def _surely_and_maybe(pair: MetricPair, question: Question) -> tuple[MetricPair,
 
 
 def _means(
-    pair: MetricPair, question: Question, canary: Measure, baseline: Measure, *, paired: bool
+    pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure, *, paired: bool
 ) -> Comparison:
     points, own = observed(pair.canary), observed(pair.baseline)
     # what both arms feel ties the parts together all the more
@@ -287,19 +290,19 @@ def _means(
         canary,
         baseline,
         lambda _: "mean_difference",
-        *borne_out_by_replicas(pair, question, part, margin),
+        *borne_out_by_replicas(pair, aggregate, part, margin),
         lambda lines: _correlation(lines, *variances),
     )
 
 
 def _recovered(
-    pair: MetricPair, question: Question, canary: Measure, baseline: Measure, *, paired: bool
+    pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure, *, paired: bool
 ) -> Comparison:
     """Recover the bounds of a change from those of both arms."""
     tied = 0.0
     if paired:
         beyond = (
-            each.value > (each_measure.estimate if question.bound is None else question.bound)
+            each.value > (each_measure.estimate if aggregate.bound is None else aggregate.bound)
             for each, each_measure in ((pair.canary, canary), (pair.baseline, baseline))
         )
         tied = estimates_correlation(*beyond)
@@ -323,15 +326,15 @@ def _recovered(
         canary,
         baseline,
         lambda _: "combined",
-        *borne_out_by_replicas(pair, question, part, margin),
+        *borne_out_by_replicas(pair, aggregate, part, margin),
         lambda lines: _correlation(lines, *sizes),
     )
 
 
-def _buckets(pair: MetricPair, question: Question, canary: Measure, baseline: Measure) -> Comparison:
+def _buckets(pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure) -> Comparison:
     """Compare percentiles that are known to buckets: each arm's own bounds, at half the level."""
-    assert question.edges is not None  # noqa: S101 - a histogram has edges
-    edges = question.edges[:-1]
+    assert aggregate.edges is not None  # noqa: S101 - a histogram has edges
+    edges = aggregate.edges[:-1]
     own = baseline.pvalues(edges)
 
     # whatever the baseline's level is, it lies on one side of an edge, and the canary must be proven beyond the limit of that edge
@@ -351,7 +354,7 @@ def _buckets(pair: MetricPair, question: Question, canary: Measure, baseline: Me
         canary,
         baseline,
         lambda _: "combined",
-        *borne_out_by_replicas(pair, question, part, margin),
+        *borne_out_by_replicas(pair, aggregate, part, margin),
         lambda lines: _correlation(lines, *sizes),
     )
     return replace(

@@ -3,81 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.policy import Metric
-from canaryjudge.results import Finding, Interval, Outcome, Reason
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.findings import Finding, Interval
+from canaryjudge.rules.rows import ErrorRates, Question
 
-__all__ = [
-    "Evidence",
-    "Horizon",
-    "Limits",
-    "Rule",
-    "Share",
-    "more_points",
-    "tolerated",
-    "weigh",
-    "without_proof",
-]
+__all__ = ["Evidence", "Limits", "more_points", "tolerated", "weigh", "weigh_with", "without_proof"]
 
 _MOST_TIMES_LONGER = 100
 _UNBOUNDED = (-math.inf, math.inf)
-
-
-@dataclass(frozen=True, slots=True)
-class Horizon:
-    """How long a metric is watched, and what is known of it from before.
-
-    Attributes
-    ----------
-    max_points : int or None
-        Points an arm after which the watch ends.
-    max_duration : float or None
-        Seconds after which it ends.
-    history : MetricPair or None
-        Both arms of the metric at a time at which they ran the same version.
-    replicas : callable or None
-        Gives the replicas of baseline and canary as they are by now, each as one point at its level.
-    """
-
-    max_points: int | None = None
-    max_duration: float | None = None
-    history: MetricPair | None = None
-    replicas: Callable[[], tuple[tuple[Arm, ...], tuple[Arm, ...]]] | None = None
-
-    def is_over(self, points: int, first: float | None, last: float | None) -> bool:
-        """Tell whether the watch has ended, after so many points and at the time of the last."""
-        if self.max_points is not None:
-            return points >= self.max_points
-        if self.max_duration is None or first is None or last is None:
-            return False
-        return last - first >= self.max_duration
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The error rates that one rule may use.
-
-    Attributes
-    ----------
-    level : float
-        Probability of a false fail: its part of the policy's alpha.
-    beta : float
-        Probability of a false pass: the policy's.
-    horizon : Horizon
-        For how long, where the rule asks more than once.
-    """
-
-    level: float
-    beta: float
-    horizon: Horizon = Horizon()
-
-
-Rule = Callable[[MetricPair, Metric, Any, Share], Finding]
-"""A rule: data of one metric, the metric's settings, the rule's own, and its error rates -> what it found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +39,13 @@ class Limits:
         return tuple((sign, limit) for sign, limit in ((1, self.high), (-1, self.low)) if limit is not None)
 
 
-def tolerated(metric: Metric, level: float) -> Limits | None:
+def tolerated(question: Question, level: float) -> Limits | None:
     """Give the tolerated changes at a baseline's level.
 
     Parameters
     ----------
-    metric : Metric
-        Its tolerance and direction.
+    question : Question
+        The tolerance and the bad directions.
     level : float
         The baseline's level: its median, share or rate.
 
@@ -118,13 +55,13 @@ def tolerated(metric: Metric, level: float) -> Limits | None:
         The larger of the relative and the absolute part; None where the level is 0 and there is no absolute part, so that
         nothing can be said.
     """
-    relative, absolute = metric.tolerated_relative, metric.tolerated_absolute
-    up = metric.direction in ("increase", "either")
-    down = metric.direction in ("decrease", "either")
+    tolerance = question.tolerance
+    relative, absolute = tolerance.relative, tolerance.absolute_or_zero
+    up, down = 1 in question.sides, -1 in question.sides
     if absolute > relative * abs(level):
         return Limits(absolute=True, high=absolute if up else None, low=-absolute if down else None)
     if level == 0:
-        if metric.tolerance.absolute is None:
+        if math.isnan(tolerance.absolute):
             return None
         return Limits(absolute=True, high=0.0 if up else None, low=0.0 if down else None)
     # a fall is tolerated down to the baseline divided by 1 + tolerance
@@ -166,7 +103,7 @@ class Evidence:
     lasting: float = 0.0
 
 
-def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict[str, Any]:
+def weigh(evidence: Evidence, limits: Limits, rates: ErrorRates, points: int) -> dict[str, Any]:
     """Turn evidence into the facts of a finding: outcome, reason, p-values, intervals, and what is missing.
 
     Parameters
@@ -175,7 +112,7 @@ def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict
         What the test says.
     limits : Limits
         What is tolerated.
-    share : Share
+    rates : ErrorRates
         The error rates.
     points : int
         Points a side, for telling how many more would decide.
@@ -186,7 +123,7 @@ def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict
         Fields of a `Finding`. Where both directions are bad, each may fail at half the level, and a pass needs both.
     """
     sides = limits.sides
-    level = share.level / len(sides)
+    level = rates.level / len(sides)
     fails = [
         pair[0] if sign > 0 else pair[1] for (sign, _), pair in zip(sides, evidence.pvalues, strict=True)
     ]
@@ -195,7 +132,7 @@ def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict
     ]
     worse = any(evidence.pvalues_none[0 if sign > 0 else 1] <= level for sign, _ in sides)
     pvalue, pvalue_pass = min(1.0, len(sides) * min(fails)), max(passes)
-    outcome, reason = _zone(pvalue, pvalue_pass, share, evidence, worse=worse)
+    outcome, reason = _zone(pvalue, pvalue_pass, rates, evidence, worse=worse)
     # what abstains bounds nothing
     fail_bounds = [_UNBOUNDED] * len(sides) if evidence.abstains else evidence.fail_bounds
     pass_bounds = [_UNBOUNDED] * len(sides) if evidence.abstains_pass else evidence.pass_bounds
@@ -218,7 +155,7 @@ def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict
         "scale": "absolute" if limits.absolute else "relative",
         "estimate": evidence.estimate,
         "interval": Interval(low=fail_bounds[first][0], high=fail_bounds[last][1], error=level),
-        "pass_interval": Interval(low=pass_bounds[last][0], high=pass_bounds[first][1], error=share.beta),
+        "pass_interval": Interval(low=pass_bounds[last][0], high=pass_bounds[first][1], error=rates.beta),
         "limit_high": limits.high,
         "limit_low": limits.low,
         "pvalue": pvalue,
@@ -227,12 +164,56 @@ def weigh(evidence: Evidence, limits: Limits, share: Share, points: int) -> dict
     }
 
 
+def weigh_with(
+    siblings: Evidence | None, evidence: Evidence, limits: Limits, rates: ErrorRates, points: int
+) -> dict[str, Any]:
+    """Weigh evidence of a change that counts only as far as the replicas bear it out: the larger p-value, the outer of two bounds.
+
+    Parameters
+    ----------
+    siblings : Evidence or None
+        What the replicas say.
+    evidence : Evidence
+        What the points say.
+    limits, rates, points : Limits, ErrorRates, int
+        As for `weigh`.
+
+    Returns
+    -------
+    dict
+        Fields of a `Finding`. Where only the replicas leave it undecided, no number of points is missing.
+    """
+    alone = weigh(evidence, limits, rates, points)
+    if siblings is None:
+        return alone
+    together = weigh(_borne_out(evidence, siblings), limits, rates, points)
+    return together | {"more_points": alone["more_points"]} if together["more_points"] else together
+
+
+def _borne_out(evidence: Evidence, other: Evidence) -> Evidence:
+    def larger(pvalues: tuple[float, float], others: tuple[float, float]) -> tuple[float, float]:
+        return max(pvalues[0], others[0]), max(pvalues[1], others[1])
+
+    def outer(bounds: tuple[float, float], others: tuple[float, float]) -> tuple[float, float]:
+        return min(bounds[0], others[0]), max(bounds[1], others[1])
+
+    return replace(
+        evidence,
+        pvalues=[larger(*both) for both in zip(evidence.pvalues, other.pvalues, strict=True)],
+        pvalues_none=larger(evidence.pvalues_none, other.pvalues_none),
+        fail_bounds=[outer(*both) for both in zip(evidence.fail_bounds, other.fail_bounds, strict=True)],
+        pass_bounds=[outer(*both) for both in zip(evidence.pass_bounds, other.pass_bounds, strict=True)],
+        abstains=evidence.abstains or other.abstains,
+        abstains_pass=evidence.abstains_pass or other.abstains_pass,
+    )
+
+
 def _zone(
-    pvalue: float, pvalue_pass: float, share: Share, evidence: Evidence, *, worse: bool
+    pvalue: float, pvalue_pass: float, rates: ErrorRates, evidence: Evidence, *, worse: bool
 ) -> tuple[Outcome, Reason]:
-    if pvalue <= share.level and not evidence.abstains:
+    if pvalue <= rates.level and not evidence.abstains:
         return Outcome.FAIL, Reason.PROVEN_WORSE
-    if pvalue_pass <= share.beta and not evidence.abstains_pass:
+    if pvalue_pass <= rates.beta and not evidence.abstains_pass:
         return Outcome.PASS, Reason.PROVEN_SAFE
     if evidence.abstains or evidence.abstains_pass:
         return Outcome.MARGINAL, Reason.ABSTAINS
@@ -254,7 +235,7 @@ def without_proof(found: Finding) -> Finding:
     """
     if found.outcome is not Outcome.MARGINAL:
         return found
-    if found.pvalue is not None and found.pvalue <= found.beta and found.reason != "abstains":
+    if found.pvalue is not None and found.pvalue <= found.beta and found.reason is not Reason.ABSTAINS:
         return found.model_copy(update={"reason": Reason.SUSPECTED})
     return found.model_copy(update={"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND})
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from scipy.special import betaincinv, gammainccinv, gammaincinv
 
-from canaryjudge.data import FloatArray, MetricPair
-from canaryjudge.policy import Excursion, Metric
-from canaryjudge.results import Finding, Outcome, Reason
-from canaryjudge.rules.decision import Share
+from canaryjudge.policy import Excursion
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.findings import EffectFinding, Number
+from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.replicas import lasting
+from canaryjudge.rules.rows import ErrorRates, FloatArray, Pair, Sizes
 from canaryjudge.stats.excursions import excursion_pvalue, excursion_test
 from canaryjudge.stats.quantiles import median
 
-__all__ = ["judge_excursion"]
+__all__ = ["ExcursionFinding"]
 
 _FEWEST_POINTS = 6
 """Fewer points of the baseline show too little to lie beyond."""
@@ -28,75 +29,69 @@ _DOUBT = 1e-3
 _NONE = 1e-12
 
 
-def judge_excursion(pair: MetricPair, metric: Metric, settings: Excursion, share: Share) -> Finding:
+class ExcursionFinding(EffectFinding):
+    """How many points of the canary lie beyond everything that the baseline shows.
+
+    Estimate and limit are distances from the baseline's worst point, which is `baseline_level`.
+    """
+
+    rule: Literal["excursion"]
+    """The rule's name."""
+    beyond: Number = None
+    """The bound beyond which points count, in the metric's unit."""
+    points_beyond: int | None = None
+    """How many points of the canary lie beyond that bound; None where there are too few points to ask."""
+
+
+@rule(Excursion, ExcursionFinding)
+@per_pair
+def judge(pair: Pair, settings: Excursion) -> dict[str, Any]:
     """Judge whether points of the canary lie beyond the baseline's worst one, by more than tolerated.
 
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms of a gauge, a ratio or a count.
-    metric : Metric
-        Direction, and the tolerance of its level, which holds here as well where it is the larger.
-    settings : Excursion
-        The tolerance.
-    share : Share
-        The error rates.
-
-    Returns
-    -------
-    Finding
-        A fail where it is proven; not where the baseline's median is 0 and no absolute tolerance says what that would be. Nothing proves that there is none: a pass has the reason `nothing_found`, and where so many points lie out there
-        that independent points would hardly, it is marginal, `suspected`.
+    It fails where that is proven; not where the baseline's median is 0 and no absolute tolerance says what that would be. Nothing proves that there
+    are none: a pass has the reason `nothing_found`, and where so many points lie out there that independent points would hardly, it is marginal,
+    `suspected`.
     """
-    sizes = len(pair.baseline), len(pair.canary)
-    known = {
-        "rule": settings.rule,
-        "level": share.level,
-        "beta": share.beta,
-        "n_baseline": sizes[0],
-        "n_canary": sizes[1],
-    }
-    if min(sizes) < _FEWEST_POINTS:
-        return Finding(**known, outcome=Outcome.PASS, reason="nothing_found", method="none")
-    signs = {"increase": (1,), "decrease": (-1,), "either": (1, -1)}[metric.direction]
+    if pair.fewest < _FEWEST_POINTS:
+        return {"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND, "method": "none"}
     independent = _share_of_replicas(pair)
-    looked = [_Looked.at(pair, sign) for sign in signs]
-    found = [_side(side, side.margin(metric, settings), independent) for side in looked]
+    looked = [_Looked.at(pair, sign) for sign in pair.sides]
+    found = [_side(side, side.margin(pair.tolerance, settings), independent) for side in looked]
     worst = min(found, key=lambda side: side.pvalue)
-    pvalue = min(1.0, len(signs) * worst.pvalue)
-    suspicion = min(1.0, len(signs) * min(side.suspicion for side in found))
+    pvalue = min(1.0, len(looked) * worst.pvalue)
+    suspicion = min(1.0, len(looked) * min(side.suspicion for side in found))
     outcome, reason = _outcome(
         pvalue,
         suspicion,
-        share,
-        tolerates=metric.tolerated_absolute > 0 or all(side.level != 0 for side in looked),
+        pair.rates,
+        tolerates=pair.tolerance.absolute_or_zero > 0 or all(side.level != 0 for side in looked),
     )
-    rho = worst.facts["autocorrelation"]
-    thin = sizes[0] < _PROVEN_POINTS or sizes[0] * (1 - rho) / (1 + rho) < _PROVEN_EFFECTIVE_POINTS
-    return Finding(
-        **known,
-        **worst.facts,
-        pvalue=pvalue,
-        pvalue_pass=1.0,
-        outcome=outcome,
-        reason=reason,
-        method="precedence",
-        waived=("outside_proven_range",) if thin and outcome is Outcome.FAIL else (),
-    )
+    rho, n = worst.facts["autocorrelation"], len(pair.baseline)
+    thin = n < _PROVEN_POINTS or n * (1 - rho) / (1 + rho) < _PROVEN_EFFECTIVE_POINTS
+    return worst.facts | {
+        "pvalue": pvalue,
+        "pvalue_pass": 1.0,
+        "outcome": outcome,
+        "reason": reason,
+        "method": "precedence",
+        "waived": ("outside_proven_range",) if thin and outcome is Outcome.FAIL else (),
+    }
 
 
-def _outcome(pvalue: float, suspicion: float, share: Share, *, tolerates: bool) -> tuple[Outcome, Reason]:
+def _outcome(
+    pvalue: float, suspicion: float, rates: ErrorRates, *, tolerates: bool
+) -> tuple[Outcome, Reason]:
     # of a baseline around 0 no share is a tolerance: what is beyond it is suspicious, and to be judged by an absolute one
-    if pvalue <= share.level and tolerates:
+    if pvalue <= rates.level and tolerates:
         return Outcome.FAIL, Reason.PROVEN_WORSE
-    if min(pvalue, suspicion) <= share.beta:
+    if min(pvalue, suspicion) <= rates.beta:
         return Outcome.MARGINAL, Reason.SUSPECTED
     return Outcome.PASS, Reason.NOTHING_FOUND
 
 
-def _share_of_replicas(pair: MetricPair) -> float:
+def _share_of_replicas(pair: Pair) -> float:
     """Give what share of the points is independent at most: a replica that differs from its siblings is one observation, not all its points."""
-    arms = [(lasting(arm.replicas), arm) for arm in (pair.baseline, pair.canary) if arm.replicas]
+    arms = [(lasting(arm.replicas), arm) for arm in pair.arms if arm.replicas]
     return min((max(1, len(replicas)) / len(arm) for replicas, arm in arms), default=1.0)
 
 
@@ -127,13 +122,13 @@ class _Looked:
     of_failures: bool = False
 
     @classmethod
-    def at(cls, pair: MetricPair, sign: int) -> _Looked:
+    def at(cls, pair: Pair, sign: int) -> _Looked:
         """Look at a pair in one direction."""
-        arms = pair.baseline, pair.canary
+        arms = pair.arms
         if pair.kind == "gauge":
             baseline, canary = (sign * arm.value for arm in arms)
             return cls(sign, baseline, canary, canary, median(baseline))
-        totals = [np.ones(len(arm)) if arm.total is None else arm.total for arm in arms]
+        totals = [arm.exposures for arm in arms]
         failures = pair.kind == "ratio" and sign < 0
         events = [
             total - arm.value if failures else arm.value for arm, total in zip(arms, totals, strict=True)
@@ -148,13 +143,13 @@ class _Looked:
         """Give a number as the metric has it."""
         return 1 - value if self.of_failures else self.sign * value
 
-    def margin(self, metric: Metric, settings: Excursion) -> float:
+    def margin(self, tolerance: Sizes[float], settings: Excursion) -> float:
         """Give what is tolerated beyond the baseline's worst point: a canary that is worse by no more than its level may be has its worst points worse as well."""
         worst = float(self.baseline.max())
         return max(
             settings.tolerance * abs(self.level),
-            metric.tolerated_relative * max(abs(self.shown(worst)), abs(self.shown(self.level))),
-            metric.tolerated_absolute,
+            tolerance.relative * max(abs(self.shown(worst)), abs(self.shown(self.level))),
+            tolerance.absolute_or_zero,
         )
 
 

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
-from canaryjudge.data import MetricPair
-from canaryjudge.policy import AnyOf, GroupSettings, Metric
-from canaryjudge.reasons import Reason
-from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Rule, Share
+from canaryjudge.policy import AllOf, AnyOf, GroupSettings
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.findings import Finding
+from canaryjudge.rules.registry import judge_pair, per_pair, rule
+from canaryjudge.rules.rows import ErrorRates, Pair
 
-__all__ = ["judge_group"]
+if TYPE_CHECKING:
+    AnyFinding = Finding  # it is the union of all rules' findings, which `canaryjudge.results` makes
 
-_Combine = Callable[[list[float]], float]
+__all__ = ["AllOfFinding", "AnyOfFinding", "GroupFinding"]
 
 
-def judge_group(
-    pair: MetricPair, metric: Metric, settings: GroupSettings, share: Share, rules: Mapping[str, Rule]
-) -> Finding:
-    """Judge a metric by a group of rules.
+class GroupFinding(Finding):
+    """What a group of rules found."""
 
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms.
-    metric : Metric
-        Its settings.
-    settings : AnyOf or AllOf
-        The rules of the group.
-    share : Share
-        The error rates of the group.
-    rules : mapping of str to callable
-        Each rule by its name, groups too.
+    parts: tuple[AnyFinding, ...] = ()
+    """What each of its rules found, in the policy's order; none where they could not be asked yet."""
+    deciding_part: int | None = None
+    """Position of the one that decided."""
 
-    Returns
-    -------
-    Finding
-        What the member that decided found, with the group's outcome, p-values and error rates; every member's own under `parts`.
+    @property
+    def deciding(self) -> Finding | None:
+        """The finding that decided."""
+        return None if self.deciding_part is None else self.parts[self.deciding_part]
+
+    def __getattr__(self, name: str) -> Any:
+        deciding = None if name.startswith("_") else self.deciding
+        return super().__getattr__(name) if deciding is None else getattr(deciding, name)
+
+
+class AnyOfFinding(GroupFinding):
+    """Whether any of several rules is fine with the canary."""
+
+    rule: Literal["any_of"]
+    """The rule's name."""
+
+
+class AllOfFinding(GroupFinding):
+    """Whether all of several rules are fine with the canary."""
+
+    rule: Literal["all_of"]
+    """The rule's name."""
+
+
+@rule(AnyOf, AnyOfFinding)
+@rule(AllOf, AllOfFinding)
+@per_pair
+def judge(pair: Pair, settings: GroupSettings) -> dict[str, Any]:
+    """Judge a pair by a group of rules; the member that decided gives method and sizes.
 
     Notes
     -----
@@ -45,31 +62,33 @@ def judge_group(
     does, so each is asked at beta / k. `all_of` is the mirror image: level / k, and the whole beta.
     """
     any_of, count = isinstance(settings, AnyOf), len(settings.rules)
-    own = replace(share, beta=share.beta / count) if any_of else replace(share, level=share.level / count)
-    parts = tuple(rules[rule.rule](pair, metric, rule, own) for rule in settings.rules)
+    level, beta = pair.rates.level, pair.rates.beta
+    rates = ErrorRates(level, beta / count) if any_of else ErrorRates(level / count, beta)
+    asked = replace(pair, rates=rates)
+    parts = tuple(judge_pair(asked, each) for each in settings.rules)
     if any_of:
         parts = tuple(_unproven(part) for part in parts)
     # the best of any_of decides, and the worst of all_of; of several, the one that is nearest to its level
-    best = min if any_of else max
+    best: Callable[..., Outcome] = min if any_of else max
     outcome = best((part.outcome for part in parts), key=lambda found: found.badness)
     deciding = min((part for part in parts if part.outcome is outcome), key=_distance)
     fails, passes = ([_pvalue(part, which) for part in parts] for which in (Outcome.FAIL, Outcome.PASS))
-    return deciding.model_copy(
-        update={
-            "rule": settings.rule,
-            "level": share.level,
-            "beta": share.beta,
-            "pvalue": max(fails) if any_of else min(1.0, count * min(fails)),
-            "pvalue_pass": min(1.0, count * min(passes)) if any_of else max(passes),
-            "waived": tuple(dict.fromkeys(what for part in parts for what in part.waived)),
-            "parts": parts,
-        }
-    )
+    shared = {name: getattr(deciding, name) for name in Finding.model_fields}
+    return shared | {
+        "rule": settings.rule,
+        "level": level,
+        "beta": beta,
+        "pvalue": max(fails) if any_of else min(1.0, count * min(fails)),
+        "pvalue_pass": min(1.0, count * min(passes)) if any_of else max(passes),
+        "waived": tuple(dict.fromkeys(what for part in parts for what in part.waived)),
+        "parts": parts,
+        "deciding_part": next(index for index, part in enumerate(parts) if part is deciding),
+    }
 
 
 def _unproven(part: Finding) -> Finding:
     """Take a rule that found nothing for what it is where one pass would be enough: no proof."""
-    if part.reason != "nothing_found":
+    if part.reason is not Reason.NOTHING_FOUND:
         return part
     return part.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.UNDECIDED})
 
@@ -79,8 +98,8 @@ def _pvalue(part: Finding, which: Outcome) -> float:
     found = part.pvalue if which is Outcome.FAIL else part.pvalue_pass
     rate = part.level if which is Outcome.FAIL else part.beta
     if part.outcome is which:
-        return 0.0 if found is None or part.reason == "nothing_found" else found
-    if part.reason in ("abstains", "environment_unhealthy"):
+        return 0.0 if found is None or part.reason is Reason.NOTHING_FOUND else found
+    if part.reason in (Reason.ABSTAINS, Reason.ENVIRONMENT_UNHEALTHY):
         return 1.0
     return 1.0 if found is None or found <= rate else found
 

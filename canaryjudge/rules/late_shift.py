@@ -3,50 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Literal
 
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.policy import LateShift, MannWhitney, Metric, Tolerance
-from canaryjudge.results import Finding
-from canaryjudge.rules.decision import Share, without_proof
-from canaryjudge.rules.mann_whitney import judge_shift
+from canaryjudge.policy import LateShift, MannWhitney
+from canaryjudge.rules.decision import without_proof
+from canaryjudge.rules.mann_whitney import ShiftFinding
+from canaryjudge.rules.registry import judge_pair, per_pair, rule
+from canaryjudge.rules.rows import Arm, Pair, Sizes
 
-__all__ = ["judge_late_shift"]
+__all__ = ["LateShiftFinding"]
 
 
-def judge_late_shift(pair: MetricPair, metric: Metric, settings: LateShift, share: Share) -> Finding:
-    """Judge whether the last half of the canary is shifted by more than tolerated.
+class LateShiftFinding(ShiftFinding):
+    """Whether the last half of the canary is shifted."""
 
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms.
-    metric : Metric
-        Direction, and the tolerance of its level, which holds here as well where it is the larger.
-    settings : LateShift
-        The tolerance.
-    share : Share
-        The error rates.
+    rule: Literal["late_shift"]  # type: ignore[assignment] # findings are told apart by it
+    """The rule's name."""
 
-    Returns
-    -------
-    Finding
-        That of the rank test of the last half: against the whole baseline, or against the same time of it where the arms share the clock. A fail
-        where it is proven; where it is neither proven nor ruled out, a pass with the reason `nothing_found`, or marginal, `suspected`, where it would
-        be proven at beta.
+
+@rule(LateShift, LateShiftFinding)
+@per_pair
+def judge(pair: Pair, settings: LateShift) -> dict[str, Any]:
+    """Judge the last half by the rank test: against the whole baseline, or against the same time of it where the arms share the clock.
+
+    It fails where a shift is proven; where it is neither proven nor ruled out, it is a pass with the reason `nothing_found`, or marginal, `suspected`,
+    where it would be proven at beta. The tolerance of the level holds here as well where it is the larger.
     """
-    own = Tolerance.model_construct(
-        relative=max(settings.tolerance, metric.tolerated_relative), absolute=metric.tolerance.absolute
-    )
-    found = judge_shift(_late(pair), metric.model_copy(update={"tolerance": own}), MannWhitney(), share)
-    return without_proof(found).model_copy(update={"rule": settings.rule, "more_points": None})
+    own = Sizes(max(settings.tolerance, pair.tolerance.relative), pair.tolerance.absolute)
+    found = judge_pair(replace(_late(pair), tolerance=own), MannWhitney())
+    return dict(without_proof(found)) | {"rule": settings.rule, "more_points": None}
 
 
-def _late(pair: MetricPair) -> MetricPair:
+def _late(pair: Pair) -> Pair:
     """Take the last half of the canary, and of the baseline where the arms share the clock."""
     canary, half = pair.canary, slice(len(pair.canary) // 2, None)
     start = None if canary.time is None or not len(canary) else float(canary.time[len(canary) // 2])
     late = replace(canary.part(half), replicas=_late_replicas(canary, start))
-    if pair.pairing != "concurrent":
+    if not pair.concurrent:
         return replace(pair, canary=late)
     baseline = pair.baseline
     # points that are aligned are cut at one place: the arms' clocks may tell slightly different times of one interval

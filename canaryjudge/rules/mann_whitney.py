@@ -1,174 +1,431 @@
-"""Compare the arms' distributions by the robust two-sample rank test."""
+"""Is the canary's distribution shifted? The robust two-sample rank test; of histograms, that of bucket counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.policy import MannWhitney, Metric
-from canaryjudge.results import Finding, Outcome, Waiver
-from canaryjudge.rules.bucket_shift import judge_bucket_shift
-from canaryjudge.rules.decision import Evidence, Share, tolerated
-from canaryjudge.rules.noise_floor import floor_of
-from canaryjudge.rules.replicas import weigh_with, yardstick
+from canaryjudge.policy import MannWhitney
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
+from canaryjudge.rules.findings import Facts, LevelFinding, NoiseFloorFacts, Number, Waiver
+from canaryjudge.rules.noise_floor import Floor, floor_of, part_that_lasts
+from canaryjudge.rules.registry import Columns, rule
+from canaryjudge.rules.replicas import Yardstick, yardstick
+from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
+from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
+from canaryjudge.stats.bucket_rank_test import FEWEST_INTERVALS, BucketShift, bucket_shift_test
 from canaryjudge.stats.quantiles import median
 from canaryjudge.stats.rank_test import ShiftTest, shift_test
+from canaryjudge.stats.replicas import LastingNoise
 
-__all__ = ["judge_shift"]
+__all__ = ["BucketFacts", "ShiftFinding", "judge"]
 
 _FEWEST_POINTS = 6
-"""Fewer points say nothing of how they depend on each other."""
+"""Fewer points say nothing of how they depend on each other; of histograms, fewer observations."""
 _PROVEN_POINTS = 20
 _PROVEN_EFFECTIVE_POINTS = 4.0
 """The error rates of the robust test are proven by simulation down to these (tests/guarantees)."""
 
 
-def judge_shift(pair: MetricPair, metric: Metric, settings: MannWhitney, share: Share) -> Finding:
-    """Judge whether the canary is shifted beyond the tolerance.
+class BucketFacts(Facts):
+    """A bucket of a histogram, and how much of an arm lies in it."""
 
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms; of a ratio, the shares of the intervals are compared.
-    metric : Metric
-        Direction, tolerance and kind of effect.
-    settings : MannWhitney
-        The method.
-    share : Share
-        The error rates.
+    low: Number
+    """Its lower edge; None where it is open."""
+    high: Number
+    """Its upper edge, inclusive; None where it is open."""
+    share: float
+    """The share of an arm's observations that lie in it."""
 
-    Returns
-    -------
-    Finding
-        Effect, interval, p-values and outcome.
-    """
-    if pair.kind == "histogram":
-        return judge_bucket_shift(pair, metric, settings.rule, share)
-    baseline, canary = _values(pair.baseline), _values(pair.canary)
-    middle = median(baseline)
-    known = {
-        "rule": settings.rule,
-        "level": share.level,
-        "beta": share.beta,
-        "baseline_level": middle,
-        "canary_level": median(canary),
-        "n_baseline": len(baseline),
-        "n_canary": len(canary),
-    }
-    if np.ptp(baseline) == 0 and np.ptp(canary) == 0 and baseline[0] == canary[0]:
-        return Finding(
-            **known,
-            outcome=Outcome.PASS,
-            reason="identical",
-            method="none",
-            estimate=0.0,
-            probability_worse=0.5,
-            pvalue=1.0,
-        )
-    logarithmic = metric.effect == "ratio"
-    if logarithmic and _least(pair) <= 0:
-        return Finding(**known, outcome=Outcome.MARGINAL, reason="abstains", method="not_positive")
-    limits = tolerated(metric, middle)
-    if limits is None:
-        return Finding(**known, outcome=Outcome.MARGINAL, reason="needs_absolute_tolerance", method="none")
-    if settings.method == "robust" and min(len(baseline), len(canary)) < _FEWEST_POINTS:
-        return Finding(**known, outcome=Outcome.MARGINAL, reason="too_little_data", method="none")
-    if logarithmic:
-        baseline, canary = np.log(baseline), np.log(canary)
-    unit = 1.0 if limits.absolute or logarithmic else abs(middle)
-    level = share.level / len(limits.sides)
-    at = [float(np.log1p(limit)) if logarithmic else limit * unit for _, limit in limits.sides]
-    relative = not limits.absolute and not logarithmic
-    # c - b - limit |b| is c - (1 + limit) b, or c - (1 - limit) b where b is negative
-    scales = np.array([*(1 + limit * np.sign(middle) if relative else 1.0 for _, limit in limits.sides), 1.0])
-    asked, levels = np.array([*at, 0.0]), (level, share.beta)
-    floor = floor_of(pair, metric, middle)
-    test = shift_test(
-        baseline,
-        canary,
+
+class ShiftFinding(LevelFinding):
+    """Whether the canary is shifted."""
+
+    rule: Literal["mann_whitney"]
+    """The rule's name."""
+    statistic: Number = None
+    """The test's statistic at the limit."""
+    df: Number = None
+    """Degrees of freedom of its t distribution, where it has one."""
+    total_baseline: Number = None
+    """Of histograms: observations of the baseline."""
+    total_canary: Number = None
+    """Observations of the canary."""
+    fullest_bucket: BucketFacts | None = None
+    """Of histograms whose buckets are too coarse to see a change of the size of the limit: the one that holds the largest share of an arm."""
+
+
+@rule(MannWhitney, ShiftFinding)
+def judge(rows: Rows, settings: MannWhitney, found: Columns) -> None:
+    """Judge whether the canary is shifted beyond the tolerance; of a ratio, the shares of the intervals are compared."""
+    if rows.kind == "histogram":
+        found.take([_bucket_shift(pair) for pair in rows])
+        return
+    baseline, canary = rows.baseline.levels, rows.canary.levels
+    level = _medians(baseline)
+    found.put(baseline_level=level, canary_level=_medians(canary))
+    same = (np.ptp(baseline, axis=1) == 0) & (np.ptp(canary, axis=1) == 0) & (baseline[:, 0] == canary[:, 0])
+    found.settle(same, Outcome.PASS, Reason.IDENTICAL, estimate=0.0, probability_worse=0.5, pvalue=1.0)
+    if rows.logarithmic:
+        found.settle(_least(rows) <= 0, Outcome.MARGINAL, Reason.ABSTAINS, method="not_positive")
+    nothing_tolerated = (level == 0) & np.isnan(rows.tolerance.absolute)
+    found.settle(nothing_tolerated, Outcome.MARGINAL, Reason.NEEDS_ABSOLUTE_TOLERANCE)
+    if settings.method == "robust" and min(baseline.shape[1], canary.shape[1]) < _FEWEST_POINTS:
+        found.settle(found.open, Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
+    asked = rows[found.open]
+    changes = [
+        _Change.of(pair, middle) for pair, middle in zip(asked, level[found.open].tolist(), strict=True)
+    ]
+    tests = _tests(asked, changes, settings)
+    told = [change.told_by(test) for change, test in zip(changes, tests, strict=True)]
+    held = [change.held_against_replicas(test) for change, test in zip(changes, tests, strict=True)]
+    waived = [
+        tuple(dict.fromkeys((*_waived(test, asked), *(siblings.waived if siblings else ()))))
+        for test, siblings in zip(tests, held, strict=True)
+    ]
+    found.put(
+        method=[f"{test.method}_rank" for test in tests],
+        statistic=[float(test.statistic[0]) for test in tests],
+        df=[float(test.df[0]) for test in tests],
+        probability_worse=[
+            float(test.probability_greater if 1 in rows.sides else 1 - test.probability_greater)
+            for test in tests
+        ],
+        autocorrelation=[float(test.rho) for test in tests],
+        waived=waived,
+        replicas=[
+            siblings.facts(change.unit) if siblings else None
+            for siblings, change in zip(held, changes, strict=True)
+        ],
+        noise_floor=[change.floor_facts for change in changes],
+    )
+    found.zones(
         asked,
-        levels=levels,
-        scales=scales,
-        concurrent=pair.pairing == "concurrent" and pair.kind != "samples",
-        method=settings.method,
-        lasting=None if floor is None else floor.noise(scales, abs(middle) if logarithmic else 1.0),
+        [change.limits for change in changes],
+        told,
+        [
+            siblings.evidence(change.effect) if siblings else None
+            for siblings, change in zip(held, changes, strict=True)
+        ],
     )
 
-    def effect(shift: Any) -> float:
-        with np.errstate(over="ignore"):
-            return float(np.expm1(shift)) if logarithmic else float(shift) / unit
 
-    def level_of(replica: Arm) -> float:
-        found = median(_values(replica))
-        return float(np.log(found)) if logarithmic else found
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What one row is asked: the tolerated changes as shifts of the points that are compared.
 
-    fixed = (
-        0.0 if floor is None else _part_of(floor.standard_error, test, abs(middle) if logarithmic else 1.0)
-    )
-    evidence = replace(_evidence(test, limits.sides, effect), lasting=fixed)
-    siblings = yardstick(
-        pair, level_of, asked, levels=levels, scales=scales, noise=test.standard_error, noise_df=test.df
-    )
-    return Finding(
-        **known,
-        **weigh_with(
-            siblings.evidence(effect) if siblings else None,
-            evidence,
+    Attributes
+    ----------
+    pair : Pair
+        The row.
+    limits : Limits
+        What is tolerated.
+    unit : float
+        What shifts are divided by to be in the scale of the limits.
+    level_unit : float
+        What the metric's unit is divided by to be that of the shifts.
+    shifts : ndarray, shape (k + 1,)
+        The limits as shifts; last, no change.
+    scales : ndarray, shape (k + 1,)
+        What the baseline's noise is multiplied by at each.
+    floor : Floor or None
+        The noise floor.
+    """
+
+    pair: Pair
+    limits: Limits
+    unit: float
+    level_unit: float
+    shifts: FloatArray
+    scales: FloatArray
+    floor: Floor | None
+
+    @classmethod
+    def of(cls, pair: Pair, level: float) -> _Change:
+        """Ask a row whose baseline has this median."""
+        limits = tolerated(pair, level)
+        assert limits is not None  # noqa: S101 - rows of which nothing can be said are settled
+        unit = 1.0 if limits.absolute or pair.logarithmic else abs(level)
+        sizes = [limit for _, limit in limits.sides]
+        at = [float(np.log1p(size)) if pair.logarithmic else size * unit for size in sizes]
+        relative = not limits.absolute and not pair.logarithmic
+        # c - b - limit |b| is c - (1 + limit) b, or c - (1 - limit) b where b is negative
+        scales = [1 + size * np.sign(level) if relative else 1.0 for size in sizes]
+        return cls(
+            pair,
             limits,
-            share,
-            min(len(baseline), len(canary)),
-        ),
-        method=f"{test.method}_rank",
-        statistic=float(test.statistic[0]),
-        df=float(test.df[0]),
-        probability_worse=float(
-            test.probability_greater if limits.high is not None else 1 - test.probability_greater
-        ),
-        autocorrelation=float(test.rho),
-        waived=tuple(dict.fromkeys((*_waived(test, pair), *(siblings.waived if siblings else ())))),
-        **(siblings.facts(unit) if siblings else {}),
-        **(floor.facts(abs(middle) if logarithmic else unit) if floor else {}),
+            unit,
+            abs(level) if pair.logarithmic else 1.0,
+            np.array([*at, 0.0]),
+            np.array([*scales, 1.0]),
+            floor_of(pair, level),
+        )
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """Error rates of the bounds."""
+        return self.pair.rates.level / len(self.limits.sides), self.pair.rates.beta
+
+    @property
+    def lasting(self) -> FloatArray:
+        """The noise floor at each limit, as a shift; 0 where there is none."""
+        if self.floor is None:
+            return np.zeros_like(self.scales)
+        return self.floor.noise(self.scales, self.level_unit).standard_error
+
+    def effect(self, shift: Any) -> float:
+        """Put a shift into the scale of the limits."""
+        with np.errstate(over="ignore"):
+            return float(np.expm1(shift)) if self.pair.logarithmic else float(shift) / self.unit
+
+    def told_by(self, test: ShiftTest) -> Evidence:
+        """Put what the test says into the scale of the limits; it was asked at each limit, and last at no change."""
+        at = range(len(self.limits.sides))
+        return Evidence(
+            estimate=self.effect(test.estimate),
+            pvalues=[(float(test.pvalue_greater[i]), float(test.pvalue_less[i])) for i in at],
+            pvalues_none=(float(test.pvalue_greater[-1]), float(test.pvalue_less[-1])),
+            fail_bounds=[(self.effect(test.low[i, 0]), self.effect(test.high[i, 0])) for i in at],
+            pass_bounds=[(self.effect(test.low[i, 1]), self.effect(test.high[i, 1])) for i in at],
+            abstains=bool(test.abstains[: len(at), 0].any()),
+            abstains_pass=bool(test.abstains[: len(at), 1].any()),
+            lasting=0.0
+            if self.floor is None
+            else part_that_lasts(self.floor.standard_error / self.level_unit, float(test.standard_error[-1])),
+        )
+
+    def held_against_replicas(self, test: ShiftTest) -> Yardstick | None:
+        """Ask the replicas the same."""
+
+        def level_of(replica: Arm) -> float:
+            found = median(replica.levels)
+            return float(np.log(found)) if self.pair.logarithmic else found
+
+        return yardstick(
+            self.pair,
+            level_of,
+            self.shifts,
+            levels=self.levels,
+            scales=self.scales,
+            noise=test.standard_error,
+            noise_df=test.df,
+        )
+
+    @property
+    def floor_facts(self) -> NoiseFloorFacts | None:
+        """The noise floor, in the scale of the limits."""
+        unit = self.level_unit if self.pair.logarithmic else self.unit
+        return None if self.floor is None else self.floor.facts(unit)
+
+
+def _tests(asked: Rows, changes: list[_Change], settings: MannWhitney) -> list[ShiftTest]:
+    """Test each row at its limits; the textbook's tests one by one, because which of them fits depends on a row's ties."""
+    if not changes:
+        return []
+    baseline, canary = (
+        np.log(arms.levels) if asked.logarithmic else arms.levels for arms in (asked.baseline, asked.canary)
     )
-
-
-def _part_of(standard_error: float, test: ShiftTest, unit: float) -> float:
-    """Give the part of the estimate's variance that more points do not average out."""
-    return min(1.0, (standard_error / unit / max(float(test.standard_error[-1]), np.finfo(float).tiny)) ** 2)
-
-
-def _values(arm: Arm) -> Any:
-    return arm.value if arm.total is None else arm.value / arm.total
-
-
-def _least(pair: MetricPair) -> float:
-    arms = (arm for pooled in (pair.baseline, pair.canary) for arm in (pooled, *pooled.replicas) if len(arm))
-    return min(float(_values(arm).min()) for arm in arms)
-
-
-def _evidence(
-    test: ShiftTest, sides: tuple[tuple[int, float], ...], effect: Callable[[Any], float]
-) -> Evidence:
-    """Put the test's shifts into the scale of the limits; the test was asked at each limit, and last at no change."""
-    at = range(len(sides))
-    return Evidence(
-        estimate=effect(test.estimate),
-        pvalues=[(float(test.pvalue_greater[i]), float(test.pvalue_less[i])) for i in at],
-        pvalues_none=(float(test.pvalue_greater[-1]), float(test.pvalue_less[-1])),
-        fail_bounds=[(effect(test.low[i, 0]), effect(test.high[i, 0])) for i in at],
-        pass_bounds=[(effect(test.low[i, 1]), effect(test.high[i, 1])) for i in at],
-        abstains=bool(test.abstains[: len(sides), 0].any()),
-        abstains_pass=bool(test.abstains[: len(sides), 1].any()),
+    limits, scales, lasting = (
+        np.stack([getattr(change, name) for change in changes]) for name in ("shifts", "scales", "lasting")
     )
+    groups = [slice(None)] if settings.method == "robust" else [slice(i, i + 1) for i in range(len(changes))]
+    tests: list[ShiftTest] = []
+    for rows in groups:
+        test = shift_test(
+            baseline[rows],
+            canary[rows],
+            limits[rows],
+            levels=changes[0].levels,
+            scales=scales[rows],
+            concurrent=asked.concurrent and asked.kind != "samples",
+            method=settings.method,
+            lasting=LastingNoise(lasting[rows], asked.floor_df[rows]),
+        )
+        tests += [test.row(index) for index in range(len(test.estimate))]
+    return tests
 
 
-def _waived(test: ShiftTest, pair: MetricPair) -> tuple[Waiver, ...]:
+def _medians(rows: FloatArray) -> FloatArray:
+    return np.array([median(row) for row in rows])
+
+
+def _least(rows: Rows) -> FloatArray:
+    """Find the lowest value of each row, replicas included."""
+    own = [
+        [replica.levels.min() for replicas in both for replica in replicas if len(replica)]
+        for both in zip(rows.baseline.replicas, rows.canary.replicas, strict=True)
+    ]
+    of_arms = np.minimum(rows.baseline.levels.min(axis=1), rows.canary.levels.min(axis=1))
+    return np.array([min([least, *replicas]) for least, replicas in zip(of_arms, own, strict=True)])
+
+
+def _waived(test: ShiftTest, rows: Rows) -> tuple[Waiver, ...]:
     if test.method != "robust":
         return ("independence_assumed",)
-    n, m = len(pair.baseline), len(pair.canary)
-    effective = 2 / (1 / n + 1 / m) * (1 - float(test.rho)) / (1 + float(test.rho))
+    return _outside_proven_range(rows.baseline.points, rows.canary.points, float(test.rho))
+
+
+def _outside_proven_range(n: int, m: int, rho: float) -> tuple[Waiver, ...]:
+    effective = 2 / (1 / n + 1 / m) * (1 - rho) / (1 + rho)
     proven = min(n, m) >= _PROVEN_POINTS and effective >= _PROVEN_EFFECTIVE_POINTS
     return () if proven else ("outside_proven_range",)
+
+
+def _bucket_shift(pair: Pair) -> dict[str, Any]:
+    """Judge by how many observations lie in each bucket; where the buckets are too coarse to see a shift of the size of the tolerance, it says so."""
+    edges, baseline, canary = pair.edges, pair.baseline.buckets, pair.canary.buckets
+    assert edges is not None and baseline is not None and canary is not None  # noqa: PT018, S101 - as histograms have
+    known: dict[str, Any] = {
+        "outcome": Outcome.MARGINAL,
+        "method": "none",
+        "total_baseline": float(baseline.sum()),
+        "total_canary": float(canary.sum()),
+    }
+    if min(known["total_baseline"], known["total_canary"]) < _FEWEST_POINTS:
+        return known | {"reason": Reason.TOO_LITTLE_DATA}
+    median = bucket_quantile(edges, baseline.sum(axis=0), 0.5)
+    known |= {"baseline_level": median, "canary_level": bucket_quantile(edges, canary.sum(axis=0), 0.5)}
+    limits = tolerated(pair, median)
+    if limits is None:
+        return known | {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE}
+    bands = BucketBands(edges, baseline.sum(axis=0), canary.sum(axis=0))
+    unit = _Unit(1.0, 1.0, 1.0) if limits.absolute else _Unit.of_median(median, bands)
+    signs = np.array([limit for _, limit in limits.sides])
+    scales = np.append(np.ones_like(signs) if limits.absolute else 1 + signs * np.sign(median), 1.0)
+    levels = pair.rates.level / len(limits.sides), pair.rates.beta
+    floor = floor_of(pair, median)
+    test = bucket_shift_test(
+        bands,
+        baseline,
+        canary,
+        [*(unit.limits(limit) for limit in signs), (0.0, 0.0)],
+        levels=levels,
+        scales=scales,
+        concurrent=pair.concurrent,
+        lasting=None if floor is None else floor.noise(scales),
+    )
+    siblings = yardstick(
+        replace(pair, baseline=_seen(pair.baseline), canary=_seen(pair.canary)),
+        lambda replica: _median(edges, replica),
+        np.array([*(limit * unit.size for limit in signs), 0.0]),
+        levels=levels,
+        scales=scales,
+        noise=test.standard_error,
+        noise_df=test.df,
+    )
+    lasts = 0.0 if floor is None else part_that_lasts(floor.standard_error, float(test.standard_error[-1]))
+    found = weigh_with(
+        siblings.evidence(lambda shift: shift / unit.size) if siblings else None,
+        replace(unit.evidence(test, limits), lasting=lasts),
+        limits,
+        pair.rates,
+        pair.fewest,
+    )
+    if found["outcome"] is Outcome.MARGINAL and unit.too_coarse(test, limits):
+        fullest = _fullest(edges, (baseline, canary))
+        found |= {"reason": Reason.ABSTAINS, "more_points": None, "fullest_bucket": fullest}
+    waived: tuple[Waiver, ...] = ("independence_assumed",)
+    if pair.fewest >= FEWEST_INTERVALS:
+        waived = _outside_proven_range(len(baseline), len(canary), test.rho)
+    return (
+        known
+        | found
+        | {
+            "method": "bucket_rank",
+            "statistic": float(test.statistic[0]),
+            "df": float(test.df[0]),
+            "probability_worse": test.probability_greater
+            if 1 in pair.sides
+            else 1 - test.probability_greater,
+            "autocorrelation": test.rho,
+            "waived": tuple(dict.fromkeys((*waived, *(siblings.waived if siblings else ())))),
+            "replicas": siblings.facts(unit.size) if siblings else None,
+            "noise_floor": floor.facts(unit.size) if floor and unit.size else None,
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What shifts are measured in: the baseline's median, which the buckets tell only within bounds, or the metric's unit.
+
+    Attributes
+    ----------
+    size : float
+        The unit.
+    least, most : float
+        What it may be.
+    """
+
+    size: float
+    least: float
+    most: float
+
+    @classmethod
+    def of_median(cls, median: float, bands: BucketBands) -> _Unit:
+        """Take the baseline's median, with what else it may be."""
+        low, high = bands.baseline_quantile(0.5)
+        sizes = sorted((abs(low), abs(high)))
+        return cls(abs(median), 0.0 if low < 0 < high else sizes[0], sizes[1])
+
+    def limits(self, limit: float) -> tuple[float, float]:
+        """Give a limit as a shift: where "at most" is to be refuted, and "at least"."""
+        return limit * (self.most if limit > 0 else self.least), limit * (
+            self.least if limit > 0 else self.most
+        )
+
+    def evidence(self, test: BucketShift, limits: Limits) -> Evidence:
+        """Put the test's shifts into the scale of the limits; the test was asked at each limit, and last at no change."""
+        at = range(len(limits.sides))
+        pvalues = [(float(test.pvalue_greater[i]), float(test.pvalue_less[i])) for i in (*at, -1)]
+        fails, passes = (
+            [(self._low(float(test.low[i, j])), self._high(float(test.high[i, j]))) for i in at]
+            for j in (0, 1)
+        )
+        return Evidence(
+            estimate=test.estimate / self.size,
+            pvalues=pvalues[:-1],
+            pvalues_none=pvalues[-1],
+            fail_bounds=fails,
+            pass_bounds=passes,
+            abstains=bool(test.abstains[:-1, 0].any()),
+            abstains_pass=bool(test.abstains[:-1, 1].any()),
+        )
+
+    def too_coarse(self, test: BucketShift, limits: Limits) -> bool:
+        """Tell whether the buckets leave open on which side of a limit the shift lies, and by more than that limit, with any number of observations."""
+        open_for = test.open_high - test.open_low
+        shifts = [self.size * limit for _, limit in limits.sides]
+        return any(test.open_low <= at <= test.open_high and open_for >= abs(at) > 0 for at in shifts)
+
+    def _low(self, shift: float) -> float:
+        return _ratio(shift, self.most if shift > 0 else self.least)
+
+    def _high(self, shift: float) -> float:
+        return _ratio(shift, self.least if shift > 0 else self.most)
+
+
+def _ratio(shift: float, size: float) -> float:
+    return shift / size if size else float(np.sign(shift)) * np.inf if shift else 0.0
+
+
+def _seen(arm: Arm) -> Arm:
+    """Leave out replicas without observations, which have no level."""
+    return replace(arm, replicas=tuple(replica for replica in arm.replicas if replica.value.sum() > 0))
+
+
+def _median(edges: FloatArray, arm: Arm) -> float:
+    assert arm.buckets is not None  # noqa: S101 - a histogram's replicas have buckets
+    return bucket_quantile(edges, arm.buckets.sum(axis=0), 0.5)
+
+
+def _fullest(edges: FloatArray, arms: tuple[FloatArray, FloatArray]) -> BucketFacts:
+    """Find the bucket that holds the largest share of an arm."""
+    shares = np.array([counts.sum(axis=0) / counts.sum() for counts in arms])
+    bucket = int(shares.max(axis=0).argmax())
+    return BucketFacts(
+        low=edges[bucket - 1] if bucket else None, high=edges[bucket], share=float(shares[:, bucket].max())
+    )

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from canaryjudge.data import Arm, FloatArray, MetricPair
-from canaryjudge.policy import Metric, Slo
-from canaryjudge.results import Waiver
+from canaryjudge.policy import Slo
+from canaryjudge.rules.findings import Waiver
+from canaryjudge.rules.rows import Arm, FloatArray, Pair
 from canaryjudge.rules.totals import burst_waivers
 from canaryjudge.stats.bounds import Bounds, PValues
 from canaryjudge.stats.bucket_distributions import BucketCurve
@@ -22,7 +22,7 @@ from canaryjudge.stats.proportions import proportion_bounds, proportion_pvalues,
 from canaryjudge.stats.quantiles import Estimate, QuantileTest, mean_bounds, mean_pvalues
 from canaryjudge.stats.rates import rate_bounds, rate_pvalues
 
-__all__ = ["Measure", "Question", "counts_within", "is_constant", "measure", "observed"]
+__all__ = ["Aggregate", "Measure", "counts_within", "is_constant", "measure", "observed"]
 
 _FEWEST_POINTS = 3
 """Fewer equal points are no proof that the value never changes."""
@@ -30,7 +30,7 @@ _UNBOUNDED = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Aggregate:
     """What is asked of each arm.
 
     Attributes
@@ -57,9 +57,9 @@ class Question:
     score: bool
 
     @classmethod
-    def about(cls, pair: MetricPair, metric: Metric, settings: Slo) -> Question:
+    def about(cls, pair: Pair, settings: Slo) -> Aggregate:
         """Read it from a policy."""
-        bound = None if settings.bound is None else metric.quantity(settings.bound, "the bound")
+        bound = None if settings.bound is None else settings.bound.number
         return cls(
             settings.of, settings.percentile, bound, pair.kind, pair.edges, score=settings.method == "score"
         )
@@ -120,14 +120,14 @@ class Measure:
         return float(found.greater), float(found.less)
 
 
-def measure(arm: Arm, question: Question, *, mirrored: bool = False) -> Measure:
+def measure(arm: Arm, aggregate: Aggregate, *, mirrored: bool = False) -> Measure:
     """Measure an aggregate of one arm.
 
     Parameters
     ----------
     arm : Arm
         The arm; some points.
-    question : Question
+    aggregate : Aggregate
         Which aggregate.
     mirrored : bool
         A percentile at the value itself counts as "at most" it; mirrored, as "at least": it tells < from <=.
@@ -137,25 +137,24 @@ def measure(arm: Arm, question: Question, *, mirrored: bool = False) -> Measure:
     Measure
         The aggregate, its p-values and bounds.
     """
-    if question.of == "pooled":
-        totals = np.ones(len(arm)) if arm.total is None else arm.total
-        return _events(arm.value, arm.value, totals, question)
-    if question.kind == "histogram":
+    if aggregate.of == "pooled":
+        return _events(arm.value, arm.value, arm.exposures, aggregate)
+    if aggregate.kind == "histogram":
         return (
-            _within_buckets(arm, question)
-            if question.percentile is None
-            else _bucket_percentile(arm, question)
+            _within_buckets(arm, aggregate)
+            if aggregate.percentile is None
+            else _bucket_percentile(arm, aggregate)
         )
-    if question.of == "within":
-        return _within(observed(arm), question)
-    if question.of == "mean":
+    if aggregate.of == "within":
+        return _within(observed(arm), aggregate)
+    if aggregate.of == "mean":
         return _mean(observed(arm), mirrored=mirrored)
-    if question.percentile is None:
+    if aggregate.percentile is None:
         points = observed(arm)
-        extreme = float(points.max() if question.of == "max" else points.min())
+        extreme = float(points.max() if aggregate.of == "max" else points.min())
         ones = PValues(np.array(1.0), np.array(1.0))
         return Measure(len(points), len(points), extreme, "point", lambda _: ones, lambda _: _UNBOUNDED)
-    return _percentile(observed(arm), question.percentile, mirrored=mirrored)
+    return _percentile(observed(arm), aggregate.percentile, mirrored=mirrored)
 
 
 def observed(arm: Arm) -> FloatArray:
@@ -212,15 +211,15 @@ def _percentile(points: FloatArray, q: float, *, mirrored: bool) -> Measure:
     return Measure(len(points), len(points), estimate, "quantile", pvalues, bounds)
 
 
-def _within(points: FloatArray, question: Question) -> Measure:
-    assert question.bound is not None  # noqa: S101 - the policy asks for it
-    found = ShareTest(points, question.bound)
-    test, ends = (score_pvalues, score_bounds) if question.score else (proportion_pvalues, proportion_bounds)
+def _within(points: FloatArray, aggregate: Aggregate) -> Measure:
+    assert aggregate.bound is not None  # noqa: S101 - the policy asks for it
+    found = ShareTest(points, aggregate.bound)
+    test, ends = (score_pvalues, score_bounds) if aggregate.score else (proportion_pvalues, proportion_bounds)
     return Measure(
         points=len(points),
         observations=len(points),
         estimate=found.estimate,
-        method="score" if question.score else "share",
+        method="score" if aggregate.score else "share",
         pvalues=lambda value: found.pvalues(value, test),
         bounds=lambda level: found.bounds(level, ends),
         eventless=found.estimate in (0.0, 1.0),
@@ -236,19 +235,19 @@ def counts_within(arm: Arm, edges: FloatArray, bound: float) -> tuple[FloatArray
     return below[:, fewest], below[:, most]
 
 
-def _within_buckets(arm: Arm, question: Question) -> Measure:
-    assert question.edges is not None  # noqa: S101 - a histogram has edges
-    assert question.bound is not None  # noqa: S101 - the policy asks for it
+def _within_buckets(arm: Arm, aggregate: Aggregate) -> Measure:
+    assert aggregate.edges is not None  # noqa: S101 - a histogram has edges
+    assert aggregate.bound is not None  # noqa: S101 - the policy asks for it
     assert arm.buckets is not None  # noqa: S101 - a histogram has buckets
-    fewest, most = counts_within(arm, question.edges, question.bound)
-    found = _events(fewest, most, arm.value, question)
-    if question.bound in question.edges:
+    fewest, most = counts_within(arm, aggregate.edges, aggregate.bound)
+    found = _events(fewest, most, arm.value, aggregate)
+    if aggregate.bound in aggregate.edges:
         return found
-    odds = float(BucketCurve(question.edges, arm.buckets.sum(axis=0)).log_odds([question.bound])[0])
+    odds = float(BucketCurve(aggregate.edges, arm.buckets.sum(axis=0)).log_odds([aggregate.bound])[0])
     least, greatest = (float(count.sum() / arm.value.sum()) for count in (fewest, most))
     estimate = 1 / (1 + np.exp(odds)) if np.isfinite(odds) else (least + greatest) / 2
-    index = int(np.searchsorted(question.edges, question.bound))
-    bucket = _edge(question.edges, index - 1), _edge(question.edges, index)
+    index = int(np.searchsorted(aggregate.edges, aggregate.bound))
+    bucket = _edge(aggregate.edges, index - 1), _edge(aggregate.edges, index)
     return replace(found, estimate=float(np.clip(estimate, least, greatest)), bucket=bucket)
 
 
@@ -256,14 +255,14 @@ def _edge(edges: FloatArray, index: int) -> float:
     return -np.inf if index < 0 else float(edges[index])
 
 
-def _events(fewest: FloatArray, most: FloatArray, totals: FloatArray, question: Question) -> Measure:
+def _events(fewest: FloatArray, most: FloatArray, totals: FloatArray, aggregate: Aggregate) -> Measure:
     """Events over total, with the events worth less where they come in bursts; there are at least `fewest` and at most `most`."""
-    count = question.kind == "count"
+    count = aggregate.kind == "count"
     test, ends = (
         (rate_pvalues, rate_bounds)
         if count
         else (score_pvalues, score_bounds)
-        if question.score
+        if aggregate.score
         else (proportion_pvalues, proportion_bounds)
     )
     # what proves a large share are the events that are sure, what proves a small one are those that may be
@@ -284,7 +283,7 @@ def _events(fewest: FloatArray, most: FloatArray, totals: FloatArray, question: 
         points=len(totals),
         observations=float(totals.sum()),
         estimate=float((low.share + high.share) / 2),
-        method="exact_rate" if count else "score" if question.score else "exact_ratio",
+        method="exact_rate" if count else "score" if aggregate.score else "exact_ratio",
         pvalues=pvalues,
         bounds=bounds,
         dispersion=max(low.factor, high.factor),
@@ -306,9 +305,9 @@ class _Pooled:
         self.rho = float(dependence(events / np.maximum(totals, 1e-300))) if self.factor > 1 else 0.0
 
 
-def _bucket_percentile(arm: Arm, question: Question) -> Measure:
+def _bucket_percentile(arm: Arm, aggregate: Aggregate) -> Measure:
     """Test at each edge whether the share of observations up to there reaches the percentile: bounds are edges, never finer."""
-    q, edges = question.percentile, question.edges
+    q, edges = aggregate.percentile, aggregate.edges
     assert q is not None and edges is not None and arm.buckets is not None  # noqa: PT018, S101 - of a histogram's percentile
     finite, totals = edges[:-1], arm.value
     below = arm.buckets.cumsum(axis=1)[:, :-1].T

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from canaryjudge.data import Arm, FloatArray, MetricPair
-from canaryjudge.policy import Metric
+from canaryjudge.rules.findings import NoiseFloorFacts
 from canaryjudge.rules.replicas import lasting
+from canaryjudge.rules.rows import FloatArray, Pair
 from canaryjudge.stats.replicas import LastingNoise, joined
 
-__all__ = ["Floor", "floor_of"]
+__all__ = ["Floor", "floor_of", "part_that_lasts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +77,18 @@ class Floor:
         times, known = joined(1.0, df, self.standard_error / rate / math.sqrt(independent), self.df)
         return float(times) ** 2, float(known)
 
-    def facts(self, unit: float) -> dict[str, Any]:
-        """Give fields of a `Finding`; the spread in the scale of the limits."""
-        return {"noise_floor": self.spread / unit, "noise_floor_df": self.df}
+    def facts(self, unit: float) -> NoiseFloorFacts:
+        """Say how wide it is; the spread in the scale of the limits."""
+        return NoiseFloorFacts(spread=self.spread / unit, df=self.df)
 
 
-def floor_of(pair: MetricPair, metric: Metric, level: float) -> Floor | None:
-    """Give the floor that a policy states for arms that are paired like these.
+def floor_of(pair: Pair, level: float) -> Floor | None:
+    """Give the floor that a policy states for arms that are paired like these; None where it states none.
 
     Parameters
     ----------
-    pair : MetricPair
+    pair : Pair
         Both arms: as windows, or on one clock.
-    metric : Metric
-        Its settings.
     level : float
         The baseline's level.
 
@@ -100,19 +97,14 @@ def floor_of(pair: MetricPair, metric: Metric, level: float) -> Floor | None:
     Floor or None
         None where the policy states none for this pairing, or one of 0.
     """
-    floor = metric.noise_floor
-    if floor is None:
-        return None
-    concurrent = pair.pairing == "concurrent"
-    stated = floor.between_replicas if concurrent else floor.between_windows
-    spread = 0.0 if stated is None else stated.size(metric, level)
+    spread = max(pair.floor.relative * abs(level), pair.floor.absolute)
     if spread == 0:
         return None
-    if not concurrent:
-        return Floor(spread, 2.0, floor.windows_freedom)
-    parts = sum(1 / _replicas(arm) for arm in (pair.baseline, pair.canary))
-    return Floor(spread, parts, floor.replicas_freedom)
+    if not pair.concurrent:
+        return Floor(spread, 2.0, pair.floor_df)
+    return Floor(spread, sum(1 / max(1, len(lasting(arm.replicas))) for arm in pair.arms), pair.floor_df)
 
 
-def _replicas(arm: Arm) -> int:
-    return max(1, len(lasting(arm.replicas)))
+def part_that_lasts(floor: float, standard_error: float) -> float:
+    """Give the part of an estimate's variance that more points do not average out."""
+    return min(1.0, (floor / max(standard_error, np.finfo(float).tiny)) ** 2)

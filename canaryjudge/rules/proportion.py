@@ -1,19 +1,21 @@
-"""Compare the arms' shares of events, such as errors of requests."""
+"""Has the canary's share of events, such as errors of requests, changed? A test of the pooled proportions."""
 
 from __future__ import annotations
 
-from canaryjudge.data import MetricPair
-from canaryjudge.policy import Metric, Proportion
-from canaryjudge.results import Finding
-from canaryjudge.rules.decision import Share
+from typing import Any, Literal
+
+from canaryjudge.policy import Proportion
+from canaryjudge.rules.findings import EventsFinding
+from canaryjudge.rules.registry import per_pair, rule
+from canaryjudge.rules.rows import Pair
 from canaryjudge.rules.totals import (
     Test,
     Totals,
     count_totals,
     difference_test,
-    judge_totals,
     minus_one,
     rate_ratio_test,
+    weigh_totals,
 )
 from canaryjudge.stats.proportions import (
     difference_bounds,
@@ -22,43 +24,33 @@ from canaryjudge.stats.proportions import (
     risk_ratio_pvalues,
 )
 
-__all__ = ["judge_proportion"]
+__all__ = ["ProportionFinding"]
 
 _RARE = 0.1
 """Up to this share of events the conditional test of rare events is exact for all practical purposes."""
 
 
-def judge_proportion(pair: MetricPair, metric: Metric, settings: Proportion, share: Share) -> Finding:
+class ProportionFinding(EventsFinding):
+    """Whether the share of events has changed."""
+
+    rule: Literal["proportion"]
+    """The rule's name."""
+
+
+@rule(Proportion, ProportionFinding)
+@per_pair
+def judge(pair: Pair, settings: Proportion) -> dict[str, Any]:
     """Judge whether the canary's share of events is worse than tolerated.
 
     The pooled proportions are compared: by their ratio where the relative part of the tolerance decides, by their difference
     where the absolute part does.
-
-    Parameters
-    ----------
-    pair : MetricPair
-        Events and totals of both arms.
-    metric : Metric
-        Direction and tolerance.
-    settings : Proportion
-        The method.
-    share : Share
-        The error rates.
-
-    Returns
-    -------
-    Finding
-        Effect, interval, p-values and outcome.
     """
-    totals = count_totals(pair, "binomial")
+    totals = count_totals(*pair.arms, "binomial", concurrent=pair.concurrent)
     pooled = (totals.baseline + totals.canary) / (totals.baseline_exposure + totals.canary_exposure)
     exact = settings.method == "exact" or (settings.method == "auto" and pooled <= _RARE)
-    return judge_totals(
+    return weigh_totals(
         pair,
-        metric,
-        share,
         totals,
-        rule=settings.rule,
         relative=rate_ratio_test if exact else _score_ratio,
         absolute=lambda totals: difference_test(totals, difference_pvalues, difference_bounds, rare=exact),
     )

@@ -1,47 +1,39 @@
-"""Compare the arms' rates of events per exposure."""
+"""Has the canary's rate of events per exposure changed? The exact conditional test of the rate ratio."""
 
 from __future__ import annotations
 
-from canaryjudge.data import MetricPair
-from canaryjudge.policy import Metric, Rate
-from canaryjudge.results import Finding
-from canaryjudge.rules.decision import Share
+from typing import Any, Literal
+
+from canaryjudge.policy import Rate
+from canaryjudge.rules.findings import EventsFinding
+from canaryjudge.rules.registry import per_pair, rule
+from canaryjudge.rules.rows import Pair
 from canaryjudge.rules.totals import (
     Test,
     Totals,
     count_totals,
     difference_test,
-    judge_totals,
     rate_ratio_test,
+    weigh_totals,
 )
 from canaryjudge.stats.rates import rate_difference_bounds, rate_difference_pvalues
 
-__all__ = ["judge_rate"]
+__all__ = ["RateFinding"]
 
 
-def judge_rate(pair: MetricPair, metric: Metric, settings: Rate, share: Share) -> Finding:
-    """Judge whether the canary's rate of events is worse than tolerated.
+class RateFinding(EventsFinding):
+    """Whether the rate of events has changed."""
 
-    Parameters
-    ----------
-    pair : MetricPair
-        Events of both arms and their exposures; an interval is the unit of exposure where there are none.
-    metric : Metric
-        Direction and tolerance.
-    settings : Rate
-        The rule's settings.
-    share : Share
-        The error rates.
+    rule: Literal["rate"]
+    """The rule's name."""
 
-    Returns
-    -------
-    Finding
-        Effect, interval, p-values and outcome.
-    """
-    totals = count_totals(pair, "poisson")
-    return judge_totals(
-        pair, metric, share, totals, rule=settings.rule, relative=rate_ratio_test, absolute=_difference
-    )
+
+@rule(Rate, RateFinding)
+@per_pair
+def judge(pair: Pair, _: Rate) -> dict[str, Any]:
+    """Judge whether the canary's rate of events is worse than tolerated; an interval is the unit of exposure where there is none."""
+    totals = count_totals(*pair.arms, "poisson", concurrent=pair.concurrent)
+    return weigh_totals(pair, totals, relative=rate_ratio_test, absolute=_difference)
 
 
 def _difference(totals: Totals) -> Test:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.rules.limits import Line
-from canaryjudge.rules.measures import Question, measure
+from canaryjudge.rules.measures import Aggregate, measure
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
+from canaryjudge.rules.rows import FloatArray, Pair
 from canaryjudge.stats.bounds import PValues
 from canaryjudge.stats.replicas import ReplicaTest, replica_test
 
@@ -50,15 +50,15 @@ class _Levels:
 
 
 def borne_out_by_replicas(
-    pair: MetricPair, question: Question, part: Part, margin: Margin
+    pair: Pair, aggregate: Aggregate, part: Part, margin: Margin
 ) -> tuple[Part, Margin]:
     """Hold a test of a change against the replicas: the larger p-value counts, and the outer of two bounds.
 
     Parameters
     ----------
-    pair : MetricPair
+    pair : Pair
         Both arms, with their replicas.
-    question : Question
+    aggregate : Aggregate
         Which aggregate.
     part, margin : callable
         What the points say.
@@ -68,10 +68,10 @@ def borne_out_by_replicas(
     tuple of callable
         The same with the replicas' say, where there are three or more of them in all.
     """
-    arms = [lasting(arm.replicas) for arm in (pair.baseline, pair.canary)]
+    arms = [lasting(arm.replicas) for arm in pair.arms]
     if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
         return part, margin
-    baseline, canary = (np.array([measure(replica, question).estimate for replica in arm]) for arm in arms)
+    baseline, canary = (np.array([measure(replica, aggregate).estimate for replica in arm]) for arm in arms)
     levels = _Levels(baseline, canary, margin)
 
     def held(line: Line, error: float) -> PValues:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from canaryjudge.data import Arm, FloatArray, MetricPair
-from canaryjudge.results import Waiver
-from canaryjudge.rules.decision import Evidence, Limits, Share, weigh
+from canaryjudge.rules.decision import Evidence
+from canaryjudge.rules.findings import ReplicaFacts, Waiver
+from canaryjudge.rules.rows import Arm, FloatArray, Pair
 from canaryjudge.stats.replicas import ReplicaTest, replica_test
 
-__all__ = ["FEWEST_REPLICAS", "LEAST_SHARE", "Yardstick", "lasting", "weigh_with", "yardstick"]
+__all__ = ["FEWEST_REPLICAS", "LEAST_SHARE", "Yardstick", "lasting", "yardstick"]
 
 FEWEST_REPLICAS: Final = 3
 """Replicas of both arms, without which nobody knows how much they differ."""
@@ -61,13 +61,10 @@ class Yardstick:
             pass_bounds=bounds(1),
         )
 
-    def facts(self, unit: float) -> dict[str, Any]:
-        """Give fields of a `Finding`; the spread in the scale of the limits."""
-        return {
-            "replicas_baseline": self.replicas[0],
-            "replicas_canary": self.replicas[1],
-            "replica_spread": float(self.test.spread) / unit,
-        }
+    def facts(self, unit: float) -> ReplicaFacts:
+        """Say which they are; the spread in the scale of the limits."""
+        baseline, canary = self.replicas
+        return ReplicaFacts(baseline=baseline, canary=canary, spread=float(self.test.spread) / unit)
 
     @property
     def waived(self) -> tuple[Waiver, ...]:
@@ -75,52 +72,8 @@ class Yardstick:
         return () if self.test.df >= _PROVEN_DF else ("outside_proven_range",)
 
 
-def weigh_with(
-    siblings: Evidence | None, evidence: Evidence, limits: Limits, share: Share, points: int
-) -> dict[str, Any]:
-    """Weigh evidence of a change that counts only as far as the replicas bear it out: the larger p-value, the outer of two bounds.
-
-    Parameters
-    ----------
-    siblings : Evidence or None
-        What the replicas say.
-    evidence : Evidence
-        What the points say.
-    limits, share, points : Limits, Share, int
-        As for `weigh`.
-
-    Returns
-    -------
-    dict
-        Fields of a `Finding`. Where only the replicas leave it undecided, no number of points is missing.
-    """
-    alone = weigh(evidence, limits, share, points)
-    if siblings is None:
-        return alone
-    together = weigh(_borne_out(evidence, siblings), limits, share, points)
-    return together | {"more_points": alone["more_points"]} if together["more_points"] else together
-
-
-def _borne_out(evidence: Evidence, other: Evidence) -> Evidence:
-    def larger(pvalues: tuple[float, float], others: tuple[float, float]) -> tuple[float, float]:
-        return max(pvalues[0], others[0]), max(pvalues[1], others[1])
-
-    def outer(bounds: tuple[float, float], others: tuple[float, float]) -> tuple[float, float]:
-        return min(bounds[0], others[0]), max(bounds[1], others[1])
-
-    return replace(
-        evidence,
-        pvalues=[larger(*both) for both in zip(evidence.pvalues, other.pvalues, strict=True)],
-        pvalues_none=larger(evidence.pvalues_none, other.pvalues_none),
-        fail_bounds=[outer(*both) for both in zip(evidence.fail_bounds, other.fail_bounds, strict=True)],
-        pass_bounds=[outer(*both) for both in zip(evidence.pass_bounds, other.pass_bounds, strict=True)],
-        abstains=evidence.abstains or other.abstains,
-        abstains_pass=evidence.abstains_pass or other.abstains_pass,
-    )
-
-
 def yardstick(
-    pair: MetricPair,
+    pair: Pair,
     level_of: Callable[[Arm], float],
     limits: FloatArray,
     *,
@@ -133,7 +86,7 @@ def yardstick(
 
     Parameters
     ----------
-    pair : MetricPair
+    pair : Pair
         Both arms, with their replicas.
     level_of : callable
         Gives the level of one replica, such as its median.
@@ -151,7 +104,7 @@ def yardstick(
     Yardstick or None
         None where the data do not tell replicas apart, or there are fewer than three in all.
     """
-    arms = [lasting(arm.replicas) for arm in (pair.baseline, pair.canary)]
+    arms = [lasting(arm.replicas) for arm in pair.arms]
     if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
         return None
     baseline, canary = (np.array([level_of(replica) for replica in arm]) for arm in arms)

@@ -4,24 +4,68 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import ndtri
 
-from canaryjudge.data import MetricPair
-from canaryjudge.policy import Metric, Slo
-from canaryjudge.results import Finding, Interval, ObjectiveFacts, Outcome, Reason, Waiver
+from canaryjudge.policy import Change, Slo
+from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.changes import Comparison, compare
-from canaryjudge.rules.decision import Share, more_points
+from canaryjudge.rules.decision import more_points
+from canaryjudge.rules.findings import EffectFinding, Facts, Interval, Number, Waiver
 from canaryjudge.rules.limits import Limit
-from canaryjudge.rules.measures import Measure, Question, is_constant, measure, observed
+from canaryjudge.rules.measures import Aggregate, Measure, is_constant, measure, observed
+from canaryjudge.rules.registry import per_pair, rule
+from canaryjudge.rules.rows import ErrorRates, Pair
 
-__all__ = ["judge_objective"]
+__all__ = ["ObjectiveFacts", "SloFinding"]
 
 _UNBOUNDED = (-np.inf, np.inf)
 _SMALLEST_PVALUE = 1e-300
 _HOLDS = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
+
+
+class ObjectiveFacts(Facts):
+    """What an objective asks, where a limit alone does not say it."""
+
+    change_relative: Number = None
+    """The part of the baseline's aggregate by which the canary may differ, signed; None where the objective is not about that."""
+    change_absolute: Number = None
+    """The same in the metric's unit."""
+    fail_high: Number = None
+    """Where the canary fails, if that lies above `limit_high`."""
+    fail_low: Number = None
+    """Where the canary fails, if that lies below `limit_low`."""
+    bound: Number = None
+    """Of `within`: the largest observation that counts."""
+    bucket_low: Number = None
+    """Of histograms: lower edge of the bucket that the percentile, or the bound of `within`, lies in."""
+    bucket_high: Number = None
+    """The upper edge of that bucket."""
+
+
+class SloFinding(EffectFinding):
+    """Whether the canary meets an objective."""
+
+    rule: Literal["slo"]
+    """The rule's name."""
+    of: str
+    """The aggregate that the objective is about."""
+    op: Literal["lt", "lte", "gt", "gte"] | None = None
+    """How it must stand to the limit; None between two limits."""
+    objective: ObjectiveFacts | None = None
+    """What the objective asks beyond `op` and its limit."""
+    dispersion: Number = None
+    """Variance of events between intervals over that of independent events; 1 where no more was found, None where there are no events."""
+    total_baseline: Number = None
+    """Total of the baseline: its requests, its exposure, its observations."""
+    total_canary: Number = None
+    """Total of the canary."""
+    events_baseline: Number = None
+    """Events of the baseline."""
+    events_canary: Number = None
+    """Events of the canary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,39 +126,25 @@ class _Judged:
     """Whether both arms have one and the same value throughout."""
 
 
-def judge_objective(pair: MetricPair, metric: Metric, settings: Slo, share: Share) -> Finding:
+@rule(Slo, SloFinding)
+@per_pair
+def judge(pair: Pair, settings: Slo) -> dict[str, Any]:
     """Judge whether the canary meets an objective.
 
     An objective about the canary's own values holds whatever the baseline does. Where the baseline breaches it too, the canary is not to
     blame: marginal, unless the policy blames it. An objective relative to the baseline allows for the baseline's being an estimate.
-
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms.
-    metric : Metric
-        Its kind and unit.
-    settings : Slo
-        Aggregate, objective, evidence and blame.
-    share : Share
-        The error rates.
-
-    Returns
-    -------
-    Finding
-        The aggregate, its interval, p-values and outcome.
     """
-    question = Question.about(pair, metric, settings)
+    aggregate = Aggregate.about(pair, settings)
     if settings.change is None:
-        asked = _thresholds(metric, settings)
+        asked = _thresholds(settings)
         if settings.evidence == "interval":
-            judged = _by_interval(pair, question, asked, share)
+            judged = _by_interval(pair, aggregate, asked, pair.rates)
         else:
-            judged = _by_estimate(measure(pair.canary, question), measure(pair.baseline, question), asked)
-        return _finding(pair, settings, share, question, judged)
-    canary, baseline = measure(pair.canary, question), measure(pair.baseline, question)
+            judged = _by_estimate(measure(pair.canary, aggregate), measure(pair.baseline, aggregate), asked)
+        return _found(pair, settings, aggregate, judged)
+    canary, baseline = measure(pair.canary, aggregate), measure(pair.baseline, aggregate)
     limit, fail_limit = (
-        Limit(*settings.parts(change, metric), upward=settings.op in ("lt", "lte"))
+        _moving(change, upward=settings.op in ("lt", "lte"))
         for change in (settings.change, settings.fail_change or settings.change)
     )
     level = baseline.estimate
@@ -122,32 +152,33 @@ def judge_objective(pair: MetricPair, metric: Metric, settings: Slo, share: Shar
     if settings.evidence == "point":
         judged = _by_estimate(canary, baseline, (one,), relative=True)
     else:
-        comparison = compare(pair, question, canary, baseline)
-        judged = _by_comparison(pair, comparison, one, (limit, fail_limit), share)
-    return _finding(pair, settings, share, question, replace(judged, limit=limit))
+        comparison = compare(pair, aggregate, canary, baseline)
+        judged = _by_comparison(pair, comparison, one, (limit, fail_limit), pair.rates)
+    return _found(pair, settings, aggregate, replace(judged, limit=limit))
 
 
-def _thresholds(metric: Metric, settings: Slo) -> tuple[_Asked, ...]:
-    """Give the bounds that a policy names, in the metric's unit."""
+def _moving(change: Change, *, upward: bool) -> Limit:
+    """Give a limit that moves with the baseline."""
+    return Limit(change.relative, None if change.absolute is None else change.absolute.number, upward=upward)
+
+
+def _thresholds(settings: Slo) -> tuple[_Asked, ...]:
+    """Give the bounds that a policy names."""
     if settings.between is not None:
-        ends, fails = (
-            [settings.in_unit(end, metric) for end in pair]
-            for pair in (settings.between, settings.fail_between or settings.between)
-        )
-        return _Asked("lte", ends[1], fails[1]), _Asked("gte", ends[0], fails[0])
+        (low, high), (fail_low, fail_high) = settings.between, settings.fail_between or settings.between
+        return _Asked("lte", high.number, fail_high.number), _Asked("gte", low.number, fail_low.number)
     value = settings.value
     assert value is not None  # noqa: S101 - the policy asks for one form
-    limit, fail = (settings.in_unit(amount, metric) for amount in (value, settings.fail_value or value))
-    return (_Asked(settings.op or "lte", limit, fail),)
+    return (_Asked(settings.op or "lte", value.number, (settings.fail_value or value).number),)
 
 
-def _by_interval(pair: MetricPair, question: Question, asked: tuple[_Asked, ...], share: Share) -> _Judged:
+def _by_interval(pair: Pair, aggregate: Aggregate, asked: tuple[_Asked, ...], rates: ErrorRates) -> _Judged:
     """Hold both arms against thresholds by their p-values."""
     sides = []
     for one in asked:
         # at the value itself, <= and > take a percentile for "at most", < and >= for "at least"
         canary, baseline = (
-            measure(arm, question, mirrored=one.op in ("lt", "gte")) for arm in (pair.canary, pair.baseline)
+            measure(arm, aggregate, mirrored=one.op in ("lt", "gte")) for arm in (pair.canary, pair.baseline)
         )
         worse, better = (0, 1) if one.upward else (1, 0)
         at_limit = canary.against(one.limit)
@@ -157,10 +188,10 @@ def _by_interval(pair: MetricPair, question: Question, asked: tuple[_Asked, ...]
                 breached=canary.against(one.fail_limit)[worse],
                 warned=at_limit[worse],
                 met=at_limit[better],
-                fail_bounds=canary.bounds(share.level / len(asked)),
-                pass_bounds=canary.bounds(share.beta),
-                baseline_breaches=baseline.against(one.fail_limit)[worse] <= share.beta,
-                baseline_warns=baseline.against(one.limit)[worse] <= share.beta,
+                fail_bounds=canary.bounds(rates.level / len(asked)),
+                pass_bounds=canary.bounds(rates.beta),
+                baseline_breaches=baseline.against(one.fail_limit)[worse] <= rates.beta,
+                baseline_warns=baseline.against(one.limit)[worse] <= rates.beta,
             )
         )
     return _Judged(
@@ -208,7 +239,7 @@ def _by_estimate(
 
 
 def _by_comparison(
-    pair: MetricPair, comparison: Comparison, one: _Asked, limits: tuple[Limit, Limit], share: Share
+    pair: Pair, comparison: Comparison, one: _Asked, limits: tuple[Limit, Limit], rates: ErrorRates
 ) -> _Judged:
     """Hold the canary against a limit that moves with the baseline."""
     limit, fail_limit = limits
@@ -224,15 +255,15 @@ def _by_comparison(
         side = _Side(one, 0.0 if fails else 1.0, float(held), 1 - float(held), only, only)
     else:
         breached, warned = (
-            float(getattr(comparison.pvalues(each, share.level), worse)) for each in (fail_limit, limit)
+            float(getattr(comparison.pvalues(each, rates.level), worse)) for each in (fail_limit, limit)
         )
         side = _Side(
             asked=one,
             breached=breached,
             warned=warned,
-            met=float(getattr(comparison.pvalues(limit, share.beta), better)),
-            fail_bounds=comparison.bounds(limit, share.level),
-            pass_bounds=comparison.bounds(limit, share.beta),
+            met=float(getattr(comparison.pvalues(limit, rates.beta), better)),
+            fail_bounds=comparison.bounds(limit, rates.level),
+            pass_bounds=comparison.bounds(limit, rates.beta),
         )
     return _Judged(
         canary=comparison.canary,
@@ -247,11 +278,11 @@ def _by_comparison(
     )
 
 
-def _zone(judged: _Judged, share: Share, *, blamed: bool) -> tuple[Outcome, Reason]:
+def _zone(judged: _Judged, rates: ErrorRates, *, blamed: bool) -> tuple[Outcome, Reason]:
     """Tell what is proven: a breach, a breach that only warns, a pass, or nothing yet."""
     if judged.abstains:
         return Outcome.MARGINAL, Reason.ABSTAINS
-    level = share.level / len(judged.sides)
+    level = rates.level / len(judged.sides)
     fails = [side for side in judged.sides if side.breached <= level]
     warns = [side for side in judged.sides if side.warned <= level]
     excused = (
@@ -263,20 +294,21 @@ def _zone(judged: _Judged, share: Share, *, blamed: bool) -> tuple[Outcome, Reas
         return Outcome.FAIL, Reason.BREACHED
     if warns:
         return Outcome.MARGINAL, Reason.WARNING
-    if max(side.met for side in judged.sides) <= share.beta:
+    if max(side.met for side in judged.sides) <= rates.beta:
         return Outcome.PASS, Reason.IDENTICAL if judged.identical else Reason.OBJECTIVE_MET
     if judged.limit is not None and judged.limit.absolute is None and judged.baseline.estimate == 0:
         return Outcome.MARGINAL, Reason.NEEDS_ABSOLUTE_TOLERANCE
     return Outcome.MARGINAL, Reason.UNDECIDED
 
 
-def _finding(pair: MetricPair, settings: Slo, share: Share, question: Question, judged: _Judged) -> Finding:
-    outcome, reason = _zone(judged, share, blamed=settings.blame == "canary")
+def _found(pair: Pair, settings: Slo, aggregate: Aggregate, judged: _Judged) -> dict[str, Any]:
+    rates = pair.rates
+    outcome, reason = _zone(judged, rates, blamed=settings.blame == "canary")
     canary, limits = judged.canary, {side.asked.upward: side.asked for side in judged.sides}
     facts: dict[str, Any] = {}
     if judged.tested:
-        facts = _proofs(judged, share)
-        if reason not in ("undecided", "abstains"):
+        facts = _proofs(judged, rates)
+        if reason not in (Reason.UNDECIDED, Reason.ABSTAINS):
             facts["more_points"] = None
         if judged.dispersion is not None:
             facts["autocorrelation"] = judged.rho
@@ -287,33 +319,27 @@ def _finding(pair: MetricPair, settings: Slo, share: Share, question: Question, 
             "events_baseline": pair.baseline.events,
             "events_canary": pair.canary.events,
         }
-    elif question.kind == "histogram":
+    elif aggregate.kind == "histogram":
         facts |= {"total_baseline": pair.baseline.events, "total_canary": pair.canary.events}
-    return Finding(
-        **facts,
-        rule=settings.rule,
-        outcome=outcome,
-        reason=reason,
-        method=judged.method,
-        level=share.level,
-        beta=share.beta,
-        scale="objective",
-        estimate=canary.estimate,
-        limit_high=limits[True].limit if True in limits else None,
-        limit_low=limits[False].limit if False in limits else None,
-        baseline_level=judged.baseline.estimate,
-        canary_level=canary.estimate,
-        n_baseline=len(pair.baseline),
-        n_canary=len(pair.canary),
-        dispersion=judged.dispersion,
-        of=settings.of,
-        op=settings.op,
-        waived=judged.waived,
-        objective=_objective(question, judged, limits),
-    )
+    return facts | {
+        "outcome": outcome,
+        "reason": reason,
+        "method": judged.method,
+        "scale": "objective",
+        "estimate": canary.estimate,
+        "limit_high": limits[True].limit if True in limits else None,
+        "limit_low": limits[False].limit if False in limits else None,
+        "baseline_level": judged.baseline.estimate,
+        "canary_level": canary.estimate,
+        "dispersion": judged.dispersion,
+        "of": settings.of,
+        "op": settings.op,
+        "waived": judged.waived,
+        "objective": _objective(aggregate, judged, limits),
+    }
 
 
-def _proofs(judged: _Judged, share: Share) -> dict[str, Any]:
+def _proofs(judged: _Judged, rates: ErrorRates) -> dict[str, Any]:
     """Give p-values, intervals and what is missing; each end of an interval is the one that is held against a bound."""
     sides, estimate = judged.sides, judged.canary.estimate
     bounds = [(_UNBOUNDED, _UNBOUNDED) if judged.abstains else (s.fail_bounds, s.pass_bounds) for s in sides]
@@ -321,7 +347,7 @@ def _proofs(judged: _Judged, share: Share) -> dict[str, Any]:
     upward, limit = sides[nearest].asked.upward, sides[nearest].asked.limit
     beyond = (estimate > limit) == upward
     bound = bounds[nearest][0 if beyond else 1][0 if upward == beyond else 1]
-    level = share.level / len(sides)
+    level = rates.level / len(sides)
     pvalues = {
         "pvalue": min(1.0, len(sides) * min(side.breached for side in sides)),
         "pvalue_pass": max(side.met for side in sides),
@@ -333,18 +359,18 @@ def _proofs(judged: _Judged, share: Share) -> dict[str, Any]:
         missing = more_points(points, abs(limit - estimate), abs(bound - estimate), power)
     else:  # what is known to a bucket gets no closer to a limit, but surer of the side that it lies on
         side = sides[nearest]
-        found, rate = (side.breached, level) if beyond else (side.met, share.beta)
+        found, rate = (side.breached, level) if beyond else (side.met, rates.beta)
         deviate = -float(ndtri(min(max(found, _SMALLEST_PVALUE), 0.5)))
         missing = more_points(points, deviate, -float(ndtri(rate)), power)
     return pvalues | {
         # the lower end proves a breach of the upper bound, the upper end that it is met
         "interval": Interval(low=bounds[0][0][0], high=bounds[-1][0][1], error=level),
-        "pass_interval": Interval(low=bounds[-1][1][0], high=bounds[0][1][1], error=share.beta),
+        "pass_interval": Interval(low=bounds[-1][1][0], high=bounds[0][1][1], error=rates.beta),
         "more_points": missing,
     }
 
 
-def _objective(question: Question, judged: _Judged, limits: dict[bool, _Asked]) -> ObjectiveFacts | None:
+def _objective(aggregate: Aggregate, judged: _Judged, limits: dict[bool, _Asked]) -> ObjectiveFacts | None:
     """Give what the limits do not say of an objective; None where they say it all."""
     laxer = {
         name: limits[upward].fail_limit
@@ -353,8 +379,8 @@ def _objective(question: Question, judged: _Judged, limits: dict[bool, _Asked]) 
     }
     facts: dict[str, Any] = laxer
     bucket = judged.canary.bucket
-    if question.bound is not None:
-        facts |= {"bound": question.bound}
+    if aggregate.bound is not None:
+        facts |= {"bound": aggregate.bound}
     if bucket is not None:
         facts |= {"bucket_low": bucket[0], "bucket_high": bucket[1]}
     if judged.limit is not None:

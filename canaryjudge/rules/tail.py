@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from canaryjudge.data import Arm, FloatArray, MetricPair
-from canaryjudge.policy import Metric, Proportion, Quantity, Tail, Tolerance
-from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Share
-from canaryjudge.rules.proportion import judge_proportion
+from canaryjudge.kinds import KINDS
+from canaryjudge.policy import Proportion, Tail
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.findings import EventsFinding, Number
+from canaryjudge.rules.registry import judge_pair, per_pair, rule
+from canaryjudge.rules.rows import Arm, BoolArray, FloatArray, IntArray, Pair, Sizes
+from canaryjudge.settings import Quantity
 from canaryjudge.stats.bucket_distributions import counts_at_most
 
-__all__ = ["judge_tail"]
-
-IntArray = NDArray[np.intp]
-BoolArray = NDArray[np.bool_]
+__all__ = ["TailFinding"]
 
 _DEFAULT = 0.95
 _WIDEST = 5.0
@@ -30,24 +29,19 @@ _MOST_BLOCKS, _BLOCK = 30, 20
 """and samples without times in so many blocks of so many samples at least, in their order."""
 
 
-def judge_tail(pair: MetricPair, metric: Metric, settings: Tail, share: Share) -> Finding:
-    """Judge whether the canary's share of observations beyond a bound is worse than tolerated.
+class TailFinding(EventsFinding):
+    """How the share of observations beyond a bound has changed; the scale of all but the bound is a share."""
 
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms: samples or histograms.
-    metric : Metric
-        The bad direction: what lies above the bound counts, or below it.
-    settings : Tail
-        The bound and the tolerance.
-    share : Share
-        The error rates.
+    rule: Literal["tail"]
+    """The rule's name."""
+    beyond: Number = None
+    """The bound beyond which observations were counted, in the metric's unit; None where no edge of the buckets lies near."""
 
-    Returns
-    -------
-    Finding
-        That of a comparison of proportions.
+
+@rule(Tail, TailFinding)
+@per_pair
+def judge(pair: Pair, settings: Tail) -> dict[str, Any]:
+    """Judge whether the canary's share of observations beyond a bound is worse than tolerated, as a comparison of proportions.
 
     Notes
     -----
@@ -55,53 +49,36 @@ def judge_tail(pair: MetricPair, metric: Metric, settings: Tail, share: Share) -
     the canary's share by f_canary / f_baseline times the error of a share 1 - q. Where the canary's tail is r times the baseline's, so are its
     densities there, and the test of the ratio r, which takes the baseline's share for an estimate, allows for just that.
     """
-    upward = metric.direction == "increase"
-    bound = (
-        _of_histogram(pair, metric, settings)
-        if pair.kind == "histogram"
-        else _of_samples(pair, metric, settings)
-    )
+    upward = 1 in pair.sides
+    bound = _of_histogram(pair, settings) if pair.kind == "histogram" else _of_samples(pair, settings)
     if bound is None:
-        return Finding(
-            rule=settings.rule,
-            outcome=Outcome.MARGINAL,
-            reason="abstains",
-            method="no_edge",
-            level=share.level,
-            beta=share.beta,
-            n_baseline=len(pair.baseline),
-            n_canary=len(pair.canary),
-        )
-    counted = _counted(pair, bound, upward=upward)
-    asked = Metric(name=metric.name, kind="ratio", direction="increase", tolerance=_tolerance(settings))
-    found = judge_proportion(counted, asked, Proportion(), share)
-    own = {"rule": settings.rule, "beyond": bound}
+        return {"outcome": Outcome.MARGINAL, "reason": Reason.ABSTAINS, "method": "no_edge"}
+    # the absolute part that ratios have by default: of a tail that the baseline does not have, no change is a change in percent
+    asked = replace(
+        _counted(pair, bound, upward=upward),
+        sides=(1,),
+        tolerance=Sizes(settings.tolerance, KINDS["ratio"].absolute_tolerance),
+    )
+    own: dict[str, Any] = {"rule": settings.rule, "beyond": bound}
     if pair.kind == "samples":  # blocks are no unit that anyone could collect more of
         own |= {"n_baseline": len(pair.baseline), "n_canary": len(pair.canary), "more_points": None}
-    return Finding(**(dict(found) | own))
+    return dict(judge_pair(asked, Proportion())) | own
 
 
-def _tolerance(settings: Tail) -> Tolerance:
-    """Take the absolute part that ratios have by default: of a tail that the baseline does not have, no change is a change in percent."""
-    # the rule has read its tolerance already, and above 100 % a number would not be read again
-    return Tolerance.model_construct(relative=settings.tolerance, absolute=Quantity(number=0.02, unit="%"))
-
-
-def _of_samples(pair: MetricPair, metric: Metric, settings: Tail) -> float:
+def _of_samples(pair: Pair, settings: Tail) -> float:
     if isinstance(settings.beyond, Quantity):
-        return metric.quantity(settings.beyond, "the bound of the tail")
-    upward = metric.direction == "increase"
-    at = settings.percentile or (_DEFAULT if upward else 1 - _DEFAULT)
+        return settings.beyond.number
+    at = settings.percentile or (_DEFAULT if 1 in pair.sides else 1 - _DEFAULT)
     return float(np.quantile(pair.baseline.value, at, method="inverted_cdf"))
 
 
-def _of_histogram(pair: MetricPair, metric: Metric, settings: Tail) -> float | None:
+def _of_histogram(pair: Pair, settings: Tail) -> float | None:
     """Find the edge that begins the tail; None where there is none near it."""
     assert pair.edges is not None and pair.baseline.buckets is not None  # noqa: PT018, S101 - as histograms have
-    finite, upward = pair.edges[:-1], metric.direction == "increase"
+    finite, upward = pair.edges[:-1], 1 in pair.sides
     if isinstance(settings.beyond, Quantity):
-        asked_bound = metric.quantity(settings.beyond, "the bound of the tail")
-        beyond = finite[finite >= asked_bound][:1] if upward else finite[finite <= asked_bound][-1:]
+        bound = settings.beyond.number
+        beyond = finite[finite >= bound][:1] if upward else finite[finite <= bound][-1:]
         return float(beyond[0]) if len(beyond) else None
     at = settings.percentile or (_DEFAULT if upward else 1 - _DEFAULT)
     below = pair.baseline.buckets.sum(axis=0).cumsum()
@@ -113,22 +90,22 @@ def _of_histogram(pair: MetricPair, metric: Metric, settings: Tail) -> float | N
     return float(finite[nearest]) if apart[nearest] <= np.log(_WIDEST) else None
 
 
-def _counted(pair: MetricPair, bound: float, *, upward: bool) -> MetricPair:
+def _counted(pair: Pair, bound: float, *, upward: bool) -> Pair:
     """Count the observations beyond the bound in each interval, as events of a ratio."""
-    concurrent = pair.pairing == "concurrent"
+    concurrent = pair.concurrent
     if pair.kind == "histogram":
         assert pair.edges is not None  # noqa: S101 - a histogram has edges
-        arms = [_of_buckets(arm, pair.edges, bound, upward=upward) for arm in (pair.baseline, pair.canary)]
+        arms = [_of_buckets(arm, pair.edges, bound, upward=upward) for arm in pair.arms]
         return _ratio(pair, arms, concurrent=concurrent)
 
     def beyond(arm: Arm) -> BoolArray:
         return np.asarray(arm.value > bound if upward else arm.value < bound)
 
-    far = [beyond(arm) for arm in (pair.baseline, pair.canary)]
+    far = [beyond(arm) for arm in pair.arms]
     which = _intervals(pair.baseline.time, pair.canary.time, concurrent=concurrent)
     replicas = [
         tuple(Arm(beyond(own).astype(np.float64), np.ones(len(own))) for own in arm.replicas)
-        for arm in (pair.baseline, pair.canary)
+        for arm in pair.arms
     ]
     if which is None:
         counted = [_in_blocks(mask) for mask in far]
@@ -169,21 +146,24 @@ def _of_buckets(arm: Arm, edges: FloatArray, bound: float, *, upward: bool) -> A
     return Arm(arm.value - below if upward else below, arm.value, replicas=replicas)
 
 
-def _ratio(pair: MetricPair, arms: list[Arm], *, concurrent: bool) -> MetricPair:
+def _ratio(pair: Pair, arms: list[Arm], *, concurrent: bool) -> Pair:
     """Pair the counts; an interval without an observation, of either arm where they share the clock, says nothing."""
     baseline, canary = arms
     if concurrent:
         shared = min(len(baseline), len(canary))
-        seen = (_totals(baseline)[:shared] > 0) & (_totals(canary)[:shared] > 0)
+        seen = (baseline.exposures[:shared] > 0) & (canary.exposures[:shared] > 0)
         baseline, canary = baseline.part(slice(shared)).part(seen), canary.part(slice(shared)).part(seen)
     else:
-        baseline, canary = (arm.part(_totals(arm) > 0) for arm in arms)
+        baseline, canary = (arm.part(arm.exposures > 0) for arm in arms)
     baseline, canary = (
         replace(part, replicas=arm.replicas) for part, arm in zip((baseline, canary), arms, strict=True)
     )
-    return MetricPair(pair.name, "ratio", baseline, canary, "concurrent" if concurrent else "windows")
-
-
-def _totals(arm: Arm) -> FloatArray:
-    assert arm.total is not None  # noqa: S101 - counts of a share have totals
-    return arm.total
+    return Pair(
+        kind="ratio",
+        sides=pair.sides,
+        rates=pair.rates,
+        tolerance=pair.tolerance,
+        concurrent=concurrent,
+        baseline=baseline,
+        canary=canary,
+    )

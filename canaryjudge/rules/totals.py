@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from canaryjudge.data import FloatArray, MetricPair
-from canaryjudge.policy import Metric
-from canaryjudge.results import Finding, Outcome, Waiver
-from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
+from canaryjudge.rules.findings import ReplicaFacts, Waiver
 from canaryjudge.rules.noise_floor import Floor, floor_of
-from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting, weigh_with
+from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
+from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair
 from canaryjudge.stats.bounds import Bounds, PValues
 from canaryjudge.stats.dispersion import bursts_outlast, pooled_dispersion, temper, tempered_level
 from canaryjudge.stats.long_run import dependence
@@ -28,9 +28,9 @@ __all__ = [
     "bursts_outlast",
     "count_totals",
     "difference_test",
-    "judge_totals",
     "minus_one",
     "rate_ratio_test",
+    "weigh_totals",
 ]
 
 _LONGEST_PROVEN = 0.5
@@ -142,59 +142,63 @@ def burst_waivers(rho: float, intervals: int) -> tuple[Waiver, ...]:
     return ("outside_proven_range",) if rho > _LONGEST_PROVEN else ()
 
 
-def count_totals(pair: MetricPair, family: Literal["binomial", "poisson"]) -> Totals:
+def count_totals(
+    baseline: Arm, canary: Arm, family: Literal["binomial", "poisson"], *, concurrent: bool
+) -> Totals:
     """Add up both arms, and measure how much their events vary between intervals.
 
     Parameters
     ----------
-    pair : MetricPair
-        Both arms.
+    baseline, canary : Arm
+        The arms.
     family : {"binomial", "poisson"}
         How independent events would vary.
+    concurrent : bool
+        The arms share the clock.
 
     Returns
     -------
     Totals
         Events and exposures, divided by the dispersion. An interval is the unit of exposure of an arm without totals.
     """
-    exposed = [np.ones(len(arm)) if arm.total is None else arm.total for arm in (pair.baseline, pair.canary)]
+    exposed = baseline.exposures, canary.exposures
     found = pooled_dispersion(
-        pair.baseline.value,
+        baseline.value,
         exposed[0],
-        pair.canary.value,
+        canary.value,
         exposed[1],
-        concurrent=pair.pairing == "concurrent",
+        concurrent=concurrent,
         family=family,
     )
     factor = float(found.factor)
     return Totals(
-        canary=pair.canary.events / factor,
+        canary=canary.events / factor,
         canary_exposure=float(exposed[1].sum()) / factor,
-        baseline=pair.baseline.events / factor,
+        baseline=baseline.events / factor,
         baseline_exposure=float(exposed[0].sum()) / factor,
         factor=factor,
         df=float(found.df),
-        rho=_burst_length(pair, exposed) if factor > 1 else 0.0,
-        intervals=2 / (1 / len(pair.baseline) + 1 / len(pair.canary)),
+        rho=_burst_length(baseline.value / exposed[0], canary.value / exposed[1], concurrent=concurrent)
+        if factor > 1
+        else 0.0,
+        intervals=2 / (1 / len(baseline) + 1 / len(canary)),
     )
 
 
-def _burst_length(pair: MetricPair, exposed: list[FloatArray]) -> float:
-    baseline, canary = (
-        arm.value / total for arm, total in zip((pair.baseline, pair.canary), exposed, strict=True)
-    )
-    if pair.pairing == "concurrent":
+def _burst_length(baseline: FloatArray, canary: FloatArray, *, concurrent: bool) -> float:
+    """Give the lag-1 autocorrelation of the rates."""
+    if concurrent:
         return float(dependence(canary - baseline))
     n, m = len(baseline), len(canary)
     return float((n * dependence(baseline) + m * dependence(canary)) / (n + m))
 
 
-def between_replicas(pair: MetricPair, totals: Totals) -> Totals | None:
+def between_replicas(pair: Pair, totals: Totals) -> Totals | None:
     """Make totals worth as much less as replicas of one arm vary more than independent events.
 
     Parameters
     ----------
-    pair : MetricPair
+    pair : Pair
         Both arms, with their replicas.
     totals : Totals
         Both arms, added up.
@@ -204,7 +208,7 @@ def between_replicas(pair: MetricPair, totals: Totals) -> Totals | None:
     Totals or None
         The same, divided by that dispersion; None where there are fewer than three replicas in all, which tell nothing.
     """
-    arms = [lasting(arm.replicas) for arm in (pair.baseline, pair.canary)]
+    arms = [lasting(arm.replicas) for arm in pair.arms]
     if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
         return None
     events = [[replica.events for replica in arm] for arm in arms]
@@ -265,6 +269,7 @@ def difference_test(
     few = (
         rare and 0 < totals.canary + totals.baseline <= _MOST_EVENTS
     )  # of no events at all, bounds of each rate are exact
+
     widest = bounds(*totals.arms, _SMALLEST_PVALUE) if few else None
 
     def chosen(change: float) -> PValues:
@@ -284,88 +289,74 @@ def minus_one(ratio: Bounds) -> Bounds:
     return Bounds(ratio.low - 1, ratio.high - 1)
 
 
-def judge_totals(
-    pair: MetricPair,
-    metric: Metric,
-    share: Share,
+def weigh_totals(
+    pair: Pair,
     totals: Totals,
     *,
-    rule: str,
     relative: Callable[[Totals], Test],
     absolute: Callable[[Totals], Test],
-) -> Finding:
-    """Judge the change of a share or rate against the part of the tolerance that decides.
+) -> dict[str, Any]:
+    """Weigh the change of a share or rate against the part of the tolerance that decides.
 
     Parameters
     ----------
-    pair, metric, share : MetricPair, Metric, Share
-        As every rule has them.
+    pair : Pair
+        Both arms.
     totals : Totals
         Both arms, added up.
-    rule : str
-        The rule's name.
     relative, absolute : callable
         The tests of the ratio minus 1, and of the difference.
 
     Returns
     -------
-    Finding
-        What was found.
+    dict
+        Fields of an `EventsFinding`.
     """
     rate = totals.baseline_rate
     # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
-    limits = tolerated(metric, rate) or tolerated(metric, float(np.finfo(float).tiny))
+    limits = tolerated(pair, rate) or tolerated(pair, float(np.finfo(float).tiny))
     assert limits is not None  # noqa: S101 - a positive level always has limits
     ask = absolute if limits.absolute else relative
     pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
     chance = 1 - pooled if pair.kind == "ratio" else 1.0
-    floor = floor_of(pair, metric, pooled) if pooled > 0 and chance > 0 else None
+    floor = floor_of(pair, pooled) if pooled > 0 and chance > 0 else None
     dispersed, fixed = totals, 0.0
     if floor is not None:
         totals, fixed = _above_floor(totals, floor, pooled, chance)
     test = ask(totals)
     between = between_replicas(pair, totals)
     facts = weigh_with(
-        None if between is None else _evidence(ask(between), limits, share, between),
-        replace(_evidence(test, limits, share, totals), lasting=fixed),
+        None if between is None else _evidence(ask(between), limits, pair.rates, between),
+        replace(_evidence(test, limits, pair.rates, totals), lasting=fixed),
         limits,
-        share,
-        min(len(pair.baseline), len(pair.canary)),
+        pair.rates,
+        pair.fewest,
     )
     if facts["outcome"] is Outcome.MARGINAL and totals.baseline == 0 and not limits.absolute:
-        facts |= {"reason": "needs_absolute_tolerance", "more_points": None}
-    return Finding(
-        **facts,
-        rule=rule,
-        method=test.method,
-        level=share.level,
-        beta=share.beta,
-        baseline_level=rate,
-        canary_level=totals.canary_rate,
-        n_baseline=len(pair.baseline),
-        n_canary=len(pair.canary),
-        total_baseline=totals.baseline_exposure * totals.factor,
-        total_canary=totals.canary_exposure * totals.factor,
-        events_baseline=totals.baseline * totals.factor,
-        events_canary=totals.canary * totals.factor,
-        dispersion=dispersed.factor,
-        df=totals.df,
-        autocorrelation=totals.rho,
-        **({} if between is None else _siblings(pair, between)),
-        waived=burst_waivers(totals.rho, min(len(pair.baseline), len(pair.canary))),
-        **(floor.facts(1.0 if limits.absolute else pooled) if floor else {}),
-    )
-
-
-def _siblings(pair: MetricPair, between: Totals) -> dict[str, Any]:
-    return {
-        "replicas_baseline": len(lasting(pair.baseline.replicas)),
-        "replicas_canary": len(lasting(pair.canary.replicas)),
-        "replica_dispersion": between.factor,
+        facts |= {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
+    return facts | {
+        "method": test.method,
+        "baseline_level": rate,
+        "canary_level": totals.canary_rate,
+        "total_baseline": totals.baseline_exposure * totals.factor,
+        "total_canary": totals.canary_exposure * totals.factor,
+        "events_baseline": totals.baseline * totals.factor,
+        "events_canary": totals.canary * totals.factor,
+        "dispersion": dispersed.factor,
+        "df": totals.df,
+        "autocorrelation": totals.rho,
+        "replicas": None if between is None else _siblings(pair, between),
+        "waived": burst_waivers(totals.rho, pair.fewest),
+        "noise_floor": floor.facts(1.0 if limits.absolute else pooled) if floor else None,
     }
 
 
-def _evidence(test: Test, limits: Limits, share: Share, totals: Totals) -> Evidence:
+def _siblings(pair: Pair, between: Totals) -> ReplicaFacts:
+    baseline, canary = (len(lasting(arm.replicas)) for arm in pair.arms)
+    return ReplicaFacts(baseline=baseline, canary=canary, dispersion=between.factor)
+
+
+def _evidence(test: Test, limits: Limits, rates: ErrorRates, totals: Totals) -> Evidence:
     df = totals.df
 
     def pvalues(change: float) -> tuple[float, float]:
@@ -397,8 +388,8 @@ def _evidence(test: Test, limits: Limits, share: Share, totals: Totals) -> Evide
         estimate=test.estimate,
         pvalues=found,
         pvalues_none=pvalues(0.0),
-        fail_bounds=agreeing(share.level / len(sides)),
-        pass_bounds=agreeing(share.beta),
+        fail_bounds=agreeing(rates.level / len(sides)),
+        pass_bounds=agreeing(rates.beta),
         abstains=totals.abstains,
         abstains_pass=totals.abstains,
         eventless=totals.canary == totals.baseline == 0,

@@ -94,17 +94,11 @@ class _Outright:
         return self._sorted[:, int(_position(tail, self.pairs, side))]
 
     def below(self, value: FloatArray) -> FloatArray:
-        if len(self._sorted) == 1:
-            row = self._sorted[0]
-            return (
-                (np.searchsorted(row, value, "left") + np.searchsorted(row, value, "right"))
-                / (2 * self.pairs)
-            ).reshape(value.shape)
-        shares = [
-            0.5 * ((self._sorted < at[:, None]).mean(axis=1) + (self._sorted <= at[:, None]).mean(axis=1))
-            for at in value.T
+        counted = [
+            np.searchsorted(row, at, "left") + np.searchsorted(row, at, "right")
+            for row, at in zip(self._sorted, value, strict=True)
         ]
-        return np.stack(shares, axis=1)
+        return np.array(counted).reshape(value.shape) / (2 * self.pairs)
 
     def median(self) -> FloatArray:
         low, high = self._sorted[:, (self.pairs - 1) // 2], self._sorted[:, self.pairs // 2]

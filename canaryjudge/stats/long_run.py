@@ -82,6 +82,8 @@ def _projections(points: FloatArray, limit: int) -> FloatArray:
     """Give the orthonormal cosine transform (type 2) of series, of the waves 1 to `limit`."""
     n = points.shape[-1]
     if n * limit <= _SMALL:
+        if points.ndim == 2:  # each row by itself: in one product with others it would be rounded otherwise
+            return np.asarray((points[:, np.newaxis, :] @ _waves(n, limit))[:, 0, :])
         return np.asarray(points @ _waves(n, limit))
     from scipy.fft import dct  # noqa: PLC0415 - keeps the import of canaryjudge light
 

@@ -203,18 +203,30 @@ class LastingNoise:
 
     Attributes
     ----------
-    standard_error : ndarray, shape (k,)
-        Standard deviation of the difference of the arms, at each limit, in the unit of the estimate.
-    df : float
+    standard_error : ndarray, shape (..., k) or (k,)
+        Standard deviation of the difference of the arms, at each limit, in the unit of the estimate; 0 where there is none.
+    df : float, or ndarray, shape (...)
         Degrees of freedom with which it is known.
     """
 
     standard_error: FloatArray
-    df: float
+    df: float | FloatArray
 
     def least_slope(self, slope: FloatArray) -> FloatArray:
         """Keep the change of a shift for a change of a rank from vanishing, where points that are all the same have no scatter."""
-        return np.maximum(slope, _FINEST * float(self.standard_error.max(initial=0.0)))
+        return np.asarray(np.maximum(slope, _FINEST * self.standard_error.max(axis=-1, initial=0.0)))
+
+    def for_rows(self, batch: tuple[int, ...], limits: int) -> LastingNoise:
+        """Give it for each row of a batch, shapes (rows, k) and (rows, 1)."""
+        rows = int(np.prod(batch))
+        return LastingNoise(
+            np.broadcast_to(self.standard_error, (*batch, limits)).reshape(rows, limits),
+            np.broadcast_to(self.df, batch).reshape(rows, 1),
+        )
+
+    def part(self, rows: slice) -> LastingNoise:
+        """Give some rows of a batch."""
+        return LastingNoise(self.standard_error[rows], np.asarray(self.df)[rows])
 
 
 def joined(

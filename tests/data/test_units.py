@@ -9,7 +9,7 @@ from otlp_data import document, exponential, gauge_of, histogram_of, numbers, po
 import canaryjudge as cj
 from canaryjudge.data import read_pairs
 from canaryjudge.data.units import scaled_edges
-from canaryjudge.policy.units import factor
+from canaryjudge.quantities import factor
 
 P95 = {"rule": "slo", "of": "p95", "op": "lte", "value": "200ms"}
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import canaryjudge as cj
 from canaryjudge.explain.quantities import change, level_of, levels_of, set_change, set_level, span, suited
-from canaryjudge.policy.units import convert, rungs
+from canaryjudge.quantities import convert, rungs
 
 TIMES = ("ns", "us", "ms", "s", "seconds", "min", "h", "d")
 BYTES = ("B", "bytes", "KiB", "MiB", "GiB", "kB", "MB", "GB")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.explain.text import BLOCKS, SHORTEST, frame_over, sparkline
-from canaryjudge.facts import SeriesFacts
+from canaryjudge.results import SeriesFacts
 
 
 def series(*values, start=None, at=None):

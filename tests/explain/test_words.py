@@ -18,7 +18,8 @@ from canaryjudge.explain.numbers import number, percent, pvalue
 from canaryjudge.explain.quantities import change, span
 from canaryjudge.explain.sentences import waiver_sentence
 from canaryjudge.reasons import Reason
-from canaryjudge.results import Finding, Waived, Waiver
+from canaryjudge.results import Waived
+from canaryjudge.rules.findings import Finding, Waiver
 
 NOISE = np.random.default_rng(20260304).normal(0, 5, (2, 40))
 NONSENSE = re.compile(r"\b(nan|none|inf|infinity|unknown)\b|p = 0\.0+\b(?!\d)|[{}]", re.IGNORECASE)

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from simulation import assert_rate_at_most, fewest_runs
+from judging import judge_by
+from simulation import assert_rate_at_most
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules import Share
-from canaryjudge.rules.burn_rate import judge_burn_rate
+from canaryjudge.rules import ErrorRates
 
 LEVEL, BETA = 0.05, 0.05
-SHARE = Share(level=LEVEL, beta=BETA)
+RATES = ErrorRates(level=LEVEL, beta=BETA)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def outcomes(case, events, totals, **more):
     fine = Arm(np.zeros(events.shape[1]), totals, time)
     for run in events.astype(float):
         pair = MetricPair("m", "ratio", fine, Arm(run, totals, time), "concurrent", 60.0)
-        yield judge_burn_rate(pair, metric, rule, SHARE)
+        yield judge_by(pair, metric, rule, RATES)
 
 
 def check(case, runs, seed):
@@ -101,7 +101,7 @@ SAMPLE = [CASES[index] for index in (0, 10, 13, 19, 23, 24)]
 
 @pytest.mark.parametrize("case", SAMPLE, ids=str)
 def test_a_canary_right_at_the_alert_is_seldom_misjudged(case):
-    check(case, fewest_runs(LEVEL), 20260501)
+    check(case, 200, 20260501)
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def check_slices(case, length, runs, seed):
 
 @pytest.mark.parametrize(("case", "length"), [(SLICED[0], 2.0), (SLICED[1], 5.0)])
 def test_slices_in_bursts_are_seldom_misjudged(case, length):
-    check_slices(case, length, fewest_runs(LEVEL), 20260503)
+    check_slices(case, length, 200, 20260503)
 
 
 @pytest.mark.slow

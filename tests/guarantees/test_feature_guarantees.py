@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from judging import judge_by
 from scipy.special import ndtr
 from scipy.stats import expon, t
 from simulation import ar1, assert_rate_at_most
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules import Share
-from canaryjudge.rules.excursion import judge_excursion
+from canaryjudge.rules import ErrorRates
 from canaryjudge.stats.excursions import excursion_test
 
 LEVEL = 0.01 / 6
@@ -124,10 +124,10 @@ def false_excursions(world, kind, runs, level):
     rng = np.random.default_rng(20260206)
     (baseline, of), (canary, out_of) = events(rng, world, runs, kind)
     metric = cj.Metric(name="m", kind=kind, direction="increase", tolerance="0%")
-    rule, share = cj.Excursion(tolerance="0%"), Share(level=level, beta=0.05)
+    rule, rates = cj.Excursion(tolerance="0%"), ErrorRates(level=level, beta=0.05)
     return sum(
-        judge_excursion(
-            MetricPair("m", kind, Arm(baseline[i], of[i]), Arm(canary[i], out_of[i])), metric, rule, share
+        judge_by(
+            MetricPair("m", kind, Arm(baseline[i], of[i]), Arm(canary[i], out_of[i])), metric, rule, rates
         ).outcome
         == "fail"
         for i in range(runs)

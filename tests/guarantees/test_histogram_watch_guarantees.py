@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from simulation import assert_rate_at_most, sizes
+from judging import feed
+from simulation import assert_rate_at_most
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules.decision import Share
+from canaryjudge.data import Arm, MetricPair, question_of
+from canaryjudge.rules import ErrorRates
 from canaryjudge.rules.sequential.tables import TableProcess
 
 LEVEL = 0.05
@@ -21,20 +22,23 @@ def arm(values):
 
 def watch(rng, change, intervals, requests=(200, 200)):
     """Whether a watch ever failed, and ever passed; requests share the weather of their interval."""
-    process = TableProcess(METRIC, Share(LEVEL, LEVEL))
+    process = TableProcess(question_of(METRIC, ErrorRates(LEVEL, LEVEL)))
     outcomes = set()
     for t in range(intervals):
         weather = 0.3 * np.sin(t / 5) + 0.1 * rng.standard_normal()
         baseline, canary = (np.exp(-2 + weather + 0.6 * rng.standard_normal(n)) for n in requests)
-        process.update(
-            MetricPair("latency", "histogram", arm(baseline), arm(canary * (1 + change)), edges=EDGES)
+        feed(
+            process,
+            MetricPair("latency", "histogram", arm(baseline), arm(canary * (1 + change)), edges=EDGES),
         )
         if t % 4 == 3:
             outcomes.add(process.finding().outcome)
     return "fail" in outcomes, "pass" in outcomes
 
 
-@sizes(1.5 * LEVEL, 600)
+@pytest.mark.parametrize(
+    "runs", [pytest.param(60, id="sampled"), pytest.param(600, id="many", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("requests", [(200, 200), (950, 50)])
 def test_a_change_that_is_just_tolerated_seldom_fails_or_passes(runs, requests):
     rng = np.random.default_rng(8)

@@ -33,16 +33,16 @@ random walk, history                      11.34 / 12.30 2.60 / 2.92
 
 import numpy as np
 import pytest
+from judging import feed
 from scipy.special import stdtr
 from simulation import ar1, assert_rate_at_most
 from watches import LOOKS, nominal, pair_of, sizes_of, watch_ranks
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
+from canaryjudge.data import Arm, MetricPair, question_of, row_of
 from canaryjudge.policy import MannWhitney
-from canaryjudge.rules.decision import Horizon, Share
-from canaryjudge.rules.mann_whitney import judge_shift
-from canaryjudge.rules.sequential.calibrated import _trimmed_mean, judge_by_history
+from canaryjudge.rules import ErrorRates, Horizon
+from canaryjudge.rules.sequential.calibrated import _trimmed_mean
 from canaryjudge.rules.sequential.looks import LooksProcess, Plan
 
 LIMIT = 0.1
@@ -167,11 +167,15 @@ def test_what_watches_of_gauges_do_where_their_assumptions_fail(name):
 
 def process_of(past, run, n, level, spending):
     """A process, as a policy with so many points and that history has it."""
-    history, rule = None, judge_shift
+    history, by_history = None, False
+    rates = ErrorRates(level, level)
     if past[0].size:
-        history, rule = pair_of("gauge", *(arm[run].ravel() for arm in past)), judge_by_history
-    plan = Plan("sequential", rule, MannWhitney(), LOOKS, spending)
-    return LooksProcess(METRIC, plan, Share(level, level, Horizon(max_points=n, history=history)))
+        by_history, history = (
+            True,
+            row_of(pair_of("gauge", *(arm[run].ravel() for arm in past)), METRIC, rates),
+        )
+    plan = Plan("sequential", MannWhitney(), LOOKS, spending, by_history)
+    return LooksProcess(question_of(METRIC, rates, horizon=Horizon(max_points=n, history=history)), plan)
 
 
 @pytest.mark.parametrize("change", [0.92, 1.0, 1.08])
@@ -185,7 +189,7 @@ def test_the_process_decides_the_same(name, change):
         process, done = process_of(past, run, n, 0.05, spending), 0
         for look, size in enumerate(sizes_of(n)):
             arms = (Arm(arm[run, done:size]) for arm in (baseline, change * canary))
-            process.update(MetricPair("m", "gauge", *arms, pairing="concurrent"))
+            feed(process, MetricPair("m", "gauge", *arms, pairing="concurrent"))
             done = size
             expected = (
                 "fail" if failed[run, : look + 1].any() else "pass" if passed[run, look] else "marginal"

@@ -8,11 +8,13 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from judging import feed
 from simulation import assert_rate_at_most
 from watches import pair_of
 
 import canaryjudge as cj
-from canaryjudge.rules.decision import Share
+from canaryjudge.data import question_of
+from canaryjudge.rules import ErrorRates
 from canaryjudge.rules.sequential.betting import BettingProcess
 from canaryjudge.rules.sequential.pairs import _LEARNING, _PRIORS, _PROBABILITIES, PairProcess
 from canaryjudge.stats.score_evidence import BETS, discordance, log_wealth, wealth_terms
@@ -125,7 +127,7 @@ def test_watches_of_pairs_keep_their_level(name, direction):
 def same_evidence(process, arms, expected):
     """Feed a process, and hold its evidence against what is expected at every tenth look, if there is any."""
     for look, end in enumerate(LOOKS):
-        process.update(pair_of(process._metric.kind, *(arm[end - EVERY : end] for arm in arms)))
+        feed(process, pair_of(process._question.kind, *(arm[end - EVERY : end] for arm in arms)))
         found = process.finding() if look % 10 == 9 else None
         if found is not None and found.baseline_level:
             evidence = np.multiply([found.log_e_fail, found.log_e_pass], np.log(10))
@@ -140,7 +142,7 @@ def test_the_process_of_pairs_finds_the_same_evidence(name, direction):
     baseline, canary = values(np.random.default_rng(5), (2, SIZE))
     canary = canary * factor_of(tolerance, direction)
     expected = pair_evidence(baseline, canary, tolerance, direction)
-    same_evidence(PairProcess(metric, Share(0.05, 0.05)), (baseline, canary), expected)
+    same_evidence(PairProcess(question_of(metric, ErrorRates(0.05, 0.05))), (baseline, canary), expected)
 
 
 # both arms' values between 0 and 1, the canary's mean changed by a factor; a row an interval, a run a column
@@ -221,7 +223,7 @@ def test_the_process_of_bounded_values_finds_the_same_evidence(name, direction):
     factor = factor_of(0.1, direction)
     baseline, canary = BOUNDED[name](np.random.default_rng(8), 1, factor)
     expected = np.stack(list(bets(baseline, canary, factor)), axis=1)[..., 0]
-    process = BettingProcess(metric, settings, Share(0.05, 0.05))
+    process = BettingProcess(question_of(metric, ErrorRates(0.05, 0.05)), settings.in_unit_of(metric))
     same_evidence(
         process, (baseline[:, 0], canary[:, 0]), expected if direction == "increase" else expected[::-1]
     )

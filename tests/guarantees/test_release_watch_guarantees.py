@@ -6,11 +6,13 @@ and what is watched for after a pass. What the slow tests showed is beside the c
 
 import numpy as np
 import pytest
+from judging import feed
 from simulation import ar1, assert_rate_at_most
 from watches import Counts, Scores, counts, exceedances, pair_of, watch_ranks, weight_of
 
 import canaryjudge as cj
-from canaryjudge.rules import Share, start_watch
+from canaryjudge.data import question_of
+from canaryjudge.rules import ErrorRates, start_watch
 from canaryjudge.rules.sequential.watch import _SHORTEST_EPOCH
 
 INTERVALS = 60
@@ -42,7 +44,9 @@ def policy_of(alpha):
 
 def level_before_a_pass(metric, level):
     """Give the part of a level that a watch does not keep for the time after a pass."""
-    return start_watch(metric, cj.Sequential(), None, Share(level, BETA))._main._share.level
+    return start_watch(
+        question_of(metric, ErrorRates(level, BETA)), cj.Sequential()
+    )._main._question.rates.level
 
 
 class Release:
@@ -264,10 +268,10 @@ def test_a_watch_decides_the_same_after_a_pass():
     assert failed.all()
     assert passed.all()
     for run in range(4):
-        watched = start_watch(COUNT, cj.Sequential(), None, Share(0.05, BETA))
+        watched = start_watch(question_of(COUNT, ErrorRates(0.05, BETA)), cj.Sequential())
         decisions = {}
         for t, (baseline, canary) in enumerate(arms[: failed[run]], 1):
-            watched.update(pair_of("count", baseline[run], canary[run]))
+            feed(watched, pair_of("count", baseline[run], canary[run]))
             decisions.setdefault(watched.look().outcome.value, t)
         assert (decisions["pass"], decisions["fail"]) == (passed[run], failed[run])
 

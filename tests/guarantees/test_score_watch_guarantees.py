@@ -25,11 +25,13 @@ means, skewed, rho .5                  1.44 / 1.36 0.23 / 0.27 0.01 / 0.01
 
 import numpy as np
 import pytest
+from judging import feed
 from simulation import ar1, assert_rate_at_most
 from watches import Scores, clocked_exceedances, exceedances, pair_of, weight_of
 
 import canaryjudge as cj
-from canaryjudge.rules.decision import Share
+from canaryjudge.data import question_of
+from canaryjudge.rules import ErrorRates
 from canaryjudge.rules.sequential.scores import MeanProcess, RankProcess
 
 INTERVALS = 120
@@ -137,12 +139,12 @@ def test_the_processes_find_the_same_evidence(name):
     metric = cj.Metric(
         name="m", kind=given.kind, direction="increase", tolerance={"relative": given.change - 1}
     )
-    processes = [given.process(metric, Share(0.05, 0.05)) for _ in range(2)]
+    processes = [given.process(question_of(metric, ErrorRates(0.05, 0.05))) for _ in range(2)]
     for t in range(INTERVALS):
         arms = list(given.arms(t))
         scores.add(*given.scored(*arms))
         for run, process in enumerate(processes):
-            process.update(pair_of(given.kind, *(arm[run] for arm in arms)))
+            feed(process, pair_of(given.kind, *(arm[run] for arm in arms)))
             found = process.finding()
             assert (found.log_e_fail is None) == (scores.found is None)
             if scores.found is not None:

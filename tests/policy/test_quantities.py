@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import Metric, Slo, parse_policy
-from canaryjudge.policy.quantities import (
+from canaryjudge.quantities import (
     DURATION_PATTERN,
     QUANTITY_PATTERN,
+    convert,
     parse_duration,
     parse_fraction,
     parse_quantity,
     percent,
     shown,
 )
-from canaryjudge.policy.units import convert
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -1,21 +1,21 @@
 """The rank test of histograms as a rule, on pairs made by hand."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from judging import judge_by
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.results import Finding
-from canaryjudge.rules import Share, default_rules
-from canaryjudge.rules.bucket_shift import _Unit
+from canaryjudge.rules import ErrorRates, default_rules, read_finding
 from canaryjudge.rules.decision import Limits
-from canaryjudge.rules.mann_whitney import judge_shift
+from canaryjudge.rules.mann_whitney import _Unit
 from canaryjudge.stats.bucket_distributions import BucketBands
 from canaryjudge.stats.bucket_rank_test import BucketShift, bucket_shift_test
 
-SHARE = Share(level=0.01, beta=0.05)
+RATES = ErrorRates(level=0.01, beta=0.05)
 EDGES = np.append(np.geomspace(20, 500, 19), np.inf)
 RNG = np.random.default_rng(20260620)
 VALUES = RNG.lognormal(np.log(100), 0.4, (2, 40, 250))
@@ -29,10 +29,10 @@ def arm(values, edges=EDGES, **columns):
     return Arm(counts.sum(axis=1), buckets=counts, **columns)
 
 
-def judged(baseline, canary, *, edges=EDGES, pairing="windows", share=SHARE, **settings):
+def judged(baseline, canary, *, edges=EDGES, pairing="windows", share=RATES, **settings):
     given = {"name": "m", "kind": "histogram", "unit": "ms", "direction": "increase", "tolerance": "10%"}
     pair = MetricPair("m", "histogram", baseline, canary, pairing, edges=edges)
-    return judge_shift(pair, cj.Metric(**(given | settings)), cj.MannWhitney(), share)
+    return judge_by(pair, cj.Metric(**(given | settings)), cj.MannWhitney(), share)
 
 
 def shifted(by):
@@ -72,7 +72,7 @@ def test_the_estimate_and_the_interval_are_those_of_the_samples(by):
     baseline, canary = VALUES[0].ravel(), VALUES[1].ravel() + by
     pair = MetricPair("m", "samples", Arm(baseline), Arm(canary), "windows")
     metric = cj.Metric(name="m", kind="samples", direction="increase")
-    samples, buckets = judge_shift(pair, metric, cj.MannWhitney(), SHARE), judged(*shifted(by))
+    samples, buckets = judge_by(pair, metric, cj.MannWhitney(), RATES), judged(*shifted(by))
     assert buckets.estimate == pytest.approx(samples.estimate, abs=0.003)
     assert buckets.probability_worse == pytest.approx(samples.probability_worse, abs=0.003)
     for mine, theirs in (
@@ -277,7 +277,7 @@ def test_it_is_what_judge_asks_of_a_histogram_and_reads_back():
     verdict = cj.judge({"m": dict(zip(("baseline", "canary"), columns, strict=True))}, policy)
     assert (verdict.outcome, verdict.valid_for) == ("fail", "one_look")
     finding = verdict.metrics["m"].findings[0]
-    assert Finding.model_validate_json(finding.model_dump_json()) == finding
+    assert read_finding(json.loads(finding.model_dump_json())) == finding
     assert "robust Mann-Whitney on buckets" in " ".join(verdict.explain().split())
     assert "10,000 v. 10,000 observations in 40 v. 40 intervals" in " ".join(verdict.explain().split())
 

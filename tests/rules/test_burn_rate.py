@@ -5,17 +5,17 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from judging import judge_by
 from streams import EDGES, both
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
+from canaryjudge.data import Arm, MetricPair, row_of
 from canaryjudge.policy import BurnRate, Metric
-from canaryjudge.rules import Share
+from canaryjudge.rules import ErrorRates
 from canaryjudge.rules.budget_periods import current_period
 from canaryjudge.rules.budgets import count_bad, in_slices
-from canaryjudge.rules.burn_rate import judge_burn_rate
 
-SHARE = Share(level=0.01, beta=0.05)
+RATES = ErrorRates(level=0.01, beta=0.05)
 HOUR, DAY = 3600.0, 86400.0
 START = 1_770_000_000.0
 
@@ -24,7 +24,7 @@ def at(text, zone="UTC"):
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()
 
 
-def judged(baseline, canary, totals=(1000, 1000), *, step=60.0, start=START, share=SHARE, **settings):
+def judged(baseline, canary, totals=(1000, 1000), *, step=60.0, start=START, share=RATES, **settings):
     """Judge bad events a minute; None in place of a start leaves the times out."""
     rule = BurnRate(**({"target": "99.9%"} | settings))
     metric = Metric(name="m", kind="ratio", direction="increase", rules=[rule])
@@ -34,7 +34,7 @@ def judged(baseline, canary, totals=(1000, 1000), *, step=60.0, start=START, sha
         time = None if start is None else start + step * np.arange(len(values))
         arms.append(Arm(values, np.full(len(values), float(total)), time))
     pair = MetricPair("m", "ratio", *arms, "concurrent", None if start is None else step)
-    return judge_burn_rate(pair, metric, rule, share)
+    return judge_by(pair, metric, rule, share)
 
 
 def steady(share, minutes=60, total=1000):
@@ -65,7 +65,7 @@ def test_the_three_zones(burn, outcome, reason):
 def test_a_fail_names_the_fastest_alert_that_is_exceeded():
     assert judged(steady(0), steady(0.04)).limit_high == 14.4
     assert judged(steady(0), steady(0.01)).limit_high == 6
-    assert judged(steady(0), steady(0.01)).pvalue <= SHARE.level
+    assert judged(steady(0), steady(0.01)).pvalue <= RATES.level
 
 
 def test_an_alert_needs_both_windows():
@@ -142,7 +142,7 @@ def test_the_level_is_shared_out_over_the_alerts_and_beta_over_the_windows():
         ],
     )
     assert two.pvalue == pytest.approx(2 * one.pvalue)
-    between = Share(level=1.5 * one.pvalue, beta=0.05)
+    between = ErrorRates(level=1.5 * one.pvalue, beta=0.05)
     for alerts, outcome in ((1, "fail"), (2, "marginal")):
         written = [{"long": "1h", "short": "1h", "burn_rate": rate} for rate in (3, 900)][:alerts]
         assert judged(steady(0), few, (1000, 100), alerts=written, share=between).outcome == outcome
@@ -266,10 +266,10 @@ def test_busy_and_quiet_slices_count_alike_in_the_mean_of_their_shares():
     metric = Metric(name="m", kind="ratio", direction="increase", rules=[rule])
     arm = Arm(np.array([1.0, 0.0]), np.array([10.0, 990.0]), np.array([0.0, 60.0]))
     pair = MetricPair("m", "ratio", arm, arm, "concurrent", 60.0)
-    finding = judge_burn_rate(pair, metric, rule, SHARE)
+    finding = judge_by(pair, metric, rule, RATES)
     assert finding.burn.burn_rate == pytest.approx(0.05 / 0.1)
     assert (finding.events_canary, finding.total_canary) == (pytest.approx(0.1), 2)
-    counts = in_slices(count_bad(pair, arm, metric, rule), rule, "m")
+    counts = in_slices(count_bad(row_of(pair, metric, RATES), arm, rule.in_unit_of(metric)), rule)
     # two slices of 10 and 990 requests say as much as two of their harmonic mean
     assert counts.total.tolist() == pytest.approx([2 / (1 / 10 + 1 / 990)] * 2)
     assert (counts.least / counts.total).tolist() == pytest.approx([0.1, 0.0])
@@ -322,7 +322,7 @@ def test_what_is_good_counts_as_well_as_what_is_bad():
         metric = Metric(name="m", kind="ratio", direction=direction, rules=[rule])
         arms = Arm(fine, totals, time), Arm(canary, totals, time)
         pair = MetricPair("m", "ratio", *arms, "concurrent", 60.0)
-        findings.append(judge_burn_rate(pair, metric, rule, SHARE))
+        findings.append(judge_by(pair, metric, rule, RATES))
     assert findings[0] == findings[1]
 
 
@@ -338,7 +338,7 @@ def gauge(values, direction="increase", kind="gauge", **settings):
         "concurrent",
         60.0,
     )
-    return judge_burn_rate(pair, metric, rule, SHARE)
+    return judge_by(pair, metric, rule, RATES)
 
 
 def test_a_bound_makes_points_good_or_bad():
@@ -359,7 +359,7 @@ def test_samples_are_counted_in_the_intervals_that_they_share():
     metric = Metric(name="m", kind="samples", unit="ms", direction="increase", interval="30s", rules=[rule])
     arm = Arm(rng.lognormal(4, 0.3, 3000), time=time)
     pair = MetricPair("m", "samples", arm, arm, "concurrent", None)
-    counts = count_bad(pair, arm, metric, rule)
+    counts = count_bad(row_of(pair, metric, RATES), arm, rule.in_unit_of(metric))
     assert (len(counts), counts.length, counts.total.sum()) == (120, 30.0, 3000)
     assert counts.least.sum() == (arm.value > 120).sum()
 
@@ -415,7 +415,7 @@ def test_an_arm_whose_buckets_are_empty_says_nothing():
     metric = Metric(name="m", kind="histogram", direction="increase", rules=[rule])
     empty = Arm(np.zeros(5), time=60.0 * np.arange(5), buckets=np.zeros((5, 2)))
     pair = MetricPair("m", "histogram", empty, empty, "concurrent", 60.0, edges=np.array([1.0, np.inf]))
-    finding = judge_burn_rate(pair, metric, rule, SHARE)
+    finding = judge_by(pair, metric, rule, RATES)
     assert (finding.outcome, finding.reason, finding.burn) == ("marginal", "too_little_data", None)
 
 

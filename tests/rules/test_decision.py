@@ -8,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import canaryjudge as cj
-from canaryjudge.rules.decision import Evidence, Limits, Share, more_points, tolerated, weigh
+from canaryjudge.data import question_of
+from canaryjudge.rules import ErrorRates
+from canaryjudge.rules.decision import Evidence, Limits, more_points, tolerated, weigh
+
+RATES = ErrorRates(level=0.01, beta=0.05)
 
 
 def metric(tolerance="10%", direction="increase", **settings):
@@ -28,7 +32,7 @@ def metric(tolerance="10%", direction="increase", **settings):
     ],
 )
 def test_the_larger_part_of_the_tolerance_decides(tolerance, level, expected):
-    assert tolerated(metric(tolerance), level) == expected
+    assert tolerated(question_of(metric(tolerance), RATES), level) == expected
 
 
 @pytest.mark.parametrize(
@@ -36,7 +40,7 @@ def test_the_larger_part_of_the_tolerance_decides(tolerance, level, expected):
     [("increase", 0.25, None), ("decrease", None, -0.2), ("either", 0.25, -0.2)],
 )
 def test_a_fall_is_tolerated_down_to_the_baseline_over_one_plus_the_tolerance(direction, high, low):
-    limits = tolerated(metric("25%", direction), 8.0)
+    limits = tolerated(question_of(metric("25%", direction), RATES), 8.0)
     assert (limits.high, limits.low) == (high, low if low is None else pytest.approx(low))
 
 
@@ -53,7 +57,6 @@ def evidence(**changes):
 
 UP = Limits(absolute=False, high=0.1, low=None)
 BOTH = Limits(absolute=False, high=0.1, low=-0.1)
-SHARE = Share(level=0.01, beta=0.05)
 
 
 @pytest.mark.parametrize(
@@ -71,12 +74,12 @@ SHARE = Share(level=0.01, beta=0.05)
     ],
 )
 def test_there_are_three_zones(changes, outcome, reason):
-    found = weigh(evidence(**changes), UP, SHARE, 60)
+    found = weigh(evidence(**changes), UP, RATES, 60)
     assert (found["outcome"], found["reason"]) == (outcome, reason)
 
 
 def test_what_abstains_bounds_nothing():
-    found = weigh(evidence(abstains=True, abstains_pass=True), UP, SHARE, 60)
+    found = weigh(evidence(abstains=True, abstains_pass=True), UP, RATES, 60)
     assert {found[name].low for name in ("interval", "pass_interval")} == {None}
     assert {found[name].high for name in ("interval", "pass_interval")} == {None}
 
@@ -92,9 +95,9 @@ def test_what_abstains_bounds_nothing():
 )
 def test_either_direction_fails_at_half_the_level_and_passes_on_both_proofs(pvalues, outcome):
     bounds = [(-1.0, 1.0), (-2.0, 2.0)]
-    found = weigh(evidence(pvalues=pvalues, fail_bounds=bounds, pass_bounds=bounds), BOTH, SHARE, 60)
+    found = weigh(evidence(pvalues=pvalues, fail_bounds=bounds, pass_bounds=bounds), BOTH, RATES, 60)
     assert found["outcome"] == outcome
-    assert found["interval"].error == SHARE.level / 2
+    assert found["interval"].error == RATES.level / 2
     # the low end was held against the upper limit, the high end against the lower one; for a pass the other way round
     assert (found["interval"].low, found["interval"].high) == (-1.0, 2.0)
     assert (found["pass_interval"].low, found["pass_interval"].high) == (-2.0, 1.0)

@@ -8,7 +8,7 @@ from objective_worlds import EDGES, histograms, judged, metric_of, pair_of
 
 import canaryjudge as cj
 from canaryjudge.policy import AllOf, AnyOf, MannWhitney, Slo, parse_policy
-from canaryjudge.results import Finding
+from canaryjudge.rules import read_finding
 
 NOISE = np.random.default_rng(21).normal(0, 2, (2, 60))
 PAIR = pair_of("gauge", 100 + NOISE[0], 100 + NOISE[1])
@@ -110,7 +110,7 @@ def test_any_rule_for_a_finished_window_may_be_a_member():
 def test_a_group_s_finding_reads_back_as_it_was_written():
     nested = AnyOf(rules=[objective("fail"), AllOf(rules=outcomes("fail", "marginal"))])
     found = judged(PAIR, nested)
-    assert Finding.model_validate_json(found.model_dump_json()) == found
+    assert read_finding(json.loads(found.model_dump_json())) == found
 
 
 def release(rule, **policy):

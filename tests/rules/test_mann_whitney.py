@@ -2,22 +2,22 @@
 
 import numpy as np
 import pytest
+from judging import judge_by
 from simulation import ar1
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules import Share
-from canaryjudge.rules.mann_whitney import judge_shift
+from canaryjudge.rules import ErrorRates
 
-SHARE = Share(level=0.01, beta=0.05)
+RATES = ErrorRates(level=0.01, beta=0.05)
 rng = np.random.default_rng(20260301)
 NOISE = (rng.normal(0, 3, 60), rng.normal(0, 3, 60))
 
 
-def judged(baseline, canary, method="robust", pairing="windows", share=SHARE, **settings):
+def judged(baseline, canary, method="robust", pairing="windows", share=RATES, **settings):
     metric = cj.Metric(**({"name": "m", "direction": "increase", "tolerance": "10%"} | settings))
     pair = MetricPair("m", metric.kind, Arm(np.asarray(baseline)), Arm(np.asarray(canary)), pairing)
-    return judge_shift(pair, metric, cj.MannWhitney(method=method), share)
+    return judge_by(pair, metric, cj.MannWhitney(method=method), share)
 
 
 def shifted(size, level=100.0):
@@ -104,14 +104,14 @@ def test_five_points_say_nothing_of_their_dependence():
 
 def test_points_that_depend_too_strongly_abstain_rather_than_fail():
     walk = np.cumsum(np.random.default_rng(3).normal(size=(2, 8)), axis=1)
-    finding = judged(100 + walk[0], 200 + walk[1], share=Share(level=1e-7, beta=1e-7))
+    finding = judged(100 + walk[0], 200 + walk[1], share=ErrorRates(level=1e-7, beta=1e-7))
     assert (finding.outcome, finding.reason) == ("marginal", "abstains")
     assert finding.interval.low is None
 
 
 def test_a_pass_is_not_proven_at_a_level_that_the_points_cannot_reach():
     walk = np.cumsum(np.random.default_rng(3).normal(size=(2, 8)), axis=1)
-    finding = judged(200 + walk[0], 100 + walk[1], share=Share(level=0.01, beta=1e-7))
+    finding = judged(200 + walk[0], 100 + walk[1], share=ErrorRates(level=0.01, beta=1e-7))
     assert finding.outcome == "marginal"
     assert finding.pass_interval.high is None
 
@@ -181,7 +181,7 @@ def test_a_ratio_metric_may_be_asked_by_the_shares_of_its_intervals():
     errors = np.random.default_rng(9).binomial(1000, 0.01, (2, 30)).astype(float)
     metric = cj.Metric(name="m", kind="ratio", direction="increase")
     pair = MetricPair("m", "ratio", Arm(errors[0], total), Arm(errors[1] + 30, total))
-    finding = judge_shift(pair, metric, cj.MannWhitney(), SHARE)
+    finding = judge_by(pair, metric, cj.MannWhitney(), RATES)
     assert finding.outcome == "fail"
     assert finding.canary_level == pytest.approx(0.04, abs=0.002)
 

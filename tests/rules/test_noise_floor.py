@@ -27,14 +27,14 @@ def test_windows_are_held_against_the_spread_of_windows():
     (plain, without), (verdict, found) = judged(None), judged(FLOOR)
     assert (plain.outcome, verdict.outcome) == ("fail", "marginal")
     assert width(found) > 3 * width(without)
-    assert found.noise_floor == pytest.approx(0.03)
+    assert found.noise_floor.spread == pytest.approx(0.03)
     assert found.noise_floor_df == 39
     assert "allowing for healthy windows that differ by 3 %" in " ".join(verdict.explain().split())
 
 
 def test_arms_on_one_clock_are_held_against_the_spread_of_replicas():
     verdict, found = judged(FLOOR, timed=True)
-    assert found.noise_floor == pytest.approx(0.01)
+    assert found.noise_floor.spread == pytest.approx(0.01)
     assert found.noise_floor_df == 8
     assert "allowing for healthy replicas that differ by 1 %" in " ".join(verdict.explain().split())
 
@@ -48,7 +48,9 @@ def test_a_floor_of_the_other_pairing_changes_nothing():
 def test_it_is_told_in_the_scale_of_the_estimate(settings):
     found = judged(FLOOR, **settings)[1]
     median = np.median(BASELINE)
-    assert found.noise_floor == pytest.approx(0.03 * median if "tolerance" in settings else 0.03, rel=1e-9)
+    assert found.noise_floor.spread == pytest.approx(
+        0.03 * median if "tolerance" in settings else 0.03, rel=1e-9
+    )
     assert width(found) > 3 * width(judged(None, **settings)[1])
 
 
@@ -101,4 +103,4 @@ def test_events_are_worth_as_much_less(kind):
     assert found["with"].outcome == "marginal"
     assert found["with"].dispersion == found["without"].dispersion
     assert found["with"].events_canary == pytest.approx(found["without"].events_canary)
-    assert found["with"].noise_floor == pytest.approx(0.2, rel=1e-6)
+    assert found["with"].noise_floor.spread == pytest.approx(0.2, rel=1e-6)

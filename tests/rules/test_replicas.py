@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
+from canaryjudge.data import Arm, MetricPair, row_of
+from canaryjudge.rules import ErrorRates
 from canaryjudge.rules.replicas import lasting, yardstick
 
 TIME = np.arange(60) * 60.0
@@ -68,7 +69,8 @@ def test_a_replica_that_was_there_briefly_is_left_out():
 def test_three_replicas_are_needed():
     arm = Arm(np.ones(60))
     two = Arm(np.ones(60), replicas=(arm,))
-    pair = MetricPair("m", "gauge", two, two)
+    metric = cj.Metric(name="m", direction="increase")
+    pair = row_of(MetricPair("m", "gauge", two, two), metric, ErrorRates(0.01, 0.05))
     zeros = np.zeros(1)
     assert (
         yardstick(pair, np.mean, zeros, levels=(0.01, 0.05), scales=zeros, noise=zeros, noise_df=zeros)

@@ -2,24 +2,24 @@
 
 import numpy as np
 import pytest
+from judging import judge_by
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules import Share
-from canaryjudge.rules.slo import judge_objective
+from canaryjudge.rules import ErrorRates
 
-SHARE = Share(level=0.01, beta=0.05)
+RATES = ErrorRates(level=0.01, beta=0.05)
 NOISE = np.random.default_rng(21).normal(0, 5, (2, 100))
 
 
-def judged(baseline, canary, *, kind="gauge", totals=None, unit="", share=SHARE, **settings):
+def judged(baseline, canary, *, kind="gauge", totals=None, unit="", share=RATES, **settings):
     rule = cj.Slo(**settings)
     metric = cj.Metric(name="m", kind=kind, unit=unit, direction="increase", rules=[rule])
     arms = [
         Arm(values, None if totals is None else np.full(len(values), float(totals)))
         for values in (np.asarray(baseline, float), np.asarray(canary, float))
     ]
-    return judge_objective(MetricPair("m", kind, *arms), metric, rule, share)
+    return judge_by(MetricPair("m", kind, *arms), metric, rule, share)
 
 
 def gauge(level, **settings):

@@ -1,15 +1,16 @@
 """The rule about a tail, on pairs made by hand."""
 
+import json
+
 import numpy as np
 import pytest
+from judging import judge_by
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.results import Finding
-from canaryjudge.rules import Share
-from canaryjudge.rules.tail import judge_tail
+from canaryjudge.rules import ErrorRates, read_finding
 
-SHARE = Share(level=0.01, beta=0.05)
+RATES = ErrorRates(level=0.01, beta=0.05)
 EDGES = np.append(np.geomspace(20, 800, 19), np.inf)
 RNG = np.random.default_rng(20260610)
 BASELINE, SAME = RNG.lognormal(np.log(100), 0.5, (2, 6000))
@@ -17,7 +18,7 @@ SLOW = np.where(RNG.random(6000) < 0.08, 3 * SAME, SAME)
 
 
 def samples(
-    baseline, canary, *, times=None, pairing="windows", share=SHARE, direction="increase", **settings
+    baseline, canary, *, times=None, pairing="windows", share=RATES, direction="increase", **settings
 ):
     at = (None, None) if times is None else times
     arms = (
@@ -26,7 +27,7 @@ def samples(
     )
     pair = MetricPair("m", "samples", *arms, pairing)
     metric = cj.Metric(name="m", kind="samples", unit="ms", direction=direction)
-    return judge_tail(pair, metric, cj.Tail(**settings), share)
+    return judge_by(pair, metric, cj.Tail(**settings), share)
 
 
 def histogram(values, edges=EDGES, intervals=30):
@@ -42,7 +43,7 @@ def histograms(baseline, canary, *, edges=EDGES, pairing="windows", direction="i
         "m", "histogram", histogram(baseline, edges), histogram(canary, edges), pairing, edges=edges
     )
     metric = cj.Metric(name="m", kind="histogram", unit="ms", direction=direction)
-    return judge_tail(pair, metric, cj.Tail(**settings), SHARE)
+    return judge_by(pair, metric, cj.Tail(**settings), RATES)
 
 
 @pytest.mark.parametrize("judged", [samples, histograms])
@@ -192,7 +193,7 @@ def test_the_words_say_which_share_was_compared():
     assert "share of observations above 226 ms: canary is" in said
     assert "5 % (" in said
     finding = verdict.metrics["m"].findings[1]
-    assert Finding.model_validate_json(finding.model_dump_json()) == finding
+    assert read_finding(json.loads(finding.model_dump_json())) == finding
     lower = cj.Policy(metrics=[cj.Metric(name="m", kind="samples", direction="decrease", rules=["tail"])])
     assert (
         "share of observations below" in cj.judge({"m": {"baseline": BASELINE, "canary": SLOW}}, lower).reason

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
+from judging import judge_by
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules import Share
-from canaryjudge.rules.proportion import judge_proportion
-from canaryjudge.rules.rate import judge_rate
+from canaryjudge.rules import ErrorRates
 
-SHARE = Share(level=0.01, beta=0.05)
+RATES = ErrorRates(level=0.01, beta=0.05)
 
 
 def arm(events, total):
@@ -17,15 +16,15 @@ def arm(events, total):
     return Arm(value, None if total is None else np.broadcast_to(np.asarray(total, float), value.shape))
 
 
-def proportion(baseline, canary, method="auto", share=SHARE, **settings):
+def proportion(baseline, canary, method="auto", share=RATES, **settings):
     metric = cj.Metric(**({"name": "m", "kind": "ratio", "direction": "increase"} | settings))
     pair = MetricPair("m", "ratio", arm(*baseline), arm(*canary))
-    return judge_proportion(pair, metric, cj.Proportion(method=method), share)
+    return judge_by(pair, metric, cj.Proportion(method=method), share)
 
 
 def rate(baseline, canary, **settings):
     metric = cj.Metric(**({"name": "m", "kind": "count", "direction": "increase"} | settings))
-    return judge_rate(MetricPair("m", "count", arm(*baseline), arm(*canary)), metric, cj.Rate(), SHARE)
+    return judge_by(MetricPair("m", "count", arm(*baseline), arm(*canary)), metric, cj.Rate(), RATES)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from scipy import signal, stats
 from scipy.stats import binom, ksone
 
 from canaryjudge.stats.long_run import long_run_variance
+from canaryjudge.stats.proportions import _at_most
 from canaryjudge.stats.quantiles import (
     QuantileTest,
-    _at_most,
     dkw_margin,
     mean_bounds,
     mean_pvalues,

@@ -25,7 +25,8 @@ from canaryjudge.integrations.kayenta.importer import group_weights, metric_sett
 from canaryjudge.integrations.kayenta.pairs import MetricSetPair, read_json, read_pairs
 from canaryjudge.judge import judge
 from canaryjudge.policy import Metric, Policy
-from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
 from canaryjudge.verdict import Verdict
 
 __all__ = ["JUDGE_NAME", "judge_kayenta"]

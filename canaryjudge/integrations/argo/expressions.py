@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
 
 __all__ = [
     "CLOSURES",

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
 
 __all__ = [
     "ON_VALUES",

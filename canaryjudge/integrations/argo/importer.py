@@ -45,7 +45,7 @@ from canaryjudge.integrations.prometheus.promql import (
 )
 from canaryjudge.policy.document import Complaint, plain
 from canaryjudge.policy.loading import refusal
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
 
 __all__ = ["load_argo"]
 

@@ -14,10 +14,9 @@ from pydantic import BeforeValidator, Field
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.manifests import Manifest, go_duration
-from canaryjudge.policy.base import PolicyModel
-from canaryjudge.policy.complaints import Problem
 from canaryjudge.policy.document import plain
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
+from canaryjudge.settings import PolicyModel, Problem
 
 __all__ = [
     "LATEST",

@@ -38,7 +38,7 @@ from canaryjudge.integrations.manifests import Manifest, checked_model, node_at,
 from canaryjudge.integrations.prometheus.promql import add_selector, on_one_line
 from canaryjudge.policy.document import Complaint, Node
 from canaryjudge.policy.loading import refusal
-from canaryjudge.policy.quantities import percent, shown
+from canaryjudge.quantities import percent, shown
 
 __all__ = ["load_flagger"]
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field
 
 from canaryjudge.integrations.bounds import AllowedRange, Edge
-from canaryjudge.policy.base import PolicyModel
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
+from canaryjudge.settings import PolicyModel
 
 __all__ = [
     "BUILT_IN",

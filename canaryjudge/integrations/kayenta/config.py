@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.policy.complaints import Problem, dotted
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
+from canaryjudge.settings import Problem, dotted
 
 __all__ = [
     "MISSING",

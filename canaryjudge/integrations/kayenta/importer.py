@@ -20,10 +20,10 @@ from canaryjudge.integrations.kayenta.config import (
     read_config,
     threshold_problems,
 )
-from canaryjudge.policy.complaints import Problem, dotted, nearest
 from canaryjudge.policy.document import Complaint, Node, locate, plain, read_documents
 from canaryjudge.policy.loading import read_text, refusal
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
+from canaryjudge.settings import Problem, dotted, nearest
 
 __all__ = ["GroupWeights", "group_weights", "load_kayenta", "metric_settings", "score_settings"]
 

@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from canaryjudge.integrations.manifests import checked_model, read_objects, word_at
 from canaryjudge.integrations.openslo.models import KINDS
-from canaryjudge.policy.complaints import nearest
 from canaryjudge.policy.document import Complaint, Entry, Node, Place, locate, plain
 from canaryjudge.policy.loading import refusal
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
+from canaryjudge.settings import nearest
 
 __all__ = ["VERSIONS", "Library", "SloObject", "read_openslo"]
 

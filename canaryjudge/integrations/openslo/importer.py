@@ -15,7 +15,7 @@ from canaryjudge.integrations.openslo.objectives import (
     condition_gap,
     metric_settings,
 )
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
 
 __all__ = ["load_openslo"]
 

@@ -12,10 +12,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from canaryjudge.policy.base import PolicyModel
 from canaryjudge.policy.burn_rate_settings import TimeZone, WallTime
-from canaryjudge.policy.complaints import Problem
-from canaryjudge.policy.quantities import shown
+from canaryjudge.quantities import shown
+from canaryjudge.settings import PolicyModel, Problem
 
 __all__ = [
     "KINDS",

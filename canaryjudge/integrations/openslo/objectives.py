@@ -17,7 +17,7 @@ from canaryjudge.integrations.openslo.models import (
     SliSpec,
     SloSpec,
 )
-from canaryjudge.policy.quantities import percent
+from canaryjudge.quantities import percent
 
 __all__ = ["SloObjective", "alerts_of", "condition_gap", "duration", "metric_settings"]
 

@@ -13,7 +13,7 @@ from canaryjudge.explain.layout import cut, on_one_line
 from canaryjudge.explain.markdown import escaped
 from canaryjudge.explain.sentences import metric_sentence
 from canaryjudge.integrations.writers.summary import VerdictOrError, summary
-from canaryjudge.results import Outcome
+from canaryjudge.reasons import Outcome
 from canaryjudge.verdict import Verdict
 
 __all__ = ["github_annotations", "github_outputs", "github_summary"]

@@ -11,7 +11,8 @@ from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.sentences import metric_sentence, rule_sentence
 from canaryjudge.explain.text import as_text, by_badness
 from canaryjudge.integrations.writers.summary import VerdictOrError, summary
-from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
 from canaryjudge.verdict import Verdict
 
 __all__ = ["junit_xml"]

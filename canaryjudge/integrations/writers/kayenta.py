@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from canaryjudge.errors import DataError
 from canaryjudge.explain.sentences import metric_sentence
-from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
 from canaryjudge.verdict import Verdict
 
 __all__ = ["kayenta_json", "kayenta_result"]
@@ -110,8 +111,8 @@ def _fell(result: MetricResult) -> bool:
     if finding is None or finding.estimate is None:
         return False
     if finding.scale == "objective":
-        return finding.limit_low is not None and finding.estimate < finding.limit_low
-    return finding.estimate < 0
+        return finding.limit_low is not None and bool(finding.estimate < finding.limit_low)
+    return bool(finding.estimate < 0)
 
 
 def _group_scores(verdict: Verdict) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.integrations.writers.summary import JSON, Answer, VerdictOrError, summary
-from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
 from canaryjudge.verdict import Verdict
 
 __all__ = ["EXPOSITION", "Gauge", "gauges", "prometheus_answer", "prometheus_text"]

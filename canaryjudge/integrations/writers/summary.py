@@ -7,7 +7,8 @@ from typing import Literal
 
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.explain.layout import cut, on_one_line
-from canaryjudge.results import MetricResult, Outcome
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult
 from canaryjudge.verdict import Verdict
 
 __all__ = ["JSON", "PLAIN", "Answer", "Summary", "VerdictOrError", "summary"]

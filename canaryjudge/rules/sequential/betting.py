@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from canaryjudge.data import FloatArray, MetricPair
-from canaryjudge.policy import Metric, Sequential
-from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Share, tolerated
+from canaryjudge.policy import Sequential
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.decision import tolerated
+from canaryjudge.rules.rows import FloatArray, Pair, Question
 from canaryjudge.rules.sequential.changes import CHANGES, ChangeSequence
-from canaryjudge.rules.sequential.process import State, load_sum, save_sum
+from canaryjudge.rules.sequential.process import SequentialFinding, State, load_sum, save_sum
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.score_evidence import BETS, MeanEvidence, log_wealth, wealth_terms
 
@@ -19,11 +19,11 @@ __all__ = ["BettingProcess"]
 class BettingProcess:
     """Bets that the canary's mean exceeds the baseline's, changed; and that it stays below. Values count between 0 and the cap."""
 
-    def __init__(self, metric: Metric, settings: Sequential, share: Share) -> None:
-        self._metric, self._share = metric, share
+    def __init__(self, question: Question, settings: Sequential) -> None:
+        self._question = question
         assert settings.cap is not None  # noqa: S101 - the policy has been checked
-        self._cap = metric.quantity(settings.cap, "cap")
-        relative, absolute = metric.tolerated_relative, metric.tolerated_absolute
+        self._cap = settings.cap.number
+        relative, absolute = question.tolerance.relative, question.tolerance.absolute_or_zero
         self._relative = np.array(sorted({*CHANGES, relative, -relative / (1 + relative)}))
         steps = {0.0, *(sign * times * absolute for sign in (1, -1) for times in (0.5, 1.0, 2.0, 4.0))}
         self._absolute = np.array(sorted(steps)) if absolute else np.zeros(0)
@@ -36,7 +36,7 @@ class BettingProcess:
         """Intervals seen."""
         return self._intervals
 
-    def update(self, pair: MetricPair) -> None:
+    def update(self, pair: Pair) -> None:
         """Take new intervals; of samples, one."""
         arms = [np.clip(arm.value, 0.0, self._cap) for arm in (pair.baseline, pair.canary)]
         if not (len(arms[0]) and len(arms[1])):
@@ -77,27 +77,29 @@ class BettingProcess:
         self._sums = load_sum(state["sums"], (2,))
         self._wealth = load_sum(state["wealth"], self._wealth.whole.shape)
 
-    def finding(self) -> Finding:
+    def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
         known = {
             "rule": "sequential",
             "method": "betting",
-            "level": self._share.level,
-            "beta": self._share.beta,
+            "level": self._question.rates.level,
+            "beta": self._question.rates.beta,
             "n_baseline": self._intervals,
             "n_canary": self._intervals,
         }
         if not self._intervals:
-            return Finding(**known, outcome=Outcome.MARGINAL, reason="too_little_data")
+            return SequentialFinding(**known, outcome=Outcome.MARGINAL, reason=Reason.TOO_LITTLE_DATA)
         levels = (self._sums.value / self._intervals).tolist()
         known |= {"baseline_level": levels[0], "canary_level": levels[1]}
-        limits = tolerated(self._metric, levels[0])
+        limits = tolerated(self._question, levels[0])
         if limits is None:
-            return Finding(**known, outcome=Outcome.MARGINAL, reason="needs_absolute_tolerance")
+            return SequentialFinding(
+                **known, outcome=Outcome.MARGINAL, reason=Reason.NEEDS_ABSOLUTE_TOLERANCE
+            )
         part = slice(len(self._relative), None) if limits.absolute else slice(len(self._relative))
         changes = self._absolute if limits.absolute else self._relative
         above, below = log_wealth(self._wealth.value[:, part])
         unit = 1.0 if limits.absolute else levels[0]
         mean: FloatArray = (levels[1] - levels[0]) / unit - changes
         sequence = ChangeSequence(changes, MeanEvidence(above, below, mean, np.zeros(len(changes))))
-        return Finding(**known, **sequence.finding(limits, self._share, self._intervals))
+        return SequentialFinding(**known, **sequence.finding(limits, self._question.rates, self._intervals))

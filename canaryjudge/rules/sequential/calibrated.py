@@ -7,10 +7,10 @@ import math
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from canaryjudge.data import FloatArray, MetricPair
-from canaryjudge.policy import MannWhitney, Metric
-from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Evidence, Horizon, Share, tolerated, weigh
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.decision import Evidence, tolerated, weigh
+from canaryjudge.rules.mann_whitney import ShiftFinding
+from canaryjudge.rules.rows import FloatArray, Horizon, Pair
 
 __all__ = ["FEWEST_WINDOWS", "judge_by_history", "windows_of"]
 
@@ -23,7 +23,7 @@ _TRIMMED = 0.1
 def windows_of(horizon: Horizon) -> int | None:
     """Give the points of a whole watch, where the history holds enough windows of that length; else None."""
     history = horizon.history
-    if history is None or history.kind != "gauge" or history.pairing != "concurrent":
+    if history is None or history.kind != "gauge" or not history.concurrent:
         return None
     length = horizon.max_points
     if length is None and horizon.max_duration is not None and history.interval:
@@ -31,27 +31,15 @@ def windows_of(horizon: Horizon) -> int | None:
     return length if length and len(history.canary) // length >= FEWEST_WINDOWS else None
 
 
-def judge_by_history(pair: MetricPair, metric: Metric, settings: MannWhitney, share: Share) -> Finding:
+def judge_by_history(pair: Pair) -> ShiftFinding:
     """Hold the change of the trimmed mean against its changes between arms that ran the same version.
 
-    Parameters
-    ----------
-    pair : MetricPair
-        The window so far.
-    metric : Metric
-        Direction and tolerance.
-    settings : MannWhitney
-        Names the rule.
-    share : Share
-        The error rates, and the history.
-
-    Returns
-    -------
-    Finding
-        By t = (d - mean d_h) / (sd d_h sqrt(1 + 1/H)) with H - 1 degrees of freedom, d_h being the change over as many first points of
-        each of the history's H windows.
+    Notes
+    -----
+    By t = (d - mean d_h) / (sd d_h sqrt(1 + 1/H)) with H - 1 degrees of freedom, d_h being the change over as many first points of
+    each of the history's H windows.
     """
-    history, length = share.horizon.history, windows_of(share.horizon)
+    history, length, rates = pair.horizon.history, windows_of(pair.horizon), pair.rates
     assert history is not None  # noqa: S101 - asked only where there is one
     assert length is not None  # noqa: S101
     size = len(pair.canary)
@@ -62,19 +50,19 @@ def judge_by_history(pair: MetricPair, metric: Metric, settings: MannWhitney, sh
     )
     level, canary_level = (float(_trimmed_mean(arm.value)) for arm in (pair.baseline, pair.canary))
     known = {
-        "rule": settings.rule,
+        "rule": "mann_whitney",
         "method": "history",
-        "level": share.level,
-        "beta": share.beta,
+        "level": rates.level,
+        "beta": rates.beta,
         "baseline_level": level,
         "canary_level": canary_level,
         "n_baseline": size,
         "n_canary": size,
         "df": count - 1,
     }
-    limits = tolerated(metric, level)
+    limits = tolerated(pair, level)
     if limits is None:
-        return Finding(**known, outcome=Outcome.MARGINAL, reason="needs_absolute_tolerance")
+        return ShiftFinding(**known, outcome=Outcome.MARGINAL, reason=Reason.NEEDS_ABSOLUTE_TOLERANCE)
     unit = 1.0 if limits.absolute else abs(level)
     bias = float((canary - baseline).mean())
     estimate = canary_level - level - bias
@@ -97,10 +85,10 @@ def judge_by_history(pair: MetricPair, metric: Metric, settings: MannWhitney, sh
         estimate=estimate / unit,
         pvalues=[pvalues(limit) for _, limit in sides],
         pvalues_none=pvalues(0.0),
-        fail_bounds=[bounds(limit, share.level / len(sides)) for _, limit in sides],
-        pass_bounds=[bounds(limit, share.beta) for _, limit in sides],
+        fail_bounds=[bounds(limit, rates.level / len(sides)) for _, limit in sides],
+        pass_bounds=[bounds(limit, rates.beta) for _, limit in sides],
     )
-    return Finding(**known, **weigh(evidence, limits, share, size))
+    return ShiftFinding(**known, **weigh(evidence, limits, rates, size))
 
 
 def _trimmed_mean(values: FloatArray) -> FloatArray:

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data import FloatArray
-from canaryjudge.rules.decision import Evidence, Limits, Share, weigh
-from canaryjudge.rules.sequential.process import log10_e, pvalue_of, smallest_visible
+from canaryjudge.rules.decision import Evidence, Limits, weigh
+from canaryjudge.rules.rows import ErrorRates, FloatArray
+from canaryjudge.rules.sequential.process import evidence_facts, pvalue_of, smallest_visible
 from canaryjudge.stats.score_evidence import MeanEvidence
 
 __all__ = ["CHANGES", "ChangeSequence"]
@@ -66,14 +66,14 @@ class ChangeSequence:
         drop = (values[last] - needed) / (values[last] - values[last + 1])
         return float(points[last] + drop * (points[last + 1] - points[last]))
 
-    def finding(self, limits: Limits, share: Share, points: int) -> dict[str, Any]:
+    def finding(self, limits: Limits, rates: ErrorRates, points: int) -> dict[str, Any]:
         """Hold the evidence against the limits.
 
         Parameters
         ----------
         limits : Limits
             What is tolerated; its ends and 0 are among the changes.
-        share : Share
+        rates : ErrorRates
             The error rates.
         points : int
             Intervals so far.
@@ -92,12 +92,14 @@ class ChangeSequence:
             estimate=self.estimate,
             pvalues=[(pvalue_of(float(one.above)), pvalue_of(float(one.below))) for one in found],
             pvalues_none=(pvalue_of(float(none.above)), pvalue_of(float(none.below))),
-            fail_bounds=[self.bounds(share.level / len(sides))] * len(sides),
-            pass_bounds=[self.bounds(share.beta)] * len(sides),
+            fail_bounds=[self.bounds(rates.level / len(sides))] * len(sides),
+            pass_bounds=[self.bounds(rates.beta)] * len(sides),
         )
-        return weigh(evidence, limits, share, points) | {
+        return weigh(evidence, limits, rates, points) | {
             "autocorrelation": float(none.rho),
-            "log_e_fail": log10_e(max(float(value) for value in fails) - math.log(len(sides))),
-            "log_e_pass": log10_e(min(float(value) for value in safes)),
-            "smallest_visible": smallest_visible(evidence, limits),
+            "watch": evidence_facts(
+                max(float(value) for value in fails) - math.log(len(sides)),
+                min(float(value) for value in safes),
+                smallest_visible(evidence, limits),
+            ),
         }

@@ -9,13 +9,15 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import ndtri
 
-from canaryjudge.data import Arm, FloatArray, MetricPair
-from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
-from canaryjudge.policy import GroupSettings, MannWhitney, Metric, RuleSettings
-from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Rule, Share
-from canaryjudge.rules.mann_whitney import judge_shift
-from canaryjudge.rules.sequential.process import State, chosen
+from canaryjudge.packing import pack, pack_times, unpack, unpack_times
+from canaryjudge.policy import GroupSettings, MannWhitney, RuleSettings
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
+from canaryjudge.rules.groups import GroupFinding
+from canaryjudge.rules.registry import RULES, judge_pair, read_finding
+from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question
+from canaryjudge.rules.sequential.calibrated import judge_by_history
+from canaryjudge.rules.sequential.process import State
 from canaryjudge.stats.group_sequential import boundaries, repeated_pvalue
 
 __all__ = ["LooksProcess", "Plan"]
@@ -39,21 +41,21 @@ class Plan:
     ----------
     name : str
         The rule's name in the policy.
-    rule : callable
-        The fixed-window rule that is asked.
     settings : RuleSettings
-        Its settings.
+        The fixed-window rule that is asked.
     looks : int
         How many looks are planned, evenly until the end of the watch.
     spending : {"obrien_fleming", "pocock"}
         How the error rates are spent over them.
+    by_history : bool
+        The change is held against those of the history's windows instead.
     """
 
     name: str
-    rule: Rule
     settings: RuleSettings
     looks: int = 5
     spending: Literal["obrien_fleming", "pocock"] = "obrien_fleming"
+    by_history: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,9 @@ class LooksProcess:
     Between looks the last finding stands. A look at which the rule abstains spends nothing.
     """
 
-    def __init__(self, metric: Metric, plan: Plan, share: Share) -> None:
-        self._metric, self._plan, self._share = metric, plan, share
-        self._window: MetricPair | None = None
+    def __init__(self, question: Question, plan: Plan) -> None:
+        self._question, self._plan = question, plan
+        self._window: Pair | None = None
         self._seen = 0
         self._done = 0
         self._taken: list[_Taken] = []
@@ -84,16 +86,16 @@ class LooksProcess:
         """Points seen."""
         return self._seen
 
-    def update(self, pair: MetricPair) -> None:
+    def update(self, pair: Pair) -> None:
         """Take new points, and look where a look is due; after the last one nothing more is kept."""
         self._seen += len(pair.canary)
         if self._done < self._plan.looks:
             self._window = self._cut(pair if self._window is None else _joined(self._window, pair))
             self._ask()
 
-    def _cut(self, window: MetricPair) -> MetricPair:
-        most = self._share.horizon.max_points
-        return window if most is None or len(window.canary) <= most else chosen(window, slice(most))
+    def _cut(self, window: Pair) -> Pair:
+        most = self._question.horizon.max_points
+        return window if most is None or len(window.canary) <= most else window.part(slice(most))
 
     def _ask(self) -> None:
         while self._done < self._plan.looks and not (self._last and self._last.outcome is Outcome.FAIL):
@@ -105,7 +107,7 @@ class LooksProcess:
 
     def _due(self, look: int) -> int | None:
         """Give the points of a look, once they are there."""
-        window, horizon = self._window, self._share.horizon
+        window, horizon = self._window, self._question.horizon
         if window is None or not len(window.canary):
             return None
         part = look / self._plan.looks
@@ -126,39 +128,45 @@ class LooksProcess:
         fractions = [*(taken.fraction for taken in self._taken), fraction]
         level, beta = (
             max(float(boundaries(fractions, rate, plan.spending).nominal[-1]), _SMALLEST_PVALUE)
-            for rate in (self._share.level, self._share.beta)
+            for rate in (self._question.rates.level, self._question.rates.beta)
         )
-        seen = self._with_replicas(chosen(window, slice(size)))
-        found = plan.rule(seen, self._metric, plan.settings, Share(level, beta, self._share.horizon))
+        asked = replace(
+            self._with_replicas(window.part(slice(size))),
+            rates=ErrorRates(level, beta),
+            horizon=self._question.horizon,
+        )
+        found = judge_by_history(asked) if plan.by_history else judge_pair(asked, plan.settings)
         facts: dict[str, Any] = {
             "rule": plan.name,
-            "level": self._share.level,
-            "beta": self._share.beta,
-            "looks": self._done,
-            "looks_planned": plan.looks,
+            "level": self._question.rates.level,
+            "beta": self._question.rates.beta,
+            "watch": WatchFacts(looks=self._done, looks_planned=plan.looks),
             "more_points": None,
         }
-        if found.reason != "abstains" and found.pvalue is not None and found.pvalue_pass is not None:
+        if found.reason is not Reason.ABSTAINS and found.pvalue is not None and found.pvalue_pass is not None:
             cautious = _hardly_known(found)
             if cautious and found.pvalue * _CAUTION > level:
-                facts |= {"outcome": Outcome.MARGINAL, "reason": "abstains"}
+                facts |= {"outcome": Outcome.MARGINAL, "reason": Reason.ABSTAINS}
                 facts |= {"interval": None, "pass_interval": None}
             fail = min(1.0, found.pvalue * _CAUTION) if cautious else found.pvalue
             safe = 1.0 if cautious else found.pvalue_pass
             self._taken.append(_Taken(fraction, _deviate(fail), _deviate(safe)))
             facts |= self._pvalues()
-        elif found.reason == "abstains":
+        elif found.reason is Reason.ABSTAINS:
             # what it says of itself counts for nothing
             facts |= self._pvalues()
-        if found.reason == "abstains" and self._done < plan.looks:
+        if found.reason is Reason.ABSTAINS and self._done < plan.looks:
             # an early look has next to nothing to spend, which is no fault of the points
-            facts |= {"reason": "undecided", "interval": None, "pass_interval": None}
-        if found.reason == "nothing_found" and self._done < plan.looks:
-            facts |= {"outcome": Outcome.MARGINAL, "reason": "undecided"}  # there may be something yet
-        self._last = Finding.model_validate(found.model_dump() | facts)
+            facts |= {"reason": Reason.UNDECIDED, "interval": None, "pass_interval": None}
+        if found.reason is Reason.NOTHING_FOUND and self._done < plan.looks:
+            facts |= {"outcome": Outcome.MARGINAL, "reason": Reason.UNDECIDED}  # there may be something yet
+        own = RULES[plan.name].finding
+        self._last = own(
+            **{name: fact for name, fact in (dict(found) | facts).items() if name in own.model_fields}
+        )
 
-    def _with_replicas(self, window: MetricPair) -> MetricPair:
-        replicas = self._share.horizon.replicas
+    def _with_replicas(self, window: Pair) -> Pair:
+        replicas = self._question.horizon.replicas
         if replicas is None:
             return window
         baseline, canary = replicas()
@@ -171,12 +179,11 @@ class LooksProcess:
     @property
     def _needed(self) -> int:
         """Points without which a look would say nothing."""
-        least = self._metric.needed_points
+        least = self._question.min_points
         settings = self._plan.settings
-        grouped = isinstance(settings, GroupSettings) and _asks_ranks(settings)
-        if self._plan.rule is not judge_shift and not grouped:
+        if self._plan.by_history or not _asks_ranks(settings):
             return least
-        most = self._share.horizon.max_points
+        most = self._question.horizon.max_points
         return max(least, _FEWEST_FOR_RANKS if most is None else min(_FEWEST_FOR_RANKS, most))
 
     def _pvalues(self) -> dict[str, float | None]:
@@ -192,7 +199,7 @@ class LooksProcess:
 
     def _until_next(self) -> int | None:
         """Tell how many points are missing for the next look, where looks are planned by points."""
-        most = self._share.horizon.max_points
+        most = self._question.horizon.max_points
         if most is None or self._done >= self._plan.looks:
             return None
         return math.ceil((self._done + 1) / self._plan.looks * most - 1e-9) - self.points
@@ -223,7 +230,7 @@ class LooksProcess:
             ],
             "edges": None if edges is None else edges[:-1].tolist(),
             "seen": self._seen,
-            "pairing": self._window.pairing,
+            "concurrent": self._window.concurrent,
             "interval": self._window.interval,
             "differenced": self._window.differenced,
             "done": self._done,
@@ -237,34 +244,31 @@ class LooksProcess:
             return
         edges = None if state["edges"] is None else np.array([*state["edges"], math.inf])
         baseline, canary = (_loaded(arm, edges) for arm in state["arms"])
-        self._window = MetricPair(
-            name=self._metric.name,
-            kind=self._metric.kind,
-            baseline=baseline,
-            canary=canary,
-            pairing=state["pairing"],
+        self._window = self._question.of(
+            baseline,
+            canary,
+            concurrent=state["concurrent"],
             interval=state["interval"],
             edges=edges,
             differenced=state["differenced"],
         )
         self._seen, self._done = int(state["seen"]), int(state["done"])
         self._taken = [_Taken(*map(float, taken)) for taken in state["taken"]]
-        self._last = None if state["last"] is None else Finding.model_validate(state["last"])
+        self._last = None if state["last"] is None else read_finding(state["last"])
 
     def finding(self) -> Finding:
         """Say what the last look said."""
         if self._last is None:
-            return Finding(
+            return RULES[self._plan.name].finding(
                 rule=self._plan.name,
                 outcome=Outcome.MARGINAL,
-                reason="too_little_data",
+                reason=Reason.TOO_LITTLE_DATA,
                 method="none",
-                level=self._share.level,
-                beta=self._share.beta,
+                level=self._question.rates.level,
+                beta=self._question.rates.beta,
                 n_baseline=self.points,
                 n_canary=self.points,
-                looks=self._done,
-                looks_planned=self._plan.looks,
+                watch=WatchFacts(looks=self._done, looks_planned=self._plan.looks),
                 more_points=self._until_next(),
             )
         if self._last.outcome is not Outcome.MARGINAL:
@@ -281,12 +285,16 @@ def _asks_ranks(settings: RuleSettings) -> bool:
 
 def _hardly_known(found: Finding) -> bool:
     """Tell whether the points of a rank test, or of one in a group, depend on each other too strongly to be taken at their word."""
-    if found.parts:
+    if isinstance(found, GroupFinding):
         return any(_hardly_known(part) for part in found.parts)
-    return found.method == "robust_rank" and _effective(found) < _FEWEST_EFFECTIVE
+    return (
+        isinstance(found, LevelFinding)
+        and found.method == "robust_rank"
+        and _effective(found) < _FEWEST_EFFECTIVE
+    )
 
 
-def _effective(found: Finding) -> float:
+def _effective(found: LevelFinding) -> float:
     """Give how many independent points the arms' points are worth."""
     rho = found.autocorrelation or 0.0
     return 2 / (1 / found.n_baseline + 1 / found.n_canary) * (1 - rho) / (1 + rho)
@@ -296,12 +304,11 @@ def _deviate(pvalue: float) -> float:
     return float(-ndtri(min(max(pvalue, _SMALLEST_PVALUE), 1 - 1e-16)))
 
 
-def _joined(first: MetricPair, second: MetricPair) -> MetricPair:
+def _joined(first: Pair, second: Pair) -> Pair:
     return replace(
         second,
         baseline=_arm_of(first.baseline, second.baseline),
         canary=_arm_of(first.canary, second.canary),
-        notes=(),
     )
 
 
@@ -318,9 +325,9 @@ def _appended(first: FloatArray | None, second: FloatArray | None) -> FloatArray
     return None if first is None or second is None else np.concatenate([first, second])
 
 
-def _in_order(pair: MetricPair) -> MetricPair:
+def _in_order(pair: Pair) -> Pair:
     time = pair.canary.time
-    return pair if time is None else chosen(pair, np.lexsort((pair.baseline.value, pair.canary.value, time)))
+    return pair if time is None else pair.part(np.lexsort((pair.baseline.value, pair.canary.value, time)))
 
 
 def _packed(column: FloatArray) -> str | list[Any]:

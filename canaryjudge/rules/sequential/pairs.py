@@ -8,12 +8,19 @@ from typing import Final
 
 import numpy as np
 
-from canaryjudge.data import FloatArray, MetricPair
-from canaryjudge.data.packing import pack, unpack
-from canaryjudge.policy import Metric
-from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Evidence, Share, tolerated, weigh
-from canaryjudge.rules.sequential.process import State, load_sum, log10_e, pvalue_of, pvalue_pairs, save_sum
+from canaryjudge.packing import pack, unpack
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.decision import Evidence, tolerated, weigh
+from canaryjudge.rules.rows import FloatArray, Pair, Question
+from canaryjudge.rules.sequential.process import (
+    SequentialFinding,
+    State,
+    evidence_facts,
+    load_sum,
+    pvalue_of,
+    pvalue_pairs,
+    save_sum,
+)
 from canaryjudge.stats.confidence_sequences import quantile_interval, quantile_interval_from_counts
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.score_evidence import BETS, discordance, log_wealth, wealth_terms
@@ -38,11 +45,9 @@ class PairProcess:
     quantiles of the reference, which of the two lies beyond (it sees tails). Before a pair is scored, the reference knows only earlier ones.
     """
 
-    def __init__(self, metric: Metric, share: Share) -> None:
-        self._metric, self._share = metric, share
-        self._signs = tuple(
-            sign for sign in (1, -1) if metric.direction in ("either", "increase" if sign > 0 else "decrease")
-        )
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._signs = question.sides
         self._pairs = 0
         self._seen = np.zeros((0, 2))
         self._reference = np.zeros(0)
@@ -60,7 +65,7 @@ class PairProcess:
         """Pairs seen."""
         return self._pairs
 
-    def update(self, pair: MetricPair) -> None:
+    def update(self, pair: Pair) -> None:
         """Take one interval's samples."""
         count = min(len(pair.baseline), len(pair.canary))
         baseline, canary = pair.baseline.value[:count], pair.canary.value[:count]
@@ -94,7 +99,7 @@ class PairProcess:
         if final:
             self._count(*places)
         median = float(np.median(self._reference))
-        limits = tolerated(self._metric, median)
+        limits = tolerated(self._question, median)
         if limits is None:
             return
         ranks = self._ranks(canary, places[1]), self._ranks(baseline, places[0])
@@ -192,20 +197,22 @@ class PairProcess:
         self._below = np.array(state["below"], dtype=np.int64).reshape(self._below.shape)
         self._rank_sum = int(state["rank_sum"])
 
-    def finding(self) -> Finding:
+    def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
-        share = self._share
-        known = {"rule": "sequential", "level": share.level, "beta": share.beta, "method": "ranks"}
+        rates = self._question.rates
+        known = {"rule": "sequential", "level": rates.level, "beta": rates.beta, "method": "ranks"}
         sizes = {"n_baseline": self._pairs, "n_canary": self._pairs}
         if not len(self._reference):
             missing = _LEARNING[0] - self._pairs
-            return Finding(
-                **known, **sizes, outcome=Outcome.MARGINAL, reason="too_little_data", more_points=missing
+            return SequentialFinding(
+                **known, **sizes, outcome=Outcome.MARGINAL, reason=Reason.TOO_LITTLE_DATA, more_points=missing
             )
         (low_b, median_b, high_b), (low_c, median_c, high_c) = self._medians()
-        limits = tolerated(self._metric, float(np.median(self._reference)))
+        limits = tolerated(self._question, float(np.median(self._reference)))
         if limits is None:
-            return Finding(**known, **sizes, outcome=Outcome.MARGINAL, reason="needs_absolute_tolerance")
+            return SequentialFinding(
+                **known, **sizes, outcome=Outcome.MARGINAL, reason=Reason.NEEDS_ABSOLUTE_TOLERANCE
+            )
         unit = 1.0 if limits.absolute else abs(median_b)
         fails, safes, nones = zip(*(self._log_evidence(i) for i in range(len(self._signs))), strict=True)
         sides = limits.sides
@@ -220,21 +227,20 @@ class PairProcess:
             pass_bounds=[bounds] * len(sides),
         )
         higher = 0.5 + self._rank_sum / (2 * _CELLS) / max(self._pairs - _LEARNING[0], 1) / 2
-        return Finding(
+        return SequentialFinding(
             **known,
             **sizes,
-            **weigh(evidence, limits, share, self._pairs),
+            **weigh(evidence, limits, rates, self._pairs),
             baseline_level=median_b,
             canary_level=median_c,
             probability_worse=higher if limits.high is not None else 1 - higher,
-            log_e_fail=log10_e(max(fails) - math.log(len(sides))),
-            log_e_pass=log10_e(min(safes)),
+            watch=evidence_facts(max(fails) - math.log(len(sides)), min(safes)),
             waived=("independence_assumed",),
         )
 
     def _medians(self) -> list[tuple[float, float, float]]:
         """Give each arm's median between the bounds of its confidence sequence, at half the level: two of them make a change."""
-        level = self._share.level / 2
+        level = self._question.rates.level / 2
         found = []
         for arm in (0, 1):
             if self._counted:

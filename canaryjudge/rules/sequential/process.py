@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
-from canaryjudge.data import FloatArray, MetricPair
-from canaryjudge.data.packing import pack, unpack
-from canaryjudge.results import Finding
+from canaryjudge.packing import pack, unpack
 from canaryjudge.rules.decision import Evidence, Limits
+from canaryjudge.rules.findings import EventsFinding, Finding, Number, WatchFacts
+from canaryjudge.rules.rows import Pair
 from canaryjudge.stats.exact_sums import ExactSum
 
 __all__ = [
     "Process",
+    "SequentialFinding",
     "State",
-    "chosen",
+    "evidence_facts",
     "load_sum",
-    "log10_e",
     "pvalue_of",
     "pvalue_pairs",
     "save_sum",
     "smallest_visible",
-    "totals",
 ]
 
 State = dict[str, Any]
 """What a process remembers, as JSON has it."""
 _PART_SIZE: Final = 5
 """Bytes of what sums have behind the point."""
+
+
+class SequentialFinding(EventsFinding):
+    """What a watch found."""
+
+    rule: Literal["sequential"]
+    """The rule's name."""
+    statistic: Number = None
+    """Of planned looks at ranks: the test's statistic at the limit."""
 
 
 class Process(Protocol):
@@ -41,7 +48,7 @@ class Process(Protocol):
     def points(self) -> int:
         """Intervals (samples where they are taken one by one) that were seen."""
 
-    def update(self, pair: MetricPair) -> None:
+    def update(self, pair: Pair) -> None:
         """Take new intervals; of samples, one interval."""
 
     def finding(self) -> Finding:
@@ -69,9 +76,11 @@ def pvalue_pairs(limits: Limits, fails: Sequence[float], safes: Sequence[float])
     return [(fail, safe) if sign > 0 else (safe, fail) for sign, fail, safe in both]
 
 
-def log10_e(log_e: float) -> float:
-    """Turn a natural logarithm into one to the base of ten."""
-    return log_e / math.log(10)
+def evidence_facts(log_e_fail: float, log_e_pass: float, visible: float | None = None) -> WatchFacts:
+    """Tell natural logarithms of the evidence to the base of ten."""
+    return WatchFacts(
+        log_e_fail=log_e_fail / math.log(10), log_e_pass=log_e_pass / math.log(10), smallest_visible=visible
+    )
 
 
 def save_sum(sums: ExactSum) -> str:
@@ -97,19 +106,6 @@ def load_sum(text: Any, shape: tuple[int, ...]) -> ExactSum:
     sums.whole = whole.view(f"<i{whole.shape[1]}").astype(np.int64).reshape(shape)
     sums.parts = parts.view("<i8").astype(np.int64).reshape(shape)
     return sums
-
-
-def chosen(pair: MetricPair, points: Any) -> MetricPair:
-    """Give some of a pair's intervals, by a slice or an index."""
-    return replace(pair, baseline=pair.baseline.part(points), canary=pair.canary.part(points))
-
-
-def totals(pair: MetricPair) -> tuple[FloatArray, FloatArray]:
-    """Give the exposures of both arms, 1 an interval where there are none."""
-    baseline, canary = (
-        np.ones(len(arm)) if arm.total is None else arm.total for arm in (pair.baseline, pair.canary)
-    )
-    return baseline, canary
 
 
 def smallest_visible(evidence: Evidence, limits: Limits) -> float | None:

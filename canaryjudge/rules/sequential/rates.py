@@ -7,20 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.errors import DataError
-from canaryjudge.policy import Metric
-from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Evidence, Limits, Share, tolerated, weigh
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh
+from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question
 from canaryjudge.rules.sequential.process import (
+    SequentialFinding,
     State,
+    evidence_facts,
     load_sum,
-    log10_e,
     pvalue_of,
     pvalue_pairs,
     save_sum,
     smallest_visible,
-    totals,
 )
 from canaryjudge.stats.count_processes import (
     LOG_RATIOS,
@@ -49,12 +48,12 @@ _LEAST_EXPOSURE = 2.0**-20
 """Beyond these, sums that are exact to 2^-40 have no room."""
 
 
-def check_counts(pair: MetricPair) -> None:
+def check_counts(*arms: Arm) -> None:
     """Refuse counts that no service has and no sum holds.
 
     Parameters
     ----------
-    pair : MetricPair
+    *arms : Arm
         New intervals of a ratio or a count.
 
     Raises
@@ -62,7 +61,7 @@ def check_counts(pair: MetricPair) -> None:
     DataError
         If an interval has more than 1.4e14 events or exposure, or less than 1e-6 exposure.
     """
-    for arm in (pair.baseline, pair.canary):
+    for arm in arms:
         if len(arm) == 1:
             total = 1.0 if arm.total is None else float(arm.total[0])
             most, least = max(float(arm.value[0]), total), min(total, 1.0)
@@ -73,7 +72,7 @@ def check_counts(pair: MetricPair) -> None:
         if most > _MOST_EVENTS or least < _LEAST_EXPOSURE:
             odd = most if most > _MOST_EVENTS else least
             raise DataError(
-                f"metric {pair.name!r}: {odd:g} events or exposure in one interval is out of range",
+                f"{odd:g} events or exposure in one interval is out of range",
                 "Give 'value' and 'total' in another unit, between 1e-6 and 1e14 an interval.",
             )
 
@@ -102,13 +101,11 @@ class RateProcess:
     about rare events is as good as it can be.
     """
 
-    def __init__(self, metric: Metric, share: Share) -> None:
-        self._metric, self._share = metric, share
-        self._stated = metric.dispersion or _from_history(share.horizon.history)
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._stated = question.dispersion or _from_history(question.horizon.history)
         self._flipped: bool | None = None
-        self._directions = tuple(
-            sign for sign in (1, -1) if metric.direction in ("either", "increase" if sign > 0 else "decrease")
-        )
+        self._directions = question.sides
         self._tilted: tuple[tuple[int, float], ...] = ()
         self._sums = ExactSum((0,))
         self._intervals = 0
@@ -119,16 +116,16 @@ class RateProcess:
         """Intervals seen."""
         return self._intervals
 
-    def update(self, pair: MetricPair) -> None:
+    def update(self, pair: Pair) -> None:
         """Take new intervals."""
-        n_b, n_c = totals(pair)
+        n_b, n_c = pair.baseline.exposures, pair.canary.exposures
         x_b, x_c = pair.baseline.value, pair.canary.value
         if not len(x_b):
             return
-        check_counts(pair)
+        check_counts(*pair.arms)
         if self._flipped is None:
-            mostly = self._metric.kind == "ratio" and 2 * float(x_b[0]) > float(n_b[0])
-            self._start(flipped=mostly and self._metric.direction != "increase")
+            mostly = self._question.kind == "ratio" and 2 * float(x_b[0]) > float(n_b[0])
+            self._start(flipped=mostly and self._question.sides != (1,))
         if self._flipped:
             x_b, x_c = n_b - x_b, n_c - x_c
         if len(x_b) == 1:  # the common case, in plain numbers: the same sums in a third of the time
@@ -163,7 +160,7 @@ class RateProcess:
 
     def _nulls(self, *, flipped: bool) -> tuple[_Null, ...]:
         """Give the hypotheses whose union is "no worse than tolerated", for events that are bad when they rise."""
-        relative, absolute = self._metric.tolerated_relative, self._metric.tolerated_absolute
+        relative, absolute = self._question.tolerance.relative, self._question.tolerance.absolute_or_zero
         if not absolute:
             return (self._relative(relative, flipped=flipped, weight=1.0),)
         if not relative:
@@ -188,7 +185,7 @@ class RateProcess:
             return
         if self._flipped != other._flipped:
             raise DataError(
-                f"metric {self._metric.name!r}: the ratio is mostly successes in one shard and mostly failures in the other",
+                "the ratio is mostly successes in one shard and mostly failures in the other",
                 "Merge shards of one service.",
             )
         self._sums.merge(other._sums)
@@ -214,17 +211,17 @@ class RateProcess:
         self._intervals, self._informative = int(state["intervals"]), int(state["informative"])
         self._sums = load_sum(state["sums"], self._sums.whole.shape)
 
-    def finding(self) -> Finding:
+    def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
-        share = self._share
+        allowed = self._question.rates
         if self._flipped is None:
-            return Finding(
+            return SequentialFinding(
                 rule="sequential",
                 outcome=Outcome.MARGINAL,
-                reason="too_little_data",
+                reason=Reason.TOO_LITTLE_DATA,
                 method="none",
-                level=share.level,
-                beta=share.beta,
+                level=allowed.level,
+                beta=allowed.beta,
             )
         sums = _Sums(self._sums.value, self._tilted)
         x_b, x_c, n_b, n_c, excess, weight, _ = sums.totals.tolist()
@@ -233,22 +230,22 @@ class RateProcess:
             x_b, x_c = n_b - x_b, n_c - x_c
             rates = 1 - rates[0], 1 - rates[1]
         # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
-        limits = tolerated(self._metric, rates[0]) or tolerated(self._metric, float(np.finfo(float).tiny))
+        limits = tolerated(self._question, rates[0]) or tolerated(self._question, float(np.finfo(float).tiny))
         assert limits is not None  # noqa: S101 - a positive level always has limits
         flipped = self._flipped
         look = _Look(limits, sums, self._nulls(flipped=flipped), flipped=flipped)
         look.rate, look.difference = rates[0], (-1 if flipped else 1) * excess / weight
         look.dispersion = self._overdispersion(sums, look.log_ratio)
-        evidence, log_e = look.evidence(share)
-        facts = weigh(evidence, limits, share, self._intervals)
+        evidence, log_e = look.evidence(allowed)
+        facts = weigh(evidence, limits, allowed, self._intervals)
         if facts["outcome"] is Outcome.MARGINAL and x_b == 0 and not limits.absolute:
-            facts |= {"reason": "needs_absolute_tolerance", "more_points": None}
-        return Finding(
+            facts |= {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
+        return SequentialFinding(
             **facts,
             rule="sequential",
             method="mixture",
-            level=share.level,
-            beta=share.beta,
+            level=allowed.level,
+            beta=allowed.beta,
             baseline_level=rates[0],
             canary_level=rates[1],
             n_baseline=self._intervals,
@@ -258,9 +255,7 @@ class RateProcess:
             events_baseline=x_b,
             events_canary=x_c,
             dispersion=look.dispersion,
-            log_e_fail=log10_e(log_e[0]),
-            log_e_pass=log10_e(log_e[1]),
-            smallest_visible=smallest_visible(evidence, limits),
+            watch=evidence_facts(*log_e, smallest_visible(evidence, limits)),
         )
 
     def _overdispersion(self, sums: _Sums, log_ratio: float) -> float:
@@ -296,20 +291,20 @@ class _Look:
         self.log_ratio = 0.0 if math.isnan(estimate) else estimate
         self.rate, self.difference, self.dispersion = 0.0, 0.0, 1.0
 
-    def evidence(self, share: Share) -> tuple[Evidence, tuple[float, float]]:
+    def evidence(self, rates: ErrorRates) -> tuple[Evidence, tuple[float, float]]:
         """Give evidence in the scale of the limits, and the log evidence for a fail and a pass."""
         sides = self._limits.sides
         found = [self._against(sign) for sign, _ in sides]
         fails, safes = zip(*found, strict=True)
         pvalues = pvalue_pairs(self._limits, fails, safes)
         none = {sign: pvalue_of(self._log_evidence(sign, _Null(0.0, 0.0, 1.0), 1)) for sign in (1, -1)}
-        level = share.level / len(sides)
+        level = rates.level / len(sides)
         return Evidence(
             estimate=self._estimate(),
             pvalues=pvalues,
             pvalues_none=(none[1], none[-1]),
             fail_bounds=[self._bounds(sign, level) for sign, _ in sides],
-            pass_bounds=[self._bounds(sign, share.beta) for sign, _ in sides],
+            pass_bounds=[self._bounds(sign, rates.beta) for sign, _ in sides],
             eventless=float(np.ptp(self._sums)) == 0,
         ), (max(fails) - math.log(len(sides)), min(safes))
 
@@ -380,17 +375,17 @@ class _Look:
         return math.expm1(low), math.expm1(min(high, 700.0)) if math.isfinite(high) else math.inf
 
 
-def _from_history(history: MetricPair | None) -> float | None:
+def _from_history(history: Pair | None) -> float | None:
     """Measure the dispersion where both arms ran the same version."""
     if history is None or len(history.baseline) < _FEWEST_OF_HISTORY:
         return None
-    n_b, n_c = totals(history)
+    n_b, n_c = history.baseline.exposures, history.canary.exposures
     found = pooled_dispersion(
         history.baseline.value,
         n_b,
         history.canary.value,
         n_c,
-        concurrent=history.pairing == "concurrent",
+        concurrent=history.concurrent,
         family="binomial" if history.kind == "ratio" else "poisson",
     )
     return float(found.factor)

@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data import FloatArray, MetricPair
-from canaryjudge.data.packing import pack, unpack
-from canaryjudge.policy import Metric
-from canaryjudge.reasons import Reason
-from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Share, tolerated
+from canaryjudge.packing import pack, unpack
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.decision import tolerated
+from canaryjudge.rules.rows import FloatArray, Pair, Question
 from canaryjudge.rules.sequential.changes import CHANGES, ChangeSequence
-from canaryjudge.rules.sequential.process import State
+from canaryjudge.rules.sequential.process import SequentialFinding, State
 from canaryjudge.stats.score_evidence import FEWEST_SCORES, exceedance_scores, mean_evidence
 
 __all__ = ["MeanProcess", "RankProcess"]
@@ -36,8 +34,8 @@ class _ScoreProcess:
     dtype: type[np.floating[Any]] = np.float32
     """What rows are kept as."""
 
-    def __init__(self, metric: Metric, share: Share, width: int) -> None:
-        self._metric, self._share = metric, share
+    def __init__(self, question: Question, width: int) -> None:
+        self._question = question
         # start after the origin, weight, weighted levels of both arms, weighted scores
         self._rows: NDArray[np.floating[Any]] = np.zeros((0, width), dtype=self.dtype)
         self._origin: float | None = None
@@ -117,14 +115,14 @@ class _ScoreProcess:
 
     def _described(
         self, facts: dict[str, Any], levels: tuple[float, float], probability: float | None
-    ) -> Finding:
-        share = self._share
-        return Finding(
+    ) -> SequentialFinding:
+        rates = self._question.rates
+        return SequentialFinding(
             **facts,
             rule="sequential",
             method=self.method,
-            level=share.level,
-            beta=share.beta,
+            level=rates.level,
+            beta=rates.beta,
             baseline_level=levels[0],
             canary_level=levels[1],
             n_baseline=self._intervals,
@@ -132,16 +130,16 @@ class _ScoreProcess:
             probability_worse=probability,
         )
 
-    def _unready(self) -> Finding:
-        share = self._share
+    def _unready(self) -> SequentialFinding:
+        rates = self._question.rates
         needed = FEWEST_SCORES * self._each - len(self._rows) * self._each
-        return Finding(
+        return SequentialFinding(
             rule="sequential",
             outcome=Outcome.MARGINAL,
-            reason="too_little_data",
+            reason=Reason.TOO_LITTLE_DATA,
             method=self.method,
-            level=share.level,
-            beta=share.beta,
+            level=rates.level,
+            beta=rates.beta,
             n_baseline=self._intervals,
             n_canary=self._intervals,
             more_points=max(needed, 1),
@@ -154,12 +152,12 @@ def _halved(rows: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     return ((pairs[::2] + pairs[1::2]) / 2).astype(rows.dtype)
 
 
-def _weight(pair: MetricPair) -> float:
+def _weight(pair: Pair) -> float:
     harmonic = 2 / (1 / len(pair.baseline) + 1 / len(pair.canary))
     return harmonic / (harmonic + _HALF_WEIGHT)
 
 
-def _start(pair: MetricPair, intervals: int) -> float:
+def _start(pair: Pair, intervals: int) -> float:
     time = pair.baseline.time
     return float(intervals) if time is None else float(time[0])
 
@@ -169,19 +167,18 @@ class RankProcess(_ScoreProcess):
 
     method = "scores"
 
-    def __init__(self, metric: Metric, share: Share) -> None:
-        relative, absolute = metric.tolerated_relative, metric.tolerated_absolute
-        up = metric.direction in ("increase", "either")
-        down = metric.direction in ("decrease", "either")
+    def __init__(self, question: Question) -> None:
+        relative, absolute = question.tolerance.relative, question.tolerance.absolute_or_zero
+        up, down = 1 in question.sides, -1 in question.sides
         changes = {*CHANGES}
         if relative:
             changes |= ({relative} if up else set()) | ({-relative / (1 + relative)} if down else set())
         self._relative = np.array(sorted(changes))
         steps = {0.0, *(sign * times * absolute for sign in (1, -1) for times in (0.5, 1.0, 2.0, 4.0))}
         self._absolute = np.array(sorted(steps)) if absolute else np.zeros(0)
-        super().__init__(metric, share, 4 + len(self._relative) + len(self._absolute))
+        super().__init__(question, 4 + len(self._relative) + len(self._absolute))
 
-    def update(self, pair: MetricPair) -> None:
+    def update(self, pair: Pair) -> None:
         """Take one interval's samples."""
         baseline, canary = pair.baseline.value, pair.canary.value
         if not (len(baseline) and len(canary)):
@@ -199,15 +196,15 @@ class RankProcess(_ScoreProcess):
         known = [weight, weight * medians[0], weight * medians[1]]
         self._add(_start(pair, self._intervals), np.concatenate([known, weight * scores]))
 
-    def finding(self) -> Finding:
+    def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
-        share = self._share
+        rates = self._question.rates
         if len(self._rows) < FEWEST_SCORES:
             return self._unready()
         rows = self._rows.astype(np.float64)
         weights = rows[:, 1]
         levels = tuple((rows[:, i].sum() / weights.sum()).item() for i in (2, 3))
-        limits = tolerated(self._metric, levels[0])
+        limits = tolerated(self._question, levels[0])
         if limits is None:
             return self._unready().model_copy(
                 update={"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
@@ -218,7 +215,7 @@ class RankProcess(_ScoreProcess):
         found = mean_evidence(scores, each=self._each)
         sequence = ChangeSequence(changes, found)
         higher = float(sequence.at(0.0).mean) + 0.5
-        facts = sequence.finding(limits, share, self._intervals)
+        facts = sequence.finding(limits, rates, self._intervals)
         return self._described(facts, levels, higher if limits.high is not None else 1 - higher)
 
 
@@ -228,10 +225,10 @@ class MeanProcess(_ScoreProcess):
     method = "mean_sequence"
     dtype = np.float64
 
-    def __init__(self, metric: Metric, share: Share) -> None:
-        super().__init__(metric, share, 4)
+    def __init__(self, question: Question) -> None:
+        super().__init__(question, 4)
 
-    def update(self, pair: MetricPair) -> None:
+    def update(self, pair: Pair) -> None:
         """Take new intervals; of samples, one."""
         if pair.kind == "samples":
             if len(pair.baseline) and len(pair.canary):
@@ -245,16 +242,16 @@ class MeanProcess(_ScoreProcess):
             start = float(self._intervals) if times is None else float(times[i])
             self._add(start, np.array([1.0, b, c - b]))
 
-    def finding(self) -> Finding:
+    def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
-        share = self._share
+        rates = self._question.rates
         if len(self._rows) < FEWEST_SCORES:
             return self._unready()
         rows = self._rows.astype(np.float64)
         weights = rows[:, 1]
         level, difference = ((rows[:, i].sum() / weights.sum()).item() for i in (2, 3))
         levels = level, level + difference
-        limits = tolerated(self._metric, levels[0])
+        limits = tolerated(self._question, levels[0])
         if limits is None:
             return self._unready().model_copy(
                 update={"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
@@ -267,6 +264,6 @@ class MeanProcess(_ScoreProcess):
         tolerable = (scales[:, None] - 1) * rows[:, 2] + shifts[:, None] * weights
         scores = (rows[:, 3] - tolerable) / weights.mean()
         facts = ChangeSequence(changes, mean_evidence(scores, each=self._each)).finding(
-            limits, share, self._intervals
+            limits, rates, self._intervals
         )
         return self._described(facts, levels, None)

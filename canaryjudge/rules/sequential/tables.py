@@ -6,15 +6,15 @@ import math
 
 import numpy as np
 
-from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.errors import DataError
-from canaryjudge.policy import Metric
-from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Evidence, Share, tolerated, weigh
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.decision import Evidence, tolerated, weigh
+from canaryjudge.rules.rows import FloatArray, Pair, Question
 from canaryjudge.rules.sequential.process import (
+    SequentialFinding,
     State,
+    evidence_facts,
     load_sum,
-    log10_e,
     pvalue_of,
     pvalue_pairs,
     save_sum,
@@ -40,8 +40,8 @@ class TableProcess:
     none exceed say nothing.
     """
 
-    def __init__(self, metric: Metric, share: Share) -> None:
-        self._metric, self._share = metric, share
+    def __init__(self, question: Question) -> None:
+        self._question = question
         self._edges: FloatArray | None = None
         self._chosen = np.zeros(0, dtype=np.intp)
         self._factors = ExactSum((0, _POINTS))
@@ -53,7 +53,7 @@ class TableProcess:
         """Intervals seen."""
         return self._intervals
 
-    def update(self, pair: MetricPair) -> None:
+    def update(self, pair: Pair) -> None:
         """Take new intervals."""
         if (
             pair.edges is None
@@ -89,7 +89,7 @@ class TableProcess:
     def _check_edges(self, edges: FloatArray) -> None:
         if self._edges is None or len(edges) != len(self._edges) or (edges != self._edges).any():
             raise DataError(
-                f"metric {self._metric.name!r}: the buckets have other edges than before",
+                "the buckets have other edges than before",
                 "Keep one layout of buckets for the time of a release.",
             )
 
@@ -133,12 +133,14 @@ class TableProcess:
         self._intervals = int(state["intervals"])
         self._factors = load_sum(state["factors"], (len(self._chosen), _POINTS))
 
-    def finding(self) -> Finding:
+    def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
-        share = self._share
-        known = {"rule": "sequential", "level": share.level, "beta": share.beta}
+        rates = self._question.rates
+        known = {"rule": "sequential", "level": rates.level, "beta": rates.beta}
         if self._edges is None or not self._counts.sum(axis=1).all():
-            return Finding(**known, outcome=Outcome.MARGINAL, reason="too_little_data", method="none")
+            return SequentialFinding(
+                **known, outcome=Outcome.MARGINAL, reason=Reason.TOO_LITTLE_DATA, method="none"
+            )
         curves = [BucketCurve(self._edges, counts) for counts in self._counts]
         medians = [curve.quantile(0.5) for curve in curves]
         known |= {
@@ -149,24 +151,24 @@ class TableProcess:
             "total_baseline": float(self._counts[0].sum()),
             "total_canary": float(self._counts[1].sum()),
         }
-        limits = tolerated(self._metric, medians[0])
+        limits = tolerated(self._question, medians[0])
         if limits is None:
-            return Finding(
-                **known, outcome=Outcome.MARGINAL, reason="needs_absolute_tolerance", method="none"
+            return SequentialFinding(
+                **known, outcome=Outcome.MARGINAL, reason=Reason.NEEDS_ABSOLUTE_TOLERANCE, method="none"
             )
         unit = 1.0 if limits.absolute else abs(medians[0])
         sizes = not limits.absolute and float(self._edges[0]) > 0
         at = self._edges[self._chosen]
         asked = _Edges(curves[0], at, self._factors.value, None if sizes else unit)
         sides = limits.sides
-        level = share.level / len(sides)
+        level = rates.level / len(sides)
         asked_at = np.array([*(limit for _, limit in sides), 0.0])
         above, below = (asked.log_evidence(asked_at, side).tolist() for side in (1, -1))
         fails = [above[i] if sign > 0 else below[i] for i, (sign, _) in enumerate(sides)]
         safes = [below[i] if sign > 0 else above[i] for i, (sign, _) in enumerate(sides)]
         pvalues = pvalue_pairs(limits, fails, safes)
         step = max(abs(limit) for _, limit in sides) or 0.1 * abs(medians[0]) / unit
-        fail_bounds, pass_bounds = asked.bounds((level, share.beta), step)
+        fail_bounds, pass_bounds = asked.bounds((level, rates.beta), step)
         evidence = Evidence(
             estimate=(medians[1] - medians[0]) / unit,
             pvalues=pvalues,
@@ -174,13 +176,13 @@ class TableProcess:
             fail_bounds=[fail_bounds] * len(sides),
             pass_bounds=[pass_bounds] * len(sides),
         )
-        return Finding(
+        return SequentialFinding(
             **known,
-            **weigh(evidence, limits, share, self._intervals),
+            **weigh(evidence, limits, rates, self._intervals),
             method="cmh",
-            log_e_fail=log10_e(max(fails) - math.log(len(sides))),
-            log_e_pass=log10_e(min(safes)),
-            smallest_visible=smallest_visible(evidence, limits),
+            watch=evidence_facts(
+                max(fails) - math.log(len(sides)), min(safes), smallest_visible(evidence, limits)
+            ),
         )
 
 

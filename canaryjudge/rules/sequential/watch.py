@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from canaryjudge.data import MetricPair
-from canaryjudge.results import Finding, Outcome
-from canaryjudge.rules.decision import Share
-from canaryjudge.rules.sequential.process import Process, State, chosen
+from canaryjudge.reasons import Outcome
+from canaryjudge.rules.findings import Finding, WatchFacts
+from canaryjudge.rules.registry import read_finding
+from canaryjudge.rules.rows import Pair, Question
+from canaryjudge.rules.sequential.process import Process, State
 
 __all__ = ["RESERVED", "Watch"]
 
@@ -30,14 +31,16 @@ class Watch:
     ----------
     start : callable
         Makes the rule's process at given error rates.
-    share : Share
-        The error rates of all looks together.
+    question : Question
+        What is asked, with the error rates of all looks together.
     reserved : float
         Part of the level that is kept for the time after a pass.
     """
 
-    def __init__(self, start: Callable[[Share], Process], share: Share, reserved: float = RESERVED) -> None:
-        self._start, self._share, self._reserved = start, share, reserved
+    def __init__(
+        self, start: Callable[[Question], Process], question: Question, reserved: float = RESERVED
+    ) -> None:
+        self._start, self._question, self._reserved = start, question, reserved
         self._main = self._first()
         self._epoch: Process | None = None
         self._number = 0
@@ -58,18 +61,16 @@ class Watch:
     def _has_failed(self) -> bool:
         return self._decided is not None and self._decided.outcome is Outcome.FAIL
 
-    def update(self, pair: MetricPair) -> None:
+    def update(self, pair: Pair) -> None:
         """Take new intervals; of samples, one."""
         if self._has_failed:
             return
         self._main.update(pair)
-        rest: MetricPair | None = pair
+        rest: Pair | None = pair
         while rest is not None and self._epoch is not None and not self._has_failed:
             room = max(self._length - self._epoch.points, 1)
             whole = pair.kind == "samples" or len(rest.canary) <= room
-            part, rest = (
-                (rest, None) if whole else (chosen(rest, slice(room)), chosen(rest, slice(room, None)))
-            )
+            part, rest = (rest, None) if whole else (rest.part(slice(room)), rest.part(slice(room, None)))
             self._epoch.update(part)
             if self._epoch.points >= self._length:
                 self._end_epoch(None if part.canary.time is None else float(part.canary.time[-1]))
@@ -106,31 +107,37 @@ class Watch:
         return self._decided or found
 
     def _decide(self, found: Finding, time: float | None) -> None:
-        facts = {"decided_after": self.points, "decided_at": time}
-        self._decided = Finding.model_validate(found.model_dump() | facts)
+        known = dict(found.watch or WatchFacts()) | {"decided_after": self.points, "decided_at": time}
+        self._decided = found.model_copy(update={"watch": WatchFacts(**known)})
         if found.outcome is Outcome.PASS:
             self._length = max(_SHORTEST_EPOCH, self.points)
             self._next_epoch()
 
     def _next_epoch(self) -> None:
         self._number += 1
-        self._epoch = self._start(self._epoch_share())
+        self._epoch = self._start(self._epoch_question())
 
     def _first(self) -> Process:
-        return self._start(replace(self._share, level=self._share.level * (1 - self._reserved)))
+        return self._start(self._at(1 - self._reserved))
 
-    def _epoch_share(self) -> Share:
-        part = self._reserved / (self._number * (self._number + 1))
+    def _at(self, part: float) -> Question:
+        """Ask the same at a part of the level."""
+        rates = self._question.rates
+        return replace(self._question, rates=replace(rates, level=rates.level * part))
+
+    def _epoch_question(self) -> Question:
         # looks that are planned are planned within the epoch; replicas' levels since the start would dilute a late fault
-        horizon = replace(self._share.horizon, max_points=self._length, max_duration=None, replicas=None)
-        return replace(self._share, level=self._share.level * part, horizon=horizon)
+        horizon = replace(self._question.horizon, max_points=self._length, max_duration=None, replicas=None)
+        return replace(self._at(self._reserved / (self._number * (self._number + 1))), horizon=horizon)
 
     def merge(self, other: Watch) -> None:
         """Take over another shard's evidence; a fail of either is a fail of both."""
         both = (self._decided, other._decided)
         decided = [found for found in both if found and found.outcome is Outcome.FAIL]
         if decided:
-            self._decided = min(decided, key=lambda found: (found.pvalue or 0.0, found.decided_at or 0.0))
+            self._decided = min(
+                decided, key=lambda found: (found.pvalue or 0.0, _watch(found).decided_at or 0.0)
+            )
         elif other._decided is not None and (
             self._decided is None or _key(other._decided) < _key(self._decided)
         ):
@@ -138,7 +145,7 @@ class Watch:
         self._main.merge(other._main)
         if other._epoch is not None:
             self._number, self._length = max(self._number, other._number), max(self._length, other._length)
-            epoch, self._epoch = self._epoch, self._start(self._epoch_share())
+            epoch, self._epoch = self._epoch, self._start(self._epoch_question())
             for part in (epoch, other._epoch):
                 if part is not None:
                     self._epoch.merge(part)
@@ -160,11 +167,15 @@ class Watch:
         self._number, self._length = int(state["number"]), int(state["length"])
         self._main = self._first()
         self._main.load(state["main"])
-        self._epoch = None if state["epoch"] is None else self._start(self._epoch_share())
+        self._epoch = None if state["epoch"] is None else self._start(self._epoch_question())
         if self._epoch is not None:
             self._epoch.load(state["epoch"])
-        self._decided = None if state["decided"] is None else Finding.model_validate(state["decided"])
+        self._decided = None if state["decided"] is None else read_finding(state["decided"])
 
 
 def _key(found: Finding) -> tuple[int, str]:
-    return found.decided_after or 0, found.model_dump_json()
+    return _watch(found).decided_after or 0, found.model_dump_json()
+
+
+def _watch(found: Finding) -> WatchFacts:
+    return found.watch or WatchFacts()

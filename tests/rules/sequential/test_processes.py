@@ -6,14 +6,13 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from judging import feed, process_by
 from streams import METHODS, arm, both, policy_of
 
 import canaryjudge as cj
-from canaryjudge.data import read_pairs
+from canaryjudge.data import read_pairs, row_of
 from canaryjudge.data.stream import intervals
-from canaryjudge.rules import Horizon, Share
-from canaryjudge.rules.sequential import start_watch
-from canaryjudge.rules.sequential.process import chosen
+from canaryjudge.rules import ErrorRates, Horizon
 
 EXACT = ("mixture", "mixture of successes", "mixture of counts", "cmh", "betting")
 SIZE = 45
@@ -25,8 +24,10 @@ def process_of(name, *, history=None, level=0.01, **settings):
     policy = policy_of(name, **settings)
     metric = policy.metrics[0]
     (rule,) = metric.rules or (cj.Sequential(),)
-    share = Share(level, policy.beta, Horizon(policy.max_points, policy.max_duration, history))
-    return start_watch(metric, rule, None, share)._start(share)
+    rates = ErrorRates(level, policy.beta)
+    known = None if history is None else row_of(history, metric, rates)
+    horizon = Horizon(policy.max_points, policy.max_duration, known)
+    return process_by(metric, rule, rates, horizon)
 
 
 def pair_of(name, seed=1, size=SIZE, **settings):
@@ -41,7 +42,7 @@ def blocks_of(pair):
 def fed(process, pair):
     """Give all at once, samples interval by interval: that is how they come."""
     for part in blocks_of(pair) if pair.kind == "samples" else [pair]:
-        process.update(part)
+        feed(process, part)
     return process
 
 
@@ -73,8 +74,8 @@ def test_at_once_and_interval_by_interval_and_across_saving_are_the_same_to_the_
     pair = pair_of(name_of(case))
     at_once, stepwise, resumed = fed(made(case), pair), made(case), made(case)
     for block in blocks_of(pair):
-        stepwise.update(block)
-        resumed.update(block)
+        feed(stepwise, block)
+        feed(resumed, block)
         text = json.dumps(resumed.save())
         resumed = made(case)
         resumed.load(json.loads(text))
@@ -167,7 +168,7 @@ def test_findings_are_consistent_at_every_look(name, harm):
     harm = METHODS[name][3] if harm == "much" else harm
     process = process_of(name)
     for block in blocks_of(pair_of(name, 5, 40, harm=harm)):
-        process.update(block)
+        feed(process, block)
         found = process.finding()
         if found.pvalue is None:
             assert found.outcome == "marginal"
@@ -271,9 +272,8 @@ def rates(size, baseline, canary, *, totals=(1000, 1000), **settings):
         for side, x, n in (("baseline", baseline, totals[0]), ("canary", canary, totals[1]))
     }
     metric = policy.metrics[0]
-    share = Share(0.01, 0.05)
-    process = start_watch(metric, cj.Sequential(), None, share)._start(share)
-    process.update(read_pairs({"m": arms}, policy)["m"])
+    process = process_by(metric, cj.Sequential(), ErrorRates(0.01, 0.05))
+    feed(process, read_pairs({"m": arms}, policy)["m"])
     return process.finding()
 
 
@@ -371,8 +371,7 @@ def samples(values, **settings):
     }
     metric = policy.metrics[0]
     (rule,) = metric.rules or (cj.Sequential(),)
-    share = Share(0.01, 0.05)
-    process = start_watch(metric, rule, None, share)._start(share)
+    process = process_by(metric, rule, ErrorRates(0.01, 0.05))
     return fed(process, read_pairs({"m": arms}, policy)["m"]).finding()
 
 
@@ -449,7 +448,7 @@ def test_the_edges_of_histograms_stay():
     process = fed(process_of("cmh"), pair_of("cmh"))
     other = pair_of("cmh")
     with pytest.raises(cj.DataError, match="other edges"):
-        process.update(chosen(_with_edges(other), slice(1)))
+        feed(process, next(intervals(_with_edges(other))))
 
 
 def _with_edges(pair):
@@ -462,7 +461,7 @@ def test_shards_of_successes_and_of_failures_do_not_merge():
     given = {"direction": "either", "tolerance": {"absolute": "1%"}}
     first = process_of("mixture", **given)
     second = process_of("mixture", **given)
-    first.update(pair_of("mixture"))
-    second.update(pair_of("mixture of successes"))
+    feed(first, pair_of("mixture"))
+    feed(second, pair_of("mixture of successes"))
     with pytest.raises(cj.DataError, match="mostly successes in one shard"):
         first.merge(second)

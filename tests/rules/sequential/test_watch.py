@@ -1,17 +1,17 @@
 """What has been decided, what is watched for after a pass, and a whole series judged as it would have been watched."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from judging import feed, judge_by
 from streams import METHODS, both, policy_of
 
 import canaryjudge as cj
-from canaryjudge.data import read_pairs
+from canaryjudge.data import question_of, read_pairs
 from canaryjudge.data.stream import intervals
-from canaryjudge.rules import Horizon, Share
-from canaryjudge.rules.sequential import judge_sequential, start_watch
-from canaryjudge.rules.sequential.process import chosen
+from canaryjudge.rules import ErrorRates, Horizon, start_watch
 
 LEVEL = 0.01
 
@@ -20,9 +20,8 @@ def watched(name, **settings):
     policy = policy_of(name, **settings)
     metric = policy.metrics[0]
     (rule,) = metric.rules or (cj.Sequential(),)
-    return start_watch(
-        metric, rule, None, Share(LEVEL, policy.beta, Horizon(policy.max_points, policy.max_duration))
-    )
+    horizon = Horizon(policy.max_points, policy.max_duration)
+    return start_watch(question_of(metric, ErrorRates(LEVEL, policy.beta), horizon=horizon), rule)
 
 
 def pair_of(name, seed, size, **settings):
@@ -32,7 +31,7 @@ def pair_of(name, seed, size, **settings):
 def run(watch_of, pair):
     """Look after every interval; give the intervals until the first fail, or None."""
     for number, block in enumerate(intervals(pair, unfinished=True), 1):
-        watch_of.update(block)
+        feed(watch_of, block)
         if watch_of.look(float(block.canary.time[-1])).outcome == "fail":
             return number
     return None
@@ -44,7 +43,7 @@ def test_a_fail_stays_whatever_comes_after_it():
     failed = one.look()
     assert (failed.decided_after, failed.decided_at) == (one.points, 60.0 * (one.points - 1))
     assert failed.level == pytest.approx(0.99 * LEVEL)
-    one.update(pair_of("mixture", 2, 3000, start=100))
+    feed(one, pair_of("mixture", 2, 3000, start=100))
     assert one.look() == failed
 
 
@@ -53,7 +52,7 @@ def test_a_pass_stays_until_harm_fails_it():
     assert run(one, pair_of("mixture", 1, 100)) is None
     passed = one.look()
     assert (passed.outcome, passed.decided_after < 100) == ("pass", True)
-    one.update(pair_of("mixture", 2, 3, harm=1.4, start=100))
+    feed(one, pair_of("mixture", 2, 3, harm=1.4, start=100))
     assert one.look() == passed
     assert run(one, pair_of("mixture", 3, 60, harm=5.0, start=103)) is not None
     assert one.look().outcome == "fail"
@@ -80,13 +79,13 @@ def test_a_late_fault_is_found_far_sooner_than_by_the_evidence_since_the_start(n
     assert run(one, good) is None
     assert one.look().outcome == "pass"
     for block in intervals(good, unfinished=True):
-        alone.update(block)
+        feed(alone, block)
     delay = run(one, bad)
     assert delay is not None
     assert delay <= most
     assert one.look().decided_after == 500 + delay
     for block in list(intervals(bad, unfinished=True))[:delay]:
-        alone.update(block)
+        feed(alone, block)
     assert alone.finding().outcome != "fail"
 
 
@@ -95,7 +94,7 @@ def test_all_epochs_together_have_the_part_of_the_level_that_is_kept_for_them(me
     shares = []
     one = watched(method)
     start = one._start
-    one._start = lambda share: shares.append(share.level) or start(share)
+    one._start = lambda asked: shares.append(asked.rates.level) or start(asked)
     run(one, pair_of(method, 5, 2000))
     assert len(shares) > 20
     assert one._main.finding().level + sum(shares) <= LEVEL * (1 + 1e-9)
@@ -109,14 +108,14 @@ def test_epochs_are_the_same_however_the_points_after_a_pass_are_divided(name):
     start = pair_of(name, 6, 200)
     for block in intervals(start):
         for each in (stepwise, at_once):
-            each.update(block)
+            feed(each, block)
             each.look()
     assert stepwise.look().outcome == "pass"
     after = pair_of(name, 7, 333, start=200)
     for block in intervals(after):
-        stepwise.update(block)
-    at_once.update(chosen(after, slice(7)))
-    at_once.update(chosen(after, slice(7, None)))
+        feed(stepwise, block)
+    for part in (slice(7), slice(7, None)):
+        feed(at_once, replace(after, baseline=after.baseline.part(part), canary=after.canary.part(part)))
     assert json.dumps(stepwise.save()) == json.dumps(at_once.save())
 
 
@@ -125,7 +124,7 @@ def test_saving_forgets_nothing(name):
     one = watched(name)
     size = 250 if name == "betting" else 90
     for number, block in enumerate(intervals(pair_of(name, 8, size), unfinished=True)):
-        one.update(block)
+        feed(one, block)
         one.look()
         if number % 10 == 0:
             twin = watched(name)
@@ -177,7 +176,7 @@ def test_merging_keeps_what_either_has_decided(name, first, second, outcome):
 def test_a_shard_that_passed_does_not_hide_harm_in_the_others():
     one, other = watched("mixture"), watched("mixture")
     run(one, pair_of("mixture", 1, 40))
-    other.update(pair_of("mixture", 2, 200, harm=4.0, start=100))
+    feed(other, pair_of("mixture", 2, 200, harm=4.0, start=100))
     one.merge(other)
     assert one.look().outcome == "fail"
 
@@ -193,10 +192,10 @@ def test_a_series_is_judged_as_if_it_had_been_watched(name, harm):
     metric = policy.metrics[0]
     (rule,) = metric.rules or (cj.Sequential(),)
     horizon = Horizon(policy.max_points, policy.max_duration)
-    found = judge_sequential(pair, metric, rule, Share(LEVEL, policy.beta, horizon))
+    found = judge_by(pair, metric, rule, ErrorRates(LEVEL, policy.beta), horizon)
     one = watched(name)
     for block in intervals(pair):
-        one.update(block)
+        feed(one, block)
         last = one.look(float(block.canary.time[-1]))
         if last.outcome == "fail":
             break
@@ -209,7 +208,7 @@ def test_the_point_at_the_end_of_the_duration_still_counts(kind):
     rule = cj.Sequential(method="looks")
     metric = cj.Metric(name="m", kind=kind, direction="increase", rules=[rule], min_points=1)
     pair = read_pairs({"m": both(kind, 1, 60, harm=1.1)}, cj.Policy(metrics=[metric], max_points=60))["m"]
-    found = judge_sequential(pair, metric, rule, Share(LEVEL, 0.05, Horizon(max_duration=1800.0)))
+    found = judge_by(pair, metric, rule, ErrorRates(LEVEL, 0.05), Horizon(max_duration=1800.0))
     assert found.looks == 5
     assert found.n_baseline == 31
 
@@ -217,8 +216,7 @@ def test_the_point_at_the_end_of_the_duration_still_counts(kind):
 def test_nothing_after_the_end_counts_unless_it_passed_before():
     bad = pair_of("mixture", 2, 100, harm=5.0)
     metric = policy_of("mixture").metrics[0]
-    share = Share(LEVEL, 0.05, Horizon(max_points=2))
-    found = judge_sequential(bad, metric, cj.Sequential(), share)
+    found = judge_by(bad, metric, cj.Sequential(), ErrorRates(LEVEL, 0.05), Horizon(max_points=2))
     assert (found.outcome, found.n_baseline) == ("marginal", 2)
     late = {
         side: {key: np.concatenate([one[key], two[key]]) for key in one}
@@ -226,6 +224,6 @@ def test_nothing_after_the_end_counts_unless_it_passed_before():
         for one, two in [(both("ratio", 1, 100)[side], both("ratio", 2, 50, harm=5.0, start=100)[side])]
     }
     pair = read_pairs({"m": late}, policy_of("mixture"))["m"]
-    found = judge_sequential(pair, metric, cj.Sequential(), Share(LEVEL, 0.05, Horizon(max_points=80)))
+    found = judge_by(pair, metric, cj.Sequential(), ErrorRates(LEVEL, 0.05), Horizon(max_points=80))
     assert found.outcome == "fail"
     assert found.decided_after > 100

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canaryjudge.data.packing import pack, pack_times, unpack, unpack_times
+from canaryjudge.packing import pack, pack_times, unpack, unpack_times
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int64", "uint8", ">f8"])

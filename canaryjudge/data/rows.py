@@ -1,0 +1,83 @@
+"""From what the data are and what the policy says of a metric to what a rule sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from canaryjudge.data.pair import MetricPair
+from canaryjudge.data.raw_intake import complete_parts
+from canaryjudge.errors import DataError
+from canaryjudge.policy import Metric
+from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Question, Sizes
+
+__all__ = ["about_metric", "question_of", "row_of"]
+
+_SIDES: Final = {"increase": (1,), "decrease": (-1,), "either": (1, -1)}
+
+
+def question_of(
+    metric: Metric, rates: ErrorRates, *, concurrent: bool = False, horizon: Horizon | None = None
+) -> Question:
+    """Give what a rule is asked of a metric, at its error rates, where the arms are paired so."""
+    absolute = metric.tolerated_absolute
+    given = metric.tolerance.absolute is not None or absolute > 0
+    return Question(
+        kind=metric.kind,
+        sides=_SIDES[metric.direction],
+        rates=rates,
+        concurrent=concurrent,
+        logarithmic=metric.effect == "ratio",
+        counting_interval=metric.interval,
+        dispersion=metric.dispersion,
+        min_points=metric.needed_points,
+        horizon=horizon or Horizon(),
+        tolerance=Sizes(metric.tolerated_relative, absolute if given else math.nan),
+        floor=_floor(metric, concurrent=concurrent),
+        floor_df=_floor_df(metric, concurrent=concurrent),
+    )
+
+
+def _floor(metric: Metric, *, concurrent: bool) -> Sizes[float]:
+    floor = metric.noise_floor
+    spread = None if floor is None else floor.between_replicas if concurrent else floor.between_windows
+    if spread is None:
+        return Sizes(0.0, 0.0)
+    absolute = 0.0 if spread.absolute is None else metric.quantity(spread.absolute, "noise_floor")
+    return Sizes(spread.relative or 0.0, absolute)
+
+
+def _floor_df(metric: Metric, *, concurrent: bool) -> float:
+    floor = metric.noise_floor
+    if floor is None:
+        return math.inf
+    return floor.replicas_freedom if concurrent else floor.windows_freedom
+
+
+def row_of(pair: MetricPair, metric: Metric, rates: ErrorRates, horizon: Horizon | None = None) -> Pair:
+    """Give what a rule sees of a metric's pair, at the error rates that it may use."""
+    horizon = horizon or Horizon()
+    if pair.kind == "samples" and pair.baseline.time is not None and pair.canary.time is not None:
+        horizon = replace(horizon, intervals=partial(complete_parts, pair, unfinished=False))
+    question = question_of(metric, rates, concurrent=pair.pairing == "concurrent", horizon=horizon)
+    return question.of(
+        pair.baseline,
+        pair.canary,
+        kind=pair.kind,
+        edges=pair.edges,
+        interval=pair.interval,
+        differenced=pair.differenced,
+    )
+
+
+@contextmanager
+def about_metric(name: str) -> Iterator[None]:
+    """Say of an error in the data which metric it is about."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"metric {name!r}: {error.message}", error.hint) from None

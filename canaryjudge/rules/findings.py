@@ -1,0 +1,324 @@
+"""What a rule found: facts without words. Each rule's own finding adds its fields to these.
+
+Numbers are kept to ten significant digits, so that the same data give the same bytes on every machine; what is not finite
+(not computed, or unbounded) is None, because JSON has no other word for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from canaryjudge.reasons import Outcome, Reason
+
+__all__ = [
+    "EffectFinding",
+    "EventsFinding",
+    "Facts",
+    "Finding",
+    "Interval",
+    "LevelFinding",
+    "NoiseFloorFacts",
+    "Number",
+    "ReplicaFacts",
+    "Scale",
+    "Waiver",
+    "WatchFacts",
+]
+
+Scale = Literal["relative", "absolute", "objective"]
+
+Waiver = Literal[
+    "aggregate_score",
+    "no_data_ignored",
+    "not_proven_worse_passes",
+    "point_evidence",
+    "independence_assumed",
+    "outside_proven_range",
+    "replicas_pooled",
+    "nothing_required",
+    "deadline_passes",
+    "deadline_fails",
+]
+
+
+def _finite(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError("this is not a number")  # noqa: TRY004 - pydantic wants ValueError
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return float(f"{number:.10g}") + 0.0 if math.isfinite(number) else None  # + 0.0 turns -0.0 into 0.0
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+"""A finite number of ten significant digits, or None."""
+
+
+def _rounded_up(value: float, digits: int = 2) -> float:
+    """Give the next number of so few digits that is no smaller."""
+    step = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
+    return float(f"{math.ceil(value / step * (1 - 1e-12)) * step:.{digits}g}")
+
+
+class Facts(BaseModel):
+    """Base of all facts: frozen, and no key that is not one of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+    show: ClassVar[Callable[[Facts], str]]
+    """How facts are shown in a notebook; the room that has the words sets it."""
+
+    def _repr_html_(self) -> str:
+        return type(self).show(self)
+
+
+class Interval(Facts):
+    """A confidence interval; each end alone is wrong with probability `error`."""
+
+    low: Number
+    """Lower end; None where unbounded."""
+    high: Number
+    """Upper end; None where unbounded."""
+    error: float
+    """Probability that the truth lies beyond one given end."""
+
+    @property
+    def confidence_level(self) -> float:
+        """Probability that the truth lies between both ends."""
+        return 1 - 2 * self.error
+
+
+class WatchFacts(Facts):
+    """What is known of a rule that is asked more than once."""
+
+    looks: int | None = None
+    """Of planned looks: how many have been taken."""
+    looks_planned: int | None = None
+    """Of planned looks: how many there will be."""
+    decided_after: int | None = None
+    """Points a side after which it was decided; None while it is not."""
+    decided_at: Number = None
+    """The time of that point, in seconds since 1970."""
+    log_e_fail: Number = None
+    """Log10 of the evidence that the canary is worse than tolerated (an e-value: 2 is a hundred times what luck explains)."""
+    log_e_pass: Number = None
+    """The same, that it is no worse."""
+    smallest_visible: Number = None
+    """The smallest change in the bad direction that so much data would fail."""
+
+
+class ReplicaFacts(Facts):
+    """The replicas that a change was held against: it counts only as far as it goes beyond how much replicas of one arm differ."""
+
+    baseline: int
+    """Replicas of the baseline."""
+    canary: int
+    """Replicas of the canary."""
+    spread: Number = None
+    """Standard deviation between replicas of one arm, in the scale of the estimate."""
+    dispersion: Number = None
+    """Of ratios and counts: variance between the replicas of one arm over that of independent events."""
+
+
+class NoiseFloorFacts(Facts):
+    """How much healthy windows (or replicas, where the arms share the clock) differ by the policy; the intervals are widened by it."""
+
+    spread: Number
+    """Standard deviation, in the scale of the estimate."""
+    df: Number
+    """Degrees of freedom with which it is known."""
+
+
+class Finding(Facts):
+    """What one rule found of one metric."""
+
+    rule: str
+    """The rule's name."""
+    outcome: Outcome
+    """What it says."""
+    reason: Reason
+    """Why."""
+    method: str
+    """Code of the test that was used, `none` where there was none."""
+    level: float
+    """Probability of a false fail that this rule may use."""
+    beta: float
+    """Probability of a false pass."""
+    pvalue: Number = None
+    """For the null hypothesis that the canary is fine; a fail where it is at most `level`."""
+    pvalue_pass: Number = None
+    """For the null hypothesis that the canary is worse than tolerated; a pass where it is at most `beta`."""
+    n_baseline: int = 0
+    """Points (intervals of ratios and counts) of the baseline."""
+    n_canary: int = 0
+    """Points of the canary."""
+    more_points: int | None = None
+    """About how many more points a side would decide, at the present noise and estimate; None where more points are not the way."""
+    waived: tuple[Waiver, ...] = ()
+    """Guarantees that this rule does not give."""
+    watch: WatchFacts | None = None
+    """Of a rule that is asked more than once: its looks, and its evidence at all of them together."""
+
+    @property
+    def far_from_decided(self) -> bool:
+        """Whether it would take more than ten times the data that there are."""
+        return self.more_points is not None and self.more_points > 10 * min(self.n_baseline, self.n_canary)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _ELSEWHERE:
+            part = getattr(self, _ELSEWHERE[name][0], None)
+            return None if part is None else getattr(part, _ELSEWHERE[name][1])
+        if name not in _FORMER:
+            raise AttributeError(name)
+        return None
+
+
+_ELSEWHERE = {
+    **{name: ("watch", name) for name in WatchFacts.model_fields},
+    "replicas_baseline": ("replicas", "baseline"),
+    "replicas_canary": ("replicas", "canary"),
+    "replica_spread": ("replicas", "spread"),
+    "replica_dispersion": ("replicas", "dispersion"),
+    "noise_floor_df": ("noise_floor", "df"),
+}
+"""Where the words still look for what has moved into a part of its own."""
+_FORMER = frozenset(
+    {
+        *("scale", "estimate", "interval", "pass_interval", "limit_high", "limit_low", "statistic", "df"),
+        *("probability_worse", "baseline_level", "canary_level", "total_baseline", "total_canary"),
+        *("events_baseline", "events_canary", "noise_floor", "autocorrelation", "dispersion", "of", "op"),
+        *("burn", "objective", "beyond", "points_beyond", "fullest_bucket", "parts", "replicas"),
+        *("levels_apart", "worse_than_baseline", "smallest_passing_tolerance", "harmless"),
+    }
+)
+"""What the words still ask of every finding."""
+
+
+class EffectFinding(Finding):
+    """A finding about an effect: an estimate with its intervals, held against limits."""
+
+    scale: Scale = "relative"
+    """What estimate, limits and interval are: `relative` to the baseline's level, `absolute` in the metric's unit, or the value itself that
+    an `objective` is about."""
+    estimate: Number = None
+    """The canary's change, or its value under `objective`; positive is larger, whichever direction is bad."""
+    interval: Interval | None = None
+    """Its confidence interval at `level` an end: what a fail is proven by."""
+    pass_interval: Interval | None = None
+    """Its confidence interval at `beta` an end: what a pass is proven by."""
+    limit_high: Number = None
+    """The largest tolerated change upwards, or the objective's value where the canary must stay below it."""
+    limit_low: Number = None
+    """The same downwards, or the objective's value where the canary must stay above it."""
+    baseline_level: Number = None
+    """The baseline's median, share or rate, or its aggregate under `objective`."""
+    canary_level: Number = None
+    """The canary's."""
+    autocorrelation: Number = None
+    """Lag-1 autocorrelation that the test allowed for."""
+
+    @property
+    def worse_than_baseline(self) -> bool:
+        """Whether the canary's level lies farther on the bad side of an objective than the baseline's."""
+        canary, baseline = self.estimate, self.baseline_level
+        if self.scale != "objective" or canary is None or baseline is None:
+            return False
+        too_high = self.limit_high is not None and canary > self.limit_high
+        too_low = self.limit_low is not None and canary < self.limit_low
+        return (too_high and canary > baseline) or (too_low and canary < baseline)
+
+
+class LevelFinding(EffectFinding):
+    """A finding about a change of the level."""
+
+    probability_worse: Number = None
+    """P(a canary point is worse than a baseline point), equals counted half."""
+    replicas: ReplicaFacts | None = None
+    """The replicas that the change was held against; None where they are not told apart."""
+    noise_floor: NoiseFloorFacts | None = None
+    """The policy's noise floor, as far as it counts here; None where there is none."""
+
+    @property
+    def levels_apart(self) -> bool:
+        """Whether the two levels differ noticeably otherwise than by `estimate`, which is the test's own: by a tenth of it, and of what is tolerated."""
+        canary, baseline = self.canary_level, self.baseline_level
+        if self.estimate is None or canary is None or baseline is None:
+            return False
+        if self.scale == "relative" and baseline == 0:
+            return False
+        change = (canary - baseline) / (abs(baseline) if self.scale == "relative" else 1.0)
+        size = max(
+            abs(value) for value in (self.estimate, self.limit_high, self.limit_low) if value is not None
+        )
+        return abs(change - self.estimate) > size / 10
+
+    @property
+    def smallest_passing_tolerance(self) -> float | None:
+        """About the smallest tolerance that these data would pass, in the scale of the estimate: the end of the pass interval, as a policy would write it."""
+        interval, watch = self.pass_interval, self.watch
+        if interval is None or (
+            watch is not None and (watch.looks_planned is not None or watch.log_e_fail is not None)
+        ):
+            return None
+        needed = []
+        if self.limit_high is not None:
+            needed.append(interval.high)
+        if self.limit_low is not None:
+            low = interval.low
+            if (
+                low is not None and self.scale == "relative"
+            ):  # a fall is tolerated down to 1 / (1 + tolerance)
+                low = low / (1 + low) if low > -1 else None
+            needed.append(None if low is None else -low)
+        known = [need for need in needed if need is not None]
+        if len(known) < max(len(needed), 1) or max(known) <= 0:
+            return None
+        return _rounded_up(max(known))
+
+    @property
+    def harmless(self) -> bool:
+        """Whether the canary changed in the direction that is not bad: surely so, or by more than is tolerated in the other."""
+        if self.estimate is None:  # of a baseline of 0 there is no part, and what is more is higher
+            return self.limit_high is None and self.baseline_level == 0 and bool(self.canary_level)
+        limit = self.limit_high if self.limit_low is None else self.limit_low
+        if (
+            limit is None
+            or self.estimate == 0
+            or (self.limit_low is not None and self.limit_high is not None)
+        ):
+            return False
+        upwards = self.limit_high is None
+        nearest = (
+            None
+            if self.pass_interval is None
+            else self.pass_interval.low
+            if upwards
+            else self.pass_interval.high
+        )
+        surely = nearest is not None and (nearest >= 0 if upwards else nearest <= 0)
+        return (self.estimate > 0) == upwards and (surely or abs(self.estimate) > abs(limit))
+
+
+class EventsFinding(LevelFinding):
+    """A finding about a share or a rate of events."""
+
+    df: Number = None
+    """Degrees of freedom with which the dispersion is known."""
+    dispersion: Number = None
+    """Variance between intervals over that of independent events; 1 where no more was found."""
+    total_baseline: Number = None
+    """Total of the baseline: its requests, its exposure."""
+    total_canary: Number = None
+    """Total of the canary."""
+    events_baseline: Number = None
+    """Events of the baseline."""
+    events_canary: Number = None
+    """Events of the canary."""

@@ -1,0 +1,145 @@
+"""The open registry of rules: each has its settings, its finding, and its test, which takes rows and gives columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from canaryjudge.policy.rule_settings import RuleSettings
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.decision import Evidence, Limits, weigh_with
+from canaryjudge.rules.findings import Finding
+from canaryjudge.rules.rows import BoolArray, Pair, Rows
+
+__all__ = ["RULES", "Columns", "Rule", "find", "judge_pair", "per_pair", "read_finding", "rule"]
+
+Judge = Callable[[Rows, Any, "Columns"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: the settings that a policy gives it, what it finds, and its test."""
+
+    settings: type[RuleSettings]
+    finding: type[Finding]
+    judge: Judge
+
+
+RULES: Final[dict[str, Rule]] = {}
+"""Each rule by its name in a policy."""
+
+
+def rule(settings: type[RuleSettings], finding: type[Finding]) -> Callable[[Judge], Judge]:
+    """Register the test of a rule."""
+
+    def register(judge: Judge) -> Judge:
+        RULES[settings.model_fields["rule"].default] = Rule(settings, finding, judge)
+        return judge
+
+    return register
+
+
+class Columns:
+    """What a rule finds of rows, column by column; every row is settled once.
+
+    A column is one value for all rows, an array or a list with an entry for each row, or one with an entry for each row that is still open.
+
+    Attributes
+    ----------
+    open : ndarray of bool, shape (rows,)
+        Rows that are not settled yet.
+    """
+
+    def __init__(self, rows: Rows, settings: RuleSettings) -> None:
+        self._rows: list[dict[str, Any]] = [{} for _ in range(len(rows))]
+        self._finding = RULES[settings.rule].finding
+        self.open = np.ones(len(rows), dtype=np.bool_)
+        self.put(
+            rule=settings.rule,
+            level=rows.rates.level,
+            beta=rows.rates.beta,
+            n_baseline=rows.baseline.points,
+            n_canary=rows.canary.points,
+        )
+
+    def put(self, **columns: Any) -> None:
+        """Note columns of the rows that are still open."""
+        self._write(self.open, columns)
+
+    def settle(self, rows: BoolArray, outcome: Outcome, reason: Reason, **columns: Any) -> None:
+        """Settle those of the open rows for which something holds, given for all rows."""
+        chosen = self.open & rows
+        self._write(chosen, {"method": "none", "outcome": outcome, "reason": reason, **columns})
+        self.open = self.open & ~chosen
+
+    def zones(
+        self,
+        asked: Rows,
+        limits: Sequence[Limits],
+        evidence: Sequence[Evidence],
+        siblings: Sequence[Evidence | None],
+        **columns: Any,
+    ) -> None:
+        """Settle the open rows, one entry a row: proven worse than tolerated, proven no worse, or neither yet."""
+        points = min(asked.baseline.points, asked.canary.points)
+        weighed = [
+            weigh_with(replicas, points_say, limit, asked.rates, points)
+            for replicas, points_say, limit in zip(siblings, evidence, limits, strict=True)
+        ]
+        self._write(self.open, columns)
+        self.take(weighed)
+
+    def take(self, found: Sequence[Mapping[str, Any]]) -> None:
+        """Settle the open rows, each with fields of its own."""
+        for index, fields in zip(np.flatnonzero(self.open), found, strict=True):
+            self._rows[index].update(fields)
+        self.open = np.zeros_like(self.open)
+
+    def _write(self, chosen: BoolArray, columns: Mapping[str, Any]) -> None:
+        places = np.flatnonzero(chosen)
+        for name, column in columns.items():
+            values = column
+            if not isinstance(column, np.ndarray | list):
+                values = [column] * len(places)
+            elif len(column) == len(self._rows):
+                values = [column[place] for place in places]
+            for place, value in zip(places, values, strict=True):
+                self._rows[place][name] = value
+
+    def fields(self, index: int) -> dict[str, Any]:
+        """Give what was found of one row."""
+        return dict(self._rows[index])
+
+    def finding(self, index: int) -> Finding:
+        """Give the finding of one row."""
+        return self._finding(**self._rows[index])
+
+
+def per_pair(function: Callable[[Pair, Any], Mapping[str, Any]]) -> Judge:
+    """Make a test of rows of one that takes pairs one by one and gives the fields of a finding."""
+
+    def judge(rows: Rows, settings: Any, found: Columns) -> None:
+        found.take([function(pair, settings) for pair in rows])
+
+    judge.__doc__ = function.__doc__
+    return judge
+
+
+def find(rows: Rows, settings: RuleSettings) -> Columns:
+    """Judge rows by a rule."""
+    found = Columns(rows, settings)
+    RULES[settings.rule].judge(rows, settings, found)
+    return found
+
+
+def judge_pair(pair: Pair, settings: RuleSettings) -> Finding:
+    """Judge one pair by a rule."""
+    return find(Rows.of([pair]), settings).finding(0)
+
+
+def read_finding(fields: Mapping[str, Any]) -> Finding:
+    """Read a finding from its fields, by its rule."""
+    return RULES[fields["rule"]].finding.model_validate(fields)

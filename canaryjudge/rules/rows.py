@@ -1,0 +1,357 @@
+"""What a rule sees: the arms of one metric as arrays, one pair a row, and what is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.kinds import KindName
+
+__all__ = [
+    "Arm",
+    "Arms",
+    "Batch",
+    "BoolArray",
+    "ErrorRates",
+    "FloatArray",
+    "Horizon",
+    "IntArray",
+    "Pair",
+    "Question",
+    "Rows",
+    "Sizes",
+]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+BoolArray = NDArray[np.bool_]
+Number = TypeVar("Number", float, FloatArray)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm of one metric.
+
+    Attributes
+    ----------
+    value : ndarray, shape (n,)
+        Finite values in the metric's unit, in order of time; events for ratios and counts.
+    total : ndarray, shape (n,), or None
+        What the events are of (ratios) or their exposure (counts); positive.
+    time : ndarray, shape (n,), or None
+        Seconds since 1970, ascending.
+    buckets : ndarray, shape (n, k), or None
+        Of histograms: how many of an interval's observations lie in each bucket (not cumulative); `value` is then their sum.
+    replicas : tuple of Arm
+        Each replica's own points, in the order of the replicas' names; empty unless the data name several replicas of one of the arms. The
+        points of the arm are those of all replicas, pooled.
+    """
+
+    value: FloatArray
+    total: FloatArray | None = None
+    time: FloatArray | None = None
+    buckets: FloatArray | None = None
+    replicas: tuple[Arm, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def part(self, points: Any) -> Arm:
+        """Give some of the points, by a slice, a mask or an index; without the replicas, whose points are others."""
+        total, time, buckets = (
+            None if column is None else column[points] for column in (self.total, self.time, self.buckets)
+        )
+        return Arm(self.value[points], total, time, buckets)
+
+    @property
+    def levels(self) -> FloatArray:
+        """The value of each point: of events, their share or rate."""
+        return self.value if self.total is None else self.value / self.total
+
+    @property
+    def exposures(self) -> FloatArray:
+        """The total of each point, 1 where there are none."""
+        return np.ones(len(self.value)) if self.total is None else self.total
+
+    @property
+    def events(self) -> float:
+        """Sum of the values."""
+        return float(self.value.sum())
+
+    @property
+    def exposure(self) -> float:
+        """Sum of the totals; the number of points where there are none."""
+        return float(len(self.value) if self.total is None else self.total.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """One arm of many pairs: as `Arm`, with a leading axis of rows, and the replicas of each row."""
+
+    value: FloatArray
+    total: FloatArray | None
+    time: FloatArray | None
+    buckets: FloatArray | None
+    replicas: tuple[tuple[Arm, ...], ...]
+
+    @classmethod
+    def of(cls, arms: Sequence[Arm]) -> Self:
+        """Stack arms of one shape."""
+        total, time, buckets = (
+            None if any(column is None for column in columns) else np.stack(columns)
+            for columns in zip(*((arm.total, arm.time, arm.buckets) for arm in arms), strict=True)
+        )
+        return cls(
+            np.stack([arm.value for arm in arms]), total, time, buckets, tuple(arm.replicas for arm in arms)
+        )
+
+    @property
+    def points(self) -> int:
+        """Points of each row."""
+        return int(self.value.shape[1])
+
+    @property
+    def levels(self) -> FloatArray:
+        """The value of each point: of events, their share or rate."""
+        return self.value if self.total is None else self.value / self.total
+
+    def row(self, index: int) -> Arm:
+        """Give one row."""
+        total, time, buckets = (
+            None if column is None else column[index] for column in (self.total, self.time, self.buckets)
+        )
+        return Arm(self.value[index], total, time, buckets, self.replicas[index])
+
+    def __getitem__(self, rows: BoolArray) -> Arms:
+        total, time, buckets = (
+            None if column is None else column[rows] for column in (self.total, self.time, self.buckets)
+        )
+        replicas = tuple(own for own, chosen in zip(self.replicas, rows, strict=True) if chosen)
+        return Arms(self.value[rows], total, time, buckets, replicas)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes(Generic[Number]):
+    """The size of a change or of a spread in two parts, of which the larger counts.
+
+    Attributes
+    ----------
+    relative : float, or ndarray, shape (rows,)
+        As a part of the baseline's level.
+    absolute : float, or ndarray, shape (rows,)
+        In the metric's unit; NaN where the policy gives none.
+    """
+
+    relative: Number
+    absolute: Number
+
+    @property
+    def absolute_or_zero(self) -> Number:
+        """The absolute part, 0 where there is none."""
+        return np.where(np.isnan(self.absolute), 0.0, self.absolute)[()]  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRates:
+    """The error rates that one rule may use: `level` of a false fail, its part of the policy's alpha; and `beta` of a false pass."""
+
+    level: float
+    beta: float
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How long a metric is watched, and what is known of it from before.
+
+    Attributes
+    ----------
+    max_points : int or None
+        Points an arm after which the watch ends.
+    max_duration : float or None
+        Seconds after which it ends.
+    history : Pair or None
+        Both arms of the metric at a time at which they ran the same version.
+    replicas : callable or None
+        Gives the replicas of baseline and canary as they are by now, each as one point at its level.
+    intervals : callable or None
+        Of samples: gives which of baseline and canary lie in each interval that is over, as a stream hands them out; None where they have no times.
+    """
+
+    max_points: int | None = None
+    max_duration: float | None = None
+    history: Pair | None = None
+    replicas: Callable[[], tuple[tuple[Arm, ...], tuple[Arm, ...]]] | None = None
+    intervals: Callable[[], Sequence[tuple[slice, slice]]] | None = None
+
+    def is_over(self, points: int, first: float | None, last: float | None) -> bool:
+        """Tell whether the watch has ended, after so many points and at the time of the last."""
+        if self.max_points is not None:
+            return points >= self.max_points
+        if self.max_duration is None or first is None or last is None:
+            return False
+        return last - first >= self.max_duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What the rows of a batch have in common.
+
+    Attributes
+    ----------
+    kind : str
+        The kind of metric.
+    sides : tuple of int
+        The bad directions: 1 where a rise is bad, -1 where a fall is, both where either is.
+    rates : ErrorRates
+        The error rates; of a watch, of all looks together.
+    concurrent : bool
+        The arms share the clock: of all kinds but samples, point i of both lies in the same interval.
+    logarithmic : bool
+        Changes are compared on logarithms, as ratios.
+    edges : ndarray, shape (k,), or None
+        Of histograms: the upper edge of each bucket, inclusive, ascending; the last is infinite.
+    interval : float or None
+        Spacing of the points in seconds, where there are times.
+    counting_interval : float or None
+        Of samples: the length of the intervals in which they are to be counted, in seconds, where the policy gives one.
+    differenced : bool
+        The points are what counters grew by up to their times, rather than what began at them.
+    dispersion : float or None
+        Of ratios and counts: how many times counts of an interval vary more than independent events, where the policy says.
+    min_points : int
+        The fewest points of an arm that are judged.
+    horizon : Horizon
+        For how long a rule is asked that is asked more than once.
+    """
+
+    kind: KindName
+    sides: tuple[int, ...]
+    rates: ErrorRates
+    concurrent: bool = False
+    logarithmic: bool = False
+    edges: FloatArray | None = None
+    interval: float | None = None
+    counting_interval: float | None = None
+    differenced: bool = False
+    dispersion: float | None = None
+    min_points: int = 1
+    horizon: Horizon = field(default_factory=Horizon)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Batch):
+    """What is asked of one pair.
+
+    Attributes
+    ----------
+    tolerance : Sizes of float
+        The largest change that is tolerated.
+    floor : Sizes of float
+        Standard deviation by which healthy windows differ, or healthy replicas where the arms share the clock; 0 where the policy gives none.
+    floor_df : float
+        Degrees of freedom with which that is known.
+    """
+
+    tolerance: Sizes[float]
+    floor: Sizes[float] = Sizes(0.0, 0.0)
+    floor_df: float = np.inf
+
+    def of(self, baseline: Arm, canary: Arm, **facts: Any) -> Pair:
+        """Ask it of two arms, with what else is known of these."""
+        own = {name: getattr(self, name) for name in (*Batch.__slots__, *Question.__slots__)}
+        return Pair(**(own | facts), baseline=baseline, canary=canary)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(Question):
+    """One row: both arms of one metric, and what is asked of them."""
+
+    baseline: Arm
+    canary: Arm
+
+    @property
+    def arms(self) -> tuple[Arm, Arm]:
+        """Baseline and canary."""
+        return self.baseline, self.canary
+
+    @property
+    def fewest(self) -> int:
+        """Points of the arm that has fewer."""
+        return min(len(self.baseline), len(self.canary))
+
+    def part(self, points: Any) -> Pair:
+        """Give some of the points of both arms, by a slice or an index."""
+        return replace(self, baseline=self.baseline.part(points), canary=self.canary.part(points))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows(Batch):
+    """Pairs of one kind and shape, of which the same is asked; one a row.
+
+    Attributes
+    ----------
+    baseline, canary : Arms
+        The arms.
+    tolerance, floor : Sizes of ndarray
+        As of `Question`, one a row.
+    floor_df : ndarray, shape (rows,)
+        The same.
+    """
+
+    baseline: Arms
+    canary: Arms
+    tolerance: Sizes[FloatArray]
+    floor: Sizes[FloatArray]
+    floor_df: FloatArray
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pair]) -> Self:
+        """Stack pairs that have their batch in common."""
+        first = pairs[0]
+        return cls(
+            **{name: getattr(first, name) for name in Batch.__slots__},
+            baseline=Arms.of([pair.baseline for pair in pairs]),
+            canary=Arms.of([pair.canary for pair in pairs]),
+            tolerance=_stacked([pair.tolerance for pair in pairs]),
+            floor=_stacked([pair.floor for pair in pairs]),
+            floor_df=np.array([pair.floor_df for pair in pairs]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.baseline.value)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return (self.pair(index) for index in range(len(self)))
+
+    def pair(self, index: int) -> Pair:
+        """Give one row."""
+        return Pair(
+            **{name: getattr(self, name) for name in Batch.__slots__},
+            baseline=self.baseline.row(index),
+            canary=self.canary.row(index),
+            tolerance=_of_row(self.tolerance, index),
+            floor=_of_row(self.floor, index),
+            floor_df=float(self.floor_df[index]),
+        )
+
+    def __getitem__(self, rows: BoolArray) -> Self:
+        return replace(
+            self,
+            baseline=self.baseline[rows],
+            canary=self.canary[rows],
+            tolerance=Sizes(self.tolerance.relative[rows], self.tolerance.absolute[rows]),
+            floor=Sizes(self.floor.relative[rows], self.floor.absolute[rows]),
+            floor_df=self.floor_df[rows],
+        )
+
+
+def _stacked(sizes: Sequence[Sizes[float]]) -> Sizes[FloatArray]:
+    return Sizes(np.array([size.relative for size in sizes]), np.array([size.absolute for size in sizes]))
+
+
+def _of_row(sizes: Sizes[FloatArray], index: int) -> Sizes[float]:
+    return Sizes(float(sizes.relative[index]), float(sizes.absolute[index]))

@@ -1,0 +1,29 @@
+"""One pair judged by one rule, and one watched, as `canaryjudge.judge` and `Monitor` do it for each metric of a policy."""
+
+from canaryjudge.data import question_of, row_of
+from canaryjudge.rules import judge_pair, start_watch
+
+
+def judge_by(pair, metric, settings, rates, horizon=None):
+    """Judge a pair by a rule at its error rates; settings are told in the metric's unit first."""
+    return judge_pair(row_of(pair, metric, rates, horizon), settings.in_unit_of(metric))
+
+
+def process_by(metric, settings, rates, horizon=None):
+    """Start the process of a rule that is watched, at error rates of its own."""
+    question = question_of(metric, rates, horizon=horizon)
+    return start_watch(question, settings.in_unit_of(metric))._start(question)
+
+
+def feed(watched, pair):
+    """Give a watch, or a process of one, new points; it is asked what it was started with."""
+    watched.update(
+        watched._question.of(
+            pair.baseline,
+            pair.canary,
+            concurrent=pair.pairing == "concurrent",
+            edges=pair.edges,
+            interval=pair.interval,
+            differenced=pair.differenced,
+        )
+    )
