@@ -30,7 +30,6 @@ from canaryjudge.rules.changes import compare
 from canaryjudge.rules.limits import Limit
 from canaryjudge.rules.measures import Aggregate, measure
 from canaryjudge.stats.proportions import proportion_bounds, score_bounds, wilson_bounds
-from canaryjudge.stats.quantiles import quantile_bounds
 
 _LEVELS = (0.05, 0.01)
 _EDGES = np.array([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, np.inf])
@@ -84,10 +83,9 @@ def percentiles(rng: np.random.Generator, runs: int) -> list[list[str]]:
                 for kind, one in (("samples", Arm(latencies)), ("histogram", arm))
             }
             for i, level in enumerate(_LEVELS):
-                plain = quantile_bounds(latencies, 0.99, level, dependent=False)
                 ends = (
                     ask["samples"].bounds(level),
-                    (float(plain.low), float(plain.high)),
+                    _order_statistics(latencies, 0.99, level),
                     ask["histogram"].bounds(level),
                 )
                 for method, (low, high) in enumerate(ends):
@@ -108,6 +106,13 @@ def percentiles(rng: np.random.Generator, runs: int) -> list[list[str]]:
                 ]
             )
     return rows
+
+
+def _order_statistics(values: np.ndarray, q: float, level: float) -> tuple[float, float]:
+    """Bound a quantile of independent values, exactly."""
+    ranked = np.concatenate([[-np.inf], np.sort(values), [np.inf]])
+    low, high = (int(binom.ppf(at, len(values), q)) for at in (level, 1 - level))
+    return float(ranked[low]), float(ranked[high + 1])
 
 
 def _bucketed(latencies: np.ndarray) -> Arm:
