@@ -95,8 +95,19 @@ def _of_findings(metric: str, group: str, findings: Iterable[Mapping[str, Any]])
 
 
 def of_value(value: Any, metric: str = "", rule: str = "", field: str = "value") -> list[Fact]:
-    """Give what any answer holds."""
-    return [(metric, rule, name, found) for name, found in _flat(plain(value), field)]
+    """Give what any answer holds; a verdict in it is flattened as one."""
+    found: list[Fact] = []
+    for name, each in _flat(plain(value), field):
+        found += (
+            _of_document(each, f"{metric}/{name}".strip("/"))
+            if _is_verdict(each)
+            else [(metric, rule, name, each)]
+        )
+    return found
+
+
+def _is_verdict(value: Any) -> bool:
+    return isinstance(value, Mapping) and {"schema_version", "outcome", "metrics"} <= value.keys()
 
 
 def plain(value: Any) -> Any:
@@ -131,7 +142,7 @@ def plain(value: Any) -> Any:
 
 def _flat(value: Any, field: str = "") -> Iterator[tuple[str, Any]]:
     """Walk over what is nested; lists of plain values stay whole."""
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, Mapping) and value and not _is_verdict(value):
         for key, each in value.items():
             yield from _flat(each, f"{field}.{key}" if field else str(key))
     elif isinstance(value, (list, tuple)) and any(isinstance(each, (Mapping, list, tuple)) for each in value):
@@ -219,11 +230,8 @@ def _of_text(field: str, text: str, metric: str) -> list[Fact]:
             document = json.loads(text)
         except ValueError:
             document = None
-        if isinstance(document, dict) and "metrics" in document and "schema_version" in document:
-            with contextlib.suppress(KeyError, TypeError, AttributeError):
-                return _of_document(document, f"{metric}/{field}" if metric else field)
         if isinstance(document, (dict, list)):
-            return [(metric, "", name, value) for name, value in _flat(document, field)]
+            return of_value(document, metric, field=field)
     if text.startswith("<!DOCTYPE html>"):
         lines = [line.strip() for line in _html_text(text).splitlines()]
         return [

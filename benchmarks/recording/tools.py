@@ -18,26 +18,15 @@ __all__ = ["cases"]
 REPLAYS: Final = {
     "judge_kayenta": (
         "canaryjudge.compat.kayenta:judge_kayenta",
+        "canaryjudge.compat.kayenta.judge:judge_kayenta",
         "canaryjudge.integrations.kayenta:judge_kayenta",
     ),
     "kayenta_result": (
         "canaryjudge.integrations.writers.kayenta:kayenta_result",
-        "canaryjudge.integrations.kayenta:kayenta_result",
-        "canaryjudge.integrations.kayenta.result:kayenta_result",
-        "canaryjudge.compat.kayenta:kayenta_result",
         "canaryjudge.integrations.kayenta_result:kayenta_result",
     ),
-    "argo_replay": (
-        "canaryjudge.compat.argo:replay",
-        "canaryjudge.compat.argo_replay:replay",
-        "canaryjudge.integrations.argo:replay",
-    ),
-    "flagger_replay": (
-        "canaryjudge.compat.flagger:replay",
-        "canaryjudge.compat.flagger_replay:replay",
-        "canaryjudge.integrations.flagger:replay",
-        "canaryjudge.integrations.flagger_checks:replay",
-    ),
+    "argo_replay": ("canaryjudge.compat.argo:replay", "canaryjudge.integrations.argo:replay"),
+    "flagger_replay": ("canaryjudge.compat.flagger:replay", "canaryjudge.integrations.flagger_checks:replay"),
 }
 """What has no name at the top of the package: where each may be, the newest place first."""
 
