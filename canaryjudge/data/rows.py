@@ -12,6 +12,7 @@ from typing import Final
 from canaryjudge.data.pair import MetricPair
 from canaryjudge.data.raw_intake import complete_parts
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Question, Sizes
 
@@ -61,7 +62,7 @@ def _floor_df(metric: Metric, *, concurrent: bool) -> float:
 def row_of(pair: MetricPair, metric: Metric, rates: ErrorRates, horizon: Horizon | None = None) -> Pair:
     """Give what a rule sees of a metric's pair, at the error rates that it may use."""
     horizon = horizon or Horizon()
-    if pair.kind == "samples" and pair.baseline.time is not None and pair.canary.time is not None:
+    if KINDS[pair.kind].is_raw and pair.baseline.time is not None and pair.canary.time is not None:
         horizon = replace(horizon, intervals=partial(complete_parts, pair, unfinished=False))
     question = question_of(metric, rates, concurrent=pair.pairing == "concurrent", horizon=horizon)
     return question.of(
