@@ -1,24 +1,22 @@
 """What a user writes: the policy's models, its quantities, its files."""
 
 from canaryjudge.policy.any_rule import AnyRule
-from canaryjudge.policy.burn_rate_settings import BudgetCalendar, BurnAlert, BurnRate
-from canaryjudge.policy.feature_settings import Excursion, LateShift
-from canaryjudge.policy.groups import AllOf, AnyOf, GroupSettings
 from canaryjudge.policy.loading import load_policy, parse_policy
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
 from canaryjudge.policy.noise_floor import NoiseFloor, Spread
-from canaryjudge.policy.objectives import Change, Slo
 from canaryjudge.policy.query import Prometheus, Query
 from canaryjudge.policy.reference import field_table, json_schema
-from canaryjudge.policy.rule_settings import (
-    Kind,
-    MannWhitney,
-    Proportion,
-    Rate,
-    RuleSettings,
-    Sequential,
-)
-from canaryjudge.policy.tail_settings import Tail
+from canaryjudge.rules.burn_rate import BudgetCalendar, BurnAlert, BurnRate
+from canaryjudge.rules.excursion import Excursion
+from canaryjudge.rules.groups import AllOf, AnyOf, GroupSettings
+from canaryjudge.rules.late_shift import LateShift
+from canaryjudge.rules.mann_whitney import MannWhitney
+from canaryjudge.rules.proportion import Proportion
+from canaryjudge.rules.rate import Rate
+from canaryjudge.rules.sequential.settings import Sequential
+from canaryjudge.rules.settings import RuleSettings
+from canaryjudge.rules.slo import Change, Slo
+from canaryjudge.rules.tail import Tail
 from canaryjudge.settings import Quantity
 
 __all__ = [
@@ -31,7 +29,6 @@ __all__ = [
     "Change",
     "Excursion",
     "GroupSettings",
-    "Kind",
     "LateShift",
     "MannWhitney",
     "Metric",

@@ -1,19 +1,16 @@
-"""Any rule of a policy, told apart by the key ``rule``: a new rule is one line here."""
+"""Any rule of a policy, told apart by the key ``rule``: the settings of every rule in the registry."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import Discriminator, Tag
 
-from canaryjudge.policy.burn_rate_settings import BurnRate
-from canaryjudge.policy.feature_settings import Excursion, LateShift
-from canaryjudge.policy.groups import AllOf, AnyOf
-from canaryjudge.policy.objectives import Slo
-from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, RuleSettings, Sequential
-from canaryjudge.policy.tail_settings import Tail
 from canaryjudge.quantities import shown
+from canaryjudge.rules import RULES
+from canaryjudge.rules.groups import GroupSettings
+from canaryjudge.rules.settings import RuleSettings
 
 __all__ = ["AnyRule"]
 
@@ -28,19 +25,13 @@ def _tag(value: Any) -> str | None:
     return None
 
 
-AnyRule = Annotated[
-    Annotated[MannWhitney, Tag("rule:mann_whitney")]
-    | Annotated[Proportion, Tag("rule:proportion")]
-    | Annotated[Rate, Tag("rule:rate")]
-    | Annotated[Sequential, Tag("rule:sequential")]
-    | Annotated[Slo, Tag("rule:slo")]
-    | Annotated[BurnRate, Tag("rule:burn_rate")]
-    | Annotated[Tail, Tag("rule:tail")]
-    | Annotated[Excursion, Tag("rule:excursion")]
-    | Annotated[LateShift, Tag("rule:late_shift")]
-    | Annotated[AnyOf, Tag("rule:any_of")]
-    | Annotated[AllOf, Tag("rule:all_of")],
-    Discriminator(_tag),
-]
-for _group in (AnyOf, AllOf):
-    _group.model_rebuild()  # groups hold any rule, and are rules
+if TYPE_CHECKING:
+    AnyRule = RuleSettings
+else:
+    AnyRule = Annotated[
+        Union[tuple(Annotated[rule.settings, Tag(f"rule:{name}")] for name, rule in RULES.items())],  # noqa: UP007 - as many as there are
+        Discriminator(_tag),
+    ]
+    for _rule in RULES.values():
+        if issubclass(_rule.settings, GroupSettings):
+            _rule.settings.model_rebuild()  # groups hold any rule, and are rules

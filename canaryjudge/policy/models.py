@@ -13,8 +13,9 @@ from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.display import policy_html
 from canaryjudge.policy.noise_floor import NoiseFloor
 from canaryjudge.policy.query import Prometheus, Query, query_problems
-from canaryjudge.policy.rule_settings import MannWhitney, Sequential
 from canaryjudge.quantities import is_share, percent, relative_or_absolute, shown
+from canaryjudge.rules.mann_whitney import MannWhitney
+from canaryjudge.rules.sequential.settings import Sequential
 from canaryjudge.settings import (
     Amount,
     Duration,

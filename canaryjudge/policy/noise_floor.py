@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from canaryjudge.policy.rule_settings import AskedMetric
 from canaryjudge.quantities import relative_or_absolute
+from canaryjudge.rules.settings import AskedMetric
 from canaryjudge.settings import Amount, PolicyModel, Problem, RelativeTolerance
 
 __all__ = ["NoiseFloor", "Spread"]

@@ -9,16 +9,11 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from canaryjudge.policy.burn_rate_settings import BudgetCalendar, BurnAlert, BurnRate
-from canaryjudge.policy.feature_settings import Excursion, LateShift
-from canaryjudge.policy.groups import AllOf, AnyOf
 from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
 from canaryjudge.policy.noise_floor import NoiseFloor, Spread
-from canaryjudge.policy.objectives import Change, Slo
 from canaryjudge.policy.query import Prometheus, Query
-from canaryjudge.policy.rule_settings import MannWhitney, Proportion, Rate, Sequential
-from canaryjudge.policy.tail_settings import Tail
 from canaryjudge.quantities import WITH_UNIT_PATTERN
+from canaryjudge.rules import RULES
 from canaryjudge.settings import PolicyModel
 
 __all__ = ["field_table", "json_schema"]
@@ -32,20 +27,14 @@ _SECTIONS: tuple[tuple[str, type[PolicyModel]], ...] = (
     ("noise_floor", NoiseFloor),
     ("spread", Spread),
     ("query", Query),
-    ("rule: mann_whitney", MannWhitney),
-    ("rule: proportion", Proportion),
-    ("rule: rate", Rate),
-    ("rule: sequential", Sequential),
-    ("rule: slo", Slo),
-    ("slo change", Change),
-    ("rule: burn_rate", BurnRate),
-    ("rule: tail", Tail),
-    ("rule: excursion", Excursion),
-    ("rule: late_shift", LateShift),
-    ("burn_rate alert", BurnAlert),
-    ("burn_rate calendar", BudgetCalendar),
-    ("rule: any_of", AnyOf),
-    ("rule: all_of", AllOf),
+    *(
+        section
+        for name, rule in RULES.items()
+        for section in (
+            (f"rule: {name}", rule.settings),
+            *((f"{name} {part}", model) for part, model in rule.settings.models.items()),
+        )
+    ),
 )
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 # isort: on
 from canaryjudge.kinds import KINDS
-from canaryjudge.policy.rule_settings import AskedMetric, RuleSettings
+from canaryjudge.rules import (
+    burn_rate,
+    excursion,
+    groups,
+    late_shift,
+    mann_whitney,
+    proportion,
+    rate,
+    slo,
+    tail,
+)
 from canaryjudge.rules import burn_rate as _burn_rate  # noqa: F401
 from canaryjudge.rules import excursion as _excursion  # noqa: F401
 from canaryjudge.rules import groups as _groups  # noqa: F401
@@ -16,8 +26,9 @@ from canaryjudge.rules import proportion as _proportion  # noqa: F401
 from canaryjudge.rules import rate as _rate  # noqa: F401
 from canaryjudge.rules import slo as _slo  # noqa: F401
 from canaryjudge.rules import tail as _tail  # noqa: F401
-from canaryjudge.rules.registry import RULES, find, judge_pair, read_finding
+from canaryjudge.rules.registry import RULES, find, in_order, judge_pair, read_finding
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Rows
+from canaryjudge.rules.sequential import watching
 from canaryjudge.rules.sequential import watching as _watching  # noqa: F401
 from canaryjudge.rules.sequential.watching import (
     Watch,
@@ -26,6 +37,7 @@ from canaryjudge.rules.sequential.watching import (
     pool_replicas,
     start_watch,
 )
+from canaryjudge.rules.settings import AskedMetric, RuleSettings
 
 __all__ = [
     "RULES",
@@ -43,6 +55,8 @@ __all__ = [
     "read_finding",
     "start_watch",
 ]
+
+in_order(mann_whitney, proportion, rate, watching, slo, burn_rate, tail, excursion, late_shift, groups)
 
 
 def default_rules(metric: AskedMetric) -> tuple[RuleSettings, ...]:

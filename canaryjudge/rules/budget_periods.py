@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from canaryjudge.errors import DataError
-from canaryjudge.policy import BudgetCalendar, BurnRate
 from canaryjudge.rules.budgets import Counts, breaches, slice_sums
 from canaryjudge.rules.rows import Pair
+
+if TYPE_CHECKING:
+    from canaryjudge.rules.burn_rate import BudgetCalendar, BurnRate
 
 __all__ = ["Period", "budget_facts", "current_period"]
 
@@ -65,6 +67,7 @@ def current_period(settings: BurnRate, end: float | None) -> Period:
     --------
     February 2026 in Berlin has 28 days:
 
+    >>> from canaryjudge import BurnRate
     >>> month = {"duration": "1M", "start": "2026-01-01 00:00:00", "zone": "Europe/Berlin"}
     >>> found = current_period(BurnRate(target=0.999, calendar=month), 1771160400)  # 2026-02-15 13:00 UTC
     >>> found.seconds / 86400, round(found.left / 86400, 2)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from canaryjudge.errors import DataError
-from canaryjudge.policy import BurnRate
 from canaryjudge.rules.rows import Arm, BoolArray, FloatArray, Pair
 from canaryjudge.stats.bucket_distributions import counts_at_most
+
+if TYPE_CHECKING:
+    from canaryjudge.rules.burn_rate import BurnRate
 
 __all__ = ["Counts", "count_bad", "in_slices", "slice_sums"]
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from scipy.special import betaincinv, gammainccinv, gammaincinv
 
-from canaryjudge.policy import Excursion
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EffectFinding, Number
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.replicas import lasting
 from canaryjudge.rules.rows import ErrorRates, FloatArray, Pair, Sizes
+from canaryjudge.rules.settings import RuleSettings
+from canaryjudge.settings import RelativeTolerance
 from canaryjudge.stats.excursions import excursion_pvalue, excursion_test
 from canaryjudge.stats.quantiles import median
 
-__all__ = ["ExcursionFinding"]
+__all__ = ["Excursion", "ExcursionFinding"]
 
 _FEWEST_POINTS = 6
 """Fewer points of the baseline show too little to lie beyond."""
@@ -27,6 +28,22 @@ _PROVEN_EFFECTIVE_POINTS = 4.0
 _DOUBT = 1e-3
 """How often an interval's events prove more than they should."""
 _NONE = 1e-12
+
+
+class Excursion(RuleSettings):
+    """Do points of the canary (of ratios and counts: its intervals' shares and rates) lie far beyond everything that the baseline shows? Bursts leave the median where it was, and make the noise that hides them."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("gauge", "ratio", "count")
+
+    rule: Literal["excursion"] = "excursion"
+    """The rule's name."""
+    tolerance: RelativeTolerance = 0.5
+    """How far points may lie beyond the baseline's worst one, relative to its median. The metric's own tolerance counts where it is the larger."""
+
+    @property
+    def weight(self) -> float:
+        """Its part of the metric's alpha: a tenth of what a rule about the level takes."""
+        return 0.1
 
 
 class ExcursionFinding(EffectFinding):

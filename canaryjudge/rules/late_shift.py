@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from canaryjudge.policy import LateShift, MannWhitney
 from canaryjudge.rules.decision import without_proof
-from canaryjudge.rules.mann_whitney import ShiftFinding
+from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
 from canaryjudge.rules.registry import judge_pair, per_pair, rule
 from canaryjudge.rules.rows import Arm, Pair, Sizes
+from canaryjudge.rules.settings import RuleSettings
+from canaryjudge.settings import RelativeTolerance
 
-__all__ = ["LateShiftFinding"]
+__all__ = ["LateShift", "LateShiftFinding"]
+
+
+class LateShift(RuleSettings):
+    """Is the last half of the canary shifted? A fault that starts half way shows there before it moves the level of the whole."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("gauge", "samples", "histogram")
+
+    rule: Literal["late_shift"] = "late_shift"
+    """The rule's name."""
+    tolerance: RelativeTolerance = 0.25
+    """The tolerated shift of the last half, relative to the baseline's median. The metric's own tolerance counts where it is the larger."""
+
+    @property
+    def weight(self) -> float:
+        """Its part of the metric's alpha: a tenth of what a rule about the level takes."""
+        return 0.1
 
 
 class LateShiftFinding(ShiftFinding):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from canaryjudge.policy import MannWhitney
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
 from canaryjudge.rules.findings import Facts, LevelFinding, NoiseFloorFacts, Number, Waiver
@@ -15,19 +15,41 @@ from canaryjudge.rules.noise_floor import Floor, floor_of, part_that_lasts
 from canaryjudge.rules.registry import Columns, rule
 from canaryjudge.rules.replicas import Yardstick, yardstick
 from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
+from canaryjudge.rules.settings import AskedMetric, RuleSettings
+from canaryjudge.settings import Problem
 from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
 from canaryjudge.stats.bucket_rank_test import FEWEST_INTERVALS, BucketShift, bucket_shift_test
 from canaryjudge.stats.quantiles import median
 from canaryjudge.stats.rank_test import ShiftTest, shift_test
 from canaryjudge.stats.replicas import LastingNoise
 
-__all__ = ["BucketFacts", "ShiftFinding", "judge"]
+__all__ = ["BucketFacts", "MannWhitney", "ShiftFinding", "judge"]
 
 _FEWEST_POINTS = 6
 """Fewer points say nothing of how they depend on each other; of histograms, fewer observations."""
 _PROVEN_POINTS = 20
 _PROVEN_EFFECTIVE_POINTS = 4.0
 """The error rates of the robust test are proven by simulation down to these (tests/guarantees)."""
+
+
+class MannWhitney(RuleSettings):
+    """Is the canary's distribution shifted? The two-sample rank test, robust to autocorrelation."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("gauge", "samples", "ratio", "histogram")
+
+    rule: Literal["mann_whitney"] = "mann_whitney"
+    """The rule's name."""
+    method: Literal["robust", "exact", "asymptotic"] = "robust"
+    """`robust` estimates how strongly neighboring points depend on each other and allows for it. `exact` (small samples
+    without ties) and `asymptotic` are the textbook test: they take every point as independent, which the verdict lists as waived. Histograms,
+    whose observations are known by their buckets, are always compared by `robust`, interval by interval."""
+
+    def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
+        """Find what does not fit a metric; paths start at the rule."""
+        yield from super().misfits(metric)
+        if metric.kind == "histogram" and self.method != "robust":
+            advice = "Leave method out: histograms are compared interval by interval."
+            yield Problem(("method",), f"method: {self.method} does not fit kind: histogram", advice)
 
 
 class BucketFacts(Facts):

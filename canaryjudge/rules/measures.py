@@ -9,9 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from canaryjudge.policy import Slo
 from canaryjudge.rules.findings import Waiver
-from canaryjudge.rules.rows import Arm, FloatArray, Pair
+from canaryjudge.rules.rows import Arm, FloatArray
 from canaryjudge.rules.totals import burst_waivers
 from canaryjudge.stats.bounds import Bounds, PValues
 from canaryjudge.stats.bucket_distributions import BucketCurve
@@ -55,14 +54,6 @@ class Aggregate:
     kind: str
     edges: FloatArray | None
     score: bool
-
-    @classmethod
-    def about(cls, pair: Pair, settings: Slo) -> Aggregate:
-        """Read it from a policy."""
-        bound = None if settings.bound is None else settings.bound.number
-        return cls(
-            settings.of, settings.percentile, bound, pair.kind, pair.edges, score=settings.method == "score"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from canaryjudge.policy import Proportion
 from canaryjudge.rules.findings import EventsFinding
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.rows import Pair
+from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.rules.totals import (
     Test,
     Totals,
@@ -24,10 +24,21 @@ from canaryjudge.stats.proportions import (
     risk_ratio_pvalues,
 )
 
-__all__ = ["ProportionFinding"]
+__all__ = ["Proportion", "ProportionFinding"]
 
 _RARE = 0.1
 """Up to this share of events the conditional test of rare events is exact for all practical purposes."""
+
+
+class Proportion(RuleSettings):
+    """Has the canary's share of events (errors of requests) changed? A two-sample test of the pooled proportions."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("ratio",)
+
+    rule: Literal["proportion"] = "proportion"
+    """The rule's name."""
+    method: Literal["auto", "exact", "score"] = "auto"
+    """`exact` is the conditional binomial test, `score` that of Miettinen and Nurminen; `auto` takes `exact` where events are rare."""
 
 
 class ProportionFinding(EventsFinding):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from canaryjudge.policy import Rate
 from canaryjudge.rules.findings import EventsFinding
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.rows import Pair
+from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.rules.totals import (
     Test,
     Totals,
@@ -18,7 +18,16 @@ from canaryjudge.rules.totals import (
 )
 from canaryjudge.stats.rates import rate_difference_bounds, rate_difference_pvalues
 
-__all__ = ["RateFinding"]
+__all__ = ["Rate", "RateFinding"]
+
+
+class Rate(RuleSettings):
+    """Has the canary's rate of events per exposure changed? The exact conditional test of the rate ratio."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("count",)
+
+    rule: Literal["rate"] = "rate"
+    """The rule's name."""
 
 
 class RateFinding(EventsFinding):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.policy.rule_settings import RuleSettings
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, weigh_with
 from canaryjudge.rules.findings import Finding
 from canaryjudge.rules.rows import BoolArray, Pair, Rows
+from canaryjudge.rules.settings import RuleSettings
 
-__all__ = ["RULES", "Columns", "Rule", "find", "judge_pair", "per_pair", "read_finding", "rule"]
+__all__ = ["RULES", "Columns", "Rule", "find", "in_order", "judge_pair", "per_pair", "read_finding", "rule"]
 
 Judge = Callable[[Rows, Any, "Columns"], None]
 
@@ -40,6 +41,13 @@ def rule(settings: type[RuleSettings], finding: type[Finding]) -> Callable[[Judg
         return judge
 
     return register
+
+
+def in_order(*modules: ModuleType) -> None:
+    """Put the rules into the order of their modules, in which users are told of them."""
+    for module in modules:
+        for name in [name for name, known in RULES.items() if known.judge.__module__ == module.__name__]:
+            RULES[name] = RULES.pop(name)
 
 
 class Columns:
@@ -124,7 +132,7 @@ def per_pair(function: Callable[[Pair, Any], Mapping[str, Any]]) -> Judge:
     def judge(rows: Rows, settings: Any, found: Columns) -> None:
         found.take([function(pair, settings) for pair in rows])
 
-    judge.__doc__ = function.__doc__
+    judge.__doc__, judge.__module__ = function.__doc__, function.__module__
     return judge
 
 

@@ -39,7 +39,7 @@ from canaryjudge.policy import (
 from canaryjudge.policy.document import plain, read_document
 
 MODELS = [Policy, Split, Prometheus, Metric, Tolerance, NoiseFloor, Spread, Query, MannWhitney, Proportion]
-MODELS += [Rate, Sequential, Slo, Change, BurnRate, Tail, Excursion, LateShift, BurnAlert, BudgetCalendar]
+MODELS += [Rate, Sequential, Slo, Change, BurnRate, BurnAlert, BudgetCalendar, Tail, Excursion, LateShift]
 MODELS += [AnyOf, AllOf]
 VALIDATOR = Draft202012Validator(json_schema())
 A = {"name": "a", "direction": "increase"}

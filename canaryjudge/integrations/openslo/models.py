@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from canaryjudge.policy.burn_rate_settings import TimeZone, WallTime
 from canaryjudge.quantities import shown
+from canaryjudge.rules.burn_rate import TimeZone, WallTime
 from canaryjudge.settings import PolicyModel, Problem
 
 __all__ = [

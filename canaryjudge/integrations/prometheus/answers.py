@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
-from canaryjudge.policy import Kind
+from canaryjudge.kinds import KindName
 
 __all__ = ["error_of", "from_prometheus", "readable"]
 
@@ -190,7 +190,7 @@ def from_prometheus(
     metric: str | None = None,
     total: Any = None,
     replica: str = "instance",
-    kind: Kind | None = None,
+    kind: KindName | None = None,
     counter: bool = False,
 ) -> dict[str, dict[str, Columns]]:
     """Turn what Prometheus answered into data that can be judged.
@@ -320,7 +320,7 @@ def _name(series: _PromSeries, metric: str | None) -> str:
 
 
 def _columns(
-    values: list[_PromSeries], totals: list[_PromSeries] | None, kind: Kind | None, asked: _Asked
+    values: list[_PromSeries], totals: list[_PromSeries] | None, kind: KindName | None, asked: _Asked
 ) -> Columns:
     """Return the columns of one arm."""
     if not values and not totals:

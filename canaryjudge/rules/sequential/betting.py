@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from canaryjudge.policy import Sequential
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import tolerated
 from canaryjudge.rules.rows import FloatArray, Pair, Question
 from canaryjudge.rules.sequential.changes import CHANGES, ChangeSequence
 from canaryjudge.rules.sequential.process import SequentialFinding, State, load_sum, save_sum
+from canaryjudge.rules.sequential.settings import Sequential
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.score_evidence import BETS, MeanEvidence, log_wealth, wealth_terms
 

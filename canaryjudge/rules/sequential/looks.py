@@ -10,14 +10,15 @@ import numpy as np
 from scipy.special import ndtri
 
 from canaryjudge.packing import pack, pack_times, unpack, unpack_times
-from canaryjudge.policy import GroupSettings, MannWhitney, RuleSettings
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
-from canaryjudge.rules.groups import GroupFinding
+from canaryjudge.rules.groups import GroupFinding, GroupSettings
+from canaryjudge.rules.mann_whitney import MannWhitney
 from canaryjudge.rules.registry import RULES, judge_pair, read_finding
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question
 from canaryjudge.rules.sequential.calibrated import judge_by_history
 from canaryjudge.rules.sequential.process import State
+from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.group_sequential import boundaries, repeated_pvalue
 
 __all__ = ["LooksProcess", "Plan"]

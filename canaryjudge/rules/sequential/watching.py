@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.policy import MannWhitney, Proportion, Rate, RuleSettings, Sequential
 from canaryjudge.reasons import Outcome
 from canaryjudge.rules.findings import EffectFinding, Finding
+from canaryjudge.rules.mann_whitney import MannWhitney
+from canaryjudge.rules.proportion import Proportion
+from canaryjudge.rules.rate import Rate
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.rows import Horizon, Pair, Question
 from canaryjudge.rules.sequential.betting import BettingProcess
@@ -20,8 +22,10 @@ from canaryjudge.rules.sequential.pairs import PairProcess
 from canaryjudge.rules.sequential.process import Process, SequentialFinding
 from canaryjudge.rules.sequential.rates import RateProcess, check_counts
 from canaryjudge.rules.sequential.scores import MeanProcess, RankProcess
+from canaryjudge.rules.sequential.settings import Sequential
 from canaryjudge.rules.sequential.tables import TableProcess
 from canaryjudge.rules.sequential.watch import RESERVED, Watch
+from canaryjudge.rules.settings import RuleSettings
 
 __all__ = ["Watch", "before_the_end", "check_counts", "pool_replicas", "start_watch"]
 

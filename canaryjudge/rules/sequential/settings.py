@@ -1,120 +1,19 @@
-"""The settings of each rule, as a policy writes them: one class a rule, told apart by the key ``rule``."""
+"""The settings of the sequential rule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field
 
 from canaryjudge.kinds import KindName
-from canaryjudge.settings import Amount, Path, PolicyModel, Problem, Quantity
+from canaryjudge.rules.settings import AskedMetric, RuleSettings
+from canaryjudge.settings import Amount, Problem, Quantity
 
-__all__ = ["AskedMetric", "Kind", "MannWhitney", "Proportion", "Rate", "RuleSettings", "Sequential"]
-
-Kind = KindName
-
-
-class AskedMetric(Protocol):
-    """What a rule's settings may know of their metric when they are checked."""
-
-    @property
-    def kind(self) -> Kind:
-        """Its kind."""
-
-    @property
-    def direction(self) -> Literal["increase", "decrease", "either"]:
-        """Its bad direction."""
-
-    def quantity(self, quantity: Quantity, what: str) -> float:
-        """Give a quantity of the policy in the metric's unit, or as a fraction for a ratio."""
-
-    def misfit(self, quantity: Quantity, path: Path) -> Iterator[Problem]:
-        """Find whether a quantity of the policy is not one of this metric."""
-
-    def not_positive(self, quantity: Quantity, path: Path) -> Iterator[Problem]:
-        """Find whether it is not, or is not above 0."""
-
-
-class RuleSettings(PolicyModel):
-    """What every rule's settings have: the rule's name, and the kinds of metric that it fits."""
-
-    kinds: ClassVar[tuple[str, ...]]
-    rule: str = ""
-    """The rule's name."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"rule": value} if isinstance(value, str) else value
-
-    @property
-    def weight(self) -> float:
-        """Its part of the metric's alpha beside the metric's other rules; those about a feature take a tenth of what one about the level takes."""
-        return 1.0
-
-    def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
-        """Find what does not fit a metric; paths start at the rule."""
-        if metric.kind not in self.kinds:
-            advice = f"Take another rule, or kind: {' or '.join(self.kinds)}."
-            yield Problem((), f"the rule {self.rule} does not fit kind: {metric.kind}", advice)
-
-    def in_unit_of(self, metric: AskedMetric) -> Self:  # noqa: ARG002 - for those that have quantities
-        """Give the same settings with every quantity in the metric's unit."""
-        return self
-
-    @model_serializer(mode="wrap")
-    def _with_name(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {"rule": self.rule, **write(self)}  # a dump without defaults could not be read back otherwise
-
-
-class MannWhitney(RuleSettings):
-    """Is the canary's distribution shifted? The two-sample rank test, robust to autocorrelation."""
-
-    kinds: ClassVar[tuple[str, ...]] = ("gauge", "samples", "ratio", "histogram")
-
-    rule: Literal["mann_whitney"] = "mann_whitney"
-    """The rule's name."""
-    method: Literal["robust", "exact", "asymptotic"] = "robust"
-    """`robust` estimates how strongly neighboring points depend on each other and allows for it. `exact` (small samples
-    without ties) and `asymptotic` are the textbook test: they take every point as independent, which the verdict lists as waived. Histograms,
-    whose observations are known by their buckets, are always compared by `robust`, interval by interval."""
-
-    def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
-        """Find what does not fit a metric; paths start at the rule."""
-        yield from super().misfits(metric)
-        if metric.kind == "histogram" and self.method != "robust":
-            advice = "Leave method out: histograms are compared interval by interval."
-            yield Problem(("method",), f"method: {self.method} does not fit kind: histogram", advice)
-
-
-class Proportion(RuleSettings):
-    """Has the canary's share of events (errors of requests) changed? A two-sample test of the pooled proportions."""
-
-    kinds: ClassVar[tuple[str, ...]] = ("ratio",)
-
-    rule: Literal["proportion"] = "proportion"
-    """The rule's name."""
-    method: Literal["auto", "exact", "score"] = "auto"
-    """`exact` is the conditional binomial test, `score` that of Miettinen and Nurminen; `auto` takes `exact` where events are rare."""
-
-
-class Rate(RuleSettings):
-    """Has the canary's rate of events per exposure changed? The exact conditional test of the rate ratio."""
-
-    kinds: ClassVar[tuple[str, ...]] = ("count",)
-
-    rule: Literal["rate"] = "rate"
-    """The rule's name."""
-
+__all__ = ["SEQUENTIAL_METHODS", "Sequential", "SequentialMethod"]
 
 SequentialMethod = Literal["looks", "scores", "ranks", "mixture", "cmh", "betting", "mean"]
-
 SEQUENTIAL_METHODS: Final[dict[str, tuple[SequentialMethod, ...]]] = {
     "gauge": ("looks", "mean", "betting"),
     "samples": ("scores", "ranks", "mean", "betting"),
@@ -167,7 +66,7 @@ class Sequential(RuleSettings):
         if self.cap is not None:
             yield from metric.not_positive(self.cap, ("cap",))
 
-    def _method_misfits(self, kind: Kind) -> Iterator[Problem]:
+    def _method_misfits(self, kind: KindName) -> Iterator[Problem]:
         fitting = SEQUENTIAL_METHODS[kind]
         method = self.method_for(kind)
         if method not in fitting:
