@@ -14,22 +14,7 @@ _LEEWAY = 1.001
 
 
 def burn_found(finding: Finding, burn: BurnFacts, missing: str) -> str:
-    """Say how fast the canary burns its budget, what that is held against, and what it means for the budget.
-
-    Parameters
-    ----------
-    finding : Finding
-        What was found.
-    burn : BurnFacts
-        Its budget.
-    missing : str
-        How much more data would decide, or nothing.
-
-    Returns
-    -------
-    str
-        One sentence; what is held against what comes first.
-    """
+    """Say how fast the canary burns its budget, what that is held against, and what it means for the budget; what is held against what comes first."""
     deciding = next(alert for alert in burn.alerts if alert.decides)
     parts = [_verdict(finding, burn, deciding, missing), *_unasked(burn), *_budget(burn)]
     return "; ".join(parts)

@@ -13,12 +13,12 @@ from canaryjudge.rules.findings import Finding, Interval
 __all__ = [
     "against_baseline",
     "counted",
-    "glance",
     "held_against",
     "in_times",
     "interval_of",
     "interval_words",
     "level",
+    "main_number",
     "moved",
     "no_harm",
     "passing_tolerance",
@@ -122,19 +122,8 @@ def counted(result: MetricResult, finding: Finding | None = None) -> str:
     return KINDS[result.kind].points
 
 
-def glance(result: MetricResult) -> tuple[str, str]:
-    """Give the main number of a metric, and what it is a change of or held against.
-
-    Parameters
-    ----------
-    result : MetricResult
-        What became of the metric.
-
-    Returns
-    -------
-    tuple of (str, str)
-        Such as ``("+23 %", "148 ms v. 120 ms")``; the second is empty where there is nothing to add.
-    """
+def main_number(result: MetricResult) -> tuple[str, str]:
+    """Give the main number of a metric and what it is a change of or held against, such as ``("+23 %", "148 ms v. 120 ms")``."""
     finding = result.deciding
     if finding is None or finding.reason in (Reason.NO_DATA, Reason.TOO_LITTLE_DATA):
         return result.reason.words, ""

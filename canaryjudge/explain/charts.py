@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import escape
 from itertools import pairwise
 
-from canaryjudge.explain.changes import glance, held_against, interval_words, level, signed
+from canaryjudge.explain.changes import held_against, interval_words, level, main_number, signed
 from canaryjudge.explain.effect_scale import EffectScale, effect_scale
-from canaryjudge.explain.layout import on_one_line
+from canaryjudge.explain.layout import html_text
 from canaryjudge.explain.numbers import set_number, span_of_time
 from canaryjudge.explain.quantities import set_level, suited
 from canaryjudge.explain.slo import measured_in
@@ -29,9 +28,7 @@ __all__ = [
     "mark",
     "objective_line",
     "percent_of",
-    "prose",
     "series_chart",
-    "text",
     "value_axis",
 ]
 
@@ -50,21 +47,6 @@ SYMBOLS = (
 """Definitions that the marks and zones of the page refer to."""
 
 
-def text(words: object) -> str:
-    """Escape text, for content and attributes alike, and leave out what is not to be seen."""
-    return escape(on_one_line(str(words)))
-
-
-def prose(words: str) -> str:
-    """Escape a sentence, and keep numbers on one line with what follows them."""
-    return (
-        text(words)
-        .replace(" %", "&nbsp;%")
-        .replace("p = ", "p&nbsp;=&nbsp;")
-        .replace("&lt;= ", "&lt;=&nbsp;")
-    )
-
-
 def mark(outcome: Outcome) -> str:
     """Draw the sign of an outcome: a circle with a tick, a diamond with a pause, an octagon with a cross."""
     return f'<svg class="mark" aria-hidden="true"><use href="#mark-{outcome.value}"/></svg>'
@@ -80,19 +62,14 @@ _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A span of values.
-
-    Attributes
-    ----------
-    low, high : float
-        Its ends; they differ.
-    ticks : tuple of float
-        Round values between them.
-    """
+    """A span of values."""
 
     low: float
+    """Its lower end."""
     high: float
+    """Its upper end, another one."""
     ticks: tuple[float, ...]
+    """Round values between them."""
 
     def place(self, value: float) -> float:
         """Give where a value lies, 0 at the low end and 1 at the high one."""
@@ -151,18 +128,7 @@ _STRIP_TALL = 58
 
 
 def forest_strip(result: MetricResult) -> str:
-    """Draw the effect that decided on a metric.
-
-    Parameters
-    ----------
-    result : MetricResult
-        What became of the metric.
-
-    Returns
-    -------
-    str
-        An SVG as wide as its place; nothing where there is no effect to draw.
-    """
+    """Draw the effect that decided on a metric; nothing where there is none to draw."""
     finding = result.deciding
     scale = None if finding is None else effect_scale(finding)
     if finding is None or scale is None:
@@ -175,12 +141,12 @@ def forest_strip(result: MetricResult) -> str:
     parts.append(_point(finding, scale))
     told = ", ".join(
         part
-        for part in (*glance(result), interval_words(finding, result), held_against(finding, result))
+        for part in (*main_number(result), interval_words(finding, result), held_against(finding, result))
         if part
     )
     return (
         f'<svg class="strip {result.outcome.value}" height="{_STRIP_TALL}" role="img" '
-        f'aria-label="{text(f"Effect of {result.name}: {told}")}">{"".join(parts)}</svg>'
+        f'aria-label="{html_text(f"Effect of {result.name}: {told}")}">{"".join(parts)}</svg>'
     )
 
 
@@ -226,7 +192,7 @@ def _limits(finding: Finding, scale: EffectScale, result: MetricResult) -> str:
             side = "before" if limit == finding.limit_low and finding.limit_high is not None else "after"
             drawn.append(
                 f'<line class="limit" x1="{at}" x2="{at}" y1="0" y2="41"/>'
-                f'<text class="told {side}" x="{at}" dx="{14 if side == "before" else -14}" y="53">{text(_limit_words(limit, finding, result))}</text>'
+                f'<text class="told {side}" x="{at}" dx="{14 if side == "before" else -14}" y="53">{html_text(_limit_words(limit, finding, result))}</text>'
             )
     return "".join(drawn)
 
@@ -317,20 +283,7 @@ def objective_line(result: MetricResult) -> float | None:
 
 
 def series_chart(result: MetricResult, axis: Axis) -> str:
-    """Draw both arms over time; the canary over the baseline.
-
-    Parameters
-    ----------
-    result : MetricResult
-        The metric, with points of at least one arm.
-    axis : Axis
-        The axis of its values.
-
-    Returns
-    -------
-    str
-        A figure of fixed height, as wide as its place.
-    """
+    """Draw both arms over time; the canary over the baseline."""
     together = result.pairing == "concurrent" or len(_arms(result)) == 1
     starts = [arm.series.start for arm in _arms(result) if arm.series.start is not None]
     origin = min(starts) if together and starts else None
@@ -346,15 +299,15 @@ def series_chart(result: MetricResult, axis: Axis) -> str:
         if arm is not None
     )
     labels = "".join(
-        f'<span style="top:{percent_of(1 - axis.place(tick))}">{text(_tick(tick, axis, result))}</span>'
+        f'<span style="top:{percent_of(1 - axis.place(tick))}">{html_text(_tick(tick, axis, result))}</span>'
         for tick in axis.ticks
     )
     first_word, last_word = _span_words(origin, last, starts)
     return (
-        f'<div class="chart" role="img" aria-label="{text(_alternative(result))}">'
+        f'<div class="chart" role="img" aria-label="{html_text(_alternative(result))}">'
         f'<div class="ticks">{labels}</div>'
         f'<svg viewBox="0 0 {_WIDE} {_TALL}" preserveAspectRatio="none" aria-hidden="true">{grid}{drawn}</svg>'
-        f'<div class="ends"><span>{text(first_word)}</span><span>{text(last_word)}</span></div></div>'
+        f'<div class="ends"><span>{html_text(first_word)}</span><span>{html_text(last_word)}</span></div></div>'
     )
 
 
@@ -444,20 +397,7 @@ _WIDTH = 0.3
 
 
 def distribution_chart(result: MetricResult, axis: Axis) -> str:
-    """Draw the distributions of both arms side by side.
-
-    Parameters
-    ----------
-    result : MetricResult
-        The metric, with points of at least one arm.
-    axis : Axis
-        The axis of its values.
-
-    Returns
-    -------
-    str
-        A figure as tall as the series.
-    """
+    """Draw the distributions of both arms side by side."""
     arms = (("baseline", result.baseline, 0.27), ("canary", result.canary, 0.73))
     drawn = "".join(_strip(arm, name, middle, axis) for name, arm, middle in arms if arm is not None)
     grid = "".join(
@@ -471,7 +411,7 @@ def distribution_chart(result: MetricResult, axis: Axis) -> str:
         if arm is not None
     )
     return (
-        f'<div class="spread" role="img" aria-label="{text(f"Distribution of {result.name}: {told}")}">'
+        f'<div class="spread" role="img" aria-label="{html_text(f"Distribution of {result.name}: {told}")}">'
         f'<svg aria-hidden="true">{grid}{drawn}</svg><div class="names">{names}</div></div>'
     )
 

@@ -53,26 +53,7 @@ def taken(finding: Finding, counted: str) -> str:
 def outlook(
     finding: Finding, interval: float | None, counted: str, visible: str | None, *, over: bool = False
 ) -> str:
-    """Say how much longer it may take, and what could be seen by now.
-
-    Parameters
-    ----------
-    finding : Finding
-        An undecided one.
-    interval : float or None
-        Seconds between points.
-    counted : str
-        What the points are called.
-    visible : str or None
-        The smallest change that would fail by now, in words.
-    over : bool
-        Whether the watch has ended.
-
-    Returns
-    -------
-    str
-        The end of a sentence, beginning with a semicolon; nothing where there is nothing to say.
-    """
+    """Say how much longer it may take, and what could be seen by now."""
     parts = []
     if finding.more_points is not None:
         parts.append(_longer(finding, interval, counted, over=over))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from canaryjudge.explain.burn_rate import burn_found
 from canaryjudge.explain.changes import (
     against_baseline,
@@ -15,7 +17,7 @@ from canaryjudge.explain.changes import (
     typical,
 )
 from canaryjudge.explain.evidence import amount, evidence, outlook, proven_fine, sizes
-from canaryjudge.explain.excursion import excursion_found, has_own_tolerance
+from canaryjudge.explain.excursion import FEATURES, excursion_found, has_own_tolerance
 from canaryjudge.explain.layout import cut, on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, more, percent, score, set_percent
@@ -68,16 +70,9 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
                 f"missing may be the fault itself; of those that are there: {rule_sentence(deciding, result)}"
             )
         return rule_sentence(deciding, result)
-    lacking = [
-        arm
-        for arm, n in ((release.baseline_arm, result.n_baseline), (release.canary_arm, result.n_canary))
-        if n == 0
-    ]
     if result.reason in ("no_data", "no_data_fails"):
         why = ", which the policy fails" if result.reason == "no_data_fails" else ""
-        return (
-            f"no data in {' and '.join(lacking)}{why} ({sizes(result.n_baseline, result.n_canary, result)})"
-        )
+        return f"no data in {' and '.join(silent_arms(result, release))}{why} ({sizes(result.n_baseline, result.n_canary, result)})"
     needed = next(
         (
             int(note.facts["needed"])
@@ -88,6 +83,12 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
     )
     least = f" where {count(needed)} a side are needed" if needed else ""
     return f"too little data: {sizes(result.n_baseline, result.n_canary, result)}{least}"
+
+
+def silent_arms(result: MetricResult, release: ReleaseResult) -> list[str]:
+    """Name the arms without data."""
+    sizes = ((release.baseline_arm, result.n_baseline), (release.canary_arm, result.n_canary))
+    return [arm for arm, n in sizes if n == 0]
 
 
 def rule_sentence(finding: Finding, result: MetricResult) -> str:
@@ -222,7 +223,45 @@ def _missing(finding: Finding, result: MetricResult) -> str:
     return f"{said}; these data would pass with a tolerance of about {enough}" if enough else said
 
 
+_QUIET = {"excursion": "burst", "late_shift": "late shift"}
+"""What rules about features look for."""
+
+
+def other_findings(result: MetricResult) -> list[Finding]:
+    """Give the findings beside the one that decided that have something to say."""
+    return [
+        finding
+        for index, finding in enumerate(result.findings)
+        if index != result.deciding_rule and not is_quiet(finding, index, result)
+    ]
+
+
+def is_quiet(finding: Finding, index: int, result: MetricResult) -> bool:
+    """Tell whether a finding is of a rule about a feature that has nothing to say against the canary, and did not decide."""
+    return (
+        index != result.deciding_rule
+        and finding.outcome is Outcome.PASS
+        and (finding.rule in FEATURES or finding.reason == "nothing_found")
+    )
+
+
+def quiet_sentence(result: MetricResult) -> str:
+    """Name the rules that have nothing to say against the canary, in one sentence; empty where there are none, or the metric fails anyway."""
+    if result.outcome is Outcome.FAIL:
+        return ""
+    quiet = [f for i, f in enumerate(result.findings) if is_quiet(f, i, result)]
+    absent = [_QUIET.get(f.rule, f"fault by {f.rule}") for f in quiet if f.reason != "nothing_found"]
+    unseen = [_QUIET.get(f.rule, f"fault by {f.rule}") for f in quiet if f.reason == "nothing_found"]
+    said = [f"no {' and no '.join(absent)}"] if absent else []
+    if unseen:
+        them = "one" if len(unseen) == 1 else "them"
+        said.append(f"no {' and no '.join(unseen)} found, which does not rule {them} out")
+    return "; ".join(said)
+
+
 _ACTIONS = {"promote": "promote", "hold": "hold", "rollback": "roll back"}
+CAME_OUT: Final = {Outcome.FAIL: "failed", Outcome.MARGINAL: "undecided", Outcome.PASS: "passed"}
+"""How metrics came out, the worst first."""
 _LONGEST_LINE = 199
 _SHORTEST_NAME = 40
 
@@ -236,11 +275,7 @@ def headline(release: ReleaseResult) -> str:
     """Say in one sentence how many metrics came out how, and which decided."""
     counts = [
         f"{n} {word}"
-        for outcome, word in (
-            (Outcome.FAIL, "failed"),
-            (Outcome.MARGINAL, "undecided"),
-            (Outcome.PASS, "passed"),
-        )
+        for outcome, word in CAME_OUT.items()
         if (
             n := sum(
                 result.outcome is outcome and result.role != "muted" for result in release.metrics.values()
@@ -307,6 +342,18 @@ def promise(release: ReleaseResult) -> str:
         f"over all metrics, for {looks}; provided that nothing but the release differs between the arms' windows, for which "
         "this data alone cannot vouch."
     )
+
+
+def remarks(release: ReleaseResult) -> list[str]:
+    """Say what else is to be known of a release: what fails as well, what passed unproven, and what is waived."""
+    said = []
+    if release.also_failing:
+        said.append(
+            f"Now that one metric has failed, these fail as well (Holm): {', '.join(release.also_failing)}"
+        )
+    if release.unproven:
+        said.append(f"Passed unproven: {', '.join(release.unproven)}")
+    return [*said, *(f"Waived: {waiver_sentence(waived)}" for waived in release.waived)]
 
 
 def waiver_sentence(waived: Waived) -> str:

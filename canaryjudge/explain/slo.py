@@ -29,26 +29,7 @@ def limit_of(finding: Finding) -> float | None:
 def objective_found(
     finding: Finding, result: MetricResult, interval: str, unprovable: str, missing: str
 ) -> str:
-    """Say where the canary's aggregate lies, and how that stands to the objective.
-
-    Parameters
-    ----------
-    finding : Finding
-        What was found.
-    result : MetricResult
-        Its metric.
-    interval : str
-        The aggregate's interval in parentheses, or nothing.
-    unprovable : str
-        What bursts keep from being proven.
-    missing : str
-        How much more data would decide, or nothing.
-
-    Returns
-    -------
-    str
-        One sentence.
-    """
+    """Say where the canary's aggregate lies, and how that stands to the objective."""
     facts = finding.objective or ObjectiveFacts()
     baseline = _level(finding.baseline_level, finding, result)
     what = (

@@ -5,15 +5,16 @@ from __future__ import annotations
 from canaryjudge.explain.changes import counted, held_against, interval_of, no_harm, passing_tolerance, signed
 from canaryjudge.explain.numbers import count, more, time_of
 from canaryjudge.explain.quantities import level_of
+from canaryjudge.explain.sentences import silent_arms
 from canaryjudge.explain.slo import limit_of, measured_in
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult, ReleaseResult
 from canaryjudge.rules.findings import Finding, Interval
 
-__all__ = ["metric_turns", "release_turns"]
+__all__ = ["what_would_change_metric", "what_would_change_release"]
 
 
-def release_turns(release: ReleaseResult) -> str:
+def what_would_change_release(release: ReleaseResult) -> str:
     """Say in one or two sentences what would change the verdict of the release."""
     counted = [result for result in release.metrics.values() if result.role != "muted"]
     failing = [r.name for r in counted if r.outcome is Outcome.FAIL and r.role != "advisory"]
@@ -38,28 +39,11 @@ def release_turns(release: ReleaseResult) -> str:
     return "It would fail if any metric were proven worse than tolerated, and be held if a required one were not proven fine."
 
 
-def metric_turns(result: MetricResult, release: ReleaseResult) -> list[str]:
-    """Say what would change the outcome of a metric.
-
-    Parameters
-    ----------
-    result : MetricResult
-        What became of it.
-    release : ReleaseResult
-        The release that it is of.
-
-    Returns
-    -------
-    list of str
-        Sentences; every number in them is one of the facts.
-    """
+def what_would_change_metric(result: MetricResult, release: ReleaseResult) -> list[str]:
+    """Say what would change the outcome of a metric."""
     finding = result.deciding
     if result.reason in ("no_data", "too_little_data") and (finding is None or finding.more_points is None):
-        lacking = [
-            arm
-            for arm, n in ((release.baseline_arm, result.n_baseline), (release.canary_arm, result.n_canary))
-            if n == 0
-        ]
+        lacking = silent_arms(result, release)
         return [f"It needs data of {_listed(lacking)}." if lacking else "It needs more points of both arms."]
     if result.reason.advice:
         return [result.reason.advice]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from canaryjudge.errors import DataError
-from canaryjudge.explain.changes import glance
+from canaryjudge.explain.changes import main_number
 from canaryjudge.explain.charts import objective_line
 from canaryjudge.explain.effect_scale import EffectScale, effect_scale
 from canaryjudge.explain.numbers import span_of_time
@@ -108,7 +108,7 @@ def _row(ax: Axes, row: int, result: MetricResult) -> list[float]:
     """Draw one metric, and give the places that its drawing needs."""
     finding, look = result.deciding, OUTCOMES[result.outcome.value]
     scale = None if finding is None else effect_scale(finding, shared=True)
-    words = f"{glance(result)[0]}  {result.outcome.value}"
+    words = f"{main_number(result)[0]}  {result.outcome.value}"
     ax.annotate(
         words.replace("$", r"\$"),
         (1.01, row),
