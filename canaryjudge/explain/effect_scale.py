@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canaryjudge.rules.findings import Finding
+from canaryjudge.rules.findings import EffectFinding
 
 __all__ = ["EffectScale", "effect_scale"]
 
@@ -31,7 +31,7 @@ class EffectScale:
         return (value - self.zero) / unit
 
 
-def effect_scale(finding: Finding, *, shared: bool = False) -> EffectScale | None:
+def effect_scale(finding: EffectFinding, *, shared: bool = False) -> EffectScale | None:
     """Find the scale of a finding that has a limit; on an axis `shared` with other metrics a change lies where its size says, however far that is."""
     high, low = finding.limit_high, finding.limit_low
     if high is not None and low is not None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from canaryjudge.explain.changes import held_against, interval_words, main_number
 from canaryjudge.explain.charts import (
     SYMBOLS,
     distribution_chart,
@@ -24,6 +23,7 @@ from canaryjudge.explain.sentences import (
     clause,
     headline,
     is_quiet,
+    main_number,
     metric_sentence,
     other_findings,
     promise,
@@ -35,6 +35,7 @@ from canaryjudge.explain.sentences import (
 )
 from canaryjudge.explain.text import by_badness
 from canaryjudge.explain.what_would_change import what_would_change_metric, what_would_change_release
+from canaryjudge.explain.words import words_of
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult, ReleaseResult
 from canaryjudge.rules.findings import Facts, Finding
@@ -116,8 +117,9 @@ def _effect(result: MetricResult) -> str:
     strip = forest_strip(result)
     if finding is None or not strip:
         return '<p class="none effect">no effect to draw</p>'
-    words = (held_against(finding, result), interval_words(finding, result))
-    said = "".join(f"<span>{html_prose(part)}</span>" for part in words if part)
+    words = words_of(finding, result)
+    told = (words.held_against(), words.interval())
+    said = "".join(f"<span>{html_prose(part)}</span>" for part in told if part)
     return f'<figure class="effect">{strip}<figcaption>{said}</figcaption></figure>'
 
 
@@ -169,9 +171,10 @@ def _findings(result: MetricResult) -> str:
 
 
 def _row(finding: Finding, result: MetricResult) -> str:
-    used = finding.pvalue_pass if finding.outcome.value == "pass" else finding.pvalue
+    used = finding.pvalue_pass if finding.outcome is Outcome.PASS else finding.pvalue
     evidence = "" if used is None or finding.method == "point" else pvalue(used)
-    cells = (held_against(finding, result), interval_words(finding, result), evidence)
+    words = words_of(finding, result)
+    cells = (words.held_against(), words.interval(), evidence)
     filled = "".join(
         f'<td data-name="{name}">{html_prose(cell) or _NOTHING}</td>'
         for name, cell in zip(_COLUMNS[2:], cells, strict=True)
