@@ -1,12 +1,24 @@
 """Facts in, words out: text (plain, or for a terminal), Markdown and HTML. Nothing is computed here, and no verdict is known."""
 
+from canaryjudge.explain import (  # noqa: F401 - the words of each rule
+    burn_rate,
+    excursion,
+    groups,
+    late_shift,
+    mann_whitney,
+    proportion,
+    rate,
+    sequential,
+    slo,
+    tail,
+)
 from canaryjudge.explain.html import as_html, as_report, facts_html, watch_html
-from canaryjudge.explain.layout import on_one_line
+from canaryjudge.explain.layout import WIDTH, on_one_line
 from canaryjudge.explain.markdown import as_markdown
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import moment, span_of_time
 from canaryjudge.explain.sentences import one_line
-from canaryjudge.explain.text import WIDTH, as_terminal, as_text
+from canaryjudge.explain.text import as_terminal, as_text
 from canaryjudge.rules.findings import Facts
 
 __all__ = [

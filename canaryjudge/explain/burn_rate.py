@@ -2,65 +2,86 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import confidence, number, percent, set_number, span_of_time
-from canaryjudge.explain.slo import whose_doing
-from canaryjudge.reasons import Outcome
-from canaryjudge.rules.burn_rate import BurnAlertFacts, BurnFacts, BurnWindow
-from canaryjudge.rules.findings import Finding, Interval
+from typing import ClassVar
 
-__all__ = ["burn_found", "counted_in_slices"]
+from canaryjudge.explain.effects import CountedWords
+from canaryjudge.explain.numbers import confidence, number, percent, set_number, span_of_time
+from canaryjudge.explain.slo import LAXER, whose_doing
+from canaryjudge.explain.words import words
+from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.burn_rate import BurnAlertFacts, BurnFacts, BurnRateFinding, BurnWindow
+from canaryjudge.rules.findings import Interval
+
+__all__: list[str] = []
 
 _LEEWAY = 1.001
 
 
-def burn_found(finding: Finding, burn: BurnFacts, missing: str) -> str:
-    """Say how fast the canary burns its budget, what that is held against, and what it means for the budget.
+@words(BurnRateFinding)
+class _BurnRateWords(CountedWords[BurnRateFinding]):
+    methods: ClassVar = {
+        "exact_ratio": "exact binomial test",
+        "share": "binomial test that allows for autocorrelation",
+    }
 
-    Parameters
-    ----------
-    finding : Finding
-        What was found.
-    burn : BurnFacts
-        Its budget.
-    missing : str
-        How much more data would decide, or nothing.
+    def found(self) -> str:
+        """Say how fast the canary burns its budget, what that is held against, and what it means for the budget; what is held against what comes first."""
+        burn = self.finding.burn
+        if burn is None:
+            return ""
+        deciding = next(alert for alert in burn.alerts if alert.decides)
+        return "; ".join([self._verdict(burn, deciding), *_unasked(burn), *_budget(burn)])
 
-    Returns
-    -------
-    str
-        One sentence; what is held against what comes first.
-    """
-    deciding = next(alert for alert in burn.alerts if alert.decides)
-    parts = [_verdict(finding, burn, deciding, missing), *_unasked(burn), *_budget(burn)]
-    return "; ".join(parts)
+    def main_number(self) -> tuple[str, str]:
+        """Give the burn rate."""
+        return f"{number(self.finding.estimate or 0.0)} × the allowed burn", ""
+
+    def held_against(self) -> str:
+        """Give the burn rate that is too fast."""
+        return f"limit {self.limit(self.finding.limit_high or 0.0)}" if self._has_limit else ""
+
+    def limit(self, value: float) -> str:
+        """Write a burn rate that is too fast."""
+        return f"{set_number(value)} ×"
+
+    def interval(self) -> str:
+        """Give no interval: each window has its own."""
+        return ""
+
+    def other_limit(self) -> str:
+        """Say that the objective may be laxer."""
+        return LAXER
+
+    def turning_points(self) -> list[str]:
+        """Say nothing: several windows decide together."""
+        return []
+
+    def amount(self) -> str:
+        """Say how many events or slices of time it is of."""
+        burn = self.finding.burn
+        in_slices = burn is not None and burn.budgeting != "occurrences" and not self.kind.has_buckets
+        return f"{super().amount()}{' slices' if in_slices else ''}"
+
+    def _verdict(self, burn: BurnFacts, alert: BurnAlertFacts) -> str:
+        finding = self.finding
+        windows = [window for window in (alert.long, alert.short) if window is not None]
+        limit = set_number(alert.burn_rate)
+        first, *rest = (_rate(window, finding, timed=burn.span_s is not None) for window in windows)
+        what = f"canary burns its error budget at {first[0]} times the allowed rate{first[1]}"
+        what += "".join(f" and at {rate} times{where}" for rate, where in rest)
+        baseline = number(burn.baseline_burn_rate or 0.0)
+        if finding.reason is Reason.BREACHED:
+            return f"{what}, beyond {limit} (baseline {baseline})"
+        if finding.reason is Reason.ENVIRONMENT_UNHEALTHY:
+            return f"{what}, beyond {limit}, but so does the baseline with {baseline}: {whose_doing(finding)}"
+        if finding.reason is Reason.OBJECTIVE_MET:
+            return f"{what}, within {limit}"
+        if finding.reason is Reason.ABSTAINS:
+            return f"{what}: its bursts last too long for so few intervals to prove whether it stays within {limit}"
+        return f"{what}: whether it stays within {limit} is not proven{self.missing()}"
 
 
-def counted_in_slices(finding: Finding) -> bool:
-    """Tell whether what is counted are slices of time, not events."""
-    return finding.burn is not None and finding.burn.budgeting != "occurrences"
-
-
-def _verdict(finding: Finding, burn: BurnFacts, alert: BurnAlertFacts, missing: str) -> str:
-    windows = [window for window in (alert.long, alert.short) if window is not None]
-    limit = set_number(alert.burn_rate)
-    first, *rest = (_rate(window, finding, timed=burn.span_s is not None) for window in windows)
-    what = " and ".join([f"canary burns its error budget at {first[0]} times the allowed rate{first[1]}"])
-    what += "".join(f" and at {rate} times{where}" for rate, where in rest)
-    baseline = number(burn.baseline_burn_rate or 0.0)
-    if finding.reason == "breached":
-        return f"{what}, beyond {limit} (baseline {baseline})"
-    if finding.reason == "environment_unhealthy":
-        return f"{what}, beyond {limit}, but so does the baseline with {baseline}: {whose_doing(finding)}"
-    if finding.reason == "objective_met":
-        return f"{what}, within {limit}"
-    if finding.reason == "abstains":
-        return (
-            f"{what}: its bursts last too long for so few intervals to prove whether it stays within {limit}"
-        )
-    return f"{what}: whether it stays within {limit} is not proven{missing}"
-
-
-def _rate(window: BurnWindow, finding: Finding, *, timed: bool) -> tuple[str, str]:
+def _rate(window: BurnWindow, finding: BurnRateFinding, *, timed: bool) -> tuple[str, str]:
     """Give a window's burn rate, and its interval (where it is the telling window) with the time that it covers."""
     tells = window.interval == finding.interval and window.burn_rate == finding.estimate
     interval = window.pass_interval if finding.outcome is Outcome.PASS else window.interval

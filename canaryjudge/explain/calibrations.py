@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
-from canaryjudge.explain.layout import as_grid, as_markdown_grid, escaped
+from canaryjudge.explain.layout import as_grid, as_markdown_grid, markdown_text, wrapped
 from canaryjudge.explain.numbers import count, number, percent, set_percent
 from canaryjudge.explain.quantities import level_of
 from canaryjudge.kinds import KINDS
@@ -20,7 +19,6 @@ from canaryjudge.studies import (
 
 __all__ = ["calibration_markdown", "calibration_rows", "calibration_text", "proposal_sentence"]
 
-_WIDTH = 110
 _LEAST_SHOWN = 1e-4
 _SOURCES = {
     "releases": "past releases",
@@ -49,27 +47,16 @@ _HEADER = (
 
 
 def calibration_text(facts: CalibrationFacts) -> str:
-    """Explain a calibration.
-
-    Parameters
-    ----------
-    facts : CalibrationFacts
-        What was found.
-
-    Returns
-    -------
-    str
-        A table, what it means, and the proposals.
-    """
+    """Explain a calibration: a table, what it means, and the proposals."""
     rows = [_cells(metric) for metric in facts.metrics.values()]
-    parts = [as_grid(_HEADER, rows), *(_wrapped(line) for line in _remarks(facts))]
+    parts = [as_grid(_HEADER, rows), *(wrapped(line) for line in _remarks(facts))]
     return "\n\n".join(parts)
 
 
 def calibration_markdown(facts: CalibrationFacts) -> str:
     """Explain a calibration in Markdown."""
     rows = [_cells(metric) for metric in facts.metrics.values()]
-    remarks = "\n".join(f"- {escaped(line)}" for line in _remarks(facts))
+    remarks = "\n".join(f"- {markdown_text(line)}" for line in _remarks(facts))
     return f"## Calibration\n\n{as_markdown_grid(_HEADER, rows)}\n\n{remarks}\n"
 
 
@@ -215,7 +202,3 @@ def _why(proposal: Proposal) -> str:
             return f"at a lag-1 autocorrelation of {number(facts['autocorrelation'], 2)} fewer points are worth less than four independent ones"
         case "undecided_for_long":
             return f"{percent(facts['marginal'])} of the healthy pairs are left undecided, and about {count(facts['points'])} points would decide half of those"
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)

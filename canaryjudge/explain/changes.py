@@ -1,183 +1,137 @@
-"""Words for a change and what it is held against: levels, changes, tolerances and intervals, each with its unit."""
+"""Words for a change of the level: how large it is, what is tolerated, and how far healthy arms differ."""
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import confidence, number, set_number, times_as_high
-from canaryjudge.explain.quantities import change, level_of, levels_of, set_change, span
-from canaryjudge.explain.slo import limit_of, measured_in, objective_words
-from canaryjudge.kinds import KINDS
+from typing import TypeVar
+
+from canaryjudge.explain.effects import TOO_FEW_TO_PROVE, CountedWords, EffectWords
+from canaryjudge.explain.evidence import notable, proven_fine
+from canaryjudge.explain.numbers import percent
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.results import MetricResult
-from canaryjudge.rules.findings import Finding, Interval
+from canaryjudge.rules.findings import EventsFinding, LevelFinding
 
-__all__ = [
-    "against_baseline",
-    "counted",
-    "glance",
-    "held_against",
-    "in_times",
-    "interval_of",
-    "interval_words",
-    "level",
-    "moved",
-    "no_harm",
-    "passing_tolerance",
-    "signed",
-    "tolerated",
-    "typical",
-]
+__all__ = ["EVENT_TESTS", "EventsWords", "LevelWords"]
 
-_STRATIFIED = ("mixture", "cmh")
-"""Methods that compare the arms interval by interval, and weigh what they find there."""
-_BY_INTERVAL = ("scores", "mean_sequence", "betting")
-"""Methods that take all samples of an interval as one piece of evidence."""
+EVENT_TESTS = {
+    "exact_conditional": "exact conditional test",
+    "score": "score test",
+    "difference": "test of the difference",
+    "exact_difference": "exact test of the difference",
+}
+
+L = TypeVar("L", bound=LevelFinding)
+V = TypeVar("V", bound=EventsFinding)
 
 
-def moved(finding: Finding, result: MetricResult) -> str:
-    """Say how far the canary is from the baseline, and in which direction."""
-    if finding.estimate is None:
-        return "higher"
-    if finding.estimate == 0:
-        return "unchanged"
-    if in_times(finding):
-        return f"{times_as_high(finding.estimate)} times as high"
-    size = change(finding.estimate, finding.scale, result.kind, result.unit)
-    return f"{size} {'higher' if finding.estimate > 0 else 'lower'}"
+class LevelWords(EffectWords[L]):
+    """What is said of a change of the level."""
 
+    def sentence(self) -> str:
+        """Say what the rule found."""
+        if self.finding.method == "not_positive":
+            return f"there are values of 0 or below, which effect: ratio cannot compare; take effect: shift ({self.sizes()})"
+        return super().sentence()
 
-def in_times(finding: Finding) -> bool:
-    """Tell whether a change is so large that it is told in times."""
-    return finding.scale == "relative" and (finding.estimate is None or finding.estimate > 3)
+    def found(self) -> str:
+        """Say how far the canary is from the baseline, and how that stands to what is tolerated."""
+        finding = self.finding
+        tolerance = f"the tolerated {self.tolerated()}"
+        share = ", of which no percentage can be told" if finding.estimate is None else ""
+        what = f"canary is {self.moved()}, {self.levels()}{share}{self.proof()}"
+        if finding.reason is Reason.PROVEN_WORSE:
+            return f"{what}, beyond {tolerance}"
+        if proven_fine(finding):
+            if finding.harmless:
+                return f"{what}, which is no harm: only {self._harm()} is"
+            return f"{what}, within {tolerance}"
+        if finding.reason is Reason.NOTHING_FOUND and finding.harmless:
+            return f"{what}: {self._harm()} is not proven"
+        if finding.reason is Reason.NOTHING_FOUND:
+            return f"{what}: not proven beyond {tolerance}"
+        if finding.reason is Reason.SUSPECTED:
+            return f"{what}: suspicious, but not proven beyond {tolerance}"
+        if finding.reason is Reason.WORSE_BUT_MAYBE_TOLERABLE:
+            return f"{what}: worse than the baseline, but not proven beyond {tolerance}{self.missing()}"
+        if why := self.why_nothing_can_be_proven():
+            return f"{what}: {why}"
+        if finding.harmless:
+            return f"{what}: {self._harm()} is neither proven nor ruled out{self.missing()}"
+        return f"{what}: proven neither beyond nor within {tolerance}{self.missing()}"
 
+    def why_nothing_can_be_proven(self) -> str:
+        """Say what the test cannot prove, and why; nothing where it can."""
+        if self.finding.reason is not Reason.ABSTAINS:
+            return ""
+        return f"{TOO_FEW_TO_PROVE} {self.unprovable()}{self.missing()}"
 
-def no_harm(finding: Finding, result: MetricResult) -> str:
-    """Say which change in the other direction would be harm, of a canary that changed in the harmless one: ``a rise of more than 10 %``."""
-    return f"a {'fall' if finding.limit_high is None else 'rise'} of more than {tolerated(finding, result)}"
+    def _harm(self) -> str:
+        """Say which change in the other direction would be harm, of a canary that changed in the harmless one: ``a rise of more than 10 %``."""
+        return f"a {'fall' if self.finding.limit_high is None else 'rise'} of more than {self.tolerated()}"
 
+    def explanation(self) -> str:
+        """Say what the change is of where it is not the difference of the levels beside it; nothing where it is that, or nearly."""
+        return self.kind_of_change() if self.finding.levels_apart else ""
 
-def typical(finding: Finding, result: MetricResult) -> str:
-    """Say what the change is of where it is not the difference of the levels beside it; nothing where it is that, or nearly."""
-    if not finding.levels_apart:
+    def kind_of_change(self) -> str:
+        """Say what the change is of."""
+        if self.finding.method.endswith("_rank"):
+            of = "observations" if self.kind.has_buckets else self.counted
+            return f"the change is the typical one between {of}, not that of the two medians"
+        return "the change is what the test estimates, not that of the two levels"
+
+    def allowances(self) -> list[str]:
+        """Say what the test allowed for."""
+        worse = self.finding.probability_worse
+        said = super().allowances()
+        if worse is None or self.result.direction == "either":
+            return said
+        return [f"worse in {percent(worse)} of pairs", *said]
+
+    def healthy_differences(self) -> list[str]:
+        """Say by how much replicas of one arm, and healthy arms, differ."""
+        said, replicas, floor = [], self.finding.replicas, self.finding.noise_floor
+        if replicas is not None:
+            held = f"held against {replicas.canary} v. {replicas.baseline} replicas"
+            if replicas.spread is not None:
+                held += f", which differ by {self.change(replicas.spread)} among themselves"
+            elif times := notable(replicas.dispersion):
+                held += f", whose events vary {times} as much as chance explains"
+            said.append(held)
+        if floor is not None:
+            arms = "replicas" if self.result.pairing == "concurrent" else "windows"
+            said.append(f"allowing for healthy {arms} that differ by {self.change(floor.spread or 0.0)}")
+        return said
+
+    def no_matter_of_points(self) -> str:
+        """Say what would decide where more points would not."""
+        if self.finding.noise_floor is not None:
+            return "; more points alone would hardly decide, because healthy arms differ as well"
+        replicas = self.finding.replicas
+        if replicas is not None and (replicas.spread is not None or replicas.dispersion is not None):
+            return "; more replicas would decide, more points would not"
         return ""
-    if finding.method.endswith("_rank"):
-        of = "observations" if KINDS[result.kind].has_buckets else counted(result, finding)
-        return f"the change is the typical one between {of}, not that of the two medians"
-    if finding.method in _STRATIFIED:
-        return "the change is the one within intervals, not that of the two totals"
-    return "the change is what the test estimates, not that of the two levels"
+
+    def passing_tolerance(self) -> str:
+        """Give about the smallest tolerance that these data would pass; nothing where none is known, or another rule is undecided as well."""
+        enough = self.finding.smallest_passing_tolerance
+        others = (other for other in self.result.findings if other != self.told)
+        if enough is None or any(other.outcome is not Outcome.PASS for other in others):
+            return ""
+        return self.set_change(enough)
+
+    def other_limit(self) -> str:
+        """Say that more may be tolerated, and how much would do."""
+        enough = self.passing_tolerance()
+        return f"a wider tolerance{f' (these data would pass with about {enough})' if enough else ''}"
+
+    def why_it_passes(self, limit: str) -> str:
+        """Say why it passes, and with which limits it would still."""
+        if self.finding.harmless:
+            return f"It passes because only {self._harm()} would be harm, and the interval holds none."
+        return super().why_it_passes(limit)
 
 
-def passing_tolerance(finding: Finding, result: MetricResult) -> str:
-    """Give about the smallest tolerance that these data would pass; nothing where none is known, or another rule is undecided as well."""
-    enough = finding.smallest_passing_tolerance
-    others = (other for other in result.findings if other is not finding and other != finding)
-    if enough is None or any(other.outcome is not Outcome.PASS for other in others):
-        return ""
-    return set_change(enough, finding.scale, result.kind, result.unit)
+class EventsWords(CountedWords[V], LevelWords[V]):
+    """What is said of a change of a share or a rate of events."""
 
-
-def tolerated(finding: Finding, result: MetricResult) -> str:
-    """Say how large a change is tolerated."""
-    sides = [
-        set_change(limit, finding.scale, result.kind, result.unit)
-        for limit in (finding.limit_high, finding.limit_low)
-        if limit is not None
-    ]
-    return sides[0] if len(set(sides)) == 1 else f"{sides[0]} up or {sides[1]} down"
-
-
-def interval_of(interval: Interval, finding: Finding, result: MetricResult) -> str:
-    """Give a confidence interval with its confidence."""
-    when = " at any look" if finding.log_e_fail is not None else ""
-    scale = "times" if in_times(finding) else str(finding.scale)
-    told = span(interval.low, interval.high, scale, *measured_in(finding, result), beside=limit_of(finding))
-    return f"{confidence(interval.confidence_level)} % CI{when} {told}"
-
-
-def signed(value: float, finding: Finding, result: MetricResult, *, chosen: bool = False) -> str:
-    """Write a change with its sign, and percentage points as pp, for where room is short; `chosen` is a limit."""
-    kind = "ratio" if finding.beyond is not None and finding.points_beyond is None else result.kind
-    size = (set_change if chosen else change)(value, finding.scale, kind, result.unit)
-    size = size.replace("percentage points", "pp").replace("percentage point", "pp")
-    return f"{'−' if value < 0 else '+' if value > 0 else '±'}{size}"
-
-
-def against_baseline(finding: Finding, result: MetricResult) -> str:
-    """Give the levels of both arms in one unit: ``148 ms v. 120 ms``."""
-    canary, baseline = finding.canary_level, finding.baseline_level
-    if canary is None or baseline is None:
-        return f"{level(canary, result)} v. {level(baseline, result)}"
-    return " v. ".join(levels_of((canary, baseline), result.kind, result.unit))
-
-
-def level(value: float | None, result: MetricResult) -> str:
-    """Give a level of a metric."""
-    return "unknown" if value is None else level_of(value, result.kind, result.unit)
-
-
-def counted(result: MetricResult, finding: Finding | None = None) -> str:
-    """Say what is counted: points, intervals or samples."""
-    if finding is not None and finding.method in _BY_INTERVAL:
-        return "intervals"
-    return KINDS[result.kind].points
-
-
-def glance(result: MetricResult) -> tuple[str, str]:
-    """Give the main number of a metric, and what it is a change of or held against.
-
-    Parameters
-    ----------
-    result : MetricResult
-        What became of the metric.
-
-    Returns
-    -------
-    tuple of (str, str)
-        Such as ``("+23 %", "148 ms v. 120 ms")``; the second is empty where there is nothing to add.
-    """
-    finding = result.deciding
-    if finding is None or finding.reason in (Reason.NO_DATA, Reason.TOO_LITTLE_DATA):
-        return result.reason.words, ""
-    if finding.burn is not None:
-        return f"{number(finding.estimate or 0.0)} × the allowed burn", ""
-    if finding.scale == "objective":
-        if finding.estimate is None:
-            return result.reason.words, ""
-        said = level_of(finding.estimate, *measured_in(finding, result), beside=limit_of(finding))
-        beside = (
-            ""
-            if finding.baseline_level is None
-            else f"baseline {level_of(finding.baseline_level, *measured_in(finding, result), beside=limit_of(finding))}"
-        )
-        return (said if finding.of in (None, "pooled", "within") else f"{finding.of} {said}"), beside
-    seen = _as_share(result, finding)
-    levels = against_baseline(finding, seen)
-    if in_times(finding) or not finding.estimate:
-        return moved(finding, seen), levels
-    return signed(finding.estimate, finding, result), levels
-
-
-def held_against(finding: Finding, result: MetricResult) -> str:
-    """Say what a finding is held against: the tolerance, or the objective; nothing where there is no limit."""
-    if finding.limit_high is None and finding.limit_low is None:
-        return ""
-    if finding.burn is not None:
-        return f"limit {set_number(finding.limit_high or 0.0)} ×"
-    if finding.scale == "objective":
-        return f"objective {objective_words(finding, result)}"
-    return f"tolerated {tolerated(finding, _as_share(result, finding))}"
-
-
-def interval_words(finding: Finding, result: MetricResult) -> str:
-    """Give the confidence interval that the outcome rests on; nothing where there is none."""
-    interval = finding.pass_interval if finding.outcome is Outcome.PASS else finding.interval
-    if interval is None or (interval.low is None and interval.high is None) or finding.burn is not None:
-        return ""
-    return interval_of(interval, finding, _as_share(result, finding))
-
-
-def _as_share(result: MetricResult, finding: Finding) -> MetricResult:
-    """Of a tail, what changes is a share of the observations, whatever the metric's unit."""
-    if finding.beyond is None or finding.points_beyond is not None:
-        return result
-    return result.model_copy(update={"kind": "ratio", "unit": ""})
+    methods = EVENT_TESTS

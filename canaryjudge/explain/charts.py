@@ -6,19 +6,20 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import escape
 from itertools import pairwise
+from typing import Any
 
-from canaryjudge.explain.changes import glance, held_against, interval_words, level, signed
 from canaryjudge.explain.effect_scale import EffectScale, effect_scale
-from canaryjudge.explain.layout import on_one_line
-from canaryjudge.explain.numbers import set_number, span_of_time
-from canaryjudge.explain.quantities import set_level, suited
-from canaryjudge.explain.slo import measured_in
+from canaryjudge.explain.layout import html_text
+from canaryjudge.explain.numbers import span_of_time
+from canaryjudge.explain.quantities import level_of, suited
+from canaryjudge.explain.sentences import main_number
+from canaryjudge.explain.words import Words, words_of
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import ArmFacts, MetricResult, SeriesFacts
-from canaryjudge.rules.findings import Finding, Interval
+from canaryjudge.rules.findings import EffectFinding, Interval
+from canaryjudge.rules.slo import SloFinding
 
 __all__ = [
     "SYMBOLS",
@@ -29,9 +30,7 @@ __all__ = [
     "mark",
     "objective_line",
     "percent_of",
-    "prose",
     "series_chart",
-    "text",
     "value_axis",
 ]
 
@@ -50,21 +49,6 @@ SYMBOLS = (
 """Definitions that the marks and zones of the page refer to."""
 
 
-def text(words: object) -> str:
-    """Escape text, for content and attributes alike, and leave out what is not to be seen."""
-    return escape(on_one_line(str(words)))
-
-
-def prose(words: str) -> str:
-    """Escape a sentence, and keep numbers on one line with what follows them."""
-    return (
-        text(words)
-        .replace(" %", "&nbsp;%")
-        .replace("p = ", "p&nbsp;=&nbsp;")
-        .replace("&lt;= ", "&lt;=&nbsp;")
-    )
-
-
 def mark(outcome: Outcome) -> str:
     """Draw the sign of an outcome: a circle with a tick, a diamond with a pause, an octagon with a cross."""
     return f'<svg class="mark" aria-hidden="true"><use href="#mark-{outcome.value}"/></svg>'
@@ -80,19 +64,14 @@ _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A span of values.
-
-    Attributes
-    ----------
-    low, high : float
-        Its ends; they differ.
-    ticks : tuple of float
-        Round values between them.
-    """
+    """A span of values."""
 
     low: float
+    """Its lower end."""
     high: float
+    """Its upper end, another one."""
     ticks: tuple[float, ...]
+    """Round values between them."""
 
     def place(self, value: float) -> float:
         """Give where a value lies, 0 at the low end and 1 at the high one."""
@@ -151,36 +130,22 @@ _STRIP_TALL = 58
 
 
 def forest_strip(result: MetricResult) -> str:
-    """Draw the effect that decided on a metric.
-
-    Parameters
-    ----------
-    result : MetricResult
-        What became of the metric.
-
-    Returns
-    -------
-    str
-        An SVG as wide as its place; nothing where there is no effect to draw.
-    """
-    finding = result.deciding
+    """Draw the effect that decided on a metric; nothing where there is none to draw."""
+    words = None if result.deciding is None else words_of(result.deciding, result)
+    finding = None if words is None else words.finding.effect
     scale = None if finding is None else effect_scale(finding)
-    if finding is None or scale is None:
+    if words is None or finding is None or scale is None:
         return ""
-    parts = [_zones(finding, scale), _baseline(finding, scale), _limits(finding, scale, result)]
+    parts = [_zones(finding, scale), _baseline(finding, scale), _limits(finding, scale, words)]
     parts += [
         _bar(finding.interval, scale, "fail-interval"),
         _bar(finding.pass_interval, scale, "pass-interval"),
     ]
     parts.append(_point(finding, scale))
-    told = ", ".join(
-        part
-        for part in (*glance(result), interval_words(finding, result), held_against(finding, result))
-        if part
-    )
+    told = ", ".join(part for part in (*main_number(result), words.interval(), words.held_against()) if part)
     return (
         f'<svg class="strip {result.outcome.value}" height="{_STRIP_TALL}" role="img" '
-        f'aria-label="{text(f"Effect of {result.name}: {told}")}">{"".join(parts)}</svg>'
+        f'aria-label="{html_text(f"Effect of {result.name}: {told}")}">{"".join(parts)}</svg>'
     )
 
 
@@ -197,7 +162,7 @@ def _squeezed(part: float) -> float:
     return math.asinh(2 * part) / math.asinh(2)
 
 
-def _zones(finding: Finding, scale: EffectScale) -> str:
+def _zones(finding: EffectFinding, scale: EffectScale) -> str:
     places = [_place(limit, scale) for limit in (finding.limit_low, finding.limit_high) if limit is not None]
     first, last = (places[0], places[1]) if len(places) == 2 else (0.0, places[0])
     zones = f'<rect class="within" x="{percent_of(first)}" y="4" width="{percent_of(last - first)}" height="34" rx="2"/>'
@@ -208,7 +173,7 @@ def _zones(finding: Finding, scale: EffectScale) -> str:
     )
 
 
-def _baseline(finding: Finding, scale: EffectScale) -> str:
+def _baseline(finding: EffectFinding, scale: EffectScale) -> str:
     if not scale.known:
         return ""
     name = "baseline" if finding.scale == "objective" else "no change"
@@ -217,7 +182,7 @@ def _baseline(finding: Finding, scale: EffectScale) -> str:
     return f'<line class="zero" x1="{at}" x2="{at}" y1="4" y2="38"/><text x="{at}" y="53">{name}</text>'
 
 
-def _limits(finding: Finding, scale: EffectScale, result: MetricResult) -> str:
+def _limits(finding: EffectFinding, scale: EffectScale, words: Words[Any]) -> str:
     drawn = []
     for limit in (finding.limit_low, finding.limit_high):
         if limit is not None:
@@ -226,17 +191,9 @@ def _limits(finding: Finding, scale: EffectScale, result: MetricResult) -> str:
             side = "before" if limit == finding.limit_low and finding.limit_high is not None else "after"
             drawn.append(
                 f'<line class="limit" x1="{at}" x2="{at}" y1="0" y2="41"/>'
-                f'<text class="told {side}" x="{at}" dx="{14 if side == "before" else -14}" y="53">{text(_limit_words(limit, finding, result))}</text>'
+                f'<text class="told {side}" x="{at}" dx="{14 if side == "before" else -14}" y="53">{html_text(words.limit(limit))}</text>'
             )
     return "".join(drawn)
-
-
-def _limit_words(limit: float, finding: Finding, result: MetricResult) -> str:
-    if finding.burn is not None:
-        return f"{set_number(limit)} ×"
-    if finding.scale == "objective":
-        return set_level(limit, *measured_in(finding, result))
-    return signed(limit, finding, result, chosen=True)
 
 
 def _bar(interval: Interval | None, scale: EffectScale, name: str) -> str:
@@ -272,7 +229,7 @@ def _arrow(place: float, *, right: bool) -> str:
     return f'<svg class="arrow" aria-hidden="true" x="{percent_of(place)}" y="21"><path d="{path}"/></svg>'
 
 
-def _point(finding: Finding, scale: EffectScale) -> str:
+def _point(finding: EffectFinding, scale: EffectScale) -> str:
     if finding.estimate is None:
         return ""
     at = percent_of(min(max(_place(finding.estimate, scale), _ENDS[0]), _ENDS[1]))
@@ -304,33 +261,14 @@ def value_axis(result: MetricResult) -> Axis:
 
 def objective_line(result: MetricResult) -> float | None:
     """Give the bound of an objective about the values themselves, to be drawn among them."""
-    for finding in result.findings:
-        if (
-            finding.scale == "objective"
-            and finding.burn is None
-            and finding.of != "within"
-            and not finding.parts
-        ):
-            limit: float | None = finding.limit_high if finding.limit_high is not None else finding.limit_low
-            return limit
-    return None
+    slo = next((f for f in result.findings if isinstance(f, SloFinding) and f.of != "within"), None)
+    if slo is None:
+        return None
+    return slo.limit_high if slo.limit_high is not None else slo.limit_low
 
 
 def series_chart(result: MetricResult, axis: Axis) -> str:
-    """Draw both arms over time; the canary over the baseline.
-
-    Parameters
-    ----------
-    result : MetricResult
-        The metric, with points of at least one arm.
-    axis : Axis
-        The axis of its values.
-
-    Returns
-    -------
-    str
-        A figure of fixed height, as wide as its place.
-    """
+    """Draw both arms over time; the canary over the baseline."""
     together = result.pairing == "concurrent" or len(_arms(result)) == 1
     starts = [arm.series.start for arm in _arms(result) if arm.series.start is not None]
     origin = min(starts) if together and starts else None
@@ -346,15 +284,15 @@ def series_chart(result: MetricResult, axis: Axis) -> str:
         if arm is not None
     )
     labels = "".join(
-        f'<span style="top:{percent_of(1 - axis.place(tick))}">{text(_tick(tick, axis, result))}</span>'
+        f'<span style="top:{percent_of(1 - axis.place(tick))}">{html_text(_tick(tick, axis, result))}</span>'
         for tick in axis.ticks
     )
     first_word, last_word = _span_words(origin, last, starts)
     return (
-        f'<div class="chart" role="img" aria-label="{text(_alternative(result))}">'
+        f'<div class="chart" role="img" aria-label="{html_text(_alternative(result))}">'
         f'<div class="ticks">{labels}</div>'
         f'<svg viewBox="0 0 {_WIDE} {_TALL}" preserveAspectRatio="none" aria-hidden="true">{grid}{drawn}</svg>'
-        f'<div class="ends"><span>{text(first_word)}</span><span>{text(last_word)}</span></div></div>'
+        f'<div class="ends"><span>{html_text(first_word)}</span><span>{html_text(last_word)}</span></div></div>'
     )
 
 
@@ -428,9 +366,13 @@ def _span_words(origin: float | None, last: float, starts: list[float]) -> tuple
     return "first", "last, in the order given"
 
 
+def _level(value: float, result: MetricResult) -> str:
+    return level_of(value, result.kind, result.unit)
+
+
 def _alternative(result: MetricResult) -> str:
     said = [
-        f"{name} from {level(arm.quantiles[0], result)} to {level(arm.quantiles[-1], result)}, median {level(arm.quantiles[20], result)}"
+        f"{name} from {_level(arm.quantiles[0], result)} to {_level(arm.quantiles[-1], result)}, median {_level(arm.quantiles[20], result)}"
         for name, arm in (("baseline", result.baseline), ("canary", result.canary))
         if arm is not None
     ]
@@ -444,20 +386,7 @@ _WIDTH = 0.3
 
 
 def distribution_chart(result: MetricResult, axis: Axis) -> str:
-    """Draw the distributions of both arms side by side.
-
-    Parameters
-    ----------
-    result : MetricResult
-        The metric, with points of at least one arm.
-    axis : Axis
-        The axis of its values.
-
-    Returns
-    -------
-    str
-        A figure as tall as the series.
-    """
+    """Draw the distributions of both arms side by side."""
     arms = (("baseline", result.baseline, 0.27), ("canary", result.canary, 0.73))
     drawn = "".join(_strip(arm, name, middle, axis) for name, arm, middle in arms if arm is not None)
     grid = "".join(
@@ -466,12 +395,12 @@ def distribution_chart(result: MetricResult, axis: Axis) -> str:
     )
     names = "".join(f"<span>{name}</span>" for name, _, _ in arms)
     told = "; ".join(
-        f"half of the {name} from {level(arm.quantiles[10], result)} to {level(arm.quantiles[30], result)}"
+        f"half of the {name} from {_level(arm.quantiles[10], result)} to {_level(arm.quantiles[30], result)}"
         for name, arm, _ in arms
         if arm is not None
     )
     return (
-        f'<div class="spread" role="img" aria-label="{text(f"Distribution of {result.name}: {told}")}">'
+        f'<div class="spread" role="img" aria-label="{html_text(f"Distribution of {result.name}: {told}")}">'
         f'<svg aria-hidden="true">{grid}{drawn}</svg><div class="names">{names}</div></div>'
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canaryjudge.rules.findings import Finding
+from canaryjudge.rules.findings import EffectFinding
 
 __all__ = ["EffectScale", "effect_scale"]
 
@@ -14,24 +14,16 @@ _FAR = 12
 
 @dataclass(frozen=True, slots=True)
 class EffectScale:
-    """Where effects of a finding lie.
-
-    Attributes
-    ----------
-    zero : float
-        The effect at 0: no change, or of an objective the baseline's level.
-    unit : float
-        The distance from there to the limit; negative where less is worse.
-    other_unit : float or None
-        With two limits, the distance to the lower one, which lies at -1.
-    known : bool
-        Whether `zero` means something; where the limit is no change at all, or the baseline is no better than it, it does not.
-    """
+    """Where effects of a finding lie."""
 
     zero: float
+    """The effect at 0: no change, or of an objective the baseline's level."""
     unit: float
+    """The distance from there to the limit; negative where less is worse."""
     other_unit: float | None = None
+    """With two limits, the distance to the lower one, which lies at -1."""
     known: bool = True
+    """Whether `zero` means something; where the limit is no change at all, or the baseline is no better than it, it does not."""
 
     def part(self, value: float) -> float:
         """Give an effect as a part of what is tolerated."""
@@ -39,21 +31,8 @@ class EffectScale:
         return (value - self.zero) / unit
 
 
-def effect_scale(finding: Finding, *, shared: bool = False) -> EffectScale | None:
-    """Find the scale of a finding.
-
-    Parameters
-    ----------
-    finding : Finding
-        What a rule found.
-    shared : bool
-        Whether other metrics' effects are drawn on the same axis, so that a change must lie where its size says, however far that is.
-
-    Returns
-    -------
-    EffectScale or None
-        None where there is no limit, or nothing to hold against it.
-    """
+def effect_scale(finding: EffectFinding, *, shared: bool = False) -> EffectScale | None:
+    """Find the scale of a finding that has a limit; on an axis `shared` with other metrics a change lies where its size says, however far that is."""
     high, low = finding.limit_high, finding.limit_low
     if high is not None and low is not None:
         middle = (high + low) / 2 if finding.scale == "objective" else 0.0

@@ -7,31 +7,35 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from canaryjudge.explain.changes import glance, held_against, interval_words
 from canaryjudge.explain.charts import (
     SYMBOLS,
     distribution_chart,
     forest_strip,
     mark,
-    prose,
     series_chart,
-    text,
     value_axis,
 )
-from canaryjudge.explain.excursion import is_quiet, quiet_sentence
+from canaryjudge.explain.layout import html_prose, html_text
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, moment, pvalue, score, span_of_time
 from canaryjudge.explain.sentences import (
+    CAME_OUT,
     clause,
     headline,
+    is_quiet,
+    main_number,
     metric_sentence,
+    other_findings,
     promise,
+    quiet_sentence,
+    remarks,
     rule_sentence,
     title,
     waiver_sentence,
 )
 from canaryjudge.explain.text import by_badness
-from canaryjudge.explain.what_would_change import metric_turns, release_turns
+from canaryjudge.explain.what_would_change import what_would_change_metric, what_would_change_release
+from canaryjudge.explain.words import words_of
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult, ReleaseResult
 from canaryjudge.rules.findings import Facts, Finding
@@ -82,43 +86,13 @@ _COLUMNS = ("Rule", "Outcome", "Held against", "Interval", "Evidence")
 
 
 def metric_article(result: MetricResult, release: ReleaseResult, number: int) -> str:
-    """Lay out one metric.
-
-    Parameters
-    ----------
-    result : MetricResult
-        What became of it.
-    release : ReleaseResult
-        The release that it is of.
-    number : int
-        Its place on the page.
-
-    Returns
-    -------
-    str
-        An ``<article>``.
-    """
+    """Lay out one metric."""
     decided = result.name == release.deciding_metric
     return metric_body(result, _details(result, release, opened=decided), number)
 
 
 def metric_body(result: MetricResult, below: str, number: int | None = None) -> str:
-    """Lay out what is seen of a metric at a glance, with something below it.
-
-    Parameters
-    ----------
-    result : MetricResult
-        What became of it.
-    below : str
-        HTML.
-    number : int, optional
-        Its place on the page, by which its heading names the article.
-
-    Returns
-    -------
-    str
-        An ``<article>``.
-    """
+    """Lay out what is seen of a metric first, with some HTML below it; `number` is its place on the page."""
     named = "" if number is None else f' aria-labelledby="m{number}"'
     return (
         f'<article class="metric {result.outcome.value}"{named}>'
@@ -127,14 +101,14 @@ def metric_body(result: MetricResult, below: str, number: int | None = None) -> 
 
 
 def _head(result: MetricResult, number: int | None) -> str:
-    main, beside = glance(result)
+    main, beside = main_number(result)
     name = "" if number is None else f' id="m{number}"'
     tags = [result.kind] if result.role == "required" else [result.role, result.kind]
     return (
         f'<header><p class="outcome">{mark(result.outcome)}{result.outcome.value}'
-        f'<span class="tags">{"".join(f"<span>{text(tag)}</span>" for tag in tags)}</span></p>'
-        f"<h3{name}>{text(result.name)}</h3>"
-        f'<p class="glance">{prose(main)}</p><p class="beside">{prose(beside)}</p></header>'
+        f'<span class="tags">{"".join(f"<span>{html_text(tag)}</span>" for tag in tags)}</span></p>'
+        f"<h3{name}>{html_text(result.name)}</h3>"
+        f'<p class="glance">{html_prose(main)}</p><p class="beside">{html_prose(beside)}</p></header>'
     )
 
 
@@ -143,8 +117,9 @@ def _effect(result: MetricResult) -> str:
     strip = forest_strip(result)
     if finding is None or not strip:
         return '<p class="none effect">no effect to draw</p>'
-    words = (held_against(finding, result), interval_words(finding, result))
-    said = "".join(f"<span>{prose(part)}</span>" for part in words if part)
+    words = words_of(finding, result)
+    told = (words.held_against(), words.interval())
+    said = "".join(f"<span>{html_prose(part)}</span>" for part in told if part)
     return f'<figure class="effect">{strip}<figcaption>{said}</figcaption></figure>'
 
 
@@ -163,10 +138,10 @@ def _details(result: MetricResult, release: ReleaseResult, *, opened: bool) -> s
     hint = f'<span class="hint">{count(notes)} warning{"s" if notes != 1 else ""}</span>' if notes else ""
     waived = [waiver_sentence(one) for one in release.waived if one.metric == result.name]
     parts = [
-        f"<p>{prose(_sentence(said[:1].upper() + said[1:]))}</p>",
+        f"<p>{html_prose(_sentence(said[:1].upper() + said[1:]))}</p>",
         _findings(result),
         _list("Warnings about the data", [note_sentence(note) for note in result.warnings]),
-        _list("What would change this", metric_turns(result, release)),
+        _list("What would change this", what_would_change_metric(result, release)),
         _list("Waived", waived),
     ]
     return (
@@ -176,11 +151,6 @@ def _details(result: MetricResult, release: ReleaseResult, *, opened: bool) -> s
 
 
 def _findings(result: MetricResult) -> str:
-    others = [
-        finding
-        for index, finding in enumerate(result.findings)
-        if index != result.deciding_rule and not is_quiet(finding, index, result)
-    ]
     rows = "".join(
         _row(finding, result)
         for index, finding in enumerate(result.findings)
@@ -188,28 +158,29 @@ def _findings(result: MetricResult) -> str:
     )
     said = _list(
         "Other rules",
-        [f"{finding.rule}: {_sentence(rule_sentence(finding, result))}" for finding in others]
+        [f"{finding.rule}: {_sentence(rule_sentence(finding, result))}" for finding in other_findings(result)]
         + ([_sentence(quiet)] if (quiet := quiet_sentence(result)) else []),
     )
     if not rows:
         return ""
     heads = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Findings of {text(result.name)}">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Findings of {html_text(result.name)}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>{said}"
     )
 
 
 def _row(finding: Finding, result: MetricResult) -> str:
-    used = finding.pvalue_pass if finding.outcome.value == "pass" else finding.pvalue
+    used = finding.pvalue_pass if finding.outcome is Outcome.PASS else finding.pvalue
     evidence = "" if used is None or finding.method == "point" else pvalue(used)
-    cells = (held_against(finding, result), interval_words(finding, result), evidence)
+    words = words_of(finding, result)
+    cells = (words.held_against(), words.interval(), evidence)
     filled = "".join(
-        f'<td data-name="{name}">{prose(cell) or _NOTHING}</td>'
+        f'<td data-name="{name}">{html_prose(cell) or _NOTHING}</td>'
         for name, cell in zip(_COLUMNS[2:], cells, strict=True)
     )
     return (
-        f'<tr><th scope="row">{text(finding.rule)}</th>'
+        f'<tr><th scope="row">{html_text(finding.rule)}</th>'
         f'<td class="said {finding.outcome.value}">{mark(finding.outcome)}{finding.outcome.value}</td>'
         f"{filled}</tr>"
     )
@@ -218,7 +189,7 @@ def _row(finding: Finding, result: MetricResult) -> str:
 def _list(title: str, sentences: list[str]) -> str:
     if not sentences:
         return ""
-    items = "".join(f"<li>{prose(_sentence(sentence))}</li>" for sentence in sentences)
+    items = "".join(f"<li>{html_prose(_sentence(sentence))}</li>" for sentence in sentences)
     return f"<h4>{title}</h4><ul>{items}</ul>"
 
 
@@ -226,25 +197,11 @@ def _sentence(words: str) -> str:
     return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
-_WORDS = {Outcome.FAIL: "failed", Outcome.MARGINAL: "undecided", Outcome.PASS: "passed"}
 _ACTIONS = {"promote": "Promote it", "hold": "Hold it", "rollback": "Roll it back"}
 
 
 def as_report(release: ReleaseResult, provenance: Mapping[str, str]) -> str:
-    """Write the report of a release.
-
-    Parameters
-    ----------
-    release : ReleaseResult
-        What became of it.
-    provenance : mapping of str to str
-        What was judged with what, such as the digests; shown at the end.
-
-    Returns
-    -------
-    str
-        An HTML document that needs nothing else: no script, no network. Names from the data are escaped.
-    """
+    """Write the report of a release."""
     ordered = by_badness(release)
     metrics = "".join(metric_article(result, release, number) for number, result in enumerate(ordered, 1))
     return (
@@ -252,7 +209,7 @@ def as_report(release: ReleaseResult, provenance: Mapping[str, str]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="generator" content="canaryjudge">'
         '<link rel="icon" href="data:,">'
-        f"<title>{text(title(release))}</title><style>{page_styles()}</style></head>"
+        f"<title>{html_text(title(release))}</title><style>{page_styles()}</style></head>"
         f'<body class="{release.outcome.value}">{SYMBOLS}{banner(release)}'
         f'<main><section aria-labelledby="metrics"><div class="legend"><h2 id="metrics">Metrics</h2>{_legend()}</div>'
         f"{metrics}</section>{_promises(release)}</main>{_footer(provenance)}</body></html>\n"
@@ -265,12 +222,12 @@ def banner(release: ReleaseResult) -> str:
     why = (
         "No metric was judged."
         if result is None
-        else f"<strong>{text(result.name)}</strong>: {prose(clause(result, release))}."
+        else f"<strong>{html_text(result.name)}</strong>: {html_prose(clause(result, release))}."
     )
     return (
         f'<header class="banner"><div class="wide"><div class="verdict">{mark(release.outcome)}'
         f'<h1>{release.outcome.value.capitalize()}<span class="action">{_ACTIONS[release.action]}</span></h1></div>'
-        f'<p class="why">{why}</p><p class="turn">{prose(release_turns(release))}</p>'
+        f'<p class="why">{why}</p><p class="turn">{html_prose(what_would_change_release(release))}</p>'
         f'{_tally(release)}<p class="about">{_about(release)}</p></div></header>'
     )
 
@@ -278,7 +235,7 @@ def banner(release: ReleaseResult) -> str:
 def _tally(release: ReleaseResult) -> str:
     counted = [result for result in release.metrics.values() if result.role != "muted"]
     kinds = [
-        (outcome, word, [r for r in counted if r.outcome is outcome]) for outcome, word in _WORDS.items()
+        (outcome, word, [r for r in counted if r.outcome is outcome]) for outcome, word in CAME_OUT.items()
     ]
     items = "".join(
         f'<li class="{outcome.value}">{mark(outcome)}<span><strong>{count(len(some))}</strong> {word}{_lacking(some, outcome)}</span></li>'
@@ -301,9 +258,7 @@ def _lacking(results: list[MetricResult], outcome: Outcome) -> str:
 
 
 def _about(release: ReleaseResult) -> str:
-    said = (
-        f"<strong>{text(release.canary_arm)}</strong> against <strong>{text(release.baseline_arm)}</strong>"
-    )
+    said = f"<strong>{html_text(release.canary_arm)}</strong> against <strong>{html_text(release.baseline_arm)}</strong>"
     starts = [m.overlap_start for m in release.metrics.values() if m.overlap_start is not None]
     ends = [m.overlap_end for m in release.metrics.values() if m.overlap_end is not None]
     if starts and ends:
@@ -329,62 +284,34 @@ def _legend() -> str:
 
 
 def _promises(release: ReleaseResult) -> str:
-    said = [promise(release)]
-    if release.also_failing:
-        said.append(
-            f"Now that one metric has failed, these fail as well (Holm): {', '.join(release.also_failing)}."
-        )
-    if release.unproven:
-        said.append(f"Passed unproven: {', '.join(release.unproven)}.")
-    said += [f"Waived: {waiver_sentence(waived)}." for waived in release.waived]
-    items = "".join(f"<p>{prose(sentence)}</p>" for sentence in said)
-    return f'<section class="promise" aria-labelledby="promise"><h2 id="promise">What this verdict promises</h2><p>{text(headline(release))}</p>{items}</section>'
+    said = [promise(release), *(f"{remark}." for remark in remarks(release))]
+    items = "".join(f"<p>{html_prose(sentence)}</p>" for sentence in said)
+    return f'<section class="promise" aria-labelledby="promise"><h2 id="promise">What this verdict promises</h2><p>{html_text(headline(release))}</p>{items}</section>'
 
 
 def _footer(provenance: Mapping[str, str]) -> str:
     items = "".join(
-        f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in provenance.items()
+        f"<div><dt>{html_text(name)}</dt><dd>{html_text(value)}</dd></div>"
+        for name, value in provenance.items()
     )
     return f'<footer><div class="wide"><dl>{items}</dl></div></footer>'
 
 
 def as_html(release: ReleaseResult) -> str:
-    """Show a release: the verdict, and a card a metric.
-
-    Parameters
-    ----------
-    release : ReleaseResult
-        What became of it.
-
-    Returns
-    -------
-    str
-        One ``<div>`` with its style sheet; no script.
-    """
+    """Show a release: the verdict, and a card a metric."""
     cards = "".join(
-        metric_body(result, f'<p class="beside">{prose(metric_sentence(result, release))}</p>')
+        metric_body(result, f'<p class="beside">{html_prose(metric_sentence(result, release))}</p>')
         for result in by_badness(release)
     )
-    waived = "".join(f"<p>Waived: {prose(waiver_sentence(one))}</p>" for one in release.waived)
+    waived = "".join(f"<p>Waived: {html_prose(waiver_sentence(one))}</p>" for one in release.waived)
     return _scoped(
-        f'{banner(release)}{cards}<div class="promise">{waived}<p>{prose(promise(release))}</p></div>',
+        f'{banner(release)}{cards}<div class="promise">{waived}<p>{html_prose(promise(release))}</p></div>',
         release.outcome.value,
     )
 
 
 def facts_html(facts: Facts) -> str:
-    """Show one piece of a verdict: a metric as a card, anything else as a table of what is known.
-
-    Parameters
-    ----------
-    facts : Facts
-        A metric's result, a finding, an interval.
-
-    Returns
-    -------
-    str
-        One element.
-    """
+    """Show one piece of a verdict: a metric as a card, anything else as a table of what is known."""
     if isinstance(facts, MetricResult):
         rows = "".join(_table(finding) for finding in facts.findings)
         return _scoped(metric_body(facts, f"<details><summary>Findings</summary>{rows}</details>"))
@@ -394,22 +321,7 @@ def facts_html(facts: Facts) -> str:
 def watch_html(
     arms: tuple[str, str], points: Mapping[str, tuple[int, int]], reached: Mapping[str, float | None]
 ) -> str:
-    """Show what a watch was given so far.
-
-    Parameters
-    ----------
-    arms : tuple of (str, str)
-        The names of baseline and canary.
-    points : mapping of str to (int, int)
-        How many points of each arm each metric has.
-    reached : mapping of str to float or None
-        How far each goes, in seconds since 1970.
-
-    Returns
-    -------
-    str
-        One table.
-    """
+    """Show what a watch was given so far."""
     rows = [
         (name, *(count(number) for number in points[name]), "" if last is None else moment(last))
         for name, last in reached.items()
@@ -423,8 +335,8 @@ def _table(facts: Facts) -> str:
         (name, value) for name, value in facts if value is not None and value is not False and value != ()
     ]
     rows = "".join(
-        f'<tr><th style="text-align:left">{text(name)}</th><td style="text-align:left">'
-        f"{_table(value) if isinstance(value, Facts) else text(value)}</td></tr>"
+        f'<tr><th style="text-align:left">{html_text(name)}</th><td style="text-align:left">'
+        f"{_table(value) if isinstance(value, Facts) else html_text(value)}</td></tr>"
         for name, value in known
         if not (isinstance(facts, Finding) and name == "parts")
     )
@@ -432,8 +344,8 @@ def _table(facts: Facts) -> str:
 
 
 def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    said = "".join(f"<th>{text(head)}</th>" for head in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{text(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    said = "".join(f"<th>{html_text(head)}</th>" for head in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{html_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{said}</tr></thead><tbody>{body}</tbody></table>"
 
 

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
+from html import escape
+from typing import Final
 
-__all__ = ["as_grid", "as_markdown_grid", "cut", "escaped", "on_one_line"]
+__all__ = [
+    "WIDTH",
+    "as_grid",
+    "as_markdown_grid",
+    "cut",
+    "html_prose",
+    "html_text",
+    "markdown_text",
+    "on_one_line",
+    "wrapped",
+]
 
 
 def on_one_line(text: str) -> str:
@@ -30,7 +43,16 @@ def cut(text: str, room: int) -> str:
     return text if len(text) <= room else text[: room - 1].rstrip() + "…"
 
 
+WIDTH: Final = 110
+"""Characters of a line, where nobody says how many there is room for."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Break a text into lines; those after the first are set deeper."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent or "  ", break_on_hyphens=False
+    )
 
 
 def as_grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -61,12 +83,33 @@ def as_markdown_grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> st
     |---|
     | a\|b |
     """
-    lines = [header, ["---"] * len(header), *([escaped(cell) for cell in row] for row in rows)]
+    lines = [header, ["---"] * len(header), *([markdown_text(cell) for cell in row] for row in rows)]
     return "\n".join(
         "|" + "|".join(line) + "|" if line[0] == "---" else f"| {' | '.join(line)} |" for line in lines
     )
 
 
-def escaped(text: str) -> str:
-    """Take from a text what Markdown would obey."""
+def markdown_text(text: str) -> str:
+    r"""Put a text on one line in which Markdown sees nothing but text.
+
+    Examples
+    --------
+    >>> print(markdown_text("<script>|*p99*"))
+    \<script\>\|\*p99\*
+    """
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def html_text(words: object) -> str:
+    """Escape text, for content and attributes alike, and leave out what is not to be seen."""
+    return escape(on_one_line(str(words)))
+
+
+def html_prose(words: str) -> str:
+    """Escape a sentence, and keep numbers on one line with what follows them."""
+    return (
+        html_text(words)
+        .replace(" %", "&nbsp;%")
+        .replace("p = ", "p&nbsp;=&nbsp;")
+        .replace("&lt;= ", "&lt;=&nbsp;")
+    )

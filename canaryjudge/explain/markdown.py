@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import re
-
-from canaryjudge.explain.excursion import is_quiet, quiet_sentence
+from canaryjudge.explain.layout import markdown_text
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.sentences import (
     headline,
     metric_sentence,
+    other_findings,
     promise,
+    quiet_sentence,
+    remarks,
     rule_sentence,
     title,
-    waiver_sentence,
 )
 from canaryjudge.explain.text import by_badness
 from canaryjudge.results import ReleaseResult
 
-__all__ = ["as_markdown", "escaped"]
+__all__ = ["as_markdown"]
 
 _MARKS = {"pass": "✅", "marginal": "⚠️", "fail": "❌"}
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
 
 
 def as_markdown(release: ReleaseResult) -> str:
-    """Explain a release in Markdown.
-
-    Parameters
-    ----------
-    release : ReleaseResult
-        What became of it.
-
-    Returns
-    -------
-    str
-        A heading, a table with a row a metric, notes. Names from the data are escaped.
-    """
+    """Explain a release in Markdown."""
     lines = [
         f"## {_MARKS[release.outcome.value]} {title(release)}",
         "",
-        escaped(headline(release)),
+        markdown_text(headline(release)),
         "",
         "| metric | outcome | role | why |",
         "|---|---|---|---|",
@@ -48,32 +36,14 @@ def as_markdown(release: ReleaseResult) -> str:
     for result in by_badness(release):
         outcome = f"{_MARKS[result.outcome.value]} {result.outcome.value}"
         why = [metric_sentence(result, release)]
-        why += [
-            f"{f.rule}: {rule_sentence(f, result)}"
-            for i, f in enumerate(result.findings)
-            if i != result.deciding_rule and not is_quiet(f, i, result)
-        ]
+        why += [f"{finding.rule}: {rule_sentence(finding, result)}" for finding in other_findings(result)]
         why += [quiet] if (quiet := quiet_sentence(result)) else []
         lines.append(
-            f"| {escaped(result.name)} | {outcome} | {result.role} | {'<br>'.join(escaped(part) for part in why)} |"
+            f"| {markdown_text(result.name)} | {outcome} | {result.role} | {'<br>'.join(markdown_text(part) for part in why)} |"
         )
-        notes += [f"- {escaped(result.name)}: {escaped(note_sentence(note))}" for note in result.warnings]
-    if release.also_failing:
-        notes.append(
-            f"- Now that one metric has failed, these fail as well (Holm): {escaped(', '.join(release.also_failing))}"
-        )
-    if release.unproven:
-        notes.append(f"- Passed unproven: {escaped(', '.join(release.unproven))}")
-    notes += [f"- Waived: {escaped(waiver_sentence(waived))}" for waived in release.waived]
-    return "\n".join([*lines, "", *notes, *([""] if notes else []), escaped(promise(release)), ""])
-
-
-def escaped(text: str) -> str:
-    r"""Put a text on one line in which Markdown sees nothing but text.
-
-    Examples
-    --------
-    >>> print(escaped("<script>|*p99*"))
-    \<script\>\|\*p99\*
-    """
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+        notes += [
+            f"- {markdown_text(result.name)}: {markdown_text(note_sentence(note))}"
+            for note in result.warnings
+        ]
+    notes += [f"- {markdown_text(remark)}" for remark in remarks(release)]
+    return "\n".join([*lines, "", *notes, *([""] if notes else []), markdown_text(promise(release)), ""])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
-from canaryjudge.explain.layout import as_grid, as_markdown_grid, escaped
+from canaryjudge.explain.layout import as_grid, as_markdown_grid, markdown_text, wrapped
 from canaryjudge.explain.numbers import count, percent
 from canaryjudge.kinds import KINDS
 from canaryjudge.studies import MetricPlan, PlanFacts, SharePlan
 
 __all__ = ["plan_markdown", "plan_rows", "plan_text"]
 
-_WIDTH = 110
 _Table = tuple[list[str], list[list[str]]]
 """A header and rows."""
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
@@ -20,15 +18,15 @@ _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 def plan_text(facts: PlanFacts) -> str:
     """Explain a plan: a table by shares of the traffic, one by time, and what to do."""
-    tables = [f"{_wrapped(about)}\n\n{as_grid(*table)}" for about, table in _tables(facts)]
-    return "\n\n".join([_wrapped(_heading(facts)), *tables, *(_wrapped(line) for line in _remarks(facts))])
+    tables = [f"{wrapped(about)}\n\n{as_grid(*table)}" for about, table in _tables(facts)]
+    return "\n\n".join([wrapped(_heading(facts)), *tables, *(wrapped(line) for line in _remarks(facts))])
 
 
 def plan_markdown(facts: PlanFacts) -> str:
     """Explain a plan in Markdown."""
-    remarks = "\n".join(f"- {escaped(line)}" for line in _remarks(facts))
-    tables = [f"{escaped(about)}\n\n{as_markdown_grid(*table)}" for about, table in _tables(facts)]
-    return "\n\n".join(["## Plan", escaped(_heading(facts)), *tables, f"{remarks}\n"])
+    remarks = "\n".join(f"- {markdown_text(line)}" for line in _remarks(facts))
+    tables = [f"{markdown_text(about)}\n\n{as_markdown_grid(*table)}" for about, table in _tables(facts)]
+    return "\n\n".join(["## Plan", markdown_text(_heading(facts)), *tables, f"{remarks}\n"])
 
 
 def plan_rows(facts: PlanFacts) -> list[dict[str, Any]]:
@@ -168,7 +166,3 @@ def _time(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)

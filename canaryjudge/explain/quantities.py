@@ -156,17 +156,6 @@ def span(
 ) -> str:
     """Write an interval, its unit once.
 
-    Parameters
-    ----------
-    low, high : float or None
-        Its ends; None where it is unbounded.
-    scale : {"relative", "absolute", "objective", "times"}
-        What they are; `times` are relative changes, told as what the level is of the old one.
-    kind, unit : str
-        Of the metric.
-    beside : float, optional
-        A limit that it is held against.
-
     Examples
     --------
     >>> span(0.22, 0.41, "relative", "gauge", "ms"), span(-0.003, None, "absolute", "gauge", "s")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any, Final
 
-from canaryjudge.explain.layout import escaped
+from canaryjudge.explain.layout import markdown_text, wrapped
 from canaryjudge.explain.numbers import count, number, percent
 from canaryjudge.studies import ReadinessFacts, Symptom
 
 __all__ = ["readiness_markdown", "readiness_rows", "readiness_text"]
 
-_WIDTH = 110
 _MARKS = {"error": "❌", "warning": "⚠️", "info": "✅"}
 _WORDS: Final[dict[str, tuple[str, str]]] = {
     "averaged_percentile": (
@@ -120,20 +118,22 @@ def readiness_text(facts: ReadinessFacts) -> str:
         where = symptom.metric if symptom.arm is None else f"{symptom.metric}, {symptom.arm}"
         what, advice = _said(symptom)
         blocks.append(
-            _wrapped(f"{symptom.severity.upper()} {where}: {what}.") + "\n" + _wrapped(advice, "    ")
+            wrapped(f"{symptom.severity.upper()} {where}: {what}.") + "\n" + wrapped(advice, "    ")
         )
     return "\n\n".join(blocks)
 
 
 def readiness_markdown(facts: ReadinessFacts) -> str:
-    """Explain it in Markdown; names from the data are escaped."""
-    lines = ["## Readiness", "", escaped(_headline(facts)), ""]
+    """Explain it in Markdown; names from the data are markdown_text."""
+    lines = ["## Readiness", "", markdown_text(_headline(facts)), ""]
     if facts.symptoms:
         lines += ["| metric | finding | what to do |", "|---|---|---|"]
     for symptom in facts.symptoms:
         what, advice = _said(symptom)
         where = symptom.metric if symptom.arm is None else f"{symptom.metric}, {symptom.arm}"
-        lines.append(f"| {escaped(where)} | {_MARKS[symptom.severity]} {escaped(what)} | {escaped(advice)} |")
+        lines.append(
+            f"| {markdown_text(where)} | {_MARKS[symptom.severity]} {markdown_text(what)} | {markdown_text(advice)} |"
+        )
     return "\n".join([*lines, ""])
 
 
@@ -203,9 +203,3 @@ def _fact(name: str, value: float | str) -> str:
     if isinstance(value, str):
         return value
     return percent(value) if name in _IN_PERCENT else number(value)
-
-
-def _wrapped(text: str, indent: str = "") -> str:
-    return textwrap.fill(
-        text, _WIDTH, initial_indent=indent, subsequent_indent=indent or "  ", break_on_hyphens=False
-    )

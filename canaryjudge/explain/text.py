@@ -8,17 +8,18 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from canaryjudge.explain.excursion import is_quiet, quiet_sentence
-from canaryjudge.explain.layout import on_one_line
+from canaryjudge.explain.layout import WIDTH, on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.quantities import span
 from canaryjudge.explain.sentences import (
     headline,
     metric_sentence,
+    other_findings,
     promise,
+    quiet_sentence,
+    remarks,
     rule_sentence,
     title,
-    waiver_sentence,
 )
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult, ReleaseResult, SeriesFacts
@@ -26,7 +27,6 @@ from canaryjudge.results import MetricResult, ReleaseResult, SeriesFacts
 __all__ = [
     "BLOCKS",
     "SHORTEST",
-    "WIDTH",
     "Block",
     "Frame",
     "as_terminal",
@@ -37,9 +37,6 @@ __all__ = [
     "sparkline",
     "text_blocks",
 ]
-
-WIDTH: Final = 110
-"""Characters of a line, where nobody says how many there is room for."""
 
 _GLUE: Final = "\u00a0"
 """A space at which no line is broken."""
@@ -73,20 +70,7 @@ class Block(NamedTuple):
 
 
 def as_text(release: ReleaseResult, width: int = WIDTH) -> str:
-    """Explain a release in sentences.
-
-    Parameters
-    ----------
-    release : ReleaseResult
-        What became of it.
-    width : int
-        The longest line, in characters.
-
-    Returns
-    -------
-    str
-        Lines of at most `width` characters; the worst metrics first.
-    """
+    """Explain a release in sentences."""
     return "\n".join(line for block in text_blocks(release) for line in block.lines(width))
 
 
@@ -97,22 +81,16 @@ def text_blocks(release: ReleaseResult) -> Iterator[Block]:
     for result in by_badness(release):
         yield Block("")
         yield Block(f"{head(result)}{_role(result)}: {metric_sentence(result, release)}.", "  ", result)
-        for index, finding in enumerate(result.findings):
-            if index != result.deciding_rule and not is_quiet(finding, index, result):
-                said = f"- rule {finding.rule}, {finding.outcome.value}: {rule_sentence(finding, result)}."
-                yield Block(said, "    ")
+        for finding in other_findings(result):
+            said = f"- rule {finding.rule}, {finding.outcome.value}: {rule_sentence(finding, result)}."
+            yield Block(said, "    ")
         if quiet := quiet_sentence(result):
             yield Block(f"- {quiet}.", "    ")
         for note in result.warnings:
             yield Block(f"- {note_sentence(note)}", "    ")
     yield Block("")
-    if release.also_failing:
-        failing = ", ".join(release.also_failing)
-        yield Block(f"Now that one metric has failed, these fail as well (Holm): {failing}.")
-    if release.unproven:
-        yield Block(f"Passed unproven: {', '.join(release.unproven)}.")
-    for waived in release.waived:
-        yield Block(f"Waived: {waiver_sentence(waived)}.")
+    for remark in remarks(release):
+        yield Block(f"{remark}.")
     yield Block(promise(release))
 
 
@@ -159,22 +137,7 @@ class Frame(NamedTuple):
 
 
 def frame_over(series: list[SeriesFacts], room: int, *, together: bool) -> Frame | None:
-    """Find the frame of some series.
-
-    Parameters
-    ----------
-    series : list of SeriesFacts
-        What is to be drawn.
-    room : int
-        The most columns.
-    together : bool
-        Whether they share a clock; otherwise each begins at the left.
-
-    Returns
-    -------
-    Frame or None
-        None where there is nothing to draw, or no room for it.
-    """
+    """Find the frame of some series."""
     values = [value for one in series for value in one.value if value is not None]
     if not values or room < SHORTEST:
         return None
@@ -187,18 +150,6 @@ def frame_over(series: list[SeriesFacts], room: int, *, together: bool) -> Frame
 
 def sparkline(series: SeriesFacts, frame: Frame) -> str:
     """Draw a series.
-
-    Parameters
-    ----------
-    series : SeriesFacts
-        Its positions; where several share a column, their mean is drawn.
-    frame : Frame
-        Where it is drawn.
-
-    Returns
-    -------
-    str
-        Blocks, and spaces where nothing came; no spaces at the end.
 
     Examples
     --------
@@ -263,22 +214,7 @@ _LONGEST: Final = 60
 
 
 def as_terminal(release: ReleaseResult, *, width: int = WIDTH, sparklines: bool = True) -> str:
-    """Explain a release with escape sequences for color, and a sparkline of each arm on a common scale.
-
-    Parameters
-    ----------
-    release : ReleaseResult
-        What became of it.
-    width : int
-        Columns of the terminal.
-    sparklines : bool
-        Whether to draw; blocks are beyond the letters of some encodings.
-
-    Returns
-    -------
-    str
-        The lines of `as_text` at that width, and those of the sparklines between them.
-    """
+    """Explain a release with escape sequences for color, and a sparkline of each arm on a common scale."""
     lines: list[str] = []
     for place, block in enumerate(text_blocks(release)):
         wrapped = block.lines(width)

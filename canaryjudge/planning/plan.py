@@ -377,7 +377,8 @@ def _simulated(task: _Task) -> SimulatedPlan:
         failed += judge_metric(pair, metric, alone, task.alpha).outcome is Outcome.FAIL
         seen = judge_metric(pair, watched, alone, task.alpha)
         if seen.outcome is Outcome.FAIL and seen.findings:
-            stopped.append(seen.findings[0].decided_after or seen.n_canary)
+            watch = seen.findings[0].watch
+            stopped.append((watch and watch.decided_after) or seen.n_canary)
     delay = None
     if 2 * len(stopped) >= task.runs:
         delay = sorted(stopped)[math.ceil(task.runs / 2) - 1]

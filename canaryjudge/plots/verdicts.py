@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from canaryjudge.errors import DataError
-from canaryjudge.explain.changes import glance
 from canaryjudge.explain.charts import objective_line
 from canaryjudge.explain.effect_scale import EffectScale, effect_scale
 from canaryjudge.explain.numbers import span_of_time
+from canaryjudge.explain.sentences import main_number
 from canaryjudge.explain.text import by_badness
 from canaryjudge.kinds import KINDS
 from canaryjudge.plots.style import ARMS, OUTCOMES, FloatArray, axes, legend, tidy
 from canaryjudge.results import MetricResult, ReleaseResult, SeriesFacts
-from canaryjudge.rules.burn_rate import BurnAlertFacts, BurnWindow
-from canaryjudge.rules.findings import Finding, Interval
+from canaryjudge.rules.burn_rate import BurnAlertFacts, BurnRateFinding, BurnWindow
+from canaryjudge.rules.findings import Finding, Interval, WatchFacts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,9 +106,10 @@ def _ticks(least: float, reach: float) -> list[int]:
 
 def _row(ax: Axes, row: int, result: MetricResult) -> list[float]:
     """Draw one metric, and give the places that its drawing needs."""
-    finding, look = result.deciding, OUTCOMES[result.outcome.value]
+    look = OUTCOMES[result.outcome.value]
+    finding = None if result.deciding is None else result.deciding.effect
     scale = None if finding is None else effect_scale(finding, shared=True)
-    words = f"{glance(result)[0]}  {result.outcome.value}"
+    words = f"{main_number(result)[0]}  {result.outcome.value}"
     ax.annotate(
         words.replace("$", r"\$"),
         (1.01, row),
@@ -194,7 +195,8 @@ def series(result: MetricResult, *, ax: Axes | None = None) -> Axes:
     line = objective_line(result)
     if line is not None:
         ax.axhline(factor * line, color="#16202c", linewidth=1.2, linestyle=(0, (6, 3)), label="objective")
-    decided = None if result.deciding is None else result.deciding.decided_at
+    watch = None if result.deciding is None else result.deciding.watch
+    decided = None if watch is None else watch.decided_at
     if dated and decided is not None:
         ax.axvline(
             datetime.fromtimestamp(decided, UTC),  # type: ignore[arg-type] # matplotlib takes dates
@@ -282,14 +284,15 @@ def evidence(
     >>> evidence(looks, "errors").get_xlabel()
     'points of the canary'
     """
-    looks = _findings(verdicts, metric, rule)
+    weighed = _weighed(verdicts, metric, rule)
+    looks, watches = [finding for finding, _ in weighed], [watch for _, watch in weighed]
     ax = tidy(axes(ax))
     points = np.array([finding.n_canary for finding in looks])
     sides = (
-        ("fail", "evidence of harm", [_evidence(each)[0] for each in looks], looks[-1].level),
-        ("pass", "evidence of harmlessness", [_evidence(each)[1] for each in looks], looks[-1].beta),
+        ("fail", "evidence of harm", [_evidence(*each)[0] for each in weighed], looks[-1].level),
+        ("pass", "evidence of harmlessness", [_evidence(*each)[1] for each in weighed], looks[-1].beta),
     )
-    planned = looks[-1].looks_planned is not None
+    planned = watches[-1].looks_planned is not None
     for outcome, name, found, level in sides:
         look = OUTCOMES[outcome]
         ax.plot(
@@ -307,7 +310,7 @@ def evidence(
             "fails" if outcome == "fail" else "passes", (1, -np.log10(level)), xycoords=("axes fraction", "data"), ha="right", va="bottom",
             color=look["color"], fontsize="small",
         )  # fmt: skip
-    decided = looks[-1].decided_after
+    decided = watches[-1].decided_after
     if decided is not None:
         ax.axvline(
             decided,
@@ -322,7 +325,8 @@ def evidence(
     return ax
 
 
-def _findings(verdicts: Sequence[ReleaseResult], metric: str, rule: int) -> list[Finding]:
+def _weighed(verdicts: Sequence[ReleaseResult], metric: str, rule: int) -> list[tuple[Finding, WatchFacts]]:
+    """Give what a rule found at each look, with its evidence."""
     results = [verdict.metrics[metric] for verdict in verdicts if metric in verdict.metrics]
     if not results:
         known = ", ".join(sorted({name for verdict in verdicts for name in verdict.metrics})) or "none"
@@ -330,20 +334,21 @@ def _findings(verdicts: Sequence[ReleaseResult], metric: str, rule: int) -> list
             f"no verdict here has a metric {metric!r} (there are: {known})", "Give the verdicts of a watch."
         )
     findings = [result.findings[rule] for result in results if rule < len(result.findings)]
-    weighed = [finding for finding in findings if _evidence(finding) != (None, None)]
+    watched = [(finding, finding.watch) for finding in findings if finding.watch is not None]
+    weighed = [each for each in watched if _evidence(*each) != (None, None)]
     if not weighed:
         raise DataError(
             f"metric {metric!r}: rule {rule} weighs no evidence from look to look",
             "Draw a metric that a Monitor has looked at, or another of its rules.",
         )
     # between planned looks a verdict repeats what the last one found
-    return list({(finding.n_canary, finding.looks): finding for finding in weighed}.values())
+    return list({(finding.n_canary, watch.looks): (finding, watch) for finding, watch in weighed}.values())
 
 
-def _evidence(finding: Finding) -> tuple[float | None, float | None]:
+def _evidence(finding: Finding, watch: WatchFacts) -> tuple[float | None, float | None]:
     """Give log10 of the evidence of harm and of harmlessness; of planned looks, that of their p-values."""
-    if finding.looks_planned is None:
-        return finding.log_e_fail, finding.log_e_pass
+    if watch.looks_planned is None:
+        return watch.log_e_fail, watch.log_e_pass
     harm, safe = (
         None if pvalue is None else -math.log10(max(pvalue, sys.float_info.min))
         for pvalue in (finding.pvalue, finding.pvalue_pass)
@@ -377,7 +382,8 @@ def burn_rates(result: MetricResult, *, ax: Axes | None = None) -> Axes:
     MissingExtraError
         If matplotlib is not installed.
     """
-    burn = next((finding.burn for finding in result.findings if finding.burn is not None), None)
+    effects = (finding.effect for finding in result.findings)
+    burn = next((found.burn for found in effects if isinstance(found, BurnRateFinding) and found.burn), None)
     if burn is None:
         raise DataError(
             f"metric {result.name!r}: none of its rules is a burn rate", "Give it the rule burn_rate."

@@ -172,34 +172,10 @@ class Finding(Facts):
         """Whether it would take more than ten times the data that there are."""
         return self.more_points is not None and self.more_points > 10 * min(self.n_baseline, self.n_canary)
 
-    def __getattr__(self, name: str) -> Any:
-        if name in _ELSEWHERE:
-            part = getattr(self, _ELSEWHERE[name][0], None)
-            return None if part is None else getattr(part, _ELSEWHERE[name][1])
-        if name not in _FORMER:
-            raise AttributeError(name)
+    @property
+    def effect(self) -> EffectFinding | None:
+        """The effect that it is about: of a group, that of the rule that decided."""
         return None
-
-
-_ELSEWHERE = {
-    **{name: ("watch", name) for name in WatchFacts.model_fields},
-    "replicas_baseline": ("replicas", "baseline"),
-    "replicas_canary": ("replicas", "canary"),
-    "replica_spread": ("replicas", "spread"),
-    "replica_dispersion": ("replicas", "dispersion"),
-    "noise_floor_df": ("noise_floor", "df"),
-}
-"""Where the words still look for what has moved into a part of its own."""
-_FORMER = frozenset(
-    {
-        *("scale", "estimate", "interval", "pass_interval", "limit_high", "limit_low", "statistic", "df"),
-        *("probability_worse", "baseline_level", "canary_level", "total_baseline", "total_canary"),
-        *("events_baseline", "events_canary", "noise_floor", "autocorrelation", "dispersion", "of", "op"),
-        *("burn", "objective", "beyond", "points_beyond", "fullest_bucket", "parts", "replicas"),
-        *("levels_apart", "worse_than_baseline", "smallest_passing_tolerance", "harmless"),
-    }
-)
-"""What the words still ask of every finding."""
 
 
 class EffectFinding(Finding):
@@ -224,6 +200,11 @@ class EffectFinding(Finding):
     """The canary's."""
     autocorrelation: Number = None
     """Lag-1 autocorrelation that the test allowed for."""
+
+    @property
+    def effect(self) -> EffectFinding:
+        """The effect that it is about: itself."""
+        return self
 
     @property
     def worse_than_baseline(self) -> bool:

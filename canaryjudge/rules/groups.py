@@ -10,7 +10,7 @@ from pydantic import Field
 
 from canaryjudge.quantities import shown
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.findings import Finding
+from canaryjudge.rules.findings import EffectFinding, Finding
 from canaryjudge.rules.registry import judge_pair, per_pair, rule
 from canaryjudge.rules.rows import ErrorRates, Pair
 from canaryjudge.rules.sequential.settings import SEQUENTIAL_METHODS
@@ -91,9 +91,10 @@ class GroupFinding(Finding):
         """The finding that decided."""
         return None if self.deciding_part is None else self.parts[self.deciding_part]
 
-    def __getattr__(self, name: str) -> Any:
-        deciding = None if name.startswith("_") else self.deciding
-        return super().__getattr__(name) if deciding is None else getattr(deciding, name)
+    @property
+    def effect(self) -> EffectFinding | None:
+        """The effect of the rule that decided."""
+        return None if self.deciding is None else self.deciding.effect
 
 
 class AnyOfFinding(GroupFinding):

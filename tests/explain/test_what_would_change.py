@@ -7,7 +7,7 @@ import pytest
 from releases import KINDS, looks_of_a_watch
 
 import canaryjudge as cj
-from canaryjudge.explain.what_would_change import metric_turns, release_turns
+from canaryjudge.explain.what_would_change import what_would_change_metric, what_would_change_release
 from canaryjudge.reasons import Reason
 
 NOISE = np.random.default_rng(20261129).normal(0, 2, (2, 40))
@@ -20,14 +20,14 @@ def judged(factor, **settings):
 
 
 def turns(verdict):
-    return " ".join(metric_turns(verdict.metrics["m"], verdict))
+    return " ".join(what_would_change_metric(verdict.metrics["m"], verdict))
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_something_to_say(reason):
     verdict = judged(1.5)
     result = verdict.metrics["m"].model_copy(update={"reason": reason})
-    said = metric_turns(result, verdict)
+    said = what_would_change_metric(result, verdict)
     assert said
     assert all(re.fullmatch(r"[A-Z].*\.", sentence) for sentence in said)
     assert not re.search(r"\b(nan|inf|None)\b", " ".join(said))
@@ -106,7 +106,9 @@ def test_a_fail_that_stays_does_not_claim_what_its_interval_no_longer_shows():
         update={"interval": result.deciding.interval.model_copy(update={"low": 0.0})}
     )
     result = result.model_copy(update={"findings": (faded,)})
-    assert metric_turns(result, look) == ["It was proven beyond the tolerated 50 %, and a fail stays."]
+    assert what_would_change_metric(result, look) == [
+        "It was proven beyond the tolerated 50 %, and a fail stays."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_a_fail_that_stays_does_not_claim_what_its_interval_no_longer_shows():
     ],
 )
 def test_the_release_as_a_whole(name, words):
-    assert words in release_turns(KINDS[name])
+    assert words in what_would_change_release(KINDS[name])
 
 
 def test_an_advisory_metric_that_fails_holds_and_is_told_so():
@@ -131,4 +133,6 @@ def test_an_advisory_metric_that_fails_holds_and_is_told_so():
     )
     same, worse = ({"baseline": 100 + NOISE[0], "canary": factor * (100 + NOISE[1])} for factor in (1.0, 1.5))
     verdict = cj.judge({"a": same, "b": worse}, policy)
-    assert release_turns(verdict).startswith("It passes once b no longer fails, and fails as soon as")
+    assert what_would_change_release(verdict).startswith(
+        "It passes once b no longer fails, and fails as soon as"
+    )

@@ -205,10 +205,10 @@ def test_evidence_rises_to_its_boundary_where_it_decided():
     ax = plots.evidence(looks, "errors")
     finding = looks[-1].metrics["errors"].findings[0]
     harm = next(line for line in ax.lines if line.get_label() == "evidence of harm")
-    assert harm.get_ydata()[-1] == finding.log_e_fail
-    assert finding.log_e_fail >= -np.log10(finding.level)
+    assert harm.get_ydata()[-1] == finding.watch.log_e_fail
+    assert finding.watch.log_e_fail >= -np.log10(finding.level)
     decided = next(line for line in ax.lines if str(line.get_label()).startswith("decided after"))
-    assert decided.get_xdata()[0] == finding.decided_after
+    assert decided.get_xdata()[0] == finding.watch.decided_after
 
 
 def test_evidence_of_planned_looks_is_that_of_their_pvalues_a_step_a_look():
@@ -226,7 +226,7 @@ def test_evidence_of_planned_looks_is_that_of_their_pvalues_a_step_a_look():
     finding = looks[-1].metrics["cpu"].findings[0]
     ax = plots.evidence(looks, "cpu")
     harm = next(line for line in ax.lines if line.get_label() == "evidence of harm")
-    assert 1 < len(harm.get_xdata()) <= finding.looks_planned
+    assert 1 < len(harm.get_xdata()) <= finding.watch.looks_planned
     assert harm.get_ydata()[-1] == pytest.approx(-np.log10(finding.pvalue))
 
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.explain.layout import cut, on_one_line
-from canaryjudge.explain.markdown import escaped
+from canaryjudge.explain.layout import cut, markdown_text, on_one_line
 from canaryjudge.explain.sentences import metric_sentence
 from canaryjudge.integrations.writers.summary import VerdictOrError, summary
 from canaryjudge.reasons import Outcome
@@ -103,7 +102,7 @@ def github_summary(said: VerdictOrError) -> str:
         not fit is counted.
     """
     if isinstance(said, CanaryJudgeError):
-        return f"## 🛑 ERROR: nothing was judged\n\n{escaped(said.message)}\n\n{escaped(said.hint)}\n"
+        return f"## 🛑 ERROR: nothing was judged\n\n{markdown_text(said.message)}\n\n{markdown_text(said.hint)}\n"
     text = said.to_markdown().encode("utf-8", "replace").decode()  # a name may hold half a character
     if len(text.encode()) <= _LONGEST_SUMMARY:
         return text

@@ -107,12 +107,12 @@ def _fell(result: MetricResult) -> bool:
     """Return whether the canary failed downward: by the bad direction, and where both are, by the change that was found."""
     if result.direction != "either":
         return result.direction == "decrease"
-    finding = result.deciding
-    if finding is None or finding.estimate is None:
+    found = None if result.deciding is None else result.deciding.effect
+    if found is None or found.estimate is None:
         return False
-    if finding.scale == "objective":
-        return finding.limit_low is not None and bool(finding.estimate < finding.limit_low)
-    return bool(finding.estimate < 0)
+    if found.scale == "objective":
+        return found.limit_low is not None and found.estimate < found.limit_low
+    return found.estimate < 0
 
 
 def _group_scores(verdict: Verdict) -> list[dict[str, Any]]:

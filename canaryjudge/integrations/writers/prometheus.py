@@ -123,18 +123,18 @@ def _add_metric(found: dict[str, Samples], result: MetricResult) -> None:
     found["canaryjudge_metric_outcome"].append((became, _SCALE[result.outcome.value]))
     for arm, points in (("baseline", result.n_baseline), ("canary", result.n_canary)):
         found["canaryjudge_metric_points"].append((metric | {"arm": arm}, float(points)))
-    finding = result.deciding
-    if finding is None:
+    effect = None if result.deciding is None else result.deciding.effect
+    if result.deciding is None or effect is None:
         return
-    labels = metric | {"rule": finding.rule, "scale": finding.scale}
+    labels = metric | {"rule": result.deciding.rule, "scale": effect.scale}
     # the one that the outcome rests on: at beta for a pass, at alpha for all else
-    interval = finding.pass_interval if finding.outcome is Outcome.PASS else finding.interval
+    interval = effect.pass_interval if result.deciding.outcome is Outcome.PASS else effect.interval
     numbers = {
-        "estimate": finding.estimate,
+        "estimate": effect.estimate,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
-        "limit_low": finding.limit_low,
-        "limit_high": finding.limit_high,
+        "limit_low": effect.limit_low,
+        "limit_high": effect.limit_high,
     }
     for name, number in numbers.items():
         if number is not None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.explain.what_would_change import metric_turns
+from canaryjudge.explain.what_would_change import what_would_change_metric
 
 RNG = np.random.default_rng(20260714)
 NOISE = RNG.normal(size=(2, 60))
@@ -29,7 +29,7 @@ def told(verdict):
 
 
 def turns(verdict):
-    return " ".join(metric_turns(verdict.metrics["m"], verdict))
+    return " ".join(what_would_change_metric(verdict.metrics["m"], verdict))
 
 
 def ratio(errors, requests, intervals=60, **settings):
