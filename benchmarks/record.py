@@ -45,8 +45,29 @@ class Named(NamedTuple):
     new: str = "*"
 
 
-RENAMED: Final[dict[tuple[str, str], str]] = {}
-"""(rule, old field) -> new field; the rule is ``*`` where every one is meant, and ``""`` for what is no finding's. What a field holds goes with it."""
+RENAMED: Final[dict[tuple[str, str], str]] = {
+    **{
+        ("*", name): f"watch.{name}"
+        for name in (
+            "log_e_fail",
+            "log_e_pass",
+            "smallest_visible",
+            "looks",
+            "looks_planned",
+            "decided_after",
+            "decided_at",
+        )
+    },
+    ("*", "replicas_baseline"): "replicas.baseline",
+    ("*", "replicas_canary"): "replicas.canary",
+    ("*", "replica_spread"): "replicas.spread",
+    ("*", "replica_dispersion"): "replicas.dispersion",
+    ("*", "noise_floor"): "noise_floor.spread",
+    ("*", "noise_floor_df"): "noise_floor.df",
+}
+"""(rule, old field) -> new field; the rule is ``*`` where every one is meant. What a field holds goes with it."""
+
+_GROUP: Final = "a group has no numbers of its own: those of the part that decided stand there"
 
 NAMED_DIFFERENCES: Final[tuple[Named, ...]] = (
     Named(
@@ -55,6 +76,10 @@ NAMED_DIFFERENCES: Final[tuple[Named, ...]] = (
         old="1",
         new="2",
     ),
+    Named("the schema version stands in the words", old="*schema version 1*", new="*schema version 2*"),
+    Named(_GROUP, rule="*any_of", new="null"),
+    Named(_GROUP, rule="*all_of", new="null"),
+    Named("a group says which part decided", field="deciding_part", old="null"),
 )
 """Each a mended fault, or what was decided."""
 
@@ -217,6 +242,8 @@ def _section(case: str) -> str:
 
 def _renamed(key: Key) -> Key:
     metric, rule, field = key
+    if not rule:  # a policy and other documents have fields of such names too
+        return key
     base = re.sub(r"#\d+$", "", rule.rpartition("/")[2])
     for (of, name), other in RENAMED.items():
         if of in ("*", base) and (field == name or field.startswith(f"{name}.")):
