@@ -21,11 +21,10 @@ from canaryjudge.quantities import (
     shown,
 )
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.changes import Comparison, compare
+from canaryjudge.rules.aggregates import Aggregate, Measure, is_constant, measure, observed
+from canaryjudge.rules.changes import Comparison, Limit, compare
 from canaryjudge.rules.decision import more_points
 from canaryjudge.rules.findings import EffectFinding, Facts, Interval, Number, Waiver
-from canaryjudge.rules.limits import Limit
-from canaryjudge.rules.measures import Aggregate, Measure, is_constant, measure, observed
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.rows import ErrorRates, Pair
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
