@@ -363,8 +363,8 @@ class SloFinding(EffectFinding):
 
     rule: Literal["slo"]
     """The rule's name."""
-    of: str
-    """The aggregate that the objective is about."""
+    of: str | None = None
+    """The aggregate that the objective is about; None where nothing could be asked yet."""
     op: Literal["lt", "lte", "gt", "gte"] | None = None
     """How it must stand to the limit; None between two limits."""
     objective: ObjectiveFacts | None = None
