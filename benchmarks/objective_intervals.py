@@ -26,9 +26,8 @@ from tables import grid
 from canaryjudge import Metric, Slo
 from canaryjudge.data import Arm, MetricPair, row_of
 from canaryjudge.rules import ErrorRates
-from canaryjudge.rules.changes import compare
-from canaryjudge.rules.limits import Limit
-from canaryjudge.rules.measures import Aggregate, measure
+from canaryjudge.rules.aggregates import Aggregate, measure
+from canaryjudge.rules.changes import Limit, compare
 from canaryjudge.stats.proportions import proportion_bounds, score_bounds, wilson_bounds
 
 _LEVELS = (0.05, 0.01)

@@ -10,9 +10,8 @@ from simulation import ar1
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, row_of
 from canaryjudge.rules import ErrorRates
-from canaryjudge.rules.changes import compare
-from canaryjudge.rules.limits import Limit
-from canaryjudge.rules.measures import Aggregate, measure
+from canaryjudge.rules.aggregates import Aggregate, measure
+from canaryjudge.rules.changes import Limit, compare
 
 EDGES = np.array([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, np.inf])
 """The twelve buckets of Prometheus's clients."""

@@ -26,7 +26,7 @@ from canaryjudge.rules import proportion as _proportion  # noqa: F401
 from canaryjudge.rules import rate as _rate  # noqa: F401
 from canaryjudge.rules import slo as _slo  # noqa: F401
 from canaryjudge.rules import tail as _tail  # noqa: F401
-from canaryjudge.rules.registry import RULES, find, in_order, judge_pair, read_finding
+from canaryjudge.rules.registry import RULES, find, in_order, judge_pair, judge_pairs, read_finding
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Rows
 from canaryjudge.rules.sequential import watching
 from canaryjudge.rules.sequential import watching as _watching  # noqa: F401
@@ -51,6 +51,7 @@ __all__ = [
     "default_rules",
     "find",
     "judge_pair",
+    "judge_pairs",
     "pool_replicas",
     "read_finding",
     "start_watch",

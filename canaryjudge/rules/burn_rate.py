@@ -13,8 +13,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from canaryjudge.quantities import PERCENT_PATTERN, parse_fraction, shown
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.budget_periods import budget_facts, current_period
-from canaryjudge.rules.budgets import Counts, count_bad, in_slices
+from canaryjudge.rules.budgets import Counts, budget_facts, count_bad, current_period, in_slices
 from canaryjudge.rules.decision import more_points
 from canaryjudge.rules.findings import EffectFinding, Facts, Interval, Number, Waiver
 from canaryjudge.rules.registry import per_pair, rule

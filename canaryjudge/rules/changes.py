@@ -1,4 +1,4 @@
-"""An aggregate of the canary beside that of the baseline, which is not known exactly either: tests of a change."""
+"""A change of an aggregate from the baseline, which is not known exactly either: the limits that it is held against, and the tests of it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from canaryjudge.rules.aggregates import Aggregate, Measure, counts_within, measure, observed
 from canaryjudge.rules.findings import Waiver
-from canaryjudge.rules.limits import Limit, Line
-from canaryjudge.rules.measures import Aggregate, Measure, counts_within, observed
-from canaryjudge.rules.replica_changes import Margin, Part, borne_out_by_replicas
-from canaryjudge.rules.rows import Arm, Pair
+from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
+from canaryjudge.rules.rows import Arm, FloatArray, Pair
 from canaryjudge.rules.totals import Totals, between_replicas, burst_waivers, count_totals
 from canaryjudge.stats.baseline_changes import (
     Contrast,
+    either_level,
+    either_pvalue,
     estimates_correlation,
     level_of_proof,
     mean_contrast,
@@ -37,8 +38,82 @@ from canaryjudge.stats.rates import (
     rate_ratio_bounds,
     rate_ratio_pvalues,
 )
+from canaryjudge.stats.replicas import ReplicaTest, replica_test
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "Limit", "Line", "compare"]
+
+
+class Line(NamedTuple):
+    """One part of a limit: `factor` times the baseline's level plus `shift`."""
+
+    factor: float
+    shift: float
+    absolute: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How far the canary may lie from the baseline.
+
+    Attributes
+    ----------
+    relative : float or None
+        Part of the baseline's level, signed.
+    absolute : float or None
+        In the metric's unit, signed.
+    upward : bool
+        Whether the canary must not lie above the limit; otherwise not below.
+    """
+
+    relative: float | None
+    absolute: float | None
+    upward: bool
+
+    def at(self, level: float) -> float:
+        """Give the limit where the baseline has a level: the laxer of the parts."""
+        line = self.lines(level)[0]
+        return line.factor * level + line.shift
+
+    def lines(self, level: float) -> list[Line]:
+        """Give the parts, the one that decides where the baseline has a level first.
+
+        Of a negative level the size counts, and no part of it leads beyond zero.
+        """
+        lines = []
+        if self.relative is not None:
+            share = -min(max(self.relative, -1.0), 1.0) if level < 0 else self.relative
+            lines.append(Line(1 + share, 0.0, absolute=False))
+        if self.absolute is not None:
+            lines.append(Line(1.0, self.absolute, absolute=True))
+        return sorted(lines, key=lambda line: line.factor * level + line.shift, reverse=self.upward)
+
+    def merged(
+        self, margins: Callable[[float], list[tuple[float, float]]], correlation: float, error: float
+    ) -> tuple[float, float]:
+        """Put the bounds of the canary's distances from each part together, as `weigh` does their p-values."""
+        both = margins(error)
+        either = both if len(both) == 1 else margins(either_level(error, correlation))
+        if self.upward:
+            return min(low for low, _ in both), min(high for _, high in either)
+        return max(low for low, _ in either), max(high for _, high in both)
+
+    def weigh(self, parts: list[PValues], correlation: float) -> PValues:
+        """Put the p-values of the parts together.
+
+        The canary lies beyond the limit where it lies beyond both parts, so that proof needs both; and within it where it lies within
+        either, which two tests may prove.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        (first, second) = parts
+        both = (np.maximum(getattr(first, side), getattr(second, side)) for side in ("greater", "less"))
+        either = (
+            either_pvalue(getattr(first, side), getattr(second, side), correlation)
+            for side in ("greater", "less")
+        )
+        (greater, less), (any_greater, any_less) = both, either
+        return PValues(greater, any_less) if self.upward else PValues(any_greater, less)
+
 
 _RARE = 0.1
 """Up to this share of events the conditional test of rare events is exact for all practical purposes."""
@@ -364,3 +439,76 @@ def _buckets(pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measur
         abstains=canary.abstains or baseline.abstains,
         waived=tuple(dict.fromkeys((*canary.waived, *baseline.waived))),
     )
+
+
+Part = Callable[[Line, float], PValues]
+"""Part of a limit, error rate -> p-values."""
+Margin = Callable[[Line, float], tuple[float, float]]
+"""Part of a limit, level -> bounds of the canary's distance from it."""
+
+_ONE_SD = 0.15865525393145707
+"""The level of a bound that is one standard error away."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """The aggregate of each replica, and of both arms as their points tell it."""
+
+    baseline: FloatArray
+    canary: FloatArray
+    margin: Margin
+
+    def test(self, line: Line, level: float) -> ReplicaTest:
+        """Test the canary's distance from a part of a limit, with what all replicas of an arm feel together as noise."""
+        low, high = self.margin(line, _ONE_SD)
+        noise = (high - low) / 2
+        limit = (line.factor - 1) * float(self.baseline.mean()) + line.shift
+        return replica_test(
+            self.baseline,
+            self.canary,
+            [limit],
+            levels=[level],
+            scales=[line.factor],
+            # who cannot tell how wide one standard error is proves nothing by the points anyway
+            noise=[noise if np.isfinite(noise) else 0.0],
+        )
+
+
+def borne_out_by_replicas(
+    pair: Pair, aggregate: Aggregate, part: Part, margin: Margin
+) -> tuple[Part, Margin]:
+    """Hold a test of a change against the replicas: the larger p-value counts, and the outer of two bounds.
+
+    Parameters
+    ----------
+    pair : Pair
+        Both arms, with their replicas.
+    aggregate : Aggregate
+        Which aggregate.
+    part, margin : callable
+        What the points say.
+
+    Returns
+    -------
+    tuple of callable
+        The same with the replicas' say, where there are three or more of them in all.
+    """
+    arms = [lasting(arm.replicas) for arm in pair.arms]
+    if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
+        return part, margin
+    baseline, canary = (np.array([measure(replica, aggregate).estimate for replica in arm]) for arm in arms)
+    levels = _Levels(baseline, canary, margin)
+
+    def held(line: Line, error: float) -> PValues:
+        points, siblings = part(line, error), levels.test(line, error)
+        return PValues(
+            np.maximum(points.greater, siblings.pvalue_greater[0]),
+            np.maximum(points.less, siblings.pvalue_less[0]),
+        )
+
+    def outer(line: Line, level: float) -> tuple[float, float]:
+        (low, high), siblings = margin(line, level), levels.test(line, level)
+        limit = (line.factor - 1) * float(levels.baseline.mean()) + line.shift
+        return min(low, float(siblings.low[0, 0]) - limit), max(high, float(siblings.high[0, 0]) - limit)
+
+    return held, outer

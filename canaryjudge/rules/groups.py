@@ -11,8 +11,8 @@ from pydantic import Field
 from canaryjudge.quantities import shown
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EffectFinding, Finding
-from canaryjudge.rules.registry import judge_pair, per_pair, rule
-from canaryjudge.rules.rows import ErrorRates, Pair
+from canaryjudge.rules.registry import Columns, find, rule
+from canaryjudge.rules.rows import ErrorRates, Rows
 from canaryjudge.rules.sequential.settings import SEQUENTIAL_METHODS
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 from canaryjudge.settings import Problem
@@ -113,9 +113,8 @@ class AllOfFinding(GroupFinding):
 
 @rule(AllOf, AllOfFinding)
 @rule(AnyOf, AnyOfFinding)
-@per_pair
-def judge(pair: Pair, settings: GroupSettings) -> dict[str, Any]:
-    """Judge a pair by a group of rules; the member that decided gives method and sizes.
+def judge(rows: Rows, settings: GroupSettings, found: Columns) -> None:
+    """Judge rows by each rule of a group; the member that decided gives method and sizes.
 
     Notes
     -----
@@ -123,26 +122,34 @@ def judge(pair: Pair, settings: GroupSettings) -> dict[str, Any]:
     does, so each is asked at beta / k. `all_of` is the mirror image: level / k, and the whole beta.
     """
     any_of, count = isinstance(settings, AnyOf), len(settings.rules)
-    level, beta = pair.rates.level, pair.rates.beta
+    level, beta = rows.rates.level, rows.rates.beta
     rates = ErrorRates(level, beta / count) if any_of else ErrorRates(level / count, beta)
-    asked = replace(pair, rates=rates)
-    parts = tuple(judge_pair(asked, each) for each in settings.rules)
+    members = [find(replace(rows, rates=rates), each) for each in settings.rules]
+    found.take(
+        [
+            _together([member.finding(row) for member in members], any_of=any_of)
+            | {"level": level, "beta": beta}
+            for row in range(len(rows))
+        ]
+    )
+
+
+def _together(parts: list[Finding], *, any_of: bool) -> dict[str, Any]:
+    """Say what the members say together; without the error rates, which are the group's."""
     if any_of:
-        parts = tuple(_unproven(part) for part in parts)
+        parts = [_unproven(part) for part in parts]
     # the best of any_of decides, and the worst of all_of; of several, the one that is nearest to its level
     best: Callable[..., Outcome] = min if any_of else max
     outcome = best((part.outcome for part in parts), key=lambda found: found.badness)
     deciding = min((part for part in parts if part.outcome is outcome), key=_distance)
     fails, passes = ([_pvalue(part, which) for part in parts] for which in (Outcome.FAIL, Outcome.PASS))
-    shared = {name: getattr(deciding, name) for name in Finding.model_fields}
+    count = len(parts)
+    shared = {name: getattr(deciding, name) for name in Finding.model_fields if name != "rule"}
     return shared | {
-        "rule": settings.rule,
-        "level": level,
-        "beta": beta,
         "pvalue": max(fails) if any_of else min(1.0, count * min(fails)),
         "pvalue_pass": min(1.0, count * min(passes)) if any_of else max(passes),
         "waived": tuple(dict.fromkeys(what for part in parts for what in part.waived)),
-        "parts": parts,
+        "parts": tuple(parts),
         "deciding_part": next(index for index, part in enumerate(parts) if part is deciding),
     }
 

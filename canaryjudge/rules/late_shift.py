@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from canaryjudge.rules.decision import without_proof
 from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
-from canaryjudge.rules.registry import judge_pair, per_pair, rule
-from canaryjudge.rules.rows import Arm, Pair, Sizes
+from canaryjudge.rules.registry import Columns, judge_pairs, rule
+from canaryjudge.rules.rows import Arm, Pair, Rows, Sizes
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.settings import RelativeTolerance
 
@@ -39,20 +39,21 @@ class LateShiftFinding(ShiftFinding):
 
 
 @rule(LateShift, LateShiftFinding)
-@per_pair
-def judge(pair: Pair, settings: LateShift) -> dict[str, Any]:
+def judge(rows: Rows, settings: LateShift, found: Columns) -> None:
     """Judge the last half by the rank test: against the whole baseline, or against the same time of it where the arms share the clock.
 
     It fails where a shift is proven; where it is neither proven nor ruled out, it is a pass with the reason `nothing_found`, or marginal, `suspected`,
     where it would be proven at beta. The tolerance of the level holds here as well where it is the larger.
     """
-    own = Sizes(max(settings.tolerance, pair.tolerance.relative), pair.tolerance.absolute)
-    found = judge_pair(replace(_late(pair), tolerance=own), MannWhitney())
-    return dict(without_proof(found)) | {"rule": settings.rule, "more_points": None}
+    shifts = judge_pairs([_late(pair, settings) for pair in rows], MannWhitney())
+    own = {"rule": settings.rule, "more_points": None}
+    found.take([dict(without_proof(shift)) | own for shift in shifts])
 
 
-def _late(pair: Pair) -> Pair:
+def _late(whole: Pair, settings: LateShift) -> Pair:
     """Take the last half of the canary, and of the baseline where the arms share the clock."""
+    tolerance = Sizes(max(settings.tolerance, whole.tolerance.relative), whole.tolerance.absolute)
+    pair = replace(whole, tolerance=tolerance)
     canary, half = pair.canary, slice(len(pair.canary) // 2, None)
     start = None if canary.time is None or not len(canary) else float(canary.time[len(canary) // 2])
     late = replace(canary.part(half), replicas=_late_replicas(canary, start))

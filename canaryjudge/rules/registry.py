@@ -15,7 +15,18 @@ from canaryjudge.rules.findings import Finding
 from canaryjudge.rules.rows import BoolArray, Pair, Rows
 from canaryjudge.rules.settings import RuleSettings
 
-__all__ = ["RULES", "Columns", "Rule", "find", "in_order", "judge_pair", "per_pair", "read_finding", "rule"]
+__all__ = [
+    "RULES",
+    "Columns",
+    "Rule",
+    "find",
+    "in_order",
+    "judge_pair",
+    "judge_pairs",
+    "per_pair",
+    "read_finding",
+    "rule",
+]
 
 Judge = Callable[[Rows, Any, "Columns"], None]
 
@@ -143,9 +154,21 @@ def find(rows: Rows, settings: RuleSettings) -> Columns:
     return found
 
 
+def judge_pairs(pairs: Sequence[Pair], settings: RuleSettings) -> list[Finding]:
+    """Judge pairs of one batch by a rule: those of one shape together, as rows."""
+    shapes: dict[tuple[int, int], list[int]] = {}
+    for index, pair in enumerate(pairs):
+        shapes.setdefault((len(pair.baseline), len(pair.canary)), []).append(index)
+    found: dict[int, Finding] = {}
+    for places in shapes.values():
+        columns = find(Rows.of([pairs[place] for place in places]), settings)
+        found |= {place: columns.finding(row) for row, place in enumerate(places)}
+    return [found[index] for index in range(len(pairs))]
+
+
 def judge_pair(pair: Pair, settings: RuleSettings) -> Finding:
     """Judge one pair by a rule."""
-    return find(Rows.of([pair]), settings).finding(0)
+    return judge_pairs([pair], settings)[0]
 
 
 def read_finding(fields: Mapping[str, Any]) -> Finding:

@@ -21,11 +21,10 @@ from canaryjudge.quantities import (
     shown,
 )
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.changes import Comparison, compare
+from canaryjudge.rules.aggregates import Aggregate, Measure, is_constant, measure, observed
+from canaryjudge.rules.changes import Comparison, Limit, compare
 from canaryjudge.rules.decision import more_points
 from canaryjudge.rules.findings import EffectFinding, Facts, Interval, Number, Waiver
-from canaryjudge.rules.limits import Limit
-from canaryjudge.rules.measures import Aggregate, Measure, is_constant, measure, observed
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.rows import ErrorRates, Pair
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
@@ -364,8 +363,8 @@ class SloFinding(EffectFinding):
 
     rule: Literal["slo"]
     """The rule's name."""
-    of: str
-    """The aggregate that the objective is about."""
+    of: str | None = None
+    """The aggregate that the objective is about; None where nothing could be asked yet."""
     op: Literal["lt", "lte", "gt", "gte"] | None = None
     """How it must stand to the limit; None between two limits."""
     objective: ObjectiveFacts | None = None

@@ -15,7 +15,7 @@ from scipy.special import ndtr, ndtri
 from simulation import ar1, assert_rate_at_most
 
 from canaryjudge.policy import AllOf, AnyOf, Slo
-from canaryjudge.rules.measures import Aggregate, measure
+from canaryjudge.rules.aggregates import Aggregate, measure
 
 LEVELS = (0.05, 0.01)
 

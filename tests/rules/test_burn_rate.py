@@ -12,8 +12,7 @@ import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, row_of
 from canaryjudge.policy import BurnRate, Metric
 from canaryjudge.rules import ErrorRates
-from canaryjudge.rules.budget_periods import current_period
-from canaryjudge.rules.budgets import count_bad, in_slices
+from canaryjudge.rules.budgets import count_bad, current_period, in_slices
 
 RATES = ErrorRates(level=0.01, beta=0.05)
 HOUR, DAY = 3600.0, 86400.0

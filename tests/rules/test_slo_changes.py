@@ -10,8 +10,8 @@ from objective_worlds import EDGES, histograms, judged, pair_of
 
 import canaryjudge as cj
 from canaryjudge.policy import Slo
-from canaryjudge.rules.limits import Limit
-from canaryjudge.rules.measures import counts_within
+from canaryjudge.rules.aggregates import counts_within
+from canaryjudge.rules.changes import Limit
 from canaryjudge.stats.dispersion import dispersion, temper
 from canaryjudge.stats.proportions import difference_pvalues, proportion_pvalues
 from canaryjudge.stats.rates import rate_ratio_pvalues
