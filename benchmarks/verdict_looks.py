@@ -75,8 +75,10 @@ def _monitor(case: Case, baseline: np.ndarray, canary: np.ndarray) -> int | None
     found = result.deciding
     if result.outcome != "fail" or found is None:
         return None
-    planned = found.looks_planned or 1
-    return found.decided_after or round(points * (found.looks or planned) / planned)
+    watch = found.watch
+    planned = (watch and watch.looks_planned) or 1
+    looks = (watch and watch.looks) or planned
+    return (watch and watch.decided_after) or round(points * looks / planned)
 
 
 def summarize_looks(watched: Sequence[Watched]) -> list[dict[str, Any]]:

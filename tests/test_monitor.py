@@ -145,8 +145,8 @@ def test_the_verdict_says_what_it_is_valid_for_and_survives_json():
     again = cj.Verdict.from_json(verdict.to_json())
     assert again == verdict
     finding = again.metrics["errors"].findings[0]
-    assert finding.decided_after == 60
-    assert finding.log_e_fail > 2
+    assert finding.watch.decided_after == 60
+    assert finding.watch.log_e_fail > 2
     assert verdict.explain()
 
 
@@ -301,11 +301,11 @@ def test_rules_for_a_fixed_window_are_asked_at_planned_looks(metric, rule, kind,
             {metric["name"]: {side: {k: v[i : i + 1] for k, v in arm.items()} for side, arm in data.items()}}
         )
         result = one.verdict().metrics[metric["name"]]
-        looks.append(result.findings[0].looks if result.findings else None)
+        looks.append(result.findings[0].watch.looks if result.findings else None)
     finding = result.findings[0]
-    assert (finding.rule, result.outcome, finding.looks_planned) == (rule.rule, outcome, 5)
+    assert (finding.rule, result.outcome, finding.watch.looks_planned) == (rule.rule, outcome, 5)
     assert {look for look in looks if look is not None} <= {0, 1, 2, 3, 4, 5}
-    assert finding.decided_after in (12, 24, 36, 48, 60)
+    assert finding.watch.decided_after in (12, 24, 36, 48, 60)
 
 
 # the traffic's split ----------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def test_a_difference_that_replicas_show_among_themselves_does_not_fail():
     verdict = watched([80, 100, 120, 110], [118]).verdict()
     assert verdict.outcome == "marginal"
     finding = verdict.metrics["cpu"].findings[0]
-    assert (finding.replicas_baseline, finding.replicas_canary) == (4, 1)
+    assert (finding.replicas.baseline, finding.replicas.canary) == (4, 1)
 
 
 def test_without_names_the_same_fails():

@@ -130,7 +130,7 @@ def same_evidence(process, arms, expected):
         feed(process, pair_of(process._question.kind, *(arm[end - EVERY : end] for arm in arms)))
         found = process.finding() if look % 10 == 9 else None
         if found is not None and found.baseline_level:
-            evidence = np.multiply([found.log_e_fail, found.log_e_pass], np.log(10))
+            evidence = np.multiply([found.watch.log_e_fail, found.watch.log_e_pass], np.log(10))
             assert evidence == pytest.approx(expected[:, look], rel=1e-9, abs=1e-6)
 
 

@@ -146,9 +146,9 @@ def test_the_processes_find_the_same_evidence(name):
         for run, process in enumerate(processes):
             feed(process, pair_of(given.kind, *(arm[run] for arm in arms)))
             found = process.finding()
-            assert (found.log_e_fail is None) == (scores.found is None)
+            assert (found.watch is None) == (scores.found is None)
             if scores.found is not None:
                 expected = [scores.found.above[run], scores.found.below[run]]
-                assert np.multiply([found.log_e_fail, found.log_e_pass], np.log(10)) == pytest.approx(
-                    expected, rel=1e-3, abs=1e-4
-                )
+                assert np.multiply(
+                    [found.watch.log_e_fail, found.watch.log_e_pass], np.log(10)
+                ) == pytest.approx(expected, rel=1e-3, abs=1e-4)

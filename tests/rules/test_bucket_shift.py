@@ -261,8 +261,8 @@ def test_replicas_that_differ_among_themselves_hold_a_change_back():
         return found
 
     alike, apart = judged(*arms(0)), judged(*arms(20))
-    assert (alike.outcome, alike.replicas_canary) == ("fail", 3)
-    assert (apart.outcome, apart.replica_spread) == ("marginal", pytest.approx(0.2, abs=0.05))
+    assert (alike.outcome, alike.replicas.canary) == ("fail", 3)
+    assert (apart.outcome, apart.replicas.spread) == ("marginal", pytest.approx(0.2, abs=0.05))
     silent = arm(VALUES[0, :, :0], **ON_A_CLOCK)
     baseline, canary = arms(0)
     with_silent = judged(replace(baseline, replicas=(*baseline.replicas, silent)), canary)

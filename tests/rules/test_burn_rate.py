@@ -460,7 +460,7 @@ def test_a_monitor_asks_at_planned_looks_and_carries_them_over(share, outcome):
     verdict = monitor.verdict()
     assert verdict.outcome == outcome
     finding = verdict.metrics["errors"].findings[0]
-    assert finding.looks_planned == 5
+    assert finding.watch.looks_planned == 5
     assert finding.burn is not None
     assert whole.verdict().outcome == outcome
     assert cj.Verdict.from_json(verdict.to_json()) == verdict

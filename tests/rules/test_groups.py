@@ -45,7 +45,7 @@ def test_any_of_takes_the_best_and_all_of_the_worst(members, any_of, all_of):
         assert found.outcome == outcome
         assert found.rule == {AnyOf: "any_of", AllOf: "all_of"}[group]
         assert [part.outcome for part in found.parts] == list(members)
-        deciding = next(part for part in found.parts if part.estimate == found.deciding.estimate)
+        deciding = next(part for part in found.parts if part.effect == found.effect)
         assert (deciding.outcome, deciding.reason) == (outcome, found.reason)
 
 

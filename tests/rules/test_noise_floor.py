@@ -28,14 +28,14 @@ def test_windows_are_held_against_the_spread_of_windows():
     assert (plain.outcome, verdict.outcome) == ("fail", "marginal")
     assert width(found) > 3 * width(without)
     assert found.noise_floor.spread == pytest.approx(0.03)
-    assert found.noise_floor_df == 39
+    assert found.noise_floor.df == 39
     assert "allowing for healthy windows that differ by 3 %" in " ".join(verdict.explain().split())
 
 
 def test_arms_on_one_clock_are_held_against_the_spread_of_replicas():
     verdict, found = judged(FLOOR, timed=True)
     assert found.noise_floor.spread == pytest.approx(0.01)
-    assert found.noise_floor_df == 8
+    assert found.noise_floor.df == 8
     assert "allowing for healthy replicas that differ by 1 %" in " ".join(verdict.explain().split())
 
 

@@ -30,8 +30,8 @@ def test_a_difference_that_replicas_show_among_themselves_does_not_fail():
     baseline, canary = series([80, 100, 120, 110]), series([125], seed=2)
     verdict, finding = judged(baseline, canary)
     assert verdict.outcome == "marginal"
-    assert (finding.replicas_baseline, finding.replicas_canary) == (4, 1)
-    assert finding.replica_spread == pytest.approx(np.std([80, 100, 120, 110], ddof=1) / 105, rel=0.05)
+    assert (finding.replicas.baseline, finding.replicas.canary) == (4, 1)
+    assert finding.replicas.spread == pytest.approx(np.std([80, 100, 120, 110], ddof=1) / 105, rel=0.05)
     said = " ".join(verdict.explain().split())
     assert "held against 1 v. 4 replicas, which differ by 17 % among themselves" in said
     assert "more replicas would decide, more points would not" in said
@@ -58,7 +58,7 @@ def test_where_only_replicas_leave_it_open_no_more_points_are_asked_for():
 
 def test_one_replica_an_arm_is_no_yardstick():
     _, finding = judged(series([100]), series([150], seed=2))
-    assert finding.replica_spread is None
+    assert finding.replicas is None
 
 
 def test_a_replica_that_was_there_briefly_is_left_out():
@@ -80,7 +80,7 @@ def test_three_replicas_are_needed():
 
 def test_a_logarithmic_effect_takes_the_replicas_logarithms():
     _, finding = judged(series([80, 100, 125]), series([200], seed=2), effect="ratio")
-    assert finding.replica_spread == pytest.approx(np.std(np.log([80, 100, 125]), ddof=1), rel=0.05)
+    assert finding.replicas.spread == pytest.approx(np.std(np.log([80, 100, 125]), ddof=1), rel=0.05)
 
 
 def test_a_replica_at_zero_has_no_logarithm():
@@ -100,7 +100,7 @@ def test_samples_have_replicas_too():
         for levels in ((80, 100, 120), (125,))
     ]
     _, finding = judged(*arms, kind="samples")
-    assert finding.replicas_baseline == 3
+    assert finding.replicas.baseline == 3
     assert finding.outcome != "fail"
 
 
@@ -118,19 +118,19 @@ def test_replicas_whose_errors_differ_are_their_own_yardstick():
     settings = {"name": "latency", "kind": "ratio", "unit": "", "tolerance": "10%"}
     verdict, finding = judged(ratio([20, 200, 50, 400, 30]), ratio([350]), **settings)
     assert verdict.outcome == "marginal"
-    assert finding.replica_dispersion > 50
+    assert finding.replicas.dispersion > 50
     said = " ".join(verdict.explain().split())
     assert "held against 1 v. 5 replicas, whose events vary" in said
     alike, finding = judged(ratio([100, 110, 90, 100, 100]), ratio([350]), **settings)
     assert alike.outcome == "fail"
-    assert finding.replica_dispersion == pytest.approx(1, abs=0.5)
+    assert finding.replicas.dispersion == pytest.approx(1, abs=0.5)
 
 
 def test_of_three_replicas_only_a_disaster_is_proven():
     settings = {"name": "latency", "kind": "ratio", "unit": "", "tolerance": "10%"}
     three_times, finding = judged(ratio([100, 110]), ratio([350]), **settings)
     assert three_times.outcome == "marginal"
-    assert finding.replica_dispersion is not None
+    assert finding.replicas.dispersion is not None
     assert "more replicas would decide, more points would not" in " ".join(three_times.explain().split())
     assert judged(ratio([100, 110]), ratio([9000]), **settings)[0].outcome == "fail"
 
@@ -139,7 +139,7 @@ def test_two_replicas_are_compared_as_they_are():
     settings = {"name": "latency", "kind": "ratio", "unit": "", "tolerance": "10%"}
     verdict, finding = judged(ratio([100]), ratio([350]), **settings)
     assert verdict.outcome == "fail"
-    assert finding.replica_dispersion is None
+    assert finding.replicas is None
 
 
 def requests(rng, levels):

@@ -179,7 +179,10 @@ def test_findings_are_consistent_at_every_look(name, harm):
         if found.outcome == "pass":
             assert found.pvalue_pass <= found.beta
         assert found.more_points is None or (found.outcome == "marginal" and found.more_points > 0)
-        for log_e, pvalue in ((found.log_e_fail, found.pvalue), (found.log_e_pass, found.pvalue_pass)):
+        for log_e, pvalue in (
+            (found.watch.log_e_fail, found.pvalue),
+            (found.watch.log_e_pass, found.pvalue_pass),
+        ):
             if log_e is not None:
                 assert math.isfinite(log_e)
                 assert pvalue == pytest.approx(min(1.0, 10**-log_e), rel=1e-6)
@@ -188,13 +191,13 @@ def test_findings_are_consistent_at_every_look(name, harm):
             assert interval.low >= found.limit_high - 1e-6
         if interval is not None and None not in (interval.low, interval.high):
             assert interval.low <= interval.high
-        visible = found.smallest_visible
+        visible = found.watch.smallest_visible
         if visible is not None and found.limit_high is not None:
             assert visible >= found.limit_high - 1e-9
 
 
 def mirrored(finding):
-    return finding.outcome, finding.reason, finding.pvalue, finding.pvalue_pass, finding.log_e_fail
+    return finding.outcome, finding.reason, finding.pvalue, finding.pvalue_pass, finding.watch.log_e_fail
 
 
 @pytest.mark.parametrize("name", ["scores", "mean", "ranks", "looks"])
@@ -348,13 +351,13 @@ def test_bursts_weaken_the_evidence_and_a_stated_dispersion_does_so_from_the_sta
         )
     assert found[0].dispersion < 2
     assert found[1].dispersion > 4
-    assert found[0].log_e_pass > found[1].log_e_pass
+    assert found[0].watch.log_e_pass > found[1].watch.log_e_pass
     early = [
         rates(5, 10, 40, tolerance="50%", **given)
         for given in ({}, {"dispersion": 1.0}, {"dispersion": 10.0})
     ]
     assert [one.dispersion for one in early] == [4.0, 1.0, 10.0]
-    assert early[1].log_e_fail > early[0].log_e_fail > early[2].log_e_fail
+    assert early[1].watch.log_e_fail > early[0].watch.log_e_fail > early[2].watch.log_e_fail
 
 
 # values -----------------------------------------------------------------------------------------------------------------

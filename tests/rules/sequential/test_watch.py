@@ -41,7 +41,7 @@ def test_a_fail_stays_whatever_comes_after_it():
     one = watched("mixture")
     assert run(one, pair_of("mixture", 1, 40, harm=4.0)) < 20
     failed = one.look()
-    assert (failed.decided_after, failed.decided_at) == (one.points, 60.0 * (one.points - 1))
+    assert (failed.watch.decided_after, failed.watch.decided_at) == (one.points, 60.0 * (one.points - 1))
     assert failed.level == pytest.approx(0.99 * LEVEL)
     feed(one, pair_of("mixture", 2, 3000, start=100))
     assert one.look() == failed
@@ -51,7 +51,7 @@ def test_a_pass_stays_until_harm_fails_it():
     one = watched("mixture")
     assert run(one, pair_of("mixture", 1, 100)) is None
     passed = one.look()
-    assert (passed.outcome, passed.decided_after < 100) == ("pass", True)
+    assert (passed.outcome, passed.watch.decided_after < 100) == ("pass", True)
     feed(one, pair_of("mixture", 2, 3, harm=1.4, start=100))
     assert one.look() == passed
     assert run(one, pair_of("mixture", 3, 60, harm=5.0, start=103)) is not None
@@ -83,7 +83,7 @@ def test_a_late_fault_is_found_far_sooner_than_by_the_evidence_since_the_start(n
     delay = run(one, bad)
     assert delay is not None
     assert delay <= most
-    assert one.look().decided_after == 500 + delay
+    assert one.look().watch.decided_after == 500 + delay
     for block in list(intervals(bad, unfinished=True))[:delay]:
         feed(alone, block)
     assert alone.finding().outcome != "fail"
@@ -209,7 +209,7 @@ def test_the_point_at_the_end_of_the_duration_still_counts(kind):
     metric = cj.Metric(name="m", kind=kind, direction="increase", rules=[rule], min_points=1)
     pair = read_pairs({"m": both(kind, 1, 60, harm=1.1)}, cj.Policy(metrics=[metric], max_points=60))["m"]
     found = judge_by(pair, metric, rule, ErrorRates(LEVEL, 0.05), Horizon(max_duration=1800.0))
-    assert found.looks == 5
+    assert found.watch.looks == 5
     assert found.n_baseline == 31
 
 
@@ -226,4 +226,4 @@ def test_nothing_after_the_end_counts_unless_it_passed_before():
     pair = read_pairs({"m": late}, policy_of("mixture"))["m"]
     found = judge_by(pair, metric, cj.Sequential(), ErrorRates(LEVEL, 0.05), Horizon(max_points=80))
     assert found.outcome == "fail"
-    assert found.decided_after > 100
+    assert found.watch.decided_after > 100
