@@ -14,8 +14,8 @@ from tables import grid
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, question_of, row_of
 from canaryjudge.rules import ErrorRates, Pair
-from canaryjudge.rules.sequential.pairs import PairProcess
-from canaryjudge.rules.sequential.scores import RankProcess
+from canaryjudge.rules.sequential.betting import PairProcess
+from canaryjudge.rules.sequential.interval_scores import RankProcess
 
 __all__ = ["EFFECTS", "PAIRS", "lognormal", "watch_latencies", "watch_shocks"]
 

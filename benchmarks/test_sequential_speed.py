@@ -29,10 +29,10 @@ from scipy.stats import mannwhitneyu
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, question_of, row_of
 from canaryjudge.rules import ErrorRates, Pair
-from canaryjudge.rules.sequential.pairs import PairProcess
+from canaryjudge.rules.sequential.betting import PairProcess
+from canaryjudge.rules.sequential.histograms import TableProcess
+from canaryjudge.rules.sequential.interval_scores import RankProcess
 from canaryjudge.rules.sequential.rates import RateProcess
-from canaryjudge.rules.sequential.scores import RankProcess
-from canaryjudge.rules.sequential.tables import TableProcess
 from canaryjudge.stats.count_processes import likelihoods, log_evidence
 from canaryjudge.stats.group_sequential import boundaries, design
 

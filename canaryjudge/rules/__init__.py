@@ -18,14 +18,8 @@ from canaryjudge.rules import slo as _slo  # noqa: F401
 from canaryjudge.rules import tail as _tail  # noqa: F401
 from canaryjudge.rules.registry import RULES, find, judge_pair, read_finding
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Rows
-from canaryjudge.rules.sequential import watching as _watching  # noqa: F401
-from canaryjudge.rules.sequential.watching import (
-    Watch,
-    before_the_end,
-    check_counts,
-    pool_replicas,
-    start_watch,
-)
+from canaryjudge.rules.sequential.rates import check_counts
+from canaryjudge.rules.sequential.watch import Watch, before_the_end, pool_replicas, start_watch
 
 __all__ = [
     "RULES",

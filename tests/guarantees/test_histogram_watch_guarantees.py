@@ -8,7 +8,7 @@ from simulation import assert_rate_at_most
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, question_of
 from canaryjudge.rules import ErrorRates
-from canaryjudge.rules.sequential.tables import TableProcess
+from canaryjudge.rules.sequential.histograms import TableProcess
 
 LEVEL = 0.05
 EDGES = np.concatenate([np.geomspace(0.005, 10, 24), [np.inf]])

@@ -42,8 +42,7 @@ import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, question_of, row_of
 from canaryjudge.policy import MannWhitney
 from canaryjudge.rules import ErrorRates, Horizon
-from canaryjudge.rules.sequential.calibrated import _trimmed_mean
-from canaryjudge.rules.sequential.looks import LooksProcess, Plan
+from canaryjudge.rules.sequential.planned_looks import LooksProcess, Plan, _trimmed_mean
 
 LIMIT = 0.1
 METRIC = cj.Metric(name="m", direction="increase", tolerance={"relative": LIMIT})

@@ -15,8 +15,13 @@ from watches import pair_of
 import canaryjudge as cj
 from canaryjudge.data import question_of
 from canaryjudge.rules import ErrorRates
-from canaryjudge.rules.sequential.betting import BettingProcess
-from canaryjudge.rules.sequential.pairs import _LEARNING, _PRIORS, _PROBABILITIES, PairProcess
+from canaryjudge.rules.sequential.betting import (
+    _LEARNING,
+    _PRIORS,
+    _PROBABILITIES,
+    BettingProcess,
+    PairProcess,
+)
 from canaryjudge.stats.score_evidence import BETS, discordance, log_wealth, wealth_terms
 
 SIZE = 1000

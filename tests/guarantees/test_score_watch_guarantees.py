@@ -32,7 +32,7 @@ from watches import Scores, clocked_exceedances, exceedances, pair_of, weight_of
 import canaryjudge as cj
 from canaryjudge.data import question_of
 from canaryjudge.rules import ErrorRates
-from canaryjudge.rules.sequential.scores import MeanProcess, RankProcess
+from canaryjudge.rules.sequential.interval_scores import MeanProcess, RankProcess
 
 INTERVALS = 120
 LEVELS = np.array([0.05, 0.01, 0.0005])

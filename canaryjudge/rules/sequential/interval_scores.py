@@ -11,8 +11,7 @@ from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import tolerated
 from canaryjudge.rules.rows import FloatArray, Pair, Question
-from canaryjudge.rules.sequential.changes import CHANGES, ChangeSequence
-from canaryjudge.rules.sequential.process import SequentialFinding, State
+from canaryjudge.rules.sequential.evidence import CHANGES, ChangeSequence, SequentialFinding, State
 from canaryjudge.stats.score_evidence import FEWEST_SCORES, exceedance_scores, mean_evidence
 
 __all__ = ["MeanProcess", "RankProcess"]
