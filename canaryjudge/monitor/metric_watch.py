@@ -15,11 +15,11 @@ from canaryjudge.data.stream import Stream
 from canaryjudge.errors import PolicyError
 from canaryjudge.judge import rule_levels
 from canaryjudge.kinds import KINDS
-from canaryjudge.levels import Levels, ReplicaLevel
+from canaryjudge.monitor.latest_points import Recent
+from canaryjudge.monitor.replica_levels import Levels, ReplicaLevel
 from canaryjudge.outcomes import Given, at_deadline, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.recent import Recent
 from canaryjudge.results import MetricResult, Pairing
 from canaryjudge.rules import ErrorRates, Horizon, Pair, before_the_end, pool_replicas, start_watch
 from canaryjudge.rules.replicas import LEAST_SHARE

@@ -15,14 +15,14 @@ from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import one_line, watch_html
 from canaryjudge.judge import digest, shares
 from canaryjudge.kinds import KINDS
+from canaryjudge.monitor.latest_points import Recent
+from canaryjudge.monitor.metric_watch import WatchedMetric
 from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome
-from canaryjudge.recent import Recent
 from canaryjudge.results import ArmFacts
 from canaryjudge.rules import check_counts
 from canaryjudge.verdict import Verdict
-from canaryjudge.watched import WatchedMetric
 
 __all__ = ["Monitor"]
 
