@@ -19,8 +19,8 @@ from canaryjudge.rules.sequential.betting import (
     _LEARNING,
     _PRIORS,
     _PROBABILITIES,
-    BettingProcess,
-    PairProcess,
+    MeanBettingProcess,
+    RankBettingProcess,
 )
 from canaryjudge.stats.score_evidence import BETS, discordance, log_wealth, wealth_terms
 
@@ -147,7 +147,9 @@ def test_the_process_of_pairs_finds_the_same_evidence(name, direction):
     baseline, canary = values(np.random.default_rng(5), (2, SIZE))
     canary = canary * factor_of(tolerance, direction)
     expected = pair_evidence(baseline, canary, tolerance, direction)
-    same_evidence(PairProcess(question_of(metric, ErrorRates(0.05, 0.05))), (baseline, canary), expected)
+    same_evidence(
+        RankBettingProcess(question_of(metric, ErrorRates(0.05, 0.05))), (baseline, canary), expected
+    )
 
 
 # both arms' values between 0 and 1, the canary's mean changed by a factor; a row an interval, a run a column
@@ -228,7 +230,7 @@ def test_the_process_of_bounded_values_finds_the_same_evidence(name, direction):
     factor = factor_of(0.1, direction)
     baseline, canary = BOUNDED[name](np.random.default_rng(8), 1, factor)
     expected = np.stack(list(bets(baseline, canary, factor)), axis=1)[..., 0]
-    process = BettingProcess(question_of(metric, ErrorRates(0.05, 0.05)), settings.in_unit_of(metric))
+    process = MeanBettingProcess(question_of(metric, ErrorRates(0.05, 0.05)), settings.in_unit_of(metric))
     same_evidence(
         process, (baseline[:, 0], canary[:, 0]), expected if direction == "increase" else expected[::-1]
     )

@@ -34,10 +34,10 @@ from canaryjudge.stats.score_evidence import (
     wealth_terms,
 )
 
-__all__ = ["BettingProcess", "PairProcess"]
+__all__ = ["MeanBettingProcess", "RankBettingProcess"]
 
 
-class BettingProcess:
+class MeanBettingProcess:
     """Bets that the canary's mean exceeds the baseline's, changed; and that it stays below. Values count between 0 and the cap."""
 
     def __init__(self, question: Question, settings: Sequential) -> None:
@@ -78,7 +78,7 @@ class BettingProcess:
         self._sums.add_all(np.stack(arms, axis=-1))
         self._intervals += len(baseline)
 
-    def merge(self, other: BettingProcess) -> None:
+    def merge(self, other: MeanBettingProcess) -> None:
         """Add the other's bets."""
         self._wealth.merge(other._wealth)
         self._sums.merge(other._sums)
@@ -137,7 +137,7 @@ _CELLS = 2 * _LEARNING[-1]
 """Values in the final reference; ranks are counted in halves of one."""
 
 
-class PairProcess:
+class RankBettingProcess:
     """Each canary request beside a baseline request of its own interval.
 
     Two kinds of evidence are averaged: bets on the difference of their ranks in a reference (a sequential Mann-Whitney test), and, at eight
@@ -251,7 +251,7 @@ class PairProcess:
             self._below[arm] += cells.cumsum()[: _CELLS // _EVERY]
         self._counted += len(baseline)
 
-    def merge(self, other: PairProcess) -> None:
+    def merge(self, other: RankBettingProcess) -> None:
         """Add the other's bets; of two references that are final, that of the more pairs is kept."""
         seen = np.concatenate([self._seen, other._seen])
         seen = seen[np.lexsort(seen.T)]

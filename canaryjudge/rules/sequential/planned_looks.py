@@ -21,7 +21,7 @@ from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Q
 from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.stats.group_sequential import boundaries, repeated_pvalue
 
-__all__ = ["LooksProcess", "Plan", "windows_of"]
+__all__ = ["LookPlan", "LooksProcess", "windows_of"]
 
 _FEWEST_EFFECTIVE = 4.0
 _CAUTION = 20.0
@@ -35,7 +35,7 @@ _LARGEST_WHOLE = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LookPlan:
     """What is asked at the looks, and how many there are.
 
     Attributes
@@ -74,7 +74,7 @@ class LooksProcess:
     Between looks the last finding stands. A look at which the rule abstains spends nothing.
     """
 
-    def __init__(self, question: Question, plan: Plan) -> None:
+    def __init__(self, question: Question, plan: LookPlan) -> None:
         self._question, self._plan = question, plan
         self._window: Pair | None = None
         self._seen = 0

@@ -13,11 +13,11 @@ from canaryjudge.reasons import Outcome
 from canaryjudge.rules.findings import EffectFinding, Finding, WatchFacts
 from canaryjudge.rules.registry import per_pair, read_finding, rule
 from canaryjudge.rules.rows import Horizon, Pair, Question
-from canaryjudge.rules.sequential.betting import BettingProcess, PairProcess
+from canaryjudge.rules.sequential.betting import MeanBettingProcess, RankBettingProcess
 from canaryjudge.rules.sequential.evidence import Process, SequentialFinding, State
-from canaryjudge.rules.sequential.histograms import TableProcess
-from canaryjudge.rules.sequential.interval_scores import MeanProcess, RankProcess
-from canaryjudge.rules.sequential.planned_looks import LooksProcess, Plan, windows_of
+from canaryjudge.rules.sequential.histograms import HistogramProcess
+from canaryjudge.rules.sequential.interval_scores import MeanScoreProcess, RankScoreProcess
+from canaryjudge.rules.sequential.planned_looks import LookPlan, LooksProcess, windows_of
 from canaryjudge.rules.sequential.rates import RateProcess
 
 __all__ = ["Watch", "before_the_end", "pool_replicas", "start_watch"]
@@ -215,7 +215,7 @@ def start_watch(question: Question, settings: RuleSettings) -> Watch:
     if isinstance(settings, Sequential):
         reserved = _RESERVED_OF_RATES if settings.method_for(question.kind) == "mixture" else _RESERVED
         return Watch(lambda asked: _process(asked, settings), question, reserved)
-    return Watch(lambda asked: LooksProcess(asked, Plan(settings.rule, settings)), question)
+    return Watch(lambda asked: LooksProcess(asked, LookPlan(settings.rule, settings)), question)
 
 
 def _process(question: Question, settings: Sequential) -> Process:
@@ -224,16 +224,16 @@ def _process(question: Question, settings: Sequential) -> Process:
         by_history = question.kind == "gauge" and windows_of(question.horizon) is not None
         asked = _AT_LOOKS[question.kind]
         return LooksProcess(
-            question, Plan("sequential", asked, settings.looks, settings.spending, by_history)
+            question, LookPlan("sequential", asked, settings.looks, settings.spending, by_history)
         )
     if method == "betting":
-        return BettingProcess(question, settings)
+        return MeanBettingProcess(question, settings)
     simple: dict[str, Callable[[Question], Process]] = {
         "mixture": RateProcess,
-        "cmh": TableProcess,
-        "scores": RankProcess,
-        "ranks": PairProcess,
-        "mean": MeanProcess,
+        "cmh": HistogramProcess,
+        "scores": RankScoreProcess,
+        "ranks": RankBettingProcess,
+        "mean": MeanScoreProcess,
     }
     return simple[method](question)
 
