@@ -14,8 +14,8 @@ from tables import grid
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, question_of, row_of
 from canaryjudge.rules import ErrorRates, Pair
-from canaryjudge.rules.sequential.pairs import PairProcess
-from canaryjudge.rules.sequential.scores import RankProcess
+from canaryjudge.rules.sequential.betting import RankBettingProcess
+from canaryjudge.rules.sequential.interval_scores import RankScoreProcess
 
 __all__ = ["EFFECTS", "PAIRS", "lognormal", "watch_latencies", "watch_shocks"]
 
@@ -94,7 +94,7 @@ def _replayed(baseline: FloatArray, canary: FloatArray, found: Decisions) -> tup
     )
     same = 0
     for run, after in enumerate(found.after.tolist()):
-        process = PairProcess(question_of(metric, ErrorRates(ALPHA * WATCHED, BETA)))
+        process = RankBettingProcess(question_of(metric, ErrorRates(ALPHA * WATCHED, BETA)))
         last = int(min(after, PAIRS))
         said = []
         for start, stop in ((0, last - 1), (last - 1, last)):
@@ -183,7 +183,7 @@ def _rescored(
     )
     same = 0
     for run in range(len(canary)):
-        process = RankProcess(question_of(metric, ErrorRates(ALPHA * WATCHED, BETA)))
+        process = RankScoreProcess(question_of(metric, ErrorRates(ALPHA * WATCHED, BETA)))
         outcome, after = 0, math.inf
         for t in range(canary.shape[1]):
             process.update(_pair("latency", baseline[run, t], canary[run, t], 60.0 * t))

@@ -29,10 +29,10 @@ from scipy.stats import mannwhitneyu
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, question_of, row_of
 from canaryjudge.rules import ErrorRates, Pair
-from canaryjudge.rules.sequential.pairs import PairProcess
+from canaryjudge.rules.sequential.betting import RankBettingProcess
+from canaryjudge.rules.sequential.histograms import HistogramProcess
+from canaryjudge.rules.sequential.interval_scores import RankScoreProcess
 from canaryjudge.rules.sequential.rates import RateProcess
-from canaryjudge.rules.sequential.scores import RankProcess
-from canaryjudge.rules.sequential.tables import TableProcess
 from canaryjudge.stats.count_processes import likelihoods, log_evidence
 from canaryjudge.stats.group_sequential import boundaries, design
 
@@ -159,7 +159,7 @@ def test_million_pairs(benchmark: BenchmarkFixture, tell: Tell, tolerance: str) 
     ]
 
     def ingest() -> None:
-        process = PairProcess(question_of(_sampled(tolerance), _RATES))
+        process = RankBettingProcess(question_of(_sampled(tolerance), _RATES))
         for block in blocks:
             process.update(block)
 
@@ -170,7 +170,7 @@ def test_million_pairs(benchmark: BenchmarkFixture, tell: Tell, tolerance: str) 
 def test_look_at_million_pairs(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """A look after a million pairs, beside a test that sorts them."""
     baseline, canary = _latencies(_MILLION)
-    process = PairProcess(question_of(_sampled("10%"), _RATES))
+    process = RankBettingProcess(question_of(_sampled("10%"), _RATES))
     process.update(_samples(baseline, canary))
     benchmark.pedantic(process.finding, rounds=50, warmup_rounds=3)
     _tell(benchmark, tell, ("ms", 1e3), None)
@@ -186,7 +186,7 @@ def test_look_at_million_pairs(benchmark: BenchmarkFixture, tell: Tell) -> None:
 def test_look_at_thousand_pairs(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """The same after a thousand pairs: a look costs the same however much was seen."""
     baseline, canary = _latencies(1000)
-    process = PairProcess(question_of(_sampled("10%"), _RATES))
+    process = RankBettingProcess(question_of(_sampled("10%"), _RATES))
     process.update(_samples(baseline, canary))
     benchmark.pedantic(process.finding, rounds=50, warmup_rounds=3)
     _tell(benchmark, tell, ("ms", 1e3), None)
@@ -203,7 +203,7 @@ def test_million_scored_samples(benchmark: BenchmarkFixture, tell: Tell) -> None
     ]
 
     def watch() -> None:
-        process = RankProcess(question_of(_sampled("10%", independent=False), _RATES))
+        process = RankScoreProcess(question_of(_sampled("10%", independent=False), _RATES))
         for block in blocks:
             process.update(block)
             process.finding()
@@ -222,7 +222,7 @@ def test_million_scored_samples(benchmark: BenchmarkFixture, tell: Tell) -> None
 @pytest.mark.parametrize("requests", [1_000, 100_000])
 def test_interval_of_histogram(benchmark: BenchmarkFixture, tell: Tell, requests: int) -> None:
     """One interval of a histogram of 20 buckets."""
-    process = TableProcess(question_of(_bucketed(), _RATES))
+    process = HistogramProcess(question_of(_bucketed(), _RATES))
     pair = _histogram(requests)
     benchmark.pedantic(process.update, args=(pair,), rounds=100, warmup_rounds=5)
     _tell(benchmark, tell, ("us", 1e6), None)
@@ -230,7 +230,7 @@ def test_interval_of_histogram(benchmark: BenchmarkFixture, tell: Tell, requests
 
 def test_look_at_histogram(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """A look at it, with the confidence sequence."""
-    process = TableProcess(question_of(_bucketed(), _RATES))
+    process = HistogramProcess(question_of(_bucketed(), _RATES))
     process.update(_histogram(100_000))
     benchmark.pedantic(process.finding, rounds=50, warmup_rounds=5)
     _tell(benchmark, tell, ("us", 1e6), None)

@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules.sequential.looks import _CAUTION, _FEWEST_EFFECTIVE, _FEWEST_FOR_RANKS
-from canaryjudge.rules.sequential.scores import _HALF_WEIGHT, _MOST_BLOCKS
+from canaryjudge.rules.sequential.interval_scores import _HALF_WEIGHT, _MOST_BLOCKS
+from canaryjudge.rules.sequential.planned_looks import _CAUTION, _FEWEST_EFFECTIVE, _FEWEST_FOR_RANKS
 from canaryjudge.stats.count_processes import likelihoods, log_evidence
 from canaryjudge.stats.dispersion import overdispersion
 from canaryjudge.stats.group_sequential import boundaries

@@ -7,7 +7,7 @@ from typing import ClassVar
 from canaryjudge.explain.changes import EVENT_TESTS, EventsWords
 from canaryjudge.explain.mann_whitney import RANK_TESTS
 from canaryjudge.explain.words import words
-from canaryjudge.rules.sequential.process import SequentialFinding
+from canaryjudge.rules.sequential.evidence import SequentialFinding
 
 __all__: list[str] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# isort: on
 from canaryjudge.kinds import KINDS
 from canaryjudge.rules import (
     burn_rate,
@@ -15,28 +14,11 @@ from canaryjudge.rules import (
     slo,
     tail,
 )
-from canaryjudge.rules import burn_rate as _burn_rate  # noqa: F401
-from canaryjudge.rules import excursion as _excursion  # noqa: F401
-from canaryjudge.rules import groups as _groups  # noqa: F401
-from canaryjudge.rules import late_shift as _late_shift  # noqa: F401
-
-# isort: off - in the order in which they are named to users
-from canaryjudge.rules import mann_whitney as _mann_whitney  # noqa: F401
-from canaryjudge.rules import proportion as _proportion  # noqa: F401
-from canaryjudge.rules import rate as _rate  # noqa: F401
-from canaryjudge.rules import slo as _slo  # noqa: F401
-from canaryjudge.rules import tail as _tail  # noqa: F401
 from canaryjudge.rules.registry import RULES, find, in_order, judge_pair, judge_pairs, read_finding
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Rows
-from canaryjudge.rules.sequential import watching
-from canaryjudge.rules.sequential import watching as _watching  # noqa: F401
-from canaryjudge.rules.sequential.watching import (
-    Watch,
-    before_the_end,
-    check_counts,
-    pool_replicas,
-    start_watch,
-)
+from canaryjudge.rules.sequential import watch
+from canaryjudge.rules.sequential.rates import check_counts
+from canaryjudge.rules.sequential.watch import Watch, before_the_end, pool_replicas, start_watch
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 
 __all__ = [
@@ -57,7 +39,7 @@ __all__ = [
     "start_watch",
 ]
 
-in_order(mann_whitney, proportion, rate, watching, slo, burn_rate, tail, excursion, late_shift, groups)
+in_order(mann_whitney, proportion, rate, watch, slo, burn_rate, tail, excursion, late_shift, groups)
 
 
 def default_rules(metric: AskedMetric) -> tuple[RuleSettings, ...]:

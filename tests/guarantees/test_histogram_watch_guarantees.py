@@ -8,7 +8,7 @@ from simulation import assert_rate_at_most
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, question_of
 from canaryjudge.rules import ErrorRates
-from canaryjudge.rules.sequential.tables import TableProcess
+from canaryjudge.rules.sequential.histograms import HistogramProcess
 
 LEVEL = 0.05
 EDGES = np.concatenate([np.geomspace(0.005, 10, 24), [np.inf]])
@@ -22,7 +22,7 @@ def arm(values):
 
 def watch(rng, change, intervals, requests=(200, 200)):
     """Whether a watch ever failed, and ever passed; requests share the weather of their interval."""
-    process = TableProcess(question_of(METRIC, ErrorRates(LEVEL, LEVEL)))
+    process = HistogramProcess(question_of(METRIC, ErrorRates(LEVEL, LEVEL)))
     outcomes = set()
     for t in range(intervals):
         weather = 0.3 * np.sin(t / 5) + 0.1 * rng.standard_normal()

@@ -42,8 +42,7 @@ import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, question_of, row_of
 from canaryjudge.policy import MannWhitney
 from canaryjudge.rules import ErrorRates, Horizon
-from canaryjudge.rules.sequential.calibrated import _trimmed_mean
-from canaryjudge.rules.sequential.looks import LooksProcess, Plan
+from canaryjudge.rules.sequential.planned_looks import LookPlan, LooksProcess, _trimmed_mean
 
 LIMIT = 0.1
 METRIC = cj.Metric(name="m", direction="increase", tolerance={"relative": LIMIT})
@@ -174,7 +173,7 @@ def process_of(past, run, n, level, spending):
             True,
             row_of(pair_of("gauge", *(arm[run].ravel() for arm in past)), METRIC, rates),
         )
-    plan = Plan("sequential", MannWhitney(), LOOKS, spending, by_history)
+    plan = LookPlan("sequential", MannWhitney(), LOOKS, spending, by_history)
     return LooksProcess(question_of(METRIC, rates, horizon=Horizon(max_points=n, history=history)), plan)
 
 

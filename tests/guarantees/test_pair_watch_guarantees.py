@@ -15,8 +15,13 @@ from watches import pair_of
 import canaryjudge as cj
 from canaryjudge.data import question_of
 from canaryjudge.rules import ErrorRates
-from canaryjudge.rules.sequential.betting import BettingProcess
-from canaryjudge.rules.sequential.pairs import _LEARNING, _PRIORS, _PROBABILITIES, PairProcess
+from canaryjudge.rules.sequential.betting import (
+    _LEARNING,
+    _PRIORS,
+    _PROBABILITIES,
+    MeanBettingProcess,
+    RankBettingProcess,
+)
 from canaryjudge.stats.score_evidence import BETS, discordance, log_wealth, wealth_terms
 
 SIZE = 1000
@@ -142,7 +147,9 @@ def test_the_process_of_pairs_finds_the_same_evidence(name, direction):
     baseline, canary = values(np.random.default_rng(5), (2, SIZE))
     canary = canary * factor_of(tolerance, direction)
     expected = pair_evidence(baseline, canary, tolerance, direction)
-    same_evidence(PairProcess(question_of(metric, ErrorRates(0.05, 0.05))), (baseline, canary), expected)
+    same_evidence(
+        RankBettingProcess(question_of(metric, ErrorRates(0.05, 0.05))), (baseline, canary), expected
+    )
 
 
 # both arms' values between 0 and 1, the canary's mean changed by a factor; a row an interval, a run a column
@@ -223,7 +230,7 @@ def test_the_process_of_bounded_values_finds_the_same_evidence(name, direction):
     factor = factor_of(0.1, direction)
     baseline, canary = BOUNDED[name](np.random.default_rng(8), 1, factor)
     expected = np.stack(list(bets(baseline, canary, factor)), axis=1)[..., 0]
-    process = BettingProcess(question_of(metric, ErrorRates(0.05, 0.05)), settings.in_unit_of(metric))
+    process = MeanBettingProcess(question_of(metric, ErrorRates(0.05, 0.05)), settings.in_unit_of(metric))
     same_evidence(
         process, (baseline[:, 0], canary[:, 0]), expected if direction == "increase" else expected[::-1]
     )

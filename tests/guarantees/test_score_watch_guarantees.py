@@ -32,7 +32,7 @@ from watches import Scores, clocked_exceedances, exceedances, pair_of, weight_of
 import canaryjudge as cj
 from canaryjudge.data import question_of
 from canaryjudge.rules import ErrorRates
-from canaryjudge.rules.sequential.scores import MeanProcess, RankProcess
+from canaryjudge.rules.sequential.interval_scores import MeanScoreProcess, RankScoreProcess
 
 INTERVALS = 120
 LEVELS = np.array([0.05, 0.01, 0.0005])
@@ -42,7 +42,7 @@ DAY = (100 * np.exp(np.sin(np.arange(INTERVALS) / 20))).astype(int)
 class Latencies:
     """Lognormal latencies in ms, 100 in the middle; each arm has its own weather, and a clock may tick coarsely."""
 
-    kind, process = "samples", RankProcess
+    kind, process = "samples", RankScoreProcess
 
     def __init__(self, rng, runs, *, requests=(100, 100), shock=0.0, rho=0.0, clock=0.0, tolerance=0.1):
         self.rng, self.runs, self.clock, self.change = rng, runs, clock, 1 + tolerance
@@ -65,7 +65,7 @@ class Latencies:
 class Numbers:
     """Numbers whose means are compared, one an interval; logarithms of standard deviation `skew`, or normal."""
 
-    kind, process = "gauge", MeanProcess
+    kind, process = "gauge", MeanScoreProcess
 
     def __init__(self, rng, runs, *, rho=0.0, skew=0.0, tolerance=0.1):
         self.change = 1 + tolerance

@@ -11,7 +11,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question
-from canaryjudge.rules.sequential.process import (
+from canaryjudge.rules.sequential.evidence import (
     SequentialFinding,
     State,
     evidence_facts,

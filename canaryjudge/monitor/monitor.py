@@ -15,14 +15,14 @@ from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import one_line, watch_html
 from canaryjudge.judge import digest, shares
 from canaryjudge.kinds import KINDS
+from canaryjudge.monitor.latest_points import LatestPoints
+from canaryjudge.monitor.metric_watch import MetricWatch
 from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome
-from canaryjudge.recent import Recent
 from canaryjudge.results import ArmFacts
 from canaryjudge.rules import check_counts
 from canaryjudge.verdict import Verdict
-from canaryjudge.watched import WatchedMetric
 
 __all__ = ["Monitor"]
 
@@ -90,7 +90,7 @@ class Monitor:
         self._history_digest = digest([pair.digest() for pair in past.values()]) if past else None
         alphas = shares(policy)
         self._metrics = {
-            metric.name: WatchedMetric(metric, policy, alphas[metric.name], self._arms, past.get(metric.name))
+            metric.name: MetricWatch(metric, policy, alphas[metric.name], self._arms, past.get(metric.name))
             for metric in policy.metrics
         }
         self._failed = False
@@ -114,7 +114,7 @@ class Monitor:
     def keep_recent(self) -> None:
         """Keep the latest hundred points of each arm from here on, for `recent`; they are to be drawn, and no part of the state."""
         for watched in self._metrics.values():
-            watched.recent = watched.recent or Recent()
+            watched.recent = watched.recent or LatestPoints()
 
     @property
     def recent(self) -> dict[str, tuple[ArmFacts | None, ArmFacts | None]]:

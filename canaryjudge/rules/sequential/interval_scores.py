@@ -11,11 +11,10 @@ from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import tolerated
 from canaryjudge.rules.rows import FloatArray, Pair, Question
-from canaryjudge.rules.sequential.changes import CHANGES, ChangeSequence
-from canaryjudge.rules.sequential.process import SequentialFinding, State
+from canaryjudge.rules.sequential.evidence import CHANGES, ChangeSequence, SequentialFinding, State
 from canaryjudge.stats.score_evidence import FEWEST_SCORES, exceedance_scores, mean_evidence
 
-__all__ = ["MeanProcess", "RankProcess"]
+__all__ = ["MeanScoreProcess", "RankScoreProcess"]
 
 _MOST_BLOCKS = 64
 """Twice the intervals share a block from here on, so that memory stays as it is."""
@@ -162,7 +161,7 @@ def _start(pair: Pair, intervals: int) -> float:
     return float(intervals) if time is None else float(time[0])
 
 
-class RankProcess(_ScoreProcess):
+class RankScoreProcess(_ScoreProcess):
     """How often a canary request exceeds a baseline request of its own interval, changed as tolerated."""
 
     method = "scores"
@@ -219,7 +218,7 @@ class RankProcess(_ScoreProcess):
         return self._described(facts, levels, higher if limits.high is not None else 1 - higher)
 
 
-class MeanProcess(_ScoreProcess):
+class MeanScoreProcess(_ScoreProcess):
     """The baseline's mean and the canary's difference from it, interval by interval."""
 
     method = "mean_sequence"

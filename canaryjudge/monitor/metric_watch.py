@@ -15,21 +15,21 @@ from canaryjudge.data.stream import Stream
 from canaryjudge.errors import PolicyError
 from canaryjudge.judge import rule_levels
 from canaryjudge.kinds import KINDS
-from canaryjudge.levels import Levels, ReplicaLevel
+from canaryjudge.monitor.latest_points import LatestPoints
+from canaryjudge.monitor.replica_levels import ReplicaLevel, ReplicaLevels
 from canaryjudge.outcomes import Given, at_deadline, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.recent import Recent
 from canaryjudge.results import MetricResult, Pairing
 from canaryjudge.rules import ErrorRates, Horizon, Pair, before_the_end, pool_replicas, start_watch
 from canaryjudge.rules.replicas import LEAST_SHARE
 from canaryjudge.stats.count_processes import sequential_pvalue
 from canaryjudge.stats.exact_sums import ExactSum
 
-__all__ = ["WatchedMetric"]
+__all__ = ["MetricWatch"]
 
 
-class WatchedMetric:
+class MetricWatch:
     """One metric: what it was given, and what its rules make of it."""
 
     def __init__(
@@ -53,9 +53,9 @@ class WatchedMetric:
             for rule, level in zip(rules, rule_levels(rules, alpha), strict=True)
         ]
         self._traffic = ExactSum((2,))
-        self._levels = Levels()
+        self._levels = ReplicaLevels()
         self._pooled = False  # whether several replicas were taken together
-        self.recent: Recent | None = None
+        self.recent: LatestPoints | None = None
         """The latest points, where somebody wants to draw them."""
 
     def levels(self) -> tuple[tuple[ReplicaLevel, ...], tuple[ReplicaLevel, ...]]:
@@ -134,7 +134,7 @@ class WatchedMetric:
             note = equal_exposure(self.metric, self._policy, untold=not self.stream.has_totals)
         return () if note is None else (note,)
 
-    def merge(self, other: WatchedMetric) -> None:
+    def merge(self, other: MetricWatch) -> None:
         """Take over another shard's."""
         self.stream.merge(other.stream)
         self._traffic.merge(other._traffic)
@@ -161,7 +161,7 @@ class WatchedMetric:
         self._traffic.whole, self._traffic.parts = (
             np.array(part, dtype=np.int64) for part in state["traffic"]
         )
-        self._levels = Levels.restore(state["levels"])
+        self._levels = ReplicaLevels.restore(state["levels"])
         self._pooled = bool(state["pooled"])
         for watched, saved in zip(self._watches, state["watches"], strict=True):
             watched.load(saved)

@@ -12,7 +12,7 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.results import ArmFacts, SeriesFacts
 from canaryjudge.summaries import arm_facts, with_gaps
 
-__all__ = ["Recent"]
+__all__ = ["LatestPoints"]
 
 _MOST: Final = 100
 """Positions an arm; more are not to be told apart."""
@@ -20,13 +20,13 @@ _MEDIAN: Final = 20
 """Its place among the quantiles."""
 
 
-class Recent:
+class LatestPoints:
     """The latest positions of both arms, in memory that does not grow.
 
     Examples
     --------
     >>> from canaryjudge.data import Arm
-    >>> recent = Recent()
+    >>> recent = LatestPoints()
     >>> times = 60.0 * np.arange(3)
     >>> recent.add(MetricPair("cpu", "gauge", Arm(np.ones(3), time=times), Arm(np.full(3, 2.0), time=times)))
     >>> baseline, canary = recent.facts

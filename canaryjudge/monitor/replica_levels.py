@@ -11,7 +11,7 @@ import numpy as np
 from canaryjudge.data.series import Series
 from canaryjudge.stats.exact_sums import ExactSum
 
-__all__ = ["Levels", "ReplicaLevel"]
+__all__ = ["ReplicaLevel", "ReplicaLevels"]
 
 _MOST = 256
 """Replicas of an arm; those that have not reported for the longest time are forgotten."""
@@ -75,12 +75,12 @@ class _Running:
         return found
 
 
-class Levels:
+class ReplicaLevels:
     """The running levels of the replicas of both arms.
 
     Examples
     --------
-    >>> levels = Levels()
+    >>> levels = ReplicaLevels()
     >>> own = Series("pod-1", np.array([2.0, 4.0]), time=np.array([0.0, 60.0]))
     >>> for _ in range(2):  # what comes again does not count again
     ...     levels.add((Series("old", own.value, time=own.time, replicas=(own,)), Series("new", np.empty(0))))
@@ -112,7 +112,7 @@ class Levels:
                     arm.setdefault(replica.arm, _Running()).add(replica)
             _forget(arm)
 
-    def merge(self, other: Levels) -> None:
+    def merge(self, other: ReplicaLevels) -> None:
         """Add those of another shard."""
         for mine, theirs in zip(self._arms, other._arms, strict=True):
             for name, own in theirs.items():
@@ -124,7 +124,7 @@ class Levels:
         return [{name: own.state() for name, own in sorted(arm.items())} for arm in self._arms]
 
     @classmethod
-    def restore(cls, state: list[Mapping[str, Any]]) -> Levels:
+    def restore(cls, state: list[Mapping[str, Any]]) -> ReplicaLevels:
         """Read what `state` gave.
 
         Raises

@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtr, stdtrit
 
 from canaryjudge.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.rules.decision import Evidence, tolerated, weigh
 from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
 from canaryjudge.rules.groups import GroupFinding, GroupSettings
-from canaryjudge.rules.mann_whitney import MannWhitney
+from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
 from canaryjudge.rules.registry import RULES, judge_pair, read_finding
-from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question
-from canaryjudge.rules.sequential.calibrated import judge_by_history
-from canaryjudge.rules.sequential.process import State
+from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question
+from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.group_sequential import boundaries, repeated_pvalue
 
-__all__ = ["LooksProcess", "Plan"]
+__all__ = ["LookPlan", "LooksProcess", "windows_of"]
 
 _FEWEST_EFFECTIVE = 4.0
 _CAUTION = 20.0
@@ -35,7 +35,7 @@ _LARGEST_WHOLE = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LookPlan:
     """What is asked at the looks, and how many there are.
 
     Attributes
@@ -74,7 +74,7 @@ class LooksProcess:
     Between looks the last finding stands. A look at which the rule abstains spends nothing.
     """
 
-    def __init__(self, question: Question, plan: Plan) -> None:
+    def __init__(self, question: Question, plan: LookPlan) -> None:
         self._question, self._plan = question, plan
         self._window: Pair | None = None
         self._seen = 0
@@ -350,3 +350,86 @@ def _unpacked(column: str | list[Any]) -> FloatArray:
     if isinstance(column, str):
         return unpack(column, "<f8", (-1,))
     return np.asarray(unpack_times(column[1:]) / column[0])
+
+
+FEWEST_WINDOWS = 10
+"""Fewer windows of history know the noise too roughly."""
+_TRIMMED = 0.1
+"""Part of the points that is left out at either end of an arm: spikes of history are no yardstick."""
+
+
+def windows_of(horizon: Horizon) -> int | None:
+    """Give the points of a whole watch, where the history holds enough windows of that length; else None."""
+    history = horizon.history
+    if history is None or history.kind != "gauge" or not history.concurrent:
+        return None
+    length = horizon.max_points
+    if length is None and horizon.max_duration is not None and history.interval:
+        length = int(horizon.max_duration // history.interval)
+    return length if length and len(history.canary) // length >= FEWEST_WINDOWS else None
+
+
+def judge_by_history(pair: Pair) -> ShiftFinding:
+    """Hold the change of the trimmed mean against its changes between arms that ran the same version.
+
+    Notes
+    -----
+    By t = (d - mean d_h) / (sd d_h sqrt(1 + 1/H)) with H - 1 degrees of freedom, d_h being the change over as many first points of
+    each of the history's H windows.
+    """
+    history, length, rates = pair.horizon.history, windows_of(pair.horizon), pair.rates
+    assert history is not None  # noqa: S101 - asked only where there is one
+    assert length is not None  # noqa: S101
+    size = len(pair.canary)
+    count = len(history.canary) // length
+    baseline, canary = (
+        _trimmed_mean(arm.value[: count * length].reshape(count, length)[:, :size])
+        for arm in (history.baseline, history.canary)
+    )
+    level, canary_level = (float(_trimmed_mean(arm.value)) for arm in (pair.baseline, pair.canary))
+    known = {
+        "rule": "mann_whitney",
+        "method": "history",
+        "level": rates.level,
+        "beta": rates.beta,
+        "baseline_level": level,
+        "canary_level": canary_level,
+        "n_baseline": size,
+        "n_canary": size,
+        "df": count - 1,
+    }
+    limits = tolerated(pair, level)
+    if limits is None:
+        return ShiftFinding(**known, outcome=Outcome.MARGINAL, reason=Reason.NEEDS_ABSOLUTE_TOLERANCE)
+    unit = 1.0 if limits.absolute else abs(level)
+    bias = float((canary - baseline).mean())
+    estimate = canary_level - level - bias
+    root = math.sqrt(1 + 1 / count)
+
+    def spread(limit: float) -> float:
+        scale = 1.0 if limits.absolute else 1 + limit * math.copysign(1.0, level)
+        return max(float((canary - scale * baseline).std(ddof=1)) * root, 1e-300)
+
+    def pvalues(limit: float) -> tuple[float, float]:
+        t = (estimate - limit * unit) / spread(limit)
+        return float(stdtr(count - 1, -t)), float(stdtr(count - 1, t))
+
+    def bounds(limit: float, error: float) -> tuple[float, float]:
+        reach = -float(stdtrit(count - 1, error)) * spread(limit)
+        return (estimate - reach) / unit, (estimate + reach) / unit
+
+    sides = limits.sides
+    evidence = Evidence(
+        estimate=estimate / unit,
+        pvalues=[pvalues(limit) for _, limit in sides],
+        pvalues_none=pvalues(0.0),
+        fail_bounds=[bounds(limit, rates.level / len(sides)) for _, limit in sides],
+        pass_bounds=[bounds(limit, rates.beta) for _, limit in sides],
+    )
+    return ShiftFinding(**known, **weigh(evidence, limits, rates, size))
+
+
+def _trimmed_mean(values: FloatArray) -> FloatArray:
+    n = values.shape[-1]
+    cut = int(_TRIMMED * n)
+    return np.asarray(np.sort(values, axis=-1)[..., cut : n - cut].mean(axis=-1))

@@ -10,7 +10,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, tolerated, weigh
 from canaryjudge.rules.rows import FloatArray, Pair, Question
-from canaryjudge.rules.sequential.process import (
+from canaryjudge.rules.sequential.evidence import (
     SequentialFinding,
     State,
     evidence_facts,
@@ -24,7 +24,7 @@ from canaryjudge.stats.bucket_distributions import BucketCurve
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.stratified_tables import LOG_ODDS, log_evidence, log_factors
 
-__all__ = ["TableProcess"]
+__all__ = ["HistogramProcess"]
 
 _POINTS = len(LOG_ODDS)
 _MOST_EDGES = 10
@@ -33,7 +33,7 @@ _STEPS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Multiples of the tolerance at which the confidence sequence is inverted."""
 
 
-class TableProcess:
+class HistogramProcess:
     """Evidence about the odds of exceeding each bucket edge.
 
     A tolerated shift moves each edge's odds by what the baseline's own histogram, read between its edges, says of it. Edges that all or
@@ -93,7 +93,7 @@ class TableProcess:
                 "Keep one layout of buckets for the time of a release.",
             )
 
-    def merge(self, other: TableProcess) -> None:
+    def merge(self, other: HistogramProcess) -> None:
         """Add the other's evidence, edge by edge."""
         if other._edges is None:
             return
