@@ -78,26 +78,7 @@ def lacking(given: Given, metric: Metric) -> tuple[Outcome, Reason] | None:
 def metric_result(
     given: Given, metric: Metric, alpha: float, findings: tuple[Finding, ...], arms: tuple[str, str]
 ) -> MetricResult:
-    """Put a metric's findings together.
-
-    Parameters
-    ----------
-    given : Given
-        What data there were.
-    metric : Metric
-        Its settings.
-    alpha : float
-        Its share of alpha.
-    findings : tuple of Finding
-        What its rules found; empty where they could not be asked.
-    arms : tuple of (str, str)
-        The caller's names of baseline and canary.
-
-    Returns
-    -------
-    MetricResult
-        Its outcome with the reason.
-    """
+    """Put a metric's findings together; there are none where its rules could not be asked."""
     deciding: int | None = None
     outcome, reason = lacking(given, metric) or (Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
     if findings:
@@ -135,20 +116,7 @@ def metric_result(
 
 
 def at_deadline(result: MetricResult, on_deadline: Literal["marginal", "pass", "fail"]) -> MetricResult:
-    """Let the policy decide what the watch has left undecided.
-
-    Parameters
-    ----------
-    result : MetricResult
-        What became of the metric.
-    on_deadline : {"marginal", "pass", "fail"}
-        The policy's setting. It passes what is undecided; neither what was proven worse than the baseline, nor what has no data.
-
-    Returns
-    -------
-    MetricResult
-        The same with the watch's end noted, and with its outcome where the policy decides.
-    """
+    """Let the policy decide what the watch has left undecided; it passes neither what was proven worse than the baseline, nor what has no data."""
     if result.outcome is not Outcome.MARGINAL:
         return result
     facts: dict[str, object] = {"watch_over": True}
@@ -214,24 +182,7 @@ def _strength(finding: Finding) -> float:
 def conclude(
     results: Mapping[str, MetricResult], policy: Policy, arms: tuple[str, str], valid_for: ValidFor
 ) -> ReleaseResult:
-    """Put the metrics' results together.
-
-    Parameters
-    ----------
-    results : mapping of str to MetricResult
-        Each metric's, in the policy's order.
-    policy : Policy
-        Error rates, roles and how to aggregate.
-    arms : tuple of (str, str)
-        The caller's names of baseline and canary.
-    valid_for : {"one_look", "all_looks"}
-        What the findings' error rates hold for.
-
-    Returns
-    -------
-    ReleaseResult
-        Outcome, action, and what decided.
-    """
+    """Put the metrics' results together, in the policy's order."""
     ignored = {
         metric.name
         for metric in policy.metrics

@@ -112,22 +112,7 @@ class Measure:
 
 
 def measure(arm: Arm, aggregate: Aggregate, *, mirrored: bool = False) -> Measure:
-    """Measure an aggregate of one arm.
-
-    Parameters
-    ----------
-    arm : Arm
-        The arm; some points.
-    aggregate : Aggregate
-        Which aggregate.
-    mirrored : bool
-        A percentile at the value itself counts as "at most" it; mirrored, as "at least": it tells < from <=.
-
-    Returns
-    -------
-    Measure
-        The aggregate, its p-values and bounds.
-    """
+    """Measure an aggregate of one arm; a percentile at the value itself counts as "at most" it, mirrored as "at least", which tells < from <=."""
     if aggregate.of == "pooled":
         return _events(arm.value, arm.value, arm.exposures, aggregate)
     if aggregate.kind == "histogram":

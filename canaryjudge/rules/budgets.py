@@ -86,22 +86,7 @@ class Counts:
 
 
 def count_bad(pair: Pair, arm: Arm, settings: BurnRate) -> Counts:
-    """Count what is bad in each interval of an arm.
-
-    Parameters
-    ----------
-    pair : Pair
-        Both arms, for what they share: kind, spacing, edges and bad direction.
-    arm : Arm
-        One of them.
-    settings : BurnRate
-        The bound, where the metric needs one.
-
-    Returns
-    -------
-    Counts
-        By intervals; of samples with times, by intervals of the policy's length or ten seconds.
-    """
+    """Count what is bad in each interval of an arm; samples with times by intervals of the policy's length, or ten seconds."""
     rises = 1 in pair.sides
     if pair.kind == "ratio":
         total = np.asarray(arm.total)
@@ -146,25 +131,7 @@ def _added(slots: FloatArray, *columns: FloatArray) -> tuple[FloatArray, FloatAr
 
 
 def slice_sums(counts: Counts, settings: BurnRate) -> tuple[FloatArray, FloatArray]:
-    """Add up intervals slice by slice.
-
-    Parameters
-    ----------
-    counts : Counts
-        By intervals.
-    settings : BurnRate
-        How long a slice is.
-
-    Returns
-    -------
-    tuple of (ndarray, shape (k,); ndarray, shape (3, k))
-        The slices' numbers since 1970, and their least and most bad events and totals.
-
-    Raises
-    ------
-    DataError
-        If the data have no times, or their intervals are longer than a slice.
-    """
+    """Add up intervals slice by slice: the slices' numbers since 1970, and an array (3, slices) of their least and most bad events and totals."""
     window = settings.time_slice_window
     assert window is not None  # noqa: S101 - the policy has seen to it
     if counts.time is None:
@@ -186,23 +153,6 @@ def in_slices(counts: Counts, settings: BurnRate) -> Counts:
     A slice is bad where its share of good events is below its target. Where the budget takes the mean of the slices' own shares, every slice
     counts as if it had had the same traffic, the harmonic mean of all: the variance of a slice's share is p (1 - p) / n, and its mean
     over the slices p (1 - p) / (harmonic mean of n). Slices without traffic are left out.
-
-    Parameters
-    ----------
-    counts : Counts
-        By intervals.
-    settings : BurnRate
-        What is counted.
-
-    Returns
-    -------
-    Counts
-        By slices, or what was given where the budget counts events.
-
-    Raises
-    ------
-    DataError
-        As `slice_sums`.
     """
     if settings.budgeting == "occurrences":
         return counts
@@ -253,24 +203,7 @@ class Period:
 
 
 def current_period(settings: BurnRate, end: float | None) -> Period:
-    """Find the period that data lie in.
-
-    Parameters
-    ----------
-    settings : BurnRate
-        The period, or the calendar.
-    end : float or None
-        When the data end, in seconds since 1970; None without times.
-
-    Returns
-    -------
-    Period
-        Of a calendar without times in the data, the nominal one, a month being 30 days.
-
-    Raises
-    ------
-    DataError
-        If the data lie at a time that no calendar has, or so long ago that they must count from a start of their own.
+    """Find the period that data lie in; of a calendar without times in the data, the nominal one, a month being 30 days.
 
     Examples
     --------
@@ -345,27 +278,10 @@ def _later(first: datetime, count: int, unit: str) -> datetime:
 def budget_facts(
     pair: Pair, settings: BurnRate, arms: tuple[Counts, Counts], period: Period, burn_rate: float
 ) -> dict[str, Any]:
-    """Say how much of the period's budget is used, and would be.
+    """Say how much of the period's budget is used, and would be, as fields of `BurnFacts`; the arms are counted from the period's start on.
 
-    Parameters
-    ----------
-    pair : Pair
-        Kind and pairing.
-    settings : BurnRate
-        Target, traffic, and what is counted.
-    arms : tuple of (Counts, Counts)
-        Baseline and canary, by intervals, from the period's start on.
-    period : Period
-        The budget's period.
-    burn_rate : float
-        The canary's, over these.
-
-    Returns
-    -------
-    dict
-        Fields of `BurnFacts`. At all of the traffic the budget is used at the burn rate itself: burn rate x time / period. What
-        the canary has used at its own traffic is its bad events over the traffic's budget; where slices are counted, its part of the
-        bad ones.
+    At all of the traffic the budget is used at the burn rate itself: burn rate x time / period. What the canary has used at its own traffic is its
+    bad events over the traffic's budget; where slices are counted, its part of the bad ones.
     """
     span = arms[1].span
     facts: dict[str, Any] = {

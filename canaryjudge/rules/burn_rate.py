@@ -273,19 +273,10 @@ class BurnRate(RuleSettings):
         return _ROLLING if self.period is None else self.period
 
     def alerts_in(self, period: float) -> tuple[BurnAlert, ...]:
-        """Give the alerts, or those of the workbook for a period.
+        """Give the alerts, or those that the workbook has for a period of so many seconds.
 
-        Parameters
-        ----------
-        period : float
-            Seconds.
-
-        Returns
-        -------
-        tuple of BurnAlert
-            The alerts of the policy. Otherwise, for each of the workbook's windows, (its part of the budget) x period / window;
-            where that leaves budget over, or could not be reached at this target, it is left out. If none is left, one alert over the whole
-            period at a burn rate of 1.
+        For each of the workbook's windows that is (its part of the budget) x period / window; where that leaves budget over, or could not be reached at this
+        target, it is left out. If none is left, there is one alert over the whole period at a burn rate of 1.
 
         Examples
         --------
