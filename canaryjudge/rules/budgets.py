@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.rules.rows import Arm, BoolArray, FloatArray, Pair
 from canaryjudge.stats.bucket_distributions import counts_at_most
 
@@ -88,13 +89,13 @@ class Counts:
 def count_bad(pair: Pair, arm: Arm, settings: BurnRate) -> Counts:
     """Count what is bad in each interval of an arm; samples with times by intervals of the policy's length, or ten seconds."""
     rises = 1 in pair.sides
-    if pair.kind == "ratio":
+    if KINDS[pair.kind].is_share:
         total = np.asarray(arm.total)
         bad = arm.value if rises else total - arm.value
         return Counts(bad, bad, total, *_clock(pair, arm.time, len(arm)))
     assert settings.bound is not None  # noqa: S101 - the policy has seen to it
     bound = settings.bound.number
-    if pair.kind == "histogram":
+    if KINDS[pair.kind].has_buckets:
         assert arm.buckets is not None  # noqa: S101 - a histogram has them
         assert pair.edges is not None  # noqa: S101
         fewest, most = counts_at_most(pair.edges, arm.buckets, bound)
@@ -107,7 +108,7 @@ def count_bad(pair: Pair, arm: Arm, settings: BurnRate) -> Counts:
     if settings.at_bound == "bad":
         beyond |= arm.value == bound
     bad, total = beyond.astype(np.float64), np.ones(len(arm))
-    if pair.kind == "samples" and arm.time is not None:
+    if KINDS[pair.kind].is_raw and arm.time is not None:
         length = pair.counting_interval or _INTERVAL
         slots, sums = _added(np.floor(arm.time / length), bad, total)
         return Counts(sums[0], sums[0], sums[1], slots * length, length)
@@ -294,7 +295,7 @@ def budget_facts(
         facts["budget_at_full_traffic"] = burn_rate * span / period.seconds
     if period.left is not None:
         facts["budget_by_period_end"] = burn_rate * period.left / period.seconds
-    if pair.kind == "gauge":
+    if KINDS[pair.kind].is_averaged:
         return facts  # its points are moments, and nobody knows how much traffic each has
     if settings.budgeting == "occurrences":
         traffic = _traffic(settings, arms, period)

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.rules.aggregates import Aggregate, Measure, counts_within, measure, observed
 from canaryjudge.rules.findings import Waiver
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
@@ -164,12 +165,12 @@ def compare(pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure
     Of events they are the tests of two totals, of means it is a t test, and of percentiles and shares of points bounds recovered from those of both arms. Of
     percentiles of histograms, which are known no closer than a bucket, it is whether the arms' own bounds overlap.
     """
-    if aggregate.of == "pooled" or (aggregate.kind == "histogram" and aggregate.of == "within"):
+    if aggregate.of == "pooled" or (KINDS[aggregate.kind].has_buckets and aggregate.of == "within"):
         return _events(pair, aggregate, canary, baseline)
-    if aggregate.kind == "histogram":
+    if KINDS[aggregate.kind].has_buckets:
         return _buckets(pair, aggregate, canary, baseline)
     replicated = pair.canary.replicas or pair.baseline.replicas
-    paired = pair.kind == "gauge" and pair.concurrent and not replicated
+    paired = KINDS[pair.kind].is_averaged and pair.concurrent and not replicated
     if aggregate.of == "mean":
         return _means(pair, aggregate, canary, baseline, paired=paired)
     return _recovered(pair, aggregate, canary, baseline, paired=paired)
@@ -252,7 +253,7 @@ class _Totals:
 
 def _events(pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure) -> Comparison:
     """Compare events of totals, with their dispersion; of buckets, what is sure proves a rise and what may be proves a fall."""
-    count = aggregate.kind == "count"
+    count = KINDS[aggregate.kind].is_rate
     family: Literal["poisson", "binomial"] = "poisson" if count else "binomial"
     sure, maybe = (
         (each, count_totals(*each.arms, family, concurrent=each.concurrent))

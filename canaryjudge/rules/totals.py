@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
 from canaryjudge.rules.findings import ReplicaFacts, Waiver
@@ -172,7 +173,7 @@ def between_replicas(pair: Pair, totals: Totals) -> Totals | None:
         return None
     events = [[replica.events for replica in arm] for arm in arms]
     exposures = [[replica.exposure for replica in arm] for arm in arms]
-    found = replica_dispersion(*events, *exposures, family="binomial" if pair.kind == "ratio" else "poisson")
+    found = replica_dispersion(*events, *exposures, family=KINDS[pair.kind].family)
     factor = float(found.factor)
     return _scaled(totals, totals.factor / factor, factor=factor, df=float(found.df), rho=0.0)
 
@@ -247,7 +248,7 @@ def weigh_totals(
     assert limits is not None  # noqa: S101 - a positive level always has limits
     ask = absolute if limits.absolute else relative
     pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
-    chance = 1 - pooled if pair.kind == "ratio" else 1.0
+    chance = 1 - pooled if KINDS[pair.kind].is_share else 1.0
     floor = floor_of(pair, pooled) if pooled > 0 and chance > 0 else None
     dispersed, fixed = totals, 0.0
     if floor is not None:
