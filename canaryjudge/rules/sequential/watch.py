@@ -231,7 +231,8 @@ def _process(question: Question, settings: Sequential) -> Process:
             question, LookPlan("sequential", asked, settings.looks, settings.spending, by_history)
         )
     if method == "betting":
-        return MeanBettingProcess(question, settings)
+        assert settings.cap is not None  # noqa: S101 - the policy has been checked
+        return MeanBettingProcess(question, cap=settings.cap)
     simple: dict[str, Callable[[Question], Process]] = {
         "mixture": RateProcess,
         "cmh": HistogramProcess,
