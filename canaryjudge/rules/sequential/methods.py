@@ -14,7 +14,7 @@ from canaryjudge.rules.sequential.interval_scores import MeanScoreProcess, RankS
 from canaryjudge.rules.sequential.planned_looks import looks_at
 from canaryjudge.rules.sequential.rates import RateProcess
 
-__all__ = ["METHODS", "RESERVED", "Method"]
+__all__ = ["METHODS", "RESERVED", "Method", "methods_for"]
 
 RESERVED: Final = 0.05
 """Part of the level that is kept for the time after a pass."""
@@ -31,6 +31,8 @@ class Method(NamedTuple):
         Makes its process of a question, and of the settings that it takes by name.
     takes : tuple of str
         Those of the rule's settings that are for this method alone.
+    independent : bool
+        Takes every request as independent of the others, which a policy has to state.
     reserved : float
         Part of the level that is kept for the time after a pass.
     """
@@ -38,6 +40,7 @@ class Method(NamedTuple):
     kinds: tuple[KindName, ...]
     process: Callable[..., Process]
     takes: tuple[str, ...] = ()
+    independent: bool = False
     reserved: float = RESERVED
 
     def start(self, question: Question, settings: Any) -> Process:
@@ -50,9 +53,14 @@ METHODS: Final[dict[str, Method]] = {
     "mixture": Method(("ratio", "count"), RateProcess, reserved=0.01),
     "cmh": Method(("histogram",), HistogramProcess),
     "scores": Method(("samples",), RankScoreProcess),
-    "ranks": Method(("samples",), RankBettingProcess),
+    "ranks": Method(("samples",), RankBettingProcess, independent=True),
     "looks": Method(("gauge", "ratio", "count"), looks_at, takes=("looks", "spending")),
     "mean": Method(("gauge", "samples"), MeanScoreProcess),
     "betting": Method(("gauge", "samples"), MeanBettingProcess, takes=("cap",)),
 }
-"""Each method by its name in a policy; `auto` takes the first that fits a kind."""
+"""Each method by its name in a policy; of those that fit a kind, `auto` takes the first."""
+
+
+def methods_for(kind: str) -> tuple[str, ...]:
+    """Give the methods that fit a kind of metric, the one that `auto` takes first."""
+    return tuple(name for name, method in METHODS.items() if kind in method.kinds)

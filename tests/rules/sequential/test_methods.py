@@ -72,10 +72,17 @@ def test_a_policy_may_name_the_methods_that_the_table_says_fit(name, kind):
             cj.Metric(**metric, rules=rules)
 
 
-def test_auto_takes_the_first_that_fits_and_the_table_has_all():
-    firsts = {kind: next(name for name, method in TABLE.items() if kind in method.kinds) for kind in KINDS}
-    assert {kind: cj.Sequential().method_for(kind) for kind in KINDS} == firsts
+def test_a_policy_may_name_the_methods_of_the_table_or_leave_the_choice_to_auto():
     assert set(get_args(cj.Sequential.model_fields["method"].annotation)) == {"auto", *TABLE}
+    auto = {kind: cj.Sequential().method_for(kind) for kind in KINDS}
+    assert auto == {
+        "gauge": "looks",
+        "samples": "scores",
+        "ratio": "mixture",
+        "count": "mixture",
+        "histogram": "cmh",
+    }
+    assert cj.Sequential(independent=True).method_for("samples") == "ranks"
 
 
 CASES = [*METHODS, "looks by history"]
