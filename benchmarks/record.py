@@ -80,6 +80,25 @@ NAMED_DIFFERENCES: Final[tuple[Named, ...]] = (
     Named(_GROUP, rule="*any_of", new="null"),
     Named(_GROUP, rule="*all_of", new="null"),
     Named("a group says which part decided", field="deciding_part", old="null"),
+    Named(
+        "each rule of a group is told in its own unit: others were told as shares beside a tail",
+        case="simulated/rules/*/a*_of/*",
+        old="*share of observations above*",
+    ),
+    Named(
+        "each rule of a group is told in its own unit: others were told as shares beside a tail",
+        case="simulated/rules/*/a*_of/*",
+        field="words.html",
+    ),
+    Named(
+        "the smallest tolerance that passes is said of every rule that is far from decided, of tails as well",
+        case="simulated/rules/*/tail*",
+        field="words.*",
+    ),
+    Named("a frame has the columns of the findings in it, not of all findings there are", field="columns"),
+    Named(
+        "calibrate says that it reads TSV, as it does", case="examples/command/help calibrate", new="*TSV*"
+    ),
 )
 """Each a mended fault, or what was decided."""
 
