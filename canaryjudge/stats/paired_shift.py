@@ -41,6 +41,9 @@ __all__ = [
     "FEWEST_FOR_GROSS_HARM",
     "Effect",
     "PairedTest",
+    "dependent_mean_critical",
+    "dependent_mean_error",
+    "dependent_mean_tail",
     "mean_tail",
     "over_replicas",
     "paired_changes",
@@ -206,7 +209,7 @@ def paired_test(
     abstains = (rho >= _PROVEN_RHO) | (n < FEWEST_FOR_A_LEVEL)
     excess = estimate[..., None] - at
     floor, floor_df = np.broadcast_to(floor, excess.shape), np.broadcast_to(floor_df, excess.shape)
-    error = _standard_error(series - estimate[..., None])[..., None]
+    error = dependent_mean_error(series - estimate[..., None])[..., None]
     if n >= FEWEST_FOR_A_LEVEL:
         noise = _Noise(error, n, _dependence_class(rho, n)[..., None], floor, floor_df)
         tail = noise.tail(np.abs(excess))
@@ -336,6 +339,85 @@ def mean_tail(statistic: ArrayLike, n: int, waves: int, rho: float) -> FloatArra
     return _form_tail(np.asarray(statistic, dtype=np.float64)[..., None], weights[0], spreads[0])
 
 
+def dependent_mean_error(series: FloatArray) -> FloatArray:
+    """Give the standard error of the mean of a series that `dependent_mean_tail` goes with.
+
+    Parameters
+    ----------
+    series : ndarray, shape (..., n)
+        Points in order of time, centered; n >= 4.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        By the standard deviation of fewer than 20 points, by 8 cosine waves of more.
+
+    Examples
+    --------
+    >>> round(float(dependent_mean_error(np.array([-1.0, 0.0, 0.0, 1.0]))), 4)
+    0.4082
+    """
+    n = series.shape[-1]
+    if n < _FEWEST_FOR_WAVES:
+        return np.asarray(series.std(axis=-1, ddof=1) / np.sqrt(n))
+    waves = np.sqrt(2 / n) * np.cos(np.pi * (np.arange(n) + 0.5) * np.arange(1, _WAVES + 1)[:, None] / n)
+    # no matrix product: its bits depend on how many rows there are
+    power = np.stack([np.square((series * wave).sum(axis=-1)) for wave in waves], axis=-1)
+    return np.asarray(np.sqrt(power.sum(axis=-1) / (_WAVES * n)))
+
+
+def dependent_mean_tail(statistic: ArrayLike, n: int, rho: ArrayLike) -> FloatArray:
+    """Give the chance that a mean of n dependent points, of expectation 0, exceeds so many of its standard errors.
+
+    Parameters
+    ----------
+    statistic : array_like, shape (..., k)
+        The mean over `dependent_mean_error`, at least 0.
+    n : int
+        Points of the series.
+    rho : array_like, shape (...)
+        The lag-1 autocorrelation that they show, in [0, .97]; that a stronger one may be behind it is allowed for.
+
+    Returns
+    -------
+    ndarray, shape (..., k)
+        One-sided tail probabilities, to five digits.
+
+    Examples
+    --------
+    >>> dependent_mean_tail([[4.0], [4.0]], 60, [0.0, 0.8]).round(4).ravel().tolist()
+    [0.0023, 0.03]
+    """
+    row = _dependence_class(np.asarray(rho, dtype=np.float64), n)[..., None]
+    at = np.arcsinh(2 * np.minimum(np.asarray(statistic, dtype=np.float64), 1e300))
+    return np.asarray(np.exp(_interpolated(_laws(n), row, at)))
+
+
+def dependent_mean_critical(levels: ArrayLike, n: int, rho: ArrayLike) -> FloatArray:
+    """Give how many standard errors a mean exceeds with chances at levels: the inverse of `dependent_mean_tail`.
+
+    Parameters
+    ----------
+    levels : array_like, shape (l,)
+        One-sided chances.
+    n, rho
+        As `dependent_mean_tail` takes them.
+
+    Returns
+    -------
+    ndarray, shape (..., l)
+        Critical values; infinite beyond ten thousand.
+
+    Examples
+    --------
+    >>> dependent_mean_critical([0.05, 0.01], 60, 0.8).round(2).tolist()
+    [3.3, 5.62]
+    """
+    wanted = np.asarray(levels, dtype=np.float64)
+    row = _dependence_class(np.asarray(rho, dtype=np.float64), n)
+    return np.asarray(_critical(n, tuple(wanted.tolist()))[row])
+
+
 def _form_tail(c: FloatArray, weights: FloatArray, spreads: FloatArray) -> FloatArray:
     """Integrate Craig's formula for the form (w'z)^2 - c^2 sum s z^2 in independent normal z; weights are squared, the last axis of all is that of z."""
     scaled = c**2 * spreads
@@ -376,7 +458,7 @@ def _tabulated(n: int, waves: int, rhos: FloatArray) -> FloatArray:
 
 
 @lru_cache(maxsize=256)
-def _laws(n: int, gross: bool) -> FloatArray:  # noqa: FBT001 - a key of the cache
+def _laws(n: int, *, gross: bool = False) -> FloatArray:
     """Give the logarithms of the tails that a mean over its standard error may have, a row a class of dependence."""
     if gross:
         return np.log(_tabulated(n, n - 1, np.array([_GROSS_RHO])))
@@ -388,9 +470,9 @@ def _laws(n: int, gross: bool) -> FloatArray:  # noqa: FBT001 - a key of the cac
 
 
 @lru_cache(maxsize=1024)
-def _critical(n: int, gross: bool, levels: tuple[float, ...]) -> FloatArray:  # noqa: FBT001 - a key of the cache
+def _critical(n: int, levels: tuple[float, ...], *, gross: bool = False) -> FloatArray:
     """Give the critical values of these laws, shape (classes, levels); infinite where the table does not reach the level."""
-    laws, wanted = _laws(n, gross), np.log(np.array(levels))
+    laws, wanted = _laws(n, gross=gross), np.log(np.array(levels))
     row = np.arange(len(laws))[:, None]
     low, high = np.zeros((len(laws), len(levels))), np.full((len(laws), len(levels)), _GRID[-1])
     for _ in range(_HALVINGS):
@@ -398,17 +480,6 @@ def _critical(n: int, gross: bool, levels: tuple[float, ...]) -> FloatArray:  # 
         above = _interpolated(laws, row, middle) > wanted
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return np.where(laws[:, -1:] <= wanted, np.sinh(high) / 2, np.inf)
-
-
-def _standard_error(series: FloatArray) -> FloatArray:
-    """Give the standard error of the mean by the points alone."""
-    n = series.shape[-1]
-    if n < _FEWEST_FOR_WAVES:
-        return np.asarray(series.std(axis=-1, ddof=1) / np.sqrt(n))
-    waves = np.sqrt(2 / n) * np.cos(np.pi * (np.arange(n) + 0.5) * np.arange(1, _WAVES + 1)[:, None] / n)
-    # no matrix product: its bits depend on how many rows there are
-    power = np.stack([np.square((series * wave).sum(axis=-1)) for wave in waves], axis=-1)
-    return np.asarray(np.sqrt(power.sum(axis=-1) / (_WAVES * n)))
 
 
 def _dependence_class(rho: FloatArray, n: int) -> NDArray[np.intp]:
@@ -450,7 +521,7 @@ class _Noise:
 
     def reach(self, levels: FloatArray) -> FloatArray:
         """Give the half-width of the interval at levels, on a further axis."""
-        critical = _critical(self.n, self.gross, tuple(levels.tolist()))[self.row]
+        critical = _critical(self.n, tuple(levels.tolist()), gross=self.gross)[self.row]
         own = np.where(np.isinf(critical), np.inf, critical * self.error[..., None])
         t = -stdtrit(_finite(self.lasting_df)[..., None], levels)
         return np.asarray(np.hypot(own, t * self.lasting[..., None]))
@@ -460,7 +531,7 @@ class _Noise:
             statistic = np.where(excess > 0, excess / self.error, 0.0)
         at = np.arcsinh(2 * np.minimum(statistic, 1e300))
         certain = (self.error == 0) & (excess > 0)
-        return np.where(certain, 0.0, np.exp(_interpolated(_laws(self.n, self.gross), self.row, at)))
+        return np.where(certain, 0.0, np.exp(_interpolated(_laws(self.n, gross=self.gross), self.row, at)))
 
     def _lasting_tail(self, excess: FloatArray) -> FloatArray:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
