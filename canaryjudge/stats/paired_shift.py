@@ -20,8 +20,6 @@ References
 ----------
 .. [1] E. Lazarus, D. J. Lewis, J. H. Stock and M. W. Watson, "HAR inference: recommendations for practice", J. Business & Economic Statistics 36 (2018), 541-559.
 .. [2] J. W. Craig, "A new, simple and exact result for calculating the probability of error for two-dimensional signal constellations", Proc. IEEE MILCOM (1991), 571-575.
-.. [3] S. K. Banerjee, "Approximate confidence interval for linear functions of means of k populations when the population variances are not equal",
-       Sankhya 22 (1960), 357-358.
 """
 
 from __future__ import annotations
@@ -32,8 +30,9 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
+from canaryjudge.stats.lasting_noise import joined
 from canaryjudge.stats.long_run import FloatArray, dependence
 
 __all__ = [
@@ -96,6 +95,7 @@ _SQUARED_SINES = np.sin(np.pi / 2 * _NODES**2) ** 2
 _HALVINGS = 60
 _ROUNDING = 1e-12
 """Differences that vary by less than this part of their size do not vary."""
+_SMALLEST = 1e-9
 _KNOWN = 1e12
 """Degrees of freedom of what is known for certain."""
 
@@ -170,8 +170,8 @@ def paired_test(
 
     Notes
     -----
-    With h the half-width of an interval from the points alone, and g = t s that from the lasting noise s, the half-width is :math:`\sqrt{h^2 + g^2}` [3]_: it errs at most as
-    often as it says whatever the degrees of freedom are, and a floor that is well known never lends its degrees of freedom to points that are not.
+    The lasting noise is joined (`canaryjudge.stats.lasting_noise.joined`) with the standard error at which Student's t, with n - 1 degrees of freedom or one a wave, has the critical value that the
+    points have; the interval is never narrower than by the points alone, so that a floor that is well known does not lend its degrees of freedom to points that are not.
 
     The relative effect is studentized at the estimate, like a ratio of means, so that what both arms feel does not count as noise of a large change; its bounds are a straight inversion.
 
@@ -505,38 +505,43 @@ class _Noise:
     def tail(self, excess: FloatArray) -> FloatArray:
         """Give the level at which the half-width of the interval is the excess."""
         level = self._own_tail(excess)
-        if (
-            self.lasting > 0
-        ).any():  # the part of it at which the points alone have the level that the lasting noise has for the rest
-            low, high = np.zeros_like(excess), excess
-            for _ in range(_HALVINGS):
-                own = (low + high) / 2
-                rest = np.sqrt(np.maximum(excess**2 - own**2, 0.0))
-                more = self._own_tail(own) > self._lasting_tail(rest)
-                low, high = np.where(more, own, low), np.where(more, high, own)
-            rest = np.sqrt(np.maximum(excess**2 - high**2, 0.0))
-            joined = np.maximum(self._own_tail(high), self._lasting_tail(rest))
-            level = np.where(self.lasting > 0, joined, level)
+        if (self.lasting > 0).any():
+            low, high = np.full_like(excess, _SMALLEST), np.full_like(excess, _GRID[-1])
+            for _ in range(_HALVINGS):  # the deviate of the points alone that goes with the level
+                at = (low + high) / 2
+                short = self._half_width(np.sinh(at) / 2, self._law(at)) < excess
+                low, high = np.where(short, at, low), np.where(short, high, at)
+            level = np.where(self.lasting > 0, np.maximum(self._law(high), level), level)
         return np.where(excess > 0, level, 0.5)
 
     def reach(self, levels: FloatArray) -> FloatArray:
         """Give the half-width of the interval at levels, on a further axis."""
         critical = _critical(self.n, tuple(levels.tolist()), gross=self.gross)[self.row]
-        own = np.where(np.isinf(critical), np.inf, critical * self.error[..., None])
-        t = -stdtrit(_finite(self.lasting_df)[..., None], levels)
-        return np.asarray(np.hypot(own, t * self.lasting[..., None]))
+        known = np.isfinite(critical)
+        lasting, lasting_df = self.lasting[..., None], self.lasting_df[..., None]
+        noise = _Noise(
+            self.error[..., None], self.n, self.row[..., None], lasting, lasting_df, gross=self.gross
+        )
+        return np.where(known, noise._half_width(np.where(known, critical, 1.0), levels), np.inf)
+
+    def _half_width(self, critical: FloatArray, level: FloatArray) -> FloatArray:
+        """Give the half-width at a level, where it is so many standard errors of the points alone."""
+        own = critical * self.error
+        df = float(_WAVES if self.n >= _FEWEST_FOR_WAVES and not self.gross else self.n - 1)
+        # the points' error that Student's t with their degrees of freedom would go with
+        student = own / np.maximum(-stdtrit(df, level), _SMALLEST)
+        some = self.lasting > 0
+        together, known = joined(student, df, np.where(some, self.lasting, 1.0), _finite(self.lasting_df))
+        return np.where(some, np.maximum(own, -stdtrit(known, level) * together), own)
+
+    def _law(self, at: FloatArray) -> FloatArray:
+        return np.exp(_interpolated(_laws(self.n, gross=self.gross), self.row, at))
 
     def _own_tail(self, excess: FloatArray) -> FloatArray:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             statistic = np.where(excess > 0, excess / self.error, 0.0)
-        at = np.arcsinh(2 * np.minimum(statistic, 1e300))
         certain = (self.error == 0) & (excess > 0)
-        return np.where(certain, 0.0, np.exp(_interpolated(_laws(self.n, gross=self.gross), self.row, at)))
-
-    def _lasting_tail(self, excess: FloatArray) -> FloatArray:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            statistic = np.where(self.lasting > 0, excess / self.lasting, np.inf)
-        return np.asarray(stdtr(_finite(self.lasting_df), -statistic))
+        return np.where(certain, 0.0, self._law(np.arcsinh(2 * np.minimum(statistic, 1e300))))
 
 
 def _finite(df: FloatArray) -> FloatArray:

@@ -153,7 +153,7 @@ def stratified_test(
     >>> canary, baseline = 100_000 * share, 100_000 * (1 - share)
     >>> events = np.rint(rate * canary), np.rint(rate * baseline)
     >>> round(float(events[0].sum() / canary.sum() / (events[1].sum() / baseline.sum())), 1)
-    5.0
+    5.1
     >>> round(float(stratified_test(events[1], baseline, events[0], canary, [1.0]).estimate), 1)
     1.0
     """

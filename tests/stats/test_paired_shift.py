@@ -216,16 +216,20 @@ def test_points_that_do_not_scatter_leave_the_lasting_noise_alone():
     assert_allclose(found.low[0], 0.2 - 0.05 * stats.t.isf(0.01, 7), rtol=1e-6)
 
 
-def test_both_noises_are_joined_as_banerjee_does():
-    """With laws of Student's, so that another way to the same number is at hand."""
+def test_both_noises_are_joined_by_welch_and_satterthwaite():
     rng = np.random.default_rng(8)
     change = rng.normal(0.1, 0.05, 12)
-    found = paired_test(
-        np.zeros(12), change, [0.0], effect="difference", lasting=0.02, lasting_df=9, levels=[0.01]
-    )
-    alone = paired_test(np.zeros(12), change, [0.0], effect="difference", levels=[0.01])
-    own = change.mean() - alone.low[0, 0]
-    assert_allclose(change.mean() - found.low[0, 0], np.hypot(own, 0.02 * stats.t.isf(0.01, 9)), rtol=1e-9)
+    arms_, keys = (np.zeros(12), change, [0.0]), {"effect": "difference", "levels": [0.01]}
+    found = paired_test(*arms_, **keys, lasting=0.02, lasting_df=9)
+    own = change.mean() - paired_test(*arms_, **keys).low[0, 0]
+    student = own / stats.t.isf(0.01, 11)
+    together = np.hypot(student, 0.02)
+    df = together**4 / (student**4 / 11 + 0.02**4 / 9)
+    assert_allclose(change.mean() - found.low[0, 0], stats.t.isf(0.01, df) * together, rtol=1e-9)
+    # a spread that is hardly any does not narrow the interval, however well it is known
+    slight = change.mean() - paired_test(*arms_, **keys, lasting=1e-6).low[0, 0]
+    assert slight >= own * (1 - 1e-12)
+    assert_allclose(slight, own, rtol=1e-6)
 
 
 # --- what it may not depend on
