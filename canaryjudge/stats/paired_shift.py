@@ -73,15 +73,17 @@ _CLASSES = 24
 _FEW_RHO = 0.5
 _FEW_START = float(np.arctanh(_FEW_RHO))
 _FEW_CLASSES = 18
-_FEW_EXCESS = 0.15
-"""Of 10 to 19 points, an autocorrelation counts as far as it is this much larger than the assumed one."""
+_FEW_SEEN, _FEW_COUNTED = (0.15, 0.85, 0.97), (0.0, 0.7, 0.96)
+"""What 10 to 19 points show of their autocorrelation, and what of it counts: it is hardly known, but a strong one is not shown by chance."""
 _GROSS_RHO = 0.9
 _GROSS_POINTS = 20
 """More points are held against the critical values of so many, which are larger."""
 _GROSS_TIMES = 2.0
 _GROSS_SPREAD = 0.02
 _PROVEN_RHO = 0.95
-"""From so strong a dependence on no level is promised, so that the test abstains."""
+"""From so strong a dependence on no level is promised."""
+_WANDERS_FROM = 120
+"""Of fewer points the law of the strongest dependence asks so much that abstaining changes no level; of more it tells a walk by its dependence, and abstains."""
 _LARGEST_LOG_RATIO = float(np.log(1000.0))
 """A larger change counts as this one: the change to or from 0 is one of them."""
 _GRID = np.linspace(0.0, np.arcsinh(2e4), 129)
@@ -117,7 +119,7 @@ class PairedTest:
     rho : ndarray, shape (...)
         Lag-1 autocorrelation of the differences.
     abstains : ndarray of bool, shape (...)
-        The differences depend on each other so strongly, or are so few, that nothing about their level can be said; gross harm can still be proven.
+        There are fewer than ten differences, or 120 and more that wander (an autocorrelation of .95), so that nothing about their level can be said; gross harm can still be proven.
     """
 
     estimate: FloatArray
@@ -206,7 +208,7 @@ def paired_test(
     estimate = np.where(still, series[..., 0], series.mean(axis=-1))
     series = np.where(still[..., None], estimate[..., None], series)
     rho = dependence(series - estimate[..., None])
-    abstains = (rho >= _PROVEN_RHO) | (n < FEWEST_FOR_A_LEVEL)
+    abstains = (rho >= _PROVEN_RHO) & (n >= _WANDERS_FROM) | (n < FEWEST_FOR_A_LEVEL)
     excess = estimate[..., None] - at
     floor, floor_df = np.broadcast_to(floor, excess.shape), np.broadcast_to(floor_df, excess.shape)
     error = dependent_mean_error(series - estimate[..., None])[..., None]
@@ -485,7 +487,8 @@ def _critical(n: int, levels: tuple[float, ...], *, gross: bool = False) -> Floa
 def _dependence_class(rho: FloatArray, n: int) -> NDArray[np.intp]:
     """Give the row of `_laws` for an autocorrelation that is seen."""
     if n < _FEWEST_FOR_WAVES:
-        steps, last = (np.arctanh(np.maximum(rho - _FEW_EXCESS, 0.0)) - _FEW_START) / _STEP, _FEW_CLASSES - 1
+        counted = np.interp(rho, _FEW_SEEN, _FEW_COUNTED)
+        steps, last = (np.arctanh(counted) - _FEW_START) / _STEP, _FEW_CLASSES - 1
     else:
         steps, last = np.arctanh(rho) / _STEP, _CLASSES - 1
     return np.clip(np.ceil(steps), 0, last).astype(np.intp)

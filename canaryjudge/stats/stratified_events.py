@@ -46,8 +46,8 @@ _EXACT_EVENTS = 256
 """Up to so many events of both arms the law is convolved."""
 _SIGNIFICANCE = 0.1
 """Below this p-value of Pearson's chi-squared there are bursts."""
-_LEAST_RHO = ((20, 0.95), (30, 0.8), (60, 0.7), (np.inf, 0.5))
-"""Bursts that last hide below the noise of counting, so that fewer intervals than so many take the law of no less dependence than this; below 20 it counts .15 less."""
+_LEAST_RHO = ((20, 0.9), (30, 0.8), (60, 0.7), (np.inf, 0.5))
+"""Bursts that last hide below the noise of counting, so that fewer intervals than so many take the law of no less dependence than this; of fewer than 20, .9 counts as .8."""
 _FEWEST_INTERVALS = 4
 _PROVEN_RHO = 0.95
 _LARGEST_LOG_RATIO = 300.0

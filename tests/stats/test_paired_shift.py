@@ -297,7 +297,7 @@ def test_a_memory_that_steps_up_by_half_and_stays_is_found():
     rng = np.random.default_rng(9)
     noise = np.exp(0.01 * ar1(rng, 200, 60, 0.8))
     found = paired_test(noise[:100], 1.5 * noise[100:], [np.log(1.1)])
-    assert (found.pvalue_greater[:, 0] < 0.0002).mean() > 0.97
+    assert (found.pvalue_greater[:, 0] < 0.0002).all()
 
 
 def test_it_abstains_from_series_that_wander():
