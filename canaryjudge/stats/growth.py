@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtr, stdtrit
 
-from canaryjudge.stats.long_run import FloatArray
+from canaryjudge.stats.bounds import FloatArray
 
 __all__ = ["FEWEST_BLOCKS", "GrowthTest", "block_means", "growth_test", "largest_swing"]
 

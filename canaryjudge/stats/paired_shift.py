@@ -32,8 +32,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from canaryjudge.stats.lasting_noise import joined
-from canaryjudge.stats.long_run import FloatArray, dependence
+from canaryjudge.stats.bounds import FloatArray
+from canaryjudge.stats.long_run import dependence
+from canaryjudge.stats.replicas import joined
 
 __all__ = [
     "FEWEST_FOR_A_LEVEL",

@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from canaryjudge.stats.bounds import FloatArray, bisect
 from canaryjudge.stats.dispersion import Family
-from canaryjudge.stats.long_run import FloatArray, dependence
+from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.paired_shift import dependent_mean_critical, dependent_mean_error, dependent_mean_tail
 from canaryjudge.stats.proportions import difference_bounds
-from canaryjudge.stats.rare_events import bisect
 
 __all__ = ["StratifiedTest", "stratified_test"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from canaryjudge.stats.long_run import FloatArray
+from canaryjudge.stats.bounds import FloatArray
 
 __all__ = ["usual_error_rate", "usual_variation"]
 

@@ -10,8 +10,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from canaryjudge.stats.rare_events import rate_ratio_bounds, rate_ratio_pvalues
-from canaryjudge.stats.rate_difference import rate_difference_bounds, rate_difference_pvalues
+from canaryjudge.stats.rates import (
+    rate_difference_bounds,
+    rate_difference_pvalues,
+    rate_ratio_bounds,
+    rate_ratio_pvalues,
+)
 from canaryjudge.stats.stratified_events import _Shares, _Strata, stratified_test
 
 CANARY, CANARY_TOTALS = np.array([3.0, 12, 30, 80, 7]), np.array([100.0, 250, 500, 900, 60])
