@@ -125,13 +125,7 @@ class ReplicaLevels:
 
     @classmethod
     def restore(cls, state: list[Mapping[str, Any]]) -> ReplicaLevels:
-        """Read what `state` gave.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is something else.
-        """
+        """Read what `state` gave; of something else, TypeError or ValueError."""
         levels = cls()
         first, second = ({name: _Running.restore(own) for name, own in arm.items()} for arm in state)
         levels._arms = (first, second)

@@ -47,18 +47,7 @@ _LEAST_EXPOSURE = 2.0**-20
 
 
 def check_counts(*arms: Arm) -> None:
-    """Refuse counts that no service has and no sum holds.
-
-    Parameters
-    ----------
-    *arms : Arm
-        New intervals of a ratio or a count.
-
-    Raises
-    ------
-    DataError
-        If an interval has more than 1.4e14 events or exposure, or less than 1e-6 exposure.
-    """
+    """Refuse new intervals that have more than 1.4e14 events or exposure, or less than 1e-6 exposure: no service has them and no sum holds them."""
     for arm in arms:
         if len(arm) == 1:
             total = 1.0 if arm.total is None else float(arm.total[0])

@@ -30,15 +30,6 @@ class Watch:
     A fail stays. After a pass, harm is still watched for: by the evidence since the start, and by evidence that starts
     afresh, epoch after epoch, so that old good minutes do not dilute a late fault. The k-th epoch has 1 / (k (k + 1)) of the part of the
     level that is kept for them, so that all of them together, and the first, keep within the level.
-
-    Parameters
-    ----------
-    start : callable
-        Makes the rule's process at given error rates.
-    question : Question
-        What is asked, with the error rates of all looks together.
-    reserved : float
-        Part of the level that is kept for the time after a pass.
     """
 
     def __init__(
@@ -88,18 +79,7 @@ class Watch:
             self._next_epoch()
 
     def look(self, time: float | None = None) -> Finding:
-        """Ask the evidence, and keep what it decides.
-
-        Parameters
-        ----------
-        time : float, optional
-            Time of the latest point, in seconds since 1970.
-
-        Returns
-        -------
-        Finding
-            What was decided, or else what can be said so far.
-        """
+        """Ask the evidence, at the time of the latest point, and keep what it decides: what was decided, or else what can be said so far."""
         if self._decided is not None and self._has_failed:
             return self._decided
         found = self._main.finding()
@@ -190,20 +170,7 @@ _MOST_LOOKS: Final = 2000
 
 
 def start_watch(question: Question, settings: RuleSettings) -> Watch:
-    """Start to watch a metric by a rule; one for a fixed window is asked at planned looks.
-
-    Parameters
-    ----------
-    question : Question
-        What is asked, with the error rates of all looks together.
-    settings : RuleSettings
-        The rule's settings.
-
-    Returns
-    -------
-    Watch
-        Without evidence yet.
-    """
+    """Start to watch a metric by a rule, at the error rates of all looks together; a rule for a fixed window is asked at planned looks."""
     if isinstance(settings, Sequential):
         method = METHODS[settings.method_for(question.kind)]
         return Watch(lambda asked: method.start(asked, settings), question, method.reserved)
@@ -211,24 +178,7 @@ def start_watch(question: Question, settings: RuleSettings) -> Watch:
 
 
 def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | None) -> Pair | None:
-    """Cut off what comes after the end of a watch.
-
-    Parameters
-    ----------
-    pair : Pair
-        New intervals; of samples, one.
-    horizon : Horizon
-        When the watch ends.
-    points : int
-        Points that were seen before.
-    first : float or None
-        Time of the first of them, or of these.
-
-    Returns
-    -------
-    Pair or None
-        What is left; None if nothing is.
-    """
+    """Cut off what comes after the end of a watch that has seen so many points, its first at a time; None if nothing is left."""
     time = pair.canary.time
     if pair.kind == "samples":
         return None if horizon.is_over(points, first, None if time is None else float(time[0])) else pair
