@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Reason
 from canaryjudge.rules.decision import tolerated
@@ -53,7 +54,7 @@ class MeanBettingProcess(CountingProcess):
         arms = [np.clip(arm.value, 0.0, self._cap) for arm in (pair.baseline, pair.canary)]
         if not (len(arms[0]) and len(arms[1])):
             return
-        if pair.kind == "samples":
+        if KINDS[pair.kind].is_raw:
             arms = [arm.mean(keepdims=True) for arm in arms]
         baseline, canary = arms[0][:, None], arms[1][:, None]
         relative, absolute = self._changes.relative, self._changes.absolute

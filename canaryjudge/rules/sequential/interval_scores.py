@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Reason
 from canaryjudge.rules.decision import tolerated
@@ -191,7 +192,7 @@ class MeanScoreProcess(_ScoreProcess):
 
     def update(self, pair: Pair) -> None:
         """Take new intervals; of samples, one."""
-        if pair.kind == "samples":
+        if KINDS[pair.kind].is_raw:
             if len(pair.baseline) and len(pair.canary):
                 weight = _weight(pair)
                 means = float(pair.baseline.value.mean()), float(pair.canary.value.mean())

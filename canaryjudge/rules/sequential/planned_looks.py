@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, tolerated, weigh
 from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
 from canaryjudge.rules.groups import GroupFinding, GroupSettings
 from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
-from canaryjudge.rules.proportion import Proportion
-from canaryjudge.rules.rate import Rate
 from canaryjudge.rules.registry import RULES, judge_pair, read_finding
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question
 from canaryjudge.rules.sequential.evidence import State
@@ -32,8 +31,6 @@ harmless, and harm only by a p-value twenty times smaller than the look asks for
 _FEWEST_FOR_RANKS = 20
 """The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones."""
 _SMALLEST_PVALUE = 1e-300
-_AT_LOOKS: Final[dict[str, RuleSettings]] = {"gauge": MannWhitney(), "ratio": Proportion(), "count": Rate()}
-"""What the sequential rule asks at planned looks."""
 _COLUMNS = ("value", "total", "time")
 _LARGEST_WHOLE = 2.0**53
 
@@ -285,9 +282,11 @@ class LooksProcess:
 
 
 def looks_at(question: Question, *, looks: int, spending: Spending) -> LooksProcess:
-    """Look at a metric by the fixed-window rule of its kind; at a gauge by its history, where that is long enough."""
-    by_history = question.kind == "gauge" and _windows_of(question.horizon) is not None
-    plan = LookPlan("sequential", _AT_LOOKS[question.kind], looks, spending, by_history)
+    """Look at a metric by its kind's rule about the level; at a gauge by its history, where that is long enough."""
+    kind = KINDS[question.kind]
+    by_history = kind.is_averaged and _windows_of(question.horizon) is not None
+    at_a_look = RULES[kind.default_rules[0]].settings()
+    plan = LookPlan("sequential", at_a_look, looks, spending, by_history)
     return LooksProcess(question, plan)
 
 
@@ -375,7 +374,7 @@ _TRIMMED = 0.1
 def _windows_of(horizon: Horizon) -> int | None:
     """Give the points of a whole watch, where the history holds enough windows of that length; else None."""
     history = horizon.history
-    if history is None or history.kind != "gauge" or not history.concurrent:
+    if history is None or not KINDS[history.kind].is_averaged or not history.concurrent:
         return None
     length = horizon.max_points
     if length is None and horizon.max_duration is not None and history.interval:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Limits, tolerated
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question
@@ -107,7 +108,7 @@ class RateProcess(CountingProcess):
             return
         check_counts(*pair.arms)
         if self._flipped is None:
-            mostly = self._question.kind == "ratio" and 2 * float(x_b[0]) > float(n_b[0])
+            mostly = KINDS[self._question.kind].is_share and 2 * float(x_b[0]) > float(n_b[0])
             self._start(flipped=mostly and self._question.sides != (1,))
         if self._flipped:
             x_b, x_c = n_b - x_b, n_c - x_c
@@ -350,6 +351,6 @@ def _from_history(history: Pair | None) -> float | None:
         history.canary.value,
         n_c,
         concurrent=history.concurrent,
-        family="binomial" if history.kind == "ratio" else "poisson",
+        family=KINDS[history.kind].family,
     )
     return float(found.factor)

@@ -63,7 +63,7 @@ class Sequential(RuleSettings):
             advice = f"For a {kind} take {' or '.join(fitting)}, or auto."
             yield Problem(("method",), f"method: {method} does not fit kind: {kind}", advice)
             return
-        if self.independent and kind != "samples":
+        if self.independent and not KINDS[kind].is_raw:
             advice = "Leave it out; other kinds are given interval by interval."
             yield Problem(("independent",), "independent is about samples", advice)
         if method == "ranks" and not self.independent:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome
 from canaryjudge.rules.findings import EffectFinding, Finding, WatchFacts
 from canaryjudge.rules.registry import per_pair, read_finding, rule
@@ -64,7 +65,7 @@ class Watch:
         rest: Pair | None = pair
         while rest is not None and self._epoch is not None and not self._has_failed:
             room = max(self._length - self._epoch.points, 1)
-            whole = pair.kind == "samples" or len(rest.canary) <= room
+            whole = KINDS[pair.kind].is_raw or len(rest.canary) <= room
             part, rest = (rest, None) if whole else (rest.part(slice(room)), rest.part(slice(room, None)))
             self._epoch.update(part)
             if self._epoch.points >= self._length:
@@ -180,7 +181,7 @@ def start_watch(question: Question, settings: RuleSettings) -> Watch:
 def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | None) -> Pair | None:
     """Cut off what comes after the end of a watch that has seen so many points, its first at a time; None if nothing is left."""
     time = pair.canary.time
-    if pair.kind == "samples":
+    if KINDS[pair.kind].is_raw:
         return None if horizon.is_over(points, first, None if time is None else float(time[0])) else pair
     size = len(pair.canary)
     if horizon.max_points is not None:
@@ -212,11 +213,11 @@ def _watch_all(pair: Pair, settings: Sequential) -> Finding:
     found = watched.look()
     first: float | None = None
     time: float | None = None
-    stride = max(1, len(pair.canary) // _MOST_LOOKS) if pair.kind != "samples" else 1
+    stride = max(1, len(pair.canary) // _MOST_LOOKS) if not KINDS[pair.kind].is_raw else 1
     for number, block in enumerate(_intervals(pair), 1):
         times = block.baseline.time, block.canary.time
         if first is None and times[0] is not None and times[1] is not None:
-            first = float(min(times[0][0], times[1][0]) if pair.kind == "samples" else times[1][0])
+            first = float(min(times[0][0], times[1][0]) if KINDS[pair.kind].is_raw else times[1][0])
         if not watched.decided and before_the_end(block, pair.horizon, watched.points, first) is None:
             break
         time = None if times[1] is None else float(times[1][-1])
@@ -230,7 +231,7 @@ def _watch_all(pair: Pair, settings: Sequential) -> Finding:
 
 def _intervals(pair: Pair) -> Iterator[Pair]:
     """Cut a pair into what a stream would hand out: a point of each arm, or the samples of an interval."""
-    if pair.kind != "samples":
+    if not KINDS[pair.kind].is_raw:
         for index in range(pair.fewest):
             yield pair.part(slice(index, index + 1))
     elif pair.horizon.intervals is None:
