@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# without its bytecode, every process that a test starts would compile the library anew, which takes as long as all else that it does
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-slow check docs system clean
 

@@ -27,20 +27,10 @@ _GAP = 2.5
 
 
 def arm_facts(arm: Arm, pair: MetricPair) -> ArmFacts | None:
-    """Describe one arm.
+    """Describe one arm; None without points.
 
-    Parameters
-    ----------
-    arm : Arm
-        Its points.
-    pair : MetricPair
-        The pair that it is of.
-
-    Returns
-    -------
-    ArmFacts or None
-        None without points. Of gauges a stretch's band reaches from its lowest point to its highest, so that spikes stay visible;
-        of raw observations and histograms it holds the middle 90 %, because among many requests some are always slow.
+    Of gauges a stretch's band reaches from its lowest point to its highest, so that spikes stay visible; of raw observations and histograms it holds the
+    middle 90 %, because among many requests some are always slow.
     """
     if not len(arm):
         return None
@@ -112,20 +102,7 @@ def _stretches(at: FloatArray) -> tuple[IntArray, FloatArray]:
 
 
 def with_gaps(at: FloatArray, rows: FloatArray) -> tuple[tuple[float, ...], list[tuple[float | None, ...]]]:
-    """Break a series where nothing came for a while, so that no line runs through it.
-
-    Parameters
-    ----------
-    at : ndarray, shape (n,)
-        Ascending positions.
-    rows : ndarray, shape (k, n)
-        What belongs to each position.
-
-    Returns
-    -------
-    tuple of (tuple of float, list of tuple)
-        The positions and the rows to ten digits; in a gap a position is repeated, with None in each row.
-    """
+    """Break a series where nothing came for a while, so that no line runs through it: there a position is repeated, with None in each row."""
     steps = np.diff(at)
     usual = float(np.sort(steps)[len(steps) // 2]) if len(steps) else 0.0
     gaps = np.flatnonzero(steps > _GAP * usual)[::-1].tolist() if usual > 0 else []

@@ -11,7 +11,7 @@ from canaryjudge._version import __version__
 from canaryjudge.data import MetricPair, about_metric, read_pairs, row_of, with_exposures
 from canaryjudge.errors import PolicyError
 from canaryjudge.explain import one_line
-from canaryjudge.outcomes import Given, at_deadline, conclude, lacking, metric_result
+from canaryjudge.outcomes import DataSummary, at_deadline, conclude, lacking, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.results import MetricResult, ValidFor
 from canaryjudge.rules import ErrorRates, Horizon, default_rules, judge_pair
@@ -150,39 +150,20 @@ def judge_metric(
     alpha: float,
     arms: tuple[str, str] = ("baseline", "canary"),
 ) -> MetricResult:
-    """Judge one metric.
-
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms, with their exposures.
-    metric : Metric
-        Its settings.
-    policy : Policy
-        Beta, and when a watch ends.
-    alpha : float
-        The metric's share of alpha.
-    arms : tuple of (str, str)
-        The caller's names of baseline and canary.
-
-    Returns
-    -------
-    MetricResult
-        Its outcome, with what each rule found.
-    """
-    given = Given.of(pair)
+    """Judge one metric, whose arms have their exposures, at its share of alpha; `arms` are the caller's names of baseline and canary."""
+    data = DataSummary.of(pair)
     rules = _rules(metric)
     horizon = Horizon(policy.max_points, policy.max_duration)
-    asked = rules if lacking(given, metric) is None else ()
+    asked = rules if lacking(data, metric) is None else ()
     with about_metric(metric.name):
         findings = tuple(
             judge_pair(row_of(pair, metric, ErrorRates(level, policy.beta), horizon), rule.in_unit_of(metric))
             for rule, level in zip(asked, rule_levels(rules, alpha), strict=False)
         )
-    result = metric_result(given, metric, alpha, findings, arms)
+    result = metric_result(data, metric, alpha, findings, arms)
     watched = all(rule.rule == "sequential" for rule in rules)
     points = min((finding.n_canary for finding in findings), default=0)
-    over = watched and horizon.is_over(points, *(given.span or (None, None)))
+    over = watched and horizon.is_over(points, *(data.span or (None, None)))
     return at_deadline(result, policy.on_deadline) if over else result
 
 

@@ -16,7 +16,7 @@ from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import ArmFacts, MetricResult, Pairing, ReleaseResult, ValidFor, Waived
 from canaryjudge.rules.findings import Finding
 
-__all__ = ["Given", "at_deadline", "conclude", "lacking", "metric_result"]
+__all__ = ["DataSummary", "at_deadline", "conclude", "lacking", "metric_result"]
 
 _ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
 _SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
@@ -26,7 +26,7 @@ _LOPSIDED = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class DataSummary:
     """What data there were of a metric.
 
     Attributes
@@ -41,7 +41,7 @@ class Given:
         Points of the arms.
     notes : tuple of Note
         What is odd about them.
-    looks : tuple of (ArmFacts or None, ArmFacts or None)
+    drawn : tuple of (ArmFacts or None, ArmFacts or None)
         What the points of baseline and canary look like.
     """
 
@@ -51,19 +51,19 @@ class Given:
     n_baseline: int
     n_canary: int
     notes: tuple[Note, ...]
-    looks: tuple[ArmFacts | None, ArmFacts | None] = (None, None)
+    drawn: tuple[ArmFacts | None, ArmFacts | None] = (None, None)
 
     @classmethod
-    def of(cls, pair: MetricPair) -> Given:
+    def of(cls, pair: MetricPair) -> DataSummary:
         """Describe a pair."""
         sizes = len(pair.baseline), len(pair.canary)
-        looks = arm_facts(pair.baseline, pair), arm_facts(pair.canary, pair)
-        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, looks)
+        drawn = arm_facts(pair.baseline, pair), arm_facts(pair.canary, pair)
+        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, drawn)
 
 
-def lacking(given: Given, metric: Metric) -> tuple[Outcome, Reason] | None:
+def lacking(data: DataSummary, metric: Metric) -> tuple[Outcome, Reason] | None:
     """Tell what becomes of a metric for want of data; None where there are enough for its rules to be asked."""
-    fewest = min(given.n_baseline, given.n_canary)
+    fewest = min(data.n_baseline, data.n_canary)
     if fewest == 0:
         return (
             (Outcome.FAIL, Reason.NO_DATA_FAILS)
@@ -76,37 +76,18 @@ def lacking(given: Given, metric: Metric) -> tuple[Outcome, Reason] | None:
 
 
 def metric_result(
-    given: Given, metric: Metric, alpha: float, findings: tuple[Finding, ...], arms: tuple[str, str]
+    data: DataSummary, metric: Metric, alpha: float, findings: tuple[Finding, ...], arms: tuple[str, str]
 ) -> MetricResult:
-    """Put a metric's findings together.
-
-    Parameters
-    ----------
-    given : Given
-        What data there were.
-    metric : Metric
-        Its settings.
-    alpha : float
-        Its share of alpha.
-    findings : tuple of Finding
-        What its rules found; empty where they could not be asked.
-    arms : tuple of (str, str)
-        The caller's names of baseline and canary.
-
-    Returns
-    -------
-    MetricResult
-        Its outcome with the reason.
-    """
+    """Put a metric's findings together; there are none where its rules could not be asked."""
     deciding: int | None = None
-    outcome, reason = lacking(given, metric) or (Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
+    outcome, reason = lacking(data, metric) or (Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
     if findings:
         outcome, reason, deciding = _metric_outcome(findings, metric)
-        if outcome is Outcome.PASS and _lopsided(given, arms):
+        if outcome is Outcome.PASS and _lopsided(data, arms):
             outcome, reason = Outcome.MARGINAL, Reason.TOO_LITTLE_DATA
-        if _misread(given, outcome):
+        if _misread(data, outcome):
             outcome, reason = Outcome.MARGINAL, Reason.MISREAD
-    start, end = given.span or (None, None)
+    start, end = data.span or (None, None)
     passes = outcome is Outcome.PASS
     return MetricResult(
         name=metric.name,
@@ -116,39 +97,26 @@ def metric_result(
         role=metric.role,
         weight=metric.weight,
         group=metric.group,
-        pairing=given.pairing,
-        interval_s=given.interval,
+        pairing=data.pairing,
+        interval_s=data.interval,
         overlap_start=start,
         overlap_end=end,
         alpha=alpha,
         outcome=outcome,
         reason=reason,
         deciding_rule=deciding,
-        n_baseline=given.n_baseline,
-        n_canary=given.n_canary,
+        n_baseline=data.n_baseline,
+        n_canary=data.n_canary,
         findings=findings,
         unproven=tuple(f.rule for f in findings if f.reason is Reason.NOTHING_FOUND) if passes else (),
-        warnings=given.notes,
-        baseline=given.looks[0],
-        canary=given.looks[1],
+        warnings=data.notes,
+        baseline=data.drawn[0],
+        canary=data.drawn[1],
     )
 
 
 def at_deadline(result: MetricResult, on_deadline: Literal["marginal", "pass", "fail"]) -> MetricResult:
-    """Let the policy decide what the watch has left undecided.
-
-    Parameters
-    ----------
-    result : MetricResult
-        What became of the metric.
-    on_deadline : {"marginal", "pass", "fail"}
-        The policy's setting. It passes what is undecided; neither what was proven worse than the baseline, nor what has no data.
-
-    Returns
-    -------
-    MetricResult
-        The same with the watch's end noted, and with its outcome where the policy decides.
-    """
+    """Let the policy decide what the watch has left undecided; it passes neither what was proven worse than the baseline, nor what has no data."""
     if result.outcome is not Outcome.MARGINAL:
         return result
     facts: dict[str, object] = {"watch_over": True}
@@ -159,18 +127,18 @@ def at_deadline(result: MetricResult, on_deadline: Literal["marginal", "pass", "
     return result.model_copy(update=facts)
 
 
-def _lopsided(given: Given, arms: tuple[str, str]) -> bool:
+def _lopsided(data: DataSummary, arms: tuple[str, str]) -> bool:
     """Tell whether one arm lacks far more of its points than the other: what is missing may be the fault itself."""
     shares = []
-    for points, name in zip((given.n_baseline, given.n_canary), arms, strict=True):
-        unusable = sum(note.count or 0 for note in given.notes if note.code in _UNUSABLE and note.arm == name)
+    for points, name in zip((data.n_baseline, data.n_canary), arms, strict=True):
+        unusable = sum(note.count or 0 for note in data.notes if note.code in _UNUSABLE and note.arm == name)
         shares.append(unusable / (unusable + points) if points else 0.0)
     return abs(shares[0] - shares[1]) > _LOPSIDED
 
 
-def _misread(given: Given, outcome: Outcome) -> bool:
+def _misread(data: DataSummary, outcome: Outcome) -> bool:
     """Tell whether an outcome rests on data that do not look like what the policy says: undeclared counters prove nothing, arms in different units no pass."""
-    codes = {note.code for note in given.notes}
+    codes = {note.code for note in data.notes}
     return (outcome is not Outcome.MARGINAL and "looks_like_counter" in codes) or (
         outcome is Outcome.PASS and "units_apart" in codes
     )
@@ -214,24 +182,7 @@ def _strength(finding: Finding) -> float:
 def conclude(
     results: Mapping[str, MetricResult], policy: Policy, arms: tuple[str, str], valid_for: ValidFor
 ) -> ReleaseResult:
-    """Put the metrics' results together.
-
-    Parameters
-    ----------
-    results : mapping of str to MetricResult
-        Each metric's, in the policy's order.
-    policy : Policy
-        Error rates, roles and how to aggregate.
-    arms : tuple of (str, str)
-        The caller's names of baseline and canary.
-    valid_for : {"one_look", "all_looks"}
-        What the findings' error rates hold for.
-
-    Returns
-    -------
-    ReleaseResult
-        Outcome, action, and what decided.
-    """
+    """Put the metrics' results together, in the policy's order."""
     ignored = {
         metric.name
         for metric in policy.metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Union
 
 from pydantic import Field
@@ -60,6 +61,20 @@ class SeriesFacts(Facts):
     """Upper end of the band."""
     band: Literal["extremes", "percentiles"] | None = None
     """What the band holds: all points of that stretch of time, or the middle 90 % of its observations; None where each position is one point."""
+
+    def since(self, start: float | None) -> tuple[float, ...]:
+        """Give where each position is in seconds since a time; since its own start, or in line, where there is none."""
+        shift = 0.0 if start is None or self.start is None else self.start - start
+        return tuple(at + shift for at in self.at)
+
+    def unbroken(self) -> Iterator[slice]:
+        """Give the parts between the gaps."""
+        start = 0
+        for place, value in enumerate((*self.value, None)):
+            if value is None:
+                if place > start:
+                    yield slice(start, place)
+                start = place + 1
 
 
 class ArmFacts(Facts):

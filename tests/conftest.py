@@ -3,9 +3,18 @@
 `pytest -m hypothesis --hypothesis-profile=random` draws new ones.
 """
 
+import pytest
 from hypothesis import settings
+from warm_command import warm_command
 
 settings.register_profile("few", derandomize=True, deadline=None, max_examples=25)
 settings.register_profile("full", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile("few")
+
+
+@pytest.fixture(scope="session")
+def warm_folder(tmp_path_factory):
+    """A folder for the front of PATH whose `canaryjudge` has imported everything."""
+    with warm_command(tmp_path_factory.mktemp("bin")) as folder:
+        yield folder

@@ -34,7 +34,7 @@ def assert_rate_at_most(errors: int, runs: int, rate: float) -> None:
     )
 
 
-def fewest_runs(rate: float, times: float = 4, sure: float = 0.95) -> int:
+def fewest_runs(rate: float, times: float = 5, sure: float = 0.95) -> int:
     """The fewest runs in which `assert_rate_at_most` is so sure to fail where errors are so many times as frequent as promised."""
     runs = np.arange(1, int(60 / rate))
     too_many = binom.isf(ACCIDENT, runs, rate) + 1

@@ -79,9 +79,12 @@ class Step:
 
 
 @pytest.fixture
-def judged(tmp_path):
+def judged(tmp_path, warm_folder):
     return lambda **inputs: Step(
-        tmp_path, JUDGE, GOOD | {name.replace("_", "-"): text for name, text in inputs.items()}
+        tmp_path,
+        JUDGE,
+        GOOD | {name.replace("_", "-"): text for name, text in inputs.items()},
+        str(warm_folder / "canaryjudge"),
     )
 
 
@@ -101,8 +104,8 @@ def test_no_input_is_written_into_a_script():
     assert all(spec["description"] for part in ("inputs", "outputs") for spec in ACTION[part].values())
 
 
-def test_every_output_is_given(judged):
-    step = judged()
+def test_every_output_is_given(tmp_path):
+    step = Step(tmp_path, JUDGE, GOOD)
     wanted = {
         name: re.fullmatch(r"\$\{\{ steps\.judge\.outputs\.([\w-]+) \}\}", spec["value"])[1]
         for name, spec in ACTION["outputs"].items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -272,7 +271,7 @@ def series_chart(result: MetricResult, axis: Axis) -> str:
     together = result.pairing == "concurrent" or len(_arms(result)) == 1
     starts = [arm.series.start for arm in _arms(result) if arm.series.start is not None]
     origin = min(starts) if together and starts else None
-    last = max((_ends_at(arm.series, origin) for arm in _arms(result)), default=0.0)
+    last = max((arm.series.since(origin)[-1] for arm in _arms(result)), default=0.0)
     heights = "".join(f"M0 {_y(axis, tick)}h{_WIDE}" for tick in axis.ticks)
     grid = f'<path class="grid" d="{heights}"/>'
     line = objective_line(result)
@@ -309,33 +308,17 @@ def _arms(result: MetricResult) -> list[ArmFacts]:
     return [arm for arm in (result.baseline, result.canary) if arm is not None]
 
 
-def _ends_at(series: SeriesFacts, origin: float | None) -> float:
-    shift = 0.0 if origin is None or series.start is None else series.start - origin
-    return shift + series.at[-1]
-
-
 def _arm(series: SeriesFacts, name: str, axis: Axis, origin: float | None, last: float) -> str:
-    shift = 0.0 if origin is None or series.start is None else series.start - origin
-    xs = [round(_WIDE * (at + shift) / last) if last > 0 else _WIDE // 2 for at in series.at]
+    xs = [round(_WIDE * at / last) if last > 0 else _WIDE // 2 for at in series.since(origin)]
     band = ""
     if series.band is not None:
         there_and_back = (
             _points(xs[part], series.high[part], axis) + _points(xs[part], series.low[part], axis)[::-1]
-            for part in _unbroken(series.value)
+            for part in series.unbroken()
         )
         band = f'<path class="band {name}" d="{"".join(f"{_path(points)}z" for points in there_and_back)}"/>'
-    path = "".join(_path(_points(xs[part], series.value[part], axis)) for part in _unbroken(series.value))
+    path = "".join(_path(_points(xs[part], series.value[part], axis)) for part in series.unbroken())
     return f'{band}<path class="line {name}" d="{path}"/>'
-
-
-def _unbroken(values: tuple[float | None, ...]) -> Iterator[slice]:
-    """Give the parts between the gaps."""
-    start = 0
-    for place, value in enumerate((*values, None)):
-        if value is None:
-            if place > start:
-                yield slice(start, place)
-            start = place + 1
 
 
 def _points(xs: list[int], values: tuple[float | None, ...], axis: Axis) -> list[tuple[int, int]]:

@@ -43,10 +43,7 @@ from canaryjudge.rules.findings import Facts, Finding
 __all__ = [
     "as_html",
     "as_report",
-    "banner",
     "facts_html",
-    "metric_article",
-    "metric_body",
     "watch_html",
 ]
 
@@ -85,13 +82,13 @@ _NOTHING = "&ndash;"
 _COLUMNS = ("Rule", "Outcome", "Held against", "Interval", "Evidence")
 
 
-def metric_article(result: MetricResult, release: ReleaseResult, number: int) -> str:
+def _metric_article(result: MetricResult, release: ReleaseResult, number: int) -> str:
     """Lay out one metric."""
     decided = result.name == release.deciding_metric
-    return metric_body(result, _details(result, release, opened=decided), number)
+    return _metric_body(result, _details(result, release, opened=decided), number)
 
 
-def metric_body(result: MetricResult, below: str, number: int | None = None) -> str:
+def _metric_body(result: MetricResult, below: str, number: int | None = None) -> str:
     """Lay out what is seen of a metric first, with some HTML below it; `number` is its place on the page."""
     named = "" if number is None else f' aria-labelledby="m{number}"'
     return (
@@ -203,20 +200,20 @@ _ACTIONS = {"promote": "Promote it", "hold": "Hold it", "rollback": "Roll it bac
 def as_report(release: ReleaseResult, provenance: Mapping[str, str]) -> str:
     """Write the report of a release."""
     ordered = by_badness(release)
-    metrics = "".join(metric_article(result, release, number) for number, result in enumerate(ordered, 1))
+    metrics = "".join(_metric_article(result, release, number) for number, result in enumerate(ordered, 1))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="generator" content="canaryjudge">'
         '<link rel="icon" href="data:,">'
         f"<title>{html_text(title(release))}</title><style>{page_styles()}</style></head>"
-        f'<body class="{release.outcome.value}">{SYMBOLS}{banner(release)}'
+        f'<body class="{release.outcome.value}">{SYMBOLS}{_banner(release)}'
         f'<main><section aria-labelledby="metrics"><div class="legend"><h2 id="metrics">Metrics</h2>{_legend()}</div>'
         f"{metrics}</section>{_promises(release)}</main>{_footer(provenance)}</body></html>\n"
     )
 
 
-def banner(release: ReleaseResult) -> str:
+def _banner(release: ReleaseResult) -> str:
     """Lay out what stands on top: outcome, action, why, what would change it, and of what it is the verdict."""
     result = None if release.deciding_metric is None else release.metrics[release.deciding_metric]
     why = (
@@ -300,12 +297,12 @@ def _footer(provenance: Mapping[str, str]) -> str:
 def as_html(release: ReleaseResult) -> str:
     """Show a release: the verdict, and a card a metric."""
     cards = "".join(
-        metric_body(result, f'<p class="beside">{html_prose(metric_sentence(result, release))}</p>')
+        _metric_body(result, f'<p class="beside">{html_prose(metric_sentence(result, release))}</p>')
         for result in by_badness(release)
     )
     waived = "".join(f"<p>Waived: {html_prose(waiver_sentence(one))}</p>" for one in release.waived)
     return _scoped(
-        f'{banner(release)}{cards}<div class="promise">{waived}<p>{html_prose(promise(release))}</p></div>',
+        f'{_banner(release)}{cards}<div class="promise">{waived}<p>{html_prose(promise(release))}</p></div>',
         release.outcome.value,
     )
 
@@ -314,7 +311,7 @@ def facts_html(facts: Facts) -> str:
     """Show one piece of a verdict: a metric as a card, anything else as a table of what is known."""
     if isinstance(facts, MetricResult):
         rows = "".join(_table(finding) for finding in facts.findings)
-        return _scoped(metric_body(facts, f"<details><summary>Findings</summary>{rows}</details>"))
+        return _scoped(_metric_body(facts, f"<details><summary>Findings</summary>{rows}</details>"))
     return _table(facts)
 
 

@@ -143,7 +143,7 @@ def frame_over(series: list[SeriesFacts], room: int, *, together: bool) -> Frame
         return None
     starts = [one.start for one in series if one.start is not None]
     start = min(starts) if together and len(starts) == len(series) else None
-    span = max(_shift(one, start) + one.at[-1] for one in series if one.at)
+    span = max(one.since(start)[-1] for one in series if one.at)
     positions = max(len(one.at) for one in series)
     return Frame(min(values), max(values), start, span, min(room, positions))
 
@@ -158,33 +158,17 @@ def sparkline(series: SeriesFacts, frame: Frame) -> str:
     '▁▂ █▄'
     """
     drawn = [" "] * frame.columns
-    for part in _parts(series):
+    places = [_column(at, frame) for at in series.since(frame.start)]
+    for part in series.unbroken():
         found: dict[int, list[float]] = {}
-        for at, value in part:
-            found.setdefault(_column(at + _shift(series, frame.start), frame), []).append(value)
+        for column, value in zip(places[part], series.value[part], strict=True):
+            found.setdefault(column, []).append(value or 0.0)
         level = 0.0
         for column in range(min(found), max(found) + 1):
             # between two points that no gap parts, the earlier one holds
             level = math.fsum(found[column]) / len(found[column]) if column in found else level
             drawn[column] = _block(level, frame)
     return "".join(drawn).rstrip()
-
-
-def _parts(series: SeriesFacts) -> Iterator[list[tuple[float, float]]]:
-    """Give the points between the gaps."""
-    part: list[tuple[float, float]] = []
-    for at, value in zip(series.at, series.value, strict=True):
-        if value is not None:
-            part.append((at, value))
-        elif part:
-            yield part
-            part = []
-    if part:
-        yield part
-
-
-def _shift(series: SeriesFacts, start: float | None) -> float:
-    return 0.0 if start is None or series.start is None else series.start - start
 
 
 def _column(at: float, frame: Frame) -> int:

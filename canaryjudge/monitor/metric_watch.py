@@ -17,7 +17,7 @@ from canaryjudge.judge import rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.latest_points import LatestPoints
 from canaryjudge.monitor.replica_levels import ReplicaLevel, ReplicaLevels
-from canaryjudge.outcomes import Given, at_deadline, lacking, metric_result
+from canaryjudge.outcomes import DataSummary, at_deadline, lacking, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import MetricResult, Pairing
@@ -104,15 +104,15 @@ class MetricWatch:
         notes = (*stream.notes, *self._about_sizes(), *self._about_exposures())
         span = None if first is None or last is None else (first, last)
         pairing: Pairing = "concurrent" if stream.concurrent else "windows"
-        given = Given(pairing, stream.interval, span, *stream.points, notes)
-        asked = self._watches if lacking(given, self.metric) is None else []
+        data = DataSummary(pairing, stream.interval, span, *stream.points, notes)
+        asked = self._watches if lacking(data, self.metric) is None else []
         findings = tuple(watched.look(last) for watched in asked)
         if self._pooled:
             findings = tuple(map(pool_replicas, findings))
-        result = metric_result(given, self.metric, self._alpha, findings, self._arms)
+        result = metric_result(data, self.metric, self._alpha, findings, self._arms)
         if result.outcome is Outcome.PASS and any(note.code == "split_mismatch" for note in notes):
             result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.SPLIT_MISMATCH})
-        if early and result.reason == "no_data_fails":
+        if early and result.reason is Reason.NO_DATA_FAILS:
             result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.NO_DATA})
         points = min((watched.points for watched in self._watches), default=0)
         over = self._horizon.is_over(points, first, last)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.rules.findings import Waiver
 from canaryjudge.rules.rows import Arm, FloatArray
 from canaryjudge.rules.totals import burst_waivers
@@ -112,25 +113,10 @@ class Measure:
 
 
 def measure(arm: Arm, aggregate: Aggregate, *, mirrored: bool = False) -> Measure:
-    """Measure an aggregate of one arm.
-
-    Parameters
-    ----------
-    arm : Arm
-        The arm; some points.
-    aggregate : Aggregate
-        Which aggregate.
-    mirrored : bool
-        A percentile at the value itself counts as "at most" it; mirrored, as "at least": it tells < from <=.
-
-    Returns
-    -------
-    Measure
-        The aggregate, its p-values and bounds.
-    """
+    """Measure an aggregate of one arm; a percentile at the value itself counts as "at most" it, mirrored as "at least", which tells < from <=."""
     if aggregate.of == "pooled":
         return _events(arm.value, arm.value, arm.exposures, aggregate)
-    if aggregate.kind == "histogram":
+    if KINDS[aggregate.kind].has_buckets:
         return (
             _within_buckets(arm, aggregate)
             if aggregate.percentile is None
@@ -248,7 +234,7 @@ def _edge(edges: FloatArray, index: int) -> float:
 
 def _events(fewest: FloatArray, most: FloatArray, totals: FloatArray, aggregate: Aggregate) -> Measure:
     """Events over total, with the events worth less where they come in bursts; there are at least `fewest` and at most `most`."""
-    count = aggregate.kind == "count"
+    count = KINDS[aggregate.kind].is_rate
     test, ends = (
         (rate_pvalues, rate_bounds)
         if count

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.rules.rows import Arm, BoolArray, FloatArray, Pair
 from canaryjudge.stats.bucket_distributions import counts_at_most
 
@@ -86,30 +87,15 @@ class Counts:
 
 
 def count_bad(pair: Pair, arm: Arm, settings: BurnRate) -> Counts:
-    """Count what is bad in each interval of an arm.
-
-    Parameters
-    ----------
-    pair : Pair
-        Both arms, for what they share: kind, spacing, edges and bad direction.
-    arm : Arm
-        One of them.
-    settings : BurnRate
-        The bound, where the metric needs one.
-
-    Returns
-    -------
-    Counts
-        By intervals; of samples with times, by intervals of the policy's length or ten seconds.
-    """
+    """Count what is bad in each interval of an arm; samples with times by intervals of the policy's length, or ten seconds."""
     rises = 1 in pair.sides
-    if pair.kind == "ratio":
+    if KINDS[pair.kind].is_share:
         total = np.asarray(arm.total)
         bad = arm.value if rises else total - arm.value
         return Counts(bad, bad, total, *_clock(pair, arm.time, len(arm)))
     assert settings.bound is not None  # noqa: S101 - the policy has seen to it
     bound = settings.bound.number
-    if pair.kind == "histogram":
+    if KINDS[pair.kind].has_buckets:
         assert arm.buckets is not None  # noqa: S101 - a histogram has them
         assert pair.edges is not None  # noqa: S101
         fewest, most = counts_at_most(pair.edges, arm.buckets, bound)
@@ -122,7 +108,7 @@ def count_bad(pair: Pair, arm: Arm, settings: BurnRate) -> Counts:
     if settings.at_bound == "bad":
         beyond |= arm.value == bound
     bad, total = beyond.astype(np.float64), np.ones(len(arm))
-    if pair.kind == "samples" and arm.time is not None:
+    if KINDS[pair.kind].is_raw and arm.time is not None:
         length = pair.counting_interval or _INTERVAL
         slots, sums = _added(np.floor(arm.time / length), bad, total)
         return Counts(sums[0], sums[0], sums[1], slots * length, length)
@@ -146,25 +132,7 @@ def _added(slots: FloatArray, *columns: FloatArray) -> tuple[FloatArray, FloatAr
 
 
 def slice_sums(counts: Counts, settings: BurnRate) -> tuple[FloatArray, FloatArray]:
-    """Add up intervals slice by slice.
-
-    Parameters
-    ----------
-    counts : Counts
-        By intervals.
-    settings : BurnRate
-        How long a slice is.
-
-    Returns
-    -------
-    tuple of (ndarray, shape (k,); ndarray, shape (3, k))
-        The slices' numbers since 1970, and their least and most bad events and totals.
-
-    Raises
-    ------
-    DataError
-        If the data have no times, or their intervals are longer than a slice.
-    """
+    """Add up intervals slice by slice: the slices' numbers since 1970, and an array (3, slices) of their least and most bad events and totals."""
     window = settings.time_slice_window
     assert window is not None  # noqa: S101 - the policy has seen to it
     if counts.time is None:
@@ -186,23 +154,6 @@ def in_slices(counts: Counts, settings: BurnRate) -> Counts:
     A slice is bad where its share of good events is below its target. Where the budget takes the mean of the slices' own shares, every slice
     counts as if it had had the same traffic, the harmonic mean of all: the variance of a slice's share is p (1 - p) / n, and its mean
     over the slices p (1 - p) / (harmonic mean of n). Slices without traffic are left out.
-
-    Parameters
-    ----------
-    counts : Counts
-        By intervals.
-    settings : BurnRate
-        What is counted.
-
-    Returns
-    -------
-    Counts
-        By slices, or what was given where the budget counts events.
-
-    Raises
-    ------
-    DataError
-        As `slice_sums`.
     """
     if settings.budgeting == "occurrences":
         return counts
@@ -253,24 +204,7 @@ class Period:
 
 
 def current_period(settings: BurnRate, end: float | None) -> Period:
-    """Find the period that data lie in.
-
-    Parameters
-    ----------
-    settings : BurnRate
-        The period, or the calendar.
-    end : float or None
-        When the data end, in seconds since 1970; None without times.
-
-    Returns
-    -------
-    Period
-        Of a calendar without times in the data, the nominal one, a month being 30 days.
-
-    Raises
-    ------
-    DataError
-        If the data lie at a time that no calendar has, or so long ago that they must count from a start of their own.
+    """Find the period that data lie in; of a calendar without times in the data, the nominal one, a month being 30 days.
 
     Examples
     --------
@@ -345,27 +279,10 @@ def _later(first: datetime, count: int, unit: str) -> datetime:
 def budget_facts(
     pair: Pair, settings: BurnRate, arms: tuple[Counts, Counts], period: Period, burn_rate: float
 ) -> dict[str, Any]:
-    """Say how much of the period's budget is used, and would be.
+    """Say how much of the period's budget is used, and would be, as fields of `BurnFacts`; the arms are counted from the period's start on.
 
-    Parameters
-    ----------
-    pair : Pair
-        Kind and pairing.
-    settings : BurnRate
-        Target, traffic, and what is counted.
-    arms : tuple of (Counts, Counts)
-        Baseline and canary, by intervals, from the period's start on.
-    period : Period
-        The budget's period.
-    burn_rate : float
-        The canary's, over these.
-
-    Returns
-    -------
-    dict
-        Fields of `BurnFacts`. At all of the traffic the budget is used at the burn rate itself: burn rate x time / period. What
-        the canary has used at its own traffic is its bad events over the traffic's budget; where slices are counted, its part of the
-        bad ones.
+    At all of the traffic the budget is used at the burn rate itself: burn rate x time / period. What the canary has used at its own traffic is its
+    bad events over the traffic's budget; where slices are counted, its part of the bad ones.
     """
     span = arms[1].span
     facts: dict[str, Any] = {
@@ -378,7 +295,7 @@ def budget_facts(
         facts["budget_at_full_traffic"] = burn_rate * span / period.seconds
     if period.left is not None:
         facts["budget_by_period_end"] = burn_rate * period.left / period.seconds
-    if pair.kind == "gauge":
+    if KINDS[pair.kind].is_averaged:
         return facts  # its points are moments, and nobody knows how much traffic each has
     if settings.budgeting == "occurrences":
         traffic = _traffic(settings, arms, period)

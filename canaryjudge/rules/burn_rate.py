@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.quantities import PERCENT_PATTERN, parse_fraction, shown
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.budgets import Counts, budget_facts, count_bad, current_period, in_slices
@@ -248,7 +249,7 @@ class BurnRate(RuleSettings):
         if metric.direction == "either":
             advice = "Take direction: increase (the value counts what is bad) or decrease (what is good)."
             yield Problem((), "a burn rate needs to know which direction is bad", advice)
-        if metric.kind == "ratio":
+        if KINDS[metric.kind].is_share:
             if self.bound is not None:
                 advice = "Leave it out: a ratio says itself how many events were bad."
                 yield Problem(("bound",), "bound is for gauges, samples and histograms", advice)
@@ -260,7 +261,7 @@ class BurnRate(RuleSettings):
             yield Problem((), f"of a {metric.kind} nobody knows what is bad", advice)
             return
         yield from metric.misfit(self.bound, ("bound",))
-        if metric.kind == "histogram" and (self.at_bound == "bad") != (metric.direction == "decrease"):
+        if KINDS[metric.kind].has_buckets and (self.at_bound == "bad") != (metric.direction == "decrease"):
             advice = f"Write at_bound: {'good' if self.at_bound == 'bad' else 'bad'}, or give samples."
             why = "the buckets of a histogram count what is at most an edge, so its bound itself counts as below"
             yield Problem(("at_bound",), why, advice)
@@ -273,19 +274,10 @@ class BurnRate(RuleSettings):
         return _ROLLING if self.period is None else self.period
 
     def alerts_in(self, period: float) -> tuple[BurnAlert, ...]:
-        """Give the alerts, or those of the workbook for a period.
+        """Give the alerts, or those that the workbook has for a period of so many seconds.
 
-        Parameters
-        ----------
-        period : float
-            Seconds.
-
-        Returns
-        -------
-        tuple of BurnAlert
-            The alerts of the policy. Otherwise, for each of the workbook's windows, (its part of the budget) x period / window;
-            where that leaves budget over, or could not be reached at this target, it is left out. If none is left, one alert over the whole
-            period at a burn rate of 1.
+        For each of the workbook's windows that is (its part of the budget) x period / window; where that leaves budget over, or could not be reached at this
+        target, it is left out. If none is left, there is one alert over the whole period at a burn rate of 1.
 
         Examples
         --------

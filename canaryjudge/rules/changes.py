@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.rules.aggregates import Aggregate, Measure, counts_within, measure, observed
 from canaryjudge.rules.findings import Waiver
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
@@ -161,27 +162,15 @@ class Comparison:
 def compare(pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure) -> Comparison:
     """Choose the test of a change.
 
-    Parameters
-    ----------
-    pair : Pair
-        Both arms.
-    aggregate : Aggregate
-        Which aggregate.
-    canary, baseline : Measure
-        The arms' own.
-
-    Returns
-    -------
-    Comparison
-        Of events: the tests of two totals. Of means: a t test. Of percentiles, and of shares of points: bounds recovered from those of both
-        arms. Of percentiles of histograms, which are known no closer than a bucket: whether the arms' own bounds overlap.
+    Of events they are the tests of two totals, of means it is a t test, and of percentiles and shares of points bounds recovered from those of both arms. Of
+    percentiles of histograms, which are known no closer than a bucket, it is whether the arms' own bounds overlap.
     """
-    if aggregate.of == "pooled" or (aggregate.kind == "histogram" and aggregate.of == "within"):
+    if aggregate.of == "pooled" or (KINDS[aggregate.kind].has_buckets and aggregate.of == "within"):
         return _events(pair, aggregate, canary, baseline)
-    if aggregate.kind == "histogram":
+    if KINDS[aggregate.kind].has_buckets:
         return _buckets(pair, aggregate, canary, baseline)
     replicated = pair.canary.replicas or pair.baseline.replicas
-    paired = pair.kind == "gauge" and pair.concurrent and not replicated
+    paired = KINDS[pair.kind].is_averaged and pair.concurrent and not replicated
     if aggregate.of == "mean":
         return _means(pair, aggregate, canary, baseline, paired=paired)
     return _recovered(pair, aggregate, canary, baseline, paired=paired)
@@ -195,21 +184,7 @@ def _by_lines(
     margin: Margin,
     correlation: Callable[[list[Line]], float],
 ) -> Comparison:
-    """Put a comparison together of what a test says about each part of a limit.
-
-    Parameters
-    ----------
-    canary, baseline : Measure
-        The arms' own.
-    method : callable
-        Limit -> code of the test.
-    part : callable
-        Part of a limit, error rate -> p-values.
-    margin : callable
-        Part of a limit, level -> bounds of the canary's distance from it.
-    correlation : callable
-        Parts -> correlation of the canary's distances from them.
-    """
+    """Put a comparison together of what a test says about each part of a limit, and how the canary's distances from two parts are correlated."""
     level = baseline.estimate
 
     def pvalues(limit: Limit, error: float) -> PValues:
@@ -278,7 +253,7 @@ class _Totals:
 
 def _events(pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure) -> Comparison:
     """Compare events of totals, with their dispersion; of buckets, what is sure proves a rise and what may be proves a fall."""
-    count = aggregate.kind == "count"
+    count = KINDS[aggregate.kind].is_rate
     family: Literal["poisson", "binomial"] = "poisson" if count else "binomial"
     sure, maybe = (
         (each, count_totals(*each.arms, family, concurrent=each.concurrent))
@@ -477,22 +452,7 @@ class _Levels:
 def borne_out_by_replicas(
     pair: Pair, aggregate: Aggregate, part: Part, margin: Margin
 ) -> tuple[Part, Margin]:
-    """Hold a test of a change against the replicas: the larger p-value counts, and the outer of two bounds.
-
-    Parameters
-    ----------
-    pair : Pair
-        Both arms, with their replicas.
-    aggregate : Aggregate
-        Which aggregate.
-    part, margin : callable
-        What the points say.
-
-    Returns
-    -------
-    tuple of callable
-        The same with the replicas' say, where there are three or more of them in all.
-    """
+    """Hold a test of a change against the replicas, where there are three or more in all: the larger p-value counts, and the outer of two bounds."""
     arms = [lasting(arm.replicas) for arm in pair.arms]
     if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
         return part, margin

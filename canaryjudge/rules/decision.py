@@ -40,21 +40,7 @@ class Limits:
 
 
 def tolerated(question: Question, level: float) -> Limits | None:
-    """Give the tolerated changes at a baseline's level.
-
-    Parameters
-    ----------
-    question : Question
-        The tolerance and the bad directions.
-    level : float
-        The baseline's level: its median, share or rate.
-
-    Returns
-    -------
-    Limits or None
-        The larger of the relative and the absolute part; None where the level is 0 and there is no absolute part, so that
-        nothing can be said.
-    """
+    """Give the tolerated changes at a baseline's level; None where that is 0 and there is no absolute part, so that nothing can be said."""
     tolerance = question.tolerance
     relative, absolute = tolerance.relative, tolerance.absolute_or_zero
     up, down = 1 in question.sides, -1 in question.sides
@@ -104,24 +90,7 @@ class Evidence:
 
 
 def weigh(evidence: Evidence, limits: Limits, rates: ErrorRates, points: int) -> dict[str, Any]:
-    """Turn evidence into the facts of a finding: outcome, reason, p-values, intervals, and what is missing.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        What the test says.
-    limits : Limits
-        What is tolerated.
-    rates : ErrorRates
-        The error rates.
-    points : int
-        Points a side, for telling how many more would decide.
-
-    Returns
-    -------
-    dict
-        Fields of a `Finding`. Where both directions are bad, each may fail at half the level, and a pass needs both.
-    """
+    """Turn evidence into the facts of an effect's finding; where both directions are bad, each may fail at half the level, and a pass needs both."""
     sides = limits.sides
     level = rates.level / len(sides)
     fails = [
@@ -169,19 +138,7 @@ def weigh_with(
 ) -> dict[str, Any]:
     """Weigh evidence of a change that counts only as far as the replicas bear it out: the larger p-value, the outer of two bounds.
 
-    Parameters
-    ----------
-    siblings : Evidence or None
-        What the replicas say.
-    evidence : Evidence
-        What the points say.
-    limits, rates, points : Limits, ErrorRates, int
-        As for `weigh`.
-
-    Returns
-    -------
-    dict
-        Fields of a `Finding`. Where only the replicas leave it undecided, no number of points is missing.
+    Where only the replicas leave it undecided, no number of points is missing.
     """
     alone = weigh(evidence, limits, rates, points)
     if siblings is None:
@@ -221,18 +178,7 @@ def _zone(
 
 
 def without_proof(found: Finding) -> Finding:
-    """Let what a rule about a feature could not decide pass, but for evidence against the canary.
-
-    Parameters
-    ----------
-    found : Finding
-        What was found.
-
-    Returns
-    -------
-    Finding
-        Where it was marginal: a pass with the reason `nothing_found`, or marginal, `suspected`, where a fail would be proven at beta.
-    """
+    """Let what a rule about a feature could not decide pass, `nothing_found`, unless a fail would be proven at beta: then it is `suspected`."""
     if found.outcome is not Outcome.MARGINAL:
         return found
     if found.pvalue is not None and found.pvalue <= found.beta and found.reason is not Reason.ABSTAINS:
@@ -243,26 +189,10 @@ def without_proof(found: Finding) -> Finding:
 def more_points(
     points: int, distance: float, half_width: float, power: int = 2, *, lasting: float = 0.0
 ) -> int | None:
-    """Tell about how many more points would decide, if estimate and noise stay as they are.
+    """Tell about how many more points would decide, if estimate and noise stay as they are; None where that is more than a hundred times as many.
 
-    Parameters
-    ----------
-    points : int
-        Points a side so far.
-    distance : float
-        From the estimate to the limit.
-    half_width : float
-        From the estimate to the confidence bound that has to get to the limit.
-    power : int
-        2 where a half-width shrinks with the root of the points, 1 where it shrinks with the points (no events so far).
-    lasting : float
-        The part of its variance that does not shrink.
-
-    Returns
-    -------
-    int or None
-        ``points ((half_width / distance)^power - 1)``, or where a part L lasts ``points ((1 - L) / ((distance / half_width)^2 - L) - 1)``; None where more
-        than a hundred times as many would be needed.
+    A half-width shrinks with the root of the points (`power` 2), or with the points (1: no events so far). That is ``points ((half_width / distance)^power - 1)``, or
+    where a part L of the variance lasts ``points ((1 - L) / ((distance / half_width)^2 - L) - 1)``.
 
     Examples
     --------

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from scipy.special import betaincinv, gammainccinv, gammaincinv
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EffectFinding, Number
 from canaryjudge.rules.registry import per_pair, rule
@@ -142,11 +143,11 @@ class _Looked:
     def at(cls, pair: Pair, sign: int) -> _Looked:
         """Look at a pair in one direction."""
         arms = pair.arms
-        if pair.kind == "gauge":
+        if KINDS[pair.kind].is_measured:
             baseline, canary = (sign * arm.value for arm in arms)
             return cls(sign, baseline, canary, canary, median(baseline))
         totals = [arm.exposures for arm in arms]
-        failures = pair.kind == "ratio" and sign < 0
+        failures = KINDS[pair.kind].is_share and sign < 0
         events = [
             total - arm.value if failures else arm.value for arm, total in zip(arms, totals, strict=True)
         ]
@@ -173,7 +174,7 @@ class _Looked:
 def _at_least(kind: str, events: FloatArray, totals: FloatArray, sign: int) -> FloatArray:
     """Bound the intervals' shares or rates by their events alone (Clopper and Pearson; Garwood), on the side that proves least."""
     some = np.maximum(events, _NONE)
-    if kind == "ratio":  # of failures where a fall is bad
+    if KINDS[kind].is_share:  # of failures where a fall is bad
         return np.where(events > 0, betaincinv(some, totals - events + 1, _DOUBT), 0.0)
     if sign > 0:
         return np.where(events > 0, gammaincinv(some, _DOUBT), 0.0) / totals

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.quantities import shown
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EffectFinding, Finding
 from canaryjudge.rules.registry import Columns, find, rule
 from canaryjudge.rules.rows import ErrorRates, Rows
-from canaryjudge.rules.sequential.settings import SEQUENTIAL_METHODS
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 from canaryjudge.settings import Problem
 
@@ -31,7 +31,7 @@ _MOST_LEVELS: Final = 7
 class GroupSettings(RuleSettings):
     """What both kinds of group share."""
 
-    kinds: ClassVar[tuple[str, ...]] = tuple(SEQUENTIAL_METHODS)
+    kinds: ClassVar[tuple[str, ...]] = tuple(KINDS)
 
     rules: tuple[AnyRule, ...] = Field(min_length=1)
     """The rules that are asked, each with its settings; groups may hold groups, but not the rule `sequential`."""

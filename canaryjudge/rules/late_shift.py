@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.rules.decision import without_proof
 from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
 from canaryjudge.rules.registry import Columns, judge_pairs, rule
@@ -61,7 +62,7 @@ def _late(whole: Pair, settings: LateShift) -> Pair:
         return replace(pair, canary=late)
     baseline = pair.baseline
     # points that are aligned are cut at one place: the arms' clocks may tell slightly different times of one interval
-    same = _since(baseline, start, half) if pair.kind == "samples" else half
+    same = _since(baseline, start, half) if KINDS[pair.kind].is_raw else half
     return replace(
         pair,
         canary=late,

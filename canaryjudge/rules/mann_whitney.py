@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
 from canaryjudge.rules.findings import Facts, LevelFinding, NoiseFloorFacts, Number, Waiver
@@ -47,7 +48,7 @@ class MannWhitney(RuleSettings):
     def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
         """Find what does not fit a metric; paths start at the rule."""
         yield from super().misfits(metric)
-        if metric.kind == "histogram" and self.method != "robust":
+        if KINDS[metric.kind].has_buckets and self.method != "robust":
             advice = "Leave method out: histograms are compared interval by interval."
             yield Problem(("method",), f"method: {self.method} does not fit kind: histogram", advice)
 
@@ -83,7 +84,7 @@ class ShiftFinding(LevelFinding):
 @rule(MannWhitney, ShiftFinding)
 def judge(rows: Rows, settings: MannWhitney, found: Columns) -> None:
     """Judge whether the canary is shifted beyond the tolerance; of a ratio, the shares of the intervals are compared."""
-    if rows.kind == "histogram":
+    if KINDS[rows.kind].has_buckets:
         found.take([_bucket_shift(pair) for pair in rows])
         return
     baseline, canary = rows.baseline.levels, rows.canary.levels
@@ -262,7 +263,7 @@ def _tests(asked: Rows, changes: list[_Change], settings: MannWhitney) -> list[S
             limits[rows],
             levels=changes[0].levels,
             scales=scales[rows],
-            concurrent=asked.concurrent and asked.kind != "samples",
+            concurrent=asked.concurrent and not KINDS[asked.kind].is_raw,
             method=settings.method,
             lasting=LastingNoise(lasting[rows], asked.floor_df[rows]),
         )

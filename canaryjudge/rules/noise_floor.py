@@ -39,39 +39,16 @@ class Floor:
         return self.spread * math.sqrt(self.parts)
 
     def noise(self, scales: FloatArray, unit: float = 1.0) -> LastingNoise:
-        """Give it to a test.
-
-        Parameters
-        ----------
-        scales : ndarray, shape (k,)
-            What levels are multiplied by at each limit; an arm at that level varies so many times as much.
-        unit : float
-            What the test's shifts are measured in, in the metric's unit.
-        """
+        """Give it to a test whose limits scale levels like this, and whose shifts are measured in so many of the metric's units."""
         return LastingNoise(np.abs(scales) * self.standard_error / unit, self.df)
 
     def of_events(
         self, rate: float, exposures: tuple[float, float], chance: float, df: float
     ) -> tuple[float, float]:
-        """Tell how many times the variance of events grows by it.
+        """Tell how many times the variance of events grows by it, and with how many degrees of freedom that is known.
 
-        Of the logarithm of the ratio of two rates, n independent events have the variance 1/n an arm; what the arms differ by adds to it.
-
-        Parameters
-        ----------
-        rate : float
-            Events per exposure, of both arms together.
-        exposures : tuple of float
-            Of both arms, divided by the dispersion of their events.
-        chance : float
-            1 - rate of a share, and 1 of a count.
-        df : float
-            Degrees of freedom with which the dispersion is known.
-
-        Returns
-        -------
-        tuple of (float, float)
-            The factor, and its degrees of freedom.
+        Of the logarithm of the ratio of two rates, n independent events have the variance 1/n an arm; what the arms differ by adds to it. `chance` is 1 - rate of a
+        share and 1 of a count; the exposures are those divided by the events' dispersion.
         """
         independent = sum(chance / (rate * exposure) for exposure in exposures)
         times, known = joined(1.0, df, self.standard_error / rate / math.sqrt(independent), self.df)
@@ -83,20 +60,7 @@ class Floor:
 
 
 def floor_of(pair: Pair, level: float) -> Floor | None:
-    """Give the floor that a policy states for arms that are paired like these; None where it states none.
-
-    Parameters
-    ----------
-    pair : Pair
-        Both arms: as windows, or on one clock.
-    level : float
-        The baseline's level.
-
-    Returns
-    -------
-    Floor or None
-        None where the policy states none for this pairing, or one of 0.
-    """
+    """Give the floor that a policy states for arms that are paired like these; None where it states none."""
     spread = max(pair.floor.relative * abs(level), pair.floor.absolute)
     if spread == 0:
         return None

@@ -39,13 +39,7 @@ class Yardstick:
     replicas: tuple[int, int]
 
     def evidence(self, effect: Callable[[float], float]) -> Evidence:
-        """Give what the replicas say at each limit, but for the last, which is no change.
-
-        Parameters
-        ----------
-        effect : callable
-            Turns a change of the replicas' levels into the scale of the limits.
-        """
+        """Give what the replicas say at each limit but the last, in the scale of the limits."""
         test = self.test
         pvalues = list(zip(test.pvalue_greater.tolist(), test.pvalue_less.tolist(), strict=True))
 
@@ -82,27 +76,10 @@ def yardstick(
     noise: FloatArray,
     noise_df: FloatArray,
 ) -> Yardstick | None:
-    """Compare the arms replica by replica.
+    """Compare the arms replica by replica; None where the data do not tell replicas apart, or there are fewer than three in all.
 
-    Parameters
-    ----------
-    pair : Pair
-        Both arms, with their replicas.
-    level_of : callable
-        Gives the level of one replica, such as its median.
-    limits : ndarray, shape (k,)
-        Changes of the level to test against; the last is no change.
-    levels : tuple of float
-        Error rates of the bounds: of a fail and of a pass.
-    scales : ndarray, shape (k,)
-        What the baseline's spread is multiplied by at each limit.
-    noise, noise_df : ndarray, shape (k,)
-        Standard error of the change at each limit by how the arms vary in time, and its degrees of freedom.
-
-    Returns
-    -------
-    Yardstick or None
-        None where the data do not tell replicas apart, or there are fewer than three in all.
+    The limits are changes of the replicas' level, the last of which is no change; at each, the baseline's spread is multiplied by a scale, and the noise is the
+    standard error of the change by how the arms vary in time.
     """
     arms = [lasting(arm.replicas) for arm in pair.arms]
     if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:

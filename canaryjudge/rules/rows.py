@@ -29,7 +29,7 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
-Number = TypeVar("Number", float, FloatArray)
+_Number = TypeVar("_Number", float, FloatArray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Arms:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes(Generic[Number]):
+class Sizes(Generic[_Number]):
     """The size of a change or of a spread in two parts, of which the larger counts.
 
     Attributes
@@ -146,11 +146,11 @@ class Sizes(Generic[Number]):
         In the metric's unit; NaN where the policy gives none.
     """
 
-    relative: Number
-    absolute: Number
+    relative: _Number
+    absolute: _Number
 
     @property
-    def absolute_or_zero(self) -> Number:
+    def absolute_or_zero(self) -> _Number:
         """The absolute part, 0 where there is none."""
         return np.where(np.isnan(self.absolute), 0.0, self.absolute)[()]  # type: ignore[return-value]
 

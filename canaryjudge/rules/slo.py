@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema, model_validator
 from scipy.special import ndtri
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.quantities import (
     PERCENT_PATTERN,
     parse_fraction,
@@ -229,14 +230,14 @@ class Slo(RuleSettings):
     def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
         """Find what does not fit a metric; paths start at the rule."""
         yield from super().misfits(metric)
-        events = metric.kind in ("ratio", "count")
+        events = KINDS[metric.kind].counts_events
         plain = self.of in ("mean", "min", "max")
-        if (self.of == "pooled") != events or (metric.kind == "histogram" and plain):
-            why = "; bucket counts do not know it" if metric.kind == "histogram" and plain else ""
+        if (self.of == "pooled") != events or (KINDS[metric.kind].has_buckets and plain):
+            why = "; bucket counts do not know it" if KINDS[metric.kind].has_buckets and plain else ""
             wrong = f"of: {self.of} does not fit kind: {metric.kind}{why}"
             yield Problem(("of",), wrong, f"Take {_FITTING[metric.kind]}.")
             return
-        if self.method == "score" and metric.kind == "count":
+        if self.method == "score" and KINDS[metric.kind].is_rate:
             yield Problem(("method",), "method: score is for shares, not for counts", "Leave it out.")
         if self.bound is not None:
             yield from metric.misfit(self.bound, ("bound",))
@@ -564,7 +565,7 @@ def _by_comparison(
     limit, fail_limit = limits
     worse, better = ("greater", "less") if one.upward else ("less", "greater")
     held = _HOLDS[one.op](comparison.canary.estimate, one.limit)
-    certain = pair.kind in ("gauge", "samples") and all(
+    certain = KINDS[pair.kind].is_measured and all(
         is_constant(observed(arm)) for arm in (pair.canary, pair.baseline)
     )
     same = comparison.canary.estimate == comparison.baseline.estimate
@@ -638,7 +639,7 @@ def _found(pair: Pair, settings: Slo, aggregate: Aggregate, judged: _Judged) -> 
             "events_baseline": pair.baseline.events,
             "events_canary": pair.canary.events,
         }
-    elif aggregate.kind == "histogram":
+    elif KINDS[aggregate.kind].has_buckets:
         facts |= {"total_baseline": pair.baseline.events, "total_canary": pair.canary.events}
     return facts | {
         "outcome": outcome,

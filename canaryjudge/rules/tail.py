@@ -133,7 +133,7 @@ def judge(pair: Pair, settings: Tail) -> dict[str, Any]:
     densities there, and the test of the ratio r, which takes the baseline's share for an estimate, allows for just that.
     """
     upward = 1 in pair.sides
-    bound = _of_histogram(pair, settings) if pair.kind == "histogram" else _of_samples(pair, settings)
+    bound = _of_histogram(pair, settings) if KINDS[pair.kind].has_buckets else _of_samples(pair, settings)
     if bound is None:
         return {"outcome": Outcome.MARGINAL, "reason": Reason.ABSTAINS, "method": "no_edge"}
     # the absolute part that ratios have by default: of a tail that the baseline does not have, no change is a change in percent
@@ -143,7 +143,7 @@ def judge(pair: Pair, settings: Tail) -> dict[str, Any]:
         tolerance=Sizes(settings.tolerance, KINDS["ratio"].absolute_tolerance),
     )
     own: dict[str, Any] = {"rule": settings.rule, "beyond": bound}
-    if pair.kind == "samples":  # blocks are no unit that anyone could collect more of
+    if KINDS[pair.kind].is_raw:  # blocks are no unit that anyone could collect more of
         own |= {"n_baseline": len(pair.baseline), "n_canary": len(pair.canary), "more_points": None}
     return dict(judge_pair(asked, Proportion())) | own
 
@@ -176,7 +176,7 @@ def _of_histogram(pair: Pair, settings: Tail) -> float | None:
 def _counted(pair: Pair, bound: float, *, upward: bool) -> Pair:
     """Count the observations beyond the bound in each interval, as events of a ratio."""
     concurrent = pair.concurrent
-    if pair.kind == "histogram":
+    if KINDS[pair.kind].has_buckets:
         assert pair.edges is not None  # noqa: S101 - a histogram has edges
         arms = [_of_buckets(arm, pair.edges, bound, upward=upward) for arm in pair.arms]
         return _ratio(pair, arms, concurrent=concurrent)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
 from canaryjudge.rules.findings import ReplicaFacts, Waiver
@@ -123,20 +124,7 @@ class Test:
 
 
 def burst_waivers(rho: float, intervals: int) -> tuple[Waiver, ...]:
-    """Say what bursts, or intervals too few to see them, take from the guarantees.
-
-    Parameters
-    ----------
-    rho : float
-        Lag-1 autocorrelation of the rates.
-    intervals : int
-        Intervals of the arm that has fewer.
-
-    Returns
-    -------
-    tuple of str
-        Waived guarantees.
-    """
+    """Say what bursts, or intervals too few to see them, take from the guarantees."""
     if intervals < _FEWEST_INTERVALS:
         return ("independence_assumed",)
     return ("outside_proven_range",) if rho > _LONGEST_PROVEN else ()
@@ -145,22 +133,7 @@ def burst_waivers(rho: float, intervals: int) -> tuple[Waiver, ...]:
 def count_totals(
     baseline: Arm, canary: Arm, family: Literal["binomial", "poisson"], *, concurrent: bool
 ) -> Totals:
-    """Add up both arms, and measure how much their events vary between intervals.
-
-    Parameters
-    ----------
-    baseline, canary : Arm
-        The arms.
-    family : {"binomial", "poisson"}
-        How independent events would vary.
-    concurrent : bool
-        The arms share the clock.
-
-    Returns
-    -------
-    Totals
-        Events and exposures, divided by the dispersion. An interval is the unit of exposure of an arm without totals.
-    """
+    """Add up both arms, and measure how much their events vary between intervals; an interval is the unit of exposure of an arm without totals."""
     exposed = baseline.exposures, canary.exposures
     found = pooled_dispersion(
         baseline.value,
@@ -194,26 +167,13 @@ def _burst_length(baseline: FloatArray, canary: FloatArray, *, concurrent: bool)
 
 
 def between_replicas(pair: Pair, totals: Totals) -> Totals | None:
-    """Make totals worth as much less as replicas of one arm vary more than independent events.
-
-    Parameters
-    ----------
-    pair : Pair
-        Both arms, with their replicas.
-    totals : Totals
-        Both arms, added up.
-
-    Returns
-    -------
-    Totals or None
-        The same, divided by that dispersion; None where there are fewer than three replicas in all, which tell nothing.
-    """
+    """Make totals worth as much less as replicas of one arm vary more than independent events; None where fewer than three replicas tell nothing."""
     arms = [lasting(arm.replicas) for arm in pair.arms]
     if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
         return None
     events = [[replica.events for replica in arm] for arm in arms]
     exposures = [[replica.exposure for replica in arm] for arm in arms]
-    found = replica_dispersion(*events, *exposures, family="binomial" if pair.kind == "ratio" else "poisson")
+    found = replica_dispersion(*events, *exposures, family=KINDS[pair.kind].family)
     factor = float(found.factor)
     return _scaled(totals, totals.factor / factor, factor=factor, df=float(found.df), rho=0.0)
 
@@ -250,22 +210,7 @@ def difference_test(
     *,
     rare: bool,
 ) -> Test:
-    """Test the difference of two rates: exactly where events are few and rare, else by bounds of each rate.
-
-    Parameters
-    ----------
-    totals : Totals
-        Both arms.
-    pvalues, bounds : callable
-        The test by bounds of each rate: events and exposures of both arms, and a difference or a level.
-    rare : bool
-        Whether the events are as good as Poisson counts.
-
-    Returns
-    -------
-    Test
-        The test.
-    """
+    """Test the difference of two rates: exactly where events are few and as rare as Poisson counts, else by bounds of each rate."""
     few = (
         rare and 0 < totals.canary + totals.baseline <= _MOST_EVENTS
     )  # of no events at all, bounds of each rate are exact
@@ -296,29 +241,14 @@ def weigh_totals(
     relative: Callable[[Totals], Test],
     absolute: Callable[[Totals], Test],
 ) -> dict[str, Any]:
-    """Weigh the change of a share or rate against the part of the tolerance that decides.
-
-    Parameters
-    ----------
-    pair : Pair
-        Both arms.
-    totals : Totals
-        Both arms, added up.
-    relative, absolute : callable
-        The tests of the ratio minus 1, and of the difference.
-
-    Returns
-    -------
-    dict
-        Fields of an `EventsFinding`.
-    """
+    """Weigh the change of a share or rate against the part of the tolerance that decides; as fields of an `EventsFinding`."""
     rate = totals.baseline_rate
     # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
     limits = tolerated(pair, rate) or tolerated(pair, float(np.finfo(float).tiny))
     assert limits is not None  # noqa: S101 - a positive level always has limits
     ask = absolute if limits.absolute else relative
     pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
-    chance = 1 - pooled if pair.kind == "ratio" else 1.0
+    chance = 1 - pooled if KINDS[pair.kind].is_share else 1.0
     floor = floor_of(pair, pooled) if pooled > 0 and chance > 0 else None
     dispersed, fixed = totals, 0.0
     if floor is not None:

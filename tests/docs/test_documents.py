@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from warm_command import warm_command
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -48,15 +47,10 @@ def test_python_blocks_run_and_print_what_stands_below(page, monkeypatch):
             assert output.getvalue().rstrip() == expected.rstrip()
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    with warm_command(tmp_path_factory.mktemp("bin")) as folder:
-        yield os.pathsep.join(map(str, (folder, Path(sys.executable).parent, os.environ["PATH"])))
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_console_blocks_print_what_they_show(page, path):
+def test_console_blocks_print_what_they_show(page, warm_folder):
     """Lines after ``$`` are commands, the lines below a command its output; ``exit N`` stands for its exit code."""
+    path = os.pathsep.join(map(str, (warm_folder, Path(sys.executable).parent, os.environ["PATH"])))
     environment = os.environ | {"PATH": path}
     for language, text, *_ in blocks(page):
         if language != "console":

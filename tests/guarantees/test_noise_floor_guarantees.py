@@ -112,9 +112,9 @@ def test_events_whose_rate_differs_between_windows_keep_the_promise(kind, spread
     assert binom.sf(found[1] - 1, runs, ALPHA) < 1e-9
 
 
-def test_histograms_of_windows_that_differ_keep_the_promise():
+@sizes(ALPHA, 500)
+def test_histograms_of_windows_that_differ_keep_the_promise(runs):
     rng = np.random.default_rng(6)
-    runs = 150
     edges = np.append(np.geomspace(10, 1000, 40), np.inf)
     floors = ({"between_windows": "10%", "windows": 40}, None)
     policies = [with_floor(floor, kind="histogram", rules=["mann_whitney"]) for floor in floors]
@@ -132,10 +132,10 @@ def test_histograms_of_windows_that_differ_keep_the_promise():
     assert binom.sf(found[1] - 1, runs, ALPHA) < 1e-9
 
 
-def test_planned_looks_of_replicas_that_differ_keep_the_promise():
+@sizes(ALPHA, 500)
+def test_planned_looks_of_replicas_that_differ_keep_the_promise(runs):
     """What differs between the arms for good is the same at every look."""
     rng = np.random.default_rng(7)
-    runs = 120
     found = {}
     for name, floor in (("with", {"between_replicas": "3%", "replicas": 60}), ("without", None)):
         metric = cj.Metric(name="m", direction="increase", tolerance="0%", noise_floor=floor)

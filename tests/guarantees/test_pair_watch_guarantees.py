@@ -230,7 +230,9 @@ def test_the_process_of_bounded_values_finds_the_same_evidence(name, direction):
     factor = factor_of(0.1, direction)
     baseline, canary = BOUNDED[name](np.random.default_rng(8), 1, factor)
     expected = np.stack(list(bets(baseline, canary, factor)), axis=1)[..., 0]
-    process = MeanBettingProcess(question_of(metric, ErrorRates(0.05, 0.05)), settings.in_unit_of(metric))
+    process = MeanBettingProcess(
+        question_of(metric, ErrorRates(0.05, 0.05)), cap=settings.in_unit_of(metric).cap
+    )
     same_evidence(
         process, (baseline[:, 0], canary[:, 0]), expected if direction == "increase" else expected[::-1]
     )

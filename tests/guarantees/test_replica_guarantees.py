@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from replicated import LEVEL, SHAPES, SPREADS, N, services, simulate
-from simulation import assert_rate_at_most, fewest_runs
+from simulation import assert_rate_at_most, fewest_runs, sizes
 
 import canaryjudge as cj
 
@@ -43,10 +43,10 @@ def release(rng, many, few, spread, factor=1.0):
 POLICY = cj.Policy(alpha=LEVEL, metrics=[cj.Metric(name="latency", direction="increase", tolerance="0%")])
 
 
+@sizes(LEVEL, 500)
 @pytest.mark.parametrize(("many", "few", "spread"), [(2, 1, 0.2), (4, 2, 0.05), (10, 1, 0.2)])
-def test_replicas_of_one_version_that_differ_do_not_fail_a_release(many, few, spread):
+def test_replicas_of_one_version_that_differ_do_not_fail_a_release(many, few, spread, runs):
     rng = np.random.default_rng(7)
-    runs = 150
     verdicts = [cj.judge(release(rng, many, few, spread), POLICY) for _ in range(runs)]
     assert_rate_at_most(sum(verdict.outcome == "fail" for verdict in verdicts), runs, LEVEL)
 
@@ -90,14 +90,14 @@ def errors_policy(**settings):
     return cj.Policy(alpha=LEVEL, metrics=[cj.Metric(**metric)])
 
 
+@sizes(LEVEL, 500)
 @pytest.mark.parametrize("kind", ["ratio", "count"])
 @pytest.mark.parametrize(
     ("many", "few", "spread"),
     [(2, 1, 0.2), (2, 2, 0.2), (3, 1, 0.05), (5, 1, 0.2), (10, 3, 0.2), (5, 5, 0.5)],
 )
-def test_replicas_whose_error_rates_differ_do_not_fail_a_release(many, few, spread, kind):
+def test_replicas_whose_error_rates_differ_do_not_fail_a_release(many, few, spread, kind, runs):
     rng = np.random.default_rng(9)
-    runs = 150
     policy = errors_policy(kind=kind)
     verdicts = [cj.judge(errors(rng, many, few, spread), policy) for _ in range(runs)]
     assert_rate_at_most(sum(verdict.outcome == "fail" for verdict in verdicts), runs, LEVEL)
@@ -110,11 +110,11 @@ CHANGES = {
 }
 
 
+@sizes(LEVEL, 500)
 @pytest.mark.parametrize("of", CHANGES)
 @pytest.mark.parametrize(("many", "few"), [(2, 1), (5, 2), (10, 2)])
-def test_nor_does_an_objective_against_the_baseline(many, few, of):
+def test_nor_does_an_objective_against_the_baseline(many, few, of, runs):
     rng = np.random.default_rng(10)
-    runs = 120
     kind, rule = CHANGES[of]
     if kind == "ratio":
         policy, make = errors_policy(rules=[rule]), lambda: errors(rng, many, few, 0.2)

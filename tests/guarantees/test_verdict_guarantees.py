@@ -6,7 +6,7 @@ and a false pass as well.
 
 import numpy as np
 import pytest
-from simulation import ar1, assert_rate_at_most
+from simulation import ar1, assert_rate_at_most, fewest_runs, sizes
 
 import canaryjudge as cj
 
@@ -64,7 +64,7 @@ def check(runs, seed, **settings):
 
 
 def test_a_release_at_the_edge_of_every_tolerance_keeps_both_rates():
-    _, _, single = check(300, 20260306)
+    _, _, single = check(fewest_runs(ALPHA), 20260306)
     assert single.sum(axis=0).min() > 0  # the simulation can tell: the edge is where errors happen
 
 
@@ -95,18 +95,19 @@ def at_one_edge(rng, name):
     return data
 
 
+@sizes(BETA, 500)
 @pytest.mark.parametrize("name", [metric.name for metric in METRICS])
-def test_one_bad_metric_among_fine_ones_passes_no_more_often_than_beta(name):
+def test_one_bad_metric_among_fine_ones_passes_no_more_often_than_beta(name, runs):
     """The intersection-union test at its hardest: every other metric passes."""
     rng = np.random.default_rng(20260308)
     policy = cj.Policy(alpha=ALPHA, beta=BETA, metrics=METRICS)
-    verdicts = [cj.judge(at_one_edge(rng, name), policy) for _ in range(100)]
+    verdicts = [cj.judge(at_one_edge(rng, name), policy) for _ in range(runs)]
     others = {
         metric.outcome for verdict in verdicts for metric in verdict.metrics.values() if metric.name != name
     }
     assert others == {"pass"}
-    assert_rate_at_most(sum(verdict.outcome == "pass" for verdict in verdicts), 100, BETA)
-    assert_rate_at_most(sum(verdict.outcome == "fail" for verdict in verdicts), 100, ALPHA)
+    assert_rate_at_most(sum(verdict.outcome == "pass" for verdict in verdicts), runs, BETA)
+    assert_rate_at_most(sum(verdict.outcome == "fail" for verdict in verdicts), runs, ALPHA)
 
 
 def test_releases_that_are_clearly_bad_fail_and_clearly_fine_ones_pass():

@@ -134,21 +134,22 @@ WIDE = {
 }
 
 
+@pytest.mark.parametrize("updates", [40, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", WIDE)
-def test_a_saved_state_stays_small(name):
-    """Two thousand intervals, most of them after a pass, when two processes are watched."""
+def test_a_saved_state_stays_small(name, updates):
+    """Hundreds of intervals, most of them after a pass, when two processes are watched."""
     kind, metric = WIDE[name]
     given = {"name": "m", "kind": "ratio" if kind == "success" else kind, "direction": "increase"} | metric
     end = {"max_points": 360} if name in ("gauge", "shares at looks") else {}
     one = cj.Monitor(cj.Policy(metrics=[cj.Metric(**given)], **end))
     sizes = []
-    for start in range(0, 2000, 20):
+    for start in range(0, 20 * updates, 20):
         one.update({"m": both(kind, start, 20, start=start, **({"each": 6} if kind == "samples" else {}))})
         one.verdict()
         sizes.append(len(one.to_json()))
     assert one.verdict().outcome == "pass"
     assert max(sizes) <= LARGEST
-    assert max(sizes[50:]) <= 1.5 * max(sizes[:50])
+    assert max(sizes[updates // 2 :]) <= 1.5 * max(sizes[: updates // 2])
 
 
 # merging ----------------------------------------------------------------------------------------------------------------

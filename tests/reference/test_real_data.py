@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT.parent / "shared" / "data" / "dev"
 
+pytestmark = pytest.mark.slow
+
 
 def judged(folder, *options):
     if not CORPUS.is_dir():

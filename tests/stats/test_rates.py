@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 from scipy.stats import barnard_exact, binom, poisson
-from simulation import assert_rate_at_most
+from simulation import assert_rate_at_most, sizes
 from statsmodels.stats.rates import test_poisson_2indep as poisson_test
 
 from canaryjudge.stats.rates import (
@@ -262,10 +262,10 @@ def test_a_batch_gives_what_single_calls_give_and_swapping_mirrors():
     assert rate_difference_pvalues(4, 10.0, 9, 11.0, -0.2).less == pytest.approx(float(single.greater))
 
 
+@sizes(1.15 * 0.01, 20_000)
 @pytest.mark.parametrize("mean", [0.5, 4.0, 60.0])
-def test_errors_keep_their_level_at_the_edge(mean):
+def test_errors_keep_their_level_at_the_edge(mean, runs):
     rng = np.random.default_rng(9)
-    runs = 20_000
     xb, xc = rng.poisson(mean, runs), rng.poisson(mean + 3.0, runs)
     pvalues = rate_difference_pvalues(xc, 1.0, xb, 1.0, 3.0)
     for level in (0.01, 0.05):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from canaryjudge.errors import DataError
 from canaryjudge.explain.sentences import metric_sentence
-from canaryjudge.reasons import Outcome
+from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import MetricResult
 from canaryjudge.verdict import Verdict
 
@@ -92,7 +92,7 @@ def _result(result: MetricResult, verdict: Verdict) -> dict[str, Any]:
 
 
 def _label(result: MetricResult) -> str:
-    if result.reason == "no_data_fails":
+    if result.reason is Reason.NO_DATA_FAILS:
         return "NodataFailMetric"
     if result.lacks_data:
         return "Nodata"

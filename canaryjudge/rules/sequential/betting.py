@@ -9,21 +9,20 @@ from typing import Final
 import numpy as np
 
 from canaryjudge.packing import pack, unpack
-from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import Evidence, tolerated, weigh
+from canaryjudge.reasons import Reason
+from canaryjudge.rules.decision import tolerated
 from canaryjudge.rules.rows import FloatArray, Pair, Question
 from canaryjudge.rules.sequential.evidence import (
-    CHANGES,
+    AskedChanges,
     ChangeSequence,
+    CountingProcess,
+    LogEvidence,
     SequentialFinding,
     State,
-    evidence_facts,
     load_sum,
-    pvalue_of,
-    pvalue_pairs,
     save_sum,
 )
-from canaryjudge.rules.sequential.settings import Sequential
+from canaryjudge.settings import Amount
 from canaryjudge.stats.confidence_sequences import quantile_interval, quantile_interval_from_counts
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.score_evidence import (
@@ -37,25 +36,17 @@ from canaryjudge.stats.score_evidence import (
 __all__ = ["MeanBettingProcess", "RankBettingProcess"]
 
 
-class MeanBettingProcess:
+class MeanBettingProcess(CountingProcess):
     """Bets that the canary's mean exceeds the baseline's, changed; and that it stays below. Values count between 0 and the cap."""
 
-    def __init__(self, question: Question, settings: Sequential) -> None:
-        self._question = question
-        assert settings.cap is not None  # noqa: S101 - the policy has been checked
-        self._cap = settings.cap.number
-        relative, absolute = question.tolerance.relative, question.tolerance.absolute_or_zero
-        self._relative = np.array(sorted({*CHANGES, relative, -relative / (1 + relative)}))
-        steps = {0.0, *(sign * times * absolute for sign in (1, -1) for times in (0.5, 1.0, 2.0, 4.0))}
-        self._absolute = np.array(sorted(steps)) if absolute else np.zeros(0)
-        self._wealth = ExactSum((2, len(self._relative) + len(self._absolute), len(BETS)))
-        self._sums = ExactSum((2,))
-        self._intervals = 0
+    method = "betting"
 
-    @property
-    def points(self) -> int:
-        """Intervals seen."""
-        return self._intervals
+    def __init__(self, question: Question, *, cap: Amount) -> None:
+        super().__init__(question)
+        self._cap = cap.number
+        self._changes = AskedChanges.of(question, (1, -1))
+        self._wealth = ExactSum((2, len(self._changes), len(BETS)))
+        self._sums = ExactSum((2,))
 
     def update(self, pair: Pair) -> None:
         """Take new intervals; of samples, one."""
@@ -65,65 +56,55 @@ class MeanBettingProcess:
         if pair.kind == "samples":
             arms = [arm.mean(keepdims=True) for arm in arms]
         baseline, canary = arms[0][:, None], arms[1][:, None]
+        relative, absolute = self._changes.relative, self._changes.absolute
         # each difference by the largest that it can be, so that no bet can lose more than its stake
-        largest = self._cap * np.maximum(1.0, 1 + self._relative)
+        largest = self._cap * np.maximum(1.0, 1 + relative)
         scores = np.concatenate(
             [
-                (canary - baseline * (1 + self._relative)) / largest,
-                (canary - baseline - self._absolute) / (self._cap + abs(self._absolute)),
+                (canary - baseline * (1 + relative)) / largest,
+                (canary - baseline - absolute) / (self._cap + abs(absolute)),
             ],
             axis=-1,
         )
         self._wealth.add_all(np.stack([wealth_terms(scores), wealth_terms(-scores)], axis=1))
         self._sums.add_all(np.stack(arms, axis=-1))
-        self._intervals += len(baseline)
+        self._points += len(baseline)
 
     def merge(self, other: MeanBettingProcess) -> None:
         """Add the other's bets."""
         self._wealth.merge(other._wealth)
         self._sums.merge(other._sums)
-        self._intervals += other._intervals
+        self._points += other._points
 
     def save(self) -> State:
         """Give what is remembered."""
         return {
-            "intervals": self._intervals,
+            "intervals": self._points,
             "sums": save_sum(self._sums),
             "wealth": save_sum(self._wealth),
         }
 
     def load(self, state: State) -> None:
         """Take what another process has saved."""
-        self._intervals = int(state["intervals"])
+        self._points = int(state["intervals"])
         self._sums = load_sum(state["sums"], (2,))
         self._wealth = load_sum(state["wealth"], self._wealth.whole.shape)
 
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
-        known = {
-            "rule": "sequential",
-            "method": "betting",
-            "level": self._question.rates.level,
-            "beta": self._question.rates.beta,
-            "n_baseline": self._intervals,
-            "n_canary": self._intervals,
-        }
-        if not self._intervals:
-            return SequentialFinding(**known, outcome=Outcome.MARGINAL, reason=Reason.TOO_LITTLE_DATA)
-        levels = (self._sums.value / self._intervals).tolist()
-        known |= {"baseline_level": levels[0], "canary_level": levels[1]}
+        if not self._points:
+            return self._cannot_say(Reason.TOO_LITTLE_DATA)
+        levels = (self._sums.value / self._points).tolist()
+        known = {"baseline_level": levels[0], "canary_level": levels[1]}
         limits = tolerated(self._question, levels[0])
         if limits is None:
-            return SequentialFinding(
-                **known, outcome=Outcome.MARGINAL, reason=Reason.NEEDS_ABSOLUTE_TOLERANCE
-            )
-        part = slice(len(self._relative), None) if limits.absolute else slice(len(self._relative))
-        changes = self._absolute if limits.absolute else self._relative
-        above, below = log_wealth(self._wealth.value[:, part])
+            return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE, **known)
+        places, changes = self._changes.within(limits)
+        above, below = log_wealth(self._wealth.value[:, places])
         unit = 1.0 if limits.absolute else levels[0]
         mean: FloatArray = (levels[1] - levels[0]) / unit - changes
         sequence = ChangeSequence(changes, MeanEvidence(above, below, mean, np.zeros(len(changes))))
-        return SequentialFinding(**known, **sequence.finding(limits, self._question.rates, self._intervals))
+        return self._found(**known, **sequence.finding(limits, self._question.rates, self._points))
 
 
 _LEARNING: Final = (16, 32, 64, 128, 256)
@@ -137,17 +118,18 @@ _CELLS = 2 * _LEARNING[-1]
 """Values in the final reference; ranks are counted in halves of one."""
 
 
-class RankBettingProcess:
+class RankBettingProcess(CountingProcess):
     """Each canary request beside a baseline request of its own interval.
 
     Two kinds of evidence are averaged: bets on the difference of their ranks in a reference (a sequential Mann-Whitney test), and, at eight
     quantiles of the reference, which of the two lies beyond (it sees tails). Before a pair is scored, the reference knows only earlier ones.
     """
 
+    method = "ranks"
+
     def __init__(self, question: Question) -> None:
-        self._question = question
+        super().__init__(question)
         self._signs = question.sides
-        self._pairs = 0
         self._seen = np.zeros((0, 2))
         self._reference = np.zeros(0)
         cases = len(self._signs)
@@ -159,25 +141,20 @@ class RankBettingProcess:
         self._below = np.zeros((2, _CELLS // _EVERY), dtype=np.int64)
         self._counted = 0
 
-    @property
-    def points(self) -> int:
-        """Pairs seen."""
-        return self._pairs
-
     def update(self, pair: Pair) -> None:
         """Take one interval's samples."""
         count = min(len(pair.baseline), len(pair.canary))
         baseline, canary = pair.baseline.value[:count], pair.canary.value[:count]
         start = 0
         while start < count:
-            end = next((end for end in _LEARNING if end > self._pairs), None)
-            stop = count if end is None else min(count, start + end - self._pairs)
+            end = next((end for end in _LEARNING if end > self._points), None)
+            stop = count if end is None else min(count, start + end - self._points)
             self._score(baseline[start:stop], canary[start:stop], final=end is None)
             if end is not None:
                 both = np.stack([baseline[start:stop], canary[start:stop]], axis=-1)
                 self._seen = np.concatenate([self._seen, both])
-            self._pairs += stop - start
-            if self._pairs == end:
+            self._points += stop - start
+            if self._points == end:
                 self._learn()
             start = stop
 
@@ -255,8 +232,8 @@ class RankBettingProcess:
         """Add the other's bets; of two references that are final, that of the more pairs is kept."""
         seen = np.concatenate([self._seen, other._seen])
         seen = seen[np.lexsort(seen.T)]
-        first = self._counted, self._pairs, self._reference.tobytes()
-        if (other._counted, other._pairs, other._reference.tobytes()) > first:
+        first = self._counted, self._points, self._reference.tobytes()
+        if (other._counted, other._points, other._reference.tobytes()) > first:
             self._reference, self._counted, self._below = (
                 other._reference,
                 other._counted,
@@ -268,7 +245,7 @@ class RankBettingProcess:
         else:
             self._seen = seen
             self._learn()
-        self._pairs += other._pairs
+        self._points += other._points
         self._wealth.merge(other._wealth)
         self._discordant = self._discordant + other._discordant
         self._rank_sum += other._rank_sum
@@ -276,7 +253,7 @@ class RankBettingProcess:
     def save(self) -> State:
         """Give what is remembered."""
         return {
-            "pairs": self._pairs,
+            "pairs": self._points,
             "seen": pack(self._seen),
             "reference": pack(self._reference),
             "wealth": save_sum(self._wealth),
@@ -288,7 +265,7 @@ class RankBettingProcess:
 
     def load(self, state: State) -> None:
         """Take what another process has saved."""
-        self._pairs, self._counted = int(state["pairs"]), int(state["counted"])
+        self._points, self._counted = int(state["pairs"]), int(state["counted"])
         self._seen = unpack(state["seen"], "<f8", (-1, 2))
         self._reference = unpack(state["reference"], "<f8", (-1,))
         self._wealth = load_sum(state["wealth"], self._wealth.whole.shape)
@@ -298,42 +275,29 @@ class RankBettingProcess:
 
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
-        rates = self._question.rates
-        known = {"rule": "sequential", "level": rates.level, "beta": rates.beta, "method": "ranks"}
-        sizes = {"n_baseline": self._pairs, "n_canary": self._pairs}
         if not len(self._reference):
-            missing = _LEARNING[0] - self._pairs
-            return SequentialFinding(
-                **known, **sizes, outcome=Outcome.MARGINAL, reason=Reason.TOO_LITTLE_DATA, more_points=missing
-            )
+            return self._cannot_say(Reason.TOO_LITTLE_DATA, more_points=_LEARNING[0] - self._points)
         (low_b, median_b, high_b), (low_c, median_c, high_c) = self._medians()
         limits = tolerated(self._question, float(np.median(self._reference)))
         if limits is None:
-            return SequentialFinding(
-                **known, **sizes, outcome=Outcome.MARGINAL, reason=Reason.NEEDS_ABSOLUTE_TOLERANCE
-            )
+            return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE)
         unit = 1.0 if limits.absolute else abs(median_b)
-        fails, safes, nones = zip(*(self._log_evidence(i) for i in range(len(self._signs))), strict=True)
-        sides = limits.sides
-        pvalues = pvalue_pairs(limits, fails, safes)
-        none = {sign: pvalue_of(value) for sign, value in zip(self._signs, nones, strict=True)}
-        bounds = (low_c - high_b) / unit, (high_c - low_b) / unit
-        evidence = Evidence(
+        found = [self._log_evidence(i) for i in range(len(self._signs))]
+        none = {sign: unchanged for sign, (_, _, unchanged) in zip(self._signs, found, strict=True)}
+        bounds = [((low_c - high_b) / unit, (high_c - low_b) / unit)] * len(found)
+        evidence = LogEvidence(
             estimate=(median_c - median_b) / unit,
-            pvalues=pvalues,
-            pvalues_none=(none.get(1, 1.0), none.get(-1, 1.0)),
-            fail_bounds=[bounds] * len(sides),
-            pass_bounds=[bounds] * len(sides),
+            found=[(worse, safe) for worse, safe, _ in found],
+            none=(none.get(1, 0.0), none.get(-1, 0.0)),
+            fail_bounds=bounds,
+            pass_bounds=bounds,
         )
-        higher = 0.5 + self._rank_sum / (2 * _CELLS) / max(self._pairs - _LEARNING[0], 1) / 2
-        return SequentialFinding(
-            **known,
-            **sizes,
-            **weigh(evidence, limits, rates, self._pairs),
+        higher = 0.5 + self._rank_sum / (2 * _CELLS) / max(self._points - _LEARNING[0], 1) / 2
+        return self._found(
+            **evidence.weigh(limits, self._question.rates, self._points, visible=False),
             baseline_level=median_b,
             canary_level=median_c,
             probability_worse=higher if limits.high is not None else 1 - higher,
-            watch=evidence_facts(max(fails) - math.log(len(sides)), min(safes)),
             waived=("independence_assumed",),
         )
 

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal, Protocol, Self
 
 import numpy as np
 
 from canaryjudge.packing import pack, unpack
+from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, weigh
 from canaryjudge.rules.findings import EventsFinding, Finding, Number, WatchFacts
-from canaryjudge.rules.rows import ErrorRates, FloatArray, Pair
+from canaryjudge.rules.rows import ErrorRates, FloatArray, Pair, Question
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.score_evidence import MeanEvidence
 
 __all__ = [
     "CHANGES",
+    "AskedChanges",
     "ChangeSequence",
+    "CountingProcess",
+    "LogEvidence",
     "Process",
     "SequentialFinding",
     "State",
-    "evidence_facts",
+    "by_side",
     "load_sum",
-    "pvalue_of",
-    "pvalue_pairs",
     "save_sum",
-    "smallest_visible",
 ]
 
 State = dict[str, Any]
@@ -67,23 +69,107 @@ class Process(Protocol):
         """Take what another process has saved."""
 
 
-def pvalue_of(log_e: float) -> float:
+class CountingProcess:
+    """What all processes share that add up evidence: how much they have seen, and how they say so."""
+
+    method: ClassVar[str]
+    """As findings call it."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._points = 0
+
+    @property
+    def points(self) -> int:
+        """Intervals, or pairs of samples, that were seen."""
+        return self._points
+
+    def _found(self, **facts: Any) -> SequentialFinding:
+        """Give a finding about all that was seen."""
+        known = {
+            "rule": "sequential",
+            "method": self.method,
+            "level": self._question.rates.level,
+            "beta": self._question.rates.beta,
+            "n_baseline": self._points,
+            "n_canary": self._points,
+        }
+        return SequentialFinding(**(known | facts))
+
+    def _cannot_say(self, reason: Reason, **facts: Any) -> SequentialFinding:
+        return self._found(outcome=Outcome.MARGINAL, reason=reason, **facts)
+
+
+def by_side(limits: Limits, pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Turn each side's "above" and "below" into "worse" and "no worse", or back."""
+    sides = zip(limits.sides, pairs, strict=True)
+    return [pair if sign > 0 else (pair[1], pair[0]) for (sign, _), pair in sides]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvidence:
+    """What a method says of a change, in the scale of the limits; evidence as natural logarithms.
+
+    Attributes
+    ----------
+    estimate : float
+        The change.
+    found : sequence of (float, float)
+        For "worse than the limit" and "no worse", one entry a bad direction, in the order of `Limits.sides`.
+    none : tuple of (float, float)
+        For "above no change" and "below".
+    fail_bounds, pass_bounds, eventless
+        As `Evidence` has them.
+    """
+
+    estimate: float
+    found: Sequence[tuple[float, float]]
+    none: tuple[float, float]
+    fail_bounds: Sequence[tuple[float, float]]
+    pass_bounds: Sequence[tuple[float, float]]
+    eventless: bool = False
+
+    def weigh(
+        self, limits: Limits, rates: ErrorRates, points: int, *, visible: bool = True
+    ) -> dict[str, Any]:
+        """Give fields of a finding; the smallest visible change only where the bounds are of the same evidence."""
+        above, below = _pvalue(self.none[0]), _pvalue(self.none[1])
+        evidence = Evidence(
+            estimate=self.estimate,
+            pvalues=by_side(limits, [(_pvalue(worse), _pvalue(safe)) for worse, safe in self.found]),
+            pvalues_none=(above, below),
+            fail_bounds=self.fail_bounds,
+            pass_bounds=self.pass_bounds,
+            eventless=self.eventless,
+        )
+        fails, safes = zip(*self.found, strict=True)
+        watch = WatchFacts(
+            log_e_fail=(max(fails) - math.log(len(fails))) / math.log(10),
+            log_e_pass=min(safes) / math.log(10),
+            smallest_visible=_smallest_visible(evidence, limits) if visible else None,
+        )
+        return weigh(evidence, limits, rates, points) | {"watch": watch}
+
+
+def _pvalue(log_e: float) -> float:
     """Turn log evidence into an anytime-valid p-value: min(1, 1 / e)."""
     return math.exp(-max(log_e, 0.0))
 
 
-def pvalue_pairs(limits: Limits, fails: Sequence[float], safes: Sequence[float]) -> list[tuple[float, float]]:
-    """Turn each bad direction's log evidence of harm and of harmlessness into p-values, as `Evidence` has them."""
-    pairs = zip(limits.sides, fails, safes, strict=True)
-    both = [(sign, pvalue_of(fail), pvalue_of(safe)) for (sign, _), fail, safe in pairs]
-    return [(fail, safe) if sign > 0 else (safe, fail) for sign, fail, safe in both]
-
-
-def evidence_facts(log_e_fail: float, log_e_pass: float, visible: float | None = None) -> WatchFacts:
-    """Tell natural logarithms of the evidence to the base of ten."""
-    return WatchFacts(
-        log_e_fail=log_e_fail / math.log(10), log_e_pass=log_e_pass / math.log(10), smallest_visible=visible
-    )
+def _smallest_visible(evidence: Evidence, limits: Limits) -> float | None:
+    """Give the smallest change in the bad direction that so much data would fail: the limit and the width of the interval."""
+    found = []
+    for (sign, limit), bounds in zip(limits.sides, evidence.fail_bounds, strict=True):
+        bound = bounds[0] if sign > 0 else bounds[1]
+        if not (math.isfinite(bound) and math.isfinite(evidence.estimate)):
+            continue
+        width = abs(evidence.estimate - bound)
+        if not limits.absolute and evidence.estimate > -1 and bound > -1:
+            grown = (1 + limit) * (1 + evidence.estimate) / (1 + bound)
+            found.append(grown - 1)
+        else:
+            found.append(limit + sign * width)
+    return min(found, key=abs) if found else None
 
 
 def save_sum(sums: ExactSum) -> str:
@@ -111,24 +197,33 @@ def load_sum(text: Any, shape: tuple[int, ...]) -> ExactSum:
     return sums
 
 
-def smallest_visible(evidence: Evidence, limits: Limits) -> float | None:
-    """Give the smallest change in the bad direction that so much data would fail: the limit and the width of the interval."""
-    found = []
-    for (sign, limit), bounds in zip(limits.sides, evidence.fail_bounds, strict=True):
-        bound = bounds[0] if sign > 0 else bounds[1]
-        if not (math.isfinite(bound) and math.isfinite(evidence.estimate)):
-            continue
-        width = abs(evidence.estimate - bound)
-        if not limits.absolute and evidence.estimate > -1 and bound > -1:
-            grown = (1 + limit) * (1 + evidence.estimate) / (1 + bound)
-            found.append(grown - 1)
-        else:
-            found.append(limit + sign * width)
-    return min(found, key=abs) if found else None
-
-
 CHANGES: Final = (-0.5, -0.2, -0.1, 0.0, 0.1, 0.2, 0.5, 1.0, 3.0)
 """Relative changes at which confidence sequences are inverted, beside the tolerated ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedChanges:
+    """Changes about which evidence is kept from the start: relative ones, then absolute ones where some are tolerated."""
+
+    relative: FloatArray
+    absolute: FloatArray
+
+    @classmethod
+    def of(cls, question: Question, sides: Sequence[int]) -> Self:
+        """Give those that are tolerated on some sides, with others around them."""
+        relative, absolute = question.tolerance.relative, question.tolerance.absolute_or_zero
+        ends = (relative if sign > 0 else -relative / (1 + relative) for sign in sides)
+        steps = {0.0, *(sign * times * absolute for sign in (1, -1) for times in (0.5, 1.0, 2.0, 4.0))}
+        return cls(np.array(sorted({*CHANGES, *ends})), np.array(sorted(steps)) if absolute else np.zeros(0))
+
+    def __len__(self) -> int:
+        return len(self.relative) + len(self.absolute)
+
+    def within(self, limits: Limits) -> tuple[slice, FloatArray]:
+        """Give those in the scale of the limits, and their places among all."""
+        if limits.absolute:
+            return slice(len(self.relative), None), self.absolute
+        return slice(len(self.relative)), self.relative
 
 
 class ChangeSequence:
@@ -180,39 +275,14 @@ class ChangeSequence:
         return float(points[last] + drop * (points[last + 1] - points[last]))
 
     def finding(self, limits: Limits, rates: ErrorRates, points: int) -> dict[str, Any]:
-        """Hold the evidence against the limits.
-
-        Parameters
-        ----------
-        limits : Limits
-            What is tolerated; its ends and 0 are among the changes.
-        rates : ErrorRates
-            The error rates.
-        points : int
-            Intervals so far.
-
-        Returns
-        -------
-        dict
-            Fields of a `Finding`.
-        """
-        sides = limits.sides
+        """Hold the evidence against the limits, whose ends and 0 are among the changes; gives fields of a finding."""
+        sides, none = limits.sides, self.at(0.0)
         found = [self.at(limit) for _, limit in sides]
-        none = self.at(0.0)
-        fails = [one.above if sign > 0 else one.below for (sign, _), one in zip(sides, found, strict=True)]
-        safes = [one.below if sign > 0 else one.above for (sign, _), one in zip(sides, found, strict=True)]
-        evidence = Evidence(
+        evidence = LogEvidence(
             estimate=self.estimate,
-            pvalues=[(pvalue_of(float(one.above)), pvalue_of(float(one.below))) for one in found],
-            pvalues_none=(pvalue_of(float(none.above)), pvalue_of(float(none.below))),
+            found=by_side(limits, [(float(one.above), float(one.below)) for one in found]),
+            none=(float(none.above), float(none.below)),
             fail_bounds=[self.bounds(rates.level / len(sides))] * len(sides),
             pass_bounds=[self.bounds(rates.beta)] * len(sides),
         )
-        return weigh(evidence, limits, rates, points) | {
-            "autocorrelation": float(none.rho),
-            "watch": evidence_facts(
-                max(float(value) for value in fails) - math.log(len(sides)),
-                min(float(value) for value in safes),
-                smallest_visible(evidence, limits),
-            ),
-        }
+        return evidence.weigh(limits, rates, points) | {"autocorrelation": float(none.rho)}

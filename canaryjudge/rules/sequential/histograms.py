@@ -7,18 +7,17 @@ import math
 import numpy as np
 
 from canaryjudge.errors import DataError
-from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import Evidence, tolerated, weigh
+from canaryjudge.reasons import Reason
+from canaryjudge.rules.decision import tolerated
 from canaryjudge.rules.rows import FloatArray, Pair, Question
 from canaryjudge.rules.sequential.evidence import (
+    CountingProcess,
+    LogEvidence,
     SequentialFinding,
     State,
-    evidence_facts,
+    by_side,
     load_sum,
-    pvalue_of,
-    pvalue_pairs,
     save_sum,
-    smallest_visible,
 )
 from canaryjudge.stats.bucket_distributions import BucketCurve
 from canaryjudge.stats.exact_sums import ExactSum
@@ -33,25 +32,21 @@ _STEPS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Multiples of the tolerance at which the confidence sequence is inverted."""
 
 
-class HistogramProcess:
+class HistogramProcess(CountingProcess):
     """Evidence about the odds of exceeding each bucket edge.
 
     A tolerated shift moves each edge's odds by what the baseline's own histogram, read between its edges, says of it. Edges that all or
     none exceed say nothing.
     """
 
+    method = "cmh"
+
     def __init__(self, question: Question) -> None:
-        self._question = question
+        super().__init__(question)
         self._edges: FloatArray | None = None
         self._chosen = np.zeros(0, dtype=np.intp)
         self._factors = ExactSum((0, _POINTS))
         self._counts = np.zeros((2, 0))
-        self._intervals = 0
-
-    @property
-    def points(self) -> int:
-        """Intervals seen."""
-        return self._intervals
 
     def update(self, pair: Pair) -> None:
         """Take new intervals."""
@@ -67,7 +62,7 @@ class HistogramProcess:
         self._check_edges(pair.edges)
         counts = np.stack([pair.baseline.buckets, pair.canary.buckets])
         self._counts = self._counts + counts.sum(axis=1)
-        self._intervals += counts.shape[1]
+        self._points += counts.shape[1]
         beyond = counts[..., ::-1].cumsum(axis=-1)[..., ::-1]
         totals, exceeding = beyond[..., 0], beyond[..., 1:][..., self._chosen]
         for i in range(counts.shape[1]):  # one by one: computed together they differ in their last bits
@@ -109,7 +104,7 @@ class HistogramProcess:
                 sums.whole, sums.parts = sums.whole[places], sums.parts[places]
         self._factors.merge(added)
         self._counts = self._counts + other._counts
-        self._intervals += other._intervals
+        self._points += other._points
 
     def save(self) -> State:
         """Give what is remembered."""
@@ -119,7 +114,7 @@ class HistogramProcess:
             "edges": [float(edge) for edge in self._edges[:-1]],
             "chosen": self._chosen.tolist(),
             "counts": self._counts.tolist(),
-            "intervals": self._intervals,
+            "intervals": self._points,
             "factors": save_sum(self._factors),
         }
 
@@ -130,60 +125,42 @@ class HistogramProcess:
         self._edges = np.array([*state["edges"], math.inf])
         self._chosen = np.array(state["chosen"], dtype=np.intp)
         self._counts = np.array(state["counts"], dtype=np.float64).reshape(2, len(self._edges))
-        self._intervals = int(state["intervals"])
+        self._points = int(state["intervals"])
         self._factors = load_sum(state["factors"], (len(self._chosen), _POINTS))
 
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
         rates = self._question.rates
-        known = {"rule": "sequential", "level": rates.level, "beta": rates.beta}
         if self._edges is None or not self._counts.sum(axis=1).all():
-            return SequentialFinding(
-                **known, outcome=Outcome.MARGINAL, reason=Reason.TOO_LITTLE_DATA, method="none"
-            )
+            return self._cannot_say(Reason.TOO_LITTLE_DATA, method="none", n_baseline=0, n_canary=0)
         curves = [BucketCurve(self._edges, counts) for counts in self._counts]
         medians = [curve.quantile(0.5) for curve in curves]
-        known |= {
+        known = {
             "baseline_level": medians[0],
             "canary_level": medians[1],
-            "n_baseline": self._intervals,
-            "n_canary": self._intervals,
             "total_baseline": float(self._counts[0].sum()),
             "total_canary": float(self._counts[1].sum()),
         }
         limits = tolerated(self._question, medians[0])
         if limits is None:
-            return SequentialFinding(
-                **known, outcome=Outcome.MARGINAL, reason=Reason.NEEDS_ABSOLUTE_TOLERANCE, method="none"
-            )
+            return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE, method="none", **known)
         unit = 1.0 if limits.absolute else abs(medians[0])
         sizes = not limits.absolute and float(self._edges[0]) > 0
         at = self._edges[self._chosen]
         asked = _Edges(curves[0], at, self._factors.value, None if sizes else unit)
         sides = limits.sides
-        level = rates.level / len(sides)
         asked_at = np.array([*(limit for _, limit in sides), 0.0])
         above, below = (asked.log_evidence(asked_at, side).tolist() for side in (1, -1))
-        fails = [above[i] if sign > 0 else below[i] for i, (sign, _) in enumerate(sides)]
-        safes = [below[i] if sign > 0 else above[i] for i, (sign, _) in enumerate(sides)]
-        pvalues = pvalue_pairs(limits, fails, safes)
         step = max(abs(limit) for _, limit in sides) or 0.1 * abs(medians[0]) / unit
-        fail_bounds, pass_bounds = asked.bounds((level, rates.beta), step)
-        evidence = Evidence(
+        fail_bounds, pass_bounds = asked.bounds((rates.level / len(sides), rates.beta), step)
+        evidence = LogEvidence(
             estimate=(medians[1] - medians[0]) / unit,
-            pvalues=pvalues,
-            pvalues_none=(pvalue_of(above[-1]), pvalue_of(below[-1])),
+            found=by_side(limits, list(zip(above[:-1], below[:-1], strict=True))),
+            none=(above[-1], below[-1]),
             fail_bounds=[fail_bounds] * len(sides),
             pass_bounds=[pass_bounds] * len(sides),
         )
-        return SequentialFinding(
-            **known,
-            **weigh(evidence, limits, rates, self._intervals),
-            method="cmh",
-            watch=evidence_facts(
-                max(fails) - math.log(len(sides)), min(safes), smallest_visible(evidence, limits)
-            ),
-        )
+        return self._found(**known, **evidence.weigh(limits, rates, self._points))
 
 
 class _Edges:

@@ -8,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.packing import pack, unpack
-from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.reasons import Reason
 from canaryjudge.rules.decision import tolerated
 from canaryjudge.rules.rows import FloatArray, Pair, Question
-from canaryjudge.rules.sequential.evidence import CHANGES, ChangeSequence, SequentialFinding, State
+from canaryjudge.rules.sequential.evidence import (
+    CHANGES,
+    AskedChanges,
+    ChangeSequence,
+    CountingProcess,
+    SequentialFinding,
+    State,
+)
 from canaryjudge.stats.score_evidence import FEWEST_SCORES, exceedance_scores, mean_evidence
 
 __all__ = ["MeanScoreProcess", "RankScoreProcess"]
@@ -20,38 +27,29 @@ _MOST_BLOCKS = 64
 """Twice the intervals share a block from here on, so that memory stays as it is."""
 _HALF_WEIGHT = 50.0
 """An interval of this many requests (harmonic mean of the arms) counts half: with more of them its weather is what varies."""
-
-
 _FINE_CHANGES = tuple(np.linspace(-0.3, 0.3, 25).tolist())
 """Where means are asked about too, which costs no memory."""
 
 
-class _ScoreProcess:
+class _ScoreProcess(CountingProcess):
     """Rows of numbers, one a block of intervals, kept in bounded memory: neighbors are averaged when there are too many."""
 
-    method = ""
     dtype: type[np.floating[Any]] = np.float32
     """What rows are kept as."""
 
     def __init__(self, question: Question, width: int) -> None:
-        self._question = question
+        super().__init__(question)
         # start after the origin, weight, weighted levels of both arms, weighted scores
         self._rows: NDArray[np.floating[Any]] = np.zeros((0, width), dtype=self.dtype)
         self._origin: float | None = None
         self._partial = np.zeros(width, dtype=np.float64)
         self._pending = 0
         self._each = 1
-        self._intervals = 0
-
-    @property
-    def points(self) -> int:
-        """Intervals seen."""
-        return self._intervals
 
     def _add(self, start: float, row: FloatArray) -> None:
         if self._origin is None:
             self._origin = start
-        self._intervals += 1
+        self._points += 1
         row = np.concatenate([[start - self._origin], row])
         self._partial += row
         self._pending += 1
@@ -77,7 +75,7 @@ class _ScoreProcess:
         both = np.vstack(parts)
         self._rows = both[np.lexsort(both.T[::-1])]
         self._each, self._origin = each, origin
-        self._intervals += other._intervals
+        self._points += other._points
         # what fills no block yet is left to the intervals that were counted, and lost to the evidence
         self._partial, self._pending = np.zeros_like(self._partial), 0
         while len(self._rows) >= _MOST_BLOCKS:
@@ -95,7 +93,7 @@ class _ScoreProcess:
     def save(self) -> State:
         """Give what is remembered."""
         return {
-            "intervals": self._intervals,
+            "intervals": self._points,
             "each": self._each,
             "origin": self._origin,
             "pending": self._pending,
@@ -106,43 +104,15 @@ class _ScoreProcess:
     def load(self, state: State) -> None:
         """Take what another process has saved."""
         width = len(self._partial)
-        self._intervals, self._each = int(state["intervals"]), int(state["each"])
+        self._points, self._each = int(state["intervals"]), int(state["each"])
         self._pending = int(state["pending"])
         self._origin = state["origin"]
         self._partial = unpack(state["partial"], "<f8", (width,))
         self._rows = unpack(state["rows"], self.dtype, (-1, width))
 
-    def _described(
-        self, facts: dict[str, Any], levels: tuple[float, float], probability: float | None
-    ) -> SequentialFinding:
-        rates = self._question.rates
-        return SequentialFinding(
-            **facts,
-            rule="sequential",
-            method=self.method,
-            level=rates.level,
-            beta=rates.beta,
-            baseline_level=levels[0],
-            canary_level=levels[1],
-            n_baseline=self._intervals,
-            n_canary=self._intervals,
-            probability_worse=probability,
-        )
-
     def _unready(self) -> SequentialFinding:
-        rates = self._question.rates
-        needed = FEWEST_SCORES * self._each - len(self._rows) * self._each
-        return SequentialFinding(
-            rule="sequential",
-            outcome=Outcome.MARGINAL,
-            reason=Reason.TOO_LITTLE_DATA,
-            method=self.method,
-            level=rates.level,
-            beta=rates.beta,
-            n_baseline=self._intervals,
-            n_canary=self._intervals,
-            more_points=max(needed, 1),
-        )
+        missing = (FEWEST_SCORES - len(self._rows)) * self._each
+        return self._cannot_say(Reason.TOO_LITTLE_DATA, more_points=max(missing, 1))
 
 
 def _halved(rows: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -167,15 +137,8 @@ class RankScoreProcess(_ScoreProcess):
     method = "scores"
 
     def __init__(self, question: Question) -> None:
-        relative, absolute = question.tolerance.relative, question.tolerance.absolute_or_zero
-        up, down = 1 in question.sides, -1 in question.sides
-        changes = {*CHANGES}
-        if relative:
-            changes |= ({relative} if up else set()) | ({-relative / (1 + relative)} if down else set())
-        self._relative = np.array(sorted(changes))
-        steps = {0.0, *(sign * times * absolute for sign in (1, -1) for times in (0.5, 1.0, 2.0, 4.0))}
-        self._absolute = np.array(sorted(steps)) if absolute else np.zeros(0)
-        super().__init__(question, 4 + len(self._relative) + len(self._absolute))
+        self._changes = AskedChanges.of(question, question.sides)
+        super().__init__(question, 4 + len(self._changes))
 
     def update(self, pair: Pair) -> None:
         """Take one interval's samples."""
@@ -184,16 +147,15 @@ class RankScoreProcess(_ScoreProcess):
             return
         medians = float(np.median(baseline)), float(np.median(canary))
         weight = _weight(pair)
+        relative, absolute = self._changes.relative, self._changes.absolute
         if min(baseline.min(), canary.min()) > 0:
-            scales, shifts = 1 + self._relative, np.zeros(len(self._relative))
+            scales, shifts = 1 + relative, np.zeros(len(relative))
         else:  # times 1.1 means nothing to numbers of both signs, so their median's tenth is added
-            scales, shifts = np.ones(len(self._relative)), self._relative * abs(medians[0])
-        fixed = np.ones(len(self._absolute)), self._absolute
-        scores = exceedance_scores(
-            baseline, canary, np.concatenate([scales, fixed[0]]), np.concatenate([shifts, fixed[1]])
-        )
+            scales, shifts = np.ones(len(relative)), relative * abs(medians[0])
+        scales, shifts = np.append(scales, np.ones(len(absolute))), np.append(shifts, absolute)
+        scores = exceedance_scores(baseline, canary, scales, shifts)
         known = [weight, weight * medians[0], weight * medians[1]]
-        self._add(_start(pair, self._intervals), np.concatenate([known, weight * scores]))
+        self._add(_start(pair, self._points), np.concatenate([known, weight * scores]))
 
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
@@ -205,17 +167,17 @@ class RankScoreProcess(_ScoreProcess):
         levels = tuple((rows[:, i].sum() / weights.sum()).item() for i in (2, 3))
         limits = tolerated(self._question, levels[0])
         if limits is None:
-            return self._unready().model_copy(
-                update={"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
-            )
-        first = 4 + (len(self._relative) if limits.absolute else 0)
-        changes = self._absolute if limits.absolute else self._relative
-        scores = rows[:, first : first + len(changes)].T / weights.mean()
-        found = mean_evidence(scores, each=self._each)
-        sequence = ChangeSequence(changes, found)
+            return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE)
+        places, changes = self._changes.within(limits)
+        scores = rows[:, 4:][:, places].T / weights.mean()
+        sequence = ChangeSequence(changes, mean_evidence(scores, each=self._each))
         higher = float(sequence.at(0.0).mean) + 0.5
-        facts = sequence.finding(limits, rates, self._intervals)
-        return self._described(facts, levels, higher if limits.high is not None else 1 - higher)
+        return self._found(
+            **sequence.finding(limits, rates, self._points),
+            baseline_level=levels[0],
+            canary_level=levels[1],
+            probability_worse=higher if limits.high is not None else 1 - higher,
+        )
 
 
 class MeanScoreProcess(_ScoreProcess):
@@ -234,11 +196,11 @@ class MeanScoreProcess(_ScoreProcess):
                 weight = _weight(pair)
                 means = float(pair.baseline.value.mean()), float(pair.canary.value.mean())
                 row = np.array([weight, weight * means[0], weight * (means[1] - means[0])])
-                self._add(_start(pair, self._intervals), row)
+                self._add(_start(pair, self._points), row)
             return
         times = pair.baseline.time
         for i, (b, c) in enumerate(zip(pair.baseline.value, pair.canary.value, strict=True)):
-            start = float(self._intervals) if times is None else float(times[i])
+            start = float(self._points) if times is None else float(times[i])
             self._add(start, np.array([1.0, b, c - b]))
 
     def finding(self) -> SequentialFinding:
@@ -252,9 +214,7 @@ class MeanScoreProcess(_ScoreProcess):
         levels = level, level + difference
         limits = tolerated(self._question, levels[0])
         if limits is None:
-            return self._unready().model_copy(
-                update={"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
-            )
+            return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE)
         unit = (abs(levels[0]) or 1.0) if limits.absolute else 1.0
         wanted = {change * unit for change in (*CHANGES, *_FINE_CHANGES)}
         changes = np.array(sorted(wanted | {limit for _, limit in limits.sides} | {0.0}))
@@ -262,7 +222,7 @@ class MeanScoreProcess(_ScoreProcess):
         shifts = changes if limits.absolute else np.zeros(len(changes))
         tolerable = (scales[:, None] - 1) * rows[:, 2] + shifts[:, None] * weights
         scores = (rows[:, 3] - tolerable) / weights.mean()
-        facts = ChangeSequence(changes, mean_evidence(scores, each=self._each)).finding(
-            limits, rates, self._intervals
+        sequence = ChangeSequence(changes, mean_evidence(scores, each=self._each))
+        return self._found(
+            **sequence.finding(limits, rates, self._points), baseline_level=levels[0], canary_level=levels[1]
         )
-        return self._described(facts, levels, None)

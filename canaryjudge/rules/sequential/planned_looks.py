@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
@@ -15,13 +15,15 @@ from canaryjudge.rules.decision import Evidence, tolerated, weigh
 from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
 from canaryjudge.rules.groups import GroupFinding, GroupSettings
 from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
+from canaryjudge.rules.proportion import Proportion
+from canaryjudge.rules.rate import Rate
 from canaryjudge.rules.registry import RULES, judge_pair, read_finding
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question
 from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.group_sequential import boundaries, repeated_pvalue
 
-__all__ = ["LookPlan", "LooksProcess", "windows_of"]
+__all__ = ["LookPlan", "LooksProcess", "looks_at"]
 
 _FEWEST_EFFECTIVE = 4.0
 _CAUTION = 20.0
@@ -30,8 +32,13 @@ harmless, and harm only by a p-value twenty times smaller than the look asks for
 _FEWEST_FOR_RANKS = 20
 """The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones."""
 _SMALLEST_PVALUE = 1e-300
+_AT_LOOKS: Final[dict[str, RuleSettings]] = {"gauge": MannWhitney(), "ratio": Proportion(), "count": Rate()}
+"""What the sequential rule asks at planned looks."""
 _COLUMNS = ("value", "total", "time")
 _LARGEST_WHOLE = 2.0**53
+
+
+Spending = Literal["obrien_fleming", "pocock"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class LookPlan:
     name: str
     settings: RuleSettings
     looks: int = 5
-    spending: Literal["obrien_fleming", "pocock"] = "obrien_fleming"
+    spending: Spending = "obrien_fleming"
     by_history: bool = False
 
 
@@ -136,7 +143,7 @@ class LooksProcess:
             rates=ErrorRates(level, beta),
             horizon=self._question.horizon,
         )
-        found = judge_by_history(asked) if plan.by_history else judge_pair(asked, plan.settings)
+        found = _judge_by_history(asked) if plan.by_history else judge_pair(asked, plan.settings)
         facts: dict[str, Any] = {
             "rule": plan.name,
             "level": self._question.rates.level,
@@ -277,6 +284,13 @@ class LooksProcess:
         return self._last.model_copy(update={"more_points": self._until_next()})
 
 
+def looks_at(question: Question, *, looks: int, spending: Spending) -> LooksProcess:
+    """Look at a metric by the fixed-window rule of its kind; at a gauge by its history, where that is long enough."""
+    by_history = question.kind == "gauge" and _windows_of(question.horizon) is not None
+    plan = LookPlan("sequential", _AT_LOOKS[question.kind], looks, spending, by_history)
+    return LooksProcess(question, plan)
+
+
 def _asks_ranks(settings: RuleSettings) -> bool:
     """Tell whether the rank test is one of a group's rules."""
     if isinstance(settings, GroupSettings):
@@ -352,13 +366,13 @@ def _unpacked(column: str | list[Any]) -> FloatArray:
     return np.asarray(unpack_times(column[1:]) / column[0])
 
 
-FEWEST_WINDOWS = 10
+_FEWEST_WINDOWS = 10
 """Fewer windows of history know the noise too roughly."""
 _TRIMMED = 0.1
 """Part of the points that is left out at either end of an arm: spikes of history are no yardstick."""
 
 
-def windows_of(horizon: Horizon) -> int | None:
+def _windows_of(horizon: Horizon) -> int | None:
     """Give the points of a whole watch, where the history holds enough windows of that length; else None."""
     history = horizon.history
     if history is None or history.kind != "gauge" or not history.concurrent:
@@ -366,10 +380,10 @@ def windows_of(horizon: Horizon) -> int | None:
     length = horizon.max_points
     if length is None and horizon.max_duration is not None and history.interval:
         length = int(horizon.max_duration // history.interval)
-    return length if length and len(history.canary) // length >= FEWEST_WINDOWS else None
+    return length if length and len(history.canary) // length >= _FEWEST_WINDOWS else None
 
 
-def judge_by_history(pair: Pair) -> ShiftFinding:
+def _judge_by_history(pair: Pair) -> ShiftFinding:
     """Hold the change of the trimmed mean against its changes between arms that ran the same version.
 
     Notes
@@ -377,7 +391,7 @@ def judge_by_history(pair: Pair) -> ShiftFinding:
     By t = (d - mean d_h) / (sd d_h sqrt(1 + 1/H)) with H - 1 degrees of freedom, d_h being the change over as many first points of
     each of the history's H windows.
     """
-    history, length, rates = pair.horizon.history, windows_of(pair.horizon), pair.rates
+    history, length, rates = pair.horizon.history, _windows_of(pair.horizon), pair.rates
     assert history is not None  # noqa: S101 - asked only where there is one
     assert length is not None  # noqa: S101
     size = len(pair.canary)

@@ -9,17 +9,15 @@ import numpy as np
 
 from canaryjudge.errors import DataError
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh
+from canaryjudge.rules.decision import Limits, tolerated
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question
 from canaryjudge.rules.sequential.evidence import (
+    CountingProcess,
+    LogEvidence,
     SequentialFinding,
     State,
-    evidence_facts,
     load_sum,
-    pvalue_of,
-    pvalue_pairs,
     save_sum,
-    smallest_visible,
 )
 from canaryjudge.stats.count_processes import (
     LOG_RATIOS,
@@ -94,27 +92,23 @@ class _Null:
         return self.log_ratio
 
 
-class RateProcess:
+class RateProcess(CountingProcess):
     """Evidence about two rates.
 
     Of a ratio that is bad when it falls, and is mostly successes, the failures are counted: they are rare, and evidence
     about rare events is as good as it can be.
     """
 
+    method = "mixture"
+
     def __init__(self, question: Question) -> None:
-        self._question = question
+        super().__init__(question)
         self._stated = question.dispersion or _from_history(question.horizon.history)
         self._flipped: bool | None = None
         self._directions = question.sides
         self._tilted: tuple[tuple[int, float], ...] = ()
         self._sums = ExactSum((0,))
-        self._intervals = 0
         self._informative = 0
-
-    @property
-    def points(self) -> int:
-        """Intervals seen."""
-        return self._intervals
 
     def update(self, pair: Pair) -> None:
         """Take new intervals."""
@@ -135,7 +129,7 @@ class RateProcess:
         else:
             self._sums.add_all(self._terms(x_b, x_c, n_b, n_c))
             self._informative += int((x_b + x_c > 0).sum())
-        self._intervals += len(x_b)
+        self._points += len(x_b)
 
     def _terms(self, x_b: Numbers, x_c: Numbers, n_b: Numbers, n_c: Numbers) -> FloatArray:
         """Give what intervals add to the sums, in their order."""
@@ -189,7 +183,7 @@ class RateProcess:
                 "Merge shards of one service.",
             )
         self._sums.merge(other._sums)
-        self._intervals += other._intervals
+        self._points += other._points
         self._informative += other._informative
 
     def save(self) -> State:
@@ -198,7 +192,7 @@ class RateProcess:
             return {}
         return {
             "flipped": self._flipped,
-            "intervals": self._intervals,
+            "intervals": self._points,
             "informative": self._informative,
             "sums": save_sum(self._sums),
         }
@@ -208,21 +202,13 @@ class RateProcess:
         if not state:
             return
         self._start(flipped=bool(state["flipped"]))
-        self._intervals, self._informative = int(state["intervals"]), int(state["informative"])
+        self._points, self._informative = int(state["intervals"]), int(state["informative"])
         self._sums = load_sum(state["sums"], self._sums.whole.shape)
 
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
-        allowed = self._question.rates
         if self._flipped is None:
-            return SequentialFinding(
-                rule="sequential",
-                outcome=Outcome.MARGINAL,
-                reason=Reason.TOO_LITTLE_DATA,
-                method="none",
-                level=allowed.level,
-                beta=allowed.beta,
-            )
+            return self._cannot_say(Reason.TOO_LITTLE_DATA, method="none")
         sums = _Sums(self._sums.value, self._tilted)
         x_b, x_c, n_b, n_c, excess, weight, _ = sums.totals.tolist()
         rates = x_b / n_b, x_c / n_c
@@ -236,26 +222,18 @@ class RateProcess:
         look = _Look(limits, sums, self._nulls(flipped=flipped), flipped=flipped)
         look.rate, look.difference = rates[0], (-1 if flipped else 1) * excess / weight
         look.dispersion = self._overdispersion(sums, look.log_ratio)
-        evidence, log_e = look.evidence(allowed)
-        facts = weigh(evidence, limits, allowed, self._intervals)
+        facts = look.evidence(self._question.rates).weigh(limits, self._question.rates, self._points)
         if facts["outcome"] is Outcome.MARGINAL and x_b == 0 and not limits.absolute:
             facts |= {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
-        return SequentialFinding(
+        return self._found(
             **facts,
-            rule="sequential",
-            method="mixture",
-            level=allowed.level,
-            beta=allowed.beta,
             baseline_level=rates[0],
             canary_level=rates[1],
-            n_baseline=self._intervals,
-            n_canary=self._intervals,
             total_baseline=n_b,
             total_canary=n_c,
             events_baseline=x_b,
             events_canary=x_c,
             dispersion=look.dispersion,
-            watch=evidence_facts(*log_e, smallest_visible(evidence, limits)),
         )
 
     def _overdispersion(self, sums: _Sums, log_ratio: float) -> float:
@@ -265,7 +243,7 @@ class RateProcess:
             return float(overdispersion(pearsons, self._informative, self._stated))
         events, exposure = sums.totals[0] + sums.totals[1], sums.totals[2] + sums.totals[3]
         pearsons = float(sums.totals[6] * exposure / events - events) if events else 0.0
-        return float(overdispersion(pearsons, self._intervals, self._stated))
+        return float(overdispersion(pearsons, self._points, self._stated))
 
 
 class _Sums:
@@ -291,22 +269,19 @@ class _Look:
         self.log_ratio = 0.0 if math.isnan(estimate) else estimate
         self.rate, self.difference, self.dispersion = 0.0, 0.0, 1.0
 
-    def evidence(self, rates: ErrorRates) -> tuple[Evidence, tuple[float, float]]:
-        """Give evidence in the scale of the limits, and the log evidence for a fail and a pass."""
+    def evidence(self, rates: ErrorRates) -> LogEvidence:
+        """Give evidence in the scale of the limits."""
         sides = self._limits.sides
-        found = [self._against(sign) for sign, _ in sides]
-        fails, safes = zip(*found, strict=True)
-        pvalues = pvalue_pairs(self._limits, fails, safes)
-        none = {sign: pvalue_of(self._log_evidence(sign, _Null(0.0, 0.0, 1.0), 1)) for sign in (1, -1)}
         level = rates.level / len(sides)
-        return Evidence(
+        above, below = (self._log_evidence(sign, _Null(0.0, 0.0, 1.0), 1) for sign in (1, -1))
+        return LogEvidence(
             estimate=self._estimate(),
-            pvalues=pvalues,
-            pvalues_none=(none[1], none[-1]),
+            found=[self._against(sign) for sign, _ in sides],
+            none=(above, below),
             fail_bounds=[self._bounds(sign, level) for sign, _ in sides],
             pass_bounds=[self._bounds(sign, rates.beta) for sign, _ in sides],
             eventless=float(np.ptp(self._sums)) == 0,
-        ), (max(fails) - math.log(len(sides)), min(safes))
+        )
 
     def _against(self, sign: int) -> tuple[float, float]:
         """Weigh a direction: what is tolerated is a union of hypotheses, so all must fall for a fail; for a pass the mean of the evidence."""

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from canaryjudge.kinds import KindName
+from canaryjudge.kinds import KINDS, KindName
+from canaryjudge.rules.sequential.methods import METHODS, methods_for
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 from canaryjudge.settings import Amount, Problem, Quantity
 
-__all__ = ["SEQUENTIAL_METHODS", "Sequential", "SequentialMethod"]
-
-SequentialMethod = Literal["looks", "scores", "ranks", "mixture", "cmh", "betting", "mean"]
-SEQUENTIAL_METHODS: Final[dict[str, tuple[SequentialMethod, ...]]] = {
-    "gauge": ("looks", "mean", "betting"),
-    "samples": ("scores", "ranks", "mean", "betting"),
-    "ratio": ("mixture", "looks"),
-    "count": ("mixture", "looks"),
-    "histogram": ("cmh",),
-}
-"""The sequential methods that fit each kind; `auto` takes the first."""
+__all__ = ["Sequential"]
 
 
 class Sequential(RuleSettings):
     """Is the canary worse than tolerated, asked at every look? Fail and pass are valid at all looks together, however often one asks."""
 
-    kinds: ClassVar[tuple[str, ...]] = tuple(SEQUENTIAL_METHODS)
+    kinds: ClassVar[tuple[str, ...]] = tuple(KINDS)
 
     rule: Literal["sequential"] = "sequential"
     """The rule's name."""
@@ -46,13 +37,12 @@ class Sequential(RuleSettings):
     spending: Literal["obrien_fleming", "pocock"] = "obrien_fleming"
     """With `looks`: how the error rates are spent over them (Lan and DeMets): late (`obrien_fleming`) or about evenly (`pocock`)."""
 
-    def method_for(self, kind: str) -> SequentialMethod:
+    def method_for(self, kind: str) -> str:
         """Give the method that is used for a kind of metric."""
         if self.method != "auto":
             return self.method
-        if kind == "samples" and self.independent:
-            return "ranks"
-        return SEQUENTIAL_METHODS[kind][0]
+        fitting = methods_for(kind)
+        return next((name for name in fitting if METHODS[name].independent == self.independent), fitting[0])
 
     def in_unit_of(self, metric: AskedMetric) -> Self:
         """Give the same settings with every quantity in the metric's unit."""
@@ -67,10 +57,10 @@ class Sequential(RuleSettings):
             yield from metric.not_positive(self.cap, ("cap",))
 
     def _method_misfits(self, kind: KindName) -> Iterator[Problem]:
-        fitting = SEQUENTIAL_METHODS[kind]
+        fitting = methods_for(kind)
         method = self.method_for(kind)
         if method not in fitting:
-            advice = f"For a {kind} take {' or '.join(fitting)}, or auto." if fitting else ""
+            advice = f"For a {kind} take {' or '.join(fitting)}, or auto."
             yield Problem(("method",), f"method: {method} does not fit kind: {kind}", advice)
             return
         if self.independent and kind != "samples":
@@ -89,7 +79,7 @@ class Sequential(RuleSettings):
             yield Problem(("method",), "method: betting needs values between bounds", f"{advice}.")
         if method != "betting" and self.cap is not None:
             yield Problem(("cap",), "cap is for method: betting", "Leave it out, or take method: betting.")
-        for name, default in (("looks", 5), ("spending", "obrien_fleming")):
-            if method != "looks" and getattr(self, name) != default:
+        for name in METHODS["looks"].takes:
+            if method != "looks" and getattr(self, name) != type(self).model_fields[name].default:
                 advice = "Leave it out; this method may be asked at any time."
                 yield Problem((name,), f"{name} is for method: looks, not {method}", advice)

@@ -10,24 +10,16 @@ import numpy as np
 
 from canaryjudge.reasons import Outcome
 from canaryjudge.rules.findings import EffectFinding, Finding, WatchFacts
-from canaryjudge.rules.mann_whitney import MannWhitney
-from canaryjudge.rules.proportion import Proportion
-from canaryjudge.rules.rate import Rate
 from canaryjudge.rules.registry import per_pair, read_finding, rule
 from canaryjudge.rules.rows import Horizon, Pair, Question
-from canaryjudge.rules.sequential.betting import MeanBettingProcess, RankBettingProcess
 from canaryjudge.rules.sequential.evidence import Process, SequentialFinding, State
-from canaryjudge.rules.sequential.histograms import HistogramProcess
-from canaryjudge.rules.sequential.interval_scores import MeanScoreProcess, RankScoreProcess
-from canaryjudge.rules.sequential.planned_looks import LookPlan, LooksProcess, windows_of
-from canaryjudge.rules.sequential.rates import RateProcess
+from canaryjudge.rules.sequential.methods import METHODS, RESERVED
+from canaryjudge.rules.sequential.planned_looks import LookPlan, LooksProcess
 from canaryjudge.rules.sequential.settings import Sequential
 from canaryjudge.rules.settings import RuleSettings
 
 __all__ = ["Watch", "before_the_end", "pool_replicas", "start_watch"]
 
-_RESERVED: Final = 0.05
-"""Part of the level that is kept for the time after a pass."""
 _SHORTEST_EPOCH: Final = 30
 """Intervals after which the watch for late harm starts afresh, at least."""
 
@@ -50,7 +42,7 @@ class Watch:
     """
 
     def __init__(
-        self, start: Callable[[Question], Process], question: Question, reserved: float = _RESERVED
+        self, start: Callable[[Question], Process], question: Question, reserved: float = RESERVED
     ) -> None:
         self._start, self._question, self._reserved = start, question, reserved
         self._main = self._first()
@@ -193,10 +185,6 @@ def _watch(found: Finding) -> WatchFacts:
     return found.watch or WatchFacts()
 
 
-_AT_LOOKS: Final[dict[str, RuleSettings]] = {"gauge": MannWhitney(), "ratio": Proportion(), "count": Rate()}
-"""What is asked at planned looks."""
-_RESERVED_OF_RATES: Final = 0.01
-"""Evidence about rates grows fast enough to need no more for the time after a pass."""
 _MOST_LOOKS: Final = 2000
 """Of longer series not every interval is looked at, which costs time and decides a little later."""
 
@@ -217,29 +205,9 @@ def start_watch(question: Question, settings: RuleSettings) -> Watch:
         Without evidence yet.
     """
     if isinstance(settings, Sequential):
-        reserved = _RESERVED_OF_RATES if settings.method_for(question.kind) == "mixture" else _RESERVED
-        return Watch(lambda asked: _process(asked, settings), question, reserved)
+        method = METHODS[settings.method_for(question.kind)]
+        return Watch(lambda asked: method.start(asked, settings), question, method.reserved)
     return Watch(lambda asked: LooksProcess(asked, LookPlan(settings.rule, settings)), question)
-
-
-def _process(question: Question, settings: Sequential) -> Process:
-    method = settings.method_for(question.kind)
-    if method == "looks":
-        by_history = question.kind == "gauge" and windows_of(question.horizon) is not None
-        asked = _AT_LOOKS[question.kind]
-        return LooksProcess(
-            question, LookPlan("sequential", asked, settings.looks, settings.spending, by_history)
-        )
-    if method == "betting":
-        return MeanBettingProcess(question, settings)
-    simple: dict[str, Callable[[Question], Process]] = {
-        "mixture": RateProcess,
-        "cmh": HistogramProcess,
-        "scores": RankScoreProcess,
-        "ranks": RankBettingProcess,
-        "mean": MeanScoreProcess,
-    }
-    return simple[method](question)
 
 
 def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | None) -> Pair | None:

@@ -3,6 +3,7 @@
 import json
 import math
 from itertools import permutations
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from streams import METHODS, arm, both, policy_of
 import canaryjudge as cj
 from canaryjudge.data import read_pairs, row_of
 from canaryjudge.data.stream import intervals
+from canaryjudge.kinds import KINDS
 from canaryjudge.rules import ErrorRates, Horizon
+from canaryjudge.rules.sequential.methods import METHODS as TABLE
 
 EXACT = ("mixture", "mixture of successes", "mixture of counts", "cmh", "betting")
 SIZE = 45
@@ -54,6 +57,32 @@ def history_of(size=600):
     rng = np.random.default_rng(77)
     policy = cj.Policy(metrics=[cj.Metric(name="m", direction="increase")])
     return read_pairs({"m": {side: arm("gauge", rng, size) for side in ("baseline", "canary")}}, policy)["m"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", TABLE)
+def test_a_policy_may_name_the_methods_that_the_table_says_fit(name, kind):
+    settings = {"ranks": {"independent": True}, "betting": {"cap": 1}}.get(name, {})
+    metric = {"name": "m", "kind": kind, "direction": "increase"}
+    rules = [cj.Sequential(method=name, **settings)]
+    if kind in TABLE[name].kinds:
+        assert cj.Metric(**metric, rules=rules).rules == tuple(rules)
+    else:
+        with pytest.raises(cj.PolicyError, match=f"does not fit kind: {kind}"):
+            cj.Metric(**metric, rules=rules)
+
+
+def test_a_policy_may_name_the_methods_of_the_table_or_leave_the_choice_to_auto():
+    assert set(get_args(cj.Sequential.model_fields["method"].annotation)) == {"auto", *TABLE}
+    auto = {kind: cj.Sequential().method_for(kind) for kind in KINDS}
+    assert auto == {
+        "gauge": "looks",
+        "samples": "scores",
+        "ratio": "mixture",
+        "count": "mixture",
+        "histogram": "cmh",
+    }
+    assert cj.Sequential(independent=True).method_for("samples") == "ranks"
 
 
 CASES = [*METHODS, "looks by history"]
