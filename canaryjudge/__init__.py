@@ -42,6 +42,7 @@ from canaryjudge.verdict import Verdict
 
 if TYPE_CHECKING:
     from canaryjudge.calibration import calibrate
+    from canaryjudge.doctor_checks import doctor
     from canaryjudge.integrations.argo.importer import load_argo
     from canaryjudge.integrations.flagger.importer import load_flagger
     from canaryjudge.integrations.kayenta.importer import load_kayenta
@@ -50,11 +51,10 @@ if TYPE_CHECKING:
     from canaryjudge.integrations.otlp.reader import from_otlp
     from canaryjudge.integrations.prometheus.answers import from_prometheus
     from canaryjudge.planning import plan
-    from canaryjudge.readiness import doctor
 
 _LATER = {
     "calibrate": "canaryjudge.calibration",
-    "doctor": "canaryjudge.readiness",
+    "doctor": "canaryjudge.doctor_checks",
     "from_kayenta": "canaryjudge.integrations.kayenta.pairs",
     "from_otlp": "canaryjudge.integrations.otlp.reader",
     "from_prometheus": "canaryjudge.integrations.prometheus.answers",

@@ -9,12 +9,12 @@ from typing import Literal
 
 import numpy as np
 
+from canaryjudge.arm_summaries import arm_facts
 from canaryjudge.data import MetricPair, Note
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import ArmFacts, MetricResult, Pairing, ReleaseResult, ValidFor, Waived
 from canaryjudge.rules.findings import Finding
-from canaryjudge.summaries import arm_facts
 
 __all__ = ["DataSummary", "at_deadline", "conclude", "lacking", "metric_result"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self
 
 from pydantic import ValidationError
 
-from canaryjudge.documents import read_json
 from canaryjudge.errors import DataError, ReleaseFailed, ReleaseUndecided
 from canaryjudge.explain import as_html, as_markdown, as_report, as_text
 from canaryjudge.plots import effects, series
 from canaryjudge.reasons import Outcome
+from canaryjudge.reports import read_json
 from canaryjudge.results import ReleaseResult
 from canaryjudge.rules.findings import Facts, Finding, NoiseFloorFacts, ReplicaFacts, WatchFacts
 

@@ -6,8 +6,8 @@ import pytest
 
 from canaryjudge.kinds import KINDS, Kind, KindName
 from canaryjudge.policy import Metric
-from canaryjudge.policy.assumptions import Assumed
 from canaryjudge.rules import RULES, default_rules
+from canaryjudge.simulate.assumptions import Assumed
 
 
 def test_every_name_is_a_kind_and_the_other_way_round():

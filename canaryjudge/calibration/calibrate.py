@@ -11,7 +11,6 @@ import numpy as np
 
 from canaryjudge.calibration.metric import Measured, Task, calibrate_metric
 from canaryjudge.data import read_history
-from canaryjudge.documents import Document
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.calibrations import calibration_markdown, calibration_rows, calibration_text
 from canaryjudge.judge import shares
@@ -19,7 +18,7 @@ from canaryjudge.plots import false_fails
 from canaryjudge.policy import Policy
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.quantities import parse_duration
-from canaryjudge.studies import CalibrationFacts, Duplicate, Proposal
+from canaryjudge.reports import CalibrationFacts, Document, Duplicate, Proposal
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,20 +10,28 @@ from zlib import crc32
 
 import numpy as np
 
-from canaryjudge.calibration import measures
-from canaryjudge.calibration.floors import as_floor, floor_facts, floors_without_own, is_notable
-from canaryjudge.calibration.proposals import CalibratedSettings, settle
+from canaryjudge.calibration.noise_floor import (
+    as_floor,
+    changes_of,
+    floor_facts,
+    floors_without_own,
+    is_notable,
+)
+from canaryjudge.calibration.proposals import CalibratedSettings, judged, settle, smallest_found
 from canaryjudge.data import FloatArray, MetricPair, Series
 from canaryjudge.data.times import median_step
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome
+from canaryjudge.reports import FloorFacts, MetricCalibration, ObservedRate, Proposal, observed
 from canaryjudge.results import MetricResult
 from canaryjudge.simulate import HealthyPairs, Length, healthy_pairs, of_releases
-from canaryjudge.studies import FloorFacts, MetricCalibration, ObservedRate, Proposal
+from canaryjudge.stats.long_run import dependence
 
 __all__ = ["Measured", "Task", "calibrate_metric"]
 
+_DAY = 86400.0
 _DEFAULT_POINTS = 60
+_FEWEST_POINTS = 6
 _MOST_FOR_FAULTS = 60
 """Pairs into which faults are put; more would tell the smallest size no better than it is asked for."""
 
@@ -109,21 +117,21 @@ def calibrate_metric(task: Task) -> Measured:
     )
     if not found.pairs:
         return Measured(_nothing(task, length, interval), (), np.empty((0, 5)), np.empty(0))
-    changes = measures.changes_of(found.pairs, metric)
+    changes = changes_of(found.pairs, metric)
     floors = tuple(
         floor for floor in (floor_facts(found, changes), _of_windows(task, found, length)) if floor
     )
-    plain = measures.judged(found.pairs, [metric] * len(found.pairs), task.policy, task.alpha)
+    plain = judged(found.pairs, [metric] * len(found.pairs), task.policy, task.alpha)
     notable = tuple(floor for floor in floors if is_notable(floor, changes))
     own = floors_without_own(found, changes) if notable else [metric.noise_floor] * len(found.pairs)
     settled = settle(
         CalibratedSettings(metric, task.policy, task.alpha, found, as_floor(notable), tuple(own), notable)
     )
     bad = [(baseline, canary) for good, baseline, canary in task.releases if not good]
-    faults = measures.smallest_found(
+    faults = smallest_found(
         _some(found.pairs, rng), settled.metric, task.policy, task.alpha, power=task.power, seed=task.seed
     )
-    autocorrelation = measures.within_windows(found.pairs)
+    autocorrelation = within_windows(found.pairs)
     facts = MetricCalibration(
         **_known(task, length, interval),
         source=found.source,
@@ -138,8 +146,8 @@ def calibrate_metric(task: Task) -> Measured:
         faults=faults,
         found=_found(bad, task),
         autocorrelation=autocorrelation,
-        seasonality=measures.seasonality_of(task.tracks),
-        gaps=measures.gaps_of(task.tracks, interval),
+        seasonality=seasonality_of(task.tracks),
+        gaps=gaps_of(task.tracks, interval),
         more_points=_more(settled.results),
     )
     change = np.where(changes.known, changes.change, np.nan)
@@ -165,7 +173,7 @@ def _of_windows(task: Task, found: HealthyPairs, length: Length) -> FloorFacts |
     alone = task.metric.model_copy(update={"pairing": "windows"})
     rng = np.random.default_rng([task.seed, crc32(task.metric.name.encode()), 1])
     windows = healthy_pairs(task.tracks, alone, length, task.pairs, rng)
-    return floor_facts(windows, measures.changes_of(windows.pairs, alone)) if windows.pairs else None
+    return floor_facts(windows, changes_of(windows.pairs, alone)) if windows.pairs else None
 
 
 def _some(pairs: Sequence[MetricPair], rng: np.random.Generator) -> list[MetricPair]:
@@ -201,15 +209,15 @@ def _nothing(task: Task, length: Length, interval: float | None) -> MetricCalibr
         faults=(),
         found=None,
         autocorrelation=None,
-        seasonality=measures.seasonality_of(task.tracks),
-        gaps=measures.gaps_of(task.tracks, interval),
+        seasonality=seasonality_of(task.tracks),
+        gaps=gaps_of(task.tracks, interval),
         more_points=None,
     )
 
 
 def _rate(results: Sequence[MetricResult], outcome: Outcome, found: HealthyPairs) -> ObservedRate:
     count = sum(result.outcome is outcome for result in results)
-    return measures.observed(count, len(results), found.independent)
+    return observed(count, len(results), found.independent)
 
 
 def _share(results: Sequence[MetricResult], outcome: Outcome) -> float:
@@ -228,7 +236,7 @@ def _found(bad: Sequence[tuple[Series, Series]], task: Task) -> ObservedRate | N
     pairs = of_releases(bad, task.metric) if bad else None
     if pairs is None or not pairs.pairs:
         return None
-    results = measures.judged(pairs.pairs, [task.metric] * len(pairs.pairs), task.policy, task.alpha)
+    results = judged(pairs.pairs, [task.metric] * len(pairs.pairs), task.policy, task.alpha)
     return _rate(results, Outcome.FAIL, pairs)
 
 
@@ -243,3 +251,42 @@ def _more(results: Sequence[MetricResult]) -> int | None:
     )
     middle = more[len(more) // 2] if more else math.inf
     return int(middle) if math.isfinite(middle) else None
+
+
+def within_windows(pairs: Sequence[MetricPair]) -> float | None:
+    """Give the median of the lag-1 autocorrelation within windows."""
+    found = []
+    for pair in pairs:
+        arm = pair.baseline
+        value = arm.value if arm.total is None else arm.value / arm.total
+        if len(value) >= _FEWEST_POINTS:
+            found.append(float(dependence(value)))
+    return float(np.median(found)) if found else None
+
+
+def gaps_of(tracks: Sequence[Series], interval: float | None) -> float | None:
+    """Give the part of a history's intervals without a point; None without times."""
+    timed = [track.time for track in tracks if track.time is not None and len(track) > 1]
+    if interval is None or not timed:
+        return None
+    slots = [len(np.unique(np.round((time - time[0]) / interval))) for time in timed]
+    spans = [round((time[-1] - time[0]) / interval) + 1 for time in timed]
+    return float(max(0.0, 1 - sum(slots) / sum(spans)))
+
+
+def seasonality_of(tracks: Sequence[Series]) -> float | None:
+    """Give the part of the variance that the hour of the day explains, adjusted for its chance; None for less than two days."""
+    found = []
+    for track in tracks:
+        if track.time is None or len(track) < 100 or track.time[-1] - track.time[0] < 2 * _DAY:
+            continue
+        value = track.value if track.total is None else track.value / track.total
+        hours = (track.time % _DAY // 3600).astype(np.intp)
+        counts = np.bincount(hours, minlength=24)
+        means = np.bincount(hours, value, minlength=24) / np.maximum(counts, 1)
+        whole = float(np.square(value - value.mean()).sum())
+        left = float(np.square(value - means[hours]).sum())
+        freedom = len(value) - int((counts > 0).sum())
+        if whole > 0 and freedom > 0:
+            found.append(max(0.0, 1 - left / freedom / (whole / (len(value) - 1))))
+    return float(np.median(found)) if found else None

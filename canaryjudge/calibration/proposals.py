@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from canaryjudge.calibration.measures import judged, observed
-from canaryjudge.judge import rule_levels
+import numpy as np
+
+from canaryjudge.data import MetricPair, with_exposures
+from canaryjudge.judge import judge_metric, rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Policy, RuleSettings, Tolerance
 from canaryjudge.quantities import percent
 from canaryjudge.reasons import Outcome
+from canaryjudge.reports import FaultFound, FloorFacts, Proposal, ProposalReason, observed
 from canaryjudge.results import MetricResult
 from canaryjudge.rules import default_rules
-from canaryjudge.simulate import HealthyPairs
-from canaryjudge.studies import FaultFound, FloorFacts, Proposal, ProposalReason
+from canaryjudge.simulate import Fault, HealthyPairs, inject
 
-__all__ = ["CalibratedSettings", "Settled", "settle", "written"]
+__all__ = ["CalibratedSettings", "Settled", "judged", "settle", "smallest_found", "written"]
 
 _TOLERANCES: Final = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 _TIMES: Final = (1.5, 2.0, 3.0, 5.0, 10.0)
@@ -28,6 +30,19 @@ _DOUBT: Final = 0.1
 _LARGEST_USEFUL: Final = 1.0
 """A metric that would not tell a doubling is no gate."""
 _FEWEST_EFFECTIVE: Final = 4.0
+_LARGEST_FAULT, _SMALLEST_FAULT = 16.0, 0.005
+_CLOSE = 1.08
+"""A size is known to within this factor; more steps would tell apart what the pairs cannot."""
+
+
+def judged(
+    pairs: Sequence[MetricPair], metrics: Sequence[Metric], policy: Policy, alpha: float
+) -> list[MetricResult]:
+    """Judge pairs by the code that will judge the release, each by its own version of the metric."""
+    return [
+        judge_metric(with_exposures(pair, metric, policy), metric, policy, alpha)
+        for pair, metric in zip(pairs, metrics, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,3 +262,44 @@ def _needed(metric: Metric, autocorrelation: float | None) -> int | None:
         return None
     needed = math.ceil(_FEWEST_EFFECTIVE * (1 + autocorrelation) / (1 - autocorrelation))
     return needed if needed > metric.needed_points else None
+
+
+def smallest_found(
+    pairs: Sequence[MetricPair],
+    metric: Metric,
+    policy: Policy,
+    alpha: float,
+    *,
+    power: float,
+    seed: int,
+) -> tuple[FaultFound, ...]:
+    """Find the smallest fault of each kind that fails in enough pairs, by bisection of its logarithm.
+
+    Each pair draws the same random numbers at every size, so that a larger fault is not missed by luck where a smaller one is found.
+    """
+    alone = policy.model_copy(update={"metrics": (metric,)})
+    least = math.ceil(power * len(pairs) - 1e-9)
+
+    def enough(fault: Fault, size: float) -> bool:
+        found, left = 0, len(pairs)
+        for number, pair in enumerate(pairs):
+            rng = np.random.default_rng([seed, number])
+            ill = inject(pair, fault, size, metric.direction, rng)
+            found += judged([ill], [metric], alone, alpha)[0].outcome is Outcome.FAIL
+            left -= 1
+            if found >= least or found + left < least:
+                break
+        return found >= least
+
+    def smallest(fault: Fault) -> float | None:
+        if not enough(fault, _LARGEST_FAULT):
+            return None
+        low, high = _SMALLEST_FAULT, _LARGEST_FAULT
+        while high / low > _CLOSE:
+            middle = math.sqrt(low * high)
+            low, high = (low, middle) if enough(fault, middle) else (middle, high)
+        return high
+
+    return tuple(
+        FaultFound(fault=fault, size=smallest(fault), power=power) for fault in KINDS[metric.kind].faults
+    )

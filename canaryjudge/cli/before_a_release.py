@@ -230,7 +230,7 @@ def add_doctor(commands: Any) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from canaryjudge.readiness import doctor  # noqa: PLC0415 - the other commands look nothing over
+    from canaryjudge.doctor_checks import doctor  # noqa: PLC0415 - the other commands look nothing over
 
     spare(options.save_data, "--save-data", options.policy)
     refuse_server_options(options)

@@ -8,7 +8,7 @@ from canaryjudge.explain.layout import as_grid, as_markdown_grid, markdown_text,
 from canaryjudge.explain.numbers import count, number, percent, set_percent
 from canaryjudge.explain.quantities import level_of
 from canaryjudge.kinds import KINDS
-from canaryjudge.studies import (
+from canaryjudge.reports import (
     CalibrationFacts,
     Duplicate,
     FloorFacts,

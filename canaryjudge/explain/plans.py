@@ -7,7 +7,7 @@ from typing import Any
 from canaryjudge.explain.layout import as_grid, as_markdown_grid, markdown_text, wrapped
 from canaryjudge.explain.numbers import count, percent
 from canaryjudge.kinds import KINDS
-from canaryjudge.studies import MetricPlan, PlanFacts, SharePlan
+from canaryjudge.reports import MetricPlan, PlanFacts, SharePlan
 
 __all__ = ["plan_markdown", "plan_rows", "plan_text"]
 

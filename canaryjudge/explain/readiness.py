@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from canaryjudge.explain.layout import markdown_text, wrapped
 from canaryjudge.explain.numbers import count, number, percent
-from canaryjudge.studies import ReadinessFacts, Symptom
+from canaryjudge.reports import ReadinessFacts, Symptom
 
 __all__ = ["readiness_markdown", "readiness_rows", "readiness_text"]
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from canaryjudge.arm_summaries import arm_facts, with_gaps
 from canaryjudge.data import MetricPair
 from canaryjudge.kinds import KINDS
 from canaryjudge.results import ArmFacts, SeriesFacts
-from canaryjudge.summaries import arm_facts, with_gaps
 
 __all__ = ["LatestPoints"]
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 import numpy as np
 
-from canaryjudge.calibration.measures import observed
 from canaryjudge.data import read_history
-from canaryjudge.documents import Document
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
 from canaryjudge.judge import judge_metric, rule_levels, shares
 from canaryjudge.kinds import KINDS
-from canaryjudge.planning.forms import (
+from canaryjudge.planning.power import (
     Setting,
     form_of,
     is_per_request,
@@ -26,17 +25,16 @@ from canaryjudge.planning.forms import (
     planned_rule,
     visible_size,
 )
-from canaryjudge.planning.learned import learned, refuse_nothing
 from canaryjudge.plots import power as power_curves
 from canaryjudge.policy import Metric, Policy, Sequential
-from canaryjudge.policy.assumptions import Assumed
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.quantities import parse_fraction
 from canaryjudge.reasons import Outcome
+from canaryjudge.reports import Document, MetricPlan, PlanFacts, PlanPoint, SharePlan, SimulatedPlan, observed
 from canaryjudge.rules import default_rules
 from canaryjudge.settings import nearest
+from canaryjudge.simulate.assumptions import Assumed, learned
 from canaryjudge.simulate.synthetic import synthetic
-from canaryjudge.studies import MetricPlan, PlanFacts, PlanPoint, SharePlan, SimulatedPlan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +49,11 @@ _PARTS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Of the deadline: where the curves have points."""
 EVERY = "*"
 """In assumptions: every metric."""
+_MOST_NAMED: Final = 3
+_EXAMPLES: Final = {"spread": "5%", "level": "0.1%", "traffic": "5000"}
+"""What an assumption looks like; the level is that of a ratio."""
+_EVENTS: Final = "100"
+"""The level of a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,7 @@ def plan(
     of_canary = _SHARE if policy.split is None else policy.split.canary
     of_canary = of_canary if share is None else _fraction("share", share, 1.0)
     assumed = _assumptions(policy, history, assume or {})
-    refuse_nothing(policy, assumed)
+    _refuse_nothing(policy, assumed)
     alphas = shares(policy)
     tasks = [
         _Task(
@@ -256,6 +259,40 @@ def _assumptions(policy: Policy, history: Any, assume: Mapping[str, Any]) -> dic
                     f"assumption of {metric.name}: {error}", "Give the level in the metric's unit."
                 ) from None
     return found
+
+
+def _refuse_nothing(policy: Policy, assumed: Mapping[str, Assumed]) -> None:
+    """Refuse to plan where of no metric enough is known.
+
+    Parameters
+    ----------
+    policy : Policy
+        The policy.
+    assumed : mapping of str to Assumed
+        What is known of each of its metrics.
+
+    Raises
+    ------
+    PolicyError
+        It says what is missing, and how to give it.
+    """
+    lacking = {metric.name: assumed[metric.name].lacks(metric.kind) for metric in policy.metrics}
+    if not all(lacking.values()):
+        return
+    kinds = {metric.name: metric.kind for metric in policy.metrics}
+    shown = list(lacking.items())[:_MOST_NAMED]
+    what = ", ".join(f"the {' and '.join(fields)} of {name}" for name, fields in shown)
+    more = f", and of {len(lacking) - len(shown)} more metrics theirs" if len(lacking) > len(shown) else ""
+    keys = [
+        f"{name}.{field}={_EVENTS if (field, kinds[name]) == ('level', 'count') else _EXAMPLES[field]}"
+        for name, fields in shown
+        for field in fields
+    ]
+    examples = " ".join(f"--assume {shlex.quote(key)}" for key in keys)
+    raise PolicyError(
+        f"nothing can be planned without {what}{more}",
+        f"Assume them (your own numbers: {examples}; assume= in Python), or give healthy metrics of the whole service (--history FILE).",
+    )
 
 
 def _fields(given: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from canaryjudge.plots.style import OUTCOMES, axes, legend, tidy
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from canaryjudge.studies import CalibrationFacts, ObservedRate
+    from canaryjudge.reports import CalibrationFacts, ObservedRate
 
 __all__ = ["calibration", "false_fails", "power"]
 

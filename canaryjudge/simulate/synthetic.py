@@ -9,7 +9,7 @@ import numpy as np
 from canaryjudge.data import FloatArray, MetricPair, read_pairs
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy
-from canaryjudge.policy.assumptions import Assumed
+from canaryjudge.simulate.assumptions import Assumed
 
 __all__ = ["autoregressive", "synthetic"]
 

@@ -9,7 +9,7 @@ from simulation import ar1
 
 import canaryjudge as cj
 from canaryjudge.calibration import Calibration, calibrate
-from canaryjudge.calibration.measures import observed
+from canaryjudge.reports import observed
 
 N, WINDOW = 2400, 40
 TIME = 60.0 * np.arange(N)

@@ -8,8 +8,8 @@ import pytest
 import canaryjudge as cj
 from canaryjudge.judge import judge_metric
 from canaryjudge.planning import Plan, Simulation, plan
-from canaryjudge.planning.forms import Setting, needed_points, visible_size
-from canaryjudge.policy.assumptions import Assumed
+from canaryjudge.planning.power import Setting, needed_points, visible_size
+from canaryjudge.simulate.assumptions import Assumed
 from canaryjudge.simulate.synthetic import synthetic
 
 SIZE = 0.25

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from canaryjudge.policy.document import read_document
-from canaryjudge.studies import Proposal
+from canaryjudge.reports import Proposal
 
 __all__ = ["as_diff", "edited"]
 

@@ -7,7 +7,7 @@ import pytest
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.files.policy_edits import as_diff, edited
 from canaryjudge.policy import parse_policy
-from canaryjudge.studies import Proposal
+from canaryjudge.reports import Proposal
 
 TEXT = """\
 # Ours.

@@ -11,12 +11,12 @@ import numpy as np
 
 from canaryjudge.data import MetricPair, Series
 from canaryjudge.data.times import median_step
+from canaryjudge.doctor_checks.policy import is_percentile
 from canaryjudge.kinds import KINDS
-from canaryjudge.planning.forms import Setting, form_of, needed_points, visible_size
-from canaryjudge.planning.learned import learned
+from canaryjudge.planning.power import Setting, form_of, needed_points, visible_size
 from canaryjudge.policy import Metric, Policy
-from canaryjudge.readiness.policy_checks import is_percentile
-from canaryjudge.studies import Severity, Symptom, SymptomCode
+from canaryjudge.reports import Severity, Symptom, SymptomCode
+from canaryjudge.simulate.assumptions import learned
 
 __all__ = ["DATA_CHECKS", "Seen"]
 

@@ -2,23 +2,108 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.calibration.measures import Changes
-from canaryjudge.policy import NoiseFloor, Spread
+from canaryjudge.data import FloatArray, MetricPair
+from canaryjudge.kinds import KINDS
+from canaryjudge.policy import Metric, NoiseFloor, Spread
+from canaryjudge.reports import FloorFacts
+from canaryjudge.rules.totals import count_totals
 from canaryjudge.simulate import HealthyPairs
+from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
+from canaryjudge.stats.bucket_rank_test import bucket_shift_test
+from canaryjudge.stats.rank_test import shift_test
 from canaryjudge.stats.replicas import excess
-from canaryjudge.studies import FloorFacts
 
-__all__ = ["as_floor", "floor_facts", "floors_without_own", "is_notable", "spread_of"]
+__all__ = [
+    "Changes",
+    "as_floor",
+    "changes_of",
+    "floor_facts",
+    "floors_without_own",
+    "is_notable",
+    "spread_of",
+]
 
+_FEWEST_POINTS = 6
 _LASTING = 0.25
 """Where so much of the differences is the same in every window, it is the replicas that differ, and few replicas know little."""
 _NOTABLE = 0.3
 """A spread that is less than this part of what the points' scatter explains widens no interval by a twentieth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Changes of healthy pairs, which are none.
+
+    Attributes
+    ----------
+    change, error : ndarray, shape (n,)
+        The change of each pair, and what the scatter of its points explains: parts of the level, or in the metric's unit.
+    absolute : bool
+        Whether in the unit, because a level is 0.
+    known : ndarray of bool, shape (n,)
+        Whether the pair has a change at all; few points, or no events, have none.
+    """
+
+    change: FloatArray
+    error: FloatArray
+    absolute: bool
+    known: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
+    """Measure the change of each pair as the judge does, with its standard error."""
+    kind = KINDS[metric.kind]
+    measure = _of_events if kind.counts_events else _of_histograms if kind.has_buckets else _of_values
+    found = np.array([measure(pair) for pair in pairs]).reshape(-1, 3)
+    change, error, level = found.T
+    known = np.isfinite(change) & np.isfinite(error)
+    if kind.counts_events:  # their change is one of the logarithm, relative at any level
+        return Changes(change, error, absolute=False, known=known)
+    levels = np.abs(level)
+    absolute = bool((levels[known] <= 1e-9 * max(1e-300, float(levels[known].max(initial=0.0)))).any())
+    unit = np.ones_like(levels) if absolute else np.where(levels > 0, levels, 1.0)
+    return Changes(change / unit, error / unit, absolute, known)
+
+
+def _of_values(pair: MetricPair) -> tuple[float, float, float]:
+    if min(len(pair.baseline), len(pair.canary)) < _FEWEST_POINTS:
+        return math.nan, math.nan, 0.0
+    concurrent = pair.pairing == "concurrent" and not KINDS[pair.kind].is_raw
+    test = shift_test(pair.baseline.value, pair.canary.value, [0.0], concurrent=concurrent)
+    return float(test.estimate), float(test.standard_error[0]), float(np.median(pair.baseline.value))
+
+
+def _of_histograms(pair: MetricPair) -> tuple[float, float, float]:
+    edges, baseline, canary = pair.edges, pair.baseline.buckets, pair.canary.buckets
+    assert edges is not None and baseline is not None and canary is not None  # noqa: PT018, S101 - as histograms have
+    if min(baseline.sum(), canary.sum()) < _FEWEST_POINTS:
+        return math.nan, math.nan, 0.0
+    bands = BucketBands(edges, baseline.sum(axis=0), canary.sum(axis=0))
+    test = bucket_shift_test(bands, baseline, canary, [0.0], concurrent=pair.pairing == "concurrent")
+    median = bucket_quantile(edges, baseline.sum(axis=0), 0.5)
+    return test.estimate, float(test.standard_error[0]), float(median)
+
+
+def _of_events(pair: MetricPair) -> tuple[float, float, float]:
+    if min(len(pair.baseline), len(pair.canary)) == 0:
+        return math.nan, math.nan, 0.0
+    totals = count_totals(
+        pair.baseline, pair.canary, KINDS[pair.kind].family, concurrent=pair.pairing == "concurrent"
+    )
+    # half an event more keeps the logarithm finite
+    events = [totals.canary * totals.factor + 0.5, totals.baseline * totals.factor + 0.5]
+    exposures = [totals.canary_exposure * totals.factor, totals.baseline_exposure * totals.factor]
+    if events[0] + events[1] <= 2:
+        return math.nan, math.nan, 0.0
+    change = math.log(events[0] / exposures[0]) - math.log(events[1] / exposures[1])
+    return change, math.sqrt(totals.factor * (1 / events[0] + 1 / events[1])), totals.baseline_rate
 
 
 def floor_facts(

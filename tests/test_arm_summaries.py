@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import canaryjudge as cj
+from canaryjudge.arm_summaries import arm_facts, ten_digits
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.results import QUANTILE_LEVELS, ArmFacts
-from canaryjudge.summaries import arm_facts, ten_digits
 
 RNG = np.random.default_rng(20261126)
 LEVELS = np.array(QUANTILE_LEVELS)

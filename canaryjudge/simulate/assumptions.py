@@ -1,24 +1,23 @@
-"""What a history says of a metric, as a plan assumes it."""
+"""What a plan assumes of a metric: as it is stated, or as a history says it."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from canaryjudge.data import FloatArray, Series
 from canaryjudge.data.times import median_step
-from canaryjudge.errors import PolicyError
 from canaryjudge.kinds import KINDS
-from canaryjudge.policy import Metric, Policy, Quantity
-from canaryjudge.policy.assumptions import Assumed
+from canaryjudge.policy import Metric, Quantity
+from canaryjudge.settings import Amount, Duration, PolicyModel, Problem, RelativeTolerance
 from canaryjudge.stats.bucket_distributions import bucket_quantile
 from canaryjudge.stats.dispersion import Family, dispersion
 from canaryjudge.stats.long_run import dependence
 
-__all__ = ["learned", "refuse_nothing"]
+__all__ = ["Assumed", "learned"]
 
 _BLOCK = 60
 """Points over which scatter and autocorrelation are measured: longer waves are no scatter."""
@@ -26,11 +25,37 @@ _FEWEST = 10
 _OF_NORMAL = 1.349
 """Interquartile range of a normal distribution, in standard deviations."""
 _MINUTE = 60.0
-_MOST_NAMED: Final = 3
-_EXAMPLES: Final = {"spread": "5%", "level": "0.1%", "traffic": "5000"}
-"""What an assumption looks like; the level is that of a ratio."""
-_EVENTS: Final = "100"
-"""The level of a count."""
+_Rho = Annotated[float, Field(strict=True, ge=0, le=0.97)]
+_Positive = Annotated[float, Field(gt=0, le=1e15)]
+
+
+class Assumed(PolicyModel):
+    """How a metric behaves while nothing is wrong."""
+
+    interval: Duration = 60.0
+    """The spacing of the points."""
+    level: Amount | None = None
+    """Its level, in its unit: `120ms`; of ratios the share of events, `0.2%`; of counts the events of an interval at all of the traffic."""
+    spread: RelativeTolerance | None = None
+    """Of gauges: the standard deviation of a point, relative to the level, at all of the traffic. Of samples and histograms: that of an observation."""
+    between_intervals: RelativeTolerance = 0.0
+    """Of samples and histograms: the standard deviation that all observations of an interval share, relative to the level."""
+    autocorrelation: _Rho = 0.0
+    """Lag-1 autocorrelation of the points; of samples and histograms, of what an interval shares."""
+    traffic: _Positive | None = None
+    """Requests of the whole service in an interval: of ratios, samples and histograms."""
+    dispersion: Annotated[float, Field(ge=1, le=1000)] = 1.0
+    """Of ratios and counts: how many times events vary more than independent ones."""
+    per_request: bool | None = None
+    """Of gauges: it is made of requests, as a p99 or a mean is, so that its points scatter the more the fewer requests an arm gets. Left out: told by its name."""
+
+    def lacks(self, kind: str) -> tuple[str, ...]:
+        """Give what must be known of a kind and is not."""
+        return tuple(name for name in KINDS[kind].assumes if getattr(self, name) is None)
+
+    def _contradictions(self) -> Iterator[Problem]:
+        if self.level is not None and self.level.number < 0:
+            yield Problem(("level",), "a level below 0 has no relative change", "Give its size.")
 
 
 def learned(tracks: Sequence[Series], metric: Metric) -> Assumed | None:
@@ -141,37 +166,3 @@ def _shared(middles: list[list[float]], level: float, spread: float, traffic: fl
     between = float(np.sqrt(max(0.0, seen - by_chance)))
     rho = float(np.median([dependence(block) for block in blocks])) if between else 0.0
     return {"between_intervals": between, "autocorrelation": rho}
-
-
-def refuse_nothing(policy: Policy, assumed: Mapping[str, Assumed]) -> None:
-    """Refuse to plan where of no metric enough is known.
-
-    Parameters
-    ----------
-    policy : Policy
-        The policy.
-    assumed : mapping of str to Assumed
-        What is known of each of its metrics.
-
-    Raises
-    ------
-    PolicyError
-        It says what is missing, and how to give it.
-    """
-    lacking = {metric.name: assumed[metric.name].lacks(metric.kind) for metric in policy.metrics}
-    if not all(lacking.values()):
-        return
-    kinds = {metric.name: metric.kind for metric in policy.metrics}
-    shown = list(lacking.items())[:_MOST_NAMED]
-    what = ", ".join(f"the {' and '.join(fields)} of {name}" for name, fields in shown)
-    more = f", and of {len(lacking) - len(shown)} more metrics theirs" if len(lacking) > len(shown) else ""
-    keys = [
-        f"{name}.{field}={_EVENTS if (field, kinds[name]) == ('level', 'count') else _EXAMPLES[field]}"
-        for name, fields in shown
-        for field in fields
-    ]
-    examples = " ".join(f"--assume {shlex.quote(key)}" for key in keys)
-    raise PolicyError(
-        f"nothing can be planned without {what}{more}",
-        f"Assume them (your own numbers: {examples}; assume= in Python), or give healthy metrics of the whole service (--history FILE).",
-    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.readiness import Readiness, doctor
+from canaryjudge.doctor_checks import Readiness, doctor
 
 N = 60
 TIME = 1_760_000_000 + 60.0 * np.arange(N)
@@ -200,7 +200,7 @@ def test_every_word_is_there_for_every_code():
     from typing import get_args
 
     from canaryjudge.explain.readiness import _WORDS
-    from canaryjudge.studies import SymptomCode
+    from canaryjudge.reports import SymptomCode
 
     assert set(_WORDS) == set(get_args(SymptomCode))
 

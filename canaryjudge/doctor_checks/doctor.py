@@ -9,15 +9,14 @@ from canaryjudge.data import with_exposures
 from canaryjudge.data.cleaning import read_arm
 from canaryjudge.data.pairing import align
 from canaryjudge.data.reading import source_of
-from canaryjudge.documents import Document
+from canaryjudge.doctor_checks.data import DATA_CHECKS, Seen
+from canaryjudge.doctor_checks.policy import POLICY_CHECKS
 from canaryjudge.errors import DataError
 from canaryjudge.explain.readiness import readiness_markdown, readiness_rows, readiness_text
 from canaryjudge.judge import shares
 from canaryjudge.policy import Metric, Policy
-from canaryjudge.readiness.data_checks import DATA_CHECKS, Seen
-from canaryjudge.readiness.policy_checks import POLICY_CHECKS
+from canaryjudge.reports import Document, ReadinessFacts, Symptom
 from canaryjudge.settings import nearest
-from canaryjudge.studies import ReadinessFacts, Symptom
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import Final
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.policy.query import timing
 from canaryjudge.quantities import convert, parse_duration
-from canaryjudge.studies import Symptom
+from canaryjudge.reports import Symptom
 
 __all__ = ["POLICY_CHECKS", "is_percentile"]
 

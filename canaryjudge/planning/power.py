@@ -13,9 +13,9 @@ from scipy.special import ndtri
 from canaryjudge.data import FloatArray, question_of
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, RuleSettings
-from canaryjudge.policy.assumptions import Assumed
 from canaryjudge.rules import ErrorRates, default_rules
 from canaryjudge.rules.decision import Limits, tolerated
+from canaryjudge.simulate.assumptions import Assumed
 from canaryjudge.stats.long_run import projections
 from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, shift_power
 from canaryjudge.stats.proportions import difference_bounds
