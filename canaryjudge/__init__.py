@@ -15,7 +15,7 @@ from canaryjudge.errors import (
     ReleaseFailed,
     ReleaseUndecided,
 )
-from canaryjudge.judge import judge
+from canaryjudge.judging import judge
 from canaryjudge.monitor import Monitor
 from canaryjudge.policy import (
     AllOf,
