@@ -10,9 +10,8 @@ from pydantic import Field
 from canaryjudge.data import Note
 from canaryjudge.kinds import KindName
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules import RULES
+from canaryjudge.rules import RULES, groups
 from canaryjudge.rules.findings import Facts, Finding, Number, Waiver
-from canaryjudge.rules.groups import GroupFinding
 
 __all__ = [
     "QUANTILE_LEVELS",
@@ -40,9 +39,9 @@ else:
         Union[tuple(rule.finding for rule in RULES.values())],  # noqa: UP007 - as many as there are rules
         Field(discriminator="rule"),
     ]
-    for _rule in RULES.values():
-        if issubclass(_rule.finding, GroupFinding):
-            _rule.finding.model_rebuild()  # groups hold any finding, and are findings
+    groups.AnyFinding = (
+        AnyFinding  # groups hold any finding, and are findings: their models are built when used
+    )
 """What any rule found, told apart by the key `rule`."""
 
 

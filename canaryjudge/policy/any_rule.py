@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import Discriminator, Tag
 
 from canaryjudge.quantities import shown
-from canaryjudge.rules import RULES
-from canaryjudge.rules.groups import GroupSettings
+from canaryjudge.rules import RULES, groups
 from canaryjudge.rules.settings import RuleSettings
 
 __all__ = ["AnyRule"]
@@ -32,6 +31,4 @@ else:
         Union[tuple(Annotated[rule.settings, Tag(f"rule:{name}")] for name, rule in RULES.items())],  # noqa: UP007 - as many as there are
         Discriminator(_tag),
     ]
-    for _rule in RULES.values():
-        if issubclass(_rule.settings, GroupSettings):
-            _rule.settings.model_rebuild()  # groups hold any rule, and are rules
+    groups.AnyRule = AnyRule  # groups hold any rule, and are rules: their models are built when used

@@ -32,7 +32,7 @@ harmless, and harm only by a p-value twenty times smaller than the look asks for
 _FEWEST_FOR_RANKS = 20
 """The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones."""
 _SMALLEST_PVALUE = 1e-300
-_AT_LOOKS: Final[dict[str, RuleSettings]] = {"gauge": MannWhitney(), "ratio": Proportion(), "count": Rate()}
+_AT_LOOKS: Final[dict[str, type[RuleSettings]]] = {"gauge": MannWhitney, "ratio": Proportion, "count": Rate}
 """What the sequential rule asks at planned looks."""
 _COLUMNS = ("value", "total", "time")
 _LARGEST_WHOLE = 2.0**53
@@ -287,7 +287,7 @@ class LooksProcess:
 def looks_at(question: Question, *, looks: int, spending: Spending) -> LooksProcess:
     """Look at a metric by the fixed-window rule of its kind; at a gauge by its history, where that is long enough."""
     by_history = question.kind == "gauge" and _windows_of(question.horizon) is not None
-    plan = LookPlan("sequential", _AT_LOOKS[question.kind], looks, spending, by_history)
+    plan = LookPlan("sequential", _AT_LOOKS[question.kind](), looks, spending, by_history)
     return LooksProcess(question, plan)
 
 
