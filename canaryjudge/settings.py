@@ -297,6 +297,8 @@ def _keys_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
         if _is_tag(loc, index):
             models = [inner for inner in models if f"rule:{inner.model_fields['rule'].default}" == part]
         elif isinstance(part, str):
+            for outer in models:
+                outer.model_rebuild()  # knows its fields' types once it is built
             fields = [outer.model_fields[part] for outer in models if part in outer.model_fields]
             models = [inner for field in fields for inner in _models_in(field.annotation)]
     return list({name: None for inner in models for name in inner.model_fields})

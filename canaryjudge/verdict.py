@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self
 from pydantic import ValidationError
 
 from canaryjudge.errors import DataError, ReleaseFailed, ReleaseUndecided
-from canaryjudge.explain import as_html, as_markdown, as_report, as_text
-from canaryjudge.plots import effects, series
 from canaryjudge.reasons import Outcome
-from canaryjudge.reports import read_json
 from canaryjudge.results import ReleaseResult
 from canaryjudge.rules.findings import Facts, Finding, NoiseFloorFacts, ReplicaFacts, WatchFacts
 
@@ -80,10 +77,14 @@ class Verdict(ReleaseResult):
 
     def explain(self) -> str:
         """Give the verdict in sentences, with numbers, units, intervals and counts."""
+        from canaryjudge.explain import as_text  # noqa: PLC0415 - the words are loaded when they are wanted
+
         return as_text(self)
 
     def to_markdown(self) -> str:
         """Give the verdict as Markdown, for a pull request or a pipeline's summary."""
+        from canaryjudge.explain import as_markdown  # noqa: PLC0415 - as in `explain`
+
         return as_markdown(self)
 
     def to_html(self) -> str:
@@ -102,6 +103,8 @@ class Verdict(ReleaseResult):
         >>> verdict.to_html()[:15]
         '<!DOCTYPE html>'
         """
+        from canaryjudge.explain import as_report  # noqa: PLC0415 - as in `explain`
+
         return as_report(
             self,
             {
@@ -133,6 +136,8 @@ class Verdict(ReleaseResult):
         MissingExtraError
             If matplotlib is not installed.
         """
+        from canaryjudge.plots import effects, series  # noqa: PLC0415 - as in `explain`
+
         if metric is None:
             return effects(self, ax=ax)
         if metric not in self.metrics:
@@ -166,6 +171,8 @@ class Verdict(ReleaseResult):
                 "this verdict was written by an older canaryjudge (schema version 1)",
                 "Judge its data again with this one.",
             )
+        from canaryjudge.reports import read_json  # noqa: PLC0415 - judging needs no other reports
+
         return read_json(cls, text, f"verdict of schema version {SCHEMA_VERSION}")
 
     def to_frame(self) -> pd.DataFrame:
@@ -207,6 +214,8 @@ class Verdict(ReleaseResult):
             raise ReleaseUndecided(self.reason)
 
     def _repr_html_(self) -> str:
+        from canaryjudge.explain import as_html  # noqa: PLC0415 - as in `explain`
+
         return as_html(self)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
@@ -230,3 +239,13 @@ def _numbers(finding: Finding) -> dict[str, Any]:
         known = facts.pop(part, None) or {}
         facts |= {f"{prefix}{name}": known.get(name) for name in model.model_fields}
     return facts | {"low": ends.get("low"), "high": ends.get("high")}
+
+
+def _shown(facts: Facts) -> str:
+    """Show one piece of a verdict in a notebook."""
+    from canaryjudge.explain.html import facts_html  # noqa: PLC0415 - as in `Verdict.explain`
+
+    return facts_html(facts)
+
+
+Facts.show = staticmethod(_shown)

@@ -1,4 +1,4 @@
-"""One pair judged by one rule, and one watched, as `canaryjudge.judge` and `Monitor` do it for each metric of a policy."""
+"""One pair judged by one rule, and one watched, as `canaryjudge.judging` and `Monitor` do it for each metric of a policy."""
 
 from canaryjudge.data import question_of, row_of
 from canaryjudge.rules import judge_pair, start_watch

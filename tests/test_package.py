@@ -1,5 +1,7 @@
 """The package as a whole: what it exports, and what importing it costs."""
 
+import ast
+import inspect
 import subprocess
 import sys
 
@@ -52,6 +54,24 @@ def test_what_is_heavy_is_not_loaded_until_it_is_needed(code):
 @pytest.mark.parametrize("name", [name for name in cj.__all__ if not name.startswith("__")])
 def test_every_public_name_is_there_and_documented(name):
     assert (getattr(cj, name).__doc__ or "").strip()
+
+
+def test_type_checkers_are_told_of_the_same_names_as_the_interpreter():
+    (told,) = (node for node in ast.parse(inspect.getsource(cj)).body if isinstance(node, ast.If))
+    imports = {alias.asname: node.module for node in told.body for alias in node.names}
+    modules = {name: f"canaryjudge.{module}" for name, module in cj._MODULE_OF.items()}
+    assert imports == modules | {"plots": "canaryjudge"}
+
+
+def test_the_import_alone_loads_nothing():
+    assert loaded_by("import canaryjudge").isdisjoint({"numpy", "pydantic", "scipy", "canaryjudge.policy"})
+
+
+def test_no_module_takes_the_place_of_a_public_name():
+    every = "import canaryjudge as cj, pkgutil, importlib\nfor each in pkgutil.iter_modules(cj.__path__): importlib.import_module(f'canaryjudge.{each.name}')"
+    loaded_by(
+        f"{every}\nassert all(callable(getattr(cj, name)) for name in cj.__all__ if name not in ('plots', '__version__'))"
+    )
 
 
 def test_the_public_names_are_sorted_once_and_few():

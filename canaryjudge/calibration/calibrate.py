@@ -13,7 +13,7 @@ from canaryjudge.calibration.metric import Measured, Task, calibrate_metric
 from canaryjudge.data import read_history
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.calibrations import calibration_markdown, calibration_rows, calibration_text
-from canaryjudge.judge import shares
+from canaryjudge.judging import shares
 from canaryjudge.plots import false_fails
 from canaryjudge.policy import Policy
 from canaryjudge.progress import Progress, progress_of

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from canaryjudge.data import MetricPair, with_exposures
-from canaryjudge.judge import judge_metric, rule_levels
+from canaryjudge.judging import judge_metric, rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Policy, RuleSettings, Tolerance
 from canaryjudge.quantities import percent

@@ -50,7 +50,7 @@ def add_verify(commands: Any) -> None:
 
 
 def _judge(options: argparse.Namespace) -> int:
-    from canaryjudge.judge import judge  # noqa: PLC0415 - the other commands need no statistics
+    from canaryjudge.judging import judge  # noqa: PLC0415 - the other commands need no statistics
 
     spare(options.save_data, "--save-data", options.policy, options.output)
     with telling(options, options.policy, options.data):
@@ -61,7 +61,7 @@ def _judge(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from canaryjudge.judge import judge  # noqa: PLC0415 - as in _judge
+    from canaryjudge.judging import judge  # noqa: PLC0415 - as in _judge
     from canaryjudge.verdict import Verdict  # noqa: PLC0415
 
     written = read_bytes(options.verdict)

@@ -13,7 +13,7 @@ from canaryjudge.doctor_checks.data import DATA_CHECKS, Seen
 from canaryjudge.doctor_checks.policy import POLICY_CHECKS
 from canaryjudge.errors import DataError
 from canaryjudge.explain.readiness import readiness_markdown, readiness_rows, readiness_text
-from canaryjudge.judge import shares
+from canaryjudge.judging import shares
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reports import Document, ReadinessFacts, Symptom
 from canaryjudge.settings import nearest

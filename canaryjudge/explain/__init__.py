@@ -12,14 +12,13 @@ from canaryjudge.explain import (  # noqa: F401 - the words of each rule
     slo,
     tail,
 )
-from canaryjudge.explain.html import as_html, as_report, facts_html, watch_html
+from canaryjudge.explain.html import as_html, as_report, watch_html
 from canaryjudge.explain.layout import WIDTH, on_one_line
 from canaryjudge.explain.markdown import as_markdown
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import moment, span_of_time
 from canaryjudge.explain.sentences import one_line
 from canaryjudge.explain.text import as_terminal, as_text
-from canaryjudge.rules.findings import Facts
 
 __all__ = [
     "WIDTH",
@@ -35,5 +34,3 @@ __all__ = [
     "span_of_time",
     "watch_html",
 ]
-
-Facts.show = staticmethod(facts_html)

@@ -13,7 +13,7 @@ from canaryjudge.data.pairing import too_few_points
 from canaryjudge.data.series import Series
 from canaryjudge.data.stream import Stream
 from canaryjudge.errors import PolicyError
-from canaryjudge.judge import rule_levels
+from canaryjudge.judging import rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.latest_points import LatestPoints
 from canaryjudge.monitor.replica_levels import ReplicaLevel, ReplicaLevels

@@ -13,7 +13,7 @@ from canaryjudge._version import __version__
 from canaryjudge.data import MetricPair, about_metric, read_pairs, read_series, with_exposures
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import one_line, watch_html
-from canaryjudge.judge import digest, shares
+from canaryjudge.judging import digest, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.latest_points import LatestPoints
 from canaryjudge.monitor.metric_watch import MetricWatch

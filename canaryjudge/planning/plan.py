@@ -15,7 +15,7 @@ import numpy as np
 from canaryjudge.data import read_history
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
-from canaryjudge.judge import judge_metric, rule_levels, shares
+from canaryjudge.judging import judge_metric, rule_levels, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.planning.power import (
     Setting,

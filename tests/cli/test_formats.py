@@ -139,7 +139,7 @@ def test_a_bug_of_ours_is_an_error_too(capsys, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("at the worst moment")
 
-    monkeypatch.setattr(sys.modules["canaryjudge.judge"], "judge", broken)
+    monkeypatch.setattr(sys.modules["canaryjudge.judging"], "judge", broken)
     code, out, err = judge(capsys, "--format", "junit")
     assert code == 70
     assert "this is a bug of canaryjudge" in err

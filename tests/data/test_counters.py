@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from canaryjudge.data import read_pairs
 from canaryjudge.data.counters import ever_growing, increases, missed
 from canaryjudge.errors import DataError
-from canaryjudge.judge import judge
+from canaryjudge.judging import judge
 from canaryjudge.policy import Metric, Policy
 
 T0 = 1_700_000_000.0

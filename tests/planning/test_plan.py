@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.judge import judge_metric
+from canaryjudge.judging import judge_metric
 from canaryjudge.planning import Plan, Simulation, plan
 from canaryjudge.planning.power import Setting, needed_points, visible_size
 from canaryjudge.simulate.assumptions import Assumed

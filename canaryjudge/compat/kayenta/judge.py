@@ -23,7 +23,7 @@ from canaryjudge.integrations.kayenta.config import (
 )
 from canaryjudge.integrations.kayenta.importer import group_weights, metric_settings, score_settings
 from canaryjudge.integrations.kayenta.pairs import MetricSetPair, read_json, read_pairs
-from canaryjudge.judge import judge
+from canaryjudge.judging import judge
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult

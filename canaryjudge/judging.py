@@ -10,7 +10,6 @@ from typing import Any
 from canaryjudge._version import __version__
 from canaryjudge.data import MetricPair, about_metric, read_pairs, row_of, with_exposures
 from canaryjudge.errors import PolicyError
-from canaryjudge.explain import one_line
 from canaryjudge.outcomes import DataSummary, at_deadline, conclude, lacking, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.results import MetricResult, ValidFor
@@ -67,6 +66,8 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
         )
     baseline, canary = str(baseline), str(canary)
     pairs = read_pairs(data, policy, baseline=baseline, canary=canary)
+    from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
+
     alphas = shares(policy)
     results = {
         metric.name: judge_metric(
