@@ -96,7 +96,7 @@ def _rate(window: BurnWindow, finding: BurnRateFinding, *, timed: bool) -> tuple
 def _span(interval: Interval) -> str:
     low = number(interval.low or 0.0)
     ends = f"{low} or more" if interval.high is None else f"{low} to {number(interval.high)}"
-    return f"{confidence(interval.confidence_level)} % CI {ends}"
+    return f"{confidence(interval.confidence_level)} {ends}"
 
 
 def _unasked(burn: BurnFacts) -> list[str]:

@@ -151,7 +151,7 @@ class EffectWords(Words[E]):
         """Write an interval with its confidence."""
         watch = self.finding.watch
         when = " at any look" if watch is not None and watch.log_e_fail is not None else ""
-        return f"{confidence(interval.confidence_level)} % CI{when} {self.span(interval)}"
+        return f"{confidence(interval.confidence_level)}{when} {self.span(interval)}"
 
     def span(self, interval: Interval) -> str:
         """Write from where to where it goes."""

@@ -164,15 +164,15 @@ def set_percentage(fraction: float, digits: int = 2) -> str:
 
 
 def confidence(level: float) -> str:
-    """Write how sure an interval is, without its percent sign.
+    """Write what an interval is and how sure.
 
     Examples
     --------
     >>> confidence(0.9), confidence(0.99012), confidence(0.999999)
-    ('90', '99.01', 'over 99.99')
+    ('90 % CI', '99.01 % CI', 'over 99.99 % CI')
     """
     told = f"{100 * level:.4g}"
-    return "over 99.99" if told == "100" else told
+    return f"{'over 99.99' if told == '100' else told} % CI"
 
 
 def odds_against(probability: float) -> str:

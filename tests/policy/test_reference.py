@@ -10,37 +10,23 @@ from jsonschema import Draft202012Validator
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import (
-    AllOf,
-    AnyOf,
-    BudgetCalendar,
-    BurnAlert,
-    BurnRate,
-    Change,
-    Excursion,
-    LateShift,
-    MannWhitney,
     Metric,
     NoiseFloor,
     Policy,
     Prometheus,
-    Proportion,
     Query,
-    Rate,
-    Sequential,
-    Slo,
     Split,
     Spread,
-    Tail,
     Tolerance,
     field_table,
     json_schema,
     parse_policy,
 )
 from canaryjudge.policy.document import plain, read_document
+from canaryjudge.rules import RULES
 
-MODELS = [Policy, Split, Prometheus, Metric, Tolerance, NoiseFloor, Spread, Query, MannWhitney, Proportion]
-MODELS += [Rate, Sequential, Slo, Change, BurnRate, BurnAlert, BudgetCalendar, Tail, Excursion, LateShift]
-MODELS += [AnyOf, AllOf]
+MODELS = [Policy, Split, Prometheus, Metric, Tolerance, NoiseFloor, Spread, Query]
+MODELS += [model for rule in RULES.values() for model in (rule.settings, *rule.settings.models.values())]
 VALIDATOR = Draft202012Validator(json_schema())
 A = {"name": "a", "direction": "increase"}
 SLO = {"rule": "slo", "of": "pooled", "op": "lte", "value": "0.1%"}
