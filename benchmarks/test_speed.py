@@ -21,6 +21,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.stats import mannwhitneyu
 
@@ -60,10 +61,11 @@ else:
 """
 
 
-def test_import(benchmark: BenchmarkFixture, tell: Tell) -> None:
-    """`import canaryjudge` in a fresh process, beside the packages that it cannot do without."""
+@pytest.mark.parametrize("used", ["", "; canaryjudge.Policy, canaryjudge.judge"], ids=["alone", "and_use"])
+def test_import(benchmark: BenchmarkFixture, tell: Tell, used: str) -> None:
+    """`import canaryjudge` in a fresh process, alone and with what every program uses, beside the packages that it cannot do without."""
     needed = "import numpy, pydantic, scipy.special"
-    benchmark.pedantic(_run, args=("-c", "import canaryjudge"), rounds=7, warmup_rounds=1)
+    benchmark.pedantic(_run, args=("-c", f"import canaryjudge{used}"), rounds=7, warmup_rounds=1)
     _compare(benchmark, tell, needed, lambda: _run("-c", needed), rounds=7)
 
 

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CalibrationFacts",
-    "Document",
     "Duplicate",
-    "FaultFound",
     "FloorFacts",
     "MetricCalibration",
     "MetricPlan",
@@ -31,9 +29,11 @@ __all__ = [
     "Proposal",
     "ProposalReason",
     "ReadinessFacts",
+    "Report",
     "Severity",
     "SharePlan",
     "SimulatedPlan",
+    "SmallestFault",
     "Symptom",
     "SymptomCode",
     "observed",
@@ -71,7 +71,7 @@ def read_json(model: type[_Model], text: str | bytes, what: str) -> _Model:
         ) from None
 
 
-class Document(Facts):
+class Report(Facts):
     """Base of calibrations, plans and checks of readiness."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class FloorFacts(Facts):
     """Degrees of freedom with which it is known."""
 
 
-class FaultFound(Facts):
+class SmallestFault(Facts):
     """The smallest fault of a kind that is found often enough."""
 
     fault: Literal["shift", "tail", "burst"]
@@ -214,7 +214,7 @@ class MetricCalibration(Facts):
     """How often healthy pairs failed by the proposed policy; each was judged by a noise floor that its own data had no part in."""
     marginal_proposed: Number
     """The share of them that is marginal."""
-    faults: tuple[FaultFound, ...]
+    faults: tuple[SmallestFault, ...]
     """The smallest faults that the proposed policy finds."""
     found: ObservedRate | None
     """How many of the past releases that turned out bad fail by the policy as it is."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from canaryjudge.calibration.metric import Measured, Task, calibrate_metric
+from canaryjudge.calibration.metric import CalibratedMetric, CalibrationTask, calibrate_metric
 from canaryjudge.data import read_history
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.calibrations import calibration_markdown, calibration_rows, calibration_text
@@ -18,7 +18,7 @@ from canaryjudge.plots import false_fails
 from canaryjudge.policy import Policy
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.quantities import parse_duration
-from canaryjudge.reports import CalibrationFacts, Document, Duplicate, Proposal
+from canaryjudge.reports import CalibrationFacts, Duplicate, Proposal, Report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ _MARGINAL = 0.25
 """Where more of the healthy pairs of a required metric are left undecided, a longer canary is proposed."""
 
 
-class Calibration(CalibrationFacts, Document):
+class Calibration(CalibrationFacts, Report):
     """What `calibrate` gives: how often this service would have failed with nothing wrong, what would be found, and what to change.
 
     Attributes
@@ -140,7 +140,7 @@ def calibrate(
     known = read_history(history, policy)
     alphas = shares(policy)
     tasks = [
-        Task(
+        CalibrationTask(
             metric,
             policy,
             alphas[metric.name],
@@ -203,7 +203,7 @@ def _length(length: int | str | None) -> tuple[int | None, float | None]:
         ) from None
 
 
-def _watched(found: Iterable[Measured], total: int, progress: Progress) -> Iterable[Measured]:
+def _watched(found: Iterable[CalibratedMetric], total: int, progress: Progress) -> Iterable[CalibratedMetric]:
     progress(0, total)
     for number, one in enumerate(found, 1):
         progress(number, total)
@@ -216,7 +216,7 @@ def _no_gate(own: tuple[Proposal, ...], policy: Policy) -> bool:
     return all(metric.name in noisy for metric in policy.metrics if metric.can_fail)
 
 
-def _duplicates(done: list[Measured]) -> tuple[Duplicate, ...]:
+def _duplicates(done: list[CalibratedMetric]) -> tuple[Duplicate, ...]:
     """Find metrics whose changes rank alike over the healthy pairs that they have in common."""
     from scipy.stats import spearmanr  # noqa: PLC0415 - slow to import
 
@@ -243,7 +243,7 @@ def _duplicates(done: list[Measured]) -> tuple[Duplicate, ...]:
     return tuple(found)
 
 
-def _longer(done: list[Measured], own: tuple[Proposal, ...], policy: Policy) -> tuple[Proposal, ...]:
+def _longer(done: list[CalibratedMetric], own: tuple[Proposal, ...], policy: Policy) -> tuple[Proposal, ...]:
     """Propose a longer canary, where a required metric is left undecided too often and its verdicts say that more points would do."""
     muted = {proposal.metric for proposal in own if proposal.field == "role"}
     held = [

@@ -17,17 +17,17 @@ from canaryjudge.calibration.noise_floor import (
     floors_without_own,
     is_notable,
 )
-from canaryjudge.calibration.proposals import CalibratedSettings, judged, settle, smallest_found
+from canaryjudge.calibration.proposals import SettingsSearch, find_settings, judged, smallest_found
 from canaryjudge.data import FloatArray, MetricPair, Series
 from canaryjudge.data.times import median_step
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome
 from canaryjudge.reports import FloorFacts, MetricCalibration, ObservedRate, Proposal, observed
 from canaryjudge.results import MetricResult
-from canaryjudge.simulate import HealthyPairs, Length, healthy_pairs, of_releases
+from canaryjudge.simulate import HealthyPairs, Length, healthy_pairs, pairs_of_releases
 from canaryjudge.stats.long_run import dependence
 
-__all__ = ["Measured", "Task", "calibrate_metric"]
+__all__ = ["CalibratedMetric", "CalibrationTask", "calibrate_metric"]
 
 _DAY = 86400.0
 _DEFAULT_POINTS = 60
@@ -37,7 +37,7 @@ _MOST_FOR_FAULTS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class CalibrationTask:
     """All that one metric's calibration takes, so that it may be done in another process.
 
     Attributes
@@ -71,7 +71,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class CalibratedMetric:
     """What came of it.
 
     Attributes
@@ -92,17 +92,17 @@ class Measured:
     change: FloatArray
 
 
-def calibrate_metric(task: Task) -> Measured:
+def calibrate_metric(task: CalibrationTask) -> CalibratedMetric:
     """Calibrate one metric.
 
     Parameters
     ----------
-    task : Task
+    task : CalibrationTask
         Its history and settings.
 
     Returns
     -------
-    Measured
+    CalibratedMetric
         Facts and proposals. The same task gives the same, wherever it is done.
     """
     metric = task.metric
@@ -111,12 +111,12 @@ def calibrate_metric(task: Task) -> Measured:
     rng = np.random.default_rng([task.seed, crc32(metric.name.encode())])
     healthy = [(baseline, canary) for good, baseline, canary in task.releases if good]
     found = (
-        of_releases(healthy, metric)
+        pairs_of_releases(healthy, metric)
         if task.releases
         else healthy_pairs(task.tracks, metric, length, task.pairs, rng)
     )
     if not found.pairs:
-        return Measured(_nothing(task, length, interval), (), np.empty((0, 5)), np.empty(0))
+        return CalibratedMetric(_nothing(task, length, interval), (), np.empty((0, 5)), np.empty(0))
     changes = changes_of(found.pairs, metric)
     floors = tuple(
         floor for floor in (floor_facts(found, changes), _of_windows(task, found, length)) if floor
@@ -124,8 +124,8 @@ def calibrate_metric(task: Task) -> Measured:
     plain = judged(found.pairs, [metric] * len(found.pairs), task.policy, task.alpha)
     notable = tuple(floor for floor in floors if is_notable(floor, changes))
     own = floors_without_own(found, changes) if notable else [metric.noise_floor] * len(found.pairs)
-    settled = settle(
-        CalibratedSettings(metric, task.policy, task.alpha, found, as_floor(notable), tuple(own), notable)
+    settled = find_settings(
+        SettingsSearch(metric, task.policy, task.alpha, found, as_floor(notable), tuple(own), notable)
     )
     bad = [(baseline, canary) for good, baseline, canary in task.releases if not good]
     faults = smallest_found(
@@ -151,10 +151,10 @@ def calibrate_metric(task: Task) -> Measured:
         more_points=_more(settled.results),
     )
     change = np.where(changes.known, changes.change, np.nan)
-    return Measured(facts, settled.proposals(faults, autocorrelation), found.spans, change)
+    return CalibratedMetric(facts, settled.proposals(faults, autocorrelation), found.spans, change)
 
 
-def _length(task: Task, interval: float | None) -> Length:
+def _length(task: CalibrationTask, interval: float | None) -> Length:
     if task.points is not None:
         return Length(task.points, None if interval is None else task.points * interval)
     seconds = task.seconds
@@ -166,7 +166,7 @@ def _length(task: Task, interval: float | None) -> Length:
     return Length(points, None if interval is None else points * interval)
 
 
-def _of_windows(task: Task, found: HealthyPairs, length: Length) -> FloorFacts | None:
+def _of_windows(task: CalibrationTask, found: HealthyPairs, length: Length) -> FloorFacts | None:
     """Measure what windows differ by as well, where replicas ran side by side: not every canary will have its baseline beside it."""
     if found.source != "replicas" or task.metric.pairing == "concurrent":
         return None
@@ -181,7 +181,7 @@ def _some(pairs: Sequence[MetricPair], rng: np.random.Generator) -> list[MetricP
     return [pairs[index] for index in chosen]
 
 
-def _known(task: Task, length: Length, interval: float | None) -> dict[str, Any]:
+def _known(task: CalibrationTask, length: Length, interval: float | None) -> dict[str, Any]:
     metric = task.metric
     return {
         "name": metric.name,
@@ -194,7 +194,7 @@ def _known(task: Task, length: Length, interval: float | None) -> dict[str, Any]
     }
 
 
-def _nothing(task: Task, length: Length, interval: float | None) -> MetricCalibration:
+def _nothing(task: CalibrationTask, length: Length, interval: float | None) -> MetricCalibration:
     return MetricCalibration(
         **_known(task, length, interval),
         source="none",
@@ -232,8 +232,8 @@ def _by_rule(results: Sequence[MetricResult]) -> dict[str, float]:
     return {rule: count / len(results) for rule, count in counts.items()}
 
 
-def _found(bad: Sequence[tuple[Series, Series]], task: Task) -> ObservedRate | None:
-    pairs = of_releases(bad, task.metric) if bad else None
+def _found(bad: Sequence[tuple[Series, Series]], task: CalibrationTask) -> ObservedRate | None:
+    pairs = pairs_of_releases(bad, task.metric) if bad else None
     if pairs is None or not pairs.pairs:
         return None
     results = judged(pairs.pairs, [task.metric] * len(pairs.pairs), task.policy, task.alpha)

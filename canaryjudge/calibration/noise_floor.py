@@ -27,7 +27,6 @@ __all__ = [
     "floor_facts",
     "floors_without_own",
     "is_notable",
-    "spread_of",
 ]
 
 _FEWEST_POINTS = 6
@@ -166,14 +165,14 @@ def as_floor(facts: Sequence[FloorFacts]) -> NoiseFloor | None:
                 "df" if floor.between == "windows" else "replicas_df",
             )
             settings |= {
-                between: spread_of(floor),
+                between: _spread(floor),
                 floor.between: floor.measured_from,
                 freedom: max(1.0, floor.df),
             }
     return NoiseFloor(**settings) if settings else None
 
 
-def spread_of(floor: FloorFacts) -> Spread:
+def _spread(floor: FloorFacts) -> Spread:
     """Write a spread as a policy states it."""
     if floor.absolute:
         return Spread(absolute=floor.spread)

@@ -15,12 +15,12 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Policy, RuleSettings, Tolerance
 from canaryjudge.quantities import percent
 from canaryjudge.reasons import Outcome
-from canaryjudge.reports import FaultFound, FloorFacts, Proposal, ProposalReason, observed
+from canaryjudge.reports import FloorFacts, Proposal, ProposalReason, SmallestFault, observed
 from canaryjudge.results import MetricResult
 from canaryjudge.rules import default_rules
 from canaryjudge.simulate import Fault, HealthyPairs, inject
 
-__all__ = ["CalibratedSettings", "Settled", "judged", "settle", "smallest_found", "written"]
+__all__ = ["FoundSettings", "SettingsSearch", "find_settings", "judged", "smallest_found"]
 
 _TOLERANCES: Final = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 _TIMES: Final = (1.5, 2.0, 3.0, 5.0, 10.0)
@@ -46,7 +46,7 @@ def judged(
 
 
 @dataclass(frozen=True, slots=True)
-class CalibratedSettings:
+class SettingsSearch:
     """What settings are sought for.
 
     Attributes
@@ -86,12 +86,12 @@ _Change = tuple[str, Any, Any, ProposalReason, dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class FoundSettings:
     """Settings that were found.
 
     Attributes
     ----------
-    sought : CalibratedSettings
+    sought : SettingsSearch
         For what.
     metric : Metric
         The metric with them.
@@ -103,18 +103,20 @@ class Settled:
         No tolerance keeps the promise.
     """
 
-    sought: CalibratedSettings
+    sought: SettingsSearch
     metric: Metric
     results: tuple[MetricResult, ...]
     changes: tuple[_Change, ...] = ()
     noisy: bool = False
 
-    def proposals(self, faults: Sequence[FaultFound], autocorrelation: float | None) -> tuple[Proposal, ...]:
+    def proposals(
+        self, faults: Sequence[SmallestFault], autocorrelation: float | None
+    ) -> tuple[Proposal, ...]:
         """Give the changes of the metric's settings.
 
         Parameters
         ----------
-        faults : sequence of FaultFound
+        faults : sequence of SmallestFault
             What would be found with them.
         autocorrelation : float or None
             Within windows.
@@ -149,21 +151,21 @@ class Settled:
         return tuple(made)
 
 
-def settle(sought: CalibratedSettings) -> Settled:
+def find_settings(sought: SettingsSearch) -> FoundSettings:
     """Find settings with which the promise holds.
 
     Parameters
     ----------
-    sought : CalibratedSettings
+    sought : SettingsSearch
         The metric and its healthy pairs.
 
     Returns
     -------
-    Settled
+    FoundSettings
         The noise floor first, because it costs the least; then without the rules that fail healthy pairs on their own; then the smallest tolerance.
     """
     metric = sought.metric.model_copy(update={"noise_floor": sought.floor or sought.metric.noise_floor})
-    settled = Settled(sought, metric, tuple(sought.judged(metric)))
+    settled = FoundSettings(sought, metric, tuple(sought.judged(metric)))
     if sought.floor is not None:
         numbers: dict[str, float] = {floor.between: floor.spread for floor in sought.floors}
         change: _Change = (
@@ -180,7 +182,7 @@ def settle(sought: CalibratedSettings) -> Settled:
     return _with_tolerance(settled) if sought.broken(settled.results) else settled
 
 
-def _without_wild_rules(settled: Settled) -> Settled:
+def _without_wild_rules(settled: FoundSettings) -> FoundSettings:
     """Leave out the rules that alone fail more healthy pairs than their part of alpha allows, but for the last."""
     sought, metric = settled.sought, settled.metric
     rules = metric.rules or default_rules(metric)
@@ -206,16 +208,16 @@ def _without_wild_rules(settled: Settled) -> Settled:
     )
 
 
-def _with_tolerance(settled: Settled) -> Settled:
+def _with_tolerance(settled: FoundSettings) -> FoundSettings:
     sought, metric = settled.sought, settled.metric
     for tolerance in _wider(metric):
         wider = metric.model_copy(update={"tolerance": tolerance})
         results = tuple(sought.judged(wider))
         count = sum(result.outcome is Outcome.FAIL for result in results)
         if count <= sought.alpha * len(results):
-            old = written(sought.metric.tolerance)
+            old = _written(sought.metric.tolerance)
             rate = sum(result.outcome is Outcome.FAIL for result in settled.results) / len(results)
-            change: _Change = ("tolerance", old, written(tolerance), "tolerance_too_tight", {"failed": rate})
+            change: _Change = ("tolerance", old, _written(tolerance), "tolerance_too_tight", {"failed": rate})
             return replace(settled, metric=wider, results=results, changes=(*settled.changes, change))
     return replace(settled, noisy=True)
 
@@ -231,7 +233,7 @@ def _wider(metric: Metric) -> list[Tolerance]:
     return [metric.tolerance.model_copy(update={"relative": size}) for size in wider]
 
 
-def written(tolerance: Tolerance) -> Any:
+def _written(tolerance: Tolerance) -> Any:
     """Write a tolerance as a policy does."""
     absolute = None if tolerance.absolute is None else tolerance.absolute.model_dump()
     relative = None if tolerance.relative is None else percent(tolerance.relative)
@@ -272,7 +274,7 @@ def smallest_found(
     *,
     power: float,
     seed: int,
-) -> tuple[FaultFound, ...]:
+) -> tuple[SmallestFault, ...]:
     """Find the smallest fault of each kind that fails in enough pairs, by bisection of its logarithm.
 
     Each pair draws the same random numbers at every size, so that a larger fault is not missed by luck where a smaller one is found.
@@ -301,5 +303,5 @@ def smallest_found(
         return high
 
     return tuple(
-        FaultFound(fault=fault, size=smallest(fault), power=power) for fault in KINDS[metric.kind].faults
+        SmallestFault(fault=fault, size=smallest(fault), power=power) for fault in KINDS[metric.kind].faults
     )

@@ -13,12 +13,12 @@ from canaryjudge.data import MetricPair, Series
 from canaryjudge.data.times import median_step
 from canaryjudge.doctor_checks.policy import is_percentile
 from canaryjudge.kinds import KINDS
-from canaryjudge.planning.power import Setting, form_of, needed_points, visible_size
+from canaryjudge.planning.power import Design, form_of, needed_points, visible_size
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reports import Severity, Symptom, SymptomCode
-from canaryjudge.simulate.assumptions import learned
+from canaryjudge.simulate.assumptions import measured_assumptions
 
-__all__ = ["DATA_CHECKS", "Seen"]
+__all__ = ["DATA_CHECKS", "CheckedMetric"]
 
 _FEW_POINTS = 20
 _MANY = 0.05
@@ -35,7 +35,7 @@ _BLIND = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CheckedMetric:
     """One metric as it was found.
 
     Attributes
@@ -76,126 +76,135 @@ class Seen:
                 yield note.arm, note.count or 0
 
 
-DataCheck = Callable[[Seen], Iterator[Symptom]]
+DataCheck = Callable[[CheckedMetric], Iterator[Symptom]]
 
 
-def _sizes(seen: Seen) -> Iterator[Symptom]:
-    for arm in seen.arms:
+def _sizes(checked: CheckedMetric) -> Iterator[Symptom]:
+    for arm in checked.arms:
         if not len(arm):
-            yield seen.symptom("no_arm_data", "error", {}, arm.arm)
-        elif len(arm) < seen.metric.needed_points:
-            yield seen.symptom(
-                "too_few_points", "error", {"points": len(arm), "needed": seen.metric.needed_points}, arm.arm
+            yield checked.symptom("no_arm_data", "error", {}, arm.arm)
+        elif len(arm) < checked.metric.needed_points:
+            yield checked.symptom(
+                "too_few_points",
+                "error",
+                {"points": len(arm), "needed": checked.metric.needed_points},
+                arm.arm,
             )
         elif (
-            not (KINDS[seen.metric.kind].counts_events or KINDS[seen.metric.kind].is_raw)
+            not (KINDS[checked.metric.kind].counts_events or KINDS[checked.metric.kind].is_raw)
             and len(arm) < _FEW_POINTS
         ):
-            yield seen.symptom("few_points", "warning", {"points": len(arm), "needed": _FEW_POINTS}, arm.arm)
+            yield checked.symptom(
+                "few_points", "warning", {"points": len(arm), "needed": _FEW_POINTS}, arm.arm
+            )
 
 
-def _resolution(seen: Seen) -> Iterator[Symptom]:
-    deadline, interval = seen.policy.max_duration, seen.interval
-    if deadline is None or interval is None or KINDS[seen.metric.kind].is_raw:
+def _resolution(checked: CheckedMetric) -> Iterator[Symptom]:
+    deadline, interval = checked.policy.max_duration, checked.interval
+    if deadline is None or interval is None or KINDS[checked.metric.kind].is_raw:
         return
     points = math.floor(deadline / interval + 1e-9)
     if points < _FEW_POINTS:
-        severity: Severity = "error" if points < seen.metric.needed_points else "warning"
+        severity: Severity = "error" if points < checked.metric.needed_points else "warning"
         facts = {"interval": interval, "deadline": deadline, "points": points, "needed": _FEW_POINTS}
-        yield seen.symptom("coarse_resolution", severity, facts)
+        yield checked.symptom("coarse_resolution", severity, facts)
 
 
-def _damaged(seen: Seen) -> Iterator[Symptom]:
-    sizes = {arm.arm: len(arm) for arm in seen.arms}
+def _damaged(checked: CheckedMetric) -> Iterator[Symptom]:
+    sizes = {arm.arm: len(arm) for arm in checked.arms}
     kinds: tuple[tuple[SymptomCode, tuple[str, ...]], ...] = (
         ("gaps", ("gaps",)),
         ("bad_values", ("missing_values", "infinite_values")),
         ("duplicate_times", ("duplicate_times",)),
     )
     for code, names in kinds:
-        for arm, count in seen.notes(*names):
+        for arm, count in checked.notes(*names):
             of = sizes.get(arm or "", 0) + (0 if code == "duplicate_times" else count)
             part = count / max(1, of)
-            if part >= _MANY and not (code == "duplicate_times" and KINDS[seen.metric.kind].is_raw):
+            if part >= _MANY and not (code == "duplicate_times" and KINDS[checked.metric.kind].is_raw):
                 severity: Severity = "error" if part >= 4 * _MANY else "warning"
-                yield seen.symptom(code, severity, {"count": count, "part": part}, arm)
+                yield checked.symptom(code, severity, {"count": count, "part": part}, arm)
 
 
-def _counters(seen: Seen) -> Iterator[Symptom]:
-    for arm, count in seen.notes("looks_like_counter"):
-        yield seen.symptom("undeclared_counter", "error", {"count": count}, arm)
-    for arm, count in seen.notes("counter_resets"):
-        yield seen.symptom("counter_resets", "warning" if count > 1 else "info", {"count": count}, arm)
+def _counters(checked: CheckedMetric) -> Iterator[Symptom]:
+    for arm, count in checked.notes("looks_like_counter"):
+        yield checked.symptom("undeclared_counter", "error", {"count": count}, arm)
+    for arm, count in checked.notes("counter_resets"):
+        yield checked.symptom("counter_resets", "warning" if count > 1 else "info", {"count": count}, arm)
 
 
-def _clocks(seen: Seen) -> Iterator[Symptom]:
-    times = [arm.time for arm in seen.arms]
+def _clocks(checked: CheckedMetric) -> Iterator[Symptom]:
+    times = [arm.time for arm in checked.arms]
     baseline, canary = times
-    interval = seen.interval
+    interval = checked.interval
     if baseline is None or canary is None or not len(baseline) or not len(canary) or interval is None:
         return
-    if KINDS[seen.metric.kind].is_raw:
+    if KINDS[checked.metric.kind].is_raw:
         interval = max(interval, _MINUTE)
     begins, ends = canary[0] - baseline[0], canary[-1] - baseline[-1]
     if max(baseline[0], canary[0]) > min(baseline[-1], canary[-1]):
-        severity: Severity = "error" if seen.metric.pairing == "concurrent" else "warning"
-        yield seen.symptom("no_overlap", severity, {"begins": float(begins)})
+        severity: Severity = "error" if checked.metric.pairing == "concurrent" else "warning"
+        yield checked.symptom("no_overlap", severity, {"begins": float(begins)})
         return
     alike = abs(begins - ends) <= _APART * interval
     zones = round(begins / _HALF_HOUR)
     if alike and zones and abs(begins - zones * _HALF_HOUR) <= _ZONE:
-        yield seen.symptom("time_zone", "warning", {"hours": zones / 2})
+        yield checked.symptom("time_zone", "warning", {"hours": zones / 2})
     elif max(abs(begins), abs(ends)) > _APART * interval:
-        yield seen.symptom("clocks_apart", "warning", {"begins": float(begins), "ends": float(ends)})
+        yield checked.symptom("clocks_apart", "warning", {"begins": float(begins), "ends": float(ends)})
 
 
-def _sameness(seen: Seen) -> Iterator[Symptom]:
-    baseline, canary = seen.pair.baseline, seen.pair.canary
+def _sameness(checked: CheckedMetric) -> Iterator[Symptom]:
+    baseline, canary = checked.pair.baseline, checked.pair.canary
     if not len(baseline) or not len(canary):
         return
     still = [bool(np.ptp(arm.value) == 0) for arm in (baseline, canary)]
-    for arm, constant in zip(seen.arms, still, strict=True):
-        if constant and len(arm) > 1 and KINDS[seen.metric.kind].is_measured:
-            yield seen.symptom(
+    for arm, constant in zip(checked.arms, still, strict=True):
+        if constant and len(arm) > 1 and KINDS[checked.metric.kind].is_measured:
+            yield checked.symptom(
                 "constant", "warning", {"value": float(arm.value[0]), "points": len(arm)}, arm.arm
             )
     if not any(still) and len(baseline) == len(canary) and np.array_equal(baseline.value, canary.value):
-        yield seen.symptom("same_data", "error", {"points": len(baseline)})
+        yield checked.symptom("same_data", "error", {"points": len(baseline)})
 
 
-def _units(seen: Seen) -> Iterator[Symptom]:
-    if not KINDS[seen.metric.kind].is_measured:
+def _units(checked: CheckedMetric) -> Iterator[Symptom]:
+    if not KINDS[checked.metric.kind].is_measured:
         return
-    apart = next((note for note in seen.pair.notes if note.code == "units_apart"), None)
+    apart = next((note for note in checked.pair.notes if note.code == "units_apart"), None)
     if apart is not None:
-        yield seen.symptom("arms_in_other_units", "error", apart.facts, apart.arm)
+        yield checked.symptom("arms_in_other_units", "error", apart.facts, apart.arm)
         return
-    levels = [abs(float(np.median(arm.value))) if len(arm) else 0.0 for arm in seen.arms]
-    if not any(word in seen.metric.name.lower() for word in _SECONDS) and seen.metric.unit != "%":
+    levels = [abs(float(np.median(arm.value))) if len(arm) else 0.0 for arm in checked.arms]
+    if not any(word in checked.metric.name.lower() for word in _SECONDS) and checked.metric.unit != "%":
         return
     level = max(levels)
-    if seen.metric.unit == "s" and level > _LONGEST_S:
-        yield seen.symptom("unit_and_level", "warning", {"level": level, "unit": "s", "perhaps": "ms"})
-    elif seen.metric.unit == "ms" and 0 < level < _SHORTEST_MS:
-        yield seen.symptom("unit_and_level", "warning", {"level": level, "unit": "ms", "perhaps": "s"})
-    elif seen.metric.unit == "%" and 0 < max(float(arm.value.max(initial=0.0)) for arm in seen.arms) <= 1:
-        yield seen.symptom(
+    if checked.metric.unit == "s" and level > _LONGEST_S:
+        yield checked.symptom("unit_and_level", "warning", {"level": level, "unit": "s", "perhaps": "ms"})
+    elif checked.metric.unit == "ms" and 0 < level < _SHORTEST_MS:
+        yield checked.symptom("unit_and_level", "warning", {"level": level, "unit": "ms", "perhaps": "s"})
+    elif (
+        checked.metric.unit == "%" and 0 < max(float(arm.value.max(initial=0.0)) for arm in checked.arms) <= 1
+    ):
+        yield checked.symptom(
             "unit_and_level", "warning", {"level": level, "unit": "%", "perhaps": "a fraction"}
         )
 
 
-def _percentiles(seen: Seen) -> Iterator[Symptom]:
+def _percentiles(checked: CheckedMetric) -> Iterator[Symptom]:
     """Find percentiles of several replicas, which become their mean here."""
-    if KINDS[seen.metric.kind].is_averaged and is_percentile(seen.metric.name):
-        for arm in seen.arms:
+    if KINDS[checked.metric.kind].is_averaged and is_percentile(checked.metric.name):
+        for arm in checked.arms:
             if len(arm.replicas) > 1:
-                yield seen.symptom("pooled_percentiles", "warning", {"replicas": len(arm.replicas)}, arm.arm)
+                yield checked.symptom(
+                    "pooled_percentiles", "warning", {"replicas": len(arm.replicas)}, arm.arm
+                )
 
 
-def _buckets(seen: Seen) -> Iterator[Symptom]:
-    for arm, _ in seen.notes("no_infinite_bucket"):
-        yield seen.symptom("no_infinite_bucket", "warning", {}, arm)
-    edges, buckets = seen.pair.edges, seen.pair.baseline.buckets
+def _buckets(checked: CheckedMetric) -> Iterator[Symptom]:
+    for arm, _ in checked.notes("no_infinite_bucket"):
+        yield checked.symptom("no_infinite_bucket", "warning", {}, arm)
+    edges, buckets = checked.pair.edges, checked.pair.baseline.buckets
     if edges is None or buckets is None or not buckets.sum():
         return
     below = buckets.sum(axis=0).cumsum()
@@ -205,31 +214,31 @@ def _buckets(seen: Seen) -> Iterator[Symptom]:
     else:
         low, high = edges[place - 1], edges[place]
     middle = float(high if math.isinf(low) else low if math.isinf(high) else (low + high) / 2)
-    tolerated = max(seen.metric.tolerated_relative * abs(middle), seen.metric.tolerated_absolute)
+    tolerated = max(checked.metric.tolerated_relative * abs(middle), checked.metric.tolerated_absolute)
     if high - low > tolerated:
         ends: dict[str, float] = {
             name: float(end) for name, end in (("low", low), ("high", high)) if math.isfinite(end)
         }
-        yield seen.symptom("coarse_buckets", "warning", {"tolerated": tolerated, **ends})
+        yield checked.symptom("coarse_buckets", "warning", {"tolerated": tolerated, **ends})
 
 
-def _split(seen: Seen) -> Iterator[Symptom]:
-    for note in seen.pair.notes:
+def _split(checked: CheckedMetric) -> Iterator[Symptom]:
+    for note in checked.pair.notes:
         if note.code == "split_mismatch":
-            yield seen.symptom("split_mismatch", "error", note.facts)
+            yield checked.symptom("split_mismatch", "error", note.facts)
 
 
-def _traffic(seen: Seen) -> Iterator[Symptom]:
+def _traffic(checked: CheckedMetric) -> Iterator[Symptom]:
     """Say what the data could find by now, or by the deadline, where that is far beyond the tolerance."""
-    metric, policy = seen.metric, seen.policy
-    assumed = learned(seen.arms, metric)
+    metric, policy = checked.metric, checked.policy
+    assumed = measured_assumptions(checked.arms, metric)
     if assumed is None or form_of(metric) == "none" or not metric.can_fail or assumed.lacks(metric.kind):
         return
     totals = [
         float(arm.total.sum())
         if arm.total is not None
         else float(arm.value.sum() if arm.buckets is not None else len(arm))
-        for arm in seen.arms
+        for arm in checked.arms
     ]
     share = 0.5
     if not KINDS[metric.kind].is_averaged and min(totals) > 0:
@@ -242,20 +251,20 @@ def _traffic(seen: Seen) -> Iterator[Symptom]:
             update={"level": assumed.level.model_copy(update={"number": 2 * assumed.level.number})}
         )
     fixed: dict[str, Any] = {"per_request": False}  # its noise is that of these arms as they are
-    setting = Setting(metric, assumed.model_copy(update=fixed), share, seen.alpha, policy.beta)
-    points = max(1, min(len(seen.pair.baseline), len(seen.pair.canary)))
-    if KINDS[metric.kind].is_raw and seen.arms[1].time is not None and len(seen.arms[1]):
-        points = max(1, round((seen.arms[1].time[-1] - seen.arms[1].time[0]) / assumed.interval))
+    design = Design(metric, assumed.model_copy(update=fixed), share, checked.alpha, policy.beta)
+    points = max(1, min(len(checked.pair.baseline), len(checked.pair.canary)))
+    if KINDS[metric.kind].is_raw and checked.arms[1].time is not None and len(checked.arms[1]):
+        points = max(1, round((checked.arms[1].time[-1] - checked.arms[1].time[0]) / assumed.interval))
     if policy.max_duration is not None:
         points = max(points, math.floor(policy.max_duration / assumed.interval))
-    visible = visible_size(setting, points, _POWER)
+    visible = visible_size(design, points, _POWER)
     if visible is not None and visible <= _BLIND:
         return
-    needed = needed_points(setting, _BLIND, _POWER)
+    needed = needed_points(design, _BLIND, _POWER)
     numbers: dict[str, float] = {"points": points}
     numbers |= {} if visible is None else {"visible": visible}
     numbers |= {} if needed is None else {"needed": needed}
-    yield seen.symptom("little_traffic", "warning", numbers)
+    yield checked.symptom("little_traffic", "warning", numbers)
 
 
 DATA_CHECKS: Final[tuple[DataCheck, ...]] = (

@@ -9,13 +9,13 @@ from canaryjudge.data import with_exposures
 from canaryjudge.data.cleaning import read_arm
 from canaryjudge.data.pairing import align
 from canaryjudge.data.reading import source_of
-from canaryjudge.doctor_checks.data import DATA_CHECKS, Seen
+from canaryjudge.doctor_checks.data import DATA_CHECKS, CheckedMetric
 from canaryjudge.doctor_checks.policy import POLICY_CHECKS
 from canaryjudge.errors import DataError
 from canaryjudge.explain.readiness import readiness_markdown, readiness_rows, readiness_text
 from canaryjudge.judging import shares
 from canaryjudge.policy import Metric, Policy
-from canaryjudge.reports import Document, ReadinessFacts, Symptom
+from canaryjudge.reports import ReadinessFacts, Report, Symptom
 from canaryjudge.settings import nearest
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ __all__ = ["Readiness", "doctor"]
 _SEVERITIES = ("error", "warning", "info")
 
 
-class Readiness(ReadinessFacts, Document):
+class Readiness(ReadinessFacts, Report):
     """What `doctor` gives: what keeps metrics from being judged well, each with what to do.
 
     Attributes
@@ -120,6 +120,6 @@ def _of_data(
         numbers = {"said": error.message, "hint": error.hint}
         yield Symptom(code="unreadable", severity="error", metric=metric.name, numbers=numbers)
         return
-    seen = Seen(metric, policy, alpha, (baseline, canary), pair)
+    checked = CheckedMetric(metric, policy, alpha, (baseline, canary), pair)
     for check in DATA_CHECKS:
-        yield from check(seen)
+        yield from check(checked)

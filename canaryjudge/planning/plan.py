@@ -18,7 +18,7 @@ from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
 from canaryjudge.judging import judge_metric, rule_levels, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.planning.power import (
-    Setting,
+    Design,
     form_of,
     is_per_request,
     needed_points,
@@ -30,10 +30,10 @@ from canaryjudge.policy import Metric, Policy, Sequential
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.quantities import parse_fraction
 from canaryjudge.reasons import Outcome
-from canaryjudge.reports import Document, MetricPlan, PlanFacts, PlanPoint, SharePlan, SimulatedPlan, observed
+from canaryjudge.reports import MetricPlan, PlanFacts, PlanPoint, Report, SharePlan, SimulatedPlan, observed
 from canaryjudge.rules import default_rules
 from canaryjudge.settings import nearest
-from canaryjudge.simulate.assumptions import Assumed, learned
+from canaryjudge.simulate.assumptions import Assumed, measured_assumptions
 from canaryjudge.simulate.synthetic import synthetic
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _SHARE = 0.1
 _HOUR = 3600.0
 _PARTS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Of the deadline: where the curves have points."""
-EVERY = "*"
+_EVERY = "*"
 """In assumptions: every metric."""
 _MOST_NAMED: Final = 3
 _EXAMPLES: Final = {"spread": "5%", "level": "0.1%", "traffic": "5000"}
@@ -79,7 +79,7 @@ class Simulation:
     progress: Progress | bool | None = None
 
 
-class Plan(PlanFacts, Document):
+class Plan(PlanFacts, Report):
     """What `plan` gives: how long a canary must run, and what it will see at which share of the traffic.
 
     Attributes
@@ -237,7 +237,7 @@ def _fraction(what: str, value: float | str, below: float) -> float:
 def _assumptions(policy: Policy, history: Any, assume: Mapping[str, Any]) -> dict[str, Assumed]:
     names = [metric.name for metric in policy.metrics]
     for key in assume:
-        if key not in (EVERY, *names):
+        if key not in (_EVERY, *names):
             near = nearest(str(key), names)
             raise PolicyError(
                 f"the policy has no metric {key!r} to assume something of",
@@ -246,8 +246,8 @@ def _assumptions(policy: Policy, history: Any, assume: Mapping[str, Any]) -> dic
     tracks = {} if history is None else read_history(history, policy).tracks
     found = {}
     for metric in policy.metrics:
-        base = learned(tracks.get(metric.name, ()), metric)
-        given = {**_fields(assume.get(EVERY)), **_fields(assume.get(metric.name))}
+        base = measured_assumptions(tracks.get(metric.name, ()), metric)
+        given = {**_fields(assume.get(_EVERY)), **_fields(assume.get(metric.name))}
         stated = Assumed.model_validate(given)
         known = {name: getattr(stated, name) for name in stated.model_fields_set}
         found[metric.name] = stated if base is None else base.model_copy(update=known)
@@ -342,7 +342,7 @@ def _planned(task: _Task) -> MetricPlan:
     planned = planned_rule(metric)
     alpha = rule_levels(rules, task.alpha)[rules.index(planned)]
     ready = form != "none" and lacking is None
-    setting = Setting(metric, assumed, task.share, alpha, task.policy.beta)
+    design = Design(metric, assumed, task.share, alpha, task.policy.beta)
     by_share = sorted({*_SHARES, task.share}) if ready else []
     return MetricPlan(
         name=metric.name,
@@ -359,27 +359,27 @@ def _planned(task: _Task) -> MetricPlan:
         autocorrelation=assumed.autocorrelation,
         traffic=assumed.traffic,
         dispersion=assumed.dispersion,
-        shares=tuple(_at_share(task, replace(setting, share=part)) for part in by_share),
-        curve=_curve(task, setting) if ready else (),
+        shares=tuple(_at_share(task, replace(design, share=part)) for part in by_share),
+        curve=_curve(task, design) if ready else (),
         simulated=_simulated(task) if task.runs and lacking is None else None,
     )
 
 
-def _at_share(task: _Task, setting: Setting) -> SharePlan:
-    needed = needed_points(setting, task.size, task.power)
+def _at_share(task: _Task, design: Design) -> SharePlan:
+    needed = needed_points(design, task.size, task.power)
     return SharePlan(
-        share=setting.share,
+        share=design.share,
         needed_points=needed,
         needed_s=None if needed is None else needed * task.assumed.interval,
-        visible=visible_size(setting, task.points, task.power),
+        visible=visible_size(design, task.points, task.power),
     )
 
 
-def _curve(task: _Task, setting: Setting) -> tuple[PlanPoint, ...]:
+def _curve(task: _Task, design: Design) -> tuple[PlanPoint, ...]:
     places = sorted({max(2, round(part * task.points)) for part in _PARTS})
     found = []
     for points in places:
-        expected = setting.expected(points, task.size)
+        expected = design.expected(points, task.size)
         found.append(
             PlanPoint(
                 points=points,

@@ -23,8 +23,8 @@ from canaryjudge.stats.rates import rate_difference_bounds, rate_ratio_pvalues
 from canaryjudge.stats.replicas import joined
 
 __all__ = [
+    "Design",
     "Expected",
-    "Setting",
     "form_of",
     "is_per_request",
     "needed_points",
@@ -95,7 +95,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Design:
     """A metric at a share of the traffic.
 
     Attributes
@@ -248,26 +248,26 @@ def _found_rhos(rho: float, points: int) -> list[float]:
     return [float(one) for one in found]
 
 
-def needed_points(setting: Setting, size: float, power: float) -> int | None:
+def needed_points(design: Design, size: float, power: float) -> int | None:
     """Find the fewest points after which a regression is found with the power."""
-    high = max(2, setting.metric.needed_points)
-    while setting.expected(high, size).power < power:
+    high = max(2, design.metric.needed_points)
+    while design.expected(high, size).power < power:
         if high >= _MOST_POINTS:
             return None
         high *= 2
     low = high // 2
     while high - low > max(1, high // 200):
         middle = (low + high) // 2
-        low, high = (low, middle) if setting.expected(middle, size).power >= power else (middle, high)
+        low, high = (low, middle) if design.expected(middle, size).power >= power else (middle, high)
     return high
 
 
-def visible_size(setting: Setting, points: int, power: float) -> float | None:
+def visible_size(design: Design, points: int, power: float) -> float | None:
     """Find the smallest regression that is found with the power after so many points; None where none up to 32 times is."""
-    if setting.expected(points, _LARGEST).power < power:
+    if design.expected(points, _LARGEST).power < power:
         return None
     low, high = 1e-4, _LARGEST
     while high / low > 1 + _CLOSE:
         middle = math.sqrt(low * high)
-        low, high = (low, middle) if setting.expected(points, middle).power >= power else (middle, high)
+        low, high = (low, middle) if design.expected(points, middle).power >= power else (middle, high)
     return high

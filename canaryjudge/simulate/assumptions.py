@@ -17,7 +17,7 @@ from canaryjudge.stats.bucket_distributions import bucket_quantile
 from canaryjudge.stats.dispersion import Family, dispersion
 from canaryjudge.stats.long_run import dependence
 
-__all__ = ["Assumed", "learned"]
+__all__ = ["Assumed", "measured_assumptions"]
 
 _BLOCK = 60
 """Points over which scatter and autocorrelation are measured: longer waves are no scatter."""
@@ -58,7 +58,7 @@ class Assumed(PolicyModel):
             yield Problem(("level",), "a level below 0 has no relative change", "Give its size.")
 
 
-def learned(tracks: Sequence[Series], metric: Metric) -> Assumed | None:
+def measured_assumptions(tracks: Sequence[Series], metric: Metric) -> Assumed | None:
     """Measure what a plan needs.
 
     Parameters

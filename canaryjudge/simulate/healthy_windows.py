@@ -16,7 +16,7 @@ from canaryjudge.data.times import median_step
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 
-__all__ = ["HealthyPairs", "Length", "healthy_pairs", "of_releases"]
+__all__ = ["HealthyPairs", "Length", "healthy_pairs", "pairs_of_releases"]
 
 _DAY = 86400.0
 _FEWEST_NEIGHBORS = 3
@@ -26,7 +26,7 @@ _LOOSE = 1.25
 _FARTHEST = 3.0
 """Neighbors lie at most this many intervals apart."""
 
-Source = Literal["releases", "replicas", "neighbors", "clock"]
+PairSource = Literal["releases", "replicas", "neighbors", "clock"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class HealthyPairs:
     pairs: tuple[MetricPair, ...]
     spans: FloatArray
     independent: int
-    source: Source
+    source: PairSource
     windows: int
     replicas: int
     groups: NDArray[np.intp]
@@ -119,7 +119,7 @@ def healthy_pairs(
     beside = _of_replicas(tracks, metric, length, rng) if metric.pairing != "windows" else None
     if beside is not None:
         return _thinned(beside, most, rng)
-    cut = [(_Cut(track, metric, length, number)) for number, track in enumerate(tracks)]
+    cut = [(_Windows(track, metric, length, number)) for number, track in enumerate(tracks)]
     neighbors = _join([one.neighbors() for one in cut], "neighbors")
     if neighbors.independent >= _FEWEST_NEIGHBORS:
         return _thinned(neighbors, most, rng)
@@ -128,7 +128,7 @@ def healthy_pairs(
     return _thinned(best, most, rng)
 
 
-def of_releases(arms: Sequence[tuple[Series, Series]], metric: Metric) -> HealthyPairs:
+def pairs_of_releases(arms: Sequence[tuple[Series, Series]], metric: Metric) -> HealthyPairs:
     """Take past releases as they were.
 
     Parameters
@@ -254,7 +254,7 @@ def _solid(time: FloatArray, interval: float) -> bool:
     return bool(time[-1] - time[0] <= _LOOSE * (len(time) - 1) * interval + interval)
 
 
-class _Cut:
+class _Windows:
     """One track, cut into windows that are compared as before and after."""
 
     def __init__(self, track: Series, metric: Metric, length: Length, number: int) -> None:
@@ -321,7 +321,7 @@ class _Cut:
         return HealthyPairs(made, np.array(spans).reshape(-1, 5), apart, "neighbors", windows, 1, groups)
 
 
-def _join(parts: Sequence[HealthyPairs], source: Source) -> HealthyPairs:
+def _join(parts: Sequence[HealthyPairs], source: PairSource) -> HealthyPairs:
     return HealthyPairs(
         tuple(pair for part in parts for pair in part.pairs),
         np.concatenate([np.empty((0, 5)), *(part.spans for part in parts)]),

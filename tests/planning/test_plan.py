@@ -8,7 +8,7 @@ import pytest
 import canaryjudge as cj
 from canaryjudge.judging import judge_metric
 from canaryjudge.planning import Plan, Simulation, plan
-from canaryjudge.planning.power import Setting, needed_points, visible_size
+from canaryjudge.planning.power import Design, needed_points, visible_size
 from canaryjudge.simulate.assumptions import Assumed
 from canaryjudge.simulate.synthetic import synthetic
 
@@ -56,7 +56,7 @@ def test_closed_forms_agree_with_the_real_judge(name, runs):
         0.01,
     )
     change = -SIZE / (1 + SIZE) if metric.direction == "decrease" else SIZE
-    expected = Setting(metric, assumed, share, alpha, policy.beta).expected(points, SIZE)
+    expected = Design(metric, assumed, share, alpha, policy.beta).expected(points, SIZE)
     fails = passes = 0
     for run in range(runs):
         made = [
@@ -79,13 +79,13 @@ def test_closed_forms_agree_with_the_real_judge(name, runs):
     assert abs(passes / runs - expected.passes) < 0.1 + error / 2
 
 
-def setting(share=0.1, **assumed):
+def design(share=0.1, **assumed):
     metric = cj.Metric(name="latency_p99", direction="increase")
-    return Setting(metric, Assumed(**({"spread": "4%"} | assumed)), share, 0.01, 0.05)
+    return Design(metric, Assumed(**({"spread": "4%"} | assumed)), share, 0.01, 0.05)
 
 
 def test_the_points_that_are_needed_are_the_fewest():
-    asked = setting(autocorrelation=0.3)
+    asked = design(autocorrelation=0.3)
     needed = needed_points(asked, SIZE, 0.8)
     assert asked.expected(needed, SIZE).power >= 0.8
     assert asked.expected(int(0.9 * needed), SIZE).power < 0.8
@@ -93,7 +93,7 @@ def test_the_points_that_are_needed_are_the_fewest():
 
 
 def test_the_visible_size_is_the_smallest():
-    asked = setting()
+    asked = design()
     size = visible_size(asked, 60, 0.8)
     assert asked.expected(60, size).power >= 0.8
     assert asked.expected(60, 0.97 * size).power < 0.8
@@ -101,9 +101,9 @@ def test_the_visible_size_is_the_smallest():
 
 
 def test_more_traffic_sees_more_and_a_share_that_does_not_matter_does_not():
-    shares = [visible_size(setting(share), 60, 0.8) for share in (0.01, 0.05, 0.5)]
+    shares = [visible_size(design(share), 60, 0.8) for share in (0.01, 0.05, 0.5)]
     assert shares == sorted(shares, reverse=True)
-    cpu = [visible_size(setting(share, per_request=False), 60, 0.8) for share in (0.01, 0.5)]
+    cpu = [visible_size(design(share, per_request=False), 60, 0.8) for share in (0.01, 0.5)]
     assert cpu[0] == pytest.approx(cpu[1])
 
 
