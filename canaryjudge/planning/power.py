@@ -23,8 +23,8 @@ from canaryjudge.stats.rates import rate_difference_bounds, rate_ratio_pvalues
 from canaryjudge.stats.replicas import joined
 
 __all__ = [
-    "Design",
     "Expected",
+    "PowerDesign",
     "form_of",
     "is_per_request",
     "needed_points",
@@ -95,7 +95,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
+class PowerDesign:
     """A metric at a share of the traffic.
 
     Attributes
@@ -248,7 +248,7 @@ def _found_rhos(rho: float, points: int) -> list[float]:
     return [float(one) for one in found]
 
 
-def needed_points(design: Design, size: float, power: float) -> int | None:
+def needed_points(design: PowerDesign, size: float, power: float) -> int | None:
     """Find the fewest points after which a regression is found with the power."""
     high = max(2, design.metric.needed_points)
     while design.expected(high, size).power < power:
@@ -262,7 +262,7 @@ def needed_points(design: Design, size: float, power: float) -> int | None:
     return high
 
 
-def visible_size(design: Design, points: int, power: float) -> float | None:
+def visible_size(design: PowerDesign, points: int, power: float) -> float | None:
     """Find the smallest regression that is found with the power after so many points; None where none up to 32 times is."""
     if design.expected(points, _LARGEST).power < power:
         return None
