@@ -28,12 +28,15 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# as many processes as cores, and a thread each
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
 test: check
-	$(BIN)/pytest -n 2 --dist worksteal -m 'not slow' --doctest-modules tests canaryjudge
+	$(PYTEST) -m 'not slow' --doctest-modules tests canaryjudge
 
 # What takes long: guarantees in full, hypothesis with all of its examples, notebooks, the site, a browser, a real Prometheus.
 test-slow: $(READY)
-	$(BIN)/pytest -n 2 --dist worksteal -m 'slow or hypothesis' --hypothesis-profile=full
+	$(PYTEST) -m 'slow or hypothesis' --hypothesis-profile=full
 
 # The documentation as a site in build/site, notebooks run: open build/site/index.html, no server needed.
 docs: $(READY)

@@ -27,7 +27,7 @@ def policy(**settings):
 
 
 def calibrated(values, asked=None, **settings):
-    return calibrate({"m": values}, asked or policy(), **({"length": WINDOW, "pairs": 80} | settings))
+    return calibrate({"m": values}, asked or policy(), **({"length": WINDOW, "pairs": 50} | settings))
 
 
 def test_a_calm_service_needs_no_change():
@@ -101,11 +101,11 @@ def test_what_is_too_noisy_to_gate_on_is_to_be_muted_if_another_gate_is_left():
     rng = np.random.default_rng(6)
     wild = np.exp(1.5 * ar1(rng, 1, N, 0.95)[0])
     asked = cj.Policy(metrics=[cj.Metric(name=name, direction="increase") for name in ("wild", "calm")])
-    found = calibrate({"wild": wild, "calm": gauge(rng, 0.0)}, asked, length=WINDOW, pairs=60)
+    found = calibrate({"wild": wild, "calm": gauge(rng, 0.0)}, asked, length=WINDOW, pairs=40)
     muted = [proposal.metric for proposal in found.proposals if proposal.field == "role"]
     assert muted == ["wild"]
     assert found.apply(asked).metrics[0].role == "muted"
-    alone = calibrate({"m": wild}, policy(), length=WINDOW, pairs=60)
+    alone = calibrate({"m": wild}, policy(), length=WINDOW, pairs=40)
     assert alone.no_gate
     assert "No metric of this policy is a gate" in alone.explain()
     alone.apply(policy())
@@ -193,9 +193,9 @@ def test_the_same_seed_gives_the_same_bytes_with_any_executor_and_it_reads_back(
     history = {"a": gauge(np.random.default_rng(12), 0.03), "b": gauge(np.random.default_rng(13), 0.0)}
     asked = cj.Policy(metrics=[cj.Metric(name=name, direction="increase") for name in history])
     seen = []
-    alone = calibrate(history, asked, length=WINDOW, pairs=30, progress=lambda *at: seen.append(at))
+    alone = calibrate(history, asked, length=WINDOW, pairs=12, progress=lambda *at: seen.append(at))
     with ThreadPoolExecutor(2) as pool:
-        together = calibrate(history, asked, length=WINDOW, pairs=30, executor=pool)
+        together = calibrate(history, asked, length=WINDOW, pairs=12, executor=pool)
     assert alone.to_json() == together.to_json()
     assert seen == [(0, 2), (1, 2), (2, 2)]
     assert Calibration.from_json(alone.to_json()) == alone

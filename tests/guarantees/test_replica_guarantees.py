@@ -112,7 +112,7 @@ CHANGES = {
 
 @sizes(LEVEL, 500)
 @pytest.mark.parametrize("of", CHANGES)
-@pytest.mark.parametrize(("many", "few"), [(2, 1), (5, 2), (10, 2)])
+@pytest.mark.parametrize(("many", "few"), [(2, 1), pytest.param(5, 2, marks=pytest.mark.slow), (10, 2)])
 def test_nor_does_an_objective_against_the_baseline(many, few, of, runs):
     rng = np.random.default_rng(10)
     kind, rule = CHANGES[of]

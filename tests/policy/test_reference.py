@@ -1,6 +1,7 @@
 """The JSON Schema and the table of fields say what the loader does."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,7 @@ def test_every_object_of_the_schema_refuses_unknown_keys():
     assert [thing["additionalProperties"] for thing in objects] == [False] * len(MODELS)
 
 
+@cache
 def rows():
     found, section = {}, ""
     for line in field_table().splitlines():
