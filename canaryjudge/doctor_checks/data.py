@@ -13,7 +13,7 @@ from canaryjudge.data import MetricPair, Series
 from canaryjudge.data.times import median_step
 from canaryjudge.doctor_checks.policy import is_percentile
 from canaryjudge.kinds import KINDS
-from canaryjudge.planning.power import Design, form_of, needed_points, visible_size
+from canaryjudge.planning.power import CanaryDesign, form_of, needed_points, visible_size
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reports import Severity, Symptom, SymptomCode
 from canaryjudge.simulate.assumptions import measured_assumptions
@@ -36,23 +36,18 @@ _BLIND = 1.0
 
 @dataclass(frozen=True, slots=True)
 class CheckedMetric:
-    """One metric as it was found.
-
-    Attributes
-    ----------
-    metric, policy, alpha : Metric, Policy, float
-        What is asked of it, and its share of alpha.
-    arms : tuple of Series
-        Baseline and canary, clean.
-    pair : MetricPair
-        As the judge would take them.
-    """
+    """One metric as it was found."""
 
     metric: Metric
+    """What is asked of it."""
     policy: Policy
+    """By whom."""
     alpha: float
+    """Its share of alpha."""
     arms: tuple[Series, Series]
+    """Baseline and canary, clean."""
     pair: MetricPair
+    """As the judge would take them."""
 
     def symptom(
         self,
@@ -251,7 +246,7 @@ def _traffic(checked: CheckedMetric) -> Iterator[Symptom]:
             update={"level": assumed.level.model_copy(update={"number": 2 * assumed.level.number})}
         )
     fixed: dict[str, Any] = {"per_request": False}  # its noise is that of these arms as they are
-    design = Design(metric, assumed.model_copy(update=fixed), share, checked.alpha, policy.beta)
+    design = CanaryDesign(metric, assumed.model_copy(update=fixed), share, checked.alpha, policy.beta)
     points = max(1, min(len(checked.pair.baseline), len(checked.pair.canary)))
     if KINDS[metric.kind].is_raw and checked.arms[1].time is not None and len(checked.arms[1]):
         points = max(1, round((checked.arms[1].time[-1] - checked.arms[1].time[0]) / assumed.interval))
