@@ -1,4 +1,4 @@
-"""Facts of the studies around a verdict: what a calibration, a plan or a check of readiness found. No words, as in `canaryjudge.results`."""
+"""What calibrations, plans and the doctor found, as facts without words, and how such reports are written, read back and shown."""
 
 from __future__ import annotations
 
