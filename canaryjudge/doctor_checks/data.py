@@ -13,7 +13,7 @@ from canaryjudge.data import MetricPair, Series
 from canaryjudge.data.times import median_step
 from canaryjudge.doctor_checks.policy import is_percentile
 from canaryjudge.kinds import KINDS
-from canaryjudge.planning.power import CanaryDesign, form_of, needed_points, visible_size
+from canaryjudge.planning.power import PowerDesign, form_of, needed_points, visible_size
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reports import Severity, Symptom, SymptomCode
 from canaryjudge.simulate.assumptions import measured_assumptions
@@ -246,7 +246,7 @@ def _traffic(checked: CheckedMetric) -> Iterator[Symptom]:
             update={"level": assumed.level.model_copy(update={"number": 2 * assumed.level.number})}
         )
     fixed: dict[str, Any] = {"per_request": False}  # its noise is that of these arms as they are
-    design = CanaryDesign(metric, assumed.model_copy(update=fixed), share, checked.alpha, policy.beta)
+    design = PowerDesign(metric, assumed.model_copy(update=fixed), share, checked.alpha, policy.beta)
     points = max(1, min(len(checked.pair.baseline), len(checked.pair.canary)))
     if KINDS[metric.kind].is_raw and checked.arms[1].time is not None and len(checked.arms[1]):
         points = max(1, round((checked.arms[1].time[-1] - checked.arms[1].time[0]) / assumed.interval))

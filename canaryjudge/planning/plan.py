@@ -18,7 +18,7 @@ from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
 from canaryjudge.judging import judge_metric, rule_levels, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.planning.power import (
-    CanaryDesign,
+    PowerDesign,
     form_of,
     is_per_request,
     needed_points,
@@ -337,7 +337,7 @@ def _planned(task: _Task) -> MetricPlan:
     planned = planned_rule(metric)
     alpha = rule_levels(rules, task.alpha)[rules.index(planned)]
     ready = form != "none" and lacking is None
-    design = CanaryDesign(metric, assumed, task.share, alpha, task.policy.beta)
+    design = PowerDesign(metric, assumed, task.share, alpha, task.policy.beta)
     by_share = sorted({*_SHARES, task.share}) if ready else []
     return MetricPlan(
         name=metric.name,
@@ -360,7 +360,7 @@ def _planned(task: _Task) -> MetricPlan:
     )
 
 
-def _at_share(task: _Task, design: CanaryDesign) -> SharePlan:
+def _at_share(task: _Task, design: PowerDesign) -> SharePlan:
     needed = needed_points(design, task.size, task.power)
     return SharePlan(
         share=design.share,
@@ -370,7 +370,7 @@ def _at_share(task: _Task, design: CanaryDesign) -> SharePlan:
     )
 
 
-def _curve(task: _Task, design: CanaryDesign) -> tuple[PlanPoint, ...]:
+def _curve(task: _Task, design: PowerDesign) -> tuple[PlanPoint, ...]:
     found = []
     for points in sorted({max(2, round(part * task.points)) for part in _PARTS}):
         expected = design.expected(points, task.size)

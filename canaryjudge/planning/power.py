@@ -24,8 +24,8 @@ from canaryjudge.stats.rates import rate_difference_bounds, rate_ratio_pvalues
 from canaryjudge.stats.replicas import joined
 
 __all__ = [
-    "CanaryDesign",
     "Expected",
+    "PowerDesign",
     "form_of",
     "is_per_request",
     "needed_points",
@@ -88,7 +88,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class CanaryDesign:
+class PowerDesign:
     """A metric at a share of the traffic."""
 
     metric: Metric
@@ -236,7 +236,7 @@ def _found_rhos(rho: float, points: int) -> list[float]:
     return [float(one) for one in found]
 
 
-def needed_points(design: CanaryDesign, size: float, power: float) -> int | None:
+def needed_points(design: PowerDesign, size: float, power: float) -> int | None:
     """Find the fewest points after which a regression is found with the power."""
     high = max(2, design.metric.needed_points)
     while design.expected(high, size).power < power:
@@ -250,7 +250,7 @@ def needed_points(design: CanaryDesign, size: float, power: float) -> int | None
     return high
 
 
-def visible_size(design: CanaryDesign, points: int, power: float) -> float | None:
+def visible_size(design: PowerDesign, points: int, power: float) -> float | None:
     """Find the smallest regression that is found with the power after so many points; None where none up to 32 times is."""
     if design.expected(points, _LARGEST).power < power:
         return None

@@ -8,7 +8,7 @@ import pytest
 import canaryjudge as cj
 from canaryjudge.judging import judge_metric
 from canaryjudge.planning import Plan, Simulation, plan
-from canaryjudge.planning.power import CanaryDesign, needed_points, visible_size
+from canaryjudge.planning.power import PowerDesign, needed_points, visible_size
 from canaryjudge.simulate.assumptions import Assumed
 from canaryjudge.simulate.synthetic import synthetic
 
@@ -56,7 +56,7 @@ def test_closed_forms_agree_with_the_real_judge(name, runs):
         0.01,
     )
     change = -SIZE / (1 + SIZE) if metric.direction == "decrease" else SIZE
-    expected = CanaryDesign(metric, assumed, share, alpha, policy.beta).expected(points, SIZE)
+    expected = PowerDesign(metric, assumed, share, alpha, policy.beta).expected(points, SIZE)
     fails = passes = 0
     for run in range(runs):
         made = [
@@ -81,7 +81,7 @@ def test_closed_forms_agree_with_the_real_judge(name, runs):
 
 def design(share=0.1, **assumed):
     metric = cj.Metric(name="latency_p99", direction="increase")
-    return CanaryDesign(metric, Assumed(**({"spread": "4%"} | assumed)), share, 0.01, 0.05)
+    return PowerDesign(metric, Assumed(**({"spread": "4%"} | assumed)), share, 0.01, 0.05)
 
 
 def test_the_points_that_are_needed_are_the_fewest():
