@@ -23,7 +23,7 @@ __all__ = [
     "without_idle",
 ]
 
-Layout: TypeAlias = tuple[FloatArray, FloatArray]
+HistogramLayout: TypeAlias = tuple[FloatArray, FloatArray]
 """Upper edges, shape (k,), ascending, the last infinite; and counts of n histograms by them, shape (n, k)."""
 
 _LASTING: Final = 3
@@ -55,7 +55,7 @@ def filled(cumulative: FloatArray) -> FloatArray:
     return np.where(absent & (low == high), low, cumulative)
 
 
-def common_edges(layouts: Sequence[Layout]) -> FloatArray:
+def common_edges(layouts: Sequence[HistogramLayout]) -> FloatArray:
     """Give the edges that all histograms of several layouts know.
 
     A histogram knows an edge that is one of its own, or that lies in a bucket in which it has no observation: as many are then at most as
@@ -102,7 +102,9 @@ def left_out(edges: FloatArray, counts: FloatArray, kept: FloatArray) -> int:
     return int((apart & (kept[place] != edges)).sum())
 
 
-def coarsened(edges: Layout, buckets: Layout, where: str) -> tuple[FloatArray, Layout, tuple[int, int]]:
+def coarsened(
+    edges: HistogramLayout, buckets: HistogramLayout, where: str
+) -> tuple[FloatArray, HistogramLayout, tuple[int, int]]:
     """Merge the buckets of two arms until they have the same edges.
 
     Examples
@@ -121,7 +123,7 @@ def coarsened(edges: Layout, buckets: Layout, where: str) -> tuple[FloatArray, L
     return common, (first, second), (lost[0], lost[1])
 
 
-def without_idle(edges: FloatArray, layouts: Sequence[Layout]) -> FloatArray:
+def without_idle(edges: FloatArray, layouts: Sequence[HistogramLayout]) -> FloatArray:
     """Leave out edges at or below 0 that no observation reaches down to: with them, sizes would not look like sizes.
 
     OpenTelemetry's default boundaries begin with 0, and its exponential histograms have a bucket around 0.
@@ -141,7 +143,9 @@ def without_idle(edges: FloatArray, layouts: Sequence[Layout]) -> FloatArray:
     return edges[len(idle) :]
 
 
-def lasting(edges: FloatArray, layouts: Sequence[Layout], factors: Iterable[float] = (1.0,)) -> FloatArray:
+def lasting(
+    edges: FloatArray, layouts: Sequence[HistogramLayout], factors: Iterable[float] = (1.0,)
+) -> FloatArray:
     """Choose the edges that a watch begins with and must know for all of its time; none that says nothing.
 
     The scale of an exponential histogram falls as soon as its observations spread out, so the finest of its edges do not last. They are

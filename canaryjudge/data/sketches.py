@@ -21,7 +21,15 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.times import to_times
 from canaryjudge.errors import DataError
 
-__all__ = ["LARGEST_COUNT", "Counts", "LogBuckets", "Sketch", "read_counts", "read_sketch", "write_sketch"]
+__all__ = [
+    "LARGEST_COUNT",
+    "BucketCounts",
+    "LogBuckets",
+    "Sketch",
+    "read_counts",
+    "read_sketch",
+    "write_sketch",
+]
 
 _LEAST_ERROR, _LARGEST_ERROR = 0.0001, 0.5
 _LEAST_INTERVAL: Final = 0.001
@@ -93,7 +101,7 @@ class Sketch:
         self._interval = _setting(interval, "interval", (_LEAST_INTERVAL, _LATEST), hint)
         self._scale = LogBuckets(self._relative_error)
         self._timed: bool | None = None
-        self._counts: Counts = {}
+        self._counts: BucketCounts = {}
 
     @property
     def relative_error(self) -> float:
@@ -400,7 +408,7 @@ def _same_length(found: int, n: int, name: str) -> None:
         )
 
 
-Counts: TypeAlias = dict[int, Counter[int]]
+BucketCounts: TypeAlias = dict[int, Counter[int]]
 """How many values each bucket holds, by the interval's number and the bucket's key."""
 LARGEST_COUNT: Final = 2**53
 """Above it, floats leave out whole numbers; nothing is observed so often."""
@@ -408,7 +416,7 @@ _FORMAT: Final = "canaryjudge.sketch"
 _VERSION: Final = 1
 
 
-def write_sketch(settings: Mapping[str, Any], counts: Counts) -> str:
+def write_sketch(settings: Mapping[str, Any], counts: BucketCounts) -> str:
     """Write a sketch on one line, everything in order."""
     intervals = [
         {"interval": number, "keys": sorted(buckets), "counts": [buckets[key] for key in sorted(buckets)]}
@@ -439,9 +447,9 @@ def read_sketch(text: Any) -> dict[str, Any]:
     return body
 
 
-def read_counts(intervals: list[Any], latest: float, largest: int) -> Counts:
+def read_counts(intervals: list[Any], latest: float, largest: int) -> BucketCounts:
     """Read the counts of a sketch."""
-    counts: Counts = {}
+    counts: BucketCounts = {}
     for index, entry in enumerate(intervals):
         where = f"intervals[{index}]"
         number, keys, found = _parts(entry, where)

@@ -36,8 +36,8 @@ __all__ = [
     "counts_at_most",
 ]
 
-Shape = Literal["early", "level", "late"]
-_SHAPES: tuple[Shape, ...] = ("early", "late", "level")
+Interpolation = Literal["early", "level", "late"]
+_SHAPES: tuple[Interpolation, ...] = ("early", "late", "level")
 
 _PIECES = 4
 """Straight pieces for each half of a bucket."""
@@ -116,8 +116,8 @@ class BucketBands:
         self._opposed = max(_OPPOSED, _blindness(*arms))
         self.middle = arms[0].smooth, arms[1].smooth
 
-        def filled(sides: tuple[Shape, Shape]) -> Pairs:
-            alike: tuple[Shape, ...] = ("early", "level", "late")
+        def filled(sides: tuple[Interpolation, Interpolation]) -> Pairs:
+            alike: tuple[Interpolation, ...] = ("early", "level", "late")
             shapes = [*((shape, shape) for shape in alike), sides]
             return tuple(
                 (arms[0].curve(first, sides[0]), arms[1].curve(second, sides[1])) for first, second in shapes
@@ -172,7 +172,7 @@ class _Filled:
         self._knots = dict(zip(_SHAPES, zip(values, reached, strict=True), strict=True))
         self._ends = ends
 
-    def curve(self, shape: Shape, side: Shape) -> Curve:
+    def curve(self, shape: Interpolation, side: Interpolation) -> Curve:
         """Fill the buckets by `shape`, and the open ones to one side."""
         values, shares = self._knots[shape]
         first, last = self._finite[0], self._finite[-1]

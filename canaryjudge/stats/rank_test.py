@@ -46,7 +46,7 @@ WIDE_SHARE: Final = 0.5
 """Where differences pile up around the median, half the slope over the middle half of them holds the line back."""
 LARGEST_CRITICAL_VALUE: Final = 8.0
 """A level that needs more standard errors than this asks for more than a variance known so roughly can give."""
-Method = Literal["robust", "exact", "asymptotic"]
+RankMethod = Literal["robust", "exact", "asymptotic"]
 
 _CHUNK = 4_000_000
 """Differences held in memory at a time for a batch."""
@@ -92,7 +92,7 @@ class ShiftTest:
     standard_error: FloatArray
     probability_greater: FloatArray
     rho: FloatArray
-    method: Method
+    method: RankMethod
 
     def row(self, index: int) -> ShiftTest:
         """Give what the test says of one pair of a batch with one leading axis."""
@@ -108,7 +108,7 @@ def shift_test(
     levels: ArrayLike = (0.01, 0.05),
     scales: ArrayLike = 1.0,
     concurrent: bool = False,
-    method: Method = "robust",
+    method: RankMethod = "robust",
     lasting: LastingNoise | None = None,
 ) -> ShiftTest:
     r"""Test whether the canary is shifted beyond limits, with the shift's estimate and bounds.
@@ -200,7 +200,7 @@ def _one_chunk(
     levels: FloatArray,
     noisy: tuple[FloatArray, LastingNoise | None],
     concurrent: bool,  # noqa: FBT001 - passed on from the keyword of shift_test
-    method: Method,
+    method: RankMethod,
 ) -> ShiftTest:
     scales, lasting = noisy
     differences = all_differences(baseline, canary)

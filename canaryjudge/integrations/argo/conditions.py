@@ -13,8 +13,8 @@ from canaryjudge.integrations.argo.expressions import (
     Element,
     Expression,
     Fetch,
+    Identifier,
     Literal,
-    Name,
     Unary,
     parse_expression,
 )
@@ -188,7 +188,7 @@ def _about_default(tree: Expression) -> list[str]:
 def _subject(tree: Expression, of: Expression | None = None) -> str:
     """Name the number that a comparison is about; nothing where it is worked out of several."""
     match tree:
-        case Name("result"):
+        case Identifier("result"):
             return "result"
         case Element() if of is not None:
             return _subject(of)

@@ -16,9 +16,9 @@ from canaryjudge.integrations.argo.expressions import (
     Element,
     Expression,
     Fetch,
+    Identifier,
     Items,
     Literal,
-    Name,
     Unary,
     parse_expression,
 )
@@ -101,7 +101,7 @@ class _Evaluation:
         match tree:
             case Literal(value):
                 return type_of(value)
-            case Name(name, at):
+            case Identifier(name, at):
                 if name != "result":
                     raise NoValueError(f"unknown name {name} (column {at + 1})")
                 return type_of(self.value)
@@ -158,7 +158,7 @@ class _Evaluation:
         match tree:
             case Literal(value):
                 return value
-            case Name():
+            case Identifier():
                 return self.value
             case Element():
                 return self.elements[-1]

@@ -22,9 +22,9 @@ __all__ = [
     "Element",
     "Expression",
     "Fetch",
+    "Identifier",
     "Items",
     "Literal",
-    "Name",
     "Unary",
     "parse_expression",
 ]
@@ -93,7 +93,7 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class Identifier:
     """A variable."""
 
     name: str
@@ -157,7 +157,7 @@ class Conditional:
     otherwise: Expression
 
 
-Expression = Literal | Name | Element | Items | Fetch | Call | Unary | Binary | Conditional
+Expression = Literal | Identifier | Element | Items | Fetch | Call | Unary | Binary | Conditional
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def parse_expression(text: str) -> Expression:
     Examples
     --------
     >>> parse_expression("result[0] >= 0.95")
-    Binary(operator='>=', left=Fetch(of=Name(name='result', at=0), key=Literal(value=0), gentle=False), right=Literal(value=0.95))
+    Binary(operator='>=', left=Fetch(of=Identifier(name='result', at=0), key=Literal(value=0), gentle=False), right=Literal(value=0.95))
     """
     if len(text) > _LONGEST:
         raise PolicyError(
@@ -319,7 +319,7 @@ class _Parser:
             self.position += 1
             if token.text in _CONSTANTS:
                 return Literal(_CONSTANTS[token.text])
-            return self.call(token) if self.take("(") else Name(token.text, token.at)
+            return self.call(token) if self.take("(") else Identifier(token.text, token.at)
         if token.kind == "mark":
             if token.text == "#" and self.inside:
                 self.position += 1

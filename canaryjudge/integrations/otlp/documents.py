@@ -12,11 +12,11 @@ from typing import Any, Final, Literal, TypeAlias
 from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError
 
-__all__ = ["Attributes", "Shape", "Timeseries", "TimeseriesSet", "read_documents"]
+__all__ = ["Attributes", "MetricShape", "Timeseries", "TimeseriesSet", "read_documents"]
 
-Shape: TypeAlias = Literal["gauge", "sum", "histogram", "exponentialHistogram"]
+MetricShape: TypeAlias = Literal["gauge", "sum", "histogram", "exponentialHistogram"]
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
-_SHAPES: Final[tuple[Shape, ...]] = ("gauge", "sum", "histogram", "exponentialHistogram")
+_SHAPES: Final[tuple[MetricShape, ...]] = ("gauge", "sum", "histogram", "exponentialHistogram")
 _DELTA, _CUMULATIVE = (
     (1, "1", "AGGREGATION_TEMPORALITY_DELTA"),
     (2, "2", "AGGREGATION_TEMPORALITY_CUMULATIVE"),
@@ -59,7 +59,7 @@ class Timeseries:
     """
 
     metric: str
-    shape: Shape
+    shape: MetricShape
     cumulative: bool
     monotonic: bool
     unit: str
@@ -380,7 +380,7 @@ def _number(value: Any, where: str) -> float:
     raise DataError(f"{where} is {shown(value)} where a number belongs", _PLAIN)
 
 
-def _value(point: Mapping[str, Any], where: str, shape: Shape) -> float:
+def _value(point: Mapping[str, Any], where: str, shape: MetricShape) -> float:
     whole = _field(point, "asInt", "as_int")
     if whole is not None:
         return _number(whole, f"{where}.asInt")

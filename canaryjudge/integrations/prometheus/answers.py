@@ -24,7 +24,7 @@ _DOCUMENT = "Give the JSON that /api/v1/query_range answers, whole."
 _TOGETHER = "Put answers together that are of one server and one query."
 _MOST_SHOWN = 300
 _NAME = "__name__"
-Columns = dict[str, Any]
+SeriesColumns = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def from_prometheus(
     replica: str = "instance",
     kind: KindName | None = None,
     counter: bool = False,
-) -> dict[str, dict[str, Columns]]:
+) -> dict[str, dict[str, SeriesColumns]]:
     """Turn what Prometheus answered into data that can be judged.
 
     Parameters
@@ -249,7 +249,7 @@ def from_prometheus(
     values, totals = _by_arm(response, arm, metric), None if total is None else _by_arm(total, arm, metric)
     if kind == "ratio" and totals is None:
         raise DataError("from_prometheus: a ratio needs total=", "Give the answer for the requests as total.")
-    found: dict[str, dict[str, Columns]] = {} if metric is None else {metric: {}}
+    found: dict[str, dict[str, SeriesColumns]] = {} if metric is None else {metric: {}}
     for name in dict.fromkeys([*values, *(totals or {})]):
         for label in {**values.get(name, {}), **(totals or {}).get(name, {})}:
             asked = _Asked(
@@ -321,7 +321,7 @@ def _name(series: _PromSeries, metric: str | None) -> str:
 
 def _columns(
     values: list[_PromSeries], totals: list[_PromSeries] | None, kind: KindName | None, asked: _Asked
-) -> Columns:
+) -> SeriesColumns:
     """Return the columns of one arm."""
     if not values and not totals:
         return {}
@@ -341,7 +341,7 @@ def _columns(
     return _stacked([({"value": each.value}, each.time, names(each)) for each in values])
 
 
-def _counts(values: list[_PromSeries], totals: list[_PromSeries] | None, asked: _Asked) -> Columns:
+def _counts(values: list[_PromSeries], totals: list[_PromSeries] | None, asked: _Asked) -> SeriesColumns:
     """Add up the series of each replica; of a ratio, events that have no series are 0."""
     every = [*values, *(totals or [])]
     names = asked.names(every)
@@ -367,7 +367,7 @@ def _counts(values: list[_PromSeries], totals: list[_PromSeries] | None, asked: 
     return _stacked(parts)
 
 
-def _classic(values: list[_PromSeries], asked: _Asked) -> Columns:
+def _classic(values: list[_PromSeries], asked: _Asked) -> SeriesColumns:
     """Add up the buckets of each replica, edge by edge."""
     odd = next((each for each in values if "le" not in each.labels), None)
     if odd is not None:
@@ -417,7 +417,7 @@ def _edge(text: str, asked: _Asked) -> float:
         ) from None
 
 
-def _native(values: list[_PromSeries], asked: _Asked) -> Columns:
+def _native(values: list[_PromSeries], asked: _Asked) -> SeriesColumns:
     names = asked.names(values, apart=True)
     begin = {id(each): each.time[0] for each in values}
     replicas = asked.names(values)
@@ -438,12 +438,14 @@ def _objects(rows: list[_Triples]) -> NDArray[np.object_]:
     return np.fromiter(rows, dtype=object, count=len(rows))
 
 
-def _stacked(parts: Iterable[tuple[Mapping[str, NDArray[Any]], FloatArray, str]]) -> Columns:
+def _stacked(parts: Iterable[tuple[Mapping[str, NDArray[Any]], FloatArray, str]]) -> SeriesColumns:
     """Put the columns of all replicas together, in order of time."""
     parts = list(parts)
     time = np.concatenate([part[1] for part in parts])
     order = np.argsort(time, kind="stable")
-    columns: Columns = {key: np.concatenate([part[0][key] for part in parts])[order] for key in parts[0][0]}
+    columns: SeriesColumns = {
+        key: np.concatenate([part[0][key] for part in parts])[order] for key in parts[0][0]
+    }
     columns["time"] = time[order]
     if any(name for _, _, name in parts):
         names = np.repeat(

@@ -47,7 +47,7 @@ _MATCHER: Final = re.compile(
     r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\\n]|\\.)*)"\s*(,|$)', re.DOTALL
 )
 _UNESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "'": "'"}
-Labels = Mapping[str, str]
+MetricLabels = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def _constant(written: str, now: float) -> Answer:
     return _success([({}, value)], now)
 
 
-def _selected(query: str) -> tuple[str, Callable[[Labels], bool]]:
+def _selected(query: str) -> tuple[str, Callable[[MetricLabels], bool]]:
     """Read a selector; ValueError says why it is none."""
     parts = _SELECTOR.fullmatch(query) if len(query) <= _LONGEST else None
     if parts is None:
@@ -233,7 +233,7 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", meant, text, flags=re.DOTALL)
 
 
-def _success(samples: list[tuple[Labels, float]], now: float) -> Answer:
+def _success(samples: list[tuple[MetricLabels, float]], now: float) -> Answer:
     result = [{"metric": labels, "value": [now, f"{value:.10g}"]} for labels, value in samples]
     return _answer(200, {"status": "success", "data": {"resultType": "vector", "result": result}})
 

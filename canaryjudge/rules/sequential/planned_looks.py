@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
@@ -20,7 +20,7 @@ from canaryjudge.rules.registry import RULES, judge_pair, read_finding
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question
 from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.rules.settings import RuleSettings
-from canaryjudge.stats.group_sequential import boundaries, repeated_pvalue
+from canaryjudge.stats.group_sequential import Spending, boundaries, repeated_pvalue
 
 __all__ = ["LookPlan", "LooksProcess", "looks_at"]
 
@@ -33,9 +33,6 @@ _FEWEST_FOR_RANKS = 20
 _SMALLEST_PVALUE = 1e-300
 _COLUMNS = ("value", "total", "time")
 _LARGEST_WHOLE = 2.0**53
-
-
-Spending = Literal["obrien_fleming", "pocock"]
 
 
 @dataclass(frozen=True, slots=True)
