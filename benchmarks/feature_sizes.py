@@ -5,17 +5,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
+from rank_sizes import ar1
 from scipy.special import ndtr
 from scipy.stats import expon, t
 
 from canaryjudge.stats.excursions import excursion_test
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from simulation import ar1
 
 PAIRS = 20_000
 LEVEL = 0.003

@@ -43,13 +43,7 @@ def arm_facts(arm: Arm, pair: MetricPair) -> ArmFacts | None:
 
 
 def ten_digits(numbers: FloatArray) -> tuple[float, ...]:
-    """Round to ten significant digits, as all numbers of a verdict are; all at once, because there are many.
-
-    Examples
-    --------
-    >>> ten_digits(np.array([0.1 + 0.2, -0.0, 123456789012.0]))
-    (0.3, 0.0, 123456789000.0)
-    """
+    """Round to ten significant digits, as all numbers of a verdict are; all at once, because there are many."""
     sizes = np.abs(numbers)
     sizes[sizes == 0] = 1.0
     shift = 9 - np.floor(np.log10(sizes))
@@ -102,7 +96,7 @@ def _stretches(at: FloatArray) -> tuple[IntArray, FloatArray]:
 
 
 def with_gaps(at: FloatArray, rows: FloatArray) -> tuple[tuple[float, ...], list[tuple[float | None, ...]]]:
-    """Break a series where nothing came for a while, so that no line runs through it: there a position is repeated, with None in each row."""
+    """Break a series (rows of numbers at ascending positions) where nothing came for a while: there a position is repeated, with None in each row, so that no line runs through it."""
     steps = np.diff(at)
     usual = float(np.sort(steps)[len(steps) // 2]) if len(steps) else 0.0
     gaps = np.flatnonzero(steps > _GAP * usual)[::-1].tolist() if usual > 0 else []

@@ -14,29 +14,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 
 def progress_of(what: str, *, wanted: Progress | bool | None) -> Progress:
-    """Give what is to be called as the work goes on.
-
-    Parameters
-    ----------
-    what : str
-        The word in front of the bar.
-    wanted : callable, bool or None
-        A callback; False for silence; True for a bar on standard error; None for a bar where standard error is a terminal, or in a notebook.
-
-    Returns
-    -------
-    callable
-        Takes how many parts are done, and how many there are. The bar is that of ``tqdm.auto`` where tqdm is installed (the extra ``progress``),
-        and a line that counts where it is not.
-
-    Examples
-    --------
-    >>> seen = []
-    >>> show = progress_of("calibrated", wanted=lambda done, total: seen.append(f"{done} of {total}"))
-    >>> show(1, 2)
-    >>> seen
-    ['1 of 2']
-    """
+    """Give what is called as the work goes on: `wanted` is a callback, False for silence, True for a bar on standard error, None for a bar where somebody looks on."""
     if callable(wanted):
         return wanted
     if wanted is False or (wanted is None and not _watched()):
@@ -56,7 +34,7 @@ def _watched() -> bool:
 
 
 class _Bar:
-    """A bar, from the first call to the last part."""
+    """A bar, from the first call to the last part: that of ``tqdm.auto`` where tqdm is installed (the extra ``progress``), else a line that counts."""
 
     def __init__(self, what: str) -> None:
         self._what = what

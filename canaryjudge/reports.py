@@ -1,4 +1,4 @@
-"""Facts of the studies around a verdict: what a calibration, a plan or a check of readiness found. No words, as in `canaryjudge.results`."""
+"""What calibrations, plans and the doctor found, as facts without words, and how such reports are written, read back and shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from scipy.special import betaincinv
 
 from canaryjudge.errors import DataError
-from canaryjudge.kinds import KindName
+from canaryjudge.kinds import Fault, KindName
 from canaryjudge.rules.findings import Facts, Number
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = [
     "CalibrationFacts",
     "Duplicate",
     "FloorFacts",
+    "Form",
     "MetricCalibration",
     "MetricPlan",
     "ObservedRate",
@@ -36,7 +37,6 @@ __all__ = [
     "SmallestFault",
     "Symptom",
     "SymptomCode",
-    "observed",
     "read_json",
 ]
 
@@ -45,22 +45,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def read_json(model: type[_Model], text: str | bytes, what: str) -> _Model:
-    """Read what a report wrote as JSON.
-
-    Parameters
-    ----------
-    model : type
-        The report's.
-    text : str or bytes
-        The JSON.
-    what : str
-        What it should be, for the error.
-
-    Raises
-    ------
-    DataError
-        If it is something else.
-    """
+    """Read what a report wrote as JSON; `what` says in the error what it should have been."""
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
@@ -133,24 +118,15 @@ class ObservedRate(Facts):
     high: float
     """Upper end."""
 
-
-def observed(count: int, trials: int, independent: float, error: float = 0.05) -> ObservedRate:
-    """Give a rate with the interval of Clopper and Pearson, for as many trials as these are worth.
-
-    Examples
-    --------
-    As `binom.test(3, 40)` in R:
-
-    >>> found = observed(3, 40, 40)
-    >>> round(found.low, 5), round(found.high, 5)
-    (0.01574, 0.20386)
-    """
-    rate = count / trials
-    worth = max(1.0, min(independent, float(trials)))
-    seen = rate * worth
-    low = float(betaincinv(seen, worth - seen + 1, error / 2)) if count else 0.0
-    high = float(betaincinv(seen + 1, worth - seen, 1 - error / 2)) if count < trials else 1.0
-    return ObservedRate(count=count, trials=trials, independent=worth, rate=rate, low=low, high=high)
+    @classmethod
+    def of(cls, count: int, trials: int, independent: float, error: float = 0.05) -> Self:
+        """Give a rate with the interval of Clopper and Pearson, for as many trials as these are worth."""
+        rate = count / trials
+        worth = max(1.0, min(independent, float(trials)))
+        events = rate * worth
+        low = float(betaincinv(events, worth - events + 1, error / 2)) if count else 0.0
+        high = float(betaincinv(events + 1, worth - events, 1 - error / 2)) if count < trials else 1.0
+        return cls(count=count, trials=trials, independent=worth, rate=rate, low=low, high=high)
 
 
 class FloorFacts(Facts):
@@ -171,7 +147,7 @@ class FloorFacts(Facts):
 class SmallestFault(Facts):
     """The smallest fault of a kind that is found often enough."""
 
-    fault: Literal["shift", "tail", "burst"]
+    fault: Fault
     """What was put into the canary."""
     size: Number
     """The smallest size that fails in so many pairs: a part of the level or rate. None where none up to 16 times does."""
@@ -328,6 +304,10 @@ class SimulatedPlan(Facts):
     """The median of the points after which it does; None where it fails fewer than half."""
 
 
+Form = Literal["shift", "events", "none"]
+"""The closed form of a rule's power: of a shift, of events, or none."""
+
+
 class MetricPlan(Facts):
     """What is to be expected of one metric."""
 
@@ -337,7 +317,7 @@ class MetricPlan(Facts):
     """Its kind."""
     rule: str
     """The rule that is planned for."""
-    form: Literal["shift", "events", "none"]
+    form: Form
     """The closed form: of a shift, of events, or none for such rules."""
     alpha: float
     """The level of the rule."""

@@ -224,12 +224,11 @@ def _duplicates(done: list[CalibratedMetric]) -> tuple[Duplicate, ...]:
     for one, other in combinations(done, 2):
         if one.facts.source != other.facts.source or not len(one.change) or not len(other.change):
             continue
-        places = [
-            {tuple(place.tolist()): change for place, change in zip(each.places, each.change, strict=True)}
+        first, second = (
+            {tuple(span): change for span, change in zip(each.spans.tolist(), each.change, strict=True)}
             for each in (one, other)
-        ]
-        shared = [place for place in places[0] if place in places[1]]
-        both = np.array([[places[0][place], places[1][place]] for place in shared]).reshape(-1, 2)
+        )
+        both = np.array([[first[span], second[span]] for span in first if span in second]).reshape(-1, 2)
         both = both[np.isfinite(both).all(axis=1)]
         if len(both) < _FEWEST_TOGETHER or (np.ptp(both, axis=0) == 0).any():
             continue

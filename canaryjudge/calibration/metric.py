@@ -11,18 +11,19 @@ from zlib import crc32
 import numpy as np
 
 from canaryjudge.calibration.noise_floor import (
+    FEWEST_POINTS,
     as_floor,
     changes_of,
     floor_facts,
     floors_without_own,
     is_notable,
 )
-from canaryjudge.calibration.proposals import SettingsSearch, find_settings, judged, smallest_found
+from canaryjudge.calibration.proposals import SettingsSearch, fails, find_settings, judged, smallest_found
 from canaryjudge.data import FloatArray, MetricPair, Series
 from canaryjudge.data.times import median_step
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome
-from canaryjudge.reports import FloorFacts, MetricCalibration, ObservedRate, Proposal, observed
+from canaryjudge.reports import FloorFacts, MetricCalibration, ObservedRate, Proposal
 from canaryjudge.results import MetricResult
 from canaryjudge.simulate import HealthyPairs, Length, healthy_pairs, pairs_of_releases
 from canaryjudge.stats.long_run import dependence
@@ -31,80 +32,52 @@ __all__ = ["CalibratedMetric", "CalibrationTask", "calibrate_metric"]
 
 _DAY = 86400.0
 _DEFAULT_POINTS = 60
-_FEWEST_POINTS = 6
 _MOST_FOR_FAULTS = 60
 """Pairs into which faults are put; more would tell the smallest size no better than it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationTask:
-    """All that one metric's calibration takes, so that it may be done in another process.
-
-    Attributes
-    ----------
-    metric, policy, alpha : Metric, Policy, float
-        The metric, its policy and its share of alpha.
-    tracks : tuple of Series
-        Healthy series.
-    releases : tuple of (bool, Series, Series)
-        Whether each past release was healthy, and its arms.
-    points, seconds : int or None, float or None
-        How long a canary is; either, or neither.
-    pairs : int
-        At most so many healthy pairs.
-    power : float
-        In what part of them a fault is to be found.
-    seed : int
-        Of the random draws.
-    """
+    """All that one metric's calibration takes, so that it may be done in another process."""
 
     metric: Metric
+    """The metric."""
     policy: Policy
+    """Its policy."""
     alpha: float
+    """Its share of alpha."""
     tracks: tuple[Series, ...]
+    """Healthy series."""
     releases: tuple[tuple[bool, Series, Series], ...]
+    """Whether each past release was healthy, and its arms."""
     points: int | None
+    """How many points a canary has; None where `seconds` says it, or nothing does."""
     seconds: float | None
+    """How long it is."""
     pairs: int
+    """At most so many healthy pairs."""
     power: float
+    """In what part of them a fault is to be found."""
     seed: int
+    """Of the random draws."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibratedMetric:
-    """What came of it.
-
-    Attributes
-    ----------
-    facts : MetricCalibration
-        For the report.
-    proposals : tuple of Proposal
-        Changes of this metric's settings.
-    places : ndarray, shape (n, 5)
-        Where each healthy pair lies.
-    change : ndarray, shape (n,)
-        Its change; NaN where it has none.
-    """
+    """What came of it."""
 
     facts: MetricCalibration
+    """For the report."""
     proposals: tuple[Proposal, ...]
-    places: FloatArray
+    """Changes of this metric's settings."""
+    spans: FloatArray
+    """Where each healthy pair lies; shape (n, 5)."""
     change: FloatArray
+    """Its change; NaN where it has none."""
 
 
 def calibrate_metric(task: CalibrationTask) -> CalibratedMetric:
-    """Calibrate one metric.
-
-    Parameters
-    ----------
-    task : CalibrationTask
-        Its history and settings.
-
-    Returns
-    -------
-    CalibratedMetric
-        Facts and proposals. The same task gives the same, wherever it is done.
-    """
+    """Calibrate one metric; the same task gives the same, wherever it is done."""
     metric = task.metric
     interval = metric.interval or median_step([track.time for track in task.tracks])
     length = _length(task, interval)
@@ -137,12 +110,12 @@ def calibrate_metric(task: CalibrationTask) -> CalibratedMetric:
         source=found.source,
         windows=found.windows,
         replicas=found.replicas,
-        failed=_rate(plain, Outcome.FAIL, found),
-        marginal=_share(plain, Outcome.MARGINAL),
+        failed=_failed(plain, found),
+        marginal=_marginal(plain),
         failed_by_rule=_by_rule(plain),
         floors=floors,
-        failed_proposed=_rate(settled.results, Outcome.FAIL, found),
-        marginal_proposed=_share(settled.results, Outcome.MARGINAL),
+        failed_proposed=_failed(settled.results, found),
+        marginal_proposed=_marginal(settled.results),
         faults=faults,
         found=_found(bad, task),
         autocorrelation=autocorrelation,
@@ -215,13 +188,12 @@ def _nothing(task: CalibrationTask, length: Length, interval: float | None) -> M
     )
 
 
-def _rate(results: Sequence[MetricResult], outcome: Outcome, found: HealthyPairs) -> ObservedRate:
-    count = sum(result.outcome is outcome for result in results)
-    return observed(count, len(results), found.independent)
+def _failed(results: Sequence[MetricResult], found: HealthyPairs) -> ObservedRate:
+    return ObservedRate.of(fails(results), len(results), found.independent)
 
 
-def _share(results: Sequence[MetricResult], outcome: Outcome) -> float:
-    return sum(result.outcome is outcome for result in results) / len(results)
+def _marginal(results: Sequence[MetricResult]) -> float:
+    return sum(result.outcome is Outcome.MARGINAL for result in results) / len(results)
 
 
 def _by_rule(results: Sequence[MetricResult]) -> dict[str, float]:
@@ -237,7 +209,7 @@ def _found(bad: Sequence[tuple[Series, Series]], task: CalibrationTask) -> Obser
     if pairs is None or not pairs.pairs:
         return None
     results = judged(pairs.pairs, [task.metric] * len(pairs.pairs), task.policy, task.alpha)
-    return _rate(results, Outcome.FAIL, pairs)
+    return _failed(results, pairs)
 
 
 def _more(results: Sequence[MetricResult]) -> int | None:
@@ -259,7 +231,7 @@ def within_windows(pairs: Sequence[MetricPair]) -> float | None:
     for pair in pairs:
         arm = pair.baseline
         value = arm.value if arm.total is None else arm.value / arm.total
-        if len(value) >= _FEWEST_POINTS:
+        if len(value) >= FEWEST_POINTS:
             found.append(float(dependence(value)))
     return float(np.median(found)) if found else None
 

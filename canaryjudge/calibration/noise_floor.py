@@ -21,6 +21,7 @@ from canaryjudge.stats.rank_test import shift_test
 from canaryjudge.stats.replicas import excess
 
 __all__ = [
+    "FEWEST_POINTS",
     "Changes",
     "as_floor",
     "changes_of",
@@ -29,7 +30,8 @@ __all__ = [
     "is_notable",
 ]
 
-_FEWEST_POINTS = 6
+FEWEST_POINTS = 6
+"""Fewer have no change and no autocorrelation."""
 _LASTING = 0.25
 """Where so much of the differences is the same in every window, it is the replicas that differ, and few replicas know little."""
 _NOTABLE = 0.3
@@ -38,22 +40,16 @@ _NOTABLE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Changes of healthy pairs, which are none.
-
-    Attributes
-    ----------
-    change, error : ndarray, shape (n,)
-        The change of each pair, and what the scatter of its points explains: parts of the level, or in the metric's unit.
-    absolute : bool
-        Whether in the unit, because a level is 0.
-    known : ndarray of bool, shape (n,)
-        Whether the pair has a change at all; few points, or no events, have none.
-    """
+    """Changes of healthy pairs, which are none."""
 
     change: FloatArray
+    """The change of each pair: a part of the level, or in the metric's unit; shape (n,)."""
     error: FloatArray
+    """What the scatter of its points explains."""
     absolute: bool
-    known: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    """Whether in the unit, because a level is 0."""
+    known: NDArray[np.bool_]
+    """Whether the pair has a change at all; few points, or no events, have none."""
 
 
 def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
@@ -72,7 +68,7 @@ def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
 
 
 def _of_values(pair: MetricPair) -> tuple[float, float, float]:
-    if min(len(pair.baseline), len(pair.canary)) < _FEWEST_POINTS:
+    if min(len(pair.baseline), len(pair.canary)) < FEWEST_POINTS:
         return math.nan, math.nan, 0.0
     concurrent = pair.pairing == "concurrent" and not KINDS[pair.kind].is_raw
     test = shift_test(pair.baseline.value, pair.canary.value, [0.0], concurrent=concurrent)
@@ -82,7 +78,7 @@ def _of_values(pair: MetricPair) -> tuple[float, float, float]:
 def _of_histograms(pair: MetricPair) -> tuple[float, float, float]:
     edges, baseline, canary = pair.edges, pair.baseline.buckets, pair.canary.buckets
     assert edges is not None and baseline is not None and canary is not None  # noqa: PT018, S101 - as histograms have
-    if min(baseline.sum(), canary.sum()) < _FEWEST_POINTS:
+    if min(baseline.sum(), canary.sum()) < FEWEST_POINTS:
         return math.nan, math.nan, 0.0
     bands = BucketBands(edges, baseline.sum(axis=0), canary.sum(axis=0))
     test = bucket_shift_test(bands, baseline, canary, [0.0], concurrent=pair.pairing == "concurrent")
@@ -108,22 +104,7 @@ def _of_events(pair: MetricPair) -> tuple[float, float, float]:
 def floor_facts(
     found: HealthyPairs, changes: Changes, kept: NDArray[np.bool_] | None = None
 ) -> FloorFacts | None:
-    """Measure the floor.
-
-    Parameters
-    ----------
-    found : HealthyPairs
-        Healthy pairs.
-    changes : Changes
-        Their changes.
-    kept : ndarray of bool, shape (n,), optional
-        Which of them to use.
-
-    Returns
-    -------
-    FloorFacts or None
-        None where no pair has a change. A spread of 0 says that the points explain all.
-    """
+    """Measure the floor from healthy pairs, or from some of them; None where no pair has a change, and a spread of 0 where the points explain all."""
     used = changes.known if kept is None else changes.known & kept
     count = int(used.sum())
     if count == 0:
@@ -141,9 +122,7 @@ def floor_facts(
     )
 
 
-def _independent(
-    found: HealthyPairs, change: np.ndarray[tuple[int], np.dtype[np.float64]], groups: NDArray[np.intp]
-) -> float:
+def _independent(found: HealthyPairs, change: FloatArray, groups: NDArray[np.intp]) -> float:
     """Tell what the differences are worth: W windows' neighbors as 2 (W - 1)^2 / (3 W - 4), replicas that differ for good as many as they are, less one."""
     if found.source == "releases":
         return float(found.independent)

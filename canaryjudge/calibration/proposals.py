@@ -15,12 +15,12 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Policy, RuleSettings, Tolerance
 from canaryjudge.quantities import percent
 from canaryjudge.reasons import Outcome
-from canaryjudge.reports import FloorFacts, Proposal, ProposalReason, SmallestFault, observed
+from canaryjudge.reports import FloorFacts, ObservedRate, Proposal, ProposalReason, SmallestFault
 from canaryjudge.results import MetricResult
 from canaryjudge.rules import default_rules
 from canaryjudge.simulate import Fault, HealthyPairs, inject
 
-__all__ = ["FoundSettings", "SettingsSearch", "find_settings", "judged", "smallest_found"]
+__all__ = ["FoundSettings", "SettingsSearch", "fails", "find_settings", "judged", "smallest_found"]
 
 _TOLERANCES: Final = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 _TIMES: Final = (1.5, 2.0, 3.0, 5.0, 10.0)
@@ -47,29 +47,22 @@ def judged(
 
 @dataclass(frozen=True, slots=True)
 class SettingsSearch:
-    """What settings are sought for.
-
-    Attributes
-    ----------
-    metric, policy, alpha : Metric, Policy, float
-        The metric as it is, its policy, and its share of alpha.
-    found : HealthyPairs
-        Healthy pairs.
-    floor : NoiseFloor or None
-        The noise floor that the policy would state.
-    own : tuple of NoiseFloor or None
-        For each pair the floor that its own data had no part in.
-    floors : tuple of FloorFacts
-        What the floor was made of.
-    """
+    """What settings are sought for."""
 
     metric: Metric
+    """The metric as it is."""
     policy: Policy
+    """Its policy."""
     alpha: float
+    """The metric's share of alpha."""
     found: HealthyPairs
+    """Healthy pairs."""
     floor: NoiseFloor | None
+    """The noise floor that the policy would state."""
     own: tuple[NoiseFloor | None, ...]
+    """For each pair the floor that its own data had no part in."""
     floors: tuple[FloorFacts, ...]
+    """What the floor was made of."""
 
     def judged(self, metric: Metric) -> list[MetricResult]:
         """Judge each healthy pair by the metric with the floor that the pair had no part in."""
@@ -78,8 +71,12 @@ class SettingsSearch:
 
     def broken(self, results: Sequence[MetricResult]) -> bool:
         """Tell whether so many fail that the promise does not hold here."""
-        count = sum(result.outcome is Outcome.FAIL for result in results)
-        return observed(count, len(results), self.found.independent, _DOUBT).low > self.alpha
+        return ObservedRate.of(fails(results), len(results), self.found.independent, _DOUBT).low > self.alpha
+
+
+def fails(results: Sequence[MetricResult]) -> int:
+    """Count what fails."""
+    return sum(result.outcome is Outcome.FAIL for result in results)
 
 
 _Change = tuple[str, Any, Any, ProposalReason, dict[str, float]]
@@ -87,40 +84,23 @@ _Change = tuple[str, Any, Any, ProposalReason, dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class FoundSettings:
-    """Settings that were found.
-
-    Attributes
-    ----------
-    sought : SettingsSearch
-        For what.
-    metric : Metric
-        The metric with them.
-    results : tuple of MetricResult
-        The healthy pairs, judged by them.
-    changes : tuple of (str, object, object, str, dict)
-        Field, old and new value, reason and numbers.
-    noisy : bool
-        No tolerance keeps the promise.
-    """
+    """Settings that were found."""
 
     sought: SettingsSearch
+    """For what."""
     metric: Metric
+    """The metric with them."""
     results: tuple[MetricResult, ...]
+    """The healthy pairs, judged by them."""
     changes: tuple[_Change, ...] = ()
+    """Field, old and new value, reason and numbers."""
     noisy: bool = False
+    """Whether no tolerance keeps the promise."""
 
     def proposals(
         self, faults: Sequence[SmallestFault], autocorrelation: float | None
     ) -> tuple[Proposal, ...]:
-        """Give the changes of the metric's settings.
-
-        Parameters
-        ----------
-        faults : sequence of SmallestFault
-            What would be found with them.
-        autocorrelation : float or None
-            Within windows.
-        """
+        """Give the changes of the metric's settings, by what would be found with them and the autocorrelation within windows."""
         name, metric = self.sought.metric.name, self.sought.metric
         shift = next((fault.size for fault in faults if fault.fault == "shift"), None)
         blind = shift is None or shift > _LARGEST_USEFUL
@@ -152,18 +132,7 @@ class FoundSettings:
 
 
 def find_settings(sought: SettingsSearch) -> FoundSettings:
-    """Find settings with which the promise holds.
-
-    Parameters
-    ----------
-    sought : SettingsSearch
-        The metric and its healthy pairs.
-
-    Returns
-    -------
-    FoundSettings
-        The noise floor first, because it costs the least; then without the rules that fail healthy pairs on their own; then the smallest tolerance.
-    """
+    """Find settings with which the promise holds: the noise floor first, because it costs the least; then without rules that fail healthy pairs on their own; then the smallest tolerance."""
     metric = sought.metric.model_copy(update={"noise_floor": sought.floor or sought.metric.noise_floor})
     settled = FoundSettings(sought, metric, tuple(sought.judged(metric)))
     if sought.floor is not None:
@@ -193,7 +162,7 @@ def _without_wild_rules(settled: FoundSettings) -> FoundSettings:
             len(result.findings) > index and result.findings[index].outcome is Outcome.FAIL
             for result in settled.results
         )
-        rate = observed(count, len(settled.results), sought.found.independent, _DOUBT)
+        rate = ObservedRate.of(count, len(settled.results), sought.found.independent, _DOUBT)
         if rate.low > levels[index]:
             rates[index] = rate.rate
     kept = tuple(rule for index, rule in enumerate(rules) if index not in rates)
@@ -213,10 +182,9 @@ def _with_tolerance(settled: FoundSettings) -> FoundSettings:
     for tolerance in _wider(metric):
         wider = metric.model_copy(update={"tolerance": tolerance})
         results = tuple(sought.judged(wider))
-        count = sum(result.outcome is Outcome.FAIL for result in results)
-        if count <= sought.alpha * len(results):
+        if fails(results) <= sought.alpha * len(results):
             old = _written(sought.metric.tolerance)
-            rate = sum(result.outcome is Outcome.FAIL for result in settled.results) / len(results)
+            rate = fails(settled.results) / len(results)
             change: _Change = ("tolerance", old, _written(tolerance), "tolerance_too_tight", {"failed": rate})
             return replace(settled, metric=wider, results=results, changes=(*settled.changes, change))
     return replace(settled, noisy=True)
@@ -275,10 +243,7 @@ def smallest_found(
     power: float,
     seed: int,
 ) -> tuple[SmallestFault, ...]:
-    """Find the smallest fault of each kind that fails in enough pairs, by bisection of its logarithm.
-
-    Each pair draws the same random numbers at every size, so that a larger fault is not missed by luck where a smaller one is found.
-    """
+    """Find the smallest fault of each kind that fails in enough pairs; each pair draws the same numbers at every size, so that no larger fault is missed by luck."""
     alone = policy.model_copy(update={"metrics": (metric,)})
     least = math.ceil(power * len(pairs) - 1e-9)
 

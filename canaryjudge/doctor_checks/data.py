@@ -36,23 +36,18 @@ _BLIND = 1.0
 
 @dataclass(frozen=True, slots=True)
 class CheckedMetric:
-    """One metric as it was found.
-
-    Attributes
-    ----------
-    metric, policy, alpha : Metric, Policy, float
-        What is asked of it, and its share of alpha.
-    arms : tuple of Series
-        Baseline and canary, clean.
-    pair : MetricPair
-        As the judge would take them.
-    """
+    """One metric as it was found."""
 
     metric: Metric
+    """What is asked of it."""
     policy: Policy
+    """By whom."""
     alpha: float
+    """Its share of alpha."""
     arms: tuple[Series, Series]
+    """Baseline and canary, clean."""
     pair: MetricPair
+    """As the judge would take them."""
 
     def symptom(
         self,

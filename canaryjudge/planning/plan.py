@@ -30,7 +30,15 @@ from canaryjudge.policy import Metric, Policy, Sequential
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.quantities import parse_fraction
 from canaryjudge.reasons import Outcome
-from canaryjudge.reports import MetricPlan, PlanFacts, PlanPoint, Report, SharePlan, SimulatedPlan, observed
+from canaryjudge.reports import (
+    MetricPlan,
+    ObservedRate,
+    PlanFacts,
+    PlanPoint,
+    Report,
+    SharePlan,
+    SimulatedPlan,
+)
 from canaryjudge.rules import default_rules
 from canaryjudge.settings import nearest
 from canaryjudge.simulate.assumptions import Assumed, measured_assumptions
@@ -262,20 +270,7 @@ def _assumptions(policy: Policy, history: Any, assume: Mapping[str, Any]) -> dic
 
 
 def _refuse_nothing(policy: Policy, assumed: Mapping[str, Assumed]) -> None:
-    """Refuse to plan where of no metric enough is known.
-
-    Parameters
-    ----------
-    policy : Policy
-        The policy.
-    assumed : mapping of str to Assumed
-        What is known of each of its metrics.
-
-    Raises
-    ------
-    PolicyError
-        It says what is missing, and how to give it.
-    """
+    """Refuse to plan where of no metric enough is known; the error says what is missing, and how to give it."""
     lacking = {metric.name: assumed[metric.name].lacks(metric.kind) for metric in policy.metrics}
     if not all(lacking.values()):
         return
@@ -284,7 +279,7 @@ def _refuse_nothing(policy: Policy, assumed: Mapping[str, Assumed]) -> None:
     what = ", ".join(f"the {' and '.join(fields)} of {name}" for name, fields in shown)
     more = f", and of {len(lacking) - len(shown)} more metrics theirs" if len(lacking) > len(shown) else ""
     keys = [
-        f"{name}.{field}={_EVENTS if (field, kinds[name]) == ('level', 'count') else _EXAMPLES[field]}"
+        f"{name}.{field}={_EVENTS if field == 'level' and KINDS[kinds[name]].is_rate else _EXAMPLES[field]}"
         for name, fields in shown
         for field in fields
     ]
@@ -376,9 +371,8 @@ def _at_share(task: _Task, design: PowerDesign) -> SharePlan:
 
 
 def _curve(task: _Task, design: PowerDesign) -> tuple[PlanPoint, ...]:
-    places = sorted({max(2, round(part * task.points)) for part in _PARTS})
     found = []
-    for points in places:
+    for points in sorted({max(2, round(part * task.points)) for part in _PARTS}):
         expected = design.expected(points, task.size)
         found.append(
             PlanPoint(
@@ -412,16 +406,16 @@ def _simulated(task: _Task) -> SimulatedPlan:
             per_request=is_per_request(metric, task.assumed),
         )
         failed += judge_metric(pair, metric, alone, task.alpha).outcome is Outcome.FAIL
-        seen = judge_metric(pair, watched, alone, task.alpha)
-        if seen.outcome is Outcome.FAIL and seen.findings:
-            watch = seen.findings[0].watch
-            stopped.append((watch and watch.decided_after) or seen.n_canary)
+        at_all_looks = judge_metric(pair, watched, alone, task.alpha)
+        if at_all_looks.outcome is Outcome.FAIL and at_all_looks.findings:
+            watch = at_all_looks.findings[0].watch
+            stopped.append((watch and watch.decided_after) or at_all_looks.n_canary)
     delay = None
     if 2 * len(stopped) >= task.runs:
         delay = sorted(stopped)[math.ceil(task.runs / 2) - 1]
     return SimulatedPlan(
         points=points,
-        judged=observed(failed, task.runs, task.runs),
-        watched=observed(len(stopped), task.runs, task.runs),
+        judged=ObservedRate.of(failed, task.runs, task.runs),
+        watched=ObservedRate.of(len(stopped), task.runs, task.runs),
         delay_points=delay,
     )

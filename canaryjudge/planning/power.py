@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from canaryjudge.data import FloatArray, question_of
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, RuleSettings
+from canaryjudge.reports import Form
 from canaryjudge.rules import ErrorRates, default_rules
 from canaryjudge.rules.decision import Limits, tolerated
 from canaryjudge.simulate.assumptions import Assumed
@@ -31,8 +32,6 @@ __all__ = [
     "planned_rule",
     "visible_size",
 ]
-
-Form = Literal["shift", "events", "none"]
 
 _FORMS: Final[dict[str, Form]] = {"mann_whitney": "shift", "proportion": "events", "rate": "events"}
 _FEW_EVENTS: Final = 300.0
@@ -80,39 +79,28 @@ def is_per_request(metric: Metric, assumed: Assumed) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What is to be expected.
-
-    Attributes
-    ----------
-    power : float
-        Probability that the regression fails.
-    passes : float
-        Probability that a healthy canary passes.
-    """
+    """What is to be expected."""
 
     power: float
+    """Probability that the regression fails."""
     passes: float
+    """Probability that a healthy canary passes."""
 
 
 @dataclass(frozen=True, slots=True)
 class PowerDesign:
-    """A metric at a share of the traffic.
-
-    Attributes
-    ----------
-    metric, assumed : Metric, Assumed
-        What it is, and what is assumed.
-    share : float
-        The canary's share of the traffic.
-    alpha, beta : float
-        Error rates of the rule.
-    """
+    """A metric at a share of the traffic."""
 
     metric: Metric
+    """What it is."""
     assumed: Assumed
+    """What is assumed of it."""
     share: float
+    """The canary's share of the traffic."""
     alpha: float
+    """Level of the rule."""
     beta: float
+    """The policy's beta."""
 
     def expected(self, points: int, size: float) -> Expected:
         """Give what is to be expected after so many points of a regression of a size."""

@@ -59,20 +59,7 @@ class Assumed(PolicyModel):
 
 
 def measured_assumptions(tracks: Sequence[Series], metric: Metric) -> Assumed | None:
-    """Measure what a plan needs.
-
-    Parameters
-    ----------
-    tracks : sequence of Series
-        The whole service's history.
-    metric : Metric
-        Its kind.
-
-    Returns
-    -------
-    Assumed or None
-        None where there are fewer than ten points, or a level of 0.
-    """
+    """Measure what a plan needs on the whole service's history; None where there are fewer than ten points, or a level of 0."""
     known = [track for track in tracks if len(track) >= _FEWEST]
     if not known:
         return None

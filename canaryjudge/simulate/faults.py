@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from canaryjudge.data import Arm, FloatArray, MetricPair
 from canaryjudge.kinds import KINDS, Fault
@@ -23,29 +24,12 @@ def inject(
     direction: Literal["increase", "decrease", "either"],
     rng: np.random.Generator,
 ) -> MetricPair:
-    """Put a fault into the canary.
+    """Put a fault of a size into the canary, whose replicas are left out: they are not told which of them is ill.
 
-    Parameters
-    ----------
-    pair : MetricPair
-        Both arms, healthy.
-    fault : {"shift", "tail", "burst"}
-        `shift`: all points move. `tail`: a random tenth of the points, or of the observations of a histogram, is ``1 + size`` times as large. `burst`: a
-        tenth of the window in one piece moves.
-    size : float
-        By what part of the baseline's median values move, or of the canary's rate events become more; 0.25 is 25 %.
-    direction : {"increase", "decrease", "either"}
-        The bad direction; of either, upwards. Downwards events and tails are divided by ``1 + size``.
-    rng : numpy.random.Generator
-        Draws events, and which points are hit.
+    Of a shift all points move, of a burst a tenth of the window in one piece does; of a tail a random tenth of the points, or of a histogram's observations, is ``1 + size``
+    times as large. Values move by that part of the baseline's median, and events become more by that part of the canary's rate; downwards events and tails
+    are divided by ``1 + size``. The bad direction of `either` is upwards.
 
-    Returns
-    -------
-    MetricPair
-        The same with another canary; without its replicas, which are not told which of them is ill.
-
-    Examples
-    --------
     >>> pair = MetricPair("cpu", "gauge", Arm(np.full(20, 50.0)), Arm(np.full(20, 50.0)))
     >>> inject(pair, "shift", 0.1, "increase", np.random.default_rng(1)).canary.value[:3].tolist()
     [55.0, 55.0, 55.0]
@@ -67,7 +51,7 @@ def inject(
     return replace(pair, canary=replace(canary, value=np.where(hit, moved, canary.value)))
 
 
-def _hit(points: int, fault: Fault, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _hit(points: int, fault: Fault, rng: np.random.Generator) -> NDArray[np.bool_]:
     hit = np.ones(points, dtype=bool)
     count = max(1, round(_PART * points))
     if fault == "tail":
@@ -83,7 +67,7 @@ def _hit(points: int, fault: Fault, rng: np.random.Generator) -> np.ndarray[tupl
 def _events(
     arm: Arm,
     size: float,
-    hit: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    hit: NDArray[np.bool_],
     rng: np.random.Generator,
     *,
     upward: bool,

@@ -31,49 +31,32 @@ PairSource = Literal["releases", "replicas", "neighbors", "clock"]
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """How long a canary is.
-
-    Attributes
-    ----------
-    points : int
-        Points of a window.
-    seconds : float or None
-        How long that is, which is what counts for samples that have times.
-    """
+    """How long a canary is."""
 
     points: int
+    """Points of a window."""
     seconds: float | None = None
+    """How long that is, which is what counts for samples that have times."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthyPairs:
-    """Pairs in which nothing changed.
-
-    Attributes
-    ----------
-    pairs : tuple of MetricPair
-        The pairs.
-    spans : ndarray, shape (n, 5)
-        From where to where in the history its windows lie, and on which track: pairs that overlap share data.
-    independent : int
-        How many of them could be had without sharing any data: what they are worth.
-    source : {"releases", "replicas", "neighbors", "clock"}
-        Past releases, concurrent replicas, neighboring windows, or windows at the same time of the day.
-    windows : int
-        Windows that share no data.
-    replicas : int
-        Tracks that ran side by side.
-    groups : ndarray of int, shape (n,)
-        Which two replicas a pair is of, or which track.
-    """
+    """Pairs in which nothing changed."""
 
     pairs: tuple[MetricPair, ...]
+    """The pairs."""
     spans: FloatArray
+    """From where to where in the history the windows of each lie, and on which track: pairs that overlap share data; shape (n, 5)."""
     independent: int
+    """How many of them could be had without sharing any data: what they are worth."""
     source: PairSource
+    """Past releases, concurrent replicas, neighboring windows, or windows at the same time of the day."""
     windows: int
+    """Windows that share no data."""
     replicas: int
+    """Tracks that ran side by side."""
     groups: NDArray[np.intp]
+    """Which two replicas a pair is of, or which track."""
 
     def apart_from(self, index: int) -> NDArray[np.bool_]:
         """Tell which pairs share no data with one of them."""
@@ -89,33 +72,7 @@ class HealthyPairs:
 def healthy_pairs(
     tracks: Sequence[Series], metric: Metric, length: Length, most: int, rng: np.random.Generator
 ) -> HealthyPairs:
-    """Cut a history into pairs of the canary's own length.
-
-    Parameters
-    ----------
-    tracks : sequence of Series
-        Healthy series.
-    metric : Metric
-        Its kind and pairing.
-    length : Length
-        Of a window.
-    most : int
-        At most so many pairs.
-    rng : numpy.random.Generator
-        Draws which, where there are more, and which of two replicas stands for the canary.
-
-    Returns
-    -------
-    HealthyPairs
-        Of concurrent replicas where there are some; else of neighboring windows; else of windows at the same time of the day. Maybe none.
-
-    Examples
-    --------
-    >>> track = Series("history", np.arange(100.0))
-    >>> found = healthy_pairs([track], Metric(name="cpu", direction="increase"), Length(20), 200, np.random.default_rng(1))
-    >>> len(found.pairs), found.independent, found.source
-    (13, 2, 'neighbors')
-    """
+    """Cut a history into pairs of the canary's own length: concurrent replicas where there are some; else neighboring windows; else windows at the same time of the day; maybe none."""
     beside = _of_replicas(tracks, metric, length, rng) if metric.pairing != "windows" else None
     if beside is not None:
         return _thinned(beside, most, rng)
@@ -129,20 +86,7 @@ def healthy_pairs(
 
 
 def pairs_of_releases(arms: Sequence[tuple[Series, Series]], metric: Metric) -> HealthyPairs:
-    """Take past releases as they were.
-
-    Parameters
-    ----------
-    arms : sequence of tuple of Series
-        Baseline and canary of each.
-    metric : Metric
-        Its kind and pairing.
-
-    Returns
-    -------
-    HealthyPairs
-        A pair a release; they share no data.
-    """
+    """Take past releases as they were, a pair each; they share no data."""
     pairs = tuple(align(metric, *both) for both in arms)
     known = tuple(pair for pair in pairs if min(len(pair.baseline), len(pair.canary)))
     count = len(known)
@@ -160,7 +104,7 @@ def _of_replicas(
     spans: list[tuple[float, ...]] = []
     windows, groups = 0, []
     concurrent = metric.model_copy(update={"pairing": "auto"})
-    seen: set[int] = set()
+    used: set[int] = set()
     for group, (one, other) in enumerate(combinations(range(len(timed)), 2)):
         whole = align(concurrent, timed[one], timed[other])
         if whole.pairing != "concurrent":
@@ -175,17 +119,17 @@ def _of_replicas(
             pairs.append(_pair(whole, arms[0], arms[1], "concurrent"))
             spans.append((*2 * _span(whole.baseline, start, stop), 0.0))
             groups.append(group)
-            seen |= {one, other}
+            used |= {one, other}
         windows = max(windows, len(starts))
     if not pairs:
         return None
     return HealthyPairs(
         tuple(pairs),
         np.array(spans),
-        windows * (len(seen) // 2),
+        windows * (len(used) // 2),
         "replicas",
         windows,
-        len(seen),
+        len(used),
         np.array(groups, dtype=np.intp),
     )
 

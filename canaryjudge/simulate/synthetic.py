@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,8 +22,6 @@ _LEVEL = 100.0
 def autoregressive(rng: np.random.Generator, points: int, rho: float) -> FloatArray:
     """Give a stationary series of unit variance with a lag-1 autocorrelation.
 
-    Examples
-    --------
     >>> series = autoregressive(np.random.default_rng(1), 10_000, 0.5)
     >>> abs(float(np.corrcoef(series[1:], series[:-1])[0, 1]) - 0.5) < 0.03
     True
@@ -31,6 +31,26 @@ def autoregressive(rng: np.random.Generator, points: int, rho: float) -> FloatAr
     noise = rng.normal(size=points)
     noise[1:] *= np.sqrt(1 - rho**2)
     return np.asarray(lfilter([1.0], [1.0, -rho], noise), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    """What an arm is drawn from."""
+
+    assumed: Assumed
+    """How the metric behaves."""
+    level: float
+    """The arm's own level."""
+    usual: float
+    """The metric's level, around which a histogram's edges lie in both arms."""
+    points: int
+    """How many; intervals of samples."""
+    share: float
+    """Its share of the traffic."""
+    rng: np.random.Generator
+    """Draws everything."""
+    per_request: bool
+    """Whether a gauge scatters the more the less traffic the arm gets."""
 
 
 def synthetic(
@@ -43,108 +63,75 @@ def synthetic(
     *,
     per_request: bool = False,
 ) -> MetricPair:
-    """Make up both arms of a release.
-
-    Parameters
-    ----------
-    metric : Metric
-        Its kind; a noise floor between replicas is drawn for each arm.
-    assumed : Assumed
-        How it behaves.
-    points : int
-        Points an arm; intervals of samples.
-    share : float
-        The canary's share of the traffic.
-    change : float
-        By what part of its level the canary has changed.
-    rng : numpy.random.Generator
-        Draws everything.
-    per_request : bool
-        Whether a gauge scatters the more the less traffic an arm gets.
-
-    Returns
-    -------
-    MetricPair
-        As the judge takes it, with the arms on one clock.
-    """
+    """Make up both arms of a release on one clock, with a canary that gets a share of the traffic and whose level has changed by a part; a noise floor between replicas is drawn for each arm."""
     level = _LEVEL if assumed.level is None else metric.quantity(assumed.level, "level")
     floor = None if metric.noise_floor is None else metric.noise_floor.between_replicas
+    lasting = 0.0 if floor is None else floor.size(metric, level) / level
     arms: dict[str, Any] = {}
     for name, part, factor in (("baseline", 1 - share, 1.0), ("canary", share, 1 + change)):
-        lasting = 0.0 if floor is None else floor.size(metric, level) / level
         own = max(0.0, factor * (1 + lasting * rng.normal()))
-        arms[name] = _ARMS[metric.kind](
-            assumed, level * own, level, points, part, rng, part if per_request else 1.0
-        )
+        arms[name] = _DRAWN[metric.kind](_Arm(assumed, level * own, level, points, part, rng, per_request))
         if not KINDS[metric.kind].is_raw:
             arms[name]["time"] = assumed.interval * np.arange(points)
     plain = Metric(name=metric.name, direction="increase", kind=metric.kind, interval=f"{assumed.interval}s")
     return read_pairs({metric.name: arms}, Policy(metrics=[plain]))[metric.name]
 
 
-def _gauge(
-    assumed: Assumed, level: float, _: float, points: int, __: float, rng: np.random.Generator, part: float
-) -> dict[str, Any]:
-    spread = (assumed.spread or 0.0) / np.sqrt(part)
-    return {"value": level * (1 + spread * autoregressive(rng, points, assumed.autocorrelation))}
+def _gauge(arm: _Arm) -> dict[str, Any]:
+    spread = (arm.assumed.spread or 0.0) / np.sqrt(arm.share if arm.per_request else 1.0)
+    waves = autoregressive(arm.rng, arm.points, arm.assumed.autocorrelation)
+    return {"value": arm.level * (1 + spread * waves)}
 
 
-def _events(
-    assumed: Assumed, level: float, _: float, points: int, part: float, rng: np.random.Generator, __: float
-) -> dict[str, Any]:
-    total = rng.poisson((assumed.traffic or 1.0) * part, points)
-    return {
-        "value": np.minimum(rng.poisson(_bursts(assumed, level * total.astype(np.float64), rng)), total),
-        "total": total,
-    }
+def _ratio(arm: _Arm) -> dict[str, Any]:
+    total = arm.rng.poisson((arm.assumed.traffic or 1.0) * arm.share, arm.points)
+    events = arm.rng.poisson(_bursts(arm, arm.level * total.astype(np.float64)))
+    return {"value": np.minimum(events, total), "total": total}
 
 
-def _counts(
-    assumed: Assumed, level: float, _: float, points: int, part: float, rng: np.random.Generator, __: float
-) -> dict[str, Any]:
-    return {
-        "value": rng.poisson(_bursts(assumed, np.full(points, level * part), rng)),
-        "total": np.full(points, part),
-    }
+def _count(arm: _Arm) -> dict[str, Any]:
+    events = arm.rng.poisson(_bursts(arm, np.full(arm.points, arm.level * arm.share)))
+    return {"value": events, "total": np.full(arm.points, arm.share)}
 
 
-def _bursts(assumed: Assumed, expected: FloatArray, rng: np.random.Generator) -> FloatArray:
+def _bursts(arm: _Arm, expected: FloatArray) -> FloatArray:
     """Let rates vary so that events do as many times as much as independent ones."""
-    more = assumed.dispersion - 1
-    return expected if more == 0 else rng.gamma(np.maximum(expected / more, 1e-12), more)
+    more = arm.assumed.dispersion - 1
+    return expected if more == 0 else arm.rng.gamma(np.maximum(expected / more, 1e-12), more)
 
 
-def _observations(
-    assumed: Assumed, level: float, points: int, part: float, rng: np.random.Generator
-) -> tuple[FloatArray, Any]:
-    counts = rng.poisson((assumed.traffic or 1.0) * part, points)
-    shared = 1 + assumed.between_intervals * autoregressive(rng, points, assumed.autocorrelation)
-    interval = np.repeat(np.arange(points), counts)
-    spread = assumed.spread or 0.0
-    return level * shared[interval] * (1 + spread * rng.normal(size=len(interval))), interval
+def _observations(arm: _Arm) -> tuple[FloatArray, Any]:
+    """Draw observations, and the interval of each."""
+    counts = arm.rng.poisson((arm.assumed.traffic or 1.0) * arm.share, arm.points)
+    waves = autoregressive(arm.rng, arm.points, arm.assumed.autocorrelation)
+    interval = np.repeat(np.arange(arm.points), counts)
+    shared = (1 + arm.assumed.between_intervals * waves)[interval]
+    own = 1 + (arm.assumed.spread or 0.0) * arm.rng.normal(size=len(interval))
+    return arm.level * shared * own, interval
 
 
-def _samples(
-    assumed: Assumed, level: float, _: float, points: int, part: float, rng: np.random.Generator, __: float
-) -> dict[str, Any]:
-    values, interval = _observations(assumed, level, points, part, rng)
-    return {"value": values, "time": assumed.interval * (interval + rng.uniform(size=len(interval)))}
+def _samples(arm: _Arm) -> dict[str, Any]:
+    values, interval = _observations(arm)
+    return {
+        "value": values,
+        "time": arm.assumed.interval * (interval + arm.rng.uniform(size=len(interval))),
+    }
 
 
-def _histogram(
-    assumed: Assumed, level: float, base: float, points: int, part: float, rng: np.random.Generator, __: float
-) -> dict[str, Any]:
-    values, interval = _observations(assumed, level, points, part, rng)
-    reach = min(0.95, 4 * ((assumed.spread or 0.0) + assumed.between_intervals))
-    edges = np.append(np.geomspace(base * (1 - reach), base * (2 + 2 * reach), _EDGES), np.inf)
+def _histogram(arm: _Arm) -> dict[str, Any]:
+    values, interval = _observations(arm)
+    reach = min(0.95, 4 * ((arm.assumed.spread or 0.0) + arm.assumed.between_intervals))
+    edges = np.append(np.geomspace(arm.usual * (1 - reach), arm.usual * (2 + 2 * reach), _EDGES), np.inf)
     cells = interval * len(edges) + np.searchsorted(edges, values)
-    return {"edges": edges, "buckets": np.bincount(cells, minlength=points * len(edges)).reshape(points, -1)}
+    buckets = np.bincount(cells, minlength=arm.points * len(edges)).reshape(arm.points, -1)
+    return {"edges": edges, "buckets": buckets}
 
 
-_ARMS = {
+_DRAWN: Final[dict[str, Callable[[_Arm], dict[str, Any]]]] = {
     "gauge": _gauge,
-    "ratio": _events,
-    "count": _counts,
+    "ratio": _ratio,
+    "count": _count,
     "samples": _samples,
     "histogram": _histogram,
 }
+"""How an arm of each kind is drawn."""

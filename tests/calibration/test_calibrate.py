@@ -9,7 +9,7 @@ from simulation import ar1
 
 import canaryjudge as cj
 from canaryjudge.calibration import Calibration, calibrate
-from canaryjudge.reports import observed
+from canaryjudge.reports import ObservedRate
 
 N, WINDOW = 2400, 40
 TIME = 60.0 * np.arange(N)
@@ -241,7 +241,7 @@ def test_a_metric_without_history_is_said_to_have_none():
 
 @pytest.mark.parametrize(("count", "trials"), [(0, 40), (3, 40), (40, 40)])
 def test_intervals_are_those_of_clopper_and_pearson(count, trials):
-    found, known = observed(count, trials, trials), binomtest(count, trials).proportion_ci(0.95)
+    found, known = ObservedRate.of(count, trials, trials), binomtest(count, trials).proportion_ci(0.95)
     assert (found.low, found.high) == pytest.approx((known.low, known.high))
 
 
