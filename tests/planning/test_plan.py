@@ -41,7 +41,7 @@ CASES = {
 CORE = {"ratio": "proportion", "count": "rate"}
 
 
-@pytest.mark.parametrize("runs", [60, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [60, pytest.param(150, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CASES)
 def test_closed_forms_agree_with_the_real_judge(name, runs):
     """Within the Monte-Carlo error of so many releases, and a tenth for what closed forms leave out: that spreads and dependence are estimated."""
