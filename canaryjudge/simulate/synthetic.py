@@ -70,7 +70,7 @@ def synthetic(
     arms: dict[str, Any] = {}
     for name, part, factor in (("baseline", 1 - share, 1.0), ("canary", share, 1 + change)):
         own = max(0.0, factor * (1 + lasting * rng.normal()))
-        arms[name] = _DRAWN[metric.kind](_Arm(assumed, level * own, level, points, part, rng, per_request))
+        arms[name] = _ARMS[metric.kind](_Arm(assumed, level * own, level, points, part, rng, per_request))
         if not KINDS[metric.kind].is_raw:
             arms[name]["time"] = assumed.interval * np.arange(points)
     plain = Metric(name=metric.name, direction="increase", kind=metric.kind, interval=f"{assumed.interval}s")
@@ -127,7 +127,7 @@ def _histogram(arm: _Arm) -> dict[str, Any]:
     return {"edges": edges, "buckets": buckets}
 
 
-_DRAWN: Final[dict[str, Callable[[_Arm], dict[str, Any]]]] = {
+_ARMS: Final[dict[str, Callable[[_Arm], dict[str, Any]]]] = {
     "gauge": _gauge,
     "ratio": _ratio,
     "count": _count,
