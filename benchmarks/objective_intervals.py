@@ -28,6 +28,7 @@ from canaryjudge.data import Arm, MetricPair, row_of
 from canaryjudge.rules import ErrorRates
 from canaryjudge.rules.aggregates import Aggregate, measure
 from canaryjudge.rules.changes import Limit, compare
+from canaryjudge.rules.slo import aggregate_of
 from canaryjudge.stats.proportions import proportion_bounds, score_bounds, wilson_bounds
 
 _LEVELS = (0.05, 0.01)
@@ -189,7 +190,7 @@ def _pair(
 def _pvalues(pair: MetricPair, rule: Slo) -> tuple[float, float]:
     metric = Metric(name="m", kind=pair.kind, direction="increase", rules=[rule])
     row = row_of(pair, metric, ErrorRates(0.01, 0.05))
-    question = Aggregate.about(row, rule.in_unit_of(metric))
+    question = aggregate_of(row, rule.in_unit_of(metric))
     limit = Limit(*rule.parts(rule.change, metric), upward=rule.op in ("lt", "lte"))
     found = compare(row, question, measure(pair.canary, question), measure(pair.baseline, question))
     both = found.pvalues(limit, 0.05)

@@ -1,5 +1,6 @@
 """One pair judged by one rule, and one watched, as `canaryjudge.judging` and `Monitor` do it for each metric of a policy."""
 
+import canaryjudge.results  # noqa: F401 - findings of groups hold any finding, which it knows
 from canaryjudge.data import question_of, row_of
 from canaryjudge.rules import judge_pair, start_watch
 

@@ -10,8 +10,9 @@ from simulation import ar1
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, row_of
 from canaryjudge.rules import ErrorRates
-from canaryjudge.rules.aggregates import Aggregate, measure
+from canaryjudge.rules.aggregates import measure
 from canaryjudge.rules.changes import Limit, compare
+from canaryjudge.rules.slo import aggregate_of
 
 EDGES = np.array([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, np.inf])
 """The twelve buckets of Prometheus's clients."""
@@ -37,7 +38,7 @@ def change_pvalues(pair, rule, error=0.05):
     """P-values of a breach and of a pass, without the intervals that cost most of the time."""
     metric = metric_of(pair.kind, rule)
     row, rule = row_of(pair, metric, ErrorRates(error, error)), rule.in_unit_of(metric)
-    question = Aggregate.about(row, rule)
+    question = aggregate_of(row, rule)
     arms = measure(pair.canary, question), measure(pair.baseline, question)
     limit = Limit(*rule.parts(rule.change, metric), upward=rule.op in ("lt", "lte"))
     found = compare(row, question, *arms).pvalues(limit, error)

@@ -31,7 +31,7 @@ from canaryjudge.rules.rows import ErrorRates, Pair
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 from canaryjudge.settings import Amount, Path, PolicyModel, Problem, Quantity
 
-__all__ = ["Change", "ObjectiveFacts", "Slo", "SloFinding"]
+__all__ = ["Change", "ObjectiveFacts", "Slo", "SloFinding", "aggregate_of"]
 
 _UNBOUNDED = (-np.inf, np.inf)
 _SMALLEST_PVALUE = 1e-300
@@ -448,7 +448,7 @@ def judge(pair: Pair, settings: Slo) -> dict[str, Any]:
     An objective about the canary's own values holds whatever the baseline does. Where the baseline breaches it too, the canary is not to
     blame: marginal, unless the policy blames it. An objective relative to the baseline allows for the baseline's being an estimate.
     """
-    aggregate = _aggregate(pair, settings)
+    aggregate = aggregate_of(pair, settings)
     if settings.change is None:
         asked = _thresholds(settings)
         if settings.evidence == "interval":
@@ -471,7 +471,8 @@ def judge(pair: Pair, settings: Slo) -> dict[str, Any]:
     return _found(pair, settings, aggregate, replace(judged, limit=limit))
 
 
-def _aggregate(pair: Pair, settings: Slo) -> Aggregate:
+def aggregate_of(pair: Pair, settings: Slo) -> Aggregate:
+    """Say which aggregate of an arm an objective is about."""
     bound = None if settings.bound is None else settings.bound.number
     score = settings.method == "score"
     return Aggregate(settings.of, settings.percentile, bound, pair.kind, pair.edges, score=score)
