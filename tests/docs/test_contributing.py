@@ -58,7 +58,7 @@ from canaryjudge.cli import main
 from canaryjudge.integrations.importers import IMPORTERS
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import field_table, json_schema
-from canaryjudge.simulate.synthetic import _DRAWN
+from canaryjudge.simulate.synthetic import _ARMS
 
 def run(*arguments):
     out = io.StringIO()
@@ -122,7 +122,7 @@ said["kind"] = {
     "rules": [each.rule for each in found],
     "level": found[0].baseline_level,
     "median": float(np.median(levels["baseline"])),
-    "drawn": set(_DRAWN) == set(KINDS),
+    "drawn": set(_ARMS) == set(KINDS),
 }
 said["said"] = verdict.reason
 
