@@ -61,14 +61,13 @@ def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
         places, (values,) = with_gaps(at, levels[np.newaxis])
         return SeriesFacts(start=start, at=places, value=values)
     firsts, middles = _stretches(at)
-    parts = np.split(levels, firsts[1:])
     if buckets is not None and pair.edges is not None:
         counts = np.add.reduceat(buckets, firsts, axis=0)
         bands = _bucket_quantiles(pair.edges, counts, _BAND).T
     elif KINDS[pair.kind].is_raw:
-        bands = np.array([_quantiles(np.sort(part), _BAND) for part in parts]).T
+        bands = _quantiles_of_stretches(levels, firsts, _BAND)
     elif KINDS[pair.kind].is_measured:
-        bands = np.array([[part.min(), np.median(part), part.max()] for part in parts]).T
+        bands = _quantiles_of_stretches(levels, firsts, (0.0, 0.5, 1.0))
     else:
         exposure = np.ones(len(arm)) if arm.total is None else arm.total
         pooled = np.add.reduceat(arm.value, firsts) / np.add.reduceat(exposure, firsts)
@@ -114,6 +113,16 @@ def _quantiles(ascending: FloatArray, levels: Sequence[float]) -> FloatArray:
     return np.asarray(
         np.interp(np.asarray(levels) * (len(ascending) - 1), np.arange(len(ascending)), ascending)
     )
+
+
+def _quantiles_of_stretches(levels: FloatArray, firsts: IntArray, wanted: Sequence[float]) -> FloatArray:
+    """Read quantiles, one row a level, off each stretch of a series as `_quantiles` does, all stretches at once."""
+    sizes = np.diff(firsts, append=len(levels))
+    ranked = levels[np.lexsort((levels, np.repeat(firsts, sizes)))]
+    place = firsts + np.asarray(wanted)[:, np.newaxis] * (sizes - 1)
+    below = np.floor(place).astype(np.intp)
+    part = place - below
+    return np.asarray(ranked[below] * (1 - part) + ranked[np.ceil(place).astype(np.intp)] * part)
 
 
 def _bucket_quantiles(edges: FloatArray, counts: FloatArray, levels: Sequence[float]) -> FloatArray:

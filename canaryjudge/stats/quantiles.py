@@ -214,11 +214,16 @@ def _ranks(
     n: int, q: float, level: float, spread: FloatArray, df: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return how many numbers of points N = 0, 1, ... are proof of a larger quantile, and N = n, n - 1, ... of a smaller one."""
-    zero, end, halvings = np.array(-1.0), np.array(float(n)), (n + 1).bit_length() + 1
 
     def fewest(share: float) -> FloatArray:
-        last = bisect(lambda count: _at_most(np.floor(count), n, share) < level, zero, end, halvings)
-        return np.asarray(np.floor(last) + 1)
+        near = np.ceil(np.nan_to_num(special.bdtrik(level, n, share))) + np.arange(-2.0, 3.0)
+        enough = _at_most(np.clip(near, -1, n), n, share) >= level
+        if enough[-1] and not enough[0]:
+            return np.asarray(np.clip(near, -1, n)[enough.argmax()])
+        whole = np.array(-1.0), np.array(float(n)), (n + 1).bit_length() + 1
+        return np.asarray(
+            np.floor(bisect(lambda count: _at_most(np.floor(count), n, share) < level, *whole)) + 1
+        )
 
     few, many = fewest(q), fewest(1 - q)
     reach = spread * special.stdtrit(df, level) - 0.5

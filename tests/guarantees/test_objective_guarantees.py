@@ -12,7 +12,7 @@ from objective_worlds import (
     shared_load,
 )
 from scipy.special import ndtr, ndtri
-from simulation import ar1, assert_rate_at_most
+from simulation import ar1, assert_rate_at_most, sizes
 
 from canaryjudge.policy import AllOf, AnyOf, Slo
 from canaryjudge.rules.aggregates import Aggregate, measure
@@ -65,16 +65,11 @@ SERIES = [
 ]
 
 
+@sizes(0.05, 2000)
 @pytest.mark.parametrize(("draw", "settings"), SERIES)
-def test_changes_of_gauges(draw, settings):
+def test_changes_of_gauges(draw, settings, runs):
     # long-run variances of short series that depend on themselves are estimates of few degrees of freedom
-    check(draw, Slo(**settings), 400, allowed=1.3)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("draw", "settings"), SERIES)
-def test_changes_of_gauges_at_full_size(draw, settings):
-    check(draw, Slo(**settings), 5000, allowed=1.3)
+    check(draw, Slo(**settings), runs, allowed=1.3)
 
 
 def requests(n, m, factor):
@@ -90,6 +85,7 @@ def within(n, m, baseline, canary):
     )
 
 
+@sizes(0.05, 600)
 @pytest.mark.parametrize(
     ("draw", "settings"),
     [
@@ -104,8 +100,8 @@ def within(n, m, baseline, canary):
         ),
     ],
 )
-def test_changes_of_requests(draw, settings):
-    check(draw, Slo(**settings), 200)
+def test_changes_of_requests(draw, settings, runs):
+    check(draw, Slo(**settings), runs)
 
 
 def events(requests_canary, intervals, baseline, canary, phi=1.0):
@@ -131,18 +127,20 @@ EVENTS = [
 ]
 
 
+@sizes(0.05, 1000)
 @pytest.mark.parametrize(("draw", "change"), EVENTS)
-def test_changes_of_ratios(draw, change):
+def test_changes_of_ratios(draw, change, runs):
     # the difference's upper bound is made of two exact ones by a normal approximation
-    check(draw, Slo(of="pooled", op="lte", change=change), 400, allowed=1.2)
+    check(draw, Slo(of="pooled", op="lte", change=change), runs, allowed=1.2)
 
 
-def test_changes_of_counts():
+@sizes(0.05, 600)
+def test_changes_of_counts(runs):
     def draw(rng):
         return pair_of("count", rng.poisson(5, 40), rng.poisson(6, 40))
 
-    check(draw, Slo(of="pooled", op="lte", change="+20%"), 400)
-    check(draw, Slo(of="pooled", op="lte", change={"relative": "+20%", "absolute": 1}), 300, allowed=1.2)
+    check(draw, Slo(of="pooled", op="lte", change="+20%"), runs)
+    check(draw, Slo(of="pooled", op="lte", change={"relative": "+20%", "absolute": 1}), runs, allowed=1.2)
 
 
 def latencies(intervals, requests_, medians, weather=0.0):
@@ -158,37 +156,40 @@ def median_with(share, bound):
     return float(bound / np.exp(0.8 * ndtri(share)))
 
 
+@sizes(0.05, 1000)
 @pytest.mark.parametrize("bound", [0.25, 0.3])
 @pytest.mark.parametrize("weather", [0.0, 0.1])
-def test_changes_of_what_lies_within_a_bound_of_buckets(bound, weather):
+def test_changes_of_what_lies_within_a_bound_of_buckets(bound, weather, runs):
     # the weather changes both shares alike only where they are the same
     baseline = 0.9
     canary = 0.9 * 0.98 if not weather else 0.9
     medians = median_with(baseline, bound), median_with(canary, bound)
     change = "-2%" if not weather else "0%"
     rule = Slo(of="within", bound=bound, op="gte", change=change)
-    check(latencies(30, 200, medians, weather), rule, 500, allowed=1.2)
+    check(latencies(30, 200, medians, weather), rule, runs, allowed=1.2)
 
 
+@sizes(0.05, 600)
 @pytest.mark.parametrize("weather", [0.0, 0.2])
 @pytest.mark.parametrize(("of", "median", "percent"), [("p95", 0.0671, 10), ("median", 0.1, 150)])
-def test_changes_of_percentiles_of_buckets(of, median, percent, weather):
+def test_changes_of_percentiles_of_buckets(of, median, percent, weather, runs):
     """The baseline's percentile is an edge, and for the median the canary's is one too."""
     medians = median, median * (1 + percent / 100)
-    check(latencies(20, 200, medians, weather), Slo(of=of, op="lte", change=f"{percent}%"), 300)
+    check(latencies(20, 200, medians, weather), Slo(of=of, op="lte", change=f"{percent}%"), runs)
 
 
 # coverage of what one arm's percentile is, by its buckets
 
 
+@sizes(0.05, 1000)
 @pytest.mark.parametrize("weather", [0.0, 0.3])
 @pytest.mark.parametrize(("q", "of"), [(0.5, "median"), (0.95, "p95"), (0.99, "p99")])
-def test_bounds_of_percentiles_of_buckets_hold(q, of, weather):
+def test_bounds_of_percentiles_of_buckets_hold(q, of, weather, runs):
     """The true percentile is an edge itself, which is where the bounds err most often."""
     spread = np.hypot(0.8, weather)
     median = 0.25 * np.exp(-spread * ndtri(q))
     question = Aggregate(of, q, None, "histogram", EDGES, score=False)
-    rng, runs = np.random.default_rng(12), 600
+    rng = np.random.default_rng(12)
     wrong = np.zeros((2, 2), dtype=int)
     for _ in range(runs):
         rows = histograms(rng, 30, 100, median=median, weather=weather)
@@ -204,9 +205,10 @@ def test_bounds_of_percentiles_of_buckets_hold(q, of, weather):
 # between, and groups
 
 
+@sizes(0.05, 1000)
 @pytest.mark.parametrize("mean", [95.0, 105.0])
-def test_between_errs_at_neither_end_more_often_than_promised(mean):
-    rule, rng, runs = Slo(of="mean", between=[95, 105]), np.random.default_rng(13), 600
+def test_between_errs_at_neither_end_more_often_than_promised(mean, runs):
+    rule, rng = Slo(of="mean", between=[95, 105]), np.random.default_rng(13)
     found = [
         judged(pair_of("gauge", np.full(60, 100.0), mean + 5 * ar1(rng, 1, 60, 0.3)[0]), rule)
         for _ in range(runs)
@@ -216,8 +218,9 @@ def test_between_errs_at_neither_end_more_often_than_promised(mean):
     assert_rate_at_most(sum(one.outcome == "pass" for one in found), runs, 1.2 * 0.05)
 
 
-def test_between_so_narrow_that_both_ends_are_at_stake_fails_no_more_often():
-    rule, rng, runs = Slo(of="mean", between=[99.999, 100.001]), np.random.default_rng(14), 600
+@sizes(0.05, 1000)
+def test_between_so_narrow_that_both_ends_are_at_stake_fails_no_more_often(runs):
+    rule, rng = Slo(of="mean", between=[99.999, 100.001]), np.random.default_rng(14)
     fails = 0
     for _ in range(runs):
         pair = pair_of("gauge", np.full(60, 100.0), 100 + 5 * rng.normal(size=60))
@@ -237,8 +240,9 @@ def independent_members(rng, at_limit):
     return pair_of("samples", values, values), rules
 
 
-def test_all_of_fails_no_more_often_than_promised_where_every_member_is_at_its_limit():
-    rng, runs = np.random.default_rng(15), 600
+@sizes(0.05, 1000)
+def test_all_of_fails_no_more_often_than_promised_where_every_member_is_at_its_limit(runs):
+    rng = np.random.default_rng(15)
     fails = 0
     for _ in range(runs):
         pair, rules = independent_members(rng, (True, True, True))
@@ -246,8 +250,9 @@ def test_all_of_fails_no_more_often_than_promised_where_every_member_is_at_its_l
     assert_rate_at_most(fails, runs, 0.05)
 
 
-def test_any_of_passes_no_more_often_than_promised_where_every_member_is_at_its_limit():
-    rng, runs = np.random.default_rng(16), 600
+@sizes(0.05, 1000)
+def test_any_of_passes_no_more_often_than_promised_where_every_member_is_at_its_limit(runs):
+    rng = np.random.default_rng(16)
     passes = 0
     for _ in range(runs):
         pair, rules = independent_members(rng, (True, True, True))
@@ -256,7 +261,7 @@ def test_any_of_passes_no_more_often_than_promised_where_every_member_is_at_its_
 
 
 def test_without_sharing_the_rate_all_of_would_fail_too_often():
-    rng, runs = np.random.default_rng(15), 600
+    rng, runs = np.random.default_rng(15), 200
     fails = 0
     for _ in range(runs):
         pair, rules = independent_members(rng, (True, True, True))
