@@ -58,8 +58,8 @@ def test_what_leads_nowhere_is_no_growth(kind, n, times):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "n", "times"), CASES)
-def test_what_leads_nowhere_is_no_growth_in_200000_runs(kind, n, times):
-    check(kind, n, times, 200_000 if n < 100 else 50_000)
+def test_what_leads_nowhere_is_no_growth_in_full(kind, n, times):
+    check(kind, n, times, 100_000 if n < 100 else 30_000)
 
 
 @pytest.mark.parametrize("n", [15, 60])

@@ -146,7 +146,7 @@ def test_sampled_watches_of_gauges_keep_their_level(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_watches_of_gauges_keep_their_level(name):
-    check(name, 20_000, 2)
+    check(name, 10_000, 2)
 
 
 # what breaks an assumption, and how often that shows at 5 %: bounds of what is documented, not of what is promised

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from judging import feed
-from simulation import assert_rate_at_most
+from simulation import assert_rate_at_most, fewest_runs
 from watches import pair_of
 
 import canaryjudge as cj
@@ -119,14 +119,15 @@ def check(errors, runs):
 @BOTH
 @pytest.mark.parametrize("name", SAMPLES)
 def test_sampled_watches_of_pairs_keep_their_level(name, direction):
-    check(watch_pairs(400, name, direction, 3), 400)
+    runs = fewest_runs(LEVELS[0])
+    check(watch_pairs(runs, name, direction, 3), runs)
 
 
 @pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("name", SAMPLES)
 def test_watches_of_pairs_keep_their_level(name, direction):
-    check(watch_pairs(20_000, name, direction, 4), 20_000)
+    check(watch_pairs(2_000, name, direction, 4), 2_000)
 
 
 def same_evidence(process, arms, expected):
@@ -212,14 +213,15 @@ def watch_bounded(runs, name, direction, seed):
 @BOTH
 @pytest.mark.parametrize("name", BOUNDED)
 def test_sampled_watches_of_bounded_values_keep_their_level(name, direction):
-    check(watch_bounded(500, name, direction, 6), 500)
+    runs = fewest_runs(LEVELS[0])
+    check(watch_bounded(runs, name, direction, 6), runs)
 
 
 @pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("name", BOUNDED)
 def test_watches_of_bounded_values_keep_their_level(name, direction):
-    check(watch_bounded(20_000, name, direction, 7), 20_000)
+    check(watch_bounded(5_000, name, direction, 7), 5_000)
 
 
 @BOTH

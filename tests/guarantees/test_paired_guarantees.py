@@ -102,7 +102,7 @@ def test_the_other_effects_keep_it_too_in_60000_runs(effect, n):
 
 @pytest.mark.parametrize("lasting_df", [5.0, np.inf])
 def test_pods_that_differ_keep_the_level_where_it_is_known_by_how_much(lasting_df):
-    rng, runs, n, spread = np.random.default_rng(8), 20_000, 30, 0.02
+    rng, runs, n, spread = np.random.default_rng(8), 4_000, 30, 0.02
     baseline, noise = np.ones((runs, n)), 0.02 * ar1(rng, runs, n, 0.3)
     canary = np.exp(LIMIT + noise + spread * rng.normal(size=(runs, 1)))
     measured = spread * (

@@ -17,9 +17,9 @@ def test_a_change_right_at_the_tolerance_is_seldom_misjudged():
 
 @pytest.mark.slow
 def test_a_change_right_at_the_tolerance_is_seldom_misjudged_in_full():
-    for _, fails, passes in simulate(4000, SHAPES, SPREADS, (0.0, 0.5)):
-        assert_rate_at_most(fails, 4000, 1.1 * LEVEL)
-        assert_rate_at_most(passes, 4000, 1.1 * LEVEL)
+    for _, fails, passes in simulate(2000, SHAPES, SPREADS, (0.0, 0.5)):
+        assert_rate_at_most(fails, 2000, 1.1 * LEVEL)
+        assert_rate_at_most(passes, 2000, 1.1 * LEVEL)
 
 
 def release(rng, many, few, spread, factor=1.0):
@@ -43,7 +43,7 @@ def release(rng, many, few, spread, factor=1.0):
 POLICY = cj.Policy(alpha=LEVEL, metrics=[cj.Metric(name="latency", direction="increase", tolerance="0%")])
 
 
-@sizes(LEVEL, 500)
+@sizes(LEVEL, 300)
 @pytest.mark.parametrize(("many", "few", "spread"), [(2, 1, 0.2), (4, 2, 0.05), (10, 1, 0.2)])
 def test_replicas_of_one_version_that_differ_do_not_fail_a_release(many, few, spread, runs):
     rng = np.random.default_rng(7)
@@ -90,11 +90,18 @@ def errors_policy(**settings):
     return cj.Policy(alpha=LEVEL, metrics=[cj.Metric(**metric)])
 
 
-@sizes(LEVEL, 500)
+@sizes(LEVEL, 300)
 @pytest.mark.parametrize("kind", ["ratio", "count"])
 @pytest.mark.parametrize(
     ("many", "few", "spread"),
-    [(2, 1, 0.2), (2, 2, 0.2), (3, 1, 0.05), (5, 1, 0.2), (10, 3, 0.2), (5, 5, 0.5)],
+    [
+        (2, 1, 0.2),
+        pytest.param(2, 2, 0.2, marks=pytest.mark.slow),
+        (3, 1, 0.05),
+        pytest.param(5, 1, 0.2, marks=pytest.mark.slow),
+        pytest.param(10, 3, 0.2, marks=pytest.mark.slow),
+        (5, 5, 0.5),
+    ],
 )
 def test_replicas_whose_error_rates_differ_do_not_fail_a_release(many, few, spread, kind, runs):
     rng = np.random.default_rng(9)
@@ -110,7 +117,7 @@ CHANGES = {
 }
 
 
-@sizes(LEVEL, 500)
+@sizes(LEVEL, 300)
 @pytest.mark.parametrize("of", CHANGES)
 @pytest.mark.parametrize(("many", "few"), [(2, 1), pytest.param(5, 2, marks=pytest.mark.slow), (10, 2)])
 def test_nor_does_an_objective_against_the_baseline(many, few, of, runs):

@@ -26,7 +26,7 @@ means, skewed, rho .5                  1.44 / 1.36 0.23 / 0.27 0.01 / 0.01
 import numpy as np
 import pytest
 from judging import feed
-from simulation import ar1, assert_rate_at_most
+from simulation import ar1, assert_rate_at_most, fewest_runs
 from watches import Scores, clocked_exceedances, exceedances, pair_of, weight_of
 
 import canaryjudge as cj
@@ -123,13 +123,13 @@ def check(name, runs, seed):
 
 @pytest.mark.parametrize("name", CASES)
 def test_sampled_watches_keep_their_level(name):
-    check(name, 500, 1)
+    check(name, fewest_runs(LEVELS[0]), 1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_watches_keep_their_level(name):
-    check(name, 20_000, 2)
+    check(name, 5_000, 2)
 
 
 @pytest.mark.parametrize("name", CASES)
