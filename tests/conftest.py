@@ -7,8 +7,8 @@ import pytest
 from hypothesis import settings
 from warm_command import warm_command
 
-settings.register_profile("few", derandomize=True, deadline=None, max_examples=25)
-settings.register_profile("full", derandomize=True, deadline=None)
+settings.register_profile("few", derandomize=True, deadline=None, max_examples=20)
+settings.register_profile("full", derandomize=True, deadline=None, max_examples=200)
 settings.register_profile("random", deadline=None)
 settings.load_profile("few")
 

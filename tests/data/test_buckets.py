@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.data.buckets import coarsened, common_edges, filled, lasting, regrouped, without_idle
@@ -44,7 +44,6 @@ def known(edges, counts, edge):
     return all(count_up_to(edges, row, edge) is not None for row in counts)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(histograms(), min_size=1, max_size=3))
 def test_common_edges_are_those_that_every_histogram_knows(parts):
     union = sorted({float(edge) for edges, _ in parts for edge in edges})
@@ -56,7 +55,6 @@ def test_common_edges_are_those_that_every_histogram_knows(parts):
         assert found.tolist() == [[count_up_to(edges, row, edge) for edge in expected] for row in counts]
 
 
-@settings(max_examples=200, deadline=None)
 @given(histograms())
 def test_a_gap_that_leaves_no_doubt_is_filled(part):
     edges, counts = part
@@ -71,7 +69,6 @@ def test_without_the_last_bucket_nothing_is_known_beyond():
     assert np.isnan(filled(np.array([[1.0, 2.0, np.nan]]))).tolist() == [[False, False, True]]
 
 
-@settings(max_examples=200, deadline=None)
 @given(histograms())
 def test_sparse_buckets_count_as_full_ones_do(part):
     edges, counts = part

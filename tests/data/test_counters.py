@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.data import read_pairs
@@ -71,7 +71,6 @@ def counters(draw):
     )
 
 
-@settings(max_examples=300, deadline=None)
 @given(counters(), st.booleans(), st.booleans())
 def test_increases_are_those_of_the_slow_way(given_counters, restarts_known, parts):
     columns, replica, reset = given_counters
@@ -84,7 +83,6 @@ def test_increases_are_those_of_the_slow_way(given_counters, restarts_known, par
     assert result.columns.shape[1] == columns.shape[1]
 
 
-@settings(max_examples=100, deadline=None)
 @given(counters())
 def test_without_a_restart_the_increases_add_up_to_what_lies_between_first_and_last(given_counters):
     columns, replica, _ = given_counters
@@ -98,7 +96,6 @@ def test_without_a_restart_the_increases_add_up_to_what_lies_between_first_and_l
         )
 
 
-@settings(max_examples=100, deadline=None)
 @given(counters(), st.randoms(use_true_random=False))
 def test_how_replicas_are_interleaved_does_not_matter(given_counters, random):
     columns, replica, reset = given_counters

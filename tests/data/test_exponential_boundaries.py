@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.data.exponential_histograms import on_a_grid, powers, snapped, without_finest
@@ -36,13 +36,11 @@ def test_boundaries_of_exponential_layouts(index, scale, expected):
     assert powers([index], scale).tolist() == [expected]
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.integers(-(2**31), 2**31), st.integers(-10, 19))
 def test_the_same_boundary_is_the_same_float_at_every_scale(index, scale):
     assert powers([index], scale).tolist() == powers([2 * index], scale + 1).tolist()
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.integers(-(2**20), 2**20), st.integers(-10, 20))
 def test_boundaries_ascend_and_lie_on_a_grid(index, scale):
     low, high = powers([index, index + 1], scale)

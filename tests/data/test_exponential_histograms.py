@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from histogram_data import INF, T0, both, matrix, minutes, notes, read, refused, rows_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.data.exponential_histograms import bounded_edges, exponential_buckets, powers, range_buckets
@@ -71,7 +71,6 @@ values = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.lists(values, min_size=2, max_size=2),
     st.tuples(st.integers(-2, 6), st.integers(-2, 6)),
@@ -377,7 +376,6 @@ def attempt(read_buckets, items):
     return None
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.one_of(
@@ -408,7 +406,6 @@ def test_rubbish_gives_a_data_error_or_counts(items):
     assert not np.isnan(counted[:, -1]).any()
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.one_of(rubbish, st.lists(st.one_of(rubbish, st.lists(numbers, max_size=4)), max_size=3)),

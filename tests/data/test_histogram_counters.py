@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from histogram_data import COUNTS, EDGES, T0, minutes, rows_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.data.diagnostics import Location
@@ -128,7 +128,6 @@ def test_a_scale_that_falls_makes_all_coarser():
 counts = st.lists(st.lists(st.integers(0, 30), min_size=3, max_size=3), min_size=1, max_size=5)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(counts, min_size=1, max_size=3), st.randoms(use_true_random=False))
 def test_counters_of_any_replicas_give_what_was_counted(parts, random):
     rows = [row for number, part in enumerate(parts) for row in replica(f"r{number}", part)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from histogram_data import COUNTS, INF, T0, both, matrix, minutes, read, refused, rows, rows_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import canaryjudge as cj
@@ -122,13 +122,11 @@ def read_or_refuse(data):
         check(found)
 
 
-@settings(max_examples=300, deadline=None)
 @given(records)
 def test_rubbish_in_rows_gives_a_data_error_or_a_clean_pair(data):
     read_or_refuse(data)
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.one_of(rubbish, st.lists(rubbish, max_size=3)),
     st.one_of(rubbish, st.lists(st.one_of(rubbish, st.lists(rubbish, max_size=3)), max_size=3)),

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from histogram_data import COUNTS, EDGES, INF, T0, both, matrix, minutes, notes, policy, read, rows, rows_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.data import from_wide, read_pairs
@@ -366,7 +366,6 @@ def test_what_a_policy_can_say_of_a_histogram():
 counts = st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=1, max_size=6)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.fixed_dictionaries({"baseline": counts, "canary": counts}), st.randoms(use_true_random=False))
 def test_shuffled_rows_give_the_same_pair(found, random):
     data = rows(counts=found)
@@ -378,7 +377,6 @@ def test_shuffled_rows_give_the_same_pair(found, random):
     ]
 
 
-@settings(max_examples=100, deadline=None)
 @given(counts, st.sets(st.sampled_from([0.1, 0.5]), min_size=1))
 def test_coarser_edges_count_the_same_observations(found, kept):
     fine = read({"latency": {arm: {"edges": [0.1, 0.5], "buckets": found} for arm in COUNTS}})

@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.data import from_wide, read_pairs
@@ -102,19 +102,16 @@ def read_or_refuse(data, settings_of_metric):
 intervals = st.sampled_from([None, "1ms", "1m", "365d"])
 
 
-@settings(max_examples=150, deadline=None)
 @given(records, st.sampled_from(KINDS), st.sampled_from(PAIRINGS), intervals)
 def test_rubbish_in_records_gives_a_data_error_or_a_clean_pair(rows, kind, pairing, interval):
     read_or_refuse(rows, policy(kind, pairing, interval))
 
 
-@settings(max_examples=100, deadline=None)
 @given(records, st.sampled_from(KINDS))
 def test_rubbish_in_frames_gives_a_data_error_or_a_clean_pair(rows, kind):
     read_or_refuse(pd.DataFrame(rows, dtype=object), policy(kind))
 
 
-@settings(max_examples=100, deadline=None)
 @given(records, st.sampled_from(KINDS))
 def test_rubbish_in_polars_objects_gives_a_data_error_or_a_clean_pair(rows, kind):
     names = ("metric", "arm", "value", "time")
@@ -124,7 +121,6 @@ def test_rubbish_in_polars_objects_gives_a_data_error_or_a_clean_pair(rows, kind
     read_or_refuse(frame, policy(kind))
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(rubbish, max_size=5),
     st.lists(rubbish, max_size=5),
@@ -137,7 +133,6 @@ def test_rubbish_in_mappings_gives_a_data_error_or_a_clean_pair(value, time, tot
         read_or_refuse({"m": {"baseline": [1.0], "canary": data}}, policy(kind))
 
 
-@settings(max_examples=100, deadline=None)
 @given(records)
 def test_rubbish_in_wide_tables_gives_a_data_error_or_a_clean_pair(rows):
     metrics = {"m": {"value": "value", "total": "total"}}
@@ -148,7 +143,6 @@ def test_rubbish_in_wide_tables_gives_a_data_error_or_a_clean_pair(rows):
         read_or_refuse(data, policy("ratio"))
 
 
-@settings(max_examples=150, deadline=None)
 @given(sane_records, st.sampled_from(KINDS), st.sampled_from(PAIRINGS), intervals)
 def test_huge_numbers_and_far_times_never_give_infinities(rows, kind, pairing, interval):
     read_or_refuse(rows, policy(kind, pairing, interval))
@@ -167,7 +161,6 @@ def timed(draw):
     return rows, draw(st.permutations(rows))
 
 
-@settings(max_examples=150, deadline=None)
 @given(timed(), st.sampled_from(KINDS))
 def test_shuffling_rows_changes_nothing_where_there_are_times(rows, kind):
     one, other = (read_pairs(order, policy(kind))["m"] for order in rows)
@@ -179,7 +172,6 @@ def test_shuffling_rows_changes_nothing_where_there_are_times(rows, kind):
     assert facts(one) == facts(other)
 
 
-@settings(max_examples=100, deadline=None)
 @given(timed())
 def test_aligned_points_lie_close_together_and_none_is_counted_twice(rows):
     pair = read_pairs(rows[0], policy("gauge"))["m"]

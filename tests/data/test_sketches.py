@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import canaryjudge as cj
@@ -19,7 +19,6 @@ ERRORS = [0.0001, 0.001, 0.01, 0.02, 0.05, 0.5]
 positive = st.floats(1e-11, 1.7e308)
 ordinary = st.floats(-1e9, 1e9) | st.floats(1e-14, 1e3) | st.just(0.0)
 times = st.floats(0, 1e5)
-checked = settings(max_examples=100, deadline=None, derandomize=True)
 
 
 def sketch_of(values, time=None, error=0.01, **kwargs):
@@ -66,7 +65,6 @@ def test_a_bucket_holds_what_is_at_most_its_edge_whatever_the_sign(error):
             assert all(value > buckets.upper(int(key) - 1) for value, key in zip(signed, keys, strict=True))
 
 
-@checked
 @given(error=st.sampled_from(ERRORS), values=st.lists(st.floats(-1.7e308, 1.7e308), min_size=2, max_size=20))
 def test_the_order_of_the_keys_is_that_of_the_values(error, values):
     ascending = np.sort(np.array(values))
@@ -76,7 +74,6 @@ def test_the_order_of_the_keys_is_that_of_the_values(error, values):
     assert np.abs(keys).max() <= buckets.largest
 
 
-@checked
 @given(
     values=st.lists(positive, min_size=1, max_size=50), error=st.sampled_from(ERRORS[2:]), q=st.floats(0, 1)
 )
@@ -86,7 +83,6 @@ def test_a_quantile_of_positive_values_is_within_the_relative_error(values, erro
     assert abs(sketch_of(values, error=error).quantile(q) - true) <= error * (1 + 1e-9) * true
 
 
-@checked
 @given(values=st.lists(ordinary, min_size=1, max_size=50), q=st.floats(0, 1))
 def test_so_is_one_of_values_of_any_sign_but_for_what_is_nearly_zero(values, q):
     true = float(np.sort(values)[math.floor(q * (len(values) - 1))])
@@ -119,7 +115,6 @@ def added(parts, timed):
     return made
 
 
-@checked
 @given(
     values=st.lists(st.tuples(ordinary | positive, times), max_size=40),
     timed=st.booleans(),
@@ -154,7 +149,6 @@ def test_a_merge_leaves_the_other_as_it_was_and_apart():
     assert one.count == 10
 
 
-@checked
 @given(values=st.lists(st.tuples(ordinary | positive, times), max_size=30), timed=st.booleans())
 def test_json_reads_back_as_the_same_sketch(values, timed):
     made = added([values], timed)
@@ -272,7 +266,6 @@ def test_memory_is_bounded_and_what_it_costs_is_known():
     assert -1.03 * 0.1 <= sketch_of(-values).quantile(0.9) < 0
 
 
-@checked
 @given(values=st.lists(st.floats(1e-12, 1e300), min_size=1, max_size=30), data=st.data())
 def test_collapsing_depends_on_the_values_only(values, data):
     parts = halves(data, values)

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.data import Arm, MetricPair
@@ -538,7 +538,6 @@ def summary(found, pairs):
 
 @pytest.mark.parametrize("kind", ["gauge", "ratio", "samples"])
 def test_chunks_overlaps_and_restarts_change_nothing(kind):
-    @settings(max_examples=150, derandomize=True, deadline=None)
     @given(histories(kind))
     def check(history):
         events, keys, cuts, overlap = history
@@ -573,7 +572,6 @@ def test_points_one_by_one_come_out_as_all_at_once():
 
 @pytest.mark.parametrize("kind", ["gauge", "ratio", "samples"])
 def test_streams_are_merged_in_any_order(kind):
-    @settings(max_examples=60, derandomize=True, deadline=None)
     @given(histories(kind), st.integers(0, 2**32 - 1))
     def check(history, seed):
         events, keys, _, _ = history

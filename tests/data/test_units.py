@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from otlp_data import document, exponential, gauge_of, histogram_of, numbers, point, resource, sum_of
 
@@ -110,7 +110,6 @@ def test_edges_of_all_forms_are_converted():
         assert pair.canary.buckets.tolist() == pair.baseline.buckets.tolist() == counts
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.decimals("0.001", "100", places=3), min_size=1, unique=True))
 def test_edges_in_seconds_and_in_milliseconds_are_the_same(written):
     seconds = np.array(sorted(map(float, written)))

@@ -4,7 +4,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.explain.numbers import (
@@ -29,7 +29,6 @@ def digits_of(text):
     return len(whole.replace(".", "").lstrip("0"))
 
 
-@settings(max_examples=300, deadline=None)
 @given(value=st.floats(1e-300, 1e300))
 def test_what_was_measured_is_told_to_three_digits_or_the_last_whole_number_and_never_to_more_than_four(
     value,
@@ -38,7 +37,6 @@ def test_what_was_measured_is_told_to_three_digits_or_the_last_whole_number_and_
     assert float(number(value).replace(",", "")) == pytest.approx(value, rel=0.006, abs=0)
 
 
-@settings(max_examples=300, deadline=None)
 @given(value=st.decimals(min_value="0.0001", max_value="99999", places=4).map(float))
 def test_what_was_chosen_is_told_in_full(value):
     if is_chosen(value):
@@ -56,7 +54,6 @@ def test_a_tolerance_or_objective_in_percent_is_told_as_it_was_written(chosen):
     assert set_percent(float(chosen.removesuffix(" %")) / 100) == chosen
 
 
-@settings(max_examples=300, deadline=None)
 @given(missing=st.floats(1e-8, 0.0099))
 def test_a_share_near_the_whole_is_not_told_as_the_whole(missing):
     told = share(1 - missing)

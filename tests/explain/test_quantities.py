@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import canaryjudge as cj
@@ -47,7 +47,6 @@ def test_a_level_is_told_in_a_unit_that_suits(value, unit, told):
     assert level_of(value, "gauge", unit) == told
 
 
-@settings(max_examples=300, deadline=None)
 @given(value=st.floats(1e-6, 1e12), unit=st.sampled_from([*TIMES, *BYTES, "MiB/s", "ms/request"]))
 def test_whatever_the_unit_it_is_the_same_quantity(value, unit):
     figure, word = level_of(value, "gauge", unit).split(" ", 1)
@@ -55,7 +54,6 @@ def test_whatever_the_unit_it_is_the_same_quantity(value, unit):
     assert back == pytest.approx(value, rel=0.006)
 
 
-@settings(max_examples=300, deadline=None)
 @given(value=st.floats(1e-9, 1e15), unit=st.sampled_from([*TIMES, *BYTES]))
 def test_the_number_is_one_that_people_read(value, unit):
     ladder = rungs(unit)

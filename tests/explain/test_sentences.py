@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import canaryjudge as cj
@@ -342,7 +342,6 @@ def test_every_waiver_has_words(what):
     assert len(waiver_sentence(Waived(what=what))) > 20
 
 
-@settings(max_examples=200, deadline=None)
 @given(value=st.floats(0, 1))
 def test_no_p_value_is_told_as_zero(value):
     text = pvalue(value)
@@ -350,7 +349,6 @@ def test_no_p_value_is_told_as_zero(value):
     assert not NONSENSE.search(text)
 
 
-@settings(max_examples=200, deadline=None)
 @given(value=st.floats(-1e300, 1e300))
 def test_numbers_are_told_to_three_digits(value):
     text = number(value)
@@ -383,7 +381,6 @@ KINDS = {
 }
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(sorted(KINDS)), seed=st.integers(0, 2**32 - 1))
 def test_no_explanation_holds_what_is_no_word_or_number(data, kind, seed):
     draw = np.random.default_rng(seed)

@@ -79,7 +79,6 @@ def remembered(monitor):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_cut_into_updates_gives_the_same(kind, data):
     seed, overlap = data.draw(st.integers(0, 5)), data.draw(st.integers(0, 40))

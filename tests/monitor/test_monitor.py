@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from streams import METHODS, both, policy_of, update_of
 
@@ -474,7 +474,6 @@ steps = st.lists(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
 @given(steps, st.integers(0, 30), st.booleans())
 def test_overlaps_saves_shuffles_and_shards_end_in_the_evidence_of_one_update(steps, share, swap):
     data = errors(60)["errors"]

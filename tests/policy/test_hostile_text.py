@@ -6,7 +6,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from canaryjudge.errors import PolicyError
@@ -150,7 +150,6 @@ def read(text):
     return None
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(text=st.text())
 @example(text="%YAML 9.9\n---\na: 1")
 @example(text="%TAG ! tag:x,2000:\n---\n!y a: 1")
@@ -160,13 +159,11 @@ def test_any_text_is_read_or_refused(text):
     read(text)
 
 
-@settings(max_examples=700, deadline=None, derandomize=True)
 @given(text=st.lists(fragments, max_size=25).map("".join))
 def test_any_jumble_of_yaml_is_read_or_refused(text):
     read(text)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(value=structures, path=st.lists(st.sampled_from(KEYS), max_size=2))
 def test_any_structure_is_read_or_refused_as_json_and_in_python(value, path):
     document = {"metrics": [{"name": "a", "direction": "increase"}]}
@@ -182,7 +179,6 @@ def test_any_structure_is_read_or_refused_as_json_and_in_python(value, path):
         assert Policy(**json.loads(made.model_dump_json())) == made
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
 @given(values=st.dictionaries(st.sampled_from(sorted(Metric.model_fields)), structures, max_size=5))
 def test_a_metric_of_any_values_is_made_or_refused(values):
     try:

@@ -6,7 +6,7 @@ import pickle
 
 import pydantic
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from policy_settings import MINIMAL, SLO, metric, policy
 
@@ -185,7 +185,6 @@ def test_different_policies_differ():
     )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     relative=st.one_of(st.none(), st.floats(0, 1e4)),
     absolute=st.one_of(st.none(), st.floats(0, 1e300)),

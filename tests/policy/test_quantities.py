@@ -76,7 +76,6 @@ def test_what_is_no_fraction_is_refused_with_an_example(written, words):
     assert len(str(caught.value)) < 250
 
 
-@settings(deadline=None, derandomize=True)
 @given(fraction=st.floats(0, 1e6))
 def test_percent_reads_back_as_the_same_number(fraction):
     assert parse_fraction(percent(fraction)) == fraction
@@ -381,7 +380,6 @@ def test_a_mismatch_is_one_sentence_with_its_place(written, where, words):
     assert "\n" not in message
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     text=st.from_regex(re.compile(r"([0-9]{1,3}(\.[0-9])?[wdhmsun]{1,2} ?){1,4}", re.ASCII), fullmatch=True)
     | st.from_regex(re.compile(r"[0-9]{1,3}[ numkMGTPEKi%/s]{0,4}", re.ASCII), fullmatch=True)
@@ -395,7 +393,6 @@ def test_the_patterns_of_the_schema_take_whatever_is_read(text):
         assert re.search(pattern, text)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(value=st.one_of(st.text(max_size=150), finite, st.integers(), st.booleans(), st.none(), st.binary()))
 @pytest.mark.parametrize("parse", [parse_fraction, parse_duration, parse_quantity])
 def test_any_value_is_read_or_refused_in_one_short_sentence(parse, value):

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -198,7 +198,6 @@ values = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
 @given(
     top=st.dictionaries(
         st.sampled_from([f for f in Policy.model_fields if f not in ("metrics", "extends")]),

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import canaryjudge as cj
@@ -135,7 +135,6 @@ def assert_consistent(finding):
 DIRECTIONS = st.sampled_from(["increase", "decrease", "either"])
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(6, 40),
@@ -162,7 +161,6 @@ def test_a_gauge_fails_or_passes_just_where_its_intervals_say_so(
     assert_consistent(verdict.metrics["m"].findings[0])
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     kind=st.sampled_from(["ratio", "count"]),

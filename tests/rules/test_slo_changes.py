@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from objective_worlds import EDGES, histograms, judged, pair_of
 
@@ -62,7 +62,6 @@ def test_the_laxer_part_is_the_limit(relative, absolute, upward, level, limit):
     assert Limit(relative, absolute, upward=upward).at(level) == pytest.approx(limit)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     st.floats(-0.99, 3) | st.none(),
     st.floats(-10, 10),

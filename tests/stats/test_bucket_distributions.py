@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -37,7 +37,6 @@ def two_histograms(draw, positive=None):
     return np.append(edges, np.inf), *(np.array(draw(counts), dtype=float) for _ in range(2))
 
 
-@settings(derandomize=True, max_examples=150)
 @given(two_histograms())
 def test_the_least_never_exceeds_the_most_and_both_fall_with_the_shift(data):
     bands = BucketBands(*data)
@@ -50,7 +49,6 @@ def test_the_least_never_exceeds_the_most_and_both_fall_with_the_shift(data):
     assert most.max() <= 1 + 1e-9
 
 
-@settings(derandomize=True, max_examples=100)
 @given(two_histograms(), st.floats(-2, 2))
 def test_exchanging_the_arms_exchanges_the_least_and_the_most(data, shift):
     edges, baseline, canary = data
@@ -137,7 +135,6 @@ def test_edges_of_one_or_two_buckets_are_enough():
     assert most == pytest.approx(1 - 0.25**2)
 
 
-@settings(derandomize=True, max_examples=100)
 @given(st.integers(0, 10_000), st.sampled_from([0.1, 0.5, 0.9]))
 def test_a_quantile_of_the_baseline_lies_between_its_bounds(seed, probability):
     rng = np.random.default_rng(seed)
@@ -209,7 +206,6 @@ def test_edges_of_both_signs_are_read_as_they_are():
     assert curve.log_odds([-0.5])[0] == pytest.approx(np.log(5) / 2)
 
 
-@settings(derandomize=True, max_examples=60)
 @given(st.lists(st.integers(0, 1000), min_size=3, max_size=12).filter(any), st.floats(0.01, 0.99))
 def test_odds_fall_with_the_value_and_quantiles_rise_with_the_probability(counts, probability):
     edges = np.concatenate([np.geomspace(0.1, 10, len(counts) - 1), [np.inf]])
@@ -230,7 +226,6 @@ def filled(draw):
     return np.array(values), np.bincount(np.searchsorted(FEW_EDGES, values), minlength=len(FEW_EDGES))
 
 
-@settings(derandomize=True, max_examples=200)
 @given(filled(), st.floats(0.0, 1.0))
 def test_a_quantile_lies_in_its_bucket_and_so_does_the_estimate(data, q):
     values, counts = data
@@ -240,7 +235,6 @@ def test_a_quantile_lies_in_its_bucket_and_so_does_the_estimate(data, q):
         assert max(low, 0.1) <= bucket_quantile(FEW_EDGES, counts, q) <= min(high, 0.8)
 
 
-@settings(derandomize=True, max_examples=200)
 @given(filled(), st.one_of(st.sampled_from(FEW_EDGES.tolist()), st.floats(0.001, 3.0)))
 def test_the_true_count_lies_between_the_fewest_and_the_most(data, value):
     values, counts = data

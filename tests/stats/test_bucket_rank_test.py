@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from simulation import ar1
 
@@ -91,7 +91,6 @@ def test_busy_intervals_weigh_more():
     assert compared(*counts).standard_error[0] > 1.3 * compared(*even).standard_error[0]
 
 
-@settings(derandomize=True, max_examples=60)
 @given(st.integers(0, 1000), st.floats(-60, 60), st.floats(0.8, 1.6))
 def test_a_limit_lies_beyond_a_bound_just_where_its_pvalue_is_below_the_level(seed, limit, factor):
     rng = np.random.default_rng(seed)
@@ -162,7 +161,6 @@ def test_all_beyond_the_last_edge_is_never_told_apart():
     assert found.high[0].tolist() == [np.inf, np.inf]
 
 
-@settings(derandomize=True, max_examples=150)
 @given(st.data())
 def test_no_histogram_is_too_odd(data):
     size = data.draw(st.integers(1, 6))

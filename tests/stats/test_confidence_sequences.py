@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import integrate, special, stats
@@ -122,7 +122,6 @@ def test_impossible_arguments_are_named(call, sentence):
         call()
 
 
-reproducible = settings(derandomize=True, deadline=None, max_examples=60)
 shares = st.floats(0.005, 0.995)
 levels = st.floats(math.log(1e-9), math.log(0.3)).map(math.exp)
 rhos = st.floats(0.5, 500)
@@ -187,7 +186,6 @@ def test_the_mixture_of_counts_is_the_mean_likelihood_ratio_over_the_prior(x, n,
 
 
 @given(n=st.integers(0, 40), p=shares, rho=rhos)
-@reproducible
 def test_the_expected_evidence_is_one(n, p, rho):
     """The sum over all counts, whatever the prior: what Ville's inequality needs."""
     counts = np.arange(n + 1)
@@ -197,7 +195,6 @@ def test_the_expected_evidence_is_one(n, p, rho):
 
 
 @given(n=totals, p=shares, level=levels, rho=rhos, one_sided=st.booleans())
-@reproducible
 def test_counts_beyond_the_bounds_are_those_with_the_evidence(n, p, level, rho, one_sided):
     bounds, counts = count_bounds(n, p, level, rho, one_sided=one_sided), np.arange(n + 1)
     many = log_mixture(counts, n, p, rho, one_sided=one_sided) > -math.log(level)
@@ -247,7 +244,6 @@ def not_refuted(values, q, level, rho, one_sided):
 
 
 @given(values=numbers, q=quantiles, level=moderate_levels, rho=st.floats(2, 200), one_sided=st.booleans())
-@reproducible
 def test_the_interval_is_all_numbers_that_the_counts_do_not_refute(values, q, level, rho, one_sided):
     found = quantile_interval(values, q, level, rho, one_sided=one_sided)
     left = not_refuted(values, q, level, rho, one_sided)
@@ -256,7 +252,6 @@ def test_the_interval_is_all_numbers_that_the_counts_do_not_refute(values, q, le
 
 
 @given(values=numbers, q=quantiles, level=moderate_levels, data=st.data())
-@reproducible
 def test_a_histogram_bounds_no_more_narrowly_and_a_fine_one_as_narrowly(values, q, level, data):
     edges = np.array(sorted(data.draw(st.sets(st.integers(-31, 31), min_size=1))), dtype=float)
     whole = quantile_interval(values, q, level, 20.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
@@ -370,7 +370,6 @@ def test_reference_values_of_the_stratified_mixture(name):
     assert_allclose(found, entry["expected"]["log_e"], rtol=1e-5)
 
 
-reproducible = settings(derandomize=True, deadline=None, max_examples=60)
 small_counts = st.lists(st.integers(0, 60), min_size=2, max_size=5)
 concentrations = st.floats(0.5, 300)
 
@@ -386,7 +385,6 @@ def urn(counts, shares, concentration):
 
 
 @given(counts=small_counts, concentration=concentrations, data=st.data())
-@reproducible
 def test_the_bayes_factor_is_that_of_polyas_urn(counts, concentration, data):
     shares = np.array(data.draw(st.lists(st.integers(1, 50), min_size=len(counts), max_size=len(counts))))
     shares = shares / shares.sum()
@@ -409,7 +407,6 @@ def test_log_evidence_of_sequential_analysis():
 
 
 @given(n=st.integers(0, 30), share=st.floats(0.05, 0.95), concentration=concentrations)
-@reproducible
 def test_the_expected_evidence_is_one(n, share, concentration):
     counts = np.arange(n + 1)
     both, shares = np.stack([counts, n - counts], axis=-1), [share, 1 - share]

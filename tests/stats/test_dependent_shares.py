@@ -5,7 +5,7 @@ Shares of bad events in bursts: exact where there are none, and proof by the end
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ndtri
 from scipy.stats import binom
@@ -188,7 +188,6 @@ def test_one_short_outage_proves_nothing_of_many_slices():
     assert binom.sf(3, 60, 0.0144) < 0.02  # as if they were independent
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     seed=st.integers(0, 10**6),
     intervals=st.integers(1, 40),
@@ -208,7 +207,6 @@ def test_the_bound_inverts_the_pvalue(seed, intervals, share, spread, level, lim
         assert (lower_bound(bad, totals, level) > limit) == (pvalue < level)
 
 
-@settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 10**6), intervals=st.integers(1, 30))
 def test_batches_give_what_each_series_gives(seed, intervals):
     rng = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
@@ -10,8 +10,6 @@ from statsmodels.stats.contingency_tables import StratifiedTable
 
 from canaryjudge.stats.dispersion import dispersion, pooled_dispersion, temper, tempered_level
 from canaryjudge.stats.long_run import long_run_variance
-
-reproducible = settings(derandomize=True, deadline=None)
 
 EVENTS = np.array([3, 12, 7, 9, 30, 2, 11, 8])
 TOTALS = np.array([500, 480, 510, 505, 495, 500, 520, 490])
@@ -156,7 +154,6 @@ def test_intervals_without_traffic_are_left_out(family):
     )
 
 
-@reproducible
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from(["poisson", "binomial"]))
 def test_the_order_of_the_arms_does_not_matter(seed, concurrent, family):
     rng = np.random.default_rng(seed)
@@ -190,7 +187,6 @@ def test_tempering_of_r():
     assert_allclose(found, [0.0211563528175166, 0.00282723124321545, 0.00285689467801898], rtol=1e-9)
 
 
-@reproducible
 @given(st.floats(1e-290, 1), st.floats(0.8, 1e4), st.floats(1e-8, 0.5))
 def test_tempered_levels_agree_with_tempered_pvalues(pvalue, df, level):
     tempered, bound = temper(pvalue, df), tempered_level(level, df)

@@ -6,7 +6,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.integrate import quad
@@ -71,7 +71,6 @@ def by_hand(baseline, canary, margin, most_independent=1.0):
 ROUND = st.integers(-40, 40).map(lambda number: number / 4)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     arrays(float, st.integers(6, 40), elements=ROUND),
     arrays(float, st.integers(6, 40), elements=ROUND),
@@ -86,7 +85,6 @@ def test_the_batch_agrees_with_a_loop_over_points(baseline, canary, margin, most
     assert int(found.beyond[0]) == sum(canary > max(baseline) + margin)
 
 
-@settings(max_examples=60, deadline=None)
 @given(arrays(float, (2, 30), elements=ROUND), st.sampled_from([0.5, 4.0]), st.sampled_from([-7.0, 1000.0]))
 def test_units_and_origin_do_not_matter(pair, scale, shift):
     plain = excursion_test(pair[0], pair[1], [1.0])

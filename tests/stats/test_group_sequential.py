@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
@@ -32,8 +32,6 @@ from canaryjudge.stats.group_sequential import (
     tail,
     upper_limit,
 )
-
-reproducible = settings(derandomize=True, deadline=None, max_examples=40)
 
 SPENDINGS = [
     "obrien_fleming",
@@ -92,7 +90,6 @@ def test_a_healthy_run_finds_something_exactly_as_often_as_spent(spending):
 
 
 @given(t=looks, level=levels, spending=spendings)
-@reproducible
 def test_spending_rises_to_the_level(t, level, spending):
     found = spent(np.concatenate([[0.0], t, [1.0]]), level, spending)
     assert found[0] == 0
@@ -102,7 +99,6 @@ def test_spending_rises_to_the_level(t, level, spending):
 
 
 @given(t=looks, level=levels, spending=spendings)
-@reproducible
 def test_a_later_look_changes_no_earlier_boundary(t, level, spending):
     whole = boundaries(t, level, spending)
     for count in range(1, t.size):
@@ -111,7 +107,6 @@ def test_a_later_look_changes_no_earlier_boundary(t, level, spending):
 
 
 @given(t=looks, level=levels, factor=st.floats(0.1, 0.99), spending=spendings)
-@reproducible
 def test_a_smaller_level_has_higher_boundaries(t, level, factor, spending):
     with np.errstate(invalid="ignore"):
         rise = boundaries(t, level * factor, spending).z - boundaries(t, level, spending).z
@@ -162,7 +157,6 @@ def test_only_close_looks_are_moved_apart():
 
 
 @given(t=looks, data=st.data(), level=levels, spending=spendings)
-@reproducible
 def test_the_repeated_pvalue_is_at_most_the_level_exactly_where_a_look_found_something(
     t, data, level, spending
 ):
@@ -173,7 +167,6 @@ def test_the_repeated_pvalue_is_at_most_the_level_exactly_where_a_look_found_som
 
 
 @given(t=looks, data=st.data(), spending=spendings)
-@reproducible
 def test_the_repeated_pvalue_never_rises(t, data, spending):
     z = np.array(data.draw(st.lists(st.floats(-2, 5), min_size=t.size, max_size=t.size)))
     pvalues = [repeated_pvalue(z[:count], t[:count], spending) for count in range(1, t.size + 1)]
@@ -219,7 +212,6 @@ def test_impossible_arguments_are_named(call, sentence):
         call()
 
 
-few_reproducible = settings(derandomize=True, deadline=None, max_examples=25)
 FIXED = stats.norm.isf(0.025) + stats.norm.isf(0.1)
 
 
@@ -272,7 +264,6 @@ def test_simulated_runs_stop_as_computed(drift):
     spending=st.sampled_from(["obrien_fleming", "pocock"]),
     futility=st.sampled_from(["obrien_fleming", "pocock", None]),
 )
-@few_reproducible
 def test_a_design_keeps_its_promises(looks, level, power, spending, futility):
     fractions = np.arange(1, looks + 1) / looks
     found = design(fractions, level, power, spending=spending, futility=futility)
@@ -386,7 +377,6 @@ def test_the_limit_inverts_the_tail_and_the_density_is_its_slope(times, limits, 
 
 
 @given(log_probability=st.floats(-640, -1e-3), fraction=st.floats(0.01, 1))
-@reproducible
 def test_the_first_look_is_a_normal_quantile_to_the_far_tail(log_probability, fraction):
     found = upper_limit(START, fraction, log_probability)
     assert stats.norm.logsf(found) == pytest.approx(log_probability, rel=1e-9, abs=1e-12)

@@ -5,7 +5,7 @@ Bands around distribution functions and quantile differences: by their definitio
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose
@@ -21,8 +21,6 @@ from canaryjudge.stats.quantiles import (
     mean_pvalues,
     quantile_differences,
 )
-
-reproducible = settings(derandomize=True, deadline=None)
 
 SURE = 1 - 1e-6
 RUNS = [2000, pytest.param(10_000, marks=pytest.mark.slow)]
@@ -65,14 +63,12 @@ def test_pvalues_of_r():
     assert_allclose(_at_most(np.array(60.0 - 57.0), 60, 1 - 0.9), 0.137398569419658, rtol=1e-9)
 
 
-@reproducible
 @given(st.integers(1, 60), quantiles, st.data())
 def test_tails_of_the_binomial_distribution(n, q, data):
     count, masses = data.draw(st.integers(-1, n)), stats.binom.pmf(np.arange(n + 1), n, q)
     assert_allclose(_at_most(np.array(float(count)), n, q), masses[: count + 1].sum(), rtol=1e-7)
 
 
-@reproducible
 @given(series_of_integers, quantiles, st.integers(-10, 10), levels)
 def test_bounds_invert_the_pvalues(series, q, value, level):
     test = QuantileTest(series, q)
@@ -94,7 +90,6 @@ def test_bounds_invert_the_pvalues_of_long_series(q):
         assert (high <= value) == (pvalues.less < 0.02)
 
 
-@reproducible
 @given(series_of_integers, quantiles, levels)
 def test_bounds_are_never_narrower_than_those_of_independent_points(series, q, level):
     ranked, n = np.concatenate([[-np.inf], np.sort(series), [np.inf]]), series.size
@@ -103,7 +98,6 @@ def test_bounds_are_never_narrower_than_those_of_independent_points(series, q, l
     assert low <= ranked[few] <= np.quantile(series, q, method="inverted_cdf") <= ranked[many + 1] <= high
 
 
-@reproducible
 @given(series_of_integers, quantiles, st.integers(-10, 10))
 def test_a_larger_series_is_more_evidence(series, q, value):
     here, there = (QuantileTest(points, q).pvalues(value) for points in (series, series + 1))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from simulation import ar1
 
@@ -86,7 +86,6 @@ def slow_placements(baseline, canary):
     return np.mean(above, axis=1), 1 - np.mean(above, axis=0)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     baseline=st.lists(st.integers(0, 9), min_size=1, max_size=15),
     canary=st.lists(st.integers(0, 9), min_size=1, max_size=15),

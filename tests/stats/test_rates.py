@@ -5,7 +5,7 @@ The exact test of a difference of rates: against SciPy, a slow oracle, and by ad
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
@@ -22,8 +22,6 @@ from canaryjudge.stats.rates import (
     rate_ratio_bounds,
     rate_ratio_pvalues,
 )
-
-reproducible = settings(derandomize=True, deadline=None)
 
 counts = st.integers(0, 400)
 events = st.floats(0, 1e5).map(lambda x: round(x, 3))
@@ -70,7 +68,6 @@ def test_one_rate_of_r():
     assert none.low == 0
 
 
-@reproducible
 @given(
     st.floats(0, 1e6).map(lambda x: round(x, 3)),
     st.floats(1e-3, 1e6),
@@ -113,7 +110,6 @@ def test_pvalues_of_statsmodels(case):
         assert_allclose(found, expected.pvalue, rtol=1e-9)
 
 
-@reproducible
 @given(counts, exposures, counts, exposures, ratios)
 def test_pvalues_are_sums_of_the_binomial_distribution(xc, nc, xb, nb, ratio):
     share = ratio * nc / (ratio * nc + nb)
@@ -124,7 +120,6 @@ def test_pvalues_are_sums_of_the_binomial_distribution(xc, nc, xb, nb, ratio):
     )
 
 
-@reproducible
 @given(events, exposures, events, exposures, ratios, levels)
 def test_bounds_invert_the_pvalues(xc, nc, xb, nb, ratio, level):
     bounds, pvalues = rate_ratio_bounds(xc, nc, xb, nb, level), rate_ratio_pvalues(xc, nc, xb, nb, ratio)
@@ -134,7 +129,6 @@ def test_bounds_invert_the_pvalues(xc, nc, xb, nb, ratio, level):
         assert (bounds.high < ratio) == (pvalues.less < level)
 
 
-@reproducible
 @given(events.filter(lambda x: x > 0.5), exposures, events.filter(lambda x: x > 0.5), exposures, levels)
 def test_the_pvalue_of_a_bound_is_its_level(xc, nc, xb, nb, level):
     bounds = rate_ratio_bounds(xc, nc, xb, nb, level)
@@ -142,7 +136,6 @@ def test_the_pvalue_of_a_bound_is_its_level(xc, nc, xb, nb, level):
     assert_allclose(rate_ratio_pvalues(xc, nc, xb, nb, bounds.high).less, level, rtol=1e-5)
 
 
-@reproducible
 @given(events, exposures, events, exposures, ratios, levels)
 def test_swapping_the_arms_turns_the_ratio_over(xc, nc, xb, nb, ratio, level):
     here, there = rate_ratio_pvalues(xc, nc, xb, nb, ratio), rate_ratio_pvalues(xb, nb, xc, nc, 1 / ratio)
@@ -154,7 +147,6 @@ def test_swapping_the_arms_turns_the_ratio_over(xc, nc, xb, nb, ratio, level):
         )
 
 
-@reproducible
 @given(events, exposures, events, exposures, ratios, st.floats(1, 1000))
 def test_more_events_of_the_canary_are_more_evidence(xc, nc, xb, nb, ratio, more):
     few, many = rate_ratio_pvalues(xc, nc, xb, nb, ratio), rate_ratio_pvalues(xc + more, nc, xb, nb, ratio)
@@ -162,7 +154,6 @@ def test_more_events_of_the_canary_are_more_evidence(xc, nc, xb, nb, ratio, more
     assert few.less <= many.less * (1 + 1e-9)
 
 
-@reproducible
 @given(events, exposures, events, exposures, ratios, st.floats(0.01, 100))
 def test_the_unit_of_exposure_does_not_matter(xc, nc, xb, nb, ratio, scale):
     here, there = (
@@ -368,7 +359,6 @@ def test_shares_of_a_tenth_are_no_more_often_rejected():
         assert both[rejects].sum() <= level
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     xc=st.floats(0, 60),
     xb=st.floats(0, 60),

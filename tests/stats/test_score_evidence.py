@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import integrate, stats
@@ -25,7 +25,6 @@ from canaryjudge.stats.score_evidence import (
     wealth_terms,
 )
 
-reproducible = settings(derandomize=True, deadline=None, max_examples=60)
 SCALES, SHIFTS = np.array([1.0, 1.2, 0.5, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 1.0, -0.5])
 
 
@@ -43,7 +42,6 @@ def one_by_one(baseline, canary, scale, shift, *, tick=0.0):
 few_values = st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 4.0]), min_size=1, max_size=12)
 
 
-@reproducible
 @given(few_values, few_values)
 def test_exceedances_are_counted_with_ties_as_half(baseline, canary):
     baseline, canary = np.array(baseline), np.array(canary)

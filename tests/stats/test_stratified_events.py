@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
@@ -206,10 +206,10 @@ def test_intervals_without_one_arm_are_left_out():
 
 
 @pytest.mark.parametrize("measure", ["ratio", "difference"])
-@pytest.mark.parametrize("n", [1, 3, 15, 40])
+@pytest.mark.parametrize("n", [1, 3, 40])
 def test_a_row_has_the_same_bits_alone_and_in_company(measure, n):
     rng = np.random.default_rng(4)
-    rows = 12  # sparse, frequent and large ones side by side
+    rows = 6  # sparse, frequent and large ones side by side
     rate = np.array([0.0005, 0.01, 0.3])[np.arange(rows) % 3][:, None]
     nb, nc = rng.integers(300, 3000, (2, rows, n))
     xb, xc = (
@@ -227,7 +227,6 @@ def test_a_row_has_the_same_bits_alone_and_in_company(measure, n):
 EVENTS = st.lists(st.integers(0, 40), min_size=6, max_size=6)
 
 
-@settings(max_examples=25)
 @given(EVENTS, EVENTS, st.floats(0.2, 5))
 def test_arms_that_change_places_turn_the_ratio(baseline, canary, ratio):
     nb, nc = [900, 800, 1000, 700, 500, 400], [100, 200, 100, 300, 500, 600]
@@ -241,7 +240,6 @@ def test_arms_that_change_places_turn_the_ratio(baseline, canary, ratio):
     assert_allclose(apart.low, -turned.high, rtol=1e-6, atol=1e-12)
 
 
-@settings(max_examples=25)
 @given(EVENTS, EVENTS, st.floats(0.001, 1000))
 def test_the_unit_of_exposure_does_not_matter(baseline, canary, unit):
     nb, nc = np.array([900.0, 800, 1000, 700, 500, 400]), np.array([100.0, 200, 100, 300, 500, 600])

@@ -6,14 +6,13 @@ from math import comb, inf, log
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 
 from canaryjudge.stats.stratified_tables import LOG_ODDS, _between, log_evidence, log_factors
 
-reproducible = settings(derandomize=True, deadline=None)
 GRID = np.array([-2.5, -1.3, -0.5, -0.01, 0.0, 0.1, 0.7, 1.8, 2.5])
 
 
@@ -85,7 +84,6 @@ def test_factors_are_likelihood_ratios_of_scipy(table, g):
     assert_allclose(log_factors(*table, [g]), [expected], rtol=1e-9)
 
 
-@reproducible
 @given(tables())
 def test_small_tables_are_summed_exactly(table):
     expected = [by_decimals(*table, g) for g in GRID]
@@ -122,7 +120,6 @@ def test_large_tables_are_exact_to_the_last_digits(table):
     assert_allclose(log_factors(*table, GRID), expected, rtol=2e-15, atol=4e-12)
 
 
-@settings(reproducible, max_examples=60)
 @given(
     st.floats(0, 4.5),
     st.floats(0, 4.5),
@@ -141,7 +138,6 @@ def test_tables_of_any_size_are_exact(baseline, canary, share, where, over, g):
     assert_allclose(log_factors(*table, [g])[0], expected, rtol=2e-15, atol=4e-12)
 
 
-@reproducible
 @given(st.integers(0, 10**6), st.integers(0, 1), st.data())
 def test_one_canary_observation_has_a_closed_form(baseline, x, data):
     exceeding = data.draw(st.integers(x, baseline + x))
@@ -151,7 +147,6 @@ def test_one_canary_observation_has_a_closed_form(baseline, x, data):
     assert_allclose(log_factors(1, baseline, exceeding, exceeding - x), swapped, rtol=1e-12, atol=1e-14)
 
 
-@reproducible
 @given(tables(largest=150))
 def test_a_factor_has_the_expectation_1_under_equal_odds(table):
     x, probability = distribution(*table[:3])
@@ -159,7 +154,6 @@ def test_a_factor_has_the_expectation_1_under_equal_odds(table):
     assert_allclose(probability @ factors, 1, rtol=1e-12)
 
 
-@reproducible
 @given(tables(largest=1_000))
 def test_swapping_the_arms_turns_the_odds_over(table):
     baseline, canary, exceeding, x = table
@@ -167,7 +161,6 @@ def test_swapping_the_arms_turns_the_odds_over(table):
     assert_allclose(here, there[::-1], rtol=1e-12, atol=1e-12)
 
 
-@reproducible
 @given(tables(largest=1_000))
 def test_counting_what_does_not_exceed_turns_the_odds_over(table):
     baseline, canary, exceeding, x = table
@@ -175,7 +168,6 @@ def test_counting_what_does_not_exceed_turns_the_odds_over(table):
     assert_allclose(log_factors(*table), there[::-1], rtol=1e-12, atol=1e-12)
 
 
-@reproducible
 @given(tables(largest=300), st.floats(-2.4, 2.4))
 def test_likelihoods_are_concave_and_0_at_equal_odds(table, g):
     grid = np.linspace(-2.5, 2.5, 41)
@@ -239,7 +231,6 @@ def test_tables_that_cannot_be_are_refused(table):
         log_factors(*table)
 
 
-@reproducible
 @given(tables(largest=2_000), st.integers(1, 100_000), st.floats(-2.5, 2.5))
 def test_the_grid_gives_the_likelihood_between_its_points(table, times, null):
     steps = np.linspace(-2.5, 2.5, 11)
@@ -281,7 +272,6 @@ def test_evidence_of_both_sides_is_a_mirror_image():
     )
 
 
-@reproducible
 @given(st.integers(1, 60), st.floats(-2.4, 2.4), st.floats(0.001, 0.1))
 def test_evidence_grows_with_the_canary_and_falls_with_the_null(exceeding, null, step):
     x = np.arange(min(exceeding, 50) + 1)

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from canaryjudge import CanaryJudgeError, DataError, PolicyError
@@ -287,7 +287,6 @@ options = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.lists(st.tuples(points, points, options), min_size=1, max_size=3), st.floats(-50, 150))
 @example([([np.inf], [0.0], {}), ([np.inf, np.inf], [np.inf], {})], 0.0)
 def test_whatever_is_well_formed_has_an_answer_that_json_can_hold(rows, weight):
@@ -300,7 +299,6 @@ def test_whatever_is_well_formed_has_an_answer_that_json_can_hold(rows, weight):
     assert all("canaryjudge" in result["resultMetadata"] for result in answer["results"])
 
 
-@settings(deadline=None, max_examples=150)
 @given(
     anything,
     st.sampled_from(["canaryConfig", "scoreThresholds", "metricSetPairList", "pair", "canary", "metric"]),

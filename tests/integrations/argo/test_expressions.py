@@ -5,7 +5,7 @@ import operator
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.errors import PolicyError
@@ -195,7 +195,6 @@ PIECES = [*FUNCTIONS, "result", "#", ".", "(", ")", "[", "]", "{", "}", ",", "0"
     st.lists(st.sampled_from(PIECES), max_size=14),
     st.sampled_from([None, 1.5, "a", True, [1.0, 2.0], {"a": [1]}, math.nan]),
 )
-@settings(max_examples=300)
 def test_whatever_the_pieces_say_there_is_a_value_or_one_sentence(pieces, result):
     with suppress(PolicyError):
         evaluate(" ".join(pieces), result)

@@ -1,7 +1,7 @@
 """A file that something else writes: whole lines, each once, whatever becomes of the file."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.errors import DataError
@@ -96,7 +96,6 @@ def test_what_cannot_be_read_is_said(path):
         GrowingFile(path, header=True).read()
 
 
-@settings(max_examples=60, deadline=None)
 @given(lines=st.lists(st.text("ab,1", max_size=2000), min_size=1, max_size=12), data=st.data())
 def test_however_it_grows_the_parts_are_the_whole(tmp_path_factory, lines, data):
     path = tmp_path_factory.mktemp("grown") / "new.csv"

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_answers import matrix, native, series
 
@@ -427,7 +427,6 @@ def test_series_without_a_name_need_one():
 grown = st.lists(st.integers(0, 9), min_size=2, max_size=12)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.lists(grown, min_size=1, max_size=4), st.data())
 def test_whatever_series_come_late_every_event_is_counted_once(increments, data):
     """The oracle: a process that counts events by code, and shows a code only once it has occurred."""
@@ -450,7 +449,6 @@ def test_whatever_series_come_late_every_event_is_counted_once(increments, data)
     assert (values[others] == truth[others]).all()
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     st.recursive(
         st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
