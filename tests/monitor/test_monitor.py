@@ -267,6 +267,14 @@ def test_what_comes_after_the_end_does_not_count(end, chunk):
     assert after.watch_over
 
 
+@pytest.mark.parametrize("end", [{"max_points": 16}, {"max_duration": "15m"}])
+@pytest.mark.parametrize("outcome", ["pass", "fail"])
+def test_a_short_watch_looks_at_a_gauge_at_its_end(end, outcome):
+    one = monitor(CPU, **end)
+    one.update({"cpu": both("gauge", 3, 16, harm=2.0 if outcome == "fail" else 1.0)})
+    assert one.verdict().outcome == outcome
+
+
 def test_a_gauge_needs_an_end_and_the_error_says_why():
     with pytest.raises(
         cj.PolicyError, match=r"looked at at planned times.*Give the policy max_points or max_duration"

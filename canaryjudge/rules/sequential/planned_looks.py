@@ -181,12 +181,10 @@ class LooksProcess:
     @property
     def _needed(self) -> int:
         """Points without which a look would say nothing."""
-        least = self._question.min_points
-        settings = self._plan.settings
-        if self._plan.by_history or not _asks_ranks(settings):
+        least, is_last = self._question.min_points, self._done == self._plan.looks
+        if self._plan.by_history or is_last or not _asks_ranks(self._plan.settings):
             return least
-        most = self._question.horizon.max_points
-        return max(least, _FEWEST_FOR_RANKS if most is None else min(_FEWEST_FOR_RANKS, most))
+        return max(least, _FEWEST_FOR_RANKS)
 
     def _pvalues(self) -> dict[str, float | None]:
         """Give the p-values of all looks that counted, together."""
