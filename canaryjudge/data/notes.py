@@ -20,6 +20,7 @@ NoteCode = Literal[
     "gaps",  # intervals without a point, inside the arm's span
     "outside_overlap",  # points outside the time that both arms cover, left out
     "unpaired",  # points inside the overlap whose interval the other arm lacks, left out
+    "warmup",  # points inside the policy's warm-up, left out
     "too_late",  # points of a stream older than what is remembered, ignored
     "no_overlap",  # pairing auto: the arms' times do not overlap, so windows were compared
     "no_times",  # one arm has times and the other has none, so order is time

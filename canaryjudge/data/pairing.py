@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,7 +20,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
-__all__ = ["align", "no_overlap", "partners", "too_few_points"]
+__all__ = ["align", "no_overlap", "partners", "too_few_points", "warmup_notes", "warmup_without_times"]
 
 _ENOUGH = 0.5  # share of the shorter arm that must be paired for `auto` to take the arms as concurrent
 
@@ -50,7 +50,8 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     arms, coarser = _with_equal_buckets(metric, arms)
     interval = _interval(metric, arms)
     pairing, arms, notes = _paired(metric, arms, interval)
-    if pairing == "concurrent":
+    arms, warmup = _after_warmup(metric, arms, _times(canary)[:1], concurrent=pairing == "concurrent")
+    if pairing == "concurrent" and all(map(len, arms)):
         arms = _with_replicas_cut(arms, interval)
     return MetricPair(
         name=metric.name,
@@ -64,6 +65,7 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
             *canary.notes,
             *coarser,
             *notes,
+            *warmup,
             *_final_notes(metric, arms),
             *misreadings(metric, arms),
         ),
@@ -233,6 +235,42 @@ def _times(arm: Series) -> FloatArray:
 
 def _cut(arm: Series, mask: NDArray[np.bool_]) -> Series:
     return arm if mask.all() else arm.part(mask)
+
+
+def _after_warmup(
+    metric: Metric, arms: tuple[Series, Series], first: FloatArray, *, concurrent: bool
+) -> tuple[tuple[Series, Series], tuple[Note, ...]]:
+    """Leave the warm-up out: of the canary, and on one clock of the baseline too."""
+    if metric.warmup is None or not len(arms[1]):
+        return arms, ()
+    if not len(first):
+        raise warmup_without_times(metric)
+    start = float(first[0]) + metric.warmup
+    left = _since(arms[0], start) if concurrent else arms[0], _since(arms[1], start)
+    return left, warmup_notes(arms, left, [arm.arm for arm in arms])
+
+
+def _since(arm: Series, start: float) -> Series:
+    replicas = tuple(_since(own, start) for own in arm.replicas)
+    return replace(_cut(arm, _times(arm) >= start), replicas=replicas)
+
+
+def warmup_without_times(metric: Metric) -> DataError:
+    """Complain of a warm-up that nothing can be left out for."""
+    return DataError(
+        f"metric {metric.name!r}: the policy's warmup needs times, and the data have none",
+        "Give each point its time, or leave warmup out.",
+    )
+
+
+def warmup_notes(before: Sequence[Sized], after: Sequence[Sized], names: Sequence[str]) -> tuple[Note, ...]:
+    """Say how much of each arm lies in the warm-up."""
+    counted = zip(names, before, after, strict=True)
+    return tuple(
+        Note(code="warmup", arm=name, count=len(whole) - len(rest))
+        for name, whole, rest in counted
+        if len(whole) > len(rest)
+    )
 
 
 def _with_replicas_cut(arms: tuple[Series, Series], interval: float | None) -> tuple[Series, Series]:

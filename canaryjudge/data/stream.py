@@ -14,7 +14,7 @@ from canaryjudge.data.intake import Intake
 from canaryjudge.data.interval_intake import IntervalIntake
 from canaryjudge.data.notes import Note, NoteTally
 from canaryjudge.data.pair import FloatArray, MetricPair
-from canaryjudge.data.pairing import no_overlap
+from canaryjudge.data.pairing import no_overlap, warmup_notes, warmup_without_times
 from canaryjudge.data.raw_intake import RawIntake, complete_parts
 from canaryjudge.data.series import Series, with_reports
 from canaryjudge.data.times import iso
@@ -61,9 +61,19 @@ class Stream:
 
     @property
     def first_time(self) -> float | None:
-        """When the first complete interval was, in seconds since 1970; None without one, or without times."""
+        """When the first complete interval was, or the warm-up after it was over, in seconds since 1970; None without one, or without times."""
         first = self._intake.tally.first
+        if self.metric.warmup is not None:
+            first = max(first, self.compared_from[1])
         return first if np.isfinite(first) else None
+
+    @property
+    def compared_from(self) -> tuple[float, float]:
+        """From when on the points of the baseline and the canary count, in seconds since 1970: once the policy's warm-up is over."""
+        if self.metric.warmup is None:
+            return -np.inf, -np.inf
+        start = self._intake.reach[1].first + self.metric.warmup
+        return start if self.concurrent else -np.inf, start
 
     @property
     def last_time(self) -> float | None:
@@ -147,9 +157,29 @@ class Stream:
                 self._note(Note(code="too_late", arm=name, count=too_late))
             if unpaired:
                 self._note(Note(code="unpaired", arm=name, count=unpaired))
+        if self.metric.warmup is not None:
+            pairs = self._after_warmup(pairs)
         if not reported and not differenced:
             return pairs
         return [replace(pair, reported=reported, differenced=differenced) for pair in pairs]
+
+    def _after_warmup(self, pairs: list[MetricPair]) -> list[MetricPair]:
+        """Leave the warm-up out, as `align` does of whole series; intervals that follow each other keep their partners."""
+        found = []
+        for pair in pairs:
+            if pair.baseline.time is None or pair.canary.time is None:
+                raise warmup_without_times(self.metric)
+            times = pair.baseline.time, pair.canary.time
+            late = [time >= start for time, start in zip(times, self.compared_from, strict=True)]
+            left = (
+                pair.baseline.part(late[0] if KINDS[self.metric.kind].is_raw else late[1]),
+                pair.canary.part(late[1]),
+            )
+            for note in warmup_notes((pair.baseline, pair.canary), left, self._names):
+                self._note(note)
+            if len(left[1]):
+                found.append(replace(pair, baseline=left[0], canary=left[1]))
+        return found
 
     def _agree(self, arms: tuple[Series, Series], *, reported: bool) -> None:
         """Hold what is new against what was given before, and the arms against each other."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from canaryjudge.explain.effects import EffectWords
-from canaryjudge.explain.numbers import count, pvalue
+from canaryjudge.explain.numbers import count, moment, pvalue
 from canaryjudge.explain.quantities import change
 from canaryjudge.explain.words import words
 from canaryjudge.reasons import Reason
@@ -23,6 +23,18 @@ class _ExcursionWords(EffectWords[ExcursionFinding]):
         """Say what was found, of whatever came of it."""
         return super().sentence() if self.finding.points_beyond is None else self.found()
 
+    def when(self) -> str:
+        """Say when the points beyond were, and whether they are all at the start, as a warm-up's are."""
+        finding = self.finding
+        first, last = finding.beyond_from, finding.beyond_until
+        said = ""
+        if first is not None and last is not None:
+            said = f" (at {moment(first)})" if first == last else f" ({moment(first)} to {moment(last)})"
+        among = finding.among_first
+        if among is None or (finding.points_beyond or 0) < 2 or 4 * among > finding.n_canary:
+            return said
+        return f"{said}, all among the canary's first {count(among)} (warmup leaves a start out)"
+
     def found(self) -> str:
         """Say how many points lie beyond everything that the baseline shows, and how surprising that is."""
         finding, upward = self.finding, self.finding.limit_high is not None
@@ -36,7 +48,7 @@ class _ExcursionWords(EffectWords[ExcursionFinding]):
             extreme = "highest" if upward else "lowest"
             return f"no {noun} lies {where} {bound}, the baseline's {extreme} and a tolerated {room} more ({self.sizes()})"
         said = f"1 {noun} lies" if many == 1 else f"{count(many)} {noun}s lie"
-        beyond = f"{said} {where} {bound}: beyond all of the baseline's, the worst of which is {worst}, and a tolerated {room} more"
+        beyond = f"{said} {where} {bound}: beyond all of the baseline's, the worst of which is {worst}, and a tolerated {room} more{self.when()}"
         needs_bound = (finding.pvalue or 0.0) <= finding.level
         suspicious = (
             "only a tolerance.absolute can say whether so much matters"

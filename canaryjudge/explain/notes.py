@@ -21,6 +21,7 @@ _SENTENCES = {
     "gaps": "{n} {intervals} without a point",
     "outside_overlap": "{n} {points} outside the time that both arms cover left out",
     "unpaired": "{n} {points} left out whose interval the other arm lacks",
+    "warmup": "{n} {points} of the warm-up left out",
     "too_late": "{n} {points} older than what is remembered ignored",
     "no_overlap": "the arms share too little of their times, so their windows are compared as before and after",
     "no_times": "only one arm has times, so the order of the points is taken as time",

@@ -76,7 +76,7 @@ class MetricWatch:
 
     def take(self, series: tuple[Series, Series], pairs: list[MetricPair]) -> None:
         """Take an update that the stream has taken: its replicas, and the intervals that it completed, which the rules get."""
-        self._levels.add(series)
+        self._levels.add(series, self.stream.compared_from)
         several = max(len(arm.replicas) for arm in series) > 1
         self._pooled = self._pooled or (several and not KINDS[self.metric.kind].is_averaged)
         for pair in pairs:

@@ -41,11 +41,11 @@ class _Running:
     points: int = 0
     sums: ExactSum = field(default_factory=lambda: ExactSum((2,)))
 
-    def add(self, replica: Series) -> None:
-        """Count the points that are later than the last one."""
+    def add(self, replica: Series, since: float) -> None:
+        """Count the points that are later than the last one, and not before some time."""
         start = 0
         if replica.time is not None and len(replica.time):
-            start = int(replica.time.searchsorted(self.last, "right"))
+            start = int(max(replica.time.searchsorted(self.last, "right"), replica.time.searchsorted(since)))
             self.last = max(self.last, float(replica.time[-1]))
         value = replica.value[start:]
         total = np.ones(len(value)) if replica.total is None else replica.total[start:]
@@ -104,12 +104,12 @@ class ReplicaLevels:
         )
         return first, second
 
-    def add(self, arms: tuple[Series, Series]) -> None:
-        """Count the points of an update that are later than their replica's last; histograms have no such level."""
-        for arm, series in zip(self._arms, arms, strict=True):
+    def add(self, arms: tuple[Series, Series], since: tuple[float, float] = (-np.inf, -np.inf)) -> None:
+        """Count the points of an update that are later than their replica's last, and from some time of each arm on; histograms have no such level."""
+        for arm, series, start in zip(self._arms, arms, since, strict=True):
             for replica in series.replicas:
                 if replica.buckets is None:
-                    arm.setdefault(replica.arm, _Running()).add(replica)
+                    arm.setdefault(replica.arm, _Running()).add(replica, start)
             _forget(arm)
 
     def merge(self, other: ReplicaLevels) -> None:

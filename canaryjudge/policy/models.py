@@ -96,6 +96,9 @@ class Metric(PolicyModel):
     times overlap."""
     interval: Duration | None = None
     """The spacing of the points, for aligning the arms; found from the times where it is left out."""
+    warmup: Duration | None = None
+    """How much of the start is left out, from the canary's first point on, such as `5m`: of both arms where they share the clock, else of the canary. A watch
+    begins after it."""
     counter: Annotated[bool, Field(strict=True)] = False
     """The data are counters that only grow, as Prometheus keeps them: `value`, `total` and the buckets of a histogram are differenced point
     by point, each replica by itself; a counter that falls was reset by a restart. Where the policy says neither, what looks like counters decides nothing;

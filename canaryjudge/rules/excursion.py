@@ -13,7 +13,7 @@ from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EffectFinding, Number
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.replicas import lasting
-from canaryjudge.rules.rows import ErrorRates, FloatArray, Pair, Sizes
+from canaryjudge.rules.rows import ErrorRates, FloatArray, IntArray, Pair, Sizes
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.settings import RelativeTolerance
 from canaryjudge.stats.excursions import excursion_pvalue, excursion_test
@@ -59,6 +59,12 @@ class ExcursionFinding(EffectFinding):
     """The bound beyond which points count, in the metric's unit."""
     points_beyond: int | None = None
     """How many points of the canary lie beyond that bound; None where there are too few points to ask."""
+    beyond_from: Number = None
+    """When the first of them was, in seconds since 1970; None without times."""
+    beyond_until: Number = None
+    """When the last of them was."""
+    among_first: int | None = None
+    """All of them are among so many first points of the canary."""
 
 
 @rule(Excursion, ExcursionFinding)
@@ -86,14 +92,18 @@ def judge(pair: Pair, settings: Excursion) -> dict[str, Any]:
     )
     rho, n = worst.facts["autocorrelation"], len(pair.baseline)
     thin = n < _PROVEN_POINTS or n * (1 - rho) / (1 + rho) < _PROVEN_EFFECTIVE_POINTS
-    return worst.facts | {
-        "pvalue": pvalue,
-        "pvalue_pass": 1.0,
-        "outcome": outcome,
-        "reason": reason,
-        "method": "precedence",
-        "waived": ("outside_proven_range",) if thin and outcome is Outcome.FAIL else (),
-    }
+    return (
+        worst.facts
+        | _when(pair, worst.places)
+        | {
+            "pvalue": pvalue,
+            "pvalue_pass": 1.0,
+            "outcome": outcome,
+            "reason": reason,
+            "method": "precedence",
+            "waived": ("outside_proven_range",) if thin and outcome is Outcome.FAIL else (),
+        }
+    )
 
 
 def _outcome(
@@ -187,6 +197,8 @@ class _Side(NamedTuple):
     pvalue: float
     suspicion: float
     """The p-value were points independent, by their number alone."""
+    places: IntArray
+    """Which of the canary's points do, in order of time."""
     facts: dict[str, Any]
     """Fields of a finding."""
 
@@ -208,4 +220,14 @@ def _side(looked: _Looked, margin: float, independent: float) -> _Side:
         "beyond": looked.shown(worst + margin),
         "points_beyond": beyond,
     }
-    return _Side(float(test.pvalue[0]), suspicion, facts)
+    places = np.flatnonzero(looked.canary > worst + margin)
+    return _Side(float(test.pvalue[0]), suspicion, places, facts)
+
+
+def _when(pair: Pair, places: IntArray) -> dict[str, Any]:
+    """Say when points lie out there."""
+    if not len(places):
+        return {}
+    time = pair.canary.time
+    span = {} if time is None else {"beyond_from": time[places[0]], "beyond_until": time[places[-1]]}
+    return {"among_first": int(places[-1]) + 1} | {name: float(at) for name, at in span.items()}
