@@ -40,6 +40,8 @@ class RuleSettings(PolicyModel):
     kinds: ClassVar[tuple[str, ...]]
     models: ClassVar[Mapping[str, type[PolicyModel]]] = {}
     """Models that its settings are made of, by what they are called in the reference."""
+    waits: ClassVar[bool] = True
+    """Whether a watch that has found nothing waits for the last look before it passes: what begins late would otherwise be seen after a pass."""
     rule: str = ""
     """The rule's name."""
 
