@@ -159,7 +159,7 @@ class MetricWatch:
             "pooled": self._pooled,
             "stream": self.stream.state(),
             "traffic": [self._traffic.whole.tolist(), self._traffic.parts.tolist()],
-            "watches": [watched.save() for watched in self._watches],
+            "watches": _told_once([watched.save() for watched in self._watches]),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -171,8 +171,25 @@ class MetricWatch:
         )
         self._levels = ReplicaLevels.restore(state["levels"])
         self._pooled = bool(state["pooled"])
-        for watched, saved in zip(self._watches, state["watches"], strict=True):
+        for watched, saved in zip(self._watches, _told_in_full(state["watches"]), strict=True):
             watched.load(saved)
+
+
+def _told_once(watches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out the points of those rules that keep the same ones as the first."""
+    points = watches[0]["main"].get("arms")
+    for watched in watches[1:]:
+        if points is not None and watched["main"].get("arms") == points:
+            watched["main"] = watched["main"] | {"arms": None}
+    return watches
+
+
+def _told_in_full(watches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    points = {"arms": watches[0]["main"].get("arms")}
+    return [
+        saved | {"main": saved["main"] | points} if saved["main"].get("arms", points) is None else saved
+        for saved in watches
+    ]
 
 
 def watched_rules(metric: Metric) -> tuple[AnyRule, ...]:

@@ -16,8 +16,8 @@ from canaryjudge.data import read_history
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
 from canaryjudge.judging import judge_metric, rule_levels, shares
-from canaryjudge.monitor.metric_watch import watched_rules
 from canaryjudge.kinds import KINDS
+from canaryjudge.monitor.metric_watch import watched_rules
 from canaryjudge.planning.power import (
     PowerDesign,
     form_of,

@@ -17,7 +17,6 @@ from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.growth import (
     FEWEST_BLOCKS,
     GrowthTest,
-    block_means,
     growth_test,
     largest_swing,
     seen_smoothing,
@@ -27,20 +26,23 @@ from canaryjudge.stats.quantiles import median
 
 __all__ = ["Growth", "GrowthFinding", "ending_beyond"]
 
+_END = 3
+"""The end of a window is its last third: of fewer points, the noise alone ends beyond a tolerance too often."""
+
 
 class Growth(RuleSettings):
     """Does the canary grow away from the baseline, beyond what is tolerated by the end of the window? Leaks and creeping latencies, of arms that share the clock."""
 
     kinds: ClassVar[tuple[str, ...]] = ("gauge",)
-    waits: ClassVar[bool] = False
+    since_the_start: ClassVar[bool] = True
 
     rule: Literal["growth"] = "growth"
     """The rule's name."""
 
     @property
     def weight(self) -> float:
-        """Its part of the metric's alpha: half of what a rule about the level takes."""
-        return 0.5
+        """Its part of the metric's alpha: three tenths of what a rule about the level takes."""
+        return 0.3
 
 
 class GrowthFinding(EffectFinding):
@@ -54,7 +56,7 @@ class GrowthFinding(EffectFinding):
     end: Number = None
     """How far the canary lies from the baseline at the end of the window, in the scale of the estimate."""
     end_points: int | None = None
-    """Of how many points each end is the mean."""
+    """Of how many points that is the median: a third of the window."""
     rate: Number = None
     """Growth from point to point, in the scale of the estimate."""
     until: Number = None
@@ -139,33 +141,31 @@ class _Looked:
             )
             for sign, limit in limits.sides
         ]
-        worst = max(
-            range(len(tests)), key=lambda i: float(tests[i].end) - abs(scale.inner(limits.sides[i][1]))
-        )
-        test, (sign, limit) = tests[worst], limits.sides[worst]
+        last = slice(-(len(changes) // _END), None)
+        end = median(changes[last])
+        beyond = [sign * end - abs(scale.inner(limit)) for sign, limit in limits.sides]
+        side = int(np.argmax(beyond))
+        (sign, _), test = limits.sides[side], tests[side]
         until = float(test.until[0])
-        ends = [
-            float(block_means(levels, smoothing)[0][-test.end_points // test.length :].mean())
-            for levels in (baseline, canary)
-        ]
-        found = weigh(scale.evidence(tests, limits), limits, pair.rates, pair.fewest)
+        found = weigh(
+            scale.evidence(tests, limits, [far > 0 for far in beyond]), limits, pair.rates, pair.fewest
+        )
+        if found["outcome"] is Outcome.MARGINAL:
+            found |= {"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND}
         found |= {
             "estimate": scale.outer(sign * float(test.growth)),
             "method": "block_growth",
             "more_points": None,
-            "baseline_level": ends[0],
-            "canary_level": ends[1],
-            "end": scale.outer(sign * float(test.end)),
-            "end_points": test.end_points,
+            "baseline_level": median(baseline[last]),
+            "canary_level": median(canary[last]),
+            "end": scale.outer(end),
+            "end_points": len(changes) // _END,
             "rate": scale.outer(sign * float(test.growth)) / test.steps,
             "until": until if until > -len(baseline) else None,
             "usual": scale.outer(usual),
             "blocks": test.blocks,
         }
-        if found["outcome"] is Outcome.MARGINAL:
-            found |= {"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND}
-        beyond = float(test.end) > abs(scale.inner(limit))
-        return cls(found, beyond)
+        return cls(found, beyond[side] > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +193,8 @@ class _Scale:
         """Put a change back."""
         return float(np.expm1(change)) if self.effect == "ratio" else change
 
-    def evidence(self, tests: list[GrowthTest], limits: Limits) -> Evidence:
-        """Put what was found of each bad direction together."""
+    def evidence(self, tests: list[GrowthTest], limits: Limits, beyond: list[bool]) -> Evidence:
+        """Put what was found of each bad direction together; nothing speaks against a canary that ends within what is tolerated."""
         found = [(sign, test) for (sign, _), test in zip(limits.sides, tests, strict=True)]
 
         def bounds(level: int) -> list[tuple[float, float]]:
@@ -204,7 +204,10 @@ class _Scale:
         return Evidence(
             estimate=self.outer(found[0][0] * float(tests[0].growth)),
             pvalues=[
-                (float(test.pvalue_greater[0]), float(test.pvalue_less[0]))[::sign] for sign, test in found
+                (greater, less) if sign > 0 else (less, greater)
+                for (sign, test), ends_beyond in zip(found, beyond, strict=True)
+                for greater in [float(test.pvalue_greater[0]) if ends_beyond else 1.0]
+                for less in [float(test.pvalue_less[0])]
             ],
             pvalues_none=(1.0, 1.0),
             fail_bounds=bounds(0),

@@ -160,7 +160,8 @@ class LooksProcess:
         if found.reason is Reason.ABSTAINS and self._done < plan.looks:
             # an early look has next to nothing to spend, which is no fault of the points
             facts |= {"reason": Reason.UNDECIDED, "interval": None, "pass_interval": None}
-        if found.reason is Reason.NOTHING_FOUND and self._done < plan.looks and plan.settings.waits:
+        early = self._done < plan.looks and not plan.settings.since_the_start
+        if found.reason is Reason.NOTHING_FOUND and early:
             facts |= {"outcome": Outcome.MARGINAL, "reason": Reason.UNDECIDED}  # there may be something yet
         own = RULES[plan.name].finding
         self._last = own(

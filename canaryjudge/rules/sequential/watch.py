@@ -96,7 +96,8 @@ class Watch:
         self._decided = found.model_copy(update={"watch": WatchFacts(**known)})
         if found.outcome is Outcome.PASS:
             self._length = max(_SHORTEST_EPOCH, self.points)
-            self._next_epoch()
+            if self._reserved:
+                self._next_epoch()
 
     def _next_epoch(self) -> None:
         self._number += 1
@@ -175,7 +176,10 @@ def start_watch(question: Question, settings: RuleSettings) -> Watch:
     if isinstance(settings, Sequential):
         method = METHODS[settings.method_for(question.kind)]
         return Watch(lambda asked: method.start(asked, settings), question, method.reserved)
-    return Watch(lambda asked: LooksProcess(asked, LookPlan(settings.rule, settings)), question)
+    plan = LookPlan(settings.rule, settings)
+    return Watch(
+        lambda asked: LooksProcess(asked, plan), question, 0.0 if settings.since_the_start else RESERVED
+    )
 
 
 def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | None) -> Pair | None:
