@@ -43,9 +43,11 @@ class _GrowthWords(EffectWords[GrowthFinding]):
         if finding.reason is Reason.PROVEN_WORSE:
             return f"{self._grew()}{self._speed()}, beyond {tolerance}; {self._ends()}"
         if finding.reason is Reason.ENDS_BEYOND_TOLERANCE:
-            return f"{self._ends()}, beyond {tolerance}, but growth is not proven: {self._grew()}{self._why_not()}"
+            return f"{self._ends()}, beyond {tolerance}, though growth is not proven; {self._grew()}{self._why_not()}"
         if proven_fine(finding):
-            return f"{self._grew()}, within {tolerance}"
+            grown, upwards = finding.estimate or 0.0, finding.limit_high is not None
+            one_way = finding.limit_high is None or finding.limit_low is None
+            return f"{self._grew()}, {'which is no harm' if one_way and grown and (grown > 0) != upwards else f'within {tolerance}'}"
         return f"{self._grew()}: not proven beyond {tolerance}{self._why_not()}"
 
     def _grew(self) -> str:
@@ -67,16 +69,16 @@ class _GrowthWords(EffectWords[GrowthFinding]):
     def _speed(self) -> str:
         """Say how fast it grows: in percent and in the metric's unit."""
         finding, interval = self.finding, self.result.interval_s
-        times, each = 1.0, self.kind.point
+        times, each = 1.0, f"a {self.kind.point}"
         if interval is not None:
             by_hour = (self._steps or 0.0) * interval >= _HOURS_FROM
-            times, each = (_HOUR, "hour") if by_hour else (_MINUTE, "minute")
+            times, each = (_HOUR, "an hour") if by_hour else (_MINUTE, "a minute")
             times /= interval
         rate = (finding.rate or 0.0) * times
         said = [self.change(rate)]
         if finding.scale == "relative" and finding.baseline_level is not None:
             said.append(self.level(abs(rate * finding.baseline_level)))
-        return f", {' or '.join(said)} a {each}"
+        return f", {' or '.join(said)} {each}"
 
     def _ends(self) -> str:
         """Say where it is in the end."""

@@ -108,6 +108,12 @@ EVERY_REASON = {
     "abstains": judged(
         {"baseline": 100 + walk[0], "canary": 99 + walk[1]}, min_points=1, effect="ratio", tolerance="0.1%"
     ),
+    "ends_beyond_tolerance": judged(
+        {
+            arm: {"time": 60.0 * np.arange(40), "value": 100 + noise / 5}
+            for arm, noise in (("baseline", NOISE[0]), ("canary", NOISE[1] + 65 * (np.arange(40) >= 26)))
+        }
+    ),
     "needs_absolute_tolerance": judged({"baseline": [0] * 20, "canary": [0] * 19 + [1]}),
     "suspected": judged(
         {"baseline": 100 + NOISE[0], "canary": 100 + NOISE[1] + np.repeat([0, 75, 0], [20, 5, 15])}, unit="ms"
