@@ -125,7 +125,7 @@ class _Looked:
             return None
         scale = _Scale.of(pair, limits)
         changes = paired_changes(baseline, canary, scale.effect)
-        smoothing = int(seen_smoothing(changes, scale.of_arm(baseline), scale.of_arm(canary)))
+        smoothing = int(seen_smoothing(scale.of_arm(baseline), scale.of_arm(canary)))
         arms = [replica.levels for replica in lasting(pair.baseline.replicas) if len(replica) > 1]
         usual = max(
             float(largest_swing(scale.of_arm(arm), min(smoothing, len(arm)))) for arm in (arms or [baseline])

@@ -31,7 +31,7 @@ _MOST_BLOCKS = 15
 _STRONGEST = 0.9
 _END_POINTS = 3
 """Where blocks are shorter, both ends are averages of so many points."""
-_ALIKE = 0.35
+_ALIKE = 0.25
 """Steps with a larger autocorrelation resemble each other."""
 _LONGEST_SEEN = 10
 
@@ -253,7 +253,7 @@ def seen_smoothing(*series: ArrayLike) -> NDArray[np.intp]:
     Parameters
     ----------
     *series : array_like, shape (..., n)
-        What the same query gave: of both arms, and the changes between them. The one that shows the most counts.
+        What the same query gave, such as both arms; what their steps show counts in the mean, but for those that do not move.
 
     Returns
     -------
@@ -262,20 +262,20 @@ def seen_smoothing(*series: ArrayLike) -> NDArray[np.intp]:
 
     Examples
     --------
-    >>> walk = np.cumsum(np.random.default_rng(1).normal(size=204))
-    >>> int(seen_smoothing(walk)), int(seen_smoothing(np.convolve(walk, np.ones(5) / 5, "valid")))
-    (1, 3)
+    >>> walks = np.cumsum(np.random.default_rng(1).normal(size=(2, 204)), axis=1)
+    >>> smooth = [np.convolve(walk, np.ones(5) / 5, "valid") for walk in walks]
+    >>> int(seen_smoothing(*walks)), int(seen_smoothing(*smooth))
+    (1, 4)
     """
-    return np.asarray(np.maximum.reduce([_alike(np.asarray(each, dtype=np.float64)) for each in series]))
-
-
-def _alike(series: FloatArray) -> NDArray[np.intp]:
-    steps = np.diff(series, axis=-1)
+    steps = np.stack([np.diff(np.asarray(each, dtype=np.float64), axis=-1) for each in series])
     centered = steps - steps.sum(axis=-1, keepdims=True) / max(steps.shape[-1], 1)
     power = np.square(centered).sum(axis=-1)
-    alike = np.ones(power.shape, dtype=np.bool_)
-    found = np.ones(power.shape, dtype=np.intp)
-    for lag in range(1, min(_LONGEST_SEEN, series.shape[-1] // 3)):
-        alike = alike & ((centered[..., lag:] * centered[..., :-lag]).sum(axis=-1) > _ALIKE * power)
+    moving = np.maximum((power > 0).sum(axis=0), 1)
+    alike = np.ones(power.shape[1:], dtype=np.bool_)
+    found = np.ones(power.shape[1:], dtype=np.intp)
+    for lag in range(1, min(_LONGEST_SEEN, (steps.shape[-1] + 1) // 3)):
+        shared = (centered[..., lag:] * centered[..., :-lag]).sum(axis=-1)
+        rho = np.divide(shared, power, out=np.zeros_like(power), where=power > 0)
+        alike = alike & (rho.sum(axis=0) / moving > _ALIKE)
         found = found + alike
     return found
