@@ -260,10 +260,11 @@ class LooksProcess:
     def finding(self) -> Finding:
         """Say what the last look said."""
         if self._last is None:
+            passes = self._plan.settings.since_the_start
             return RULES[self._plan.name].finding(
                 rule=self._plan.name,
-                outcome=Outcome.MARGINAL,
-                reason=Reason.TOO_LITTLE_DATA,
+                outcome=Outcome.PASS if passes else Outcome.MARGINAL,
+                reason=Reason.NOTHING_FOUND if passes else Reason.TOO_LITTLE_DATA,
                 method="none",
                 level=self._question.rates.level,
                 beta=self._question.rates.beta,
