@@ -11,7 +11,7 @@ import numpy as np
 from rank_sizes import ar1
 from tables import grid
 
-from canaryjudge.stats.growth import growth_test, largest_swing
+from canaryjudge.stats.growth import growth_test, largest_swing, seen_smoothing
 
 LEVELS = (0.05, 0.01, 0.001, 0.0002)
 TOLERATED = float(np.log(1.1))
@@ -84,6 +84,36 @@ def print_sizes(runs: int) -> None:
         )
 
 
+def print_seen(runs: int) -> None:
+    """Print the same of the difference of two arms, with blocks as long as both arms seem to be smoothed: as the rule asks."""
+    names = (
+        "rho .9",
+        "random walk",
+        "smoothed random walk",
+        "smoothed rho .9, range told",
+        "steps of rho .5",
+        "steps of rho .8",
+    )
+    for n in (10, 15, 30, 60):
+        rows = []
+        for name in names:
+            rng = np.random.default_rng(3)
+            both = [no_growth(name, rng, runs, n) for _ in range(2)]
+            change = both[1] - both[0]
+            change = change - change[:, :1] + 1e-9
+            seen = seen_smoothing(*both)
+            pvalues = np.ones(runs)
+            silent = 0
+            for smoothing in np.unique(seen):
+                alike = seen == smoothing
+                found = growth_test(change[alike], [0.0], smoothing=int(smoothing))
+                pvalues[alike] = found.pvalue_greater[:, 0]
+                silent += int(found.abstains * alike.sum())
+            rows.append([name.removesuffix(", range told"), *rates(pvalues), f"{100 * silent / runs:.2g}"])
+        title = f"{n} points of two arms that lead nowhere, smoothing as seen: growth found, per cent"
+        print(grid(title, ["", *(f"{100 * level:g} %" for level in LEVELS), "abstains"], rows))
+
+
 def arms(name: str, rng: np.random.Generator, runs: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Give the logarithms of both arms; of the baseline, of each replica where it has several."""
     t = np.arange(n)
@@ -144,6 +174,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20_000, help="series a row")
     runs = parser.parse_args().runs
     print_sizes(runs)
+    print_seen(runs)
     print_arms(runs // 4)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the names of the table once more, for type checkers and edi
     from canaryjudge.policy import AnyOf as AnyOf
     from canaryjudge.policy import BurnRate as BurnRate
     from canaryjudge.policy import Excursion as Excursion
+    from canaryjudge.policy import Growth as Growth
     from canaryjudge.policy import LateShift as LateShift
     from canaryjudge.policy import MannWhitney as MannWhitney
     from canaryjudge.policy import Metric as Metric
@@ -66,7 +67,7 @@ _MODULES: Final = {
     "monitor": "Monitor",
     "planning": "plan",
     "plots": "plots",
-    "policy": "AllOf AnyOf BurnRate Excursion LateShift MannWhitney Metric Policy Proportion Rate Sequential Slo Split Tail Tolerance load_policy",
+    "policy": "AllOf AnyOf BurnRate Excursion Growth LateShift MannWhitney Metric Policy Proportion Rate Sequential Slo Split Tail Tolerance load_policy",
     "reasons": "Outcome",
     "results": "MetricResult",
     "rules.findings": "Finding",

@@ -12,8 +12,10 @@ from canaryjudge.data import MetricPair, about_metric, read_pairs, row_of, with_
 from canaryjudge.errors import PolicyError
 from canaryjudge.outcomes import DataSummary, at_deadline, conclude, lacking, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
-from canaryjudge.results import MetricResult, ValidFor
-from canaryjudge.rules import ErrorRates, Horizon, default_rules, judge_pair
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import MetricResult, Pairing, ValidFor
+from canaryjudge.rules import ErrorRates, Horizon, default_rules, ending_beyond, judge_pair
+from canaryjudge.rules.findings import LevelFinding
 from canaryjudge.verdict import Verdict
 
 __all__ = ["digest", "judge", "judge_metric", "rule_levels", "shares"]
@@ -79,7 +81,11 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
         )
         for metric in policy.metrics
     }
-    sequential = all(rule.rule == "sequential" for metric in policy.metrics for rule in _rules(metric))
+    sequential = all(
+        rule.rule == "sequential"
+        for metric in policy.metrics
+        for rule in _rules(metric, pairs[metric.name].pairing)
+    )
     valid_for: ValidFor = "all_looks" if sequential else "one_look"
     release = conclude(results, policy, (baseline, canary), valid_for)
     return Verdict(
@@ -153,7 +159,7 @@ def judge_metric(
 ) -> MetricResult:
     """Judge one metric, whose arms have their exposures, at its share of alpha; `arms` are the caller's names of baseline and canary."""
     data = DataSummary.of(pair)
-    rules = _rules(metric)
+    rules = _rules(metric, pair.pairing)
     horizon = Horizon(policy.max_points, policy.max_duration)
     asked = rules if lacking(data, metric) is None else ()
     with about_metric(metric.name):
@@ -162,11 +168,17 @@ def judge_metric(
             for rule, level in zip(asked, rule_levels(rules, alpha), strict=False)
         )
     result = metric_result(data, metric, alpha, findings, arms)
+    if result.outcome is Outcome.PASS and any(
+        isinstance(finding.effect, LevelFinding) for finding in findings
+    ):
+        end = ending_beyond(row_of(pair, metric, ErrorRates(alpha, policy.beta)))
+        if end is not None:
+            result = metric_result(data, metric, alpha, (*findings, end), arms)
     watched = all(rule.rule == "sequential" for rule in rules)
     points = min((finding.n_canary for finding in findings), default=0)
     over = watched and horizon.is_over(points, *(data.span or (None, None)))
     return at_deadline(result, policy.on_deadline) if over else result
 
 
-def _rules(metric: Metric) -> tuple[RuleSettings, ...]:
-    return metric.rules or default_rules(metric)
+def _rules(metric: Metric, pairing: Pairing) -> tuple[RuleSettings, ...]:
+    return metric.rules or default_rules(metric, one_clock=pairing == "concurrent")

@@ -38,6 +38,8 @@ class Kind:
     """The absolute part of the tolerance where a policy gives none."""
     default_rules: tuple[str, ...]
     """The rules that are asked where a policy names none, the one about the level first."""
+    rules_on_one_clock: tuple[str, ...] = ()
+    """Those that are asked as well where the arms share the clock."""
     faults: tuple[Fault, ...] = ("shift", "tail", "burst")
     """What can go wrong with it, and is put into healthy data by a calibration."""
     assumes: tuple[str, ...]
@@ -88,6 +90,7 @@ KINDS: Final[dict[str, Kind]] = {
             point="point",
             min_points=10,
             default_rules=("mann_whitney", "excursion", "late_shift"),
+            rules_on_one_clock=("growth",),
             assumes=("spread",),
         ),
         Kind(

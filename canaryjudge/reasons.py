@@ -100,6 +100,13 @@ class Reason(StrEnum):
         "suspicious, not proven",
         "Look at the points that are suspicious; more of them would prove a fault, and a longer window without them clears the canary.",
     )
+    ENDS_BEYOND_TOLERANCE = (
+        "ends_beyond_tolerance",
+        Outcome.MARGINAL,
+        "the window ends beyond the tolerance, which a level of the whole does not show and growth does not prove; a pass is withheld",
+        "ends beyond the tolerance",
+        "A longer window tells whether the canary stays there, goes on or comes back.",
+    )
     ABSTAINS = (
         "abstains",
         Outcome.MARGINAL,

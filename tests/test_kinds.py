@@ -27,8 +27,10 @@ class TestEveryKind:
 
     def test_is_asked_rules_that_fit_it(self, kind: Kind):
         metric = Metric(name="m", kind=kind.name, direction="increase")
-        assert set(kind.default_rules) <= set(RULES)
-        assert tuple(rule.rule for rule in default_rules(metric)) == kind.default_rules
+        everything = (*kind.default_rules, *kind.rules_on_one_clock)
+        assert set(everything) <= set(RULES)
+        asked = (default_rules(metric, one_clock=one_clock) for one_clock in (False, True))
+        assert [tuple(rule.rule for rule in rules) for rules in asked] == [kind.default_rules, everything]
 
     def test_needs_as_many_points_as_it_says(self, kind: Kind):
         metric = Metric(name="m", kind=kind.name, direction="increase")

@@ -154,7 +154,7 @@ def find_settings(sought: SettingsSearch) -> FoundSettings:
 def _without_wild_rules(settled: FoundSettings) -> FoundSettings:
     """Leave out the rules that alone fail more healthy pairs than their part of alpha allows, but for the last."""
     sought, metric = settled.sought, settled.metric
-    rules = metric.rules or default_rules(metric)
+    rules = metric.rules or default_rules(metric, one_clock=sought.found.pairs[0].pairing == "concurrent")
     levels = rule_levels(rules, sought.alpha)
     rates: dict[int, float] = {}
     for index in range(len(rules)):

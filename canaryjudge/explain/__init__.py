@@ -4,6 +4,7 @@ from canaryjudge.explain import (  # noqa: F401 - the words of each rule
     burn_rate,
     excursion,
     groups,
+    growth,
     late_shift,
     mann_whitney,
     proportion,

@@ -109,13 +109,13 @@ def other_findings(result: MetricResult) -> list[Finding]:
 
 
 def is_quiet(finding: Finding, index: int, result: MetricResult) -> bool:
-    """Tell whether a finding is of a rule about a feature that has nothing to say against the canary, and did not decide."""
+    """Tell whether a finding is of a rule about a feature that has nothing to say against the canary, and did not decide; of a canary that fails, that it does so until the end is no news."""
+    if index == result.deciding_rule:
+        return False
+    if finding.reason is Reason.ENDS_BEYOND_TOLERANCE:
+        return result.outcome is Outcome.FAIL
     nothing_found = finding.reason is Reason.NOTHING_FOUND
-    return (
-        index != result.deciding_rule
-        and finding.outcome is Outcome.PASS
-        and (nothing_found or bool(words_of(finding, result).feature))
-    )
+    return finding.outcome is Outcome.PASS and (nothing_found or bool(words_of(finding, result).feature))
 
 
 def quiet_sentence(result: MetricResult) -> str:

@@ -21,12 +21,20 @@ from canaryjudge.outcomes import DataSummary, at_deadline, lacking, metric_resul
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import MetricResult, Pairing
-from canaryjudge.rules import ErrorRates, Horizon, Pair, before_the_end, pool_replicas, start_watch
+from canaryjudge.rules import (
+    ErrorRates,
+    Horizon,
+    Pair,
+    before_the_end,
+    pool_replicas,
+    rules_on_one_clock,
+    start_watch,
+)
 from canaryjudge.rules.replicas import LEAST_SHARE
 from canaryjudge.stats.count_processes import sequential_pvalue
 from canaryjudge.stats.exact_sums import ExactSum
 
-__all__ = ["MetricWatch"]
+__all__ = ["MetricWatch", "watched_rules"]
 
 
 class MetricWatch:
@@ -42,7 +50,7 @@ class MetricWatch:
         self._rates = ErrorRates(alpha, policy.beta)
         known = None if history is None else row_of(history, metric, self._rates)
         self._horizon = Horizon(policy.max_points, policy.max_duration, known, replicas)
-        rules = metric.rules or (Sequential(),)
+        rules = metric.rules or watched_rules(metric)
         for rule in rules:
             _check_watchable(rule, metric, policy)
         self._watches = [
@@ -151,7 +159,7 @@ class MetricWatch:
             "pooled": self._pooled,
             "stream": self.stream.state(),
             "traffic": [self._traffic.whole.tolist(), self._traffic.parts.tolist()],
-            "watches": [watched.save() for watched in self._watches],
+            "watches": _told_once([watched.save() for watched in self._watches]),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -163,8 +171,30 @@ class MetricWatch:
         )
         self._levels = ReplicaLevels.restore(state["levels"])
         self._pooled = bool(state["pooled"])
-        for watched, saved in zip(self._watches, state["watches"], strict=True):
+        for watched, saved in zip(self._watches, _told_in_full(state["watches"]), strict=True):
             watched.load(saved)
+
+
+def _told_once(watches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out the points of those rules that keep the same ones as the first."""
+    points = watches[0]["main"].get("arms")
+    for watched in watches[1:]:
+        if points is not None and watched["main"].get("arms") == points:
+            watched["main"] = watched["main"] | {"arms": None}
+    return watches
+
+
+def _told_in_full(watches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    points = {"arms": watches[0]["main"].get("arms")}
+    return [
+        saved | {"main": saved["main"] | points} if saved["main"].get("arms", points) is None else saved
+        for saved in watches
+    ]
+
+
+def watched_rules(metric: Metric) -> tuple[AnyRule, ...]:
+    """Give what is watched of a metric whose policy names no rules; arms that turn out not to share the clock are asked nothing more."""
+    return (Sequential(), *(rules_on_one_clock(metric) if metric.pairing != "windows" else ()))
 
 
 def _as_points(levels: tuple[ReplicaLevel, ...]) -> tuple[Arm, ...]:

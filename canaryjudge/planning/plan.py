@@ -17,6 +17,7 @@ from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
 from canaryjudge.judging import judge_metric, rule_levels, shares
 from canaryjudge.kinds import KINDS
+from canaryjudge.monitor.metric_watch import watched_rules
 from canaryjudge.planning.power import (
     PowerDesign,
     form_of,
@@ -333,7 +334,7 @@ class _Task:
 def _planned(task: _Task) -> MetricPlan:
     metric, assumed = task.metric, task.assumed
     lacking, form = next(iter(assumed.lacks(metric.kind)), None), form_of(metric)
-    rules = metric.rules or default_rules(metric)
+    rules = metric.rules or default_rules(metric, one_clock=metric.pairing != "windows")
     planned = planned_rule(metric)
     alpha = rule_levels(rules, task.alpha)[rules.index(planned)]
     ready = form != "none" and lacking is None
@@ -393,6 +394,7 @@ def _simulated(task: _Task) -> SimulatedPlan:
         update={"metrics": (metric,), "max_points": max(2, points), "max_duration": None}
     )
     watched = metric.model_copy(update={"rules": (Sequential(),)})
+    at_looks = rule_levels(watched_rules(metric), task.alpha)[0]
     failed, stopped = 0, []
     for run in range(task.runs):
         rng = np.random.default_rng([task.seed, crc32(metric.name.encode()), run])
@@ -406,7 +408,7 @@ def _simulated(task: _Task) -> SimulatedPlan:
             per_request=is_per_request(metric, task.assumed),
         )
         failed += judge_metric(pair, metric, alone, task.alpha).outcome is Outcome.FAIL
-        at_all_looks = judge_metric(pair, watched, alone, task.alpha)
+        at_all_looks = judge_metric(pair, watched, alone, at_looks)
         if at_all_looks.outcome is Outcome.FAIL and at_all_looks.findings:
             watch = at_all_looks.findings[0].watch
             stopped.append((watch and watch.decided_after) or at_all_looks.n_canary)

@@ -56,7 +56,7 @@ _PER_REQUEST: Final = (
 
 def planned_rule(metric: Metric) -> RuleSettings:
     """Give the rule that a plan is about: the first that has a closed form, else the first."""
-    rules = metric.rules or default_rules(metric)
+    rules = metric.rules or default_rules(metric, one_clock=metric.pairing != "windows")
     return next((rule for rule in rules if rule.rule in _FORMS), rules[0])
 
 

@@ -9,6 +9,7 @@ from canaryjudge.policy.reference import field_table, json_schema
 from canaryjudge.rules.burn_rate import BudgetCalendar, BurnAlert, BurnRate
 from canaryjudge.rules.excursion import Excursion
 from canaryjudge.rules.groups import AllOf, AnyOf, GroupSettings
+from canaryjudge.rules.growth import Growth
 from canaryjudge.rules.late_shift import LateShift
 from canaryjudge.rules.mann_whitney import MannWhitney
 from canaryjudge.rules.proportion import Proportion
@@ -29,6 +30,7 @@ __all__ = [
     "Change",
     "Excursion",
     "GroupSettings",
+    "Growth",
     "LateShift",
     "MannWhitney",
     "Metric",

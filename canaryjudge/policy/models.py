@@ -120,7 +120,7 @@ class Metric(PolicyModel):
     """`proven_safe`: a pass is a proof. `not_proven_worse`: the classic reading, in which a metric that is undecided passes (one proven worse than the baseline does not); it waives beta."""
     rules: Annotated[tuple[AnyRule, ...] | None, BeforeValidator(listed)] = Field(default=None, min_length=1)
     """What is asked of the metric. Left out, a `Monitor` asks `sequential`; `judge` asks `mann_whitney` and `late_shift` of gauges, samples and histograms,
-    `proportion` of ratios and `rate` of counts, and `excursion` of gauges, ratios and counts as well."""
+    `proportion` of ratios and `rate` of counts, and `excursion` of gauges, ratios and counts as well; both ask `growth` too of gauges whose arms share the clock."""
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.effect == "ratio" and not KINDS[self.kind].is_measured:

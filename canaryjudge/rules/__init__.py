@@ -7,6 +7,7 @@ from canaryjudge.rules import (
     burn_rate,
     excursion,
     groups,
+    growth,
     late_shift,
     mann_whitney,
     proportion,
@@ -14,6 +15,7 @@ from canaryjudge.rules import (
     slo,
     tail,
 )
+from canaryjudge.rules.growth import ending_beyond
 from canaryjudge.rules.registry import RULES, find, in_order, judge_pair, judge_pairs, read_finding
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Rows
 from canaryjudge.rules.sequential import watch
@@ -31,18 +33,30 @@ __all__ = [
     "before_the_end",
     "check_counts",
     "default_rules",
+    "ending_beyond",
     "find",
     "judge_pair",
     "judge_pairs",
     "pool_replicas",
     "read_finding",
+    "rules_on_one_clock",
     "start_watch",
 ]
 
-in_order(mann_whitney, proportion, rate, watch, slo, burn_rate, tail, excursion, late_shift, groups)
+in_order(mann_whitney, proportion, rate, watch, slo, burn_rate, tail, excursion, late_shift, growth, groups)
 
 
-def default_rules(metric: AskedMetric) -> tuple[RuleSettings, ...]:
+def default_rules(metric: AskedMetric, *, one_clock: bool) -> tuple[RuleSettings, ...]:
     """Give what is asked of a metric whose policy names no rules, as far as it fits the metric; the rule about its level first."""
-    rules = (RULES[name].settings() for name in KINDS[metric.kind].default_rules)
+    clock = rules_on_one_clock(metric) if one_clock else ()
+    return (*_fitting(KINDS[metric.kind].default_rules, metric), *clock)
+
+
+def rules_on_one_clock(metric: AskedMetric) -> tuple[RuleSettings, ...]:
+    """Give what is asked as well where the arms share the clock, by `judge` and by a `Monitor`."""
+    return _fitting(KINDS[metric.kind].rules_on_one_clock, metric)
+
+
+def _fitting(names: tuple[str, ...], metric: AskedMetric) -> tuple[RuleSettings, ...]:
+    rules = (RULES[name].settings() for name in names)
     return tuple(rule for rule in rules if not any(rule.misfits(metric)))

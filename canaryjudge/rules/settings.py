@@ -40,6 +40,8 @@ class RuleSettings(PolicyModel):
     kinds: ClassVar[tuple[str, ...]]
     models: ClassVar[Mapping[str, type[PolicyModel]]] = {}
     """Models that its settings are made of, by what they are called in the reference."""
+    since_the_start: ClassVar[bool] = False
+    """Whether a watch asks it of all that came since the start, whatever passed meanwhile: to have found nothing yet is a pass for the time being, and nothing starts afresh after it."""
     rule: str = ""
     """The rule's name."""
 

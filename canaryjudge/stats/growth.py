@@ -18,12 +18,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
 from canaryjudge.stats.bounds import FloatArray
 
-__all__ = ["FEWEST_BLOCKS", "GrowthTest", "block_means", "growth_test", "largest_swing"]
+__all__ = ["FEWEST_BLOCKS", "GrowthTest", "block_means", "growth_test", "largest_swing", "seen_smoothing"]
 
 FEWEST_BLOCKS = 6
 _MOST_BLOCKS = 15
@@ -31,6 +31,9 @@ _MOST_BLOCKS = 15
 _STRONGEST = 0.9
 _END_POINTS = 3
 """Where blocks are shorter, both ends are averages of so many points."""
+_ALIKE = 0.25
+"""Steps with a larger autocorrelation resemble each other."""
+_LONGEST_SEEN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,11 @@ class GrowthTest:
     pvalue_greater, pvalue_less : ndarray, shape (..., k)
         For the null hypotheses "what grew, beyond what is usual, is at most the limit", and "the growth is at least the limit"; 1 where the test abstains.
     until : ndarray, shape (..., k)
-        Steps after the last point until the level crosses the limit at this rate; 0 where it has, infinite where it does not grow.
-    blocks : int
-        How many blocks there were.
+        Steps from the last point until the level crosses the limit at this rate: negative where it has already, infinite where it does not grow and has not.
+    blocks, length : int
+        How many blocks there were, and of how many points.
+    end_points : int
+        Of how many points the level of each end is the mean.
     abstains : bool
         There are fewer than six blocks.
     """
@@ -66,7 +71,14 @@ class GrowthTest:
     pvalue_less: FloatArray
     until: FloatArray
     blocks: int
+    length: int
+    end_points: int
     abstains: bool
+
+    @property
+    def steps(self) -> int:
+        """From the middle of one end to that of the other."""
+        return max(self.blocks * self.length - self.end_points, self.length)
 
 
 def growth_test(
@@ -116,8 +128,8 @@ def growth_test(
     >>> rng = np.random.default_rng(1)
     >>> leak = np.log1p(0.45 * np.arange(60) / 60) + rng.normal(0, 0.02, 60)
     >>> found = growth_test(leak, [np.log(1.1)])
-    >>> round(float(np.expm1(found.growth)), 2), bool(found.pvalue_greater[0] < 0.01), float(found.until[0])
-    (0.41, True, 0.0)
+    >>> round(float(np.expm1(found.growth)), 2), bool(found.pvalue_greater[0] < 0.01), round(float(found.until[0]), 1)
+    (0.41, True, -43.9)
     """
     series = np.asarray(changes, dtype=np.float64)
     at = np.asarray(limits, dtype=np.float64)
@@ -139,11 +151,12 @@ def growth_test(
         (end[..., None] > at) & (growth > np.asarray(usual, dtype=np.float64))[..., None], stdtr(df, -t), 1.0
     )
     reach = np.where(abstains, np.inf, -stdtrit(df, wanted) * error[..., None])
-    rate = growth / (length * max(count - ends, 1))
+    rate = growth / max(length * (count - ends), length)
     with np.errstate(divide="ignore", invalid="ignore"):
         # the end is the level in the middle of the last blocks
         ahead = (at - end[..., None]) / rate[..., None] - (length * ends - 1) / 2
-    until = np.where(end[..., None] >= at, 0.0, np.where(rate[..., None] > 0, np.maximum(ahead, 0.0), np.inf))
+    beyond = end[..., None] >= at
+    until = np.where(rate[..., None] > 0, ahead, np.where(beyond, -np.inf, np.inf))
     silent = np.full(greater.shape, abstains)
     return GrowthTest(
         growth,
@@ -155,6 +168,8 @@ def growth_test(
         np.where(silent, 1.0, stdtr(df, t)),
         until,
         count,
+        length,
+        length * ends,
         abstains,
     )
 
@@ -228,3 +243,39 @@ def largest_swing(series: ArrayLike, smoothing: int = 1) -> FloatArray:
     rise = (means - np.minimum.accumulate(means, axis=-1)).max(axis=-1)
     fall = (np.maximum.accumulate(means, axis=-1) - means).max(axis=-1)
     return np.asarray(np.maximum(rise, fall))
+
+
+def seen_smoothing(*series: ArrayLike) -> NDArray[np.intp]:
+    """Tell over how many points, about, a query seems to average: for so long steps resemble each other.
+
+    Averages over five minutes (``rate[5m]``) of what wanders have steps that are alike for as long. Averages of what does not wander have not, and need no longer blocks.
+
+    Parameters
+    ----------
+    *series : array_like, shape (..., n)
+        What the same query gave, such as both arms; what their steps show counts in the mean, but for those that do not move.
+
+    Returns
+    -------
+    ndarray of int, shape (...)
+        At least 1; at most a third of the points, and 10.
+
+    Examples
+    --------
+    >>> walks = np.cumsum(np.random.default_rng(1).normal(size=(2, 204)), axis=1)
+    >>> smooth = [np.convolve(walk, np.ones(5) / 5, "valid") for walk in walks]
+    >>> int(seen_smoothing(*walks)), int(seen_smoothing(*smooth))
+    (1, 4)
+    """
+    steps = np.stack([np.diff(np.asarray(each, dtype=np.float64), axis=-1) for each in series])
+    centered = steps - steps.sum(axis=-1, keepdims=True) / max(steps.shape[-1], 1)
+    power = np.square(centered).sum(axis=-1)
+    moving = np.maximum((power > 0).sum(axis=0), 1)
+    alike = np.ones(power.shape[1:], dtype=np.bool_)
+    found = np.ones(power.shape[1:], dtype=np.intp)
+    for lag in range(1, min(_LONGEST_SEEN, (steps.shape[-1] + 1) // 3)):
+        shared = (centered[..., lag:] * centered[..., :-lag]).sum(axis=-1)
+        rho = np.divide(shared, power, out=np.zeros_like(power), where=power > 0)
+        alike = alike & (rho.sum(axis=0) / moving > _ALIKE)
+        found = found + alike
+    return found

@@ -33,13 +33,13 @@ Of 4 metrics 2 failed, 2 passed; errors decided (rule proportion).
     - rule slo, pass: canary is 0.439 % (90 % CI 0.39 to 0.49 %), which meets the objective <= 0.5 %; exact
       binomial test p = 0.019, 253 of 57,620 v. 561 of 522,851.
 
-  latency_p99 FAIL: canary is 31 % higher, 180 ms v. 138 ms (99.58 % CI 17 to 46 %), beyond the tolerated
+  latency_p99 FAIL: canary is 31 % higher, 180 ms v. 138 ms (99.67 % CI 16 to 47 %), beyond the tolerated
     10 %; robust Mann-Whitney p = 6e-4 (worse in 100 % of pairs, lag-1 autocorrelation 0.53), 60 v. 60 points.
 
   cpu PASS: canary is 0.97 % higher, 43.5 % v. 43.1 % (90 % CI -2.3 to 4.2 %), within the tolerated 10 %;
     non-inferiority by robust Mann-Whitney p = 0.0055 (worse in 57 % of pairs, lag-1 autocorrelation 0.65), 60
     v. 60 points.
-    - no late shift; no burst found, which does not rule one out.
+    - no late shift; no burst and no growth found, which does not rule them out.
 
   requests PASS (guard): canary is 0.82 % lower, 9,603 v. 9,682 (90 % CI -1.5 to -0.098 %), within the
     tolerated 10 % up or 9.1 % down; non-inferiority by exact conditional test p = 6e-86, 57,620 v. 522,851
@@ -107,6 +107,12 @@ EVERY_REASON = {
     "no_data": judged({"baseline": [1, 2, 3], "canary": []}),
     "abstains": judged(
         {"baseline": 100 + walk[0], "canary": 99 + walk[1]}, min_points=1, effect="ratio", tolerance="0.1%"
+    ),
+    "ends_beyond_tolerance": judged(
+        {
+            arm: {"time": 60.0 * np.arange(40), "value": 100 + noise / 5}
+            for arm, noise in (("baseline", NOISE[0]), ("canary", NOISE[1] + 65 * (np.arange(40) >= 26)))
+        }
     ),
     "needs_absolute_tolerance": judged({"baseline": [0] * 20, "canary": [0] * 19 + [1]}),
     "suspected": judged(

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from simulation import ar1, assert_rate_at_most
 
-from canaryjudge.stats.growth import growth_test, largest_swing
+from canaryjudge.data import Arm, MetricPair, row_of
+from canaryjudge.policy import Growth, Metric
+from canaryjudge.rules import ErrorRates, judge_pairs
+from canaryjudge.stats.growth import FEWEST_BLOCKS, growth_test, largest_swing, seen_smoothing
 
 LIMIT = float(np.log(1.1))
 CASES = [
@@ -60,6 +63,65 @@ def test_what_leads_nowhere_is_no_growth(kind, n, times):
 @pytest.mark.parametrize(("kind", "n", "times"), CASES)
 def test_what_leads_nowhere_is_no_growth_in_full(kind, n, times):
     check(kind, n, times, 100_000 if n < 100 else 30_000)
+
+
+SEEN = [
+    # series of both arms, points, times the level that is allowed
+    ("walk", 15, 1.0),
+    ("rho 0.9", 15, 0.5),
+    ("smoothed walk", 60, 1.4),
+    ("steps of rho 0.5", 60, 1.6),
+]
+
+
+def check_seen(kind, n, times, runs):
+    """Take both arms, and blocks as long as these seem to be smoothed."""
+    rng = np.random.default_rng(20260303)
+    baseline, canary = nowhere(kind, rng, runs, n), nowhere(kind, rng, runs, n)
+    seen = seen_smoothing(baseline, canary)
+    pvalues = np.ones(runs)
+    for smoothing in np.unique(seen):
+        alike = seen == smoothing
+        found = growth_test((canary - baseline)[alike], [0.0], smoothing=int(smoothing))
+        pvalues[alike] = found.pvalue_greater[:, 0]
+    for level in (0.05, 0.01, 0.001):
+        assert_rate_at_most(int((pvalues <= level).sum()), runs, times * level)
+
+
+@pytest.mark.parametrize(("kind", "n", "times"), SEEN)
+def test_what_leads_nowhere_is_no_growth_with_smoothing_as_it_is_seen(kind, n, times):
+    check_seen(kind, n, times, 10_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "n", "times"), SEEN)
+def test_what_leads_nowhere_is_no_growth_with_smoothing_as_it_is_seen_in_100000_runs(kind, n, times):
+    check_seen(kind, n, times, 100_000)
+
+
+def test_smoothing_that_outlasts_the_window_is_mostly_seen_and_abstained_from():
+    rng = np.random.default_rng(20260304)
+    both = [nowhere("smoothed walk", rng, 5000, 15) for _ in range(2)]
+    told = 15 // np.maximum(seen_smoothing(*both), 1) < FEWEST_BLOCKS
+    assert told.mean() > 0.45
+
+
+@pytest.mark.parametrize("settings", [{}, {"effect": "ratio"}, {"direction": "either"}])
+def test_the_rule_fails_healthy_arms_no_more_often_than_asked(settings):
+    rng, runs, n = np.random.default_rng(20260305), 1500, 15
+    metric = Metric(**{"name": "m", "direction": "increase", "tolerance": "1%"} | settings)
+    walks = np.exp(0.02 * (rng.normal(size=(2, runs, n)).cumsum(axis=2)))
+    pairs = [
+        row_of(
+            MetricPair("m", "gauge", Arm(baseline), Arm(canary), pairing="concurrent"),
+            metric,
+            ErrorRates(0.01, 0.05),
+        )
+        for baseline, canary in zip(*walks, strict=True)
+    ]
+    found = judge_pairs(pairs, Growth())
+    assert_rate_at_most(sum(one.outcome == "fail" for one in found), runs, 0.01)
+    assert sum(one.reason == "ends_beyond_tolerance" for one in found) > runs / 4
 
 
 @pytest.mark.parametrize("n", [15, 60])

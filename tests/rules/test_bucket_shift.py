@@ -271,7 +271,7 @@ def test_replicas_that_differ_among_themselves_hold_a_change_back():
 
 def test_it_is_what_judge_asks_of_a_histogram_and_reads_back():
     asked = cj.Metric(name="m", kind="histogram", direction="increase")
-    assert default_rules(asked) == (cj.MannWhitney(), cj.LateShift())
+    assert default_rules(asked, one_clock=True) == (cj.MannWhitney(), cj.LateShift())
     columns = [{"buckets": each.buckets, "edges": EDGES} | ON_A_CLOCK for each in shifted(30)]
     policy = cj.Policy(metrics=[cj.Metric(name="m", kind="histogram", unit="ms", direction="increase")])
     verdict = cj.judge({"m": dict(zip(("baseline", "canary"), columns, strict=True))}, policy)

@@ -5,6 +5,7 @@ import pytest
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, row_of
+from canaryjudge.kinds import KINDS
 from canaryjudge.rules import RULES, ErrorRates, judge_pair, judge_pairs
 
 RATES = ErrorRates(0.01, 0.05)
@@ -37,20 +38,21 @@ def arm_of(kind, rng, change, replicas=()):
     return Arm(np.round(rng.normal(100 * change, 8, POINTS), 1), replicas=replicas)
 
 
-def pairs_of(kind, metric, rows=7):
+def pairs_of(kind, metric, rows=7, pairing="windows"):
     """Pairs that differ in everything that is a row's own: points, level, replicas, and one whose arms are constant."""
     rng = np.random.default_rng(5)
     found = []
     for row in range(rows):
         parts = tuple(arm_of(kind, rng, 1 + 0.02 * part) for part in range(2 if row % 2 else 0))
         arms = (arm_of(kind, rng, 1.0, parts), arm_of(kind, rng, 1 + 0.05 * row, parts))
-        pair = MetricPair("m", kind, *arms, edges=EDGES if kind == "histogram" else None)
+        edges = EDGES if kind == "histogram" else None
+        pair = MetricPair("m", kind, *arms, pairing=pairing, edges=edges)
         found.append(row_of(pair, metric, RATES))
     if kind in ("gauge", "samples"):
         constant = Arm(np.full(POINTS, 5.0))
         nothing = Arm(np.zeros(POINTS))
         found += [
-            row_of(MetricPair("m", kind, *both), metric, RATES)
+            row_of(MetricPair("m", kind, *both, pairing=pairing), metric, RATES)
             for both in ((constant, constant), (nothing, constant))
         ]
     return found
@@ -75,7 +77,8 @@ def test_rows_say_together_what_each_says_alone(kind, settings):
     metric = cj.Metric(
         name="m", kind=kind, direction="increase", noise_floor={"between_windows": "1%", "windows": 9}
     )
-    pairs = pairs_of(kind, metric)
+    on_one_clock = settings.rule in KINDS[kind].rules_on_one_clock
+    pairs = pairs_of(kind, metric, pairing="concurrent" if on_one_clock else "windows")
     together = judge_pairs(pairs, settings.in_unit_of(metric))
     alone = [judge_pair(pair, settings.in_unit_of(metric)) for pair in pairs]
     assert together == alone

@@ -10,7 +10,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from simulation import ar1
 
-from canaryjudge.stats.growth import FEWEST_BLOCKS, block_means, growth_test, largest_swing
+from canaryjudge.stats.growth import (
+    FEWEST_BLOCKS,
+    block_means,
+    growth_test,
+    largest_swing,
+    seen_smoothing,
+)
 
 LIMIT = float(np.log(1.1))
 
@@ -56,14 +62,15 @@ def test_a_leak_is_found_with_its_rate(n):
     assert found.rate * (n - 1) == pytest.approx(np.log(1.64 / 1.15), rel=0.1)
     assert found.end == pytest.approx(np.log(1.64 / 1.15), rel=0.1)
     assert found.low[0] > LIMIT
-    assert found.until[0] == 0
+    # 10 of 42 % were reached after a fifth of the window
+    assert found.until[0] == pytest.approx(-0.77 * n, abs=0.1 * n)
 
 
 def test_it_says_when_the_limit_will_be_crossed():
     rng = np.random.default_rng(2)
     found = growth_test(0.001 * np.arange(60) + 1e-4 * rng.normal(size=60), [0.02, 0.1, 0.5])
-    assert_allclose(found.until, [0, 100 - 59, 500 - 59], atol=3)
-    assert np.isinf(growth_test(-0.001 * np.arange(60), [0.1]).until[0])
+    assert_allclose(found.until, [20 - 59, 100 - 59, 500 - 59], atol=3)
+    assert_array_equal(growth_test(-0.001 * np.arange(60), [0.1, -0.1]).until, [np.inf, -np.inf])
 
 
 def test_a_smooth_leak_of_few_points_leaves_no_doubt():
@@ -99,6 +106,25 @@ def test_a_block_is_as_long_as_the_query_looks_back():
     assert block_means(np.zeros(60), 1)[1] == 4
     assert block_means(np.zeros(3), 5)[1] == 3
     assert growth_test(np.arange(60.0), [0.1], smoothing=5).blocks == 12
+
+
+def test_smoothing_is_seen_in_what_wanders():
+    rng = np.random.default_rng(9)
+    walk = np.cumsum(rng.normal(size=(200, 304)), axis=1)
+    smooth = np.stack([np.convolve(row, np.ones(5) / 5, "valid") for row in walk])
+    assert np.median(seen_smoothing(smooth)) == pytest.approx(4, abs=1)
+    assert (seen_smoothing(walk) == 1).mean() > 0.98
+    assert (seen_smoothing(rng.normal(size=(200, 60))) == 1).all()
+
+
+def test_what_does_not_move_says_nothing_of_smoothing():
+    ramp = np.square(np.arange(40.0))
+    flat = np.zeros(40)
+    assert seen_smoothing(flat) == seen_smoothing(np.arange(40.0)) == 1
+    assert seen_smoothing(flat, ramp) == seen_smoothing(ramp) > 4
+    assert_array_equal(seen_smoothing([flat, ramp]), [1, seen_smoothing(ramp)])
+    jagged = np.random.default_rng(10).normal(size=40)
+    assert seen_smoothing(jagged, ramp) < seen_smoothing(ramp)
 
 
 @pytest.mark.parametrize(("n", "smoothing"), [(2, 1), (5, 1), (15, 5), (29, 5)])

@@ -160,7 +160,8 @@ class LooksProcess:
         if found.reason is Reason.ABSTAINS and self._done < plan.looks:
             # an early look has next to nothing to spend, which is no fault of the points
             facts |= {"reason": Reason.UNDECIDED, "interval": None, "pass_interval": None}
-        if found.reason is Reason.NOTHING_FOUND and self._done < plan.looks:
+        early = self._done < plan.looks and not plan.settings.since_the_start
+        if found.reason is Reason.NOTHING_FOUND and early:
             facts |= {"outcome": Outcome.MARGINAL, "reason": Reason.UNDECIDED}  # there may be something yet
         own = RULES[plan.name].finding
         self._last = own(
@@ -259,10 +260,11 @@ class LooksProcess:
     def finding(self) -> Finding:
         """Say what the last look said."""
         if self._last is None:
+            passes = self._plan.settings.since_the_start
             return RULES[self._plan.name].finding(
                 rule=self._plan.name,
-                outcome=Outcome.MARGINAL,
-                reason=Reason.TOO_LITTLE_DATA,
+                outcome=Outcome.PASS if passes else Outcome.MARGINAL,
+                reason=Reason.NOTHING_FOUND if passes else Reason.TOO_LITTLE_DATA,
                 method="none",
                 level=self._question.rates.level,
                 beta=self._question.rates.beta,

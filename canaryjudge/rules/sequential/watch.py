@@ -30,7 +30,7 @@ class Watch:
 
     A fail stays. After a pass, harm is still watched for: by the evidence since the start, and by evidence that starts
     afresh, epoch after epoch, so that old good minutes do not dilute a late fault. The k-th epoch has 1 / (k (k + 1)) of the part of the
-    level that is kept for them, so that all of them together, and the first, keep within the level.
+    level that is kept for them, so that all of them together, and the first, keep within the level. Where none is kept, a pass is one for the time being.
     """
 
     def __init__(
@@ -87,7 +87,8 @@ class Watch:
         if found.outcome is not Outcome.FAIL and self._epoch is not None:
             recent = self._epoch.finding()
             found = recent if recent.outcome is Outcome.FAIL else found
-        if found.outcome is Outcome.FAIL or (found.outcome is Outcome.PASS and self._decided is None):
+        passes = found.outcome is Outcome.PASS and self._decided is None and self._reserved > 0
+        if found.outcome is Outcome.FAIL or passes:
             self._decide(found, time)
         return self._decided or found
 
@@ -175,7 +176,10 @@ def start_watch(question: Question, settings: RuleSettings) -> Watch:
     if isinstance(settings, Sequential):
         method = METHODS[settings.method_for(question.kind)]
         return Watch(lambda asked: method.start(asked, settings), question, method.reserved)
-    return Watch(lambda asked: LooksProcess(asked, LookPlan(settings.rule, settings)), question)
+    plan = LookPlan(settings.rule, settings)
+    return Watch(
+        lambda asked: LooksProcess(asked, plan), question, 0.0 if settings.since_the_start else RESERVED
+    )
 
 
 def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | None) -> Pair | None:
