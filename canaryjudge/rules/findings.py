@@ -24,6 +24,7 @@ __all__ = [
     "LevelFinding",
     "NoiseFloorFacts",
     "Number",
+    "PassBound",
     "ReplicaFacts",
     "Scale",
     "Waiver",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 Scale = Literal["relative", "absolute", "objective"]
+
+PassBound = Literal["tolerance", "stated", "usual"]
 
 Waiver = Literal[
     "aggregate_score",
@@ -194,6 +197,12 @@ class EffectFinding(Finding):
     """The largest tolerated change upwards, or the objective's value where the canary must stay below it."""
     limit_low: Number = None
     """The same downwards, or the objective's value where the canary must stay above it."""
+    pass_high: Number = None
+    """The change upwards beyond which a pass excludes harm: the policy's `pass_within`; None under `objective`."""
+    pass_low: Number = None
+    """The same downwards."""
+    pass_by: PassBound | None = None
+    """What decided that: the `tolerance`, what the policy has `stated`, or where it states nothing how much the baseline itself varies as `usual`."""
     baseline_level: Number = None
     """The baseline's median, share or rate, or its aggregate under `objective`."""
     canary_level: Number = None
