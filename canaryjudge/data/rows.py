@@ -49,7 +49,9 @@ def _pass_within(metric: Metric) -> Sizes[float] | None:
     stated = metric.pass_within
     if stated is None:
         return None
-    absolute = math.nan if stated.absolute is None else metric.quantity(stated.absolute, "pass_within.absolute")
+    absolute = (
+        math.nan if stated.absolute is None else metric.quantity(stated.absolute, "pass_within.absolute")
+    )
     return Sizes(stated.relative or 0.0, absolute)
 
 

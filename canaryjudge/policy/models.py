@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from canaryjudge.kinds import KINDS, KindName
 from canaryjudge.policy.any_rule import AnyRule
@@ -78,6 +84,10 @@ class PassWithin(PolicyModel):
     @classmethod
     def _read(cls, value: Any) -> Any:
         return {} if value == "tolerance" else relative_or_absolute(value, example="30% or 5ms")
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> Any:
+        return "tolerance" if self.relative is None and self.absolute is None else write(self)
 
 
 class Metric(PolicyModel):

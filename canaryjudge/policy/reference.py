@@ -68,6 +68,9 @@ def json_schema() -> dict[str, Any]:
         "description": metric["tolerance"]["description"],
         "examples": ["10%", "5ms"],
     }
+    stated = [{"const": "tolerance"}, {"type": "string", "pattern": WITH_UNIT_PATTERN}]
+    metric["pass_within"]["anyOf"] = [*stated, *metric["pass_within"]["anyOf"]]
+    metric["pass_within"]["examples"] = ["30%", "5ms", "tolerance"]
     for name in ("between_windows", "between_replicas"):
         spread = models["NoiseFloor"]["properties"][name]
         spread["anyOf"].insert(0, {"type": "string", "pattern": WITH_UNIT_PATTERN})

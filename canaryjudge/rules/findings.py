@@ -225,6 +225,27 @@ class EffectFinding(Finding):
         too_low = self.limit_low is not None and canary < self.limit_low
         return (too_high and canary > baseline) or (too_low and canary < baseline)
 
+    @property
+    def passes_wider(self) -> bool:
+        """Whether a pass excludes less than whatever is not tolerated: it lies within its own bound alone."""
+        interval = self.pass_interval
+        if self.pass_by in (None, "tolerance"):
+            return False
+        low, high = (None, None) if interval is None else (interval.low, interval.high)
+        above = self.limit_high is not None and (high is None or high > self.limit_high)
+        below = self.limit_low is not None and (low is None or low < self.limit_low)
+        return above or below
+
+    @property
+    def held_by_estimate(self) -> bool:
+        """Whether harm is excluded as far as a pass asks, and only the estimate lies beyond what is tolerated."""
+        return (
+            self.outcome is Outcome.MARGINAL
+            and self.passes_wider
+            and self.pvalue_pass is not None
+            and self.pvalue_pass <= self.beta
+        )
+
 
 class LevelFinding(EffectFinding):
     """A finding about a change of the level."""

@@ -43,7 +43,6 @@ class Yardstick:
         test = self.test
         pvalues = list(zip(test.pvalue_greater.tolist(), test.pvalue_less.tolist(), strict=True))
 
-
         def bounds(level: int, at: slice) -> list[tuple[float, float]]:
             low, high = (ends[:-1][at, level].tolist() for ends in (test.low, test.high))
             return [(effect(start), effect(end)) for start, end in zip(low, high, strict=True)]

@@ -381,9 +381,7 @@ def excluded(pair: Pair) -> Sizes[float]:
 
 def at_least(sizes: Sizes[float], others: Sizes[float]) -> Sizes[float]:
     """Give the larger of two sizes, part by part."""
-    return Sizes(
-        max(sizes.relative, others.relative), float(np.fmax(sizes.absolute, others.absolute))
-    )
+    return Sizes(max(sizes.relative, others.relative), float(np.fmax(sizes.absolute, others.absolute)))
 
 
 def usual_errors(events: float, total: float, question: Question) -> Sizes[float]:

@@ -284,7 +284,9 @@ class ChangeSequence:
         asked = list(limits.asked)
         for place, (sign, limit) in zip(range(len(asked))[limits.at_pass], limits.pass_sides, strict=True):
             # evidence is kept at few changes: of a pass, at the farthest that is no farther
-            asked[place] = sign * max(0.0, *(sign * self._changes[sign * self._changes <= sign * limit + 1e-12]))
+            asked[place] = sign * max(
+                0.0, *(sign * self._changes[sign * self._changes <= sign * limit + 1e-12])
+            )
         found = [self.at(limit) for limit in asked]
         evidence = LogEvidence(
             estimate=self.estimate,

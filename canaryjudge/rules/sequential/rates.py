@@ -242,9 +242,7 @@ class RateProcess(CountingProcess):
         limits = tolerated(question, rates[0]) or tolerated(question, float(np.finfo(float).tiny))
         assert limits is not None  # noqa: S101 - a positive level always has limits
         flipped = self._flipped
-        nulls, safe = (
-            self._nulls(sizes, flipped=flipped) for sizes in (self._question.tolerance, within)
-        )
+        nulls, safe = (self._nulls(sizes, flipped=flipped) for sizes in (self._question.tolerance, within))
         look = _Look(limits, sums, nulls, safe, flipped=flipped)
         look.rate, look.difference = rates[0], (-1 if flipped else 1) * excess / weight
         look.dispersion = self._overdispersion(sums, look.log_ratio)
