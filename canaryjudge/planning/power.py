@@ -122,9 +122,7 @@ class PowerDesign:
         question = question_of(self.metric, ErrorRates(self.alpha, self.beta))
         if question.pass_within is None:
             question = replace(question, pass_within=self._usual(question))
-        return tolerated(question, self._level) or Limits(
-            absolute=False, high=0.0, low=None, pass_high=0.0, pass_low=None
-        )
+        return tolerated(question, self._level) or Limits(absolute=False, high=0.0, low=None)
 
     def _usual(self, question: Question) -> Sizes[float]:
         """Give what a pass will exclude where that is left to the baseline, which will vary as is assumed."""

@@ -29,7 +29,7 @@ class Limits:
     high, low : float or None
         The largest tolerated change upwards, and downwards (negative); None where that direction is not bad.
     pass_high, pass_low : float or None
-        The changes beyond which a pass excludes harm, no nearer than those.
+        The changes beyond which a pass excludes harm, where they are farther.
     pass_by : {"tolerance", "stated", "usual"}
         What those are: the tolerated ones, what the policy says, or how much the baseline itself varies.
     by_estimate : bool
@@ -39,8 +39,8 @@ class Limits:
     absolute: bool
     high: float | None
     low: float | None
-    pass_high: float | None
-    pass_low: float | None
+    pass_high: float | None = None
+    pass_low: float | None = None
     pass_by: PassBound = "tolerance"
     by_estimate: bool = False
 
@@ -52,6 +52,8 @@ class Limits:
     @property
     def pass_sides(self) -> tuple[tuple[int, float], ...]:
         """The same with the limit of a pass."""
+        if self.pass_by == "tolerance":
+            return self.sides
         ends = ((1, self.pass_high), (-1, self.pass_low))
         return tuple((sign, limit) for sign, limit in ends if limit is not None)
 
@@ -87,14 +89,14 @@ def tolerated(question: Question, level: float) -> Limits | None:
         _ends(part, size, absolute=absolute) for part in (tolerance, within)
     )
     up, down = 1 in question.sides, -1 in question.sides
-    wider = pass_high > high or pass_low < low
-    return Limits(
-        absolute=absolute,
-        high=high if up else None,
-        low=low if down else None,
+    limits = Limits(absolute=absolute, high=high if up else None, low=low if down else None)
+    if pass_high <= high and pass_low >= low:
+        return limits
+    return replace(
+        limits,
         pass_high=max(high, pass_high) if up else None,
         pass_low=min(low, pass_low) if down else None,
-        pass_by="tolerance" if not wider else "stated" if question.pass_stated else "usual",
+        pass_by="stated" if question.pass_stated else "usual",
         by_estimate=KINDS[question.kind].is_averaged,
     )
 
@@ -180,8 +182,8 @@ def weigh(evidence: Evidence, limits: Limits, rates: ErrorRates, points: int) ->
         "pass_interval": Interval(low=pass_bounds[last][0], high=pass_bounds[first][1], error=rates.beta),
         "limit_high": limits.high,
         "limit_low": limits.low,
-        "pass_high": limits.pass_high,
-        "pass_low": limits.pass_low,
+        "pass_high": dict(limits.pass_sides).get(1),
+        "pass_low": dict(limits.pass_sides).get(-1),
         "pass_by": limits.pass_by,
         "pvalue": pvalue,
         "pvalue_pass": pvalue_pass,
