@@ -52,14 +52,14 @@ class LevelWords(EffectWords[L]):
             return f"{what}: not proven beyond {tolerance}"
         if finding.reason is Reason.SUSPECTED:
             return f"{what}: suspicious, but not proven beyond {tolerance}"
+        if finding.held_by_estimate:
+            return f"{what}: harm beyond {self.excluded()} is excluded, but the estimate itself lies beyond {tolerance}{self.missing()}"
         if finding.reason is Reason.WORSE_BUT_MAYBE_TOLERABLE:
             return f"{what}: worse than the baseline, but not proven beyond {tolerance}{self.missing()}"
         if why := self.why_nothing_can_be_proven():
             return f"{what}: {why}"
         if finding.harmless:
             return f"{what}: {self._harm()} is neither proven nor ruled out{self.missing()}"
-        if finding.held_by_estimate:
-            return f"{what}: harm beyond {self.excluded()} is excluded, but the estimate itself lies beyond {tolerance}{self.missing()}"
         if excluded := self.excluded():
             return f"{what}: proven neither beyond {tolerance} nor within {excluded}{self.missing()}"
         return f"{what}: proven neither beyond nor within {tolerance}{self.missing()}"

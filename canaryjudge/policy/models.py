@@ -157,7 +157,7 @@ class Metric(PolicyModel):
             yield Problem(("tolerance", "absolute"), "effect: ratio has no absolute tolerance", advice)
         if self.tolerance.absolute is not None:
             yield from self.misfit(self.tolerance.absolute, ("tolerance", "absolute"))
-        yield from self._pass_misfits()
+        yield from self.pass_misfits()
         if self.counter and KINDS[self.kind].is_measured:
             advice = "Take kind: count (events over time), ratio (events of a total) or histogram."
             yield Problem(("counter",), f"a counter is no {self.kind}", advice)
@@ -176,7 +176,8 @@ class Metric(PolicyModel):
                     ("rules", index), f"the same rule {rule.rule} stands there twice", "Leave one out."
                 )
 
-    def _pass_misfits(self) -> Iterator[Problem]:
+    def pass_misfits(self) -> Iterator[Problem]:
+        """Find what is wrong with what a pass is to exclude."""
         stated = self.pass_within
         if stated is None:
             return

@@ -69,9 +69,7 @@ def test_a_ratio_seldom_passes_with_harm_beyond_the_bound_that_it_prints(rate, r
     total = np.array([19_000.0, 1000.0])
     events = rng.binomial(total.astype(int), [rate, rate + harm], (runs, N, 2)).astype(float)
     question = question_of(ERRORS, RATES)
-    pairs = [
-        question.of(*(Arm(found[:, arm], np.full(N, total[arm])) for arm in (0, 1))) for found in events
-    ]
+    pairs = [question.of(*(Arm(found[:, arm], np.full(N, total[arm])) for arm in (0, 1))) for found in events]
     found = judge_pairs(pairs, cj.Proportion())
     sizes = [harm / (rate if one.scale == "relative" else 1.0) for one in found]
     assert_rate_at_most(wrong(found, sizes), runs, RATES.beta)
