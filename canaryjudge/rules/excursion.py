@@ -31,7 +31,7 @@ _DOUBT = 1e-3
 _NONE = 1e-12
 _FAR = 20.0
 """A single point so many times farther out than is tolerated (by default ten times the baseline's level beyond its worst point) is suspicious by itself: of recorded healthy
-windows one in 150 has one, of faults that leave the level where it was one in ten."""
+windows that pass one in a hundred has one, of faults that would pass one in eleven."""
 
 
 class Excursion(RuleSettings):
