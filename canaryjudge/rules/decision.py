@@ -90,7 +90,7 @@ def tolerated(question: Question, level: float) -> Limits | None:
     )
     up, down = 1 in question.sides, -1 in question.sides
     limits = Limits(absolute=absolute, high=high if up else None, low=low if down else None)
-    if pass_high <= high and pass_low >= low:
+    if not (up and pass_high > high) and not (down and pass_low < low):
         return limits
     return replace(
         limits,

@@ -117,6 +117,14 @@ def test_other_kinds_have_the_tolerance(kind):
     assert excluded(pair_of(kind, 100 + 20 * NOISE[0])).relative == 0.1
 
 
+def test_the_direction_that_is_not_bad_makes_no_bound():
+    errors = {"value": [210] * 20, "total": [100_000] * 20}
+    found = (
+        judged({"baseline": errors, "canary": errors}, kind="ratio", tolerance="50%").metrics["m"].findings[0]
+    )
+    assert (found.pass_high, found.pass_low, found.pass_by) == (0.5, None, "tolerance")
+
+
 def test_the_canary_has_no_say_in_it():
     bounds = {gauge(factor).metrics["m"].findings[0].pass_high for factor in (0.5, 1.0, 3.0)}
     assert len(bounds) == 1
