@@ -196,7 +196,9 @@ class RankBettingProcess(CountingProcess):
             harmless = tolerable if limits.pass_by == "tolerance" else changed(limits.pass_sides[i][1])
             self._bet(i, sign, (ranks[0] - tolerable, ranks[0] - harmless, ranks[0] - ranks[1]))
             edges = 2 * np.ceil(_PROBABILITIES * len(self._reference)).astype(np.intp) - 1
-            for j, other in enumerate((tolerable, harmless, ranks[1])):
+            # mostly both limits are one, and counted once
+            apart = ((0, tolerable), (1, harmless)) if harmless is not tolerable else ((slice(2), tolerable),)
+            for j, other in (*apart, (2, ranks[1])):
                 for k, edge in enumerate(edges):
                     beyond, before = (
                         (ranks[0] > edge, other > edge) if sign > 0 else (ranks[0] < edge, other < edge)
