@@ -87,7 +87,7 @@ verdict
 # ## The three outcomes
 #
 # - **fail**: proven worse than tolerated. Roll back.
-# - **pass**: proven no worse than tolerated. Promote.
+# - **pass**: harm is excluded beyond what is tolerated or, where that is more, beyond what the baseline's own variation hides (`pass_within`). Promote.
 # - **marginal**: neither is proven. Hold, and go on collecting. It is not a polite fail, and not a pass in waiting.
 #
 # The worst metric decides. One line says it all, for logs and chat messages:
@@ -99,8 +99,8 @@ print(verdict.reason)
 # %% [markdown]
 # ## The picture
 #
-# Every effect on one scale: 0 is no change, 1 is what is tolerated, right is worse. The thick bar proves a pass if it ends left of the limit; the
-# thin bar proves a fail if it begins right of it. A bar across the limit is what marginal looks like.
+# Every effect on one scale: 0 is no change, 1 is what is tolerated, right is worse. The thick bar proves a pass if it ends left of the limit, or of the dashed
+# mark where a pass need not exclude so much; the thin bar proves a fail if it begins right of the limit. A bar across it is what marginal looks like.
 
 # %%
 figure, ax = plt.subplots(figsize=(8, 3.6), layout="constrained")
@@ -161,7 +161,12 @@ verdict.to_frame()[["metric", "rule", "outcome", "estimate", "low", "high", "pva
 lax = cj.Policy(
     metrics=[
         cj.Metric(
-            name="errors", kind="ratio", direction="increase", tolerance="1%", pass_when="not_proven_worse"
+            name="errors",
+            kind="ratio",
+            direction="increase",
+            tolerance="1%",
+            pass_within="tolerance",
+            pass_when="not_proven_worse",
         )
     ]
 )

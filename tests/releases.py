@@ -16,6 +16,7 @@ POLICY = cj.Policy(
             kind="ratio",
             direction="increase",
             tolerance={"relative": "40%", "absolute": "0.05%"},
+            pass_within="tolerance",
             rules=[cj.Proportion(), cj.Slo(of="pooled", op="lte", value="0.5%")],
         ),
         cj.Metric(name="latency", unit="ms", direction="increase"),

@@ -161,7 +161,8 @@ def test_a_pass_that_nothing_was_required_for_says_so():
 def test_not_proven_worse_passes_what_is_undecided_and_nothing_else(name, reason, outcome):
     noise = np.random.default_rng(1).normal(0, 50, (2, 40))
     data = DATA | {"wide": {"baseline": 100 + noise[0], "canary": 105 + noise[1]}}
-    verdict = judged(metric(name, pass_when="not_proven_worse"), data=data)
+    asked = metric(name, pass_when="not_proven_worse", pass_within="tolerance")
+    verdict = judged(asked, data=data)
     assert (verdict.metrics[name].reason, verdict.outcome) == (reason, outcome)
 
 

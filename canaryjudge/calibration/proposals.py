@@ -12,7 +12,7 @@ import numpy as np
 from canaryjudge.data import MetricPair, with_exposures
 from canaryjudge.judging import judge_metric, rule_levels
 from canaryjudge.kinds import KINDS
-from canaryjudge.policy import Metric, NoiseFloor, Policy, RuleSettings, Tolerance
+from canaryjudge.policy import Metric, NoiseFloor, PassWithin, Policy, RuleSettings, Tolerance
 from canaryjudge.quantities import percent
 from canaryjudge.reasons import Outcome
 from canaryjudge.reports import FloorFacts, ObservedRate, Proposal, ProposalReason, SmallestFault
@@ -181,12 +181,19 @@ def _with_tolerance(settled: FoundSettings) -> FoundSettings:
     sought, metric = settled.sought, settled.metric
     for tolerance in _wider(metric):
         wider = metric.model_copy(update={"tolerance": tolerance})
+        stated, outgrown = metric.pass_within, any(wider.pass_misfits())
+        if outgrown:
+            wider = wider.model_copy(update={"pass_within": PassWithin()})
         results = tuple(sought.judged(wider))
         if fails(results) <= sought.alpha * len(results):
             old = _written(sought.metric.tolerance)
             rate = fails(settled.results) / len(results)
             change: _Change = ("tolerance", old, _written(tolerance), "tolerance_too_tight", {"failed": rate})
-            return replace(settled, metric=wider, results=results, changes=(*settled.changes, change))
+            changes = [change]
+            if outgrown and stated is not None:
+                was = _written(stated)
+                changes.append(("pass_within", was, "tolerance", "tolerance_too_tight", change[-1]))
+            return replace(settled, metric=wider, results=results, changes=(*settled.changes, *changes))
     return replace(settled, noisy=True)
 
 
@@ -201,7 +208,7 @@ def _wider(metric: Metric) -> list[Tolerance]:
     return [metric.tolerance.model_copy(update={"relative": size}) for size in wider]
 
 
-def _written(tolerance: Tolerance) -> Any:
+def _written(tolerance: Tolerance | PassWithin) -> Any:
     """Write a tolerance as a policy does."""
     absolute = None if tolerance.absolute is None else tolerance.absolute.model_dump()
     relative = None if tolerance.relative is None else percent(tolerance.relative)

@@ -38,9 +38,21 @@ def question_of(
         min_points=metric.needed_points,
         horizon=horizon or Horizon(),
         tolerance=Sizes(metric.tolerated_relative, absolute if given else math.nan),
+        pass_stated=metric.pass_within is not None,
+        pass_within=_pass_within(metric),
         floor=_floor(metric, concurrent=concurrent),
         floor_df=_floor_df(metric, concurrent=concurrent),
     )
+
+
+def _pass_within(metric: Metric) -> Sizes[float] | None:
+    stated = metric.pass_within
+    if stated is None:
+        return None
+    absolute = (
+        math.nan if stated.absolute is None else metric.quantity(stated.absolute, "pass_within.absolute")
+    )
+    return Sizes(stated.relative or 0.0, absolute)
 
 
 def _floor(metric: Metric, *, concurrent: bool) -> Sizes[float]:

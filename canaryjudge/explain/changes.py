@@ -43,6 +43,8 @@ class LevelWords(EffectWords[L]):
         if proven_fine(finding):
             if finding.harmless:
                 return f"{what}, which is no harm: only {self._harm()} is"
+            if finding.passes_wider:
+                return f"{what}: harm beyond {self.excluded()} is excluded, {self.why_excluded()}, but not all beyond {tolerance}"
             return f"{what}, within {tolerance}"
         if finding.reason is Reason.NOTHING_FOUND and finding.harmless:
             return f"{what}: {self._harm()} is not proven"
@@ -50,12 +52,16 @@ class LevelWords(EffectWords[L]):
             return f"{what}: not proven beyond {tolerance}"
         if finding.reason is Reason.SUSPECTED:
             return f"{what}: suspicious, but not proven beyond {tolerance}"
+        if finding.held_by_estimate:
+            return f"{what}: harm beyond {self.excluded()} is excluded, but the estimate itself lies beyond {tolerance}{self.missing()}"
         if finding.reason is Reason.WORSE_BUT_MAYBE_TOLERABLE:
             return f"{what}: worse than the baseline, but not proven beyond {tolerance}{self.missing()}"
         if why := self.why_nothing_can_be_proven():
             return f"{what}: {why}"
         if finding.harmless:
             return f"{what}: {self._harm()} is neither proven nor ruled out{self.missing()}"
+        if excluded := self.excluded():
+            return f"{what}: proven neither beyond {tolerance} nor within {excluded}{self.missing()}"
         return f"{what}: proven neither beyond nor within {tolerance}{self.missing()}"
 
     def why_nothing_can_be_proven(self) -> str:
@@ -66,7 +72,9 @@ class LevelWords(EffectWords[L]):
 
     def _harm(self) -> str:
         """Say which change in the other direction would be harm, of a canary that changed in the harmless one: ``a rise of more than 10 %``."""
-        return f"a {'fall' if self.finding.limit_high is None else 'rise'} of more than {self.tolerated()}"
+        wider = proven_fine(self.finding) and self.finding.passes_wider
+        size = f"{self.excluded()}, {self.why_excluded()}," if wider else self.tolerated()
+        return f"a {'fall' if self.finding.limit_high is None else 'rise'} of more than {size}"
 
     def explanation(self) -> str:
         """Say what the change is of where it is not the difference of the levels beside it; nothing where it is that, or nearly."""

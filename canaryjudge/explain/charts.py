@@ -141,7 +141,7 @@ def forest_strip(result: MetricResult) -> str:
         _bar(finding.pass_interval, scale, "pass-interval"),
     ]
     parts.append(_point(finding, scale))
-    told = ", ".join(part for part in (*main_number(result), words.interval(), words.held_against()) if part)
+    told = ", ".join(part for part in (*main_number(result), words.interval(), words.limits()) if part)
     return (
         f'<svg class="strip {result.outcome.value}" height="{_STRIP_TALL}" role="img" '
         f'aria-label="{html_text(f"Effect of {result.name}: {told}")}">{"".join(parts)}</svg>'
@@ -192,6 +192,11 @@ def _limits(finding: EffectFinding, scale: EffectScale, words: Words[Any]) -> st
                 f'<line class="limit" x1="{at}" x2="{at}" y1="0" y2="41"/>'
                 f'<text class="told {side}" x="{at}" dx="{14 if side == "before" else -14}" y="53">{html_text(words.limit(limit))}</text>'
             )
+    if finding.pass_by not in (None, "tolerance"):
+        ends = (
+            percent_of(_place(end, scale)) for end in (finding.pass_low, finding.pass_high) if end is not None
+        )
+        drawn += [f'<line class="pass-limit" x1="{at}" x2="{at}" y1="4" y2="38"/>' for at in ends]
     return "".join(drawn)
 
 

@@ -111,6 +111,22 @@ class EffectWords(Words[E]):
         sides = [self.set_change(limit) for limit in limits if limit is not None]
         return sides[0] if len(set(sides)) == 1 else f"{sides[0]} up or {sides[1]} down"
 
+    def excluded(self) -> str:
+        """Say beyond which change a pass excludes harm; nothing where that is what is tolerated."""
+        finding = self.finding
+        if finding.pass_by in (None, "tolerance"):
+            return ""
+        sides = [self.change(limit) for limit in (finding.pass_high, finding.pass_low) if limit is not None]
+        return sides[0] if len(set(sides)) == 1 else f"{sides[0]} up or {sides[1]} down"
+
+    def why_excluded(self) -> str:
+        """Say why a pass need not exclude more: a part of a sentence."""
+        if self.finding.pass_by == "stated":
+            return "which is the policy's pass_within"
+        if self.kind.is_share:
+            return "which is what is asked of ratios"
+        return "by which the baseline itself varies"
+
     def main_number(self) -> tuple[str, str]:
         """Give the change and the levels."""
         estimate = self.finding.estimate
@@ -129,6 +145,11 @@ class EffectWords(Words[E]):
     def held_against(self) -> str:
         """Say how much is tolerated."""
         return f"tolerated {self.tolerated()}" if self._has_limit else ""
+
+    def limits(self) -> str:
+        """Say how much is tolerated, and beyond what a pass excludes harm where that is another."""
+        excluded = self.excluded()
+        return f"{self.held_against()}, a pass excludes {excluded}" if excluded else self.held_against()
 
     @property
     def _has_limit(self) -> bool:
@@ -213,6 +234,8 @@ class EffectWords(Words[E]):
     def _of_what(self) -> str:
         """Say of what a p-value is that is neither a fail's nor a pass's, and so may be taken for one of any difference at all."""
         finding = self.finding
+        if proven_fine(finding) and self.excluded():
+            return f" for more than {self.excluded()}"
         if finding.outcome is not Outcome.MARGINAL and finding.reason is not Reason.NOTHING_FOUND:
             return ""
         if finding.reason is Reason.WARNING:  # the sentence ends with the bound that fails
@@ -264,6 +287,11 @@ class EffectWords(Words[E]):
         if self.result.reason in (Reason.PROVEN_SAFE, Reason.OBJECTIVE_MET):
             return [self.why_it_passes(limit)]
         passing, failing = map(self.told_interval, (finding.pass_interval, finding.interval))
+        if excluded := self.excluded():
+            estimate = " and the estimate is tolerated" if self.kind.is_averaged else ""
+            return [
+                f"It is proven fine once the {passing} lies within {excluded}{estimate}, and fails once the {failing} lies beyond the {limit}."
+            ]
         return [
             f"It is proven fine once the {passing} lies within the {limit}, and fails once the {failing} lies beyond it."
         ]
@@ -304,6 +332,11 @@ class EffectWords(Words[E]):
         """Say why it passes, and with which limits it would still."""
         finding = self.finding
         end = _farthest(finding, finding.pass_interval)
+        if finding.passes_wider:
+            return (
+                f"It passes because the whole interval lies within {self.excluded()}, {self.why_excluded()}; not all of it within the {limit}, so that "
+                "with pass_within: tolerance it would be undecided."
+            )
         if finding.limit_high is not None and finding.limit_low is not None:
             return f"It passes because the whole interval lies within the {limit}."
         if end is None or not _within(end, finding):

@@ -42,6 +42,10 @@ class _GroupWords(Words[GroupFinding]):
         """Say what that is held against."""
         return self._deciding.held_against() if self._deciding else ""
 
+    def limits(self) -> str:
+        """Say that, and beyond what its pass excludes harm."""
+        return self._deciding.limits() if self._deciding else ""
+
     def interval(self) -> str:
         """Give its interval."""
         return self._deciding.interval() if self._deciding else ""

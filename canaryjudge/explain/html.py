@@ -115,7 +115,7 @@ def _effect(result: MetricResult) -> str:
     if finding is None or not strip:
         return '<p class="none effect">no effect to draw</p>'
     words = words_of(finding, result)
-    told = (words.held_against(), words.interval())
+    told = (words.limits(), words.interval())
     said = "".join(f"<span>{html_prose(part)}</span>" for part in told if part)
     return f'<figure class="effect">{strip}<figcaption>{said}</figcaption></figure>'
 
@@ -171,7 +171,7 @@ def _row(finding: Finding, result: MetricResult) -> str:
     used = finding.pvalue_pass if finding.outcome is Outcome.PASS else finding.pvalue
     evidence = "" if used is None or finding.method == "point" else pvalue(used)
     words = words_of(finding, result)
-    cells = (words.held_against(), words.interval(), evidence)
+    cells = (words.limits(), words.interval(), evidence)
     filled = "".join(
         f'<td data-name="{name}">{html_prose(cell) or _NOTHING}</td>'
         for name, cell in zip(_COLUMNS[2:], cells, strict=True)
@@ -276,7 +276,8 @@ def _legend() -> str:
         '<p><svg class="key" aria-hidden="true"><line class="fail-interval" x1="0" x2="26" y1="7" y2="7"/>'
         '<line class="pass-interval" x1="5" x2="21" y1="7" y2="7"/><circle class="estimate" cx="13" cy="7" r="5"/></svg>'
         "effect, with the intervals that prove a pass (thick) and a fail (thin)</p>"
-        '<p><svg class="key" aria-hidden="true"><rect class="beyond" x="0" y="0" width="26" height="14"/></svg>beyond what is tolerated; right is worse</p></div>'
+        '<p><svg class="key" aria-hidden="true"><rect class="beyond" x="0" y="0" width="26" height="14"/></svg>beyond what is tolerated; right is worse</p>'
+        '<p><svg class="key" aria-hidden="true"><line class="pass-limit" x1="13" x2="13" y1="0" y2="14"/></svg>beyond this a pass excludes harm, where that is another</p></div>'
     )
 
 

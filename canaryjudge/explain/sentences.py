@@ -214,8 +214,8 @@ def promise(release: ReleaseResult) -> str:
     looks = "this one look at finished data" if release.valid_for == "one_look" else "all looks together"
     start = "Apart from what is waived, at most" if release.waived else "At most"
     return (
-        f"{start} {set_percent(release.alpha)} of releases that are fine fail, and at most {set_percent(release.beta)} of those that are not pass, "
-        f"over all metrics, for {looks}; provided that nothing but the release differs between the arms' windows, for which "
+        f"{start} {set_percent(release.alpha)} of releases that are fine fail, and at most {set_percent(release.beta)} of verdicts pass a release with harm beyond the "
+        f"bound that they print, over all metrics, for {looks}; provided that nothing but the release differs between the arms' windows, for which "
         "this data alone cannot vouch."
     )
 

@@ -61,6 +61,10 @@ class Words(ABC, Generic[F]):
     def held_against(self) -> str:
         """Say what it is held against: the tolerance, or the objective; nothing where there is no limit."""
 
+    def limits(self) -> str:
+        """Say that, and beyond what a pass excludes harm where that is another."""
+        return self.held_against()
+
     @abstractmethod
     def interval(self) -> str:
         """Give the confidence interval that the outcome rests on; nothing where there is none."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from canaryjudge.data import FloatArray, question_of
 from canaryjudge.kinds import KINDS
@@ -16,12 +16,14 @@ from canaryjudge.policy import Metric, RuleSettings
 from canaryjudge.reports import Form
 from canaryjudge.rules import ErrorRates, default_rules
 from canaryjudge.rules.decision import Limits, tolerated
+from canaryjudge.rules.rows import Question, Sizes, usual_errors
 from canaryjudge.simulate.assumptions import Assumed
 from canaryjudge.stats.long_run import projections
 from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, shift_power
 from canaryjudge.stats.proportions import difference_bounds
 from canaryjudge.stats.rates import rate_difference_bounds, rate_ratio_pvalues
 from canaryjudge.stats.replicas import joined
+from canaryjudge.stats.usual_variation import WIDEST_VARIATION
 
 __all__ = [
     "Expected",
@@ -117,19 +119,40 @@ class PowerDesign:
 
     @property
     def _limits(self) -> Limits:
-        found = tolerated(question_of(self.metric, ErrorRates(self.alpha, self.beta)), self._level)
-        return found or Limits(absolute=False, high=0.0, low=None)
+        question = question_of(self.metric, ErrorRates(self.alpha, self.beta))
+        if question.pass_within is None:
+            question = replace(question, pass_within=self._usual(question))
+        return tolerated(question, self._level) or Limits(absolute=False, high=0.0, low=None)
+
+    def _usual(self, question: Question) -> Sizes[float]:
+        """Give what a pass will exclude where that is left to the baseline, which will vary as is assumed."""
+        if KINDS[self.metric.kind].is_averaged:
+            steps = self._spread(1 - self.share) * math.sqrt(1 - self.assumed.autocorrelation)
+            usual = max(question.tolerance.relative, min(WIDEST_VARIATION, steps))
+            return Sizes(usual, question.tolerance.absolute)
+        if KINDS[self.metric.kind].is_share and len(question.sides) == 1:
+            return usual_errors(self._level, 1.0, question)
+        return question.tolerance
+
+    def _spread(self, share: float) -> float:
+        """Give the standard deviation of a gauge's points at a share of the traffic."""
+        alone = is_per_request(self.metric, self.assumed)
+        return (self.assumed.spread or 0.0) / math.sqrt(share if alone else 1.0)
 
     def _one_way(self, points: int, size: float, sign: int) -> Expected:
         limits = self._limits
-        limit = dict(limits.sides)[sign]
+        limit, pass_limit = dict(limits.sides)[sign], dict(limits.pass_sides)[sign]
         change = size if sign > 0 else -size / (1 + size)
         level = self.alpha / len(limits.sides)
         if form_of(self.metric) == "events":
-            return self._events(points, change, limit, level, sign)
-        relative = limit / self._level if limits.absolute else limit
-        scale = 1.0 if limits.absolute else 1 + relative
-        wrong = self._error(points, 1 + change, scale), self._error(points, 1.0, scale)
+            return self._events(points, change, (limit, pass_limit), level, sign)
+        relative, excluded = (at / self._level if limits.absolute else at for at in (limit, pass_limit))
+        scale, safe_scale = (1.0 if limits.absolute else 1 + at for at in (relative, excluded))
+        wrong = self._error(points, 1 + change, scale), self._error(points, 1.0, safe_scale)
+        likely = 1.0
+        if limits.by_estimate:
+            error = self._joined(self._error(points, 1.0, 1.0), math.inf, 1.0).standard_error
+            likely = float(ndtr(abs(relative) / error)) if error else 1.0
         # the judge does not know the autocorrelation, and its degrees of freedom follow what it finds
         known = [projections(points, rho) for rho in _found_rhos(self.assumed.autocorrelation, points)]
         return Expected(
@@ -144,7 +167,10 @@ class PowerDesign:
             float(
                 np.mean(
                     [
-                        shift_power(sign * relative, self._joined(wrong[1], df, scale), self.beta)
+                        min(
+                            likely,
+                            shift_power(sign * excluded, self._joined(wrong[1], df, safe_scale), self.beta),
+                        )
                         for df in known
                     ]
                 )
@@ -164,8 +190,7 @@ class PowerDesign:
         own = []
         for share in (self.share, 1 - self.share):
             if KINDS[metric.kind].is_averaged:
-                per_point = spread**2 / (share if is_per_request(metric, assumed) else 1.0)
-                own.append(RANK_VARIANCE * per_point * longer / points)
+                own.append(RANK_VARIANCE * self._spread(share) ** 2 * longer / points)
             else:
                 seen = (assumed.traffic or 0.0) * share * points
                 shared = assumed.between_intervals**2 * longer / points
@@ -179,7 +204,9 @@ class PowerDesign:
             return 0.0, math.inf
         return math.sqrt(2) * stated.size(self.metric, self._level) / self._level, floor.replicas_freedom
 
-    def _events(self, points: int, change: float, limit: float, level: float, sign: int) -> Expected:
+    def _events(
+        self, points: int, change: float, limits: tuple[float, float], level: float, sign: int
+    ) -> Expected:
         rate = self._level
         whole = points * (self.assumed.traffic or 1.0 if KINDS[self.metric.kind].is_share else 1.0)
         exposures = self.share * whole, (1 - self.share) * whole
@@ -191,8 +218,9 @@ class PowerDesign:
         arms = (exposures[0] / factor, exposures[1] / factor)
         few = max(expected) * (1 + change) / factor <= _FEW_EVENTS
         ask = self._counted if few else self._normal
+        limit, pass_limit = limits
         power = ask(arms, rate, change, limit, level, sign)
-        return Expected(power, ask(arms, rate, 0.0, limit, self.beta, -sign))
+        return Expected(power, ask(arms, rate, 0.0, pass_limit, self.beta, -sign))
 
     def _counted(
         self, arms: tuple[float, float], rate: float, change: float, limit: float, level: float, sign: int

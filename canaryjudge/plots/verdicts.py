@@ -39,7 +39,7 @@ _LONGEST_NAME = 28
 
 
 def effects(release: ReleaseResult, *, ax: Axes | None = None) -> Axes:
-    """Draw each metric's effect with its intervals, in units of what is tolerated: 0 is no change, 1 the limit, right is worse.
+    """Draw each metric's effect with its intervals, in units of what is tolerated: 0 is no change, 1 the limit, right is worse; dashed is beyond what a pass excludes harm, where that is another.
 
     Parameters
     ----------
@@ -122,6 +122,10 @@ def _row(ax: Axes, row: int, result: MetricResult) -> list[float]:
     if finding is None or scale is None:
         return []
     places = []
+    if finding.pass_by not in (None, "tolerance"):
+        bounds = [scale.part(end) for end in (finding.pass_low, finding.pass_high) if end is not None]
+        ax.vlines(bounds, row - 0.3, row + 0.3, color="#16202c", linewidth=1, linestyle=(0, (3, 2)))
+        places += bounds
     for interval, width in ((finding.interval, 1.5), (finding.pass_interval, 4.5)):
         if interval is not None:
             ends = _ends(interval, scale)

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from canaryjudge.policy.models import Metric, Policy
+    from canaryjudge.policy.models import Metric, PassWithin, Policy, Tolerance
 
 __all__ = ["policy_html"]
 
@@ -34,15 +34,18 @@ def policy_html(policy: Policy) -> str:
 
 def _row(metric: Metric) -> tuple[str, ...]:
     name = f"{metric.name} ({metric.unit})" if metric.unit else metric.name
-    tolerance = metric.tolerance
-    parts = [] if tolerance.relative is None else [_percent(tolerance.relative)]
-    parts += (
-        []
-        if tolerance.absolute is None
-        else [f"{tolerance.absolute.number:g} {tolerance.absolute.unit}".rstrip()]
-    )
+    tolerance, within = _sizes(metric.tolerance), metric.pass_within
+    if within is not None:
+        tolerance += f", a pass within {_sizes(within) or 'that'}"
     rules = ", ".join(rule.rule for rule in metric.rules or ()) or "default"
-    return name, metric.kind, metric.direction, " or ".join(parts), metric.role, rules
+    return name, metric.kind, metric.direction, tolerance, metric.role, rules
+
+
+def _sizes(sizes: Tolerance | PassWithin) -> str:
+    parts = [] if sizes.relative is None else [_percent(sizes.relative)]
+    if sizes.absolute is not None:
+        parts.append(f"{sizes.absolute.number:g} {sizes.absolute.unit}".rstrip())
+    return " or ".join(parts)
 
 
 def _percent(fraction: float) -> str:

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from canaryjudge.kinds import KINDS, KindName
 from canaryjudge.policy.any_rule import AnyRule
@@ -34,7 +40,7 @@ from canaryjudge.settings import (
     nearest,
 )
 
-__all__ = ["Metric", "Policy", "Split", "Tolerance"]
+__all__ = ["Metric", "PassWithin", "Policy", "Split", "Tolerance"]
 
 
 def _version(value: object) -> object:
@@ -66,6 +72,24 @@ class Tolerance(PolicyModel):
             )
 
 
+class PassWithin(PolicyModel):
+    """The harm beyond which a pass excludes, no smaller than what is tolerated; the larger of the two parts counts."""
+
+    relative: RelativeTolerance | None = None
+    """Relative to the baseline's level: `30%`."""
+    absolute: Amount | None = None
+    """In the metric's unit: `5ms`; for a ratio `0.1%` means percentage points."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        return {} if value == "tolerance" else relative_or_absolute(value, example="30% or 5ms")
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> Any:
+        return "tolerance" if self.relative is None and self.absolute is None else write(self)
+
+
 class Metric(PolicyModel):
     """One metric of the release: what it is, which direction is bad, and what is tolerated."""
 
@@ -81,6 +105,10 @@ class Metric(PolicyModel):
     """The unit, for words and for quantities with units: `ms`, `MiB`, `%`. A histogram's edges are in it."""
     tolerance: Tolerance = Tolerance(relative=0.1)
     """The largest degradation that the owner would ship: `10%`, `5ms` or `{relative: 10%, absolute: 5ms}` (the larger counts)."""
+    pass_within: PassWithin | None = None
+    """Harm beyond which a pass excludes: `30%`, `5ms`, `{relative: 30%, absolute: 5ms}` (the larger counts; a part that is left out is that of the tolerance), or
+    `tolerance`, the strict reading. Left out: the tolerance or, if larger, what the baseline itself tells: of gauges its usual variation from minute to minute, at most 30 %, where a pass also wants
+    the estimate within the tolerance; of ratios with one bad direction 0.1 percentage points, at most twice the baseline's rate."""
     effect: Literal["shift", "ratio"] = "shift"
     """How gauges and samples are compared: `shift`, the Hodges-Lehmann shift over the baseline's median; `ratio`, the same on logarithms, for
     positive values. Ratios and counts always compare by their ratio, histograms by their shift."""
@@ -132,6 +160,7 @@ class Metric(PolicyModel):
             yield Problem(("tolerance", "absolute"), "effect: ratio has no absolute tolerance", advice)
         if self.tolerance.absolute is not None:
             yield from self.misfit(self.tolerance.absolute, ("tolerance", "absolute"))
+        yield from self.pass_misfits()
         if self.counter and KINDS[self.kind].is_measured:
             advice = "Take kind: count (events over time), ratio (events of a total) or histogram."
             yield Problem(("counter",), f"a counter is no {self.kind}", advice)
@@ -149,6 +178,33 @@ class Metric(PolicyModel):
                 yield Problem(
                     ("rules", index), f"the same rule {rule.rule} stands there twice", "Leave one out."
                 )
+
+    def pass_misfits(self) -> Iterator[Problem]:
+        """Find what is wrong with what a pass is to exclude."""
+        stated = self.pass_within
+        if stated is None:
+            return
+        if stated.absolute is not None:
+            if self.effect == "ratio":
+                advice = "Leave out pass_within.absolute, or take effect: shift."
+                yield Problem(("pass_within", "absolute"), "effect: ratio has no absolute part", advice)
+                return
+            wrong = list(self.misfit(stated.absolute, ("pass_within", "absolute")))
+            wrong += [] if self.tolerance.absolute is None else self.misfit(self.tolerance.absolute, ())
+            if wrong:
+                yield from (problem for problem in wrong if problem.path)
+                return
+            if self.quantity(stated.absolute, "pass_within.absolute") < self.tolerated_absolute:
+                yield self._too_narrow("absolute")
+        if stated.relative is not None and stated.relative < self.tolerated_relative:
+            yield self._too_narrow("relative")
+
+    @staticmethod
+    def _too_narrow(part: str) -> Problem:
+        advice = "Give what a pass is to exclude at least the size of the tolerance, or write pass_within: tolerance."
+        return Problem(
+            ("pass_within", part), "a pass cannot exclude less harm than what is tolerated", advice
+        )
 
     def _floor_misfits(self, floor: NoiseFloor) -> Iterator[Problem]:
         for problem in floor.misfits(self):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from canaryjudge.policy.models import Metric, Policy, Split, Tolerance
+from canaryjudge.policy.models import Metric, PassWithin, Policy, Split, Tolerance
 from canaryjudge.policy.noise_floor import NoiseFloor, Spread
 from canaryjudge.policy.query import Prometheus, Query
 from canaryjudge.quantities import WITH_UNIT_PATTERN
@@ -24,6 +24,7 @@ _SECTIONS: tuple[tuple[str, type[PolicyModel]], ...] = (
     ("prometheus", Prometheus),
     ("metric", Metric),
     ("tolerance", Tolerance),
+    ("pass_within", PassWithin),
     ("noise_floor", NoiseFloor),
     ("spread", Spread),
     ("query", Query),
@@ -67,6 +68,9 @@ def json_schema() -> dict[str, Any]:
         "description": metric["tolerance"]["description"],
         "examples": ["10%", "5ms"],
     }
+    stated = [{"const": "tolerance"}, {"type": "string", "pattern": WITH_UNIT_PATTERN}]
+    metric["pass_within"]["anyOf"] = [*stated, *metric["pass_within"]["anyOf"]]
+    metric["pass_within"]["examples"] = ["30%", "5ms", "tolerance"]
     for name in ("between_windows", "between_replicas"):
         spread = models["NoiseFloor"]["properties"][name]
         spread["anyOf"].insert(0, {"type": "string", "pattern": WITH_UNIT_PATTERN})

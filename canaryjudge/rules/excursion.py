@@ -29,6 +29,9 @@ _PROVEN_EFFECTIVE_POINTS = 4.0
 _DOUBT = 1e-3
 """How often an interval's events prove more than they should."""
 _NONE = 1e-12
+_FAR = 20.0
+"""A single point so many times farther out than is tolerated (by default ten times the baseline's level beyond its worst point) is suspicious by itself: of recorded healthy
+windows that pass one in a hundred has one, of faults that would pass one in eleven."""
 
 
 class Excursion(RuleSettings):
@@ -73,8 +76,8 @@ def judge(pair: Pair, settings: Excursion) -> dict[str, Any]:
     """Judge whether points of the canary lie beyond the baseline's worst one, by more than tolerated.
 
     It fails where that is proven; not where the baseline's median is 0 and no absolute tolerance says what that would be. Nothing proves that there
-    are none: a pass has the reason `nothing_found`, and where so many points lie out there that independent points would hardly, it is marginal,
-    `suspected`.
+    are none: a pass has the reason `nothing_found`, and where so many points lie out there that independent points would hardly, or one lies farther out by
+    far, it is marginal, `suspected`.
     """
     if pair.fewest < _FEWEST_POINTS:
         return {"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND, "method": "none"}
@@ -86,7 +89,7 @@ def judge(pair: Pair, settings: Excursion) -> dict[str, Any]:
     suspicion = min(1.0, len(looked) * min(side.suspicion for side in found))
     outcome, reason = _outcome(
         pvalue,
-        suspicion,
+        0.0 if any(side.far for side in found) else suspicion,
         pair.rates,
         tolerates=pair.tolerance.absolute_or_zero > 0 or all(side.level != 0 for side in looked),
     )
@@ -199,6 +202,8 @@ class _Side(NamedTuple):
     """The p-value were points independent, by their number alone."""
     places: IntArray
     """Which of the canary's points do, in order of time."""
+    far: bool
+    """Whether a point lies out so far that there need be no other."""
     facts: dict[str, Any]
     """Fields of a finding."""
 
@@ -221,7 +226,8 @@ def _side(looked: _Looked, margin: float, independent: float) -> _Side:
         "points_beyond": beyond,
     }
     places = np.flatnonzero(looked.canary > worst + margin)
-    return _Side(float(test.pvalue[0]), suspicion, places, facts)
+    far = float(looked.canary.max()) - worst > _FAR * margin > 0
+    return _Side(float(test.pvalue[0]), suspicion, places, far, facts)
 
 
 def _when(pair: Pair, places: IntArray) -> dict[str, Any]:

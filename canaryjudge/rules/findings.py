@@ -24,6 +24,7 @@ __all__ = [
     "LevelFinding",
     "NoiseFloorFacts",
     "Number",
+    "PassBound",
     "ReplicaFacts",
     "Scale",
     "Waiver",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 Scale = Literal["relative", "absolute", "objective"]
+
+PassBound = Literal["tolerance", "stated", "usual"]
 
 Waiver = Literal[
     "aggregate_score",
@@ -194,6 +197,12 @@ class EffectFinding(Finding):
     """The largest tolerated change upwards, or the objective's value where the canary must stay below it."""
     limit_low: Number = None
     """The same downwards, or the objective's value where the canary must stay above it."""
+    pass_high: Number = None
+    """The change upwards beyond which a pass excludes harm: the policy's `pass_within`; None under `objective`."""
+    pass_low: Number = None
+    """The same downwards."""
+    pass_by: PassBound | None = None
+    """What decided that: the `tolerance`, what the policy has `stated`, or where it states nothing how much the baseline itself varies as `usual`."""
     baseline_level: Number = None
     """The baseline's median, share or rate, or its aggregate under `objective`."""
     canary_level: Number = None
@@ -215,6 +224,27 @@ class EffectFinding(Finding):
         too_high = self.limit_high is not None and canary > self.limit_high
         too_low = self.limit_low is not None and canary < self.limit_low
         return (too_high and canary > baseline) or (too_low and canary < baseline)
+
+    @property
+    def passes_wider(self) -> bool:
+        """Whether a pass excludes less than whatever is not tolerated: it lies within its own bound alone."""
+        interval = self.pass_interval
+        if self.pass_by in (None, "tolerance"):
+            return False
+        low, high = (None, None) if interval is None else (interval.low, interval.high)
+        above = self.limit_high is not None and (high is None or high > self.limit_high)
+        below = self.limit_low is not None and (low is None or low < self.limit_low)
+        return above or below
+
+    @property
+    def held_by_estimate(self) -> bool:
+        """Whether harm is excluded as far as a pass asks, and only the estimate lies beyond what is tolerated."""
+        return (
+            self.outcome is Outcome.MARGINAL
+            and self.passes_wider
+            and self.pvalue_pass is not None
+            and self.pvalue_pass <= self.beta
+        )
 
 
 class LevelFinding(EffectFinding):

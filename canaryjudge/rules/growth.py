@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh
 from canaryjudge.rules.findings import EffectFinding, Finding, Number
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.replicas import lasting
-from canaryjudge.rules.rows import FloatArray, Pair
+from canaryjudge.rules.rows import FloatArray, Pair, Sizes
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.growth import (
     FEWEST_BLOCKS,
@@ -120,7 +120,8 @@ class _Looked:
         if not pair.concurrent or pair.fewest < FEWEST_BLOCKS:
             return None
         baseline, canary = pair.baseline.levels, pair.canary.levels
-        limits = tolerated(pair, median(baseline))
+        strict = replace(pair, pass_within=Sizes(0.0, np.nan))  # a pass finds nothing, and excludes nothing
+        limits = tolerated(strict, median(baseline))
         if limits is None or (pair.logarithmic and min(baseline.min(), canary.min()) <= 0):
             return None
         scale = _Scale.of(pair, limits)

@@ -130,7 +130,7 @@ def judge(rows: Rows, settings: MannWhitney, found: Columns) -> None:
         [change.limits for change in changes],
         told,
         [
-            siblings.evidence(change.effect) if siblings else None
+            siblings.evidence(change.effect, change.limits) if siblings else None
             for siblings, change in zip(held, changes, strict=True)
         ],
     )
@@ -151,7 +151,7 @@ class _Change:
     level_unit : float
         What the metric's unit is divided by to be that of the shifts.
     shifts : ndarray, shape (k + 1,)
-        The limits as shifts; last, no change.
+        What is asked of the limits, as shifts; last, no change.
     scales : ndarray, shape (k + 1,)
         What the baseline's noise is multiplied by at each.
     floor : Floor or None
@@ -172,7 +172,7 @@ class _Change:
         limits = tolerated(pair, level)
         assert limits is not None  # noqa: S101 - rows of which nothing can be said are settled
         unit = 1.0 if limits.absolute or pair.logarithmic else abs(level)
-        sizes = [limit for _, limit in limits.sides]
+        sizes = limits.asked
         at = [float(np.log1p(size)) if pair.logarithmic else size * unit for size in sizes]
         relative = not limits.absolute and not pair.logarithmic
         # c - b - limit |b| is c - (1 + limit) b, or c - (1 - limit) b where b is negative
@@ -206,15 +206,16 @@ class _Change:
 
     def told_by(self, test: ShiftTest) -> Evidence:
         """Put what the test says into the scale of the limits; it was asked at each limit, and last at no change."""
-        at = range(len(self.limits.sides))
+        asked = range(len(self.limits.asked))
+        at, at_pass = asked[self.limits.at_fail], asked[self.limits.at_pass]
         return Evidence(
             estimate=self.effect(test.estimate),
-            pvalues=[(float(test.pvalue_greater[i]), float(test.pvalue_less[i])) for i in at],
+            pvalues=[(float(test.pvalue_greater[i]), float(test.pvalue_less[i])) for i in asked],
             pvalues_none=(float(test.pvalue_greater[-1]), float(test.pvalue_less[-1])),
             fail_bounds=[(self.effect(test.low[i, 0]), self.effect(test.high[i, 0])) for i in at],
-            pass_bounds=[(self.effect(test.low[i, 1]), self.effect(test.high[i, 1])) for i in at],
-            abstains=bool(test.abstains[: len(at), 0].any()),
-            abstains_pass=bool(test.abstains[: len(at), 1].any()),
+            pass_bounds=[(self.effect(test.low[i, 1]), self.effect(test.high[i, 1])) for i in at_pass],
+            abstains=bool(test.abstains[:-1][self.limits.at_fail, 0].any()),
+            abstains_pass=bool(test.abstains[:-1][self.limits.at_pass, 1].any()),
             lasting=0.0
             if self.floor is None
             else part_that_lasts(self.floor.standard_error / self.level_unit, float(test.standard_error[-1])),
@@ -251,24 +252,29 @@ def _tests(asked: Rows, changes: list[_Change], settings: MannWhitney) -> list[S
     baseline, canary = (
         np.log(arms.levels) if asked.logarithmic else arms.levels for arms in (asked.baseline, asked.canary)
     )
-    limits, scales, lasting = (
-        np.stack([getattr(change, name) for change in changes]) for name in ("shifts", "scales", "lasting")
-    )
-    groups = [slice(None)] if settings.method == "robust" else [slice(i, i + 1) for i in range(len(changes))]
-    tests: list[ShiftTest] = []
+    # those that are asked at as many limits together
+    sizes = sorted({len(change.shifts) for change in changes})
+    groups = [[i for i, change in enumerate(changes) if len(change.shifts) == size] for size in sizes]
+    if settings.method != "robust":
+        groups = [[index] for index in range(len(changes))]
+    tests: dict[int, ShiftTest] = {}
     for rows in groups:
+        limits, scales, lasting = (
+            np.stack([getattr(changes[row], name) for row in rows])
+            for name in ("shifts", "scales", "lasting")
+        )
         test = shift_test(
             baseline[rows],
             canary[rows],
-            limits[rows],
+            limits,
             levels=changes[0].levels,
-            scales=scales[rows],
+            scales=scales,
             concurrent=asked.concurrent and not KINDS[asked.kind].is_raw,
             method=settings.method,
-            lasting=LastingNoise(lasting[rows], asked.floor_df[rows]),
+            lasting=LastingNoise(lasting, asked.floor_df[rows]),
         )
-        tests += [test.row(index) for index in range(len(test.estimate))]
-    return tests
+        tests |= {row: test.row(index) for index, row in enumerate(rows)}
+    return [tests[row] for row in range(len(changes))]
 
 
 def _medians(rows: FloatArray) -> FloatArray:
@@ -316,7 +322,7 @@ def _bucket_shift(pair: Pair) -> dict[str, Any]:
         return known | {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE}
     bands = BucketBands(edges, baseline.sum(axis=0), canary.sum(axis=0))
     unit = _Unit(1.0, 1.0, 1.0) if limits.absolute else _Unit.of_median(median, bands)
-    signs = np.array([limit for _, limit in limits.sides])
+    signs = np.array(limits.asked)
     scales = np.append(np.ones_like(signs) if limits.absolute else 1 + signs * np.sign(median), 1.0)
     levels = pair.rates.level / len(limits.sides), pair.rates.beta
     floor = floor_of(pair, median)
@@ -341,7 +347,7 @@ def _bucket_shift(pair: Pair) -> dict[str, Any]:
     )
     lasts = 0.0 if floor is None else part_that_lasts(floor.standard_error, float(test.standard_error[-1]))
     found = weigh_with(
-        siblings.evidence(lambda shift: shift / unit.size) if siblings else None,
+        siblings.evidence(lambda shift: shift / unit.size, limits) if siblings else None,
         replace(unit.evidence(test, limits), lasting=lasts),
         limits,
         pair.rates,
@@ -402,11 +408,11 @@ class _Unit:
 
     def evidence(self, test: BucketShift, limits: Limits) -> Evidence:
         """Put the test's shifts into the scale of the limits; the test was asked at each limit, and last at no change."""
-        at = range(len(limits.sides))
-        pvalues = [(float(test.pvalue_greater[i]), float(test.pvalue_less[i])) for i in (*at, -1)]
+        asked = range(len(limits.asked))
+        pvalues = [(float(test.pvalue_greater[i]), float(test.pvalue_less[i])) for i in (*asked, -1)]
         fails, passes = (
             [(self._low(float(test.low[i, j])), self._high(float(test.high[i, j]))) for i in at]
-            for j in (0, 1)
+            for j, at in enumerate((asked[limits.at_fail], asked[limits.at_pass]))
         )
         return Evidence(
             estimate=test.estimate / self.size,
@@ -414,8 +420,8 @@ class _Unit:
             pvalues_none=pvalues[-1],
             fail_bounds=fails,
             pass_bounds=passes,
-            abstains=bool(test.abstains[:-1, 0].any()),
-            abstains_pass=bool(test.abstains[:-1, 1].any()),
+            abstains=bool(test.abstains[:-1][limits.at_fail, 0].any()),
+            abstains_pass=bool(test.abstains[:-1][limits.at_pass, 1].any()),
         )
 
     def too_coarse(self, test: BucketShift, limits: Limits) -> bool:

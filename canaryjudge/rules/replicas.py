@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from canaryjudge.rules.decision import Evidence
+from canaryjudge.rules.decision import Evidence, Limits
 from canaryjudge.rules.findings import ReplicaFacts, Waiver
 from canaryjudge.rules.rows import Arm, FloatArray, Pair
 from canaryjudge.stats.replicas import ReplicaTest, replica_test
@@ -38,21 +38,21 @@ class Yardstick:
     test: ReplicaTest
     replicas: tuple[int, int]
 
-    def evidence(self, effect: Callable[[float], float]) -> Evidence:
-        """Give what the replicas say at each limit but the last, in the scale of the limits."""
+    def evidence(self, effect: Callable[[float], float], limits: Limits) -> Evidence:
+        """Give what the replicas say at what is asked of limits, in their scale."""
         test = self.test
         pvalues = list(zip(test.pvalue_greater.tolist(), test.pvalue_less.tolist(), strict=True))
 
-        def bounds(level: int) -> list[tuple[float, float]]:
-            ends = zip(test.low[:-1, level].tolist(), test.high[:-1, level].tolist(), strict=True)
-            return [(effect(low), effect(high)) for low, high in ends]
+        def bounds(level: int, at: slice) -> list[tuple[float, float]]:
+            low, high = (ends[:-1][at, level].tolist() for ends in (test.low, test.high))
+            return [(effect(start), effect(end)) for start, end in zip(low, high, strict=True)]
 
         return Evidence(
             estimate=effect(float(test.estimate)),
             pvalues=pvalues[:-1],
             pvalues_none=pvalues[-1],
-            fail_bounds=bounds(0),
-            pass_bounds=bounds(1),
+            fail_bounds=bounds(0, limits.at_fail),
+            pass_bounds=bounds(1, limits.at_pass),
         )
 
     def facts(self, unit: float) -> ReplicaFacts:

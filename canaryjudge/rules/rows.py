@@ -9,7 +9,8 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.kinds import KindName
+from canaryjudge.kinds import KINDS, KindName
+from canaryjudge.stats.usual_variation import usual_error_rate, usual_variation
 
 __all__ = [
     "Arm",
@@ -24,6 +25,9 @@ __all__ = [
     "Question",
     "Rows",
     "Sizes",
+    "at_least",
+    "excluded",
+    "usual_errors",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -154,6 +158,9 @@ class Sizes(Generic[_Number]):
         """The absolute part, 0 where there is none."""
         return np.where(np.isnan(self.absolute), 0.0, self.absolute)[()]  # type: ignore[return-value]
 
+    def __getitem__(self: Sizes[FloatArray], rows: BoolArray) -> Sizes[FloatArray]:
+        return Sizes(self.relative[rows], self.absolute[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorRates:
@@ -224,6 +231,8 @@ class Batch:
         Of ratios and counts: how many times counts of an interval vary more than independent events, where the policy says.
     min_points : int
         The fewest points of an arm that are judged.
+    pass_stated : bool
+        The policy says what a pass excludes.
     horizon : Horizon
         For how long a rule is asked that is asked more than once.
     """
@@ -239,6 +248,7 @@ class Batch:
     differenced: bool = False
     dispersion: float | None = None
     min_points: int = 1
+    pass_stated: bool = False
     horizon: Horizon = field(default_factory=Horizon)
 
 
@@ -250,6 +260,8 @@ class Question(Batch):
     ----------
     tolerance : Sizes of float
         The largest change that is tolerated.
+    pass_within : Sizes of float, or None
+        Harm beyond this is what a pass excludes; no less than the tolerance. None leaves it to how much the baseline itself usually varies.
     floor : Sizes of float
         Standard deviation by which healthy windows differ, or healthy replicas where the arms share the clock; 0 where the policy gives none.
     floor_df : float
@@ -257,6 +269,7 @@ class Question(Batch):
     """
 
     tolerance: Sizes[float]
+    pass_within: Sizes[float] | None = None
     floor: Sizes[float] = Sizes(0.0, 0.0)
     floor_df: float = np.inf
 
@@ -296,8 +309,8 @@ class Rows(Batch):
     ----------
     baseline, canary : Arms
         The arms.
-    tolerance, floor : Sizes of ndarray
-        As of `Question`, one a row.
+    tolerance, pass_within, floor : Sizes of ndarray
+        As of `Question`, one a row; what a pass excludes is always known.
     floor_df : ndarray, shape (rows,)
         The same.
     """
@@ -305,6 +318,7 @@ class Rows(Batch):
     baseline: Arms
     canary: Arms
     tolerance: Sizes[FloatArray]
+    pass_within: Sizes[FloatArray]
     floor: Sizes[FloatArray]
     floor_df: FloatArray
 
@@ -317,6 +331,7 @@ class Rows(Batch):
             baseline=Arms.of([pair.baseline for pair in pairs]),
             canary=Arms.of([pair.canary for pair in pairs]),
             tolerance=_stacked([pair.tolerance for pair in pairs]),
+            pass_within=_stacked([excluded(pair) for pair in pairs]),
             floor=_stacked([pair.floor for pair in pairs]),
             floor_df=np.array([pair.floor_df for pair in pairs]),
         )
@@ -334,6 +349,7 @@ class Rows(Batch):
             baseline=self.baseline.row(index),
             canary=self.canary.row(index),
             tolerance=_of_row(self.tolerance, index),
+            pass_within=_of_row(self.pass_within, index),
             floor=_of_row(self.floor, index),
             floor_df=float(self.floor_df[index]),
         )
@@ -343,10 +359,36 @@ class Rows(Batch):
             self,
             baseline=self.baseline[rows],
             canary=self.canary[rows],
-            tolerance=Sizes(self.tolerance.relative[rows], self.tolerance.absolute[rows]),
-            floor=Sizes(self.floor.relative[rows], self.floor.absolute[rows]),
+            tolerance=self.tolerance[rows],
+            pass_within=self.pass_within[rows],
+            floor=self.floor[rows],
             floor_df=self.floor_df[rows],
         )
+
+
+def excluded(pair: Pair) -> Sizes[float]:
+    """Give harm beyond which a pass excludes: what the policy says, or how much the baseline itself usually varies; no less than the tolerance."""
+    tolerance = pair.tolerance
+    if pair.pass_within is not None:
+        return at_least(tolerance, pair.pass_within)
+    kind, arm = KINDS[pair.kind], pair.baseline
+    if kind.is_averaged and len(arm) > 1:
+        return Sizes(float(usual_variation(arm.value, tolerance.relative)), tolerance.absolute)
+    if kind.is_share and len(pair.sides) == 1:
+        return usual_errors(arm.events, arm.exposure, pair)
+    return tolerance
+
+
+def at_least(sizes: Sizes[float], others: Sizes[float]) -> Sizes[float]:
+    """Give the larger of two sizes, part by part."""
+    return Sizes(max(sizes.relative, others.relative), float(np.fmax(sizes.absolute, others.absolute)))
+
+
+def usual_errors(events: float, total: float, question: Question) -> Sizes[float]:
+    """Give the same of a share of events, which are errors where a rise is bad; where a fall is, what is no event is one."""
+    wrong = events if question.sides == (1,) else total - events
+    usual = float(usual_error_rate([wrong], [total])) if 2 * wrong < total else 0.0
+    return Sizes(question.tolerance.relative, float(np.fmax(question.tolerance.absolute, usual)))
 
 
 def _stacked(sizes: Sequence[Sizes[float]]) -> Sizes[FloatArray]:

@@ -141,6 +141,7 @@ def judge(pair: Pair, settings: Tail) -> dict[str, Any]:
         _counted(pair, bound, upward=upward),
         sides=(1,),
         tolerance=Sizes(settings.tolerance, KINDS["ratio"].absolute_tolerance),
+        pass_within=Sizes(0.0, np.nan),  # what a tail's pass excludes is what is tolerated of it
     )
     own: dict[str, Any] = {"rule": settings.rule, "beyond": bound}
     if KINDS[pair.kind].is_raw:  # blocks are no unit that anyone could collect more of

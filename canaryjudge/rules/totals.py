@@ -297,14 +297,16 @@ def _evidence(test: Test, limits: Limits, rates: ErrorRates, totals: Totals) -> 
         found = test.bounds(float(tempered_level(level, df)))
         return float(found.low), float(found.high)
 
-    sides = limits.sides
-    found = [pvalues(limit) for _, limit in sides]
+    count = len(limits.sides)
+    at = {limit: pvalues(limit) for limit in dict.fromkeys(limits.asked)}
+    fails, passes = limits.asked[limits.at_fail], limits.asked[limits.at_pass]
 
-    def agreeing(level: float) -> list[tuple[float, float]]:
+    def agreeing(level: float, asked: tuple[float, ...]) -> list[tuple[float, float]]:
         """Move bounds that were not made by the test at a limit to that limit, where they would say something else than it."""
         low, high = bounds(level)
         agreed = []
-        for (_, limit), (greater, less) in zip(sides, found, strict=True):
+        for limit in asked:
+            greater, less = at[limit]
             beyond, within = limit + _NUDGE * (abs(limit) or _NUDGE), limit - _NUDGE * (abs(limit) or _NUDGE)
             agreed.append(
                 (
@@ -316,10 +318,10 @@ def _evidence(test: Test, limits: Limits, rates: ErrorRates, totals: Totals) -> 
 
     return Evidence(
         estimate=test.estimate,
-        pvalues=found,
+        pvalues=[at[limit] for limit in limits.asked],
         pvalues_none=pvalues(0.0),
-        fail_bounds=agreeing(rates.level / len(sides)),
-        pass_bounds=agreeing(rates.beta),
+        fail_bounds=agreeing(rates.level / count, fails),
+        pass_bounds=agreeing(rates.beta, passes),
         abstains=totals.abstains,
         abstains_pass=totals.abstains,
         eventless=totals.canary == totals.baseline == 0,

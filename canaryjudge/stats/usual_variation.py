@@ -6,15 +6,17 @@ notice in it, may be left open; it is measured from the baseline alone, before t
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from canaryjudge.stats.bounds import FloatArray
 
-__all__ = ["usual_error_rate", "usual_variation"]
+__all__ = ["WIDEST_VARIATION", "usual_error_rate", "usual_variation"]
 
 _MAD_TO_SD = 1.4826
-_WIDEST = 0.3
+WIDEST_VARIATION: Final = 0.3
 """A quarter of recorded baselines have a standard deviation above 30 % of their level; harm of that size would be noticed all the same."""
 _POINTS = 0.001
 _MOST_TIMES = 2.0
@@ -54,7 +56,9 @@ def usual_variation(baseline: ArrayLike, tolerance: ArrayLike = 0.0) -> FloatArr
     spread = np.minimum(_robust_spread(points), _robust_spread(np.diff(points, axis=-1)) / np.sqrt(2))
     level = np.abs(middle)
     usual = np.where(level > 0, spread / np.where(level > 0, level, 1.0), 0.0)
-    return np.asarray(np.maximum(np.asarray(tolerance, dtype=np.float64), np.minimum(usual, _WIDEST)))
+    return np.asarray(
+        np.maximum(np.asarray(tolerance, dtype=np.float64), np.minimum(usual, WIDEST_VARIATION))
+    )
 
 
 def usual_error_rate(events: ArrayLike, totals: ArrayLike) -> FloatArray:

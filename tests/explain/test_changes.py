@@ -137,7 +137,11 @@ def test_quiet_rules_are_told_in_words_that_need_no_manual():
     assert "- no late shift; no burst found, which does not rule one out." in told(gauge(1.0))
     unsure = {"baseline": 100 + 25 * NOISE[0], "canary": 100 + 25 * NOISE[1]}
     said = told(
-        judged(unsure, rules=["mann_whitney", "excursion", {"rule": "late_shift", "tolerance": "10%"}])
+        judged(
+            unsure,
+            pass_within="tolerance",
+            rules=["mann_whitney", "excursion", {"rule": "late_shift", "tolerance": "10%"}],
+        )
     )
     assert "- no burst and no late shift found, which does not rule them out." in said
 
@@ -168,19 +172,21 @@ def test_the_same_below_an_objective():
 
 
 def test_where_data_will_not_do_it_another_way_is_named():
-    verdict = ratio((17, 2), (8400, 930))
+    strict = {"pass_within": "tolerance"}
+    verdict = ratio((17, 2), (8400, 930), **strict)
     finding = verdict.metrics["m"].deciding
     assert finding.more_points > 10 * finding.n_canary
     enough = re.search(r"these data would pass with a tolerance of about ([\d.]+) %", told(verdict))[1]
     assert f"a wider tolerance (these data would pass with about {enough} %), or more traffic" in turns(
         verdict
     )
-    assert ratio((17, 2), (8400, 930), tolerance=f"{enough}%").outcome == "pass"
-    assert ratio((17, 2), (8400, 930), tolerance=f"{0.9 * float(enough):.6f}%").outcome == "marginal"
+    assert ratio((17, 2), (8400, 930), **strict, tolerance=f"{enough}%").outcome == "pass"
+    nearly = f"{0.9 * float(enough):.6f}%"
+    assert ratio((17, 2), (8400, 930), **strict, tolerance=nearly).outcome == "marginal"
 
 
 def test_where_a_little_more_data_will_do_it_no_tolerance_is_named():
-    verdict = gauge(1.05, noise=8)
+    verdict = gauge(1.05, noise=8, pass_within="tolerance")
     assert verdict.outcome == "marginal"
     assert not verdict.metrics["m"].deciding.far_from_decided
     assert "would pass a tolerance" not in told(verdict)

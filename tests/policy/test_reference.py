@@ -13,6 +13,7 @@ from canaryjudge.errors import PolicyError
 from canaryjudge.policy import (
     Metric,
     NoiseFloor,
+    PassWithin,
     Policy,
     Prometheus,
     Query,
@@ -26,7 +27,7 @@ from canaryjudge.policy import (
 from canaryjudge.policy.document import plain, read_document
 from canaryjudge.rules import RULES
 
-MODELS = [Policy, Split, Prometheus, Metric, Tolerance, NoiseFloor, Spread, Query]
+MODELS = [Policy, Split, Prometheus, Metric, Tolerance, PassWithin, NoiseFloor, Spread, Query]
 MODELS += [model for rule in RULES.values() for model in (rule.settings, *rule.settings.models.values())]
 VALIDATOR = Draft202012Validator(json_schema())
 A = {"name": "a", "direction": "increase"}

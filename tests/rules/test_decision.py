@@ -11,6 +11,7 @@ import canaryjudge as cj
 from canaryjudge.data import question_of
 from canaryjudge.rules import ErrorRates
 from canaryjudge.rules.decision import Evidence, Limits, more_points, tolerated, weigh
+from canaryjudge.rules.mann_whitney import ShiftFinding
 
 RATES = ErrorRates(level=0.01, beta=0.05)
 
@@ -127,7 +128,12 @@ def assert_consistent(finding):
     pass_low, pass_high = ends(finding.pass_interval)
     assert (finding.outcome == "fail") == (fail_low > high or fail_high < low)
     if finding.outcome != "fail":
-        assert (finding.outcome == "pass") == (low <= pass_low and pass_high <= high)
+        most = math.inf if finding.pass_high is None else finding.pass_high
+        least = -math.inf if finding.pass_low is None else finding.pass_low
+        assert most >= high
+        assert least <= low
+        tolerated = low <= finding.estimate <= high or not isinstance(finding, ShiftFinding)
+        assert (finding.outcome == "pass") == (least <= pass_low and pass_high <= most and tolerated)
     assert finding.pvalue is not None
     assert finding.pvalue_pass is not None
 

@@ -31,6 +31,8 @@ _HELP: Final = {
     "canaryjudge_metric_limit_low": "Smallest value of canaryjudge_metric_estimate that is tolerated.",
     "canaryjudge_metric_low": "Lower end of the confidence interval of canaryjudge_metric_estimate that the outcome rests on: at beta for a pass, else at alpha.",
     "canaryjudge_metric_outcome": "What became of a metric: 1 pass, 0.5 marginal, 0 fail.",
+    "canaryjudge_metric_pass_high": "Largest harm upwards that a pass leaves open, in the scale of canaryjudge_metric_estimate.",
+    "canaryjudge_metric_pass_low": "The same downwards.",
     "canaryjudge_metric_points": "Points of an arm that were judged.",
     "canaryjudge_release_info": "What judged, and what was judged: always 1.",
     "canaryjudge_release_no_data": "1 if the release is marginal for want of data, else 0.",
@@ -135,6 +137,8 @@ def _add_metric(found: dict[str, Samples], result: MetricResult) -> None:
         "high": interval.high if interval else None,
         "limit_low": effect.limit_low,
         "limit_high": effect.limit_high,
+        "pass_low": effect.pass_low,
+        "pass_high": effect.pass_high,
     }
     for name, number in numbers.items():
         if number is not None:

@@ -134,9 +134,9 @@ class RankBettingProcess(CountingProcess):
         self._seen = np.zeros((0, 2))
         self._reference = np.zeros(0)
         cases = len(self._signs)
-        # for each bad direction: beyond the tolerance, within it, and beyond no change
+        # for each bad direction: beyond the tolerance, within what a pass excludes, and beyond no change
         self._wealth = ExactSum((cases, 3, len(BETS)))
-        self._discordant = np.zeros((cases, 2, 2, len(_PROBABILITIES)), dtype=np.int64)
+        self._discordant = np.zeros((cases, 3, 2, len(_PROBABILITIES)), dtype=np.int64)
         self._rank_sum = 0
         # how many of each arm lie at or below every eighth value of the final reference
         self._below = np.zeros((2, _CELLS // _EVERY), dtype=np.int64)
@@ -181,18 +181,24 @@ class RankBettingProcess(CountingProcess):
             return
         ranks = self._ranks(canary, places[1]), self._ranks(baseline, places[0])
         self._rank_sum += int((ranks[0] - ranks[1]).sum()) * (_CELLS // len(self._reference))
+
+        def changed(limit: float) -> np.ndarray:
+            if not limit:
+                return ranks[1]
+            if limits.absolute:
+                return self._ranks(baseline + limit)
+            if self._reference[0] > 0:
+                return self._ranks(baseline * (1 + limit))
+            return self._ranks(baseline + limit * abs(median))
+
         for i, (sign, limit) in enumerate(limits.sides):
-            changed = (
-                baseline + limit
-                if limits.absolute
-                else baseline * (1 + limit)
-                if self._reference[0] > 0
-                else baseline + limit * abs(median)
-            )
-            tolerable = self._ranks(changed) if limit else ranks[1]
-            self._bet(i, sign, ranks[0] - tolerable, ranks[0] - ranks[1])
+            tolerable = changed(limit)
+            harmless = tolerable if limits.pass_by == "tolerance" else changed(limits.pass_sides[i][1])
+            self._bet(i, sign, (ranks[0] - tolerable, ranks[0] - harmless, ranks[0] - ranks[1]))
             edges = 2 * np.ceil(_PROBABILITIES * len(self._reference)).astype(np.intp) - 1
-            for j, other in enumerate((tolerable, ranks[1])):
+            # mostly both limits are one, and counted once
+            apart = ((0, tolerable), (1, harmless)) if harmless is not tolerable else ((slice(2), tolerable),)
+            for j, other in (*apart, (2, ranks[1])):
                 for k, edge in enumerate(edges):
                     beyond, before = (
                         (ranks[0] > edge, other > edge) if sign > 0 else (ranks[0] < edge, other < edge)
@@ -200,10 +206,10 @@ class RankBettingProcess(CountingProcess):
                     self._discordant[i, j, 0, k] += np.count_nonzero(beyond & ~before)
                     self._discordant[i, j, 1, k] += np.count_nonzero(before & ~beyond)
 
-    def _bet(self, case: int, sign: int, tolerable: np.ndarray, unchanged: np.ndarray) -> None:
+    def _bet(self, case: int, sign: int, differences_of: tuple[np.ndarray, ...]) -> None:
         """Bet on the differences of ranks; equal differences are one bet many times."""
         size = 2 * len(self._reference)
-        for j, (differences, side) in enumerate(((tolerable, 1), (tolerable, -1), (unchanged, 1))):
+        for j, (differences, side) in enumerate(zip(differences_of, (1, -1, 1), strict=True)):
             counts = np.bincount(differences + size, minlength=2 * size + 1)
             found = np.flatnonzero(counts)
             terms = _gains(size, sign * side)
@@ -285,10 +291,11 @@ class RankBettingProcess(CountingProcess):
         unit = 1.0 if limits.absolute else abs(median_b)
         found = [self._log_evidence(i) for i in range(len(self._signs))]
         none = {sign: unchanged for sign, (_, _, unchanged) in zip(self._signs, found, strict=True)}
+        times = len(limits.asked) // len(found)
         bounds = [((low_c - high_b) / unit, (high_c - low_b) / unit)] * len(found)
         evidence = LogEvidence(
             estimate=(median_c - median_b) / unit,
-            found=[(worse, safe) for worse, safe, _ in found],
+            found=[(worse, safe) for worse, safe, _ in found] * times,
             none=(none.get(1, 0.0), none.get(-1, 0.0)),
             fail_bounds=bounds,
             pass_bounds=bounds,
@@ -320,12 +327,12 @@ class RankBettingProcess(CountingProcess):
         return found
 
     def _log_evidence(self, case: int) -> tuple[float, float, float]:
-        """Average bets and exceedances: beyond the tolerance, within it, and beyond no change."""
+        """Average bets and exceedances: beyond the tolerance, within what a pass excludes, and beyond no change."""
         bets = log_wealth(self._wealth.value[case])
-        tolerable, unchanged = self._discordant[case]
+        tolerable, harmless, unchanged = self._discordant[case]
         exceeded = (
             discordance(tolerable[0], tolerable[1], _PRIORS),
-            discordance(tolerable[1], tolerable[0], _PRIORS),
+            discordance(harmless[1], harmless[0], _PRIORS),
             discordance(unchanged[0], unchanged[1], _PRIORS),
         )
         parts = [float(np.logaddexp.reduce(found) - math.log(len(found))) for found in exceeded]

@@ -101,9 +101,9 @@ class CountingProcess:
 
 
 def by_side(limits: Limits, pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Turn each side's "above" and "below" into "worse" and "no worse", or back."""
-    sides = zip(limits.sides, pairs, strict=True)
-    return [pair if sign > 0 else (pair[1], pair[0]) for (sign, _), pair in sides]
+    """Turn the "above" and "below" of what is asked of each side into "worse" and "no worse", or back."""
+    signs = [sign for sign, _ in limits.sides]
+    return [pair if signs[i % len(signs)] > 0 else (pair[1], pair[0]) for i, pair in enumerate(pairs)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class LogEvidence:
     estimate : float
         The change.
     found : sequence of (float, float)
-        For "worse than the limit" and "no worse", one entry a bad direction, in the order of `Limits.sides`.
+        For "worse than the limit" and "no worse", at each of `Limits.asked`.
     none : tuple of (float, float)
         For "above no change" and "below".
     fail_bounds, pass_bounds, eventless
@@ -142,7 +142,8 @@ class LogEvidence:
             pass_bounds=self.pass_bounds,
             eventless=self.eventless,
         )
-        fails, safes = zip(*self.found, strict=True)
+        fails = [worse for worse, _ in self.found[limits.at_fail]]
+        safes = [safe for _, safe in self.found[limits.at_pass]]
         watch = WatchFacts(
             log_e_fail=(max(fails) - math.log(len(fails))) / math.log(10),
             log_e_pass=min(safes) / math.log(10),
@@ -211,9 +212,12 @@ class AskedChanges:
     @classmethod
     def of(cls, question: Question, sides: Sequence[int]) -> Self:
         """Give those that are tolerated on some sides, with others around them."""
-        relative, absolute = question.tolerance.relative, question.tolerance.absolute_or_zero
-        ends = (relative if sign > 0 else -relative / (1 + relative) for sign in sides)
-        steps = {0.0, *(sign * times * absolute for sign in (1, -1) for times in (0.5, 1.0, 2.0, 4.0))}
+        parts = question.tolerance, question.pass_within or question.tolerance
+        sizes = [max(part.relative, question.tolerance.relative) for part in parts]
+        ends = (size if sign > 0 else -size / (1 + size) for sign in sides for size in sizes)
+        absolute = question.tolerance.absolute_or_zero
+        times = 0.5, 1.0, 2.0, 4.0, max(1.0, parts[1].absolute_or_zero / (absolute or 1.0))
+        steps = {0.0, *(sign * each * absolute for sign in (1, -1) for each in times)}
         return cls(np.array(sorted({*CHANGES, *ends})), np.array(sorted(steps)) if absolute else np.zeros(0))
 
     def __len__(self) -> int:
@@ -277,7 +281,13 @@ class ChangeSequence:
     def finding(self, limits: Limits, rates: ErrorRates, points: int) -> dict[str, Any]:
         """Hold the evidence against the limits, whose ends and 0 are among the changes; gives fields of a finding."""
         sides, none = limits.sides, self.at(0.0)
-        found = [self.at(limit) for _, limit in sides]
+        asked = list(limits.asked)
+        for place, (sign, limit) in zip(range(len(asked))[limits.at_pass], limits.pass_sides, strict=True):
+            # evidence is kept at few changes: of a pass, at the farthest that is no farther
+            asked[place] = sign * max(
+                0.0, *(sign * self._changes[sign * self._changes <= sign * limit + 1e-12])
+            )
+        found = [self.at(limit) for limit in asked]
         evidence = LogEvidence(
             estimate=self.estimate,
             found=by_side(limits, [(float(one.above), float(one.below)) for one in found]),

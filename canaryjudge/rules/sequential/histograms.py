@@ -149,7 +149,7 @@ class HistogramProcess(CountingProcess):
         at = self._edges[self._chosen]
         asked = _Edges(curves[0], at, self._factors.value, None if sizes else unit)
         sides = limits.sides
-        asked_at = np.array([*(limit for _, limit in sides), 0.0])
+        asked_at = np.array([*limits.asked, 0.0])
         above, below = (asked.log_evidence(asked_at, side).tolist() for side in (1, -1))
         step = max(abs(limit) for _, limit in sides) or 0.1 * abs(medians[0]) / unit
         fail_bounds, pass_bounds = asked.bounds((rates.level / len(sides), rates.beta), step)

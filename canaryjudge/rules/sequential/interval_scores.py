@@ -218,7 +218,7 @@ class MeanScoreProcess(_ScoreProcess):
             return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE)
         unit = (abs(levels[0]) or 1.0) if limits.absolute else 1.0
         wanted = {change * unit for change in (*CHANGES, *_FINE_CHANGES)}
-        changes = np.array(sorted(wanted | {limit for _, limit in limits.sides} | {0.0}))
+        changes = np.array(sorted(wanted | {*limits.asked} | {0.0}))
         scales = np.ones(len(changes)) if limits.absolute else 1 + changes * np.sign(levels[0])
         shifts = changes if limits.absolute else np.zeros(len(changes))
         tolerable = (scales[:, None] - 1) * rows[:, 2] + shifts[:, None] * weights

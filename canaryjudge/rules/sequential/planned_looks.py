@@ -17,7 +17,7 @@ from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
 from canaryjudge.rules.groups import GroupFinding, GroupSettings
 from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
 from canaryjudge.rules.registry import RULES, judge_pair, read_finding
-from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question
+from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question, Sizes, excluded
 from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.group_sequential import Spending, boundaries, repeated_pvalue
@@ -82,6 +82,7 @@ class LooksProcess:
         self._done = 0
         self._taken: list[_Taken] = []
         self._last: Finding | None = None
+        self._pass_within: Sizes[float] | None = None
 
     @property
     def points(self) -> int:
@@ -137,6 +138,9 @@ class LooksProcess:
             rates=ErrorRates(level, beta),
             horizon=self._question.horizon,
         )
+        # what a pass excludes is settled by what the baseline is at the first look
+        self._pass_within = self._pass_within or excluded(asked)
+        asked = replace(asked, pass_within=self._pass_within)
         found = _judge_by_history(asked) if plan.by_history else judge_pair(asked, plan.settings)
         facts: dict[str, Any] = {
             "rule": plan.name,
@@ -213,6 +217,7 @@ class LooksProcess:
         failed = [last for last in (self._last, other._last) if last and last.outcome is Outcome.FAIL]
         self._seen += other._seen
         self._window, self._done, self._taken, self._last = self._cut(_in_order(both)), 0, [], None
+        self._pass_within = None
         self._ask()
         if failed:
             self._last = min(failed, key=lambda last: last.model_dump_json())
@@ -236,6 +241,7 @@ class LooksProcess:
             "differenced": self._window.differenced,
             "done": self._done,
             "taken": [[taken.fraction, taken.fail, taken.safe] for taken in self._taken],
+            "pass_within": None if self._pass_within is None else _sizes(self._pass_within),
             "last": None if self._last is None else self._last.model_dump(mode="json", exclude_defaults=True),
         }
 
@@ -255,6 +261,8 @@ class LooksProcess:
         )
         self._seen, self._done = int(state["seen"]), int(state["done"])
         self._taken = [_Taken(*map(float, taken)) for taken in state["taken"]]
+        within = state["pass_within"]
+        self._pass_within = within and Sizes(within[0], math.nan if within[1] is None else within[1])
         self._last = None if state["last"] is None else read_finding(state["last"])
 
     def finding(self) -> Finding:
@@ -350,6 +358,10 @@ def _packed(column: FloatArray) -> str | list[Any]:
     return pack(column)
 
 
+def _sizes(sizes: Sizes[float]) -> list[float | None]:
+    return [sizes.relative, None if math.isnan(sizes.absolute) else sizes.absolute]
+
+
 def _loaded(arm: State, edges: FloatArray | None) -> Arm:
     total, time = (_unpacked(arm[name]) if name in arm else None for name in ("total", "time"))
     buckets = None if edges is None else _unpacked(arm["buckets"]).reshape(-1, len(edges))
@@ -428,13 +440,12 @@ def _judge_by_history(pair: Pair) -> ShiftFinding:
         reach = -float(stdtrit(count - 1, error)) * spread(limit)
         return (estimate - reach) / unit, (estimate + reach) / unit
 
-    sides = limits.sides
     evidence = Evidence(
         estimate=estimate / unit,
-        pvalues=[pvalues(limit) for _, limit in sides],
+        pvalues=[pvalues(limit) for limit in limits.asked],
         pvalues_none=pvalues(0.0),
-        fail_bounds=[bounds(limit, rates.level / len(sides)) for _, limit in sides],
-        pass_bounds=[bounds(limit, rates.beta) for _, limit in sides],
+        fail_bounds=[bounds(limit, rates.level / len(limits.sides)) for _, limit in limits.sides],
+        pass_bounds=[bounds(limit, rates.beta) for _, limit in limits.pass_sides],
     )
     return ShiftFinding(**known, **weigh(evidence, limits, rates, size))
 

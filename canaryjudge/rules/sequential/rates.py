@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,16 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Limits, tolerated
-from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question
+from canaryjudge.rules.rows import (
+    Arm,
+    ErrorRates,
+    FloatArray,
+    Pair,
+    Question,
+    Sizes,
+    at_least,
+    usual_errors,
+)
 from canaryjudge.rules.sequential.evidence import (
     CountingProcess,
     LogEvidence,
@@ -39,7 +48,9 @@ __all__ = ["RateProcess", "check_counts"]
 _FEWEST_OF_HISTORY = 10
 """Intervals of history that tell how much the counts vary."""
 _RELATIVE_WEIGHT = 0.9
-"""Part of the pass evidence that goes to the relative tolerance, where there is an absolute one as well."""
+"""Part of the pass evidence that goes to the relative tolerance, where there is an absolute one as well,"""
+_EVEN_WEIGHT = 0.5
+"""and where that is as wide as the baseline's own rate lets it be."""
 _TOTALS, _POINTS, _PEARSONS = 7, len(LOG_RATIOS), 31
 """How many sums there are of each sort, see `_Sums`."""
 _MOST_EVENTS = 2.0**47
@@ -135,23 +146,43 @@ class RateProcess(CountingProcess):
     def _start(self, *, flipped: bool) -> None:
         self._flipped = flipped
         self._tilted = tuple(
-            (sign * (-1 if flipped else 1), null.key)
-            for sign in self._directions
-            for null in self._nulls(flipped=flipped)
-            if null.difference > 0
+            dict.fromkeys(
+                (sign * (-1 if flipped else 1), null.key)
+                for sign in self._directions
+                for sizes in (self._question.tolerance, self._widest)
+                for null in self._nulls(sizes, flipped=flipped)
+                if null.difference > 0
+            )
         )
         self._sums = ExactSum((_TOTALS + _POINTS + _PEARSONS + _POINTS * len(self._tilted),))
 
-    def _nulls(self, *, flipped: bool) -> tuple[_Null, ...]:
-        """Give the hypotheses whose union is "no worse than tolerated", for events that are bad when they rise."""
-        relative, absolute = self._question.tolerance.relative, self._question.tolerance.absolute_or_zero
+    def _pass_within(self, total: float, events: float) -> Sizes[float]:
+        """Give what a pass excludes, where the baseline has had so many events; the evidence is valid at all limits together, so it may follow the baseline."""
+        return usual_errors(events, total, self._question) if self._follows else self._widest
+
+    @property
+    def _follows(self) -> bool:
+        """Whether what a pass excludes is left to the baseline."""
+        question = self._question
+        return question.pass_within is None and KINDS[question.kind].is_share and len(question.sides) == 1
+
+    @property
+    def _widest(self) -> Sizes[float]:
+        """The most that a pass may leave open."""
+        known = self._question.pass_within or Sizes(0.0, 1.0 if self._follows else math.nan)
+        return at_least(self._question.tolerance, known)
+
+    def _nulls(self, sizes: Sizes[float], *, flipped: bool) -> tuple[_Null, ...]:
+        """Give the hypotheses whose union is "worse by no more than this", for events that are bad when they rise."""
+        relative, absolute = sizes.relative, sizes.absolute_or_zero
         if not absolute:
             return (self._relative(relative, flipped=flipped, weight=1.0),)
         if not relative:
             return (_Null(0.0, absolute, 1.0),)
+        weight = _EVEN_WEIGHT if self._follows else _RELATIVE_WEIGHT
         return (
-            self._relative(relative, flipped=flipped, weight=_RELATIVE_WEIGHT),
-            _Null(0.0, absolute, 1 - _RELATIVE_WEIGHT),
+            self._relative(relative, flipped=flipped, weight=weight),
+            _Null(0.0, absolute, 1 - weight),
         )
 
     @staticmethod
@@ -206,10 +237,13 @@ class RateProcess(CountingProcess):
             x_b, x_c = n_b - x_b, n_c - x_c
             rates = 1 - rates[0], 1 - rates[1]
         # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
-        limits = tolerated(self._question, rates[0]) or tolerated(self._question, float(np.finfo(float).tiny))
+        within = self._pass_within(n_b, x_b)
+        question = replace(self._question, pass_within=within)
+        limits = tolerated(question, rates[0]) or tolerated(question, float(np.finfo(float).tiny))
         assert limits is not None  # noqa: S101 - a positive level always has limits
         flipped = self._flipped
-        look = _Look(limits, sums, self._nulls(flipped=flipped), flipped=flipped)
+        nulls, safe = (self._nulls(sizes, flipped=flipped) for sizes in (self._question.tolerance, within))
+        look = _Look(limits, sums, nulls, safe, flipped=flipped)
         look.rate, look.difference = rates[0], (-1 if flipped else 1) * excess / weight
         look.dispersion = self._overdispersion(sums, look.log_ratio)
         facts = look.evidence(self._question.rates).weigh(limits, self._question.rates, self._points)
@@ -252,8 +286,17 @@ class _Sums:
 class _Look:
     """The evidence of a process, asked once."""
 
-    def __init__(self, limits: Limits, sums: _Sums, nulls: tuple[_Null, ...], *, flipped: bool) -> None:
-        self._limits, self._sums, self._tilts, self._nulls = limits, sums.likelihoods, sums.tilts, nulls
+    def __init__(
+        self,
+        limits: Limits,
+        sums: _Sums,
+        nulls: tuple[_Null, ...],
+        safe: tuple[_Null, ...],
+        *,
+        flipped: bool,
+    ) -> None:
+        self._limits, self._sums, self._tilts = limits, sums.likelihoods, sums.tilts
+        self._nulls, self._safe = nulls, safe
         self._flip = -1 if flipped else 1
         estimate = float(ratio_estimate(self._sums))
         self.log_ratio = 0.0 if math.isnan(estimate) else estimate
@@ -266,7 +309,7 @@ class _Look:
         above, below = (self._log_evidence(sign, _Null(0.0, 0.0, 1.0), 1) for sign in (1, -1))
         return LogEvidence(
             estimate=self._estimate(),
-            found=[self._against(sign) for sign, _ in sides],
+            found=[self._against(sign) for sign, _ in sides] * (len(self._limits.asked) // len(sides)),
             none=(above, below),
             fail_bounds=[self._bounds(sign, level) for sign, _ in sides],
             pass_bounds=[self._bounds(sign, rates.beta) for sign, _ in sides],
@@ -276,7 +319,7 @@ class _Look:
     def _against(self, sign: int) -> tuple[float, float]:
         """Weigh a direction: what is tolerated is a union of hypotheses, so all must fall for a fail; for a pass the mean of the evidence."""
         fails = [self._log_evidence(sign, null, 1) for null in self._nulls]
-        safes = [math.log(null.weight) + self._log_evidence(sign, null, -1) for null in self._nulls]
+        safes = [math.log(null.weight) + self._log_evidence(sign, null, -1) for null in self._safe]
         return min(fails), float(np.logaddexp.reduce(safes))
 
     def _log_evidence(self, sign: int, null: _Null, side: int) -> float:
@@ -308,36 +351,29 @@ class _Look:
             unit = 1.0 if self._limits.absolute else self.rate
             if (direction, 0.0) not in self._tilts:
                 return -math.inf, math.inf
-            ends = [
-                difference_bound(
-                    self._toward(direction),
-                    self._tilts[direction, 0.0],
-                    side,
-                    level,
-                    dispersion=self.dispersion,
-                )
-                / unit
-                for side in (1, -1)
-            ]
+            levels = {1: level, -1: level * self._safe[-1].weight}
+            ends = [self._difference_bound(direction, side, levels[side]) / unit for side in (1, -1)]
         else:
-            null = self._nulls[0].log_ratio
-            weight = self._nulls[0].weight
-            ends = [
-                ratio_bound(
-                    self._toward(direction),
-                    side,
-                    level if side > 0 else level * weight,
-                    null=null,
-                    dispersion=self.dispersion,
-                )
-                for side in (1, -1)
-            ]
+            ends = [self._ratio_bound(direction, 1, level, self._nulls[0])]
+            ends.append(self._ratio_bound(direction, -1, level * self._safe[0].weight, self._safe[0]))
+            if len(self._safe) > 1 and self._limits.pass_by != "tolerance" and self.rate > 0:
+                # either kind of evidence may pass it
+                room = self._difference_bound(direction, -1, level * self._safe[1].weight) / self.rate
+                ends[1] = min(ends[1], direction * math.log1p(max(direction * room, -1 + 1e-12)))
         low, high = ends if sign * self._flip > 0 else (-ends[1], -ends[0])
         if self._flip < 0:
             low, high = -high, -low
         if self._limits.absolute or self._flip < 0:
             return low, high
         return math.expm1(low), math.expm1(min(high, 700.0)) if math.isfinite(high) else math.inf
+
+    def _difference_bound(self, direction: int, side: int, level: float) -> float:
+        sums, tilt = self._toward(direction), self._tilts[direction, 0.0]
+        return difference_bound(sums, tilt, side, level, dispersion=self.dispersion)
+
+    def _ratio_bound(self, direction: int, side: int, level: float, null: _Null) -> float:
+        sums = self._toward(direction)
+        return ratio_bound(sums, side, level, null=null.log_ratio, dispersion=self.dispersion)
 
 
 def _from_history(history: Pair | None) -> float | None:

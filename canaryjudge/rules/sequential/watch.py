@@ -199,7 +199,9 @@ def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | Non
 @per_pair
 def judge(pair: Pair, settings: Sequential) -> dict[str, Any]:
     """Judge a whole series as it would have been watched, a look after every interval: by what would have been decided first, or what could be said at the end."""
-    found = _watch_all(pair, settings)
+    # what the policy leaves to the baseline is settled by what there is of it at a look
+    asked = pair if pair.pass_stated else replace(pair, pass_within=None)
+    found = _watch_all(asked, settings)
     several = max(len(arm.replicas) for arm in pair.arms) > 1
     return dict(pool_replicas(found) if several else found)
 

@@ -37,7 +37,7 @@ def answer(canary, baseline=LOW, thresholds=(95.0, 75.0), **settings):
             "Fail",
         ),
         (HIGH, {"direction": "either", "rules": (cj.Slo(of="median", between=[80, 120]),)}, "High", "Fail"),
-        (SAME[:12], {"tolerance": "0.1%"}, "Error", "Marginal"),
+        (SAME[:12], {"tolerance": "0.1%", "pass_within": "tolerance"}, "Error", "Marginal"),
         (SAME[:3], {}, "Nodata", "Marginal"),
         ([], {}, "Nodata", "Marginal"),
         ([], {"no_data": "fail"}, "NodataFailMetric", "Fail"),

@@ -262,9 +262,9 @@ def test_swapped_arms_and_the_other_direction_mirror_rates_at_no_tolerance(harm)
         "canary": {"time": pair.baseline.time, "value": pair.baseline.value, "total": pair.baseline.total},
     }
     swapped = read_pairs({"m": data}, policy_of("mixture"))["m"]
-    tolerance = {"relative": "0%", "absolute": "0%"}
-    up = fed(process_of("mixture", tolerance=tolerance), pair).finding()
-    down = fed(process_of("mixture", tolerance=tolerance, direction="decrease"), swapped).finding()
+    strict = {"tolerance": {"relative": "0%", "absolute": "0%"}, "pass_within": "tolerance"}
+    up = fed(process_of("mixture", **strict), pair).finding()
+    down = fed(process_of("mixture", **strict, direction="decrease"), swapped).finding()
     assert mirrored(up) == mirrored(down)
 
 
