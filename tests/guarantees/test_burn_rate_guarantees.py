@@ -107,7 +107,7 @@ def test_a_canary_right_at_the_alert_is_seldom_misjudged(case):
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_canary_right_at_the_alert_is_seldom_misjudged_in_full(case):
-    check(case, 400, 20260502)
+    check(case, 250, 20260502)
 
 
 SLICES = (("budgeting", "timeslices"), ("time_slice_target", 0.95), ("time_slice_window", "1m"))
@@ -134,7 +134,7 @@ def test_slices_in_bursts_are_seldom_misjudged(case, length):
 @pytest.mark.parametrize("case", SLICED, ids=str)
 @pytest.mark.parametrize("length", [1.5, 2.0, 3.0, 5.0])
 def test_slices_in_bursts_are_seldom_misjudged_in_full(case, length):
-    check_slices(case, length, 400, 20260504)
+    check_slices(case, length, 250, 20260504)
 
 
 def test_points_in_place_of_intervals_would_fail_healthy_canaries_at_low_traffic():

@@ -52,7 +52,7 @@ def test_excursions_keep_their_level_without_any_tolerance(shape, n, m, rho, tim
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "m", "rho", "times", "shape"), RUNS)
 def test_excursions_keep_their_level_in_full(shape, n, m, rho, times):
-    check(shape, n, m, rho, times, 40_000)
+    check(shape, n, m, rho, times, 15_000)
 
 
 def release(rng, metrics, rho, spoil=lambda canary: canary):
@@ -75,7 +75,7 @@ def test_twenty_metrics_with_all_default_rules_fail_at_most_alpha_together(rho):
 @pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
 def test_twenty_metrics_with_all_default_rules_fail_at_most_alpha_together_in_full(rho):
     rng = np.random.default_rng(20260204)
-    runs = 600
+    runs = 400
     assert_rate_at_most(sum(release(rng, 20, rho).outcome == "fail" for _ in range(runs)), runs, 0.01)
 
 

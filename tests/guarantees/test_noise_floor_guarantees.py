@@ -50,7 +50,7 @@ def test_windows_that_differ_fail_far_too_often_without_a_floor():
     assert binom.sf(found - 1, runs, ALPHA) < 1e-9
 
 
-@sizes(ALPHA, 1000)
+@sizes(ALPHA, 300)
 @pytest.mark.parametrize("known", [20, 200])
 def test_with_the_floor_of_a_history_they_fail_no_more_than_promised(known, runs):
     rng = np.random.default_rng(2)
@@ -58,7 +58,7 @@ def test_with_the_floor_of_a_history_they_fail_no_more_than_promised(known, runs
     assert_rate_at_most(found, runs, ALPHA)
 
 
-@sizes(ALPHA, 1000)
+@sizes(ALPHA, 300)
 def test_a_release_at_the_tolerance_is_seldom_failed_and_seldom_passed(runs):
     rng = np.random.default_rng(3)
     floor = {"between_windows": "3%", "windows": 1000}
@@ -85,7 +85,7 @@ def counts(rng, spread):
     return {"value": rng.binomial(2000, 0.01 * np.exp(spread * rng.normal()), WINDOW), "total": total}
 
 
-@sizes(ALPHA, 1000)
+@sizes(ALPHA, 300)
 @pytest.mark.parametrize("kind", ["ratio", "count"])
 @pytest.mark.parametrize("spread", [0.1, 0.3])
 def test_events_whose_rate_differs_between_windows_keep_the_promise(kind, spread, runs):
@@ -112,7 +112,7 @@ def test_events_whose_rate_differs_between_windows_keep_the_promise(kind, spread
     assert binom.sf(found[1] - 1, runs, ALPHA) < 1e-9
 
 
-@sizes(ALPHA, 500)
+@sizes(ALPHA, 300)
 def test_histograms_of_windows_that_differ_keep_the_promise(runs):
     rng = np.random.default_rng(6)
     edges = np.append(np.geomspace(10, 1000, 40), np.inf)
@@ -132,7 +132,7 @@ def test_histograms_of_windows_that_differ_keep_the_promise(runs):
     assert binom.sf(found[1] - 1, runs, ALPHA) < 1e-9
 
 
-@sizes(ALPHA, 500)
+@sizes(ALPHA, 300)
 def test_planned_looks_of_replicas_that_differ_keep_the_promise(runs):
     """What differs between the arms for good is the same at every look."""
     rng = np.random.default_rng(7)
