@@ -148,6 +148,21 @@ def test_events_are_calibrated_by_their_rate(kind):
     assert {fault.fault for fault in metric.faults} == {"shift", "burst"}
 
 
+@pytest.mark.parametrize("kind", ["ratio", "count"])
+def test_a_split_means_the_release_and_not_windows_of_equal_traffic(kind):
+    rng = np.random.default_rng(12)
+    history = {
+        "m": {"value": rng.poisson(100, 800)} | ({"total": np.full(800, 2000)} if kind == "ratio" else {})
+    }
+    metrics = policy(kind=kind, tolerance="50%").metrics
+    whole, shared = (
+        calibrate(history, cj.Policy(metrics=metrics, split=split), length=WINDOW, pairs=10).metrics["m"]
+        for split in (None, {"baseline": "95%", "canary": "5%"})
+    )
+    assert (shared.failed, shared.marginal) == (whole.failed, whole.marginal)
+    assert (shared.failed.rate, shared.marginal) == (0, 0)
+
+
 def test_histograms_and_samples_are_calibrated():
     rng = np.random.default_rng(10)
     edges = np.append(np.geomspace(10, 1000, 30), np.inf)
