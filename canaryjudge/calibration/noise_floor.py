@@ -19,6 +19,7 @@ from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 from canaryjudge.stats.rank_test import shift_test
 from canaryjudge.stats.replicas import excess
+from canaryjudge.stats.traffic_mix import same_mix, split_moves
 
 __all__ = [
     "FEWEST_POINTS",
@@ -78,10 +79,13 @@ def _of_values(pair: MetricPair) -> tuple[float, float, float]:
 def _of_histograms(pair: MetricPair) -> tuple[float, float, float]:
     edges, baseline, canary = pair.edges, pair.baseline.buckets, pair.canary.buckets
     assert edges is not None and baseline is not None and canary is not None  # noqa: PT018, S101 - as histograms have
+    concurrent = pair.pairing == "concurrent"
+    if concurrent and split_moves(pair.baseline.value, pair.canary.value):
+        baseline, canary = same_mix(baseline, canary)
     if min(baseline.sum(), canary.sum()) < FEWEST_POINTS:
         return math.nan, math.nan, 0.0
     bands = BucketBands(edges, baseline.sum(axis=0), canary.sum(axis=0))
-    test = bucket_shift_test(bands, baseline, canary, [0.0], concurrent=pair.pairing == "concurrent")
+    test = bucket_shift_test(bands, baseline, canary, [0.0], concurrent=concurrent)
     median = bucket_quantile(edges, baseline.sum(axis=0), 0.5)
     return test.estimate, float(test.standard_error[0]), float(median)
 
