@@ -13,6 +13,7 @@ from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Spread
 from canaryjudge.reports import FloorFacts
+from canaryjudge.rules.strata import asks_within, change_within
 from canaryjudge.rules.totals import count_totals
 from canaryjudge.simulate import HealthyPairs
 from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
@@ -101,6 +102,9 @@ def _of_events(pair: MetricPair) -> tuple[float, float, float]:
     exposures = [totals.canary_exposure * totals.factor, totals.baseline_exposure * totals.factor]
     if events[0] + events[1] <= 2:
         return math.nan, math.nan, 0.0
+    concurrent = pair.pairing == "concurrent"
+    if asks_within(pair.kind, pair.baseline, pair.canary, concurrent=concurrent):
+        return *change_within(pair.baseline, pair.canary, pair.kind), totals.baseline_rate
     change = math.log(events[0] / exposures[0]) - math.log(events[1] / exposures[1])
     return change, math.sqrt(totals.factor * (1 / events[0] + 1 / events[1])), totals.baseline_rate
 

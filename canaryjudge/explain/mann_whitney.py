@@ -54,7 +54,7 @@ class ShiftWords(LevelWords[S]):
         """Say what the change is of."""
         if self.finding.method != "mixed_bucket_rank":
             return super().kind_of_change()
-        return "the split of the traffic moves, so the change is the typical one within intervals, and not that of the two medians, which are pooled"
+        return "the split of the traffic moves, so the change is that within intervals, and not that of the two medians, which are pooled"
 
     def amount(self) -> str:
         """Say how many observations it is of."""

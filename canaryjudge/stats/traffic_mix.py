@@ -18,14 +18,14 @@ from scipy.special import chdtrc
 
 from canaryjudge.stats.bounds import FloatArray, floats
 
-__all__ = ["same_mix", "split_moves"]
+__all__ = ["mix_weights", "same_mix", "split_moves"]
 
 _LEVEL = 0.001
 _LEAST = 0.05
 """A split moves where chance explains it this rarely, and the odds of a request's being the canary's have more than this standard deviation, of their logarithm."""
 
 
-def split_moves(baseline: ArrayLike, canary: ArrayLike) -> NDArray[np.bool_]:
+def split_moves(baseline: ArrayLike, canary: ArrayLike, *, requests: bool = True) -> NDArray[np.bool_]:
     r"""Tell whether the split of the traffic moves from interval to interval.
 
     Where it stays, the pooled arms are of one mix of intervals, and a bias is at most the spread of the odds times that of the level: 5 % of a level that varies by as much as its mean. It is
@@ -35,6 +35,8 @@ def split_moves(baseline: ArrayLike, canary: ArrayLike) -> NDArray[np.bool_]:
     ----------
     baseline, canary : array_like, shape (..., n)
         What each interval has of either arm: requests, observations, exposure.
+    requests : bool
+        They are whole numbers whose split is a matter of chance, and not an exposure in some unit.
 
     Returns
     -------
@@ -58,8 +60,33 @@ def split_moves(baseline: ArrayLike, canary: ArrayLike) -> NDArray[np.bool_]:
     df = np.maximum((total > 0).sum(axis=-1) - 1.0, 0.0)
     both = independent * whole > 0
     chi2 = np.where(both, varied / np.where(both, independent, 1.0), 0.0)
-    excess = (chi2 - df) / np.where(both, independent * whole, 1.0)
-    return np.asarray((df > 0) & (chdtrc(np.maximum(df, 1.0), chi2) < _LEVEL) & (excess > _LEAST**2))
+    by_chance = np.where(requests, df, 0.0)
+    excess = (chi2 - by_chance) / np.where(both, independent * whole, 1.0)
+    proven = (chdtrc(np.maximum(df, 1.0), chi2) < _LEVEL) | (not requests)
+    return np.asarray((df > 0) & proven & (excess > _LEAST**2))
+
+
+def mix_weights(baseline: ArrayLike, canary: ArrayLike) -> FloatArray:
+    """Give each interval's weight, of which either arm is given as much.
+
+    Parameters
+    ----------
+    baseline, canary : array_like, shape (..., n)
+        What each interval has of either arm.
+
+    Returns
+    -------
+    ndarray, shape (..., n)
+        Mantel and Haenszel's weights; 0 where an arm has nothing.
+
+    Examples
+    --------
+    >>> mix_weights([90, 10, 5], [10, 90, 0]).tolist()
+    [9.0, 9.0, 0.0]
+    """
+    nb, nc = floats(baseline, canary)
+    total = nb + nc
+    return np.asarray(nb * nc / np.where(total > 0, total, 1.0))
 
 
 def same_mix(baseline: ArrayLike, canary: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -85,7 +112,7 @@ def same_mix(baseline: ArrayLike, canary: ArrayLike) -> tuple[FloatArray, FloatA
     """
     arms = [np.asarray(counts, dtype=np.float64) for counts in (baseline, canary)]
     nb, nc = (counts.sum(axis=-1) for counts in arms)
-    weights = nb * nc / np.maximum(nb + nc, 1.0)
+    weights = mix_weights(nb, nc)
     of_baseline, of_canary = (
         _weighted(counts, weights, totals) for counts, totals in zip(arms, (nb, nc), strict=True)
     )
