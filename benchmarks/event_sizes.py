@@ -29,6 +29,7 @@ SCENARIOS = [
     ("1 %, ramp, shared 70 %", 20_000, 0.01, None, 0.0, 0.0, 0.7),
     ("1 %, ramp, bursts 30 %, shared 70 %", 20_000, 0.01, None, 0.3, 0.0, 0.7),
     ("1 %, ramp, bursts 30 %, rho .8, shared 70 %", 20_000, 0.01, None, 0.3, 0.8, 0.7),
+    ("1 %, ramp, bursts 10 %, rho .8, shared 50 %", 20_000, 0.01, None, 0.1, 0.8, 0.5),
     ("30 %, ramp, bursts 5 %, rho .3, shared 30 %", 2000, 0.3, None, 0.05, 0.3, 0.3),
     ("30 %, 50 %, no bursts", 2000, 0.3, 0.5, 0.0, 0.0, 0.3),
 ]

@@ -85,6 +85,8 @@ def metric_result(
         outcome, reason, deciding = _metric_outcome(findings, metric)
         if outcome is Outcome.PASS and _lopsided(data, arms):
             outcome, reason = Outcome.MARGINAL, Reason.TOO_LITTLE_DATA
+        if outcome is Outcome.PASS and any(note.code == "split_mismatch" for note in data.notes):
+            outcome, reason = Outcome.MARGINAL, Reason.SPLIT_MISMATCH
         if _misread(data, outcome):
             outcome, reason = Outcome.MARGINAL, Reason.MISREAD
     start, end = data.span or (None, None)

@@ -263,12 +263,23 @@ def test_a_pass_by_score_names_what_it_leaves_unproven():
 
 
 @pytest.mark.parametrize(("canary_total", "noted"), [(1000, False), (1010, False), (3000, True)])
-def test_a_split_that_is_not_the_policy_s_is_noted(canary_total, noted):
-    totals = {"baseline": 9000, "canary": canary_total}
-    data = {"m": {arm: {"value": [1] * 30, "total": [total] * 30} for arm, total in totals.items()}}
-    verdict = judged(metric("m", kind="ratio"), data=data, split={"baseline": 0.9, "canary": 0.1})
-    assert ("split_mismatch" in [note.code for note in verdict.metrics["m"].warnings]) is noted
+@pytest.mark.parametrize(("share", "outcome"), [(0.01, "pass"), (0.1, "fail")])
+def test_a_split_that_is_not_the_policy_s_is_noted_and_withholds_a_pass(canary_total, noted, share, outcome):
+    shares = {"baseline": (9000, 0.01), "canary": (canary_total, share)}
+    data = {
+        "m": {
+            arm: {"value": [round(total * part)] * 30, "total": [total] * 30}
+            for arm, (total, part) in shares.items()
+        }
+    }
+    errors = metric("m", kind="ratio", tolerance="50%")
+    verdict = judged(errors, data=data, split={"baseline": 0.9, "canary": 0.1})
+    result = verdict.metrics["m"]
+    assert ("split_mismatch" in [note.code for note in result.warnings]) is noted
     assert ("got 25 % of the traffic" in verdict.explain()) is noted
+    withheld = noted and outcome == "pass"
+    assert (result.outcome, result.deciding.outcome) == ("marginal" if withheld else outcome, outcome)
+    assert (result.reason == "split_mismatch") is withheld
 
 
 # what must not change a verdict -----------------------------------------------------------------------------------------

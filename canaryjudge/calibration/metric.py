@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
@@ -88,6 +88,10 @@ def calibrate_metric(task: CalibrationTask) -> CalibratedMetric:
         if task.releases
         else healthy_pairs(task.tracks, metric, length, task.pairs, rng)
     )
+    if (
+        not task.releases
+    ):  # windows and replicas of one version share the traffic equally, whatever a canary is to get
+        task = replace(task, policy=task.policy.model_copy(update={"split": None}))
     if not found.pairs:
         return CalibratedMetric(_nothing(task, length, interval), (), np.empty((0, 5)), np.empty(0))
     changes = changes_of(found.pairs, metric)

@@ -13,12 +13,14 @@ from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Spread
 from canaryjudge.reports import FloorFacts
+from canaryjudge.rules.strata import asks_within, change_within
 from canaryjudge.rules.totals import count_totals
 from canaryjudge.simulate import HealthyPairs
 from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 from canaryjudge.stats.rank_test import shift_test
 from canaryjudge.stats.replicas import excess
+from canaryjudge.stats.traffic_mix import same_mix, split_moves
 
 __all__ = [
     "FEWEST_POINTS",
@@ -78,10 +80,13 @@ def _of_values(pair: MetricPair) -> tuple[float, float, float]:
 def _of_histograms(pair: MetricPair) -> tuple[float, float, float]:
     edges, baseline, canary = pair.edges, pair.baseline.buckets, pair.canary.buckets
     assert edges is not None and baseline is not None and canary is not None  # noqa: PT018, S101 - as histograms have
+    concurrent = pair.pairing == "concurrent"
+    if concurrent and split_moves(pair.baseline.value, pair.canary.value):
+        baseline, canary = same_mix(baseline, canary)
     if min(baseline.sum(), canary.sum()) < FEWEST_POINTS:
         return math.nan, math.nan, 0.0
     bands = BucketBands(edges, baseline.sum(axis=0), canary.sum(axis=0))
-    test = bucket_shift_test(bands, baseline, canary, [0.0], concurrent=pair.pairing == "concurrent")
+    test = bucket_shift_test(bands, baseline, canary, [0.0], concurrent=concurrent)
     median = bucket_quantile(edges, baseline.sum(axis=0), 0.5)
     return test.estimate, float(test.standard_error[0]), float(median)
 
@@ -97,6 +102,9 @@ def _of_events(pair: MetricPair) -> tuple[float, float, float]:
     exposures = [totals.canary_exposure * totals.factor, totals.baseline_exposure * totals.factor]
     if events[0] + events[1] <= 2:
         return math.nan, math.nan, 0.0
+    concurrent = pair.pairing == "concurrent"
+    if asks_within(pair.kind, pair.baseline, pair.canary, concurrent=concurrent):
+        return *change_within(pair.baseline, pair.canary, pair.kind), totals.baseline_rate
     change = math.log(events[0] / exposures[0]) - math.log(events[1] / exposures[1])
     return change, math.sqrt(totals.factor * (1 / events[0] + 1 / events[1])), totals.baseline_rate
 

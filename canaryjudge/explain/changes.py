@@ -17,6 +17,9 @@ EVENT_TESTS = {
     "score": "score test",
     "difference": "test of the difference",
     "exact_difference": "exact test of the difference",
+    "stratified_exact": "exact conditional test within intervals",
+    "stratified_score": "score test within intervals",
+    "stratified_difference": "test of the difference within intervals",
 }
 
 L = TypeVar("L", bound=LevelFinding)
@@ -85,6 +88,8 @@ class LevelWords(EffectWords[L]):
         if self.finding.method.endswith("_rank"):
             of = "observations" if self.kind.has_buckets else self.counted
             return f"the change is the typical one between {of}, not that of the two medians"
+        if self.finding.method.startswith("stratified_"):
+            return "the split of the traffic moves, so the change is that within intervals, and not that of the two levels, which are pooled"
         return "the change is what the test estimates, not that of the two levels"
 
     def allowances(self) -> list[str]:

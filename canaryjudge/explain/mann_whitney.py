@@ -20,6 +20,7 @@ RANK_TESTS = {
     "exact_rank": "exact Mann-Whitney",
     "asymptotic_rank": "Mann-Whitney",
     "bucket_rank": "robust Mann-Whitney on buckets",
+    "mixed_bucket_rank": "robust Mann-Whitney on buckets, at one mix of intervals",
     "history": "comparison with its own history",
 }
 
@@ -48,6 +49,12 @@ class ShiftWords(LevelWords[S]):
 
     def _edge(self, value: float | None) -> str:
         return "unknown" if value is None else set_level(value, self.kind.name, self.unit)
+
+    def kind_of_change(self) -> str:
+        """Say what the change is of."""
+        if self.finding.method != "mixed_bucket_rank":
+            return super().kind_of_change()
+        return "the split of the traffic moves, so the change is that within intervals, and not that of the two medians, which are pooled"
 
     def amount(self) -> str:
         """Say how many observations it is of."""

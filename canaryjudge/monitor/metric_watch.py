@@ -118,8 +118,6 @@ class MetricWatch:
         if self._pooled:
             findings = tuple(map(pool_replicas, findings))
         result = metric_result(data, self.metric, self._alpha, findings, self._arms)
-        if result.outcome is Outcome.PASS and any(note.code == "split_mismatch" for note in notes):
-            result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.SPLIT_MISMATCH})
         if early and result.reason is Reason.NO_DATA_FAILS:
             result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.NO_DATA})
         points = min((watched.points for watched in self._watches), default=0)

@@ -349,7 +349,7 @@ class Policy(PolicyModel):
     """Weights of the groups in a score; 1 where left out."""
     split: Split | None = None
     """The shares of traffic that the arms are meant to get: `{baseline: 95%, canary: 5%}`. The exposures of counts without a total, and what
-    the totals of ratios are checked against."""
+    the totals of ratios are checked against: where they are shared otherwise, a pass is withheld."""
     max_points: Annotated[int, Field(strict=True, ge=2, le=1_000_000)] | None = None
     """When a watch ends: after so many points an arm (intervals of ratios, counts and histograms). Planned looks need it, or `max_duration`."""
     max_duration: Duration | None = None

@@ -23,6 +23,7 @@ from canaryjudge.stats.bucket_rank_test import FEWEST_INTERVALS, BucketShift, bu
 from canaryjudge.stats.quantiles import median
 from canaryjudge.stats.rank_test import ShiftTest, shift_test
 from canaryjudge.stats.replicas import LastingNoise
+from canaryjudge.stats.traffic_mix import same_mix, split_moves
 
 __all__ = ["BucketFacts", "MannWhitney", "ShiftFinding", "judge"]
 
@@ -307,16 +308,21 @@ def _bucket_shift(pair: Pair) -> dict[str, Any]:
     """Judge by how many observations lie in each bucket; where the buckets are too coarse to see a shift of the size of the tolerance, it says so."""
     edges, baseline, canary = pair.edges, pair.baseline.buckets, pair.canary.buckets
     assert edges is not None and baseline is not None and canary is not None  # noqa: PT018, S101 - as histograms have
+    pooled = [counts.sum(axis=0) for counts in (baseline, canary)]
+    mixed = bool(pair.concurrent and split_moves(pair.baseline.value, pair.canary.value))
+    if mixed:
+        baseline, canary = same_mix(baseline, canary)
     known: dict[str, Any] = {
         "outcome": Outcome.MARGINAL,
         "method": "none",
-        "total_baseline": float(baseline.sum()),
-        "total_canary": float(canary.sum()),
+        "total_baseline": float(pooled[0].sum()),
+        "total_canary": float(pooled[1].sum()),
     }
-    if min(known["total_baseline"], known["total_canary"]) < _FEWEST_POINTS:
+    if min(baseline.sum(), canary.sum()) < _FEWEST_POINTS:
         return known | {"reason": Reason.TOO_LITTLE_DATA}
+    levels_of = [bucket_quantile(edges, counts, 0.5) for counts in pooled]
+    known |= {"baseline_level": levels_of[0], "canary_level": levels_of[1]}
     median = bucket_quantile(edges, baseline.sum(axis=0), 0.5)
-    known |= {"baseline_level": median, "canary_level": bucket_quantile(edges, canary.sum(axis=0), 0.5)}
     limits = tolerated(pair, median)
     if limits is None:
         return known | {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE}
@@ -363,7 +369,7 @@ def _bucket_shift(pair: Pair) -> dict[str, Any]:
         known
         | found
         | {
-            "method": "bucket_rank",
+            "method": "mixed_bucket_rank" if mixed else "bucket_rank",
             "statistic": float(test.statistic[0]),
             "df": float(test.df[0]),
             "probability_worse": test.probability_greater

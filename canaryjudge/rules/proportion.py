@@ -1,4 +1,4 @@
-"""Has the canary's share of events, such as errors of requests, changed? A test of the pooled proportions."""
+"""Has the canary's share of events, such as errors of requests, changed? A test of the proportions, pooled or within intervals."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from canaryjudge.rules.findings import EventsFinding
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.rows import Pair
 from canaryjudge.rules.settings import RuleSettings
+from canaryjudge.rules.strata import asks_within, weigh_within
 from canaryjudge.rules.totals import (
     Test,
     Totals,
@@ -53,9 +54,11 @@ class ProportionFinding(EventsFinding):
 def judge(pair: Pair, settings: Proportion) -> dict[str, Any]:
     """Judge whether the canary's share of events is worse than tolerated.
 
-    The pooled proportions are compared: by their ratio where the relative part of the tolerance decides, by their difference
-    where the absolute part does.
+    The pooled proportions are compared, or those of each interval where the split of the requests moves: by their ratio where the relative part of the
+    tolerance decides, by their difference where the absolute part does.
     """
+    if asks_within(pair.kind, *pair.arms, concurrent=pair.concurrent):
+        return weigh_within(pair, settings.method)
     totals = count_totals(*pair.arms, "binomial", concurrent=pair.concurrent)
     pooled = (totals.baseline + totals.canary) / (totals.baseline_exposure + totals.canary_exposure)
     exact = settings.method == "exact" or (settings.method == "auto" and pooled <= _RARE)

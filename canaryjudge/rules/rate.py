@@ -8,6 +8,7 @@ from canaryjudge.rules.findings import EventsFinding
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.rows import Pair
 from canaryjudge.rules.settings import RuleSettings
+from canaryjudge.rules.strata import asks_within, weigh_within
 from canaryjudge.rules.totals import (
     Test,
     Totals,
@@ -41,6 +42,8 @@ class RateFinding(EventsFinding):
 @per_pair
 def judge(pair: Pair, _: Rate) -> dict[str, Any]:
     """Judge whether the canary's rate of events is worse than tolerated; an interval is the unit of exposure where there is none."""
+    if asks_within(pair.kind, *pair.arms, concurrent=pair.concurrent):
+        return weigh_within(pair, "exact")
     totals = count_totals(*pair.arms, "poisson", concurrent=pair.concurrent)
     return weigh_totals(pair, totals, relative=rate_ratio_test, absolute=_difference)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from canaryjudge.stats.replicas import replica_dispersion
 __all__ = [
     "Test",
     "Totals",
+    "agreeing",
     "between_replicas",
     "burst_waivers",
     "bursts_outlast",
@@ -31,6 +32,7 @@ __all__ = [
     "difference_test",
     "minus_one",
     "rate_ratio_test",
+    "weigh_events",
     "weigh_totals",
 ]
 
@@ -242,22 +244,32 @@ def weigh_totals(
     absolute: Callable[[Totals], Test],
 ) -> dict[str, Any]:
     """Weigh the change of a share or rate against the part of the tolerance that decides; as fields of an `EventsFinding`."""
-    rate = totals.baseline_rate
+
+    def ask(totals: Totals, limits: Limits) -> tuple[str, Evidence]:
+        test = (absolute if limits.absolute else relative)(totals)
+        return test.method, _evidence(test, limits, pair.rates, totals)
+
+    return weigh_events(pair, totals, totals.baseline_rate, ask)
+
+
+def weigh_events(
+    pair: Pair, totals: Totals, rate: float, ask: Callable[[Totals, Limits], tuple[str, Evidence]]
+) -> dict[str, Any]:
+    """Weigh the evidence of a change; `rate` is the baseline's, and `ask` gives the test's code and what it says of totals that are worth less the more healthy arms differ."""
     # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
     limits = tolerated(pair, rate) or tolerated(pair, float(np.finfo(float).tiny))
     assert limits is not None  # noqa: S101 - a positive level always has limits
-    ask = absolute if limits.absolute else relative
     pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
     chance = 1 - pooled if KINDS[pair.kind].is_share else 1.0
     floor = floor_of(pair, pooled) if pooled > 0 and chance > 0 else None
     dispersed, fixed = totals, 0.0
     if floor is not None:
         totals, fixed = _above_floor(totals, floor, pooled, chance)
-    test = ask(totals)
+    method, evidence = ask(totals, limits)
     between = between_replicas(pair, totals)
     facts = weigh_with(
-        None if between is None else _evidence(ask(between), limits, pair.rates, between),
-        replace(_evidence(test, limits, pair.rates, totals), lasting=fixed),
+        None if between is None else ask(between, limits)[1],
+        replace(evidence, lasting=fixed),
         limits,
         pair.rates,
         pair.fewest,
@@ -265,8 +277,8 @@ def weigh_totals(
     if facts["outcome"] is Outcome.MARGINAL and totals.baseline == 0 and not limits.absolute:
         facts |= {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
     return facts | {
-        "method": test.method,
-        "baseline_level": rate,
+        "method": method,
+        "baseline_level": totals.baseline_rate,
         "canary_level": totals.canary_rate,
         "total_baseline": totals.baseline_exposure * totals.factor,
         "total_canary": totals.canary_exposure * totals.factor,
@@ -297,32 +309,38 @@ def _evidence(test: Test, limits: Limits, rates: ErrorRates, totals: Totals) -> 
         found = test.bounds(float(tempered_level(level, df)))
         return float(found.low), float(found.high)
 
-    count = len(limits.sides)
-    at = {limit: pvalues(limit) for limit in dict.fromkeys(limits.asked)}
-    fails, passes = limits.asked[limits.at_fail], limits.asked[limits.at_pass]
-
-    def agreeing(level: float, asked: tuple[float, ...]) -> list[tuple[float, float]]:
-        """Move bounds that were not made by the test at a limit to that limit, where they would say something else than it."""
-        low, high = bounds(level)
-        agreed = []
-        for limit in asked:
-            greater, less = at[limit]
-            beyond, within = limit + _NUDGE * (abs(limit) or _NUDGE), limit - _NUDGE * (abs(limit) or _NUDGE)
-            agreed.append(
-                (
-                    max(low, beyond) if greater <= level else min(low, within),
-                    min(high, within) if less <= level else max(high, beyond),
-                )
-            )
-        return agreed
-
+    found = [pvalues(limit) for limit in limits.asked]
+    fails, passes = (
+        agreeing(bounds(level), limits.asked[part], found[part], level)
+        for part, level in (
+            (limits.at_fail, rates.level / len(limits.sides)),
+            (limits.at_pass, rates.beta),
+        )
+    )
     return Evidence(
         estimate=test.estimate,
-        pvalues=[at[limit] for limit in limits.asked],
+        pvalues=found,
         pvalues_none=pvalues(0.0),
-        fail_bounds=agreeing(rates.level / count, fails),
-        pass_bounds=agreeing(rates.beta, passes),
+        fail_bounds=fails,
+        pass_bounds=passes,
         abstains=totals.abstains,
         abstains_pass=totals.abstains,
         eventless=totals.canary == totals.baseline == 0,
     )
+
+
+def agreeing(
+    bounds: tuple[float, float], asked: Sequence[float], pvalues: Sequence[tuple[float, float]], level: float
+) -> list[tuple[float, float]]:
+    """Move bounds that were not made by the test at a limit to that limit, where they would say something else than its p-values."""
+    low, high = bounds
+    agreed = []
+    for limit, (greater, less) in zip(asked, pvalues, strict=True):
+        beyond, within = limit + _NUDGE * (abs(limit) or _NUDGE), limit - _NUDGE * (abs(limit) or _NUDGE)
+        agreed.append(
+            (
+                max(low, beyond) if greater <= level else min(low, within),
+                min(high, within) if less <= level else max(high, beyond),
+            )
+        )
+    return agreed

@@ -281,9 +281,10 @@ class BucketCurve:
     def __init__(self, edges: ArrayLike, counts: ArrayLike) -> None:
         finite = np.asarray(edges, dtype=np.float64)[:-1]
         observed = np.asarray(counts, dtype=np.float64)
-        beyond = observed[::-1].cumsum()[::-1][1:]
+        # each summed up from its own end: of counts that are no whole numbers a difference would leave crumbs where there are none
+        beyond, below = observed[::-1].cumsum()[::-1][1:], observed.cumsum()[:-1]
         with np.errstate(divide="ignore"):
-            odds = np.log(beyond) - np.log(observed.sum() - beyond)
+            odds = np.log(beyond) - np.log(below)
         self._logarithmic = bool(len(finite) and finite[0] > 0)
         self._edges = np.log(finite) if self._logarithmic else finite
         self._odds = odds

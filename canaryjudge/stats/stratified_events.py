@@ -30,7 +30,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from canaryjudge.stats.bounds import FloatArray, bisect
-from canaryjudge.stats.dispersion import Family
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.paired_shift import dependent_mean_critical, dependent_mean_error, dependent_mean_tail
 from canaryjudge.stats.proportions import difference_bounds
@@ -39,11 +38,12 @@ __all__ = ["StratifiedTest", "stratified_test"]
 
 BoolArray = NDArray[np.bool_]
 Measure = Literal["ratio", "difference"]
+Method = Literal["auto", "exact", "score"]
 
 _RARE = 0.1
 """Proportions up to this are rare enough for a binomial share, whose variance is at most a tenth too large then."""
 _EXACT_EVENTS = 256
-"""Up to so many events of both arms the law is convolved."""
+"""Up to so many events of both arms the law is convolved, where they are whole numbers."""
 _SIGNIFICANCE = 0.1
 """Below this p-value of Pearson's chi-squared there are bursts."""
 _LEAST_RHO = ((20, 0.9), (30, 0.8), (60, 0.7), (np.inf, 0.5))
@@ -80,6 +80,10 @@ class StratifiedTest:
         How many times a sum over the intervals varies more than that of independent events; 1 where nothing bursts.
     rho : ndarray, shape (...)
         Lag-1 autocorrelation of the intervals' residuals.
+    standard_error : ndarray, shape (...)
+        Of the estimate (of a ratio's logarithm) by counting alone; what it is with bursts is so much times the root of the dispersion.
+    score : ndarray of bool, shape (...)
+        Proportions were too large for the law of rare events.
     abstains : ndarray of bool, shape (...)
         There are bursts, and too few intervals, or bursts so long, that nothing can be said.
     """
@@ -91,10 +95,12 @@ class StratifiedTest:
     pvalue_less: FloatArray
     dispersion: FloatArray
     rho: FloatArray
+    standard_error: FloatArray
+    score: BoolArray
     abstains: BoolArray
 
 
-def stratified_test(
+def stratified_test(  # noqa: PLR0913 - two arms of two columns each
     baseline_events: ArrayLike,
     baseline_totals: ArrayLike,
     canary_events: ArrayLike,
@@ -102,25 +108,29 @@ def stratified_test(
     limits: ArrayLike,
     *,
     measure: Measure = "ratio",
-    family: Family = "binomial",
+    method: Method = "auto",
     levels: ArrayLike = (0.01, 0.05),
+    times: ArrayLike = 1.0,
 ) -> StratifiedTest:
     r"""Test whether the canary's rate of events lies beyond limits, interval by interval.
 
     Parameters
     ----------
     baseline_events, canary_events : array_like, shape (..., n)
-        Events of each interval, in order of time, whole numbers.
+        Events of each interval, in order of time; whole numbers have their exact law where they are few.
     baseline_totals, canary_totals : array_like, shape (..., n)
-        What they are of (binomial), or their exposures (poisson). Where one of an interval is 0, the interval says nothing.
+        What they are of, or their exposures. Where one of an interval is 0, the interval says nothing.
     limits : array_like, shape (..., k) or (k,)
         Ratios, positive, or differences of rates to test against.
     measure : {"ratio", "difference"}
         What the limits are.
-    family : {"binomial", "poisson"}
-        Proportions of more than 10 %, of either arm, have the stratified score of the ratio, and binomial bounds of the difference.
+    method : {"auto", "exact", "score"}
+        `exact` takes events as rare, as those over an exposure are; `score` is the stratified score of the ratio, and binomial bounds of the difference. `auto` takes the latter for proportions
+        of more than 10 %, of either arm.
     levels : array_like, shape (l,)
         One-sided error rates of the bounds, at most .5.
+    times : array_like, shape (...)
+        How many times the variance of counting is larger by what arms differ by where nothing is wrong, at least 1.
 
     Returns
     -------
@@ -143,7 +153,8 @@ def stratified_test(
     normal distribution.
 
     By simulation (benchmarks/event_sizes.py) levels of 5 to .02 % hold without bursts and with short ones; with ones that last (a correlation of .8, 30 % of the rate) a level of 1 % gives 1.3
-    to 2.7 % in 60 intervals, 1.4 to 2.7 in 30 and up to 6 in 15, where what lasts for the whole window cannot be told from an effect.
+    to 2.7 % in 60 intervals, 1.4 to 2.7 in 30 and up to 6 in 15, where what lasts for the whole window cannot be told from an effect. Nor can what hides below the noise of counting: 10 % of the rate
+    on a ramp gives 10 % in 16 and 6 in 60.
 
     Examples
     --------
@@ -172,10 +183,11 @@ def stratified_test(
     at = np.broadcast_to(at, (*batch, at.shape[-1]))
     strata = _Strata(*(np.ascontiguousarray(part.reshape(-1, part.shape[-1])) for part in (xb, nb, xc, nc)))
     rows = len(strata.xb)
-    large = (family == "binomial") & (
-        np.maximum(_over(strata.xb, strata.nb), _over(strata.xc, strata.nc)) > _RARE
-    )
-    found = (_ratio if measure == "ratio" else _difference)(strata, at.reshape(rows, -1), wanted, large)
+    large = np.maximum(_over(strata.xb, strata.nb), _over(strata.xc, strata.nc)) > _RARE
+    if method != "auto":
+        large = np.full(rows, method == "score")
+    more = np.broadcast_to(np.asarray(times, dtype=np.float64), batch).reshape(rows)
+    found = (_ratio if measure == "ratio" else _difference)(strata, at.reshape(rows, -1), wanted, large, more)
     parts = (getattr(found, name) for name in StratifiedTest.__slots__)
     return StratifiedTest(*(part.reshape((*batch, *part.shape[1:])) for part in parts))
 
@@ -192,9 +204,11 @@ class _Strata:
 
 @dataclass(frozen=True, slots=True)
 class _Bursts:
-    """What bursts add to the noise of counting; shape (rows,)."""
+    """What bursts, and what healthy arms differ by, add to the noise of counting; shape (rows,)."""
 
     factor: FloatArray
+    counted: FloatArray
+    """Standard error of the estimate by counting alone."""
     spread: FloatArray
     """Standard error of the estimate by what they add."""
     rho: FloatArray
@@ -247,7 +261,7 @@ def _over(part: FloatArray, whole: FloatArray) -> FloatArray:
     return np.asarray(part.sum(axis=-1) / np.where(total > 0, total, 1.0))
 
 
-def _bursts(residuals: FloatArray, variances: FloatArray, slope: FloatArray) -> _Bursts:
+def _bursts(residuals: FloatArray, variances: FloatArray, slope: FloatArray, times: FloatArray) -> _Bursts:
     """Hold the residuals of intervals against the variances that independent events have; their sum changes with the estimate by the slope."""
     n = residuals.shape[-1]
     used = variances > 0
@@ -259,15 +273,17 @@ def _bursts(residuals: FloatArray, variances: FloatArray, slope: FloatArray) -> 
     total = variances.sum(axis=-1)
     if n >= _FEWEST_INTERVALS:
         centered = residuals - residuals.mean(axis=-1, keepdims=True)
-        lasting = (n * dependent_mean_error(centered)) ** 2 / np.where(total > 0, total, 1.0)
-        factor = np.where(found, np.maximum(factor, lasting), factor)
+        sustained = (n * dependent_mean_error(centered)) ** 2 / np.where(total > 0, total, 1.0)
+        factor = np.where(found, np.maximum(factor, sustained), factor)
         rho = dependence(residuals)
     # on the safe side by half a standard error
     factor = np.where(count > 2, np.maximum(factor * (1 + np.sqrt(2 / df) / 2), 1.0), 1.0)
     least = next(strength for most, strength in _LEAST_RHO if n < most)
+    counted = np.sqrt(total) / np.where(slope > 0, slope, 1.0)
     return _Bursts(
         factor,
-        np.sqrt((factor - 1) * total) / np.where(slope > 0, slope, 1.0),
+        counted,
+        np.sqrt(factor - 1 + times - 1) * counted,
         rho,
         np.maximum(rho, least),
         found,
@@ -279,7 +295,9 @@ def _bursts(residuals: FloatArray, variances: FloatArray, slope: FloatArray) -> 
 # --- the ratio
 
 
-def _ratio(strata: _Strata, limits: FloatArray, levels: FloatArray, large: BoolArray) -> StratifiedTest:
+def _ratio(
+    strata: _Strata, limits: FloatArray, levels: FloatArray, large: BoolArray, times: FloatArray
+) -> StratifiedTest:
     shares = _Shares.of(strata)
     shared = shares.root(shares.canary[:, None])[:, 0]
     weights = strata.nc * strata.nb / np.maximum(strata.nc + strata.nb, 1.0)
@@ -298,6 +316,7 @@ def _ratio(strata: _Strata, limits: FloatArray, levels: FloatArray, large: BoolA
         np.where(large[:, None], excess, strata.xc - shares.events * share),
         np.where(large[:, None], variance, own),
         np.where(large, (weights * strata.xc * inverse_c).sum(axis=-1), own.sum(axis=-1)),
+        times,
     )
 
     def tail(log_ratio: FloatArray, *, above: bool) -> FloatArray:
@@ -329,7 +348,9 @@ def _ratio(strata: _Strata, limits: FloatArray, levels: FloatArray, large: BoolA
         sides.append((np.where(none, 0.0 if above else np.inf, inside_floats), np.where(silent, 1.0, pvalue)))
     (low, greater), (high, less) = sides
     estimate = np.where(shares.total > 0, estimate, np.nan)
-    return StratifiedTest(estimate, low, high, greater, less, bursts.factor, bursts.rho, bursts.abstains)
+    return StratifiedTest(
+        estimate, low, high, greater, less, bursts.factor, bursts.rho, bursts.counted, large, bursts.abstains
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +369,8 @@ class _Shares:
     """Chances there of 0, 1, ... events of the canary, shape (rows, as many as are needed); of rows with few events."""
     halfway: FloatArray
     """Logarithms of the ratios at which half an event less is expected, and half an event more, shape (rows, 2)."""
+    few: BoolArray
+    """Which rows have few events."""
 
     @classmethod
     def of(cls, strata: _Strata) -> _Shares:
@@ -359,13 +382,14 @@ class _Shares:
             )
         canary, total = np.where(there, strata.xc, 0.0).sum(axis=-1), events.sum(axis=-1)
         none = np.zeros((len(total), 0))
-        unfinished = cls(events, log_odds, canary, total, canary, none, none)
+        whole = ~there | ((strata.xb % 1 == 0) & (strata.xc % 1 == 0))
+        few = (total <= _EXACT_EVENTS) & whole.all(axis=-1)
+        unfinished = cls(events, log_odds, canary, total, canary, none, none, few)
         within = np.maximum(total - _INNERMOST, _INNERMOST)[:, None]
         around = canary[:, None] + np.array([-0.5, 0.0, 0.5])
         roots = unfinished.root(np.clip(around, _INNERMOST, within))
         halfway, start = np.where(np.isfinite(roots[:, ::2]), roots[:, ::2], 0.0), roots[:, 1]
         start = np.where(np.isfinite(start), start, 0.0)
-        few = total <= _EXACT_EVENTS
         masses = np.zeros((len(total), int(np.where(few, total, 0.0).max(initial=0.0)) + 1))
         masses[:, 0] = 1.0
         chances = np.where(few[:, None], special.expit(start[:, None] + log_odds), 0.0)
@@ -378,7 +402,7 @@ class _Shares:
             moved = chance * masses[:, :-1]
             masses = masses * (1 - chance)
             masses[:, 1:] += moved
-        return cls(events, log_odds, canary, total, start, masses, halfway)
+        return cls(events, log_odds, canary, total, start, masses, halfway, few)
 
     def share(self, log_ratio: FloatArray) -> FloatArray:
         """Give the share in each interval, shape (rows, q, n)."""
@@ -398,7 +422,7 @@ class _Shares:
 
     def tail(self, log_ratio: FloatArray, *, above: bool) -> FloatArray:
         """Give the chance of as many events of the canary as there are, or more (or fewer), at ratios, shape (rows, q)."""
-        few = self.total <= _EXACT_EVENTS
+        few = self.few
         tail = self._convolved(log_ratio, above=above) if few.any() else np.zeros_like(log_ratio)
         if not few.all():
             tail = np.where(few[:, None], tail, self._saddlepoint(log_ratio, above=above))
@@ -509,7 +533,9 @@ def _crossing(
 # --- the difference
 
 
-def _difference(strata: _Strata, limits: FloatArray, levels: FloatArray, large: BoolArray) -> StratifiedTest:
+def _difference(
+    strata: _Strata, limits: FloatArray, levels: FloatArray, large: BoolArray, times: FloatArray
+) -> StratifiedTest:
     there = (strata.nb > 0) & (strata.nc > 0)
     nb, nc = np.where(there, strata.nb, 1.0), np.where(there, strata.nc, 1.0)
     weights = np.where(there, nc * nb / (nc + nb), 0.0)
@@ -526,7 +552,7 @@ def _difference(strata: _Strata, limits: FloatArray, levels: FloatArray, large: 
         for rate, n in zip(rates, (nc, nb), strict=True)
     )
     residuals = weights * (strata.xc / nc - strata.xb / nb - estimate[:, None])
-    bursts = _bursts(residuals, variances, np.ones(len(estimate)))
+    bursts = _bursts(residuals, variances, np.ones(len(estimate)), times)
     silent = (bursts.abstains | (total[:, 0] == 0))[:, None]
     middle, reach, sides = estimate[:, None], bursts.reach(levels), []
     alone = np.broadcast_to(levels, (len(limits), len(levels)))
@@ -564,6 +590,8 @@ def _difference(strata: _Strata, limits: FloatArray, levels: FloatArray, large: 
         np.where(silent, 1.0, less),
         bursts.factor,
         bursts.rho,
+        bursts.counted,
+        large,
         bursts.abstains,
     )
 

@@ -9,6 +9,8 @@ from simulation import ar1
 
 import canaryjudge as cj
 from canaryjudge.calibration import Calibration, calibrate
+from canaryjudge.calibration.noise_floor import changes_of
+from canaryjudge.data import Arm, MetricPair
 from canaryjudge.reports import ObservedRate
 
 N, WINDOW = 2400, 40
@@ -148,6 +150,21 @@ def test_events_are_calibrated_by_their_rate(kind):
     assert {fault.fault for fault in metric.faults} == {"shift", "burst"}
 
 
+@pytest.mark.parametrize("kind", ["ratio", "count"])
+def test_a_split_means_the_release_and_not_windows_of_equal_traffic(kind):
+    rng = np.random.default_rng(12)
+    history = {
+        "m": {"value": rng.poisson(100, 800)} | ({"total": np.full(800, 2000)} if kind == "ratio" else {})
+    }
+    metrics = policy(kind=kind, tolerance="50%").metrics
+    whole, shared = (
+        calibrate(history, cj.Policy(metrics=metrics, split=split), length=WINDOW, pairs=10).metrics["m"]
+        for split in (None, {"baseline": "95%", "canary": "5%"})
+    )
+    assert (shared.failed, shared.marginal) == (whole.failed, whole.marginal)
+    assert (shared.failed.rate, shared.marginal) == (0, 0)
+
+
 def test_histograms_and_samples_are_calibrated():
     rng = np.random.default_rng(10)
     edges = np.append(np.geomspace(10, 1000, 30), np.inf)
@@ -249,3 +266,22 @@ def test_constant_series_are_no_trouble():
     found = calibrated(np.full(N, 7.0), pairs=20)
     assert found.metrics["m"].failed.rate == 0
     assert found.metrics["m"].floors[0].spread == 0
+
+
+@pytest.mark.parametrize("kind", ["ratio", "count", "histogram"])
+def test_a_past_ramp_changes_nothing_where_the_arms_are_equal(kind):
+    share, level = np.repeat([0.05, 0.25, 0.5, 0.9], 10), np.repeat([1.0, 1.5, 2.0, 3.0], 10)
+    arms = []
+    for part in (1 - share, share):
+        total = 10_000 * part
+        if kind == "histogram":
+            below = np.array([level < 1.2, level < 1.7, level < 2.5]) * total
+            buckets = np.diff(below, axis=0, prepend=0.0, append=total[None]).T
+            arms.append(Arm(total, buckets=buckets))
+        else:
+            arms.append(Arm(0.01 * level * total, total))
+    edges = np.array([1.2, 1.7, 2.5, np.inf]) if kind == "histogram" else None
+    pair = MetricPair("m", kind, *arms, "concurrent", edges=edges)
+    changes = changes_of([pair], cj.Metric(name="m", kind=kind, direction="increase"))
+    assert changes.change[0] == pytest.approx(0, abs=1e-9)
+    assert 0 < changes.error[0] < 0.1

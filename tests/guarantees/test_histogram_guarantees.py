@@ -117,6 +117,36 @@ def test_false_fails_and_false_passes_keep_their_level_in_4000_runs(case):
     check(case, 4000)
 
 
+def ramps(rng, runs, n, trend, harm):
+    """Give histograms of a service whose latency rises or falls while the canary's share goes from 5 to 90 %; the canary's is so much higher."""
+    cdf, share = SHAPES["lognormal"], np.repeat([0.05, 0.25, 0.5, 0.9], n // 4)
+    edges, drift = edges_of(30, cdf), np.linspace(0, trend, n)
+    arms = []
+    for part, own in ((1 - share, 0.0), (share, np.log1p(harm))):
+        weather = drift + own + 0.05 * ar1(rng, runs, n, 0.5)
+        counts = [histograms(rng, cdf, edges, weather[:, [i]], int(5000 * part[i])) for i in range(n)]
+        arms.append(np.concatenate(counts, axis=1))
+    return edges, arms
+
+
+@pytest.mark.parametrize("runs", [30, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [16, 60])
+@pytest.mark.parametrize("trend", [0.3, -0.3])
+def test_a_ramp_neither_fails_equal_arms_nor_passes_worse_ones(n, trend, runs):
+    outcomes = {}
+    for harm in (0.0, 0.1, 0.5):
+        edges, arms = ramps(np.random.default_rng(4), runs, n, trend, harm)
+        found = [judged(edges, *both, "concurrent") for both in zip(*arms, strict=True)]
+        outcomes[harm] = [each.outcome for each in found]
+        assert np.mean([each.estimate for each in found]) == pytest.approx(harm, abs=0.015 + 0.1 * harm)
+    assert_rate_at_most(outcomes[0.0].count("fail"), runs, 0.05)
+    assert_rate_at_most(outcomes[0.1].count("fail"), runs, 0.06)
+    # the limit is a shift here, and the harm a factor, which a mix of levels makes a little less of
+    assert_rate_at_most(outcomes[0.1].count("pass"), runs, 0.1)
+    assert outcomes[0.5].count("fail") > 0.99 * runs
+    assert "pass" not in outcomes[0.5]
+
+
 @pytest.mark.parametrize("size", [300, 1_000_000])
 @pytest.mark.parametrize("change", [0.0, 0.1, 0.3])
 def test_what_moves_within_one_bucket_is_never_passed(size, change):

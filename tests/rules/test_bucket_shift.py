@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from judging import judge_by
+from scipy import stats
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
@@ -297,3 +298,35 @@ def test_the_words_name_the_bucket():
 def test_the_textbook_methods_do_not_fit(method):
     with pytest.raises(cj.PolicyError, match=f"method: {method} does not fit kind: histogram"):
         cj.Metric(name="m", kind="histogram", direction="increase", rules=[cj.MannWhitney(method=method)])
+
+
+def test_a_split_that_moves_is_told_and_the_medians_stay_pooled():
+    shares = np.repeat([0.05, 0.25, 0.5, 0.9], 10)
+    values = [
+        100 * (1.4 if share > 0.4 else 1.0) * np.exp(0.3 * stats.norm.ppf((np.arange(1000) + 0.5) / 1000))
+        for share in shares
+    ]
+    of_canary = [int(1000 * share) for share in shares]
+    rng = np.random.default_rng(8)
+    drawn = [rng.permutation(each) for each in values]
+    arms = {
+        "baseline": [each[part:] for each, part in zip(drawn, of_canary, strict=True)],
+        "canary": [each[:part] for each, part in zip(drawn, of_canary, strict=True)],
+    }
+    edges = np.append(np.geomspace(30, 400, 30), np.inf)
+    data = {
+        name: {
+            "edges": edges,
+            "buckets": [np.bincount(np.searchsorted(edges, each), minlength=31) for each in parts],
+            "time": 60.0 * np.arange(40),
+        }
+        for name, parts in arms.items()
+    }
+    metric = cj.Metric(name="m", kind="histogram", unit="ms", direction="increase")
+    verdict = cj.judge({"m": data}, cj.Policy(metrics=[metric]))
+    finding = verdict.metrics["m"].findings[0]
+    assert (finding.outcome, finding.method) == ("pass", "mixed_bucket_rank")
+    assert finding.estimate == pytest.approx(0, abs=0.02)
+    pooled = [np.median(np.concatenate(parts)) for parts in arms.values()]
+    assert (finding.baseline_level, finding.canary_level) == pytest.approx(tuple(pooled), rel=0.02)
+    assert "the split of the traffic moves" in " ".join(verdict.explain().split())
