@@ -77,6 +77,8 @@ class LevelWords(EffectWords[L]):
         if self.finding.method.endswith("_rank"):
             of = "observations" if self.kind.has_buckets else self.counted
             return f"the change is the typical one between {of}, not that of the two medians"
+        if self.finding.method == "pairs":
+            return "the change is the mean one minute by minute, not that of the two medians"
         return "the change is what the test estimates, not that of the two levels"
 
     def allowances(self) -> list[str]:
@@ -85,7 +87,8 @@ class LevelWords(EffectWords[L]):
         said = super().allowances()
         if worse is None or self.result.direction == "either":
             return said
-        return [f"worse in {percent(worse)} of pairs", *said]
+        of = "minutes" if self.finding.method == "pairs" else "pairs"
+        return [f"worse in {percent(worse)} of {of}", *said]
 
     def healthy_differences(self) -> list[str]:
         """Say by how much replicas of one arm, and healthy arms, differ."""
@@ -97,7 +100,9 @@ class LevelWords(EffectWords[L]):
             elif times := notable(replicas.dispersion):
                 held += f", whose events vary {times} as much as chance explains"
             said.append(held)
-        if floor is not None:
+        if floor is not None and floor.assumed:
+            said.append(f"pods are assumed to differ by {self.change(floor.spread or 0.0)}, which nothing has measured")
+        elif floor is not None:
             arms = "replicas" if self.result.pairing == "concurrent" else "windows"
             said.append(f"allowing for healthy {arms} that differ by {self.change(floor.spread or 0.0)}")
         return said

@@ -20,6 +20,7 @@ RANK_TESTS = {
     "exact_rank": "exact Mann-Whitney",
     "asymptotic_rank": "Mann-Whitney",
     "bucket_rank": "robust Mann-Whitney on buckets",
+    "pairs": "comparison minute by minute",
     "history": "comparison with its own history",
 }
 

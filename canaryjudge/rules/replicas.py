@@ -13,7 +13,7 @@ from canaryjudge.rules.findings import ReplicaFacts, Waiver
 from canaryjudge.rules.rows import Arm, FloatArray, Pair
 from canaryjudge.stats.replicas import ReplicaTest, replica_test
 
-__all__ = ["FEWEST_REPLICAS", "LEAST_SHARE", "Yardstick", "lasting", "yardstick"]
+__all__ = ["FEWEST_REPLICAS", "LEAST_SHARE", "Yardstick", "lasting", "told_apart", "yardstick"]
 
 FEWEST_REPLICAS: Final = 3
 """Replicas of both arms, without which nobody knows how much they differ."""
@@ -81,14 +81,21 @@ def yardstick(
     The limits are changes of the replicas' level, the last of which is no change; at each, the baseline's spread is multiplied by a scale, and the noise is the
     standard error of the change by how the arms vary in time.
     """
-    arms = [lasting(arm.replicas) for arm in pair.arms]
-    if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
+    if not told_apart(pair):
         return None
-    baseline, canary = (np.array([level_of(replica) for replica in arm]) for arm in arms)
+    baseline, canary = (
+        np.array([level_of(replica) for replica in lasting(arm.replicas)]) for arm in pair.arms
+    )
     test = replica_test(
         baseline, canary, limits, levels=levels, scales=scales, noise=noise, noise_df=noise_df
     )
     return Yardstick(test, (len(baseline), len(canary)))
+
+
+def told_apart(pair: Pair) -> bool:
+    """Tell whether there are replicas enough to know by how much they differ."""
+    sizes = [len(lasting(arm.replicas)) for arm in pair.arms]
+    return min(sizes) >= 1 and sum(sizes) >= FEWEST_REPLICAS
 
 
 def lasting(replicas: tuple[Arm, ...]) -> list[Arm]:
