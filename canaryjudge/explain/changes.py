@@ -101,7 +101,9 @@ class LevelWords(EffectWords[L]):
                 held += f", whose events vary {times} as much as chance explains"
             said.append(held)
         if floor is not None and floor.assumed:
-            said.append(f"pods are assumed to differ by {self.change(floor.spread or 0.0)}, which nothing has measured")
+            said.append(
+                f"pods are assumed to differ by {self.change(floor.spread or 0.0)}, which nothing has measured"
+            )
         elif floor is not None:
             arms = "replicas" if self.result.pairing == "concurrent" else "windows"
             said.append(f"allowing for healthy {arms} that differ by {self.change(floor.spread or 0.0)}")
@@ -109,7 +111,7 @@ class LevelWords(EffectWords[L]):
 
     def no_matter_of_points(self) -> str:
         """Say what would decide where more points would not."""
-        if self.finding.noise_floor is not None:
+        if self.finding.noise_floor is not None and not self.finding.noise_floor.assumed:
             return "; more points alone would hardly decide, because healthy arms differ as well"
         replicas = self.finding.replicas
         if replicas is not None and (replicas.spread is not None or replicas.dispersion is not None):

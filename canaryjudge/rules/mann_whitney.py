@@ -38,6 +38,7 @@ class MannWhitney(RuleSettings):
     """Is the canary's distribution shifted? The two-sample rank test, robust to autocorrelation."""
 
     kinds: ClassVar[tuple[str, ...]] = ("gauge", "samples", "ratio", "histogram")
+    finds_gross_harm: ClassVar[bool] = True
 
     rule: Literal["mann_whitney"] = "mann_whitney"
     """The rule's name."""

@@ -14,7 +14,7 @@ from canaryjudge.rules.decision import Evidence, Limits, tolerated
 from canaryjudge.rules.findings import Waiver
 from canaryjudge.rules.noise_floor import Floor, floor_of, part_that_lasts
 from canaryjudge.rules.registry import Columns
-from canaryjudge.rules.replicas import Yardstick, lasting, yardstick
+from canaryjudge.rules.replicas import Yardstick, yardstick
 from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
 from canaryjudge.stats.paired_shift import (
     FEWEST_FOR_A_LEVEL,
@@ -26,9 +26,9 @@ from canaryjudge.stats.paired_shift import (
     paired_test,
 )
 
-__all__ = ["FEWEST_POINTS", "compare_minutes", "shares_minutes"]
+__all__ = ["FEWEST_MINUTES", "compare_minutes", "shares_minutes"]
 
-FEWEST_POINTS: Final = FEWEST_FOR_GROSS_HARM
+FEWEST_MINUTES: Final = FEWEST_FOR_GROSS_HARM
 _FEW = 20
 _DF, _FEW_TIMES = 8.0, 3.0**0.5
 """Degrees of freedom of the minutes' standard error; under 20 minutes there are fewer, and it counts as for an autocorrelation of .5, which is assumed there."""
@@ -42,7 +42,7 @@ def shares_minutes(rows: Rows) -> bool:
 
 
 def compare_minutes(rows: Rows, found: Columns, level: FloatArray) -> None:
-    """Judge the open rows, whose baselines have these medians: beyond the tolerance, within it, or neither; of 4 to 9 minutes gross harm alone."""
+    """Judge the open rows, whose baselines have these medians: beyond the tolerance, within it, or neither; of fewer minutes than are needed gross harm alone."""
     n = rows.canary.points
     ratio = rows.logarithmic or rows.minute_ratios
     if ratio:
@@ -62,7 +62,8 @@ def compare_minutes(rows: Rows, found: Columns, level: FloatArray) -> None:
         _Minutes.of(pair, middle, ratio=ratio)
         for pair, middle in zip(rows[found.open], level[found.open].tolist(), strict=True)
     ]
-    if n < FEWEST_FOR_A_LEVEL:
+    needed = max(rows.min_points, FEWEST_FOR_A_LEVEL)
+    if n < needed:
         gross = np.zeros(len(rows), dtype=np.bool_)
         gross[found.open] = [each.proves_harm for each in minutes]
         found.put(pvalue=[each.pvalue for each in minutes], pvalue_pass=1.0)
@@ -71,7 +72,7 @@ def compare_minutes(rows: Rows, found: Columns, level: FloatArray) -> None:
             Outcome.MARGINAL,
             Reason.TOO_LITTLE_DATA,
             method="pairs",
-            more_points=FEWEST_FOR_A_LEVEL - n,
+            more_points=needed - n,
         )
         minutes = [each for each in minutes if each.proves_harm]
     found.put(
@@ -152,6 +153,7 @@ class _Minutes:
                     levels=levels,
                     lasting=lasts[asked],
                     lasting_df=np.inf if floor is None else floor.df,
+                    fewest=pair.min_points,
                 )
             )
         errors = np.array([test.standard_error[0] for test in tests] + [tests[0].standard_error[1]])
@@ -221,13 +223,15 @@ class _Minutes:
 
         def pvalues(sign: int, test: PairedTest, at: int) -> tuple[float, float]:
             both = float(test.pvalue_greater[at]), float(test.pvalue_less[at])
-            return both if sign > 0 else both[::-1]  # type: ignore[return-value]
+            return both if sign > 0 else both[::-1]
 
         def bounds(which: int) -> list[tuple[float, float]]:
             ends = (
                 (sign, float(test.low[0, which]), float(test.high[0, which])) for (sign, _), test in sides
             )
-            return [(told(low), told(high)) if sign > 0 else (told(-high), told(-low)) for sign, low, high in ends]
+            return [
+                (told(low), told(high)) if sign > 0 else (told(-high), told(-low)) for sign, low, high in ends
+            ]
 
         abstains = bool(self.test.abstains)
         return Evidence(
@@ -240,9 +244,7 @@ class _Minutes:
             abstains_pass=abstains,
             lasting=0.0
             if self.floor is None
-            else part_that_lasts(
-                self.floor.standard_error / self.unit, float(self.test.standard_error[1])
-            ),
+            else part_that_lasts(self.floor.standard_error / self.unit, float(self.test.standard_error[1])),
         )
 
 
@@ -267,7 +269,7 @@ def _in_minutes(pair: Pair, arm: Arm, replica: Arm) -> FloatArray | None:
     sums, counts = np.zeros(n), np.zeros(n)
     np.add.at(sums, place[inside], replica.levels[inside])
     np.add.at(counts, place[inside], 1.0)
-    return np.divide(sums, counts, out=np.full(n, np.nan), where=counts > 0)
+    return np.asarray(np.divide(sums, counts, out=np.full(n, np.nan), where=counts > 0))
 
 
 def _level_of(pair: Pair, effect: Effect, replica: Arm) -> float:
@@ -283,4 +285,6 @@ def _level_of(pair: Pair, effect: Effect, replica: Arm) -> float:
     if effect == "relative":
         size = abs(float(np.median(beside))) or abs(float(pair.baseline.levels.mean()))
         return float(np.median(own)) / (size or 1.0)
-    return float(np.median(paired_changes(np.maximum(beside, 0.0) if effect == "ratio" else beside, own, effect)))
+    return float(
+        np.median(paired_changes(np.maximum(beside, 0.0) if effect == "ratio" else beside, own, effect))
+    )

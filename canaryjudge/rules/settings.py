@@ -40,6 +40,8 @@ class RuleSettings(PolicyModel):
     kinds: ClassVar[tuple[str, ...]]
     models: ClassVar[Mapping[str, type[PolicyModel]]] = {}
     """Models that its settings are made of, by what they are called in the reference."""
+    finds_gross_harm: ClassVar[bool] = False
+    """Whether it may fail fewer points on one clock than the metric's `min_points`."""
     rule: str = ""
     """The rule's name."""
 

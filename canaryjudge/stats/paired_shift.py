@@ -120,7 +120,7 @@ class PairedTest:
     rho : ndarray, shape (...)
         Lag-1 autocorrelation of the differences.
     abstains : ndarray of bool, shape (...)
-        There are fewer than ten differences, or 120 and more that wander (an autocorrelation of .95), so that nothing about their level can be said; gross harm can still be proven.
+        There are too few differences, or 120 and more that wander (an autocorrelation of .95), so that nothing about their level can be said; gross harm can still be proven.
     """
 
     estimate: FloatArray
@@ -142,6 +142,7 @@ def paired_test(
     levels: ArrayLike = (0.01, 0.05),
     lasting: ArrayLike = 0.0,
     lasting_df: ArrayLike = np.inf,
+    fewest: int = FEWEST_FOR_A_LEVEL,
 ) -> PairedTest:
     r"""Test whether the canary lies beyond limits, minute by minute.
 
@@ -160,6 +161,8 @@ def paired_test(
         Standard deviation, in the effect's unit, by which arms differ where nothing is wrong and more points do not help: `assumed_spread`, or what replicas or history measured.
     lasting_df : array_like, shape (..., k) or fewer axes
         Degrees of freedom with which it is known.
+    fewest : int
+        Fewer points, and in any case fewer than ten, are only asked for gross harm.
 
     Returns
     -------
@@ -209,11 +212,12 @@ def paired_test(
     estimate = np.where(still, series[..., 0], series.mean(axis=-1))
     series = np.where(still[..., None], estimate[..., None], series)
     rho = dependence(series - estimate[..., None])
-    abstains = (rho >= _PROVEN_RHO) & (n >= _WANDERS_FROM) | (n < FEWEST_FOR_A_LEVEL)
+    has_level = n >= max(fewest, FEWEST_FOR_A_LEVEL)
+    abstains = (rho >= _PROVEN_RHO) & (n >= _WANDERS_FROM) | (not has_level)
     excess = estimate[..., None] - at
     floor, floor_df = np.broadcast_to(floor, excess.shape), np.broadcast_to(floor_df, excess.shape)
     error = dependent_mean_error(series - estimate[..., None])[..., None]
-    if n >= FEWEST_FOR_A_LEVEL:
+    if has_level:
         noise = _Noise(error, n, _dependence_class(rho, n)[..., None], floor, floor_df)
         tail = noise.tail(np.abs(excess))
         greater, less = np.where(excess > 0, tail, 1 - tail), np.where(excess < 0, tail, 1 - tail)

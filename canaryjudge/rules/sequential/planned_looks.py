@@ -16,6 +16,7 @@ from canaryjudge.rules.decision import Evidence, tolerated, weigh
 from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
 from canaryjudge.rules.groups import GroupFinding, GroupSettings
 from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
+from canaryjudge.rules.minute_by_minute import FEWEST_MINUTES
 from canaryjudge.rules.registry import RULES, judge_pair, read_finding
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question
 from canaryjudge.rules.sequential.evidence import State
@@ -29,7 +30,7 @@ _CAUTION = 20.0
 """An arm whose points depend on each other so strongly that they are worth fewer than four says little of its own noise: it proves nothing
 harmless, and harm only by a p-value twenty times smaller than the look asks for."""
 _FEWEST_FOR_RANKS = 20
-"""The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones."""
+"""The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones. Minute by minute a few points are enough."""
 _SMALLEST_PVALUE = 1e-300
 _COLUMNS = ("value", "total", "time")
 _LARGEST_WHOLE = 2.0**53
@@ -182,7 +183,16 @@ class LooksProcess:
     def _needed(self) -> int:
         """Points without which a look would say nothing."""
         least = self._question.min_points
-        settings = self._plan.settings
+        settings, window = self._plan.settings, self._window
+        if (
+            window is not None
+            and not self._plan.by_history
+            and isinstance(settings, MannWhitney)
+            and settings.method == "robust"
+            and window.concurrent
+            and KINDS[window.kind].is_averaged
+        ):
+            return FEWEST_MINUTES
         if self._plan.by_history or not _asks_ranks(settings):
             return least
         most = self._question.horizon.max_points
