@@ -19,6 +19,9 @@ EVENT_TESTS = {
     "exact_difference": "exact test of the difference",
 }
 
+_HARDLY = 20
+"""A spread that is a smaller part of an interval than this has hardly made it wider."""
+
 L = TypeVar("L", bound=LevelFinding)
 V = TypeVar("V", bound=EventsFinding)
 
@@ -101,13 +104,20 @@ class LevelWords(EffectWords[L]):
                 held += f", whose events vary {times} as much as chance explains"
             said.append(held)
         if floor is not None and floor.assumed:
-            said.append(
-                f"pods are assumed to differ by {self.change(floor.spread or 0.0)}, which nothing has measured"
-            )
+            if not self._widened_by(floor.spread or 0.0):
+                return said
+            said.append(f"assuming that pods differ by {self.change(floor.spread or 0.0)}")
         elif floor is not None:
             arms = "replicas" if self.result.pairing == "concurrent" else "windows"
             said.append(f"allowing for healthy {arms} that differ by {self.change(floor.spread or 0.0)}")
         return said
+
+    def _widened_by(self, spread: float) -> bool:
+        """Tell whether a spread is anything beside the interval that allows for it."""
+        interval = self.finding.interval
+        if interval is None or interval.low is None or interval.high is None:
+            return True
+        return spread * _HARDLY > (interval.high - interval.low) / 2
 
     def no_matter_of_points(self) -> str:
         """Say what would decide where more points would not."""

@@ -15,7 +15,7 @@ from canaryjudge.rules.findings import Facts, LevelFinding, NoiseFloorFacts, Num
 from canaryjudge.rules.minute_by_minute import compare_minutes, shares_minutes
 from canaryjudge.rules.noise_floor import Floor, floor_of, part_that_lasts
 from canaryjudge.rules.registry import Columns, rule
-from canaryjudge.rules.replicas import Yardstick, yardstick
+from canaryjudge.rules.replicas import Yardstick, least, yardstick
 from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 from canaryjudge.settings import Problem
@@ -98,7 +98,7 @@ def judge(rows: Rows, settings: MannWhitney, found: Columns) -> None:
         compare_minutes(rows, found, level)
         return
     if rows.logarithmic:
-        found.settle(_least(rows) <= 0, Outcome.MARGINAL, Reason.ABSTAINS, method="not_positive")
+        found.settle(least(rows) <= 0, Outcome.MARGINAL, Reason.ABSTAINS, method="not_positive")
     if settings.method != "robust":  # the textbook's tests take the points at their word
         rows = replace(rows, assumed_spread=0.0)
     nothing_tolerated = (level == 0) & np.isnan(rows.tolerance.absolute)
@@ -280,16 +280,6 @@ def _tests(asked: Rows, changes: list[_Change], settings: MannWhitney) -> list[S
 
 def _medians(rows: FloatArray) -> FloatArray:
     return np.array([median(row) for row in rows])
-
-
-def _least(rows: Rows) -> FloatArray:
-    """Find the lowest value of each row, replicas included."""
-    own = [
-        [replica.levels.min() for replicas in both for replica in replicas if len(replica)]
-        for both in zip(rows.baseline.replicas, rows.canary.replicas, strict=True)
-    ]
-    of_arms = np.minimum(rows.baseline.levels.min(axis=1), rows.canary.levels.min(axis=1))
-    return np.array([min([least, *replicas]) for least, replicas in zip(of_arms, own, strict=True)])
 
 
 def _waived(test: ShiftTest, rows: Rows) -> tuple[Waiver, ...]:

@@ -14,7 +14,7 @@ from canaryjudge.rules.decision import Evidence, Limits, tolerated
 from canaryjudge.rules.findings import Waiver
 from canaryjudge.rules.noise_floor import Floor, floor_of, part_that_lasts
 from canaryjudge.rules.registry import Columns
-from canaryjudge.rules.replicas import Yardstick, yardstick
+from canaryjudge.rules.replicas import Yardstick, least, yardstick
 from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
 from canaryjudge.stats.paired_shift import (
     FEWEST_FOR_A_LEVEL,
@@ -25,6 +25,7 @@ from canaryjudge.stats.paired_shift import (
     paired_changes,
     paired_test,
 )
+from canaryjudge.stats.replicas import joined
 
 __all__ = ["FEWEST_MINUTES", "compare_minutes", "shares_minutes"]
 
@@ -46,9 +47,8 @@ def compare_minutes(rows: Rows, found: Columns, level: FloatArray) -> None:
     n = rows.canary.points
     ratio = rows.logarithmic or rows.minute_ratios
     if ratio:
-        negative = np.minimum(rows.baseline.levels.min(axis=1), rows.canary.levels.min(axis=1)) < 0
         found.settle(
-            negative | ((level == 0) & rows.logarithmic),
+            (least(rows) < 0) | ((level == 0) & rows.logarithmic),
             Outcome.MARGINAL,
             Reason.ABSTAINS,
             method="not_positive",
@@ -158,14 +158,17 @@ class _Minutes:
             )
         errors = np.array([test.standard_error[0] for test in tests] + [tests[0].standard_error[1]])
         few = len(canary) < _FEW
+        own = np.sqrt(np.maximum(errors**2 - lasts**2, 0.0)) * (_FEW_TIMES if few else 1.0)
+        own_df = len(canary) - 1.0 if few else _DF
+        noise, noise_df = joined(own, own_df, lasts, np.inf if floor is None else floor.df)
         siblings = yardstick(
             pair,
             partial(_level_of, pair, effect),
             np.append(at, 0.0),
             levels=levels,
             scales=scales,
-            noise=errors * _FEW_TIMES if few else errors,
-            noise_df=np.full_like(errors, len(canary) - 1.0 if few else _DF),
+            noise=noise,
+            noise_df=np.broadcast_to(noise_df, noise.shape),
         )
         changes = paired_changes(baseline, canary, effect)
         return cls(pair, limits, effect, unit, floor, changes, tuple(tests), siblings)

@@ -10,10 +10,10 @@ import numpy as np
 
 from canaryjudge.rules.decision import Evidence
 from canaryjudge.rules.findings import ReplicaFacts, Waiver
-from canaryjudge.rules.rows import Arm, FloatArray, Pair
+from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
 from canaryjudge.stats.replicas import ReplicaTest, replica_test
 
-__all__ = ["FEWEST_REPLICAS", "LEAST_SHARE", "Yardstick", "lasting", "told_apart", "yardstick"]
+__all__ = ["FEWEST_REPLICAS", "LEAST_SHARE", "Yardstick", "lasting", "least", "told_apart", "yardstick"]
 
 FEWEST_REPLICAS: Final = 3
 """Replicas of both arms, without which nobody knows how much they differ."""
@@ -102,3 +102,13 @@ def lasting(replicas: tuple[Arm, ...]) -> list[Arm]:
     """Give the replicas that were there long enough to say something."""
     longest = max(map(len, replicas), default=0)
     return [replica for replica in replicas if len(replica) >= max(1, LEAST_SHARE * longest)]
+
+
+def least(rows: Rows) -> FloatArray:
+    """Find the lowest value of each row, replicas included."""
+    own = [
+        [replica.levels.min() for replicas in both for replica in replicas if len(replica)]
+        for both in zip(rows.baseline.replicas, rows.canary.replicas, strict=True)
+    ]
+    of_arms = np.minimum(rows.baseline.levels.min(axis=1), rows.canary.levels.min(axis=1))
+    return np.array([min([least, *replicas]) for least, replicas in zip(of_arms, own, strict=True)])

@@ -178,7 +178,8 @@ WATCHED = {
     "ranks": (requests, {"kind": "samples", "interval": "10s"}, {"independent": True}),
     "betting": (bounded, {"tolerance": "60%"}, {"method": "betting", "cap": 60}),
     "mean_sequence": (gauges, {}, {"method": "mean"}),
-    "robust_rank": (gauges, {"unit": "%"}, {"method": "looks"}),
+    "pairs": (gauges, {"unit": "%"}, {"method": "looks"}),
+    "robust_rank": (gauges, {"unit": "%", "pairing": "windows"}, {"method": "looks"}),
 }
 
 
@@ -206,7 +207,7 @@ def test_a_gauge_that_is_held_against_its_history_says_so(shift, outcome):
 def test_what_is_watched_for_too_short_a_time_says_what_is_missing():
     unplanned = cj.Monitor(cj.Policy(metrics=[cj.Metric(name="m", direction="increase", kind="samples")]))
     planned = [
-        cj.Monitor(cj.Policy(metrics=[cj.Metric(name="m", direction="increase")], **end))
+        cj.Monitor(cj.Policy(metrics=[cj.Metric(name="m", direction="increase", pairing="windows")], **end))
         for end in ({"max_points": 60}, {"max_duration": "10m"}, {"max_duration": "600s"})
     ]
     told = []
