@@ -16,6 +16,7 @@ from canaryjudge.policy import Metric, RuleSettings
 from canaryjudge.reports import Form
 from canaryjudge.rules import ErrorRates, default_rules
 from canaryjudge.rules.decision import Limits, tolerated
+from canaryjudge.rules.noise_floor import one_against_others
 from canaryjudge.simulate.assumptions import Assumed
 from canaryjudge.stats.long_run import projections
 from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, shift_power
@@ -176,7 +177,7 @@ class PowerDesign:
         floor = self.metric.noise_floor
         stated = None if floor is None else floor.between_replicas
         if floor is None or stated is None:
-            return 0.0, math.inf
+            return math.sqrt(one_against_others()) * self.metric.assumed_spread, math.inf
         return math.sqrt(2) * stated.size(self.metric, self._level) / self._level, floor.replicas_freedom
 
     def _events(self, points: int, change: float, limit: float, level: float, sign: int) -> Expected:

@@ -12,7 +12,7 @@ from canaryjudge.rules.replicas import lasting, told_apart
 from canaryjudge.rules.rows import FloatArray, Pair
 from canaryjudge.stats.replicas import LastingNoise, joined
 
-__all__ = ["Floor", "floor_of", "part_that_lasts"]
+__all__ = ["Floor", "floor_of", "one_against_others", "part_that_lasts"]
 
 
 _OTHERS = 10
@@ -75,7 +75,12 @@ def floor_of(pair: Pair, level: float) -> Floor | None:
     assumed = pair.assumed_spread * abs(level)
     if not pair.concurrent or told_apart(pair) or assumed == 0:
         return None
-    return Floor(assumed, 1 / (pods[0] or _OTHERS) + 1 / (pods[1] or 1), math.inf, assumed=True)
+    return Floor(assumed, one_against_others(*pods), math.inf, assumed=True)
+
+
+def one_against_others(baseline: int = 0, canary: int = 0) -> float:
+    """Give how many variances of a pod's level the difference of the arms has; 0 pods are not named."""
+    return 1 / (baseline or _OTHERS) + 1 / (canary or 1)
 
 
 def part_that_lasts(floor: float, standard_error: float) -> float:

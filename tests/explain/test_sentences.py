@@ -116,6 +116,13 @@ EVERY_REASON = {
     "deadline_passes": watched((10, 10), on_deadline="pass"),
     "deadline_fails": watched((10, 12), on_deadline="fail"),
     "split_mismatch": watched((30, 5), requests=400, split={"baseline": 0.5, "canary": 0.5}),
+    "unpaired": judged(
+        {
+            arm: {"value": (120 + NOISE[i])[kept], "time": 60.0 * np.arange(len(NOISE[i]))[kept]}
+            for i, (arm, kept) in enumerate(zip(ARMS, (slice(None), np.arange(40) % 4 > 0), strict=True))
+        },
+        unit="ms",
+    ),
     "misread": judged({"baseline": 120 + NOISE[0], "canary": (120 + NOISE[1]) / 1000}, unit="ms"),
     "environment_unhealthy": judged(
         {"baseline": 150 + NOISE[0], "canary": 150 + NOISE[1]},
