@@ -58,10 +58,11 @@ def compare_minutes(rows: Rows, found: Columns, level: FloatArray) -> None:
     if n < FEWEST_FOR_GROSS_HARM:
         found.settle(found.open, Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
         return
-    minutes = [
-        _Minutes.of(pair, middle, ratio=ratio)
+    asked = [
+        _Asked.of(pair, middle, ratio=ratio)
         for pair, middle in zip(rows[found.open], level[found.open].tolist(), strict=True)
     ]
+    minutes = [_Minutes.of(each, tests) for each, tests in zip(asked, _tests(asked), strict=True)]
     needed = max(rows.min_points, FEWEST_FOR_A_LEVEL)
     if n < needed:
         gross = np.zeros(len(rows), dtype=np.bool_)
@@ -90,6 +91,91 @@ def compare_minutes(rows: Rows, found: Columns, level: FloatArray) -> None:
         [each.evidence for each in minutes],
         [each.siblings.evidence(each.told) if each.siblings else None for each in minutes],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one row is asked.
+
+    Attributes
+    ----------
+    pair : Pair
+        The row.
+    limits : Limits
+        What is tolerated.
+    effect : {"ratio", "relative", "difference"}
+        What is compared.
+    unit : float
+        What the metric's unit is divided by to be that of the effect.
+    floor : Floor or None
+        The noise floor.
+    baseline, canary : ndarray, shape (n,)
+        Points of the arms.
+    at : ndarray, shape (k,)
+        The limits in the effect's unit.
+    scales, lasts : ndarray, shape (k + 1,)
+        At each, and at no change: what the spread of the baseline's pods is multiplied by, and the noise floor.
+    """
+
+    pair: Pair
+    limits: Limits
+    effect: Effect
+    unit: float
+    floor: Floor | None
+    baseline: FloatArray
+    canary: FloatArray
+    at: FloatArray
+    scales: FloatArray
+    lasts: FloatArray
+
+    @classmethod
+    def of(cls, pair: Pair, level: float, *, ratio: bool) -> _Asked:
+        """Ask a row whose baseline has this median."""
+        limits = tolerated(pair, level)
+        assert limits is not None  # noqa: S101 - rows of which nothing can be said are settled
+        effect: Effect = "difference" if limits.absolute else "ratio" if ratio else "relative"
+        unit, floor = 1.0 if limits.absolute else abs(level), floor_of(pair, level)
+        at = np.array([np.log1p(limit) if effect == "ratio" else limit for _, limit in limits.sides])
+        # what the baseline's pods differ by is as many times as large at the limit; of logarithms it is not
+        scales = np.append(1 + at, 1.0) if effect == "relative" else np.ones(len(at) + 1)
+        lasts = np.zeros_like(scales) if floor is None else floor.noise(scales, unit).standard_error
+        baseline, canary = (_points(pair, arm, effect) for arm in pair.arms)
+        return cls(pair, limits, effect, unit, floor, baseline, canary, at, scales, lasts)
+
+    @property
+    def lasts_df(self) -> float:
+        """Degrees of freedom with which the noise floor is known."""
+        return np.inf if self.floor is None else self.floor.df
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """Error rates of the bounds."""
+        return self.pair.rates.level / len(self.limits.sides), self.pair.rates.beta
+
+
+def _tests(asked: list[_Asked]) -> list[tuple[PairedTest, ...]]:
+    """Test rows of one effect together, each bad direction as a rise, at its limit and at no change."""
+    found: list[tuple[PairedTest, ...]] = [()] * len(asked)
+    for effect in dict.fromkeys(each.effect for each in asked):
+        places = [place for place, each in enumerate(asked) if each.effect == effect]
+        rows = [asked[place] for place in places]
+        baseline, canary = np.stack([row.baseline for row in rows]), np.stack([row.canary for row in rows])
+        for side, (sign, _) in enumerate(rows[0].limits.sides):
+            arms = baseline, canary
+            if sign < 0:
+                arms = (canary, baseline) if effect == "ratio" else (-baseline, -canary)
+            test = paired_test(
+                *arms,
+                np.array([[sign * row.at[side], 0.0] for row in rows]),
+                effect=effect,
+                levels=rows[0].levels,
+                lasting=np.array([row.lasts[[side, -1]] for row in rows]),
+                lasting_df=np.array([[row.lasts_df] for row in rows]),
+                fewest=rows[0].pair.min_points,
+            )
+            for index, place in enumerate(places):
+                found[place] = (*found[place], test.row(index))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,52 +212,24 @@ class _Minutes:
     siblings: Yardstick | None
 
     @classmethod
-    def of(cls, pair: Pair, level: float, *, ratio: bool) -> _Minutes:
-        """Ask a row whose baseline has this median."""
-        limits = tolerated(pair, level)
-        assert limits is not None  # noqa: S101 - rows of which nothing can be said are settled
-        effect: Effect = "difference" if limits.absolute else "ratio" if ratio else "relative"
-        unit = 1.0 if limits.absolute else abs(level)
-        floor = floor_of(pair, level)
-        baseline, canary = (_points(pair, arm, effect) for arm in pair.arms)
-        levels = pair.rates.level / len(limits.sides), pair.rates.beta
-        at = np.array([np.log1p(limit) if effect == "ratio" else limit for _, limit in limits.sides])
-        # what the baseline's pods differ by is as many times as large at the limit; of logarithms it is not
-        scales = np.append(1 + at, 1.0) if effect == "relative" else np.ones(len(at) + 1)
-        lasts = np.zeros_like(scales) if floor is None else floor.noise(scales, unit).standard_error
-        tests = []
-        for index, (sign, _) in enumerate(limits.sides):
-            asked = [index, -1]
-            arms = (baseline, canary)
-            if sign < 0:
-                arms = (canary, baseline) if effect == "ratio" else (-baseline, -canary)
-            tests.append(
-                paired_test(
-                    *arms,
-                    sign * np.append(at, 0.0)[asked],
-                    effect=effect,
-                    levels=levels,
-                    lasting=lasts[asked],
-                    lasting_df=np.inf if floor is None else floor.df,
-                    fewest=pair.min_points,
-                )
-            )
+    def of(cls, asked: _Asked, tests: tuple[PairedTest, ...]) -> _Minutes:
+        """Put together what the minutes and the replicas say."""
+        pair, effect, n = asked.pair, asked.effect, len(asked.pair.canary)
         errors = np.array([test.standard_error[0] for test in tests] + [tests[0].standard_error[1]])
-        few = len(canary) < _FEW
-        own = np.sqrt(np.maximum(errors**2 - lasts**2, 0.0)) * (_FEW_TIMES if few else 1.0)
-        own_df = len(canary) - 1.0 if few else _DF
-        noise, noise_df = joined(own, own_df, lasts, np.inf if floor is None else floor.df)
+        few = n < _FEW
+        own = np.sqrt(np.maximum(errors**2 - asked.lasts**2, 0.0)) * (_FEW_TIMES if few else 1.0)
+        noise, noise_df = joined(own, n - 1.0 if few else _DF, asked.lasts, asked.lasts_df)
         siblings = yardstick(
             pair,
             partial(_level_of, pair, effect),
-            np.append(at, 0.0),
-            levels=levels,
-            scales=scales,
+            np.append(asked.at, 0.0),
+            levels=asked.levels,
+            scales=asked.scales,
             noise=noise,
             noise_df=np.broadcast_to(noise_df, noise.shape),
         )
-        changes = paired_changes(baseline, canary, effect)
-        return cls(pair, limits, effect, unit, floor, changes, tuple(tests), siblings)
+        changes = paired_changes(asked.baseline, asked.canary, effect)
+        return cls(pair, asked.limits, effect, asked.unit, asked.floor, changes, tests, siblings)
 
     @property
     def test(self) -> PairedTest:
