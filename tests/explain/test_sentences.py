@@ -28,7 +28,7 @@ FAIL: roll back
 Of 4 metrics 2 failed, 2 passed; errors decided (rule proportion).
 
   errors FAIL: canary is 0.33 percentage points higher, 0.439 % v. 0.107 % (99.75 % CI 0.25 to 0.42 percentage
-    points), beyond the tolerated 0.05 percentage points; test of the difference p = 2e-40, 253 of 57,620
+    points), beyond the tolerated 0.05 percentage points; test of the difference p = 3e-39, 253 of 57,620
     v. 561 of 522,851.
     - rule slo, pass: canary is 0.439 % (90 % CI 0.39 to 0.49 %), which meets the objective <= 0.5 %; exact
       binomial test p = 0.019, 253 of 57,620 v. 561 of 522,851.

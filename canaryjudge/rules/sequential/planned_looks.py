@@ -22,6 +22,7 @@ from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Q
 from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.group_sequential import Spending, boundaries, repeated_pvalue
+from canaryjudge.stats.paired_shift import FEWEST_FOR_A_LEVEL
 
 __all__ = ["LookPlan", "LooksProcess", "looks_at"]
 
@@ -305,14 +306,13 @@ def _asks_ranks(settings: RuleSettings) -> bool:
 
 
 def _hardly_known(found: Finding) -> bool:
-    """Tell whether the points of a rank test, or of one in a group, depend on each other too strongly to be taken at their word."""
+    """Tell whether the points of a rank test or of pairs, or of one in a group, depend on each other too strongly to be taken at their word."""
     if isinstance(found, GroupFinding):
         return any(_hardly_known(part) for part in found.parts)
-    return (
-        isinstance(found, LevelFinding)
-        and found.method == "robust_rank"
-        and _effective(found) < _FEWEST_EFFECTIVE
-    )
+    if not isinstance(found, LevelFinding) or found.method not in ("robust_rank", "pairs"):
+        return False
+    few = found.method == "pairs" and found.n_canary < FEWEST_FOR_A_LEVEL  # which prove gross harm alone
+    return not few and _effective(found) < _FEWEST_EFFECTIVE
 
 
 def _effective(found: LevelFinding) -> float:
