@@ -135,27 +135,17 @@ class PowerDesign:
         known = [projections(points, rho) for rho in _found_rhos(self.assumed.autocorrelation, points)]
         return Expected(
             float(
-                np.mean(
-                    [
-                        shift_power(sign * (change - relative), self._joined(wrong[0], df, scale), level)
-                        for df in known
-                    ]
-                )
+                np.mean([self._power(sign * (change - relative), wrong[0], df, scale, level) for df in known])
             ),
-            float(
-                np.mean(
-                    [
-                        shift_power(sign * relative, self._joined(wrong[1], df, scale), self.beta)
-                        for df in known
-                    ]
-                )
-            ),
+            float(np.mean([self._power(sign * relative, wrong[1], df, scale, self.beta) for df in known])),
         )
 
-    def _joined(self, error: float, df: float, scale: float) -> Scatter:
+    def _power(self, excess: float, error: float, df: float, scale: float, level: float) -> float:
+        """Give the chance that a change is proven by its error and, where that is less, with what lasts as well."""
         floor, freedom = self._floor()
         together, known = joined(error, df, floor * scale, freedom)
-        return Scatter(float(together), float(known))
+        both = Scatter(float(together), float(known))
+        return min(shift_power(excess, each, level) for each in (Scatter(error, df), both))
 
     def _error(self, points: int, canary: float, scale: float) -> float:
         """Add up the noise of the canary's level, which moved by a factor, and of the baseline's at the limit."""
