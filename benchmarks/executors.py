@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="where the files are")
     folder = parser.parse_args().corpus
     manifest = pd.read_csv(folder / "manifest.csv").set_index("case_id")
-    cases = {case: rows for case, rows in pd.read_csv(folder / "series.csv.gz").groupby("case_id")}
+    cases = dict(iter(pd.read_csv(folder / "series.csv.gz").groupby("case_id")))
     rows = []
     for name, settings in SETTINGS.items():
         row = [name]

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtr, stdtrit
 
 from canaryjudge.data import FloatArray, question_of
 from canaryjudge.kinds import KINDS
@@ -19,6 +19,7 @@ from canaryjudge.rules.decision import Limits, tolerated
 from canaryjudge.rules.noise_floor import one_against_others
 from canaryjudge.simulate.assumptions import Assumed
 from canaryjudge.stats.long_run import projections
+from canaryjudge.stats.paired_shift import FEWEST_FOR_A_LEVEL, dependent_mean_critical
 from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, shift_power
 from canaryjudge.stats.proportions import difference_bounds
 from canaryjudge.stats.rates import rate_difference_bounds, rate_ratio_pvalues
@@ -39,6 +40,8 @@ _FEW_EVENTS: Final = 300.0
 """Totals with fewer expected events than this are counted out; of more, the logarithm of the ratio is as good as normal."""
 _MOST_POINTS: Final = 1_000_000
 _NODES: Final = 9
+_FEW_MINUTES, _MINUTES_DF = 20, 8.0
+"""Fewer minutes have the standard error of independent points, more that of so many waves."""
 _STRONGEST: Final = 0.97
 _LARGEST, _CLOSE = 32.0, 1e-3
 _PER_REQUEST: Final = (
@@ -131,21 +134,35 @@ class PowerDesign:
         relative = limit / self._level if limits.absolute else limit
         scale = 1.0 if limits.absolute else 1 + relative
         wrong = self._error(points, 1 + change, scale), self._error(points, 1.0, scale)
-        # the judge does not know the autocorrelation, and its degrees of freedom follow what it finds
-        known = [projections(points, rho) for rho in _found_rhos(self.assumed.autocorrelation, points)]
+        # the judge does not know the autocorrelation, and its doubt follows what it finds
+        found = _found_rhos(self.assumed.autocorrelation, points)
+
+        def power(excess: float, error: float, level: float) -> float:
+            return float(np.mean([self._power(excess, error, points, rho, scale, level) for rho in found]))
+
         return Expected(
-            float(
-                np.mean([self._power(sign * (change - relative), wrong[0], df, scale, level) for df in known])
-            ),
-            float(np.mean([self._power(sign * relative, wrong[1], df, scale, self.beta) for df in known])),
+            power(sign * (change - relative), wrong[0], level), power(sign * relative, wrong[1], self.beta)
         )
 
-    def _power(self, excess: float, error: float, df: float, scale: float, level: float) -> float:
+    def _power(
+        self, excess: float, error: float, points: int, rho: float, scale: float, level: float
+    ) -> float:
         """Give the chance that a change is proven by its error and, where that is less, with what lasts as well."""
+        alone, own_level = Scatter(error, projections(points, rho)), level
+        if KINDS[self.metric.kind].is_averaged:  # minute by minute, as arms that share the clock are judged
+            if points < FEWEST_FOR_A_LEVEL:
+                return 0.0
+            few = points < _FEW_MINUTES
+            critical = float(dependent_mean_critical([level], points, min(rho, _STRONGEST))[0])
+            true = self.assumed.autocorrelation
+            critical /= math.sqrt((1 + true) / (1 - true)) if few else 1.0  # few have no long-run error
+            alone = Scatter(error, points - 1.0 if few else _MINUTES_DF)
+            own_level = float(stdtr(alone.df, -critical))
+            error *= critical / -float(stdtrit(alone.df, level))
         floor, freedom = self._floor()
-        together, known = joined(error, df, floor * scale, freedom)
+        together, known = joined(error, alone.df, floor * scale, freedom)
         both = Scatter(float(together), float(known))
-        return min(shift_power(excess, each, level) for each in (Scatter(error, df), both))
+        return min(shift_power(excess, alone, own_level), shift_power(excess, both, level))
 
     def _error(self, points: int, canary: float, scale: float) -> float:
         """Add up the noise of the canary's level, which moved by a factor, and of the baseline's at the limit."""
@@ -156,7 +173,7 @@ class PowerDesign:
         for share in (self.share, 1 - self.share):
             if KINDS[metric.kind].is_averaged:
                 per_point = spread**2 / (share if is_per_request(metric, assumed) else 1.0)
-                own.append(RANK_VARIANCE * per_point * longer / points)
+                own.append(per_point * longer / points)
             else:
                 seen = (assumed.traffic or 0.0) * share * points
                 shared = assumed.between_intervals**2 * longer / points
