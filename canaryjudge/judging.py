@@ -10,7 +10,7 @@ from typing import Any
 from canaryjudge._version import __version__
 from canaryjudge.data import MetricPair, about_metric, read_pairs, row_of, with_exposures
 from canaryjudge.errors import PolicyError
-from canaryjudge.outcomes import DataSummary, at_deadline, conclude, lacking, metric_result
+from canaryjudge.outcomes import DataSummary, at_deadline, conclude, is_asked, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult, Pairing, ValidFor
@@ -161,11 +161,12 @@ def judge_metric(
     data = DataSummary.of(pair)
     rules = _rules(metric, pair.pairing)
     horizon = Horizon(policy.max_points, policy.max_duration)
-    asked = rules if lacking(data, metric) is None else ()
+    levels = zip(rules, rule_levels(rules, alpha), strict=True)
     with about_metric(metric.name):
         findings = tuple(
             judge_pair(row_of(pair, metric, ErrorRates(level, policy.beta), horizon), rule.in_unit_of(metric))
-            for rule, level in zip(asked, rule_levels(rules, alpha), strict=False)
+            for rule, level in levels
+            if is_asked(rule, data, metric)
         )
     result = metric_result(data, metric, alpha, findings, arms)
     if result.outcome is Outcome.PASS and any(

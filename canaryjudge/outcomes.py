@@ -11,18 +11,19 @@ import numpy as np
 
 from canaryjudge.arm_summaries import arm_facts
 from canaryjudge.data import MetricPair, Note
-from canaryjudge.policy import Metric, Policy
+from canaryjudge.kinds import KINDS
+from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import ArmFacts, MetricResult, Pairing, ReleaseResult, ValidFor, Waived
 from canaryjudge.rules.findings import Finding
 
-__all__ = ["DataSummary", "at_deadline", "conclude", "lacking", "metric_result"]
+__all__ = ["DataSummary", "at_deadline", "conclude", "is_asked", "metric_result"]
 
 _ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
 _SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
 _UNUSABLE = ("missing_values", "infinite_values", "missing_times")
 _LOPSIDED = 0.2
-"""A pass is withheld where an arm lacks this much more of its points than the other."""
+"""A pass is withheld where an arm lacks this much more of its points than the other, or the arms this much of their minutes in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,16 @@ class DataSummary:
         return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, drawn)
 
 
-def lacking(data: DataSummary, metric: Metric) -> tuple[Outcome, Reason] | None:
-    """Tell what becomes of a metric for want of data; None where there are enough for its rules to be asked."""
+def is_asked(rule: RuleSettings, data: DataSummary, metric: Metric) -> bool:
+    """Tell whether a rule is asked: where there are data enough, or where it may find gross harm in fewer."""
+    if (lacks := _lacking(data, metric)) is None:
+        return True
+    by_minutes = data.pairing == "concurrent" and KINDS[metric.kind].is_averaged
+    return lacks[1] is Reason.TOO_LITTLE_DATA and by_minutes and rule.finds_gross_harm
+
+
+def _lacking(data: DataSummary, metric: Metric) -> tuple[Outcome, Reason] | None:
+    """Tell what becomes of a metric for want of data; None where there are enough."""
     fewest = min(data.n_baseline, data.n_canary)
     if fewest == 0:
         return (
@@ -80,13 +89,18 @@ def metric_result(
 ) -> MetricResult:
     """Put a metric's findings together; there are none where its rules could not be asked."""
     deciding: int | None = None
-    outcome, reason = lacking(data, metric) or (Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
+    lacks = _lacking(data, metric)
+    outcome, reason = lacks or (Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
+    if lacks and not any(finding.outcome is Outcome.FAIL for finding in findings):
+        findings = ()  # so few points can only show gross harm
     if findings:
         outcome, reason, deciding = _metric_outcome(findings, metric)
         if outcome is Outcome.PASS and _lopsided(data, arms):
             outcome, reason = Outcome.MARGINAL, Reason.TOO_LITTLE_DATA
         if outcome is Outcome.PASS and any(note.code == "split_mismatch" for note in data.notes):
             outcome, reason = Outcome.MARGINAL, Reason.SPLIT_MISMATCH
+        if outcome is Outcome.PASS and _unpaired(data, metric):
+            outcome, reason = Outcome.MARGINAL, Reason.UNPAIRED
         if _misread(data, outcome):
             outcome, reason = Outcome.MARGINAL, Reason.MISREAD
     start, end = data.span or (None, None)
@@ -136,6 +150,14 @@ def _lopsided(data: DataSummary, arms: tuple[str, str]) -> bool:
         unusable = sum(note.count or 0 for note in data.notes if note.code in _UNUSABLE and note.arm == name)
         shares.append(unusable / (unusable + points) if points else 0.0)
     return abs(shares[0] - shares[1]) > _LOPSIDED
+
+
+def _unpaired(data: DataSummary, metric: Metric) -> bool:
+    """Tell whether too many of the minutes that are compared by pairs have a point of one arm alone: what the other would have said is unknown."""
+    if data.pairing != "concurrent" or not KINDS[metric.kind].is_averaged:
+        return False
+    single = sum(note.count or 0 for note in data.notes if note.code == "unpaired")
+    return single > _LOPSIDED * (single + min(data.n_baseline, data.n_canary))
 
 
 def _misread(data: DataSummary, outcome: Outcome) -> bool:

@@ -80,6 +80,13 @@ class Reason(StrEnum):
         "traffic not split as planned",
         "Send the canary the share of the traffic that the policy's split says, or correct the split.",
     )
+    UNPAIRED = (
+        "unpaired",
+        Outcome.MARGINAL,
+        "it would pass, but more than a fifth of the minutes have a point of one arm alone",
+        "too many minutes of one arm alone",
+        "Give points of both arms in at least four of five minutes: what the missing ones would have said, nobody knows.",
+    )
     MISREAD = (
         "misread",
         Outcome.MARGINAL,

@@ -10,6 +10,7 @@ from canaryjudge.rules.sequential.planned_looks import _CAUTION, _FEWEST_EFFECTI
 from canaryjudge.stats.count_processes import likelihoods, log_evidence
 from canaryjudge.stats.dispersion import overdispersion
 from canaryjudge.stats.group_sequential import boundaries
+from canaryjudge.stats.paired_shift import paired_test
 from canaryjudge.stats.rank_test import shift_test
 from canaryjudge.stats.score_evidence import FEWEST_SCORES, mean_evidence
 
@@ -145,10 +146,31 @@ def watch_ranks(baseline, canary, limit, rates, spending="obrien_fleming"):
     return failed, passed
 
 
+def watch_minutes(baseline, canary, limit, rates, spending="obrien_fleming"):
+    """Look at gauges minute by minute; give which runs failed, and passed, at each look. A fail ends a watch."""
+    failed, passed, taken = (np.zeros((len(baseline), LOOKS), dtype=bool) for _ in range(3))
+    for look, size in enumerate(sizes_of(baseline.shape[1]), 1):
+        code = taken @ (1 << np.arange(LOOKS))
+        for one in np.unique(code):
+            part = np.flatnonzero((code == one) & ~failed.any(axis=1))
+            if not len(part):
+                continue
+            levels = [nominal(taken[part[0]], look, rate, spending) for rate in rates]
+            test = paired_test(
+                baseline[part, :size], canary[part, :size], [limit], effect="relative", levels=levels
+            )
+            cautious = size * (1 - test.rho) / (1 + test.rho) < _FEWEST_EFFECTIVE
+            worse = np.where(cautious, _CAUTION, 1.0) * test.pvalue_greater[:, 0] <= levels[0]
+            better = (test.pvalue_less[:, 0] <= levels[1]) & ~cautious
+            failed[part, look - 1], passed[part, look - 1] = worse, better & ~worse & ~test.abstains
+            taken[part, look - 1] = worse | ~test.abstains
+    return failed, passed
+
+
 def _rank_look(baseline, canary, limit, levels):
     """Tell what failed and passed, and which looks count."""
     limits = limit * np.median(baseline, axis=-1)[:, None]
-    test = shift_test(baseline, canary, limits, levels=levels, scales=[1 + limit], concurrent=True)
+    test = shift_test(baseline, canary, limits, levels=levels, scales=[1 + limit])
     worse, better = test.pvalue_greater[:, 0], test.pvalue_less[:, 0]
     mute_fail, mute_pass = test.abstains[:, 0].T
     failed = (worse <= levels[0]) & ~mute_fail

@@ -33,6 +33,8 @@ def question_of(
         rates=rates,
         concurrent=concurrent,
         logarithmic=metric.effect == "ratio",
+        minute_ratios=metric.minute_ratios,
+        assumed_spread=metric.assumed_spread,
         counting_interval=metric.interval,
         dispersion=metric.dispersion,
         min_points=metric.needed_points,

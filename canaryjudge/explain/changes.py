@@ -22,6 +22,9 @@ EVENT_TESTS = {
     "stratified_difference": "test of the difference within intervals",
 }
 
+_HARDLY = 20
+"""A spread that is a smaller part of an interval than this has hardly made it wider."""
+
 L = TypeVar("L", bound=LevelFinding)
 V = TypeVar("V", bound=EventsFinding)
 
@@ -90,6 +93,8 @@ class LevelWords(EffectWords[L]):
             return f"the change is the typical one between {of}, not that of the two medians"
         if self.finding.method.startswith("stratified_"):
             return "the split of the traffic moves, so the change is that within intervals, and not that of the two levels, which are pooled"
+        if self.finding.method == "pairs":
+            return "the change is the mean one minute by minute, not that of the two medians"
         return "the change is what the test estimates, not that of the two levels"
 
     def allowances(self) -> list[str]:
@@ -98,7 +103,8 @@ class LevelWords(EffectWords[L]):
         said = super().allowances()
         if worse is None or self.result.direction == "either":
             return said
-        return [f"worse in {percent(worse)} of pairs", *said]
+        of = "minutes" if self.finding.method == "pairs" else "pairs"
+        return [f"worse in {percent(worse)} of {of}", *said]
 
     def healthy_differences(self) -> list[str]:
         """Say by how much replicas of one arm, and healthy arms, differ."""
@@ -110,14 +116,25 @@ class LevelWords(EffectWords[L]):
             elif times := notable(replicas.dispersion):
                 held += f", whose events vary {times} as much as chance explains"
             said.append(held)
-        if floor is not None:
+        if floor is not None and floor.assumed:
+            if not self._widened_by(floor.spread or 0.0):
+                return said
+            said.append(f"assuming that pods differ by {self.change(floor.spread or 0.0)}")
+        elif floor is not None:
             arms = "replicas" if self.result.pairing == "concurrent" else "windows"
             said.append(f"allowing for healthy {arms} that differ by {self.change(floor.spread or 0.0)}")
         return said
 
+    def _widened_by(self, spread: float) -> bool:
+        """Tell whether a spread is anything beside the interval that allows for it."""
+        interval = self.finding.interval
+        if interval is None or interval.low is None or interval.high is None:
+            return True
+        return spread * _HARDLY > (interval.high - interval.low) / 2
+
     def no_matter_of_points(self) -> str:
         """Say what would decide where more points would not."""
-        if self.finding.noise_floor is not None:
+        if self.finding.noise_floor is not None and not self.finding.noise_floor.assumed:
             return "; more points alone would hardly decide, because healthy arms differ as well"
         replicas = self.finding.replicas
         if replicas is not None and (replicas.spread is not None or replicas.dispersion is not None):

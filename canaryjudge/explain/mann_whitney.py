@@ -21,6 +21,7 @@ RANK_TESTS = {
     "asymptotic_rank": "Mann-Whitney",
     "bucket_rank": "robust Mann-Whitney on buckets",
     "mixed_bucket_rank": "robust Mann-Whitney on buckets, at one mix of intervals",
+    "pairs": "comparison minute by minute",
     "history": "comparison with its own history",
 }
 

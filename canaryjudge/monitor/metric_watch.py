@@ -17,7 +17,7 @@ from canaryjudge.judging import rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.latest_points import LatestPoints
 from canaryjudge.monitor.replica_levels import ReplicaLevel, ReplicaLevels
-from canaryjudge.outcomes import DataSummary, at_deadline, lacking, metric_result
+from canaryjudge.outcomes import DataSummary, at_deadline, is_asked, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import MetricResult, Pairing
@@ -113,8 +113,12 @@ class MetricWatch:
         span = None if first is None or last is None else (first, last)
         pairing: Pairing = "concurrent" if stream.concurrent else "windows"
         data = DataSummary(pairing, stream.interval, span, *stream.points, notes)
-        asked = self._watches if lacking(data, self.metric) is None else []
-        findings = tuple(watched.look(last) for watched in asked)
+        rules = self.metric.rules or (Sequential(),)
+        findings = tuple(
+            watched.look(last)
+            for rule, watched in zip(rules, self._watches, strict=True)
+            if is_asked(rule, data, self.metric)
+        )
         if self._pooled:
             findings = tuple(map(pool_replicas, findings))
         result = metric_result(data, self.metric, self._alpha, findings, self._arms)

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from canaryjudge.data import FloatArray, question_of
 from canaryjudge.kinds import KINDS
@@ -16,9 +16,11 @@ from canaryjudge.policy import Metric, RuleSettings
 from canaryjudge.reports import Form
 from canaryjudge.rules import ErrorRates, default_rules
 from canaryjudge.rules.decision import Limits, tolerated
+from canaryjudge.rules.noise_floor import one_against_others
 from canaryjudge.rules.rows import Question, Sizes, usual_errors
 from canaryjudge.simulate.assumptions import Assumed
 from canaryjudge.stats.long_run import projections
+from canaryjudge.stats.paired_shift import FEWEST_FOR_A_LEVEL, dependent_mean_critical
 from canaryjudge.stats.power import RANK_VARIANCE, Scatter, events_power, shift_power
 from canaryjudge.stats.proportions import difference_bounds
 from canaryjudge.stats.rates import rate_difference_bounds, rate_ratio_pvalues
@@ -40,6 +42,8 @@ _FEW_EVENTS: Final = 300.0
 """Totals with fewer expected events than this are counted out; of more, the logarithm of the ratio is as good as normal."""
 _MOST_POINTS: Final = 1_000_000
 _NODES: Final = 9
+_FEW_MINUTES, _MINUTES_DF = 20, 8.0
+"""Fewer minutes have the standard error of independent points, more that of so many waves."""
 _STRONGEST: Final = 0.97
 _LARGEST, _CLOSE = 32.0, 1e-3
 _PER_REQUEST: Final = (
@@ -151,16 +155,16 @@ class PowerDesign:
         wrong = self._error(points, 1 + change, scale), self._error(points, 1.0, safe_scale)
         likely = 1.0
         if limits.by_estimate:
-            error = self._joined(self._error(points, 1.0, 1.0), math.inf, 1.0).standard_error
+            error = math.hypot(self._error(points, 1.0, 1.0), self._floor()[0])
             likely = float(ndtr(abs(relative) / error)) if error else 1.0
-        # the judge does not know the autocorrelation, and its degrees of freedom follow what it finds
-        known = [projections(points, rho) for rho in _found_rhos(self.assumed.autocorrelation, points)]
+        # the judge does not know the autocorrelation, and its doubt follows what it finds
+        found = _found_rhos(self.assumed.autocorrelation, points)
         return Expected(
             float(
                 np.mean(
                     [
-                        shift_power(sign * (change - relative), self._joined(wrong[0], df, scale), level)
-                        for df in known
+                        self._power(sign * (change - relative), wrong[0], points, rho, scale, level)
+                        for rho in found
                     ]
                 )
             ),
@@ -168,19 +172,33 @@ class PowerDesign:
                 np.mean(
                     [
                         min(
-                            likely,
-                            shift_power(sign * excluded, self._joined(wrong[1], df, safe_scale), self.beta),
+                            likely, self._power(sign * excluded, wrong[1], points, rho, safe_scale, self.beta)
                         )
-                        for df in known
+                        for rho in found
                     ]
                 )
             ),
         )
 
-    def _joined(self, error: float, df: float, scale: float) -> Scatter:
+    def _power(
+        self, excess: float, error: float, points: int, rho: float, scale: float, level: float
+    ) -> float:
+        """Give the chance that a change is proven by its error and, where that is less, with what lasts as well."""
+        alone, own_level = Scatter(error, projections(points, rho)), level
+        if KINDS[self.metric.kind].is_averaged:  # minute by minute, as arms that share the clock are judged
+            if points < FEWEST_FOR_A_LEVEL:
+                return 0.0
+            few = points < _FEW_MINUTES
+            critical = float(dependent_mean_critical([level], points, min(rho, _STRONGEST))[0])
+            true = self.assumed.autocorrelation
+            critical /= math.sqrt((1 + true) / (1 - true)) if few else 1.0  # few have no long-run error
+            alone = Scatter(error, points - 1.0 if few else _MINUTES_DF)
+            own_level = float(stdtr(alone.df, -critical))
+            error *= critical / -float(stdtrit(alone.df, level))
         floor, freedom = self._floor()
-        together, known = joined(error, df, floor * scale, freedom)
-        return Scatter(float(together), float(known))
+        together, known = joined(error, alone.df, floor * scale, freedom)
+        both = Scatter(float(together), float(known))
+        return min(shift_power(excess, alone, own_level), shift_power(excess, both, level))
 
     def _error(self, points: int, canary: float, scale: float) -> float:
         """Add up the noise of the canary's level, which moved by a factor, and of the baseline's at the limit."""
@@ -190,7 +208,7 @@ class PowerDesign:
         own = []
         for share in (self.share, 1 - self.share):
             if KINDS[metric.kind].is_averaged:
-                own.append(RANK_VARIANCE * self._spread(share) ** 2 * longer / points)
+                own.append(self._spread(share) ** 2 * longer / points)
             else:
                 seen = (assumed.traffic or 0.0) * share * points
                 shared = assumed.between_intervals**2 * longer / points
@@ -201,7 +219,7 @@ class PowerDesign:
         floor = self.metric.noise_floor
         stated = None if floor is None else floor.between_replicas
         if floor is None or stated is None:
-            return 0.0, math.inf
+            return math.sqrt(one_against_others()) * self.metric.assumed_spread, math.inf
         return math.sqrt(2) * stated.size(self.metric, self._level) / self._level, floor.replicas_freedom
 
     def _events(

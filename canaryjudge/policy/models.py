@@ -19,7 +19,7 @@ from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.display import policy_html
 from canaryjudge.policy.noise_floor import NoiseFloor
 from canaryjudge.policy.query import Prometheus, Query, query_problems
-from canaryjudge.quantities import is_share, percent, relative_or_absolute, shown
+from canaryjudge.quantities import is_share, measures, percent, relative_or_absolute, shown
 from canaryjudge.rules.mann_whitney import MannWhitney
 from canaryjudge.rules.sequential.settings import Sequential
 from canaryjudge.settings import (
@@ -109,9 +109,10 @@ class Metric(PolicyModel):
     """Harm beyond which a pass excludes: `30%`, `5ms`, `{relative: 30%, absolute: 5ms}` (the larger counts; a part that is left out is that of the tolerance), or
     `tolerance`, the strict reading. Left out: the tolerance or, if larger, what the baseline itself tells: of gauges its usual variation from minute to minute, at most 30 %, where a pass also wants
     the estimate within the tolerance; of ratios with one bad direction 0.1 percentage points, at most twice the baseline's rate."""
-    effect: Literal["shift", "ratio"] = "shift"
+    effect: Literal["auto", "shift", "ratio"] = "auto"
     """How gauges and samples are compared: `shift`, the Hodges-Lehmann shift over the baseline's median; `ratio`, the same on logarithms, for
-    positive values. Ratios and counts always compare by their ratio, histograms by their shift."""
+    positive values. Gauges on one clock are compared minute by minute, by the mean difference over the baseline's mean, or by the mean ratio. `auto` is `ratio` of such a gauge whose unit
+    is one of time, bytes or cores, without an absolute tolerance, and `shift` of anything else. Ratios and counts always compare by their ratio, histograms by their shift."""
     role: Literal["required", "guard", "advisory", "muted"] = "required"
     """`required` must be proven fine for a pass; `guard` can fail a release but need not be proven fine; `advisory` can make it
     marginal; `muted` is judged and shown, and counts for nothing."""
@@ -142,6 +143,9 @@ class Metric(PolicyModel):
     noise_floor: NoiseFloor | None = None
     """How much healthy windows and replicas of this service differ, as `canaryjudge calibrate` measures it: `{between_windows: 3%, windows: 40}`. `mann_whitney`,
     `proportion`, `rate` and the planned looks of `sequential` widen their intervals by it."""
+    assumed_spread: RelativeTolerance = 0.02
+    """Standard deviation by which one pod differs from the others though nothing is wrong, as a part of the level: `2%`. It counts where the arms share the clock, and neither named
+    replicas (three in all) nor a `noise_floor` tell by how much pods differ."""
     no_data: Literal["marginal", "fail", "ignore"] = "marginal"
     """What an arm without data does: `marginal`, `fail`, or `ignore` (as if the metric were not in the policy; listed as waived)."""
     pass_when: Literal["proven_safe", "not_proven_worse"] = "proven_safe"
@@ -292,6 +296,13 @@ class Metric(PolicyModel):
         if self.min_points is not None:
             return self.min_points
         return KINDS[self.kind].min_points
+
+    @property
+    def minute_ratios(self) -> bool:
+        """Whether minutes are compared by their ratio: of a unit that has no values below 0, where nothing is asked in it."""
+        if self.effect != "auto" or self.tolerance.absolute is not None:
+            return self.effect == "ratio"
+        return KINDS[self.kind].is_averaged and measures(self.unit) and not is_share(self.unit)
 
     @property
     def can_fail(self) -> bool:

@@ -137,7 +137,9 @@ class NoiseFloorFacts(Facts):
     spread: Number
     """Standard deviation, in the scale of the estimate."""
     df: Number
-    """Degrees of freedom with which it is known."""
+    """Degrees of freedom with which it is known; None where it is taken as given."""
+    assumed: bool = False
+    """Whether nothing has measured it, and it is the policy's `assumed_spread`."""
 
 
 class Finding(Facts):
@@ -251,7 +253,7 @@ class LevelFinding(EffectFinding):
     """A finding about a change of the level."""
 
     probability_worse: Number = None
-    """P(a canary point is worse than a baseline point), equals counted half."""
+    """P(a canary point is worse than a baseline point), equals counted half; of `pairs` than that of the same minute."""
     replicas: ReplicaFacts | None = None
     """The replicas that the change was held against; None where they are not told apart."""
     noise_floor: NoiseFloorFacts | None = None

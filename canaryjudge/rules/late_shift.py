@@ -54,7 +54,7 @@ def judge(rows: Rows, settings: LateShift, found: Columns) -> None:
 def _late(whole: Pair, settings: LateShift) -> Pair:
     """Take the last half of the canary, and of the baseline where the arms share the clock."""
     tolerance = Sizes(max(settings.tolerance, whole.tolerance.relative), whole.tolerance.absolute)
-    pair = replace(whole, tolerance=tolerance)
+    pair = replace(whole, tolerance=tolerance, min_points=1)
     canary, half = pair.canary, slice(len(pair.canary) // 2, None)
     start = None if canary.time is None or not len(canary) else float(canary.time[len(canary) // 2])
     late = replace(canary.part(half), replicas=_late_replicas(canary, start))

@@ -1,4 +1,4 @@
-"""Is the canary's distribution shifted? The robust two-sample rank test; of histograms, that of bucket counts."""
+"""Is the canary's distribution shifted? The robust two-sample rank test; of histograms, that of bucket counts; of gauges on one clock, minute by minute."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
 from canaryjudge.rules.findings import Facts, LevelFinding, NoiseFloorFacts, Number, Waiver
+from canaryjudge.rules.minute_by_minute import compare_minutes, shares_minutes
 from canaryjudge.rules.noise_floor import Floor, floor_of, part_that_lasts
 from canaryjudge.rules.registry import Columns, rule
-from canaryjudge.rules.replicas import Yardstick, yardstick
+from canaryjudge.rules.replicas import Yardstick, least, yardstick
 from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 from canaryjudge.settings import Problem
@@ -38,11 +39,12 @@ class MannWhitney(RuleSettings):
     """Is the canary's distribution shifted? The two-sample rank test, robust to autocorrelation."""
 
     kinds: ClassVar[tuple[str, ...]] = ("gauge", "samples", "ratio", "histogram")
+    finds_gross_harm: ClassVar[bool] = True
 
     rule: Literal["mann_whitney"] = "mann_whitney"
     """The rule's name."""
     method: Literal["robust", "exact", "asymptotic"] = "robust"
-    """`robust` estimates how strongly neighboring points depend on each other and allows for it. `exact` (small samples
+    """`robust` estimates how strongly neighboring points depend on each other and allows for it; gauges whose arms share the clock it compares minute by minute. `exact` (small samples
     without ties) and `asymptotic` are the textbook test: they take every point as independent, which the verdict lists as waived. Histograms,
     whose observations are known by their buckets, are always compared by `robust`, interval by interval."""
 
@@ -71,7 +73,7 @@ class ShiftFinding(LevelFinding):
     rule: Literal["mann_whitney"]
     """The rule's name."""
     statistic: Number = None
-    """The test's statistic at the limit."""
+    """The test's statistic at the limit; of `pairs` how many standard errors the estimate lies beyond it."""
     df: Number = None
     """Degrees of freedom of its t distribution, where it has one."""
     total_baseline: Number = None
@@ -93,8 +95,13 @@ def judge(rows: Rows, settings: MannWhitney, found: Columns) -> None:
     found.put(baseline_level=level, canary_level=_medians(canary))
     same = (np.ptp(baseline, axis=1) == 0) & (np.ptp(canary, axis=1) == 0) & (baseline[:, 0] == canary[:, 0])
     found.settle(same, Outcome.PASS, Reason.IDENTICAL, estimate=0.0, probability_worse=0.5, pvalue=1.0)
+    if settings.method == "robust" and shares_minutes(rows):
+        compare_minutes(rows, found, level)
+        return
     if rows.logarithmic:
-        found.settle(_least(rows) <= 0, Outcome.MARGINAL, Reason.ABSTAINS, method="not_positive")
+        found.settle(least(rows) <= 0, Outcome.MARGINAL, Reason.ABSTAINS, method="not_positive")
+    if settings.method != "robust":  # the textbook's tests take the points at their word
+        rows = replace(rows, assumed_spread=0.0)
     nothing_tolerated = (level == 0) & np.isnan(rows.tolerance.absolute)
     found.settle(nothing_tolerated, Outcome.MARGINAL, Reason.NEEDS_ABSOLUTE_TOLERANCE)
     if settings.method == "robust" and min(baseline.shape[1], canary.shape[1]) < _FEWEST_POINTS:
@@ -280,16 +287,6 @@ def _tests(asked: Rows, changes: list[_Change], settings: MannWhitney) -> list[S
 
 def _medians(rows: FloatArray) -> FloatArray:
     return np.array([median(row) for row in rows])
-
-
-def _least(rows: Rows) -> FloatArray:
-    """Find the lowest value of each row, replicas included."""
-    own = [
-        [replica.levels.min() for replicas in both for replica in replicas if len(replica)]
-        for both in zip(rows.baseline.replicas, rows.canary.replicas, strict=True)
-    ]
-    of_arms = np.minimum(rows.baseline.levels.min(axis=1), rows.canary.levels.min(axis=1))
-    return np.array([min([least, *replicas]) for least, replicas in zip(of_arms, own, strict=True)])
 
 
 def _waived(test: ShiftTest, rows: Rows) -> tuple[Waiver, ...]:

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from canaryjudge.rules.findings import NoiseFloorFacts
-from canaryjudge.rules.replicas import lasting
+from canaryjudge.rules.replicas import lasting, told_apart
 from canaryjudge.rules.rows import FloatArray, Pair
 from canaryjudge.stats.replicas import LastingNoise, joined
 
-__all__ = ["Floor", "floor_of", "part_that_lasts"]
+__all__ = ["Floor", "floor_of", "one_against_others", "part_that_lasts"]
+
+
+_OTHERS = 10
+"""One pod stands against so many others, where the data do not name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,14 @@ class Floor:
         How many such variances the difference of the arms has: 2 of windows, 1/R + 1/S of R and S replicas.
     df : float
         Degrees of freedom with which the spread is known.
+    assumed : bool
+        Whether nothing has measured it.
     """
 
     spread: float
     parts: float
     df: float
+    assumed: bool = False
 
     @property
     def standard_error(self) -> float:
@@ -56,17 +63,24 @@ class Floor:
 
     def facts(self, unit: float) -> NoiseFloorFacts:
         """Say how wide it is; the spread in the scale of the limits."""
-        return NoiseFloorFacts(spread=self.spread / unit, df=self.df)
+        return NoiseFloorFacts(spread=self.spread / unit, df=self.df, assumed=self.assumed)
 
 
 def floor_of(pair: Pair, level: float) -> Floor | None:
-    """Give the floor that a policy states for arms that are paired like these; None where it states none."""
+    """Give the floor that a policy states for arms that are paired like these, or what it assumes where nothing has measured one; None where there is neither."""
     spread = max(pair.floor.relative * abs(level), pair.floor.absolute)
-    if spread == 0:
+    pods = [len(lasting(arm.replicas)) for arm in pair.arms]
+    if spread > 0:
+        return Floor(spread, sum(1 / max(1, n) for n in pods) if pair.concurrent else 2.0, pair.floor_df)
+    assumed = pair.assumed_spread * abs(level)
+    if not pair.concurrent or told_apart(pair) or assumed == 0:
         return None
-    if not pair.concurrent:
-        return Floor(spread, 2.0, pair.floor_df)
-    return Floor(spread, sum(1 / max(1, len(lasting(arm.replicas))) for arm in pair.arms), pair.floor_df)
+    return Floor(assumed, one_against_others(*pods), math.inf, assumed=True)
+
+
+def one_against_others(baseline: int = 0, canary: int = 0) -> float:
+    """Give how many variances of a pod's level the difference of the arms has; 0 pods are not named."""
+    return 1 / (baseline or _OTHERS) + 1 / (canary or 1)
 
 
 def part_that_lasts(floor: float, standard_error: float) -> float:

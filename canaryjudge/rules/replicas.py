@@ -10,10 +10,10 @@ import numpy as np
 
 from canaryjudge.rules.decision import Evidence, Limits
 from canaryjudge.rules.findings import ReplicaFacts, Waiver
-from canaryjudge.rules.rows import Arm, FloatArray, Pair
+from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
 from canaryjudge.stats.replicas import ReplicaTest, replica_test
 
-__all__ = ["FEWEST_REPLICAS", "LEAST_SHARE", "Yardstick", "lasting", "yardstick"]
+__all__ = ["FEWEST_REPLICAS", "LEAST_SHARE", "Yardstick", "lasting", "least", "told_apart", "yardstick"]
 
 FEWEST_REPLICAS: Final = 3
 """Replicas of both arms, without which nobody knows how much they differ."""
@@ -81,17 +81,34 @@ def yardstick(
     The limits are changes of the replicas' level, the last of which is no change; at each, the baseline's spread is multiplied by a scale, and the noise is the
     standard error of the change by how the arms vary in time.
     """
-    arms = [lasting(arm.replicas) for arm in pair.arms]
-    if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
+    if not told_apart(pair):
         return None
-    baseline, canary = (np.array([level_of(replica) for replica in arm]) for arm in arms)
+    baseline, canary = (
+        np.array([level_of(replica) for replica in lasting(arm.replicas)]) for arm in pair.arms
+    )
     test = replica_test(
         baseline, canary, limits, levels=levels, scales=scales, noise=noise, noise_df=noise_df
     )
     return Yardstick(test, (len(baseline), len(canary)))
 
 
+def told_apart(pair: Pair) -> bool:
+    """Tell whether there are replicas enough to know by how much they differ."""
+    sizes = [len(lasting(arm.replicas)) for arm in pair.arms]
+    return min(sizes) >= 1 and sum(sizes) >= FEWEST_REPLICAS
+
+
 def lasting(replicas: tuple[Arm, ...]) -> list[Arm]:
     """Give the replicas that were there long enough to say something."""
     longest = max(map(len, replicas), default=0)
     return [replica for replica in replicas if len(replica) >= max(1, LEAST_SHARE * longest)]
+
+
+def least(rows: Rows) -> FloatArray:
+    """Find the lowest value of each row, replicas included."""
+    own = [
+        [replica.levels.min() for replicas in both for replica in replicas if len(replica)]
+        for both in zip(rows.baseline.replicas, rows.canary.replicas, strict=True)
+    ]
+    of_arms = np.minimum(rows.baseline.levels.min(axis=1), rows.canary.levels.min(axis=1))
+    return np.array([min([least, *replicas]) for least, replicas in zip(of_arms, own, strict=True)])

@@ -219,6 +219,10 @@ class Batch:
         The arms share the clock: of all kinds but samples, point i of both lies in the same interval.
     logarithmic : bool
         Changes are compared on logarithms, as ratios.
+    minute_ratios : bool
+        They are where the arms are compared minute by minute.
+    assumed_spread : float
+        By what part of the level pods differ, where nothing has measured it.
     edges : ndarray, shape (k,), or None
         Of histograms: the upper edge of each bucket, inclusive, ascending; the last is infinite.
     interval : float or None
@@ -242,6 +246,8 @@ class Batch:
     rates: ErrorRates
     concurrent: bool = False
     logarithmic: bool = False
+    minute_ratios: bool = False
+    assumed_spread: float = 0.0
     edges: FloatArray | None = None
     interval: float | None = None
     counting_interval: float | None = None

@@ -42,6 +42,8 @@ class RuleSettings(PolicyModel):
     """Models that its settings are made of, by what they are called in the reference."""
     since_the_start: ClassVar[bool] = False
     """Whether a watch asks it of all that came since the start, whatever passed meanwhile: to have found nothing yet is a pass for the time being, and nothing starts afresh after it."""
+    finds_gross_harm: ClassVar[bool] = False
+    """Whether it may fail fewer points on one clock than the metric's `min_points`."""
     rule: str = ""
     """The rule's name."""
 

@@ -153,12 +153,16 @@ def bucket_shift_test(
         bands.middle, middle.estimate, (first, second), factor, concurrent=concurrent, waves=waves_for(wanted)
     )
     error, df, slope = noise.standard_error[0], noise.df[0], middle.slope
+    noises = [(error, df)]
     if lasting is not None:
         slope = float(lasting.least_slope(np.array([slope]))[0])
         error, df = joined(error, df, lasting.standard_error / slope, lasting.df)
-    critical = -stdtrit(df[:, None], wanted)
-    abstains = critical > LARGEST_CRITICAL_VALUE
-    widths = np.where(abstains, 0.0, critical) * error[:, None]
+        noises.append((error, df))
+    critical = [-stdtrit(known[:, None], wanted) for _, known in noises]
+    abstains = critical[0] > LARGEST_CRITICAL_VALUE
+    # lasting noise that is well known does not lend its degrees of freedom to observations that are not
+    reach = np.fmax.reduce([value * each[:, None] for value, (each, _) in zip(critical, noises, strict=True)])
+    widths = np.where(abstains, 0.0, reach)
     both = _Extended(bands, middle, slope)
     (low, high), (open_low, open_high) = both.bounds(widths)
     above, below = both.beyond_half(np.array([greater_at, -less_at]))
@@ -167,8 +171,8 @@ def bucket_shift_test(
         estimate=float(np.clip(middle.estimate, open_low, -open_high)),
         low=np.where(abstains, -np.inf, low),
         high=np.where(abstains, np.inf, -high),
-        pvalue_greater=stdtr(df, -statistic),
-        pvalue_less=stdtr(df, -below / error),
+        pvalue_greater=np.fmax.reduce([stdtr(known, -above / each) for each, known in noises]),
+        pvalue_less=np.fmax.reduce([stdtr(known, -below / each) for each, known in noises]),
         abstains=abstains,
         statistic=statistic,
         df=df,

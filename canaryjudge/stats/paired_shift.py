@@ -120,7 +120,7 @@ class PairedTest:
     rho : ndarray, shape (...)
         Lag-1 autocorrelation of the differences.
     abstains : ndarray of bool, shape (...)
-        There are fewer than ten differences, or 120 and more that wander (an autocorrelation of .95), so that nothing about their level can be said; gross harm can still be proven.
+        There are too few differences, or 120 and more that wander (an autocorrelation of .95), so that nothing about their level can be said; gross harm can still be proven.
     """
 
     estimate: FloatArray
@@ -132,6 +132,10 @@ class PairedTest:
     rho: FloatArray
     abstains: NDArray[np.bool_]
 
+    def row(self, index: int) -> PairedTest:
+        """Give what the pairs of one row of a batch with one leading axis say."""
+        return PairedTest(*(getattr(self, name)[index] for name in self.__slots__))
+
 
 def paired_test(
     baseline: ArrayLike,
@@ -142,6 +146,7 @@ def paired_test(
     levels: ArrayLike = (0.01, 0.05),
     lasting: ArrayLike = 0.0,
     lasting_df: ArrayLike = np.inf,
+    fewest: int = FEWEST_FOR_A_LEVEL,
 ) -> PairedTest:
     r"""Test whether the canary lies beyond limits, minute by minute.
 
@@ -160,6 +165,8 @@ def paired_test(
         Standard deviation, in the effect's unit, by which arms differ where nothing is wrong and more points do not help: `assumed_spread`, or what replicas or history measured.
     lasting_df : array_like, shape (..., k) or fewer axes
         Degrees of freedom with which it is known.
+    fewest : int
+        Fewer points, and in any case fewer than ten, are only asked for gross harm.
 
     Returns
     -------
@@ -209,11 +216,12 @@ def paired_test(
     estimate = np.where(still, series[..., 0], series.mean(axis=-1))
     series = np.where(still[..., None], estimate[..., None], series)
     rho = dependence(series - estimate[..., None])
-    abstains = (rho >= _PROVEN_RHO) & (n >= _WANDERS_FROM) | (n < FEWEST_FOR_A_LEVEL)
+    has_level = n >= max(fewest, FEWEST_FOR_A_LEVEL)
+    abstains = (rho >= _PROVEN_RHO) & (n >= _WANDERS_FROM) | (not has_level)
     excess = estimate[..., None] - at
     floor, floor_df = np.broadcast_to(floor, excess.shape), np.broadcast_to(floor_df, excess.shape)
     error = dependent_mean_error(series - estimate[..., None])[..., None]
-    if n >= FEWEST_FOR_A_LEVEL:
+    if has_level:
         noise = _Noise(error, n, _dependence_class(rho, n)[..., None], floor, floor_df)
         tail = noise.tail(np.abs(excess))
         greater, less = np.where(excess > 0, tail, 1 - tail), np.where(excess < 0, tail, 1 - tail)
@@ -234,8 +242,10 @@ def paired_test(
     )
     twice = np.log1p(_GROSS_TIMES * np.expm1(at)) if effect == "ratio" else _GROSS_TIMES * at
     gross = (series.min(axis=-1)[..., None] > at) & (estimate[..., None] >= np.where(at > 0, twice, at))
-    greater = np.where(gross, np.minimum(greater, coarse.tail(np.abs(excess))), greater)
-    low = np.where(gross[..., None], np.maximum(low, estimate[..., None, None] - coarse.reach(wanted)), low)
+    if gross.any():
+        greater = np.where(gross, np.minimum(greater, coarse.tail(np.abs(excess))), greater)
+        bound = estimate[..., None, None] - coarse.reach(wanted)
+        low = np.where(gross[..., None], np.maximum(low, bound), low)
     return PairedTest(estimate, low, high, greater, less, np.hypot(error, floor), rho, abstains)
 
 
@@ -510,13 +520,34 @@ class _Noise:
         """Give the level at which the half-width of the interval is the excess."""
         level = self._own_tail(excess)
         if (self.lasting > 0).any():
-            low, high = np.full_like(excess, _SMALLEST), np.full_like(excess, _GRID[-1])
-            for _ in range(_HALVINGS):  # the deviate of the points alone that goes with the level
-                at = (low + high) / 2
-                short = self._half_width(np.sinh(at) / 2, self._law(at)) < excess
-                low, high = np.where(short, at, low), np.where(short, high, at)
-            level = np.where(self.lasting > 0, np.maximum(self._law(high), level), level)
+            level = np.where(self.lasting > 0, np.maximum(self._law(self._deviate(excess)), level), level)
         return np.where(excess > 0, level, 0.5)
+
+    def _deviate(self, excess: FloatArray) -> FloatArray:
+        """Find the deviate of the points alone that goes with the level whose half-width is the excess: on logarithms by regula falsi (Illinois)."""
+        wanted = np.log(np.maximum(excess, np.finfo(float).tiny))
+
+        def beyond(at: FloatArray) -> FloatArray:
+            half_width = self._half_width(np.sinh(at) / 2, self._law(at))
+            return np.asarray(np.log(np.maximum(half_width, np.finfo(float).tiny)) - wanted)
+
+        low, high = np.full_like(excess, _SMALLEST), np.full_like(excess, _GRID[-1])
+        short, far = beyond(low), beyond(high)
+        found = np.where(far <= 0, high, low)
+        done = (far <= 0) | (short >= 0)
+        for _ in range(_HALVINGS):  # each row by itself, so that it ends as it would alone
+            if done.all():
+                break
+            at = np.where(done, found, (low * far - high * short) / np.where(done, 1.0, far - short))
+            value = beyond(at)
+            below, above = ~done & (value < 0), ~done & (value >= 0)
+            again_low, again_high = below & (found == low), above & (found == high)
+            low, short = np.where(below, at, low), np.where(below, value, short)
+            high, far = np.where(above, at, high), np.where(above, value, far)
+            far, short = np.where(again_low, far / 2, far), np.where(again_high, short / 2, short)
+            found = np.where(done, found, at)
+            done = done | (np.abs(value) <= _ROUNDING) | (high - low <= _ROUNDING)
+        return found
 
     def reach(self, levels: FloatArray) -> FloatArray:
         """Give the half-width of the interval at levels, on a further axis."""

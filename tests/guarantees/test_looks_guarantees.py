@@ -29,6 +29,9 @@ fast noise on slow, history               5.27 / 5.41 1.10 / 1.16
 fast noise on slow                        18.46 / 19.10 9.62 / 10.30
 random walk, history                      11.34 / 12.30 2.60 / 2.92
 ========================================= =========== ===========
+
+Without history these are the ranks of arms that follow each other. Minute by minute the same cases keep within 1.5 times the level too (3,000 runs: 3.6 to 5.5 at 5 %, .6 to 1.4 at 1 %), but for dependence
+that so few points cannot know: rho .9 7.0 / 7.8 and 2.0 / 2.5, .95 11.6 / 11.3 and 4.3 / 4.6, random walk 6.1 / 6.5 and 2.3 / 2.8.
 """
 
 import numpy as np
@@ -36,7 +39,7 @@ import pytest
 from judging import feed
 from scipy.special import stdtr
 from simulation import ar1, assert_rate_at_most
-from watches import LOOKS, nominal, pair_of, sizes_of, watch_ranks
+from watches import LOOKS, nominal, pair_of, sizes_of, watch_minutes, watch_ranks
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, question_of, row_of
@@ -45,7 +48,7 @@ from canaryjudge.rules import ErrorRates, Horizon
 from canaryjudge.rules.sequential.planned_looks import LookPlan, LooksProcess, _trimmed_mean
 
 LIMIT = 0.1
-METRIC = cj.Metric(name="m", direction="increase", tolerance={"relative": LIMIT})
+METRIC = cj.Metric(name="m", direction="increase", tolerance={"relative": LIMIT}, assumed_spread=0)
 LEVELS = (0.05, 0.01)
 
 
@@ -89,20 +92,20 @@ def watch_with_history(past, baseline, canary, limit, rates, spending):
     return failed, passed
 
 
-def watch(given, level, spending="obrien_fleming"):
+def watch(given, level, spending="obrien_fleming", look=watch_ranks):
     past, baseline, canary = given
     if past[0].size:
         return watch_with_history(past, baseline, canary, LIMIT, (level, level), spending)
-    return watch_ranks(baseline, canary, LIMIT, (level, level), spending)
+    return look(baseline, canary, LIMIT, (level, level), spending)
 
 
-def errors(kind, runs, seed, *, n=60, windows=0, spending="obrien_fleming"):
+def errors(kind, runs, seed, *, n=60, windows=0, spending="obrien_fleming", look=watch_ranks):
     """Watches that ever failed, and that ever passed, at each level."""
     rng, found = np.random.default_rng(seed), np.zeros((2, len(LEVELS)), dtype=int)
     for start in range(0, runs, 1000):
         given = gauges(kind, rng, min(1000, runs - start), n, windows=windows)
         found += np.array(
-            [[side.any(axis=1).sum() for side in watch(given, level, spending)] for level in LEVELS]
+            [[side.any(axis=1).sum() for side in watch(given, level, spending, look)] for level in LEVELS]
         ).T
     return found
 
@@ -131,9 +134,17 @@ CASES = {
 }
 
 
-def check(name, runs, seed):
-    kind, settings, allowed = CASES[name]
-    for side in errors(kind, runs, seed, **settings):
+MINUTES = {name: case for name, case in CASES.items() if "windows" not in case[1]} | {
+    # so strong a dependence is not known from so few points, and such a pass or fail is listed as outside the proven range
+    "rho .9": ("0.9", {}, 3.5),
+    "rho .95": ("0.95", {}, 6),
+    "random walk": ("random walk", {}, 4.5),
+}
+
+
+def check(name, runs, seed, cases=CASES, **how):
+    kind, settings, allowed = cases[name]
+    for side in errors(kind, runs, seed, **settings, **how):
         for wrong, level in zip(side, LEVELS, strict=True):
             assert_rate_at_most(int(wrong), runs, allowed * level)
 
@@ -147,6 +158,17 @@ def test_sampled_watches_of_gauges_keep_their_level(name):
 @pytest.mark.parametrize("name", CASES)
 def test_watches_of_gauges_keep_their_level(name):
     check(name, 10_000, 2)
+
+
+@pytest.mark.parametrize("name", MINUTES)
+def test_sampled_watches_minute_by_minute_keep_their_level(name):
+    check(name, 500, 1, MINUTES, look=watch_minutes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MINUTES)
+def test_watches_minute_by_minute_keep_their_level(name):
+    check(name, 10_000, 2, MINUTES, look=watch_minutes)
 
 
 # what breaks an assumption, and how often that shows at 5 %: bounds of what is documented, not of what is promised
@@ -178,17 +200,21 @@ def process_of(past, run, n, level, spending):
 
 
 @pytest.mark.parametrize("change", [0.92, 1.0, 1.08])
-@pytest.mark.parametrize("name", CASES)
-def test_the_process_decides_the_same(name, change):
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [*((name, watch_ranks) for name in CASES), *((name, watch_minutes) for name in MINUTES)],
+)
+def test_the_process_decides_the_same(name, asked, change):
     kind, settings, _ = CASES[name]
     n, spending = settings.get("n", 60), settings.get("spending", "obrien_fleming")
     past, baseline, canary = gauges(kind, np.random.default_rng(4), 3, n, windows=settings.get("windows", 0))
-    failed, passed = watch((past, baseline, change * canary), 0.05, spending)
+    failed, passed = watch((past, baseline, change * canary), 0.05, spending, asked)
+    pairing = "concurrent" if past[0].size or asked is watch_minutes else "windows"
     for run in range(3):
         process, done = process_of(past, run, n, 0.05, spending), 0
         for look, size in enumerate(sizes_of(n)):
             arms = (Arm(arm[run, done:size]) for arm in (baseline, change * canary))
-            feed(process, MetricPair("m", "gauge", *arms, pairing="concurrent"))
+            feed(process, MetricPair("m", "gauge", *arms, pairing=pairing))
             done = size
             expected = (
                 "fail" if failed[run, : look + 1].any() else "pass" if passed[run, look] else "marginal"

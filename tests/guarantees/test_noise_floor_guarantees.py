@@ -138,7 +138,9 @@ def test_planned_looks_of_replicas_that_differ_keep_the_promise(runs):
     rng = np.random.default_rng(7)
     found = {}
     for name, floor in (("with", {"between_replicas": "3%", "replicas": 60}), ("without", None)):
-        metric = cj.Metric(name="m", direction="increase", tolerance="0%", noise_floor=floor)
+        metric = cj.Metric(
+            name="m", direction="increase", tolerance="0%", noise_floor=floor, assumed_spread=0
+        )
         policy = cj.Policy(alpha=ALPHA, max_points=WINDOW, metrics=[metric])
         found[name] = 0
         for _ in range(runs):

@@ -18,7 +18,7 @@ def test_a_name_and_a_direction_are_enough():
     only = policy().metrics[0]
     assert (only.kind, only.unit, only.role, only.weight) == ("gauge", "", "required", 1.0)
     assert (only.effect, only.pairing, only.no_data, only.pass_when) == (
-        "shift",
+        "auto",
         "auto",
         "marginal",
         "proven_safe",

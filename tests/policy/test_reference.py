@@ -298,7 +298,7 @@ def test_every_default_of_the_table_is_what_leaving_the_field_out_means():
     metric = A | {
         "kind": "gauge",
         "tolerance": "10%",
-        "effect": "shift",
+        "effect": "auto",
         "role": "required",
         "weight": 1,
         "pairing": "auto",

@@ -16,11 +16,13 @@ from canaryjudge.rules.decision import Evidence, tolerated, weigh
 from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
 from canaryjudge.rules.groups import GroupFinding, GroupSettings
 from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
+from canaryjudge.rules.minute_by_minute import FEWEST_MINUTES
 from canaryjudge.rules.registry import RULES, judge_pair, read_finding
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question, Sizes, excluded
 from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.group_sequential import Spending, boundaries, repeated_pvalue
+from canaryjudge.stats.paired_shift import FEWEST_FOR_A_LEVEL
 
 __all__ = ["LookPlan", "LooksProcess", "looks_at"]
 
@@ -29,7 +31,7 @@ _CAUTION = 20.0
 """An arm whose points depend on each other so strongly that they are worth fewer than four says little of its own noise: it proves nothing
 harmless, and harm only by a p-value twenty times smaller than the look asks for."""
 _FEWEST_FOR_RANKS = 20
-"""The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones."""
+"""The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones. Minute by minute a few points are enough."""
 _SMALLEST_PVALUE = 1e-300
 _COLUMNS = ("value", "total", "time")
 _LARGEST_WHOLE = 2.0**53
@@ -187,7 +189,17 @@ class LooksProcess:
     def _needed(self) -> int:
         """Points without which a look would say nothing."""
         least, is_last = self._question.min_points, self._done == self._plan.looks
-        if self._plan.by_history or is_last or not _asks_ranks(self._plan.settings):
+        settings, window = self._plan.settings, self._window
+        if (
+            window is not None
+            and not self._plan.by_history
+            and isinstance(settings, MannWhitney)
+            and settings.method == "robust"
+            and window.concurrent
+            and KINDS[window.kind].is_averaged
+        ):
+            return FEWEST_MINUTES
+        if self._plan.by_history or is_last or not _asks_ranks(settings):
             return least
         return max(least, _FEWEST_FOR_RANKS)
 
@@ -303,14 +315,13 @@ def _asks_ranks(settings: RuleSettings) -> bool:
 
 
 def _hardly_known(found: Finding) -> bool:
-    """Tell whether the points of a rank test, or of one in a group, depend on each other too strongly to be taken at their word."""
+    """Tell whether the points of a rank test or of pairs, or of one in a group, depend on each other too strongly to be taken at their word."""
     if isinstance(found, GroupFinding):
         return any(_hardly_known(part) for part in found.parts)
-    return (
-        isinstance(found, LevelFinding)
-        and found.method == "robust_rank"
-        and _effective(found) < _FEWEST_EFFECTIVE
-    )
+    if not isinstance(found, LevelFinding) or found.method not in ("robust_rank", "pairs"):
+        return False
+    few = found.method == "pairs" and found.n_canary < FEWEST_FOR_A_LEVEL  # which prove gross harm alone
+    return not few and _effective(found) < _FEWEST_EFFECTIVE
 
 
 def _effective(found: LevelFinding) -> float:

@@ -19,12 +19,13 @@ class Sequential(RuleSettings):
     """Is the canary worse than tolerated, asked at every look? Fail and pass are valid at all looks together, however often one asks."""
 
     kinds: ClassVar[tuple[str, ...]] = tuple(KINDS)
+    finds_gross_harm: ClassVar[bool] = True
 
     rule: Literal["sequential"] = "sequential"
     """The rule's name."""
     method: Literal["auto", "looks", "scores", "ranks", "mixture", "cmh", "betting", "mean"] = "auto"
     """`auto` takes the best for the kind of metric: `mixture` (ratios and counts: the rate ratio at any split), `cmh` (histograms: the odds of
-    lying beyond each bucket edge), `scores` (samples: ranks, scored once an interval), `looks` (gauges: the robust rank test at planned looks).
+    lying beyond each bucket edge), `scores` (samples: ranks, scored once an interval), `looks` (gauges: `mann_whitney` at planned looks).
     By choice: `ranks` (samples, request by request; needs `independent: true`), `betting` (means of values between 0 and `cap`), `mean`
     (means by an asymptotic confidence sequence), `looks` (ratios and counts: their fixed-window test at planned looks)."""
     independent: bool = False
