@@ -113,7 +113,7 @@ class MetricWatch:
         span = None if first is None or last is None else (first, last)
         pairing: Pairing = "concurrent" if stream.concurrent else "windows"
         data = DataSummary(pairing, stream.interval, span, *stream.points, notes)
-        rules = self.metric.rules or (Sequential(),)
+        rules = self.metric.rules or watched_rules(self.metric)
         findings = tuple(
             watched.look(last)
             for rule, watched in zip(rules, self._watches, strict=True)
