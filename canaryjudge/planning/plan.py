@@ -192,7 +192,7 @@ def plan(
     >>> policy = cj.Policy(max_duration="1h", metrics=[cj.Metric(name="errors", kind="ratio", direction="increase")])
     >>> planned = cj.plan(policy, assume={"errors": {"level": "1%", "traffic": 3000}}, size="50%", share="50%")
     >>> planned.metrics["errors"].shares[-1].needed_points
-    12
+    13
     """
     simulation = simulation or Simulation()
     asked = _fraction("size", size, math.inf), _fraction("power", power, 1.0)

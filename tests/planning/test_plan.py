@@ -121,7 +121,7 @@ def test_it_says_what_cannot_be_seen_and_what_to_do():
     said = " ".join(plan(POLICY, assume=ASSUME, share="1%").explain().split())
     assert "latency_p99 at 1 % of the traffic cannot see less than +" in said
     assert "or use a histogram of the same requests" in said
-    assert ": use 5 % (+" in said
+    assert ": use 10 % (+" in said
 
 
 def test_a_history_says_what_a_plan_assumes():

@@ -44,7 +44,7 @@ def judged(baseline, canary, *, kind="ratio", pairing="concurrent", settings=Non
     ],
 )
 def test_each_direction_has_its_three_zones(kind, rate, direction, times, outcome):
-    found = judged(*arms(times, rate=rate), kind=kind, direction=direction, tolerance="10%")
+    found = judged(*arms(times, rate=rate), kind=kind, direction=direction, pass_within="tolerance")
     assert (found.outcome, found.method) == (outcome, "stratified_exact")
     assert found.estimate == pytest.approx(times - 1, abs=0.001)
     assert found.interval.low < found.estimate < found.interval.high

@@ -322,8 +322,9 @@ def test_buckets_are_judged_as_the_columns_that_they_are():
         cumulative = np.array([[(row <= index).sum() for index in range(5)] for row in counts]).cumsum(axis=0)
         return matrix(*classic(WEB, *cumulative.tolist(), edges=("0.05", "0.1", "0.2", "0.4", "+Inf")))
 
-    metric = cj.Metric(name="latency", kind="histogram", counter=True, unit="s", direction="increase")
-    policy = cj.Policy(metrics=[metric])
+    # buckets that double cannot tell what pods may differ by from a change
+    settings = {"kind": "histogram", "counter": True, "unit": "s", "assumed_spread": 0}
+    policy = cj.Policy(metrics=[cj.Metric(name="latency", direction="increase", **settings)])
     for factor, outcome in ((1, "pass"), (2, "fail")):
         data = from_prometheus(
             {"baseline": answer(1), "canary": answer(factor)}, metric="latency", counter=True
