@@ -102,7 +102,7 @@ for _ in range(100):
     arms = {}
     for arm, rate in (("baseline", 0.003), ("canary", 0.003 * 1.25)):
         total = rng.poisson(10_000, needed)
-        arms[arm] = {"value": rng.binomial(total, rate), "total": total}
+        arms[arm] = {"time": 60 * np.arange(needed), "value": rng.binomial(total, rate), "total": total}
     failed += cj.judge({"errors": arms}, errors).outcome == "fail"
 print(f"planned: {needed} minutes for 80 %; tried: {failed} of 100 found")
 assert 65 <= failed <= 93
