@@ -16,7 +16,7 @@ def test_a_notebook_runs(path):
     notebook = jupytext.read(path)
     assert notebook.cells
     client = NotebookClient(
-        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(path.parents[1])}}
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parents[1])}}
     )
     client.execute()
     assert all(
