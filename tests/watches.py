@@ -129,11 +129,28 @@ def nominal(taken, look, rate, spending="obrien_fleming"):
     return float(boundaries(fractions, rate, spending).nominal[-1])
 
 
-def watch_ranks(baseline, canary, limit, rates, spending="obrien_fleming"):
+def watch_ranks(baseline, canary, limit, rates, spending="obrien_fleming", *, concurrent=False):
     """Look at gauges by the robust rank test; give which runs failed, and passed, at each look. A fail ends a watch."""
+
+    def look(baseline, canary, levels):
+        return _rank_look(baseline, canary, limit, levels, concurrent=concurrent)
+
+    return _watched(look, _FEWEST_FOR_RANKS, baseline, canary, rates, spending)
+
+
+def watch_minutes(baseline, canary, limit, rates, spending="obrien_fleming"):
+    """Look at gauges minute by minute; give which runs failed, and passed, at each look. A fail ends a watch."""
+
+    def look(baseline, canary, levels):
+        return _minutes_look(baseline, canary, limit, levels)
+
+    return _watched(look, 0, baseline, canary, rates, spending)
+
+
+def _watched(look_at, fewest, baseline, canary, rates, spending):
     failed, passed, taken = (np.zeros((len(baseline), LOOKS), dtype=bool) for _ in range(3))
     for look, size in enumerate(sizes_of(baseline.shape[1]), 1):
-        if size < _FEWEST_FOR_RANKS:
+        if size < fewest:
             continue
         code = taken @ (1 << np.arange(LOOKS))
         for one in np.unique(code):
@@ -141,36 +158,24 @@ def watch_ranks(baseline, canary, limit, rates, spending="obrien_fleming"):
             if not len(part):
                 continue
             levels = [nominal(taken[part[0]], look, rate, spending) for rate in rates]
-            found = _rank_look(baseline[part, :size], canary[part, :size], limit, levels)
+            found = look_at(baseline[part, :size], canary[part, :size], levels)
             failed[part, look - 1], passed[part, look - 1], taken[part, look - 1] = found
     return failed, passed
 
 
-def watch_minutes(baseline, canary, limit, rates, spending="obrien_fleming"):
-    """Look at gauges minute by minute; give which runs failed, and passed, at each look. A fail ends a watch."""
-    failed, passed, taken = (np.zeros((len(baseline), LOOKS), dtype=bool) for _ in range(3))
-    for look, size in enumerate(sizes_of(baseline.shape[1]), 1):
-        code = taken @ (1 << np.arange(LOOKS))
-        for one in np.unique(code):
-            part = np.flatnonzero((code == one) & ~failed.any(axis=1))
-            if not len(part):
-                continue
-            levels = [nominal(taken[part[0]], look, rate, spending) for rate in rates]
-            test = paired_test(
-                baseline[part, :size], canary[part, :size], [limit], effect="relative", levels=levels
-            )
-            cautious = size * (1 - test.rho) / (1 + test.rho) < _FEWEST_EFFECTIVE
-            worse = np.where(cautious, _CAUTION, 1.0) * test.pvalue_greater[:, 0] <= levels[0]
-            better = (test.pvalue_less[:, 0] <= levels[1]) & ~cautious
-            failed[part, look - 1], passed[part, look - 1] = worse, better & ~worse & ~test.abstains
-            taken[part, look - 1] = worse | ~test.abstains
-    return failed, passed
+def _minutes_look(baseline, canary, limit, levels):
+    """Tell what failed and passed, and which looks count."""
+    test = paired_test(baseline, canary, [limit], effect="relative", levels=levels)
+    cautious = baseline.shape[1] * (1 - test.rho) / (1 + test.rho) < _FEWEST_EFFECTIVE
+    worse = np.where(cautious, _CAUTION, 1.0) * test.pvalue_greater[:, 0] <= levels[0]
+    better = (test.pvalue_less[:, 0] <= levels[1]) & ~cautious
+    return worse, better & ~worse & ~test.abstains, worse | ~test.abstains
 
 
-def _rank_look(baseline, canary, limit, levels):
+def _rank_look(baseline, canary, limit, levels, *, concurrent):
     """Tell what failed and passed, and which looks count."""
     limits = limit * np.median(baseline, axis=-1)[:, None]
-    test = shift_test(baseline, canary, limits, levels=levels, scales=[1 + limit])
+    test = shift_test(baseline, canary, limits, levels=levels, scales=[1 + limit], concurrent=concurrent)
     worse, better = test.pvalue_greater[:, 0], test.pvalue_less[:, 0]
     mute_fail, mute_pass = test.abstains[:, 0].T
     failed = (worse <= levels[0]) & ~mute_fail
