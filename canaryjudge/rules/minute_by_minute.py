@@ -83,13 +83,15 @@ def compare_minutes(rows: Rows, found: Columns, level: FloatArray) -> None:
         autocorrelation=[float(each.test.rho) for each in minutes],
         waived=[each.waived for each in minutes],
         replicas=[each.siblings.facts(1.0) if each.siblings else None for each in minutes],
-        noise_floor=[each.floor.facts(each.unit) if each.floor else None for each in minutes],
+        noise_floor=[
+            each.asked.floor.facts(each.asked.unit) if each.asked.floor else None for each in minutes
+        ],
     )
     found.zones(
         rows[found.open],
-        [each.limits for each in minutes],
+        [each.asked.limits for each in minutes],
         [each.evidence for each in minutes],
-        [each.siblings.evidence(each.told, each.limits) if each.siblings else None for each in minutes],
+        [each.siblings.evidence(each.told, each.asked.limits) if each.siblings else None for each in minutes],
     )
 
 
@@ -189,16 +191,8 @@ class _Minutes:
 
     Attributes
     ----------
-    pair : Pair
-        The row.
-    limits : Limits
-        What is tolerated.
-    effect : {"ratio", "relative", "difference"}
-        What is compared.
-    unit : float
-        What the metric's unit is divided by to be that of the effect.
-    floor : Floor or None
-        The noise floor.
+    asked : _Asked
+        What it was asked.
     changes : ndarray, shape (n,)
         The change of each minute.
     tests : tuple of PairedTest
@@ -207,11 +201,7 @@ class _Minutes:
         What the replicas say.
     """
 
-    pair: Pair
-    limits: Limits
-    effect: Effect
-    unit: float
-    floor: Floor | None
+    asked: _Asked
     changes: FloatArray
     tests: tuple[PairedTest, ...]
     siblings: Yardstick | None
@@ -235,7 +225,7 @@ class _Minutes:
             noise_df=np.broadcast_to(noise_df, noise.shape),
         )
         changes = paired_changes(asked.baseline, asked.canary, effect)
-        return cls(pair, asked.limits, effect, asked.unit, asked.floor, changes, tests, siblings)
+        return cls(asked, changes, tests, siblings)
 
     @property
     def test(self) -> PairedTest:
@@ -250,20 +240,20 @@ class _Minutes:
     @property
     def proves_harm(self) -> bool:
         """Whether the minutes alone prove more than is tolerated."""
-        return self.pvalue <= self.pair.rates.level
+        return self.pvalue <= self.asked.pair.rates.level
 
     @property
     def statistic(self) -> float:
         """How many standard errors the estimate lies beyond the first limit."""
-        limit = self.limits.sides[0][1]
-        at = float(np.log1p(limit)) if self.effect == "ratio" else limit
+        limit = self.asked.limits.sides[0][1]
+        at = float(np.log1p(limit)) if self.asked.effect == "ratio" else limit
         error = float(self.test.standard_error[0])
         return (self._signed(self.test.estimate) - at) / error if error else float(np.nan)
 
     @property
     def part_worse(self) -> float:
         """In what part of the minutes the canary is worse, ties counted half."""
-        sign = self.limits.sides[0][0]
+        sign = self.asked.limits.sides[0][0]
         return float(np.mean((np.sign(sign * self.changes) + 1) / 2))
 
     @property
@@ -277,16 +267,16 @@ class _Minutes:
     def told(self, change: Any) -> float:
         """Put a change into the scale of the limits."""
         with np.errstate(over="ignore"):
-            return float(np.expm1(change)) if self.effect == "ratio" else float(change)
+            return float(np.expm1(change)) if self.asked.effect == "ratio" else float(change)
 
     def _signed(self, change: Any) -> float:
         """Turn a change that was found of the first direction into a rise."""
-        return self.limits.sides[0][0] * float(change)
+        return self.asked.limits.sides[0][0] * float(change)
 
     @property
     def evidence(self) -> Evidence:
         """What the minutes say, in the scale of the limits."""
-        told, sides = self.told, list(zip(self.limits.sides, self.tests, strict=True))
+        told, sides = self.told, list(zip(self.asked.limits.sides, self.tests, strict=True))
 
         def pvalues(sign: int, test: PairedTest, at: int) -> tuple[float, float]:
             both = float(test.pvalue_greater[at]), float(test.pvalue_less[at])
@@ -304,15 +294,19 @@ class _Minutes:
         abstains = bool(self.test.abstains)
         return Evidence(
             estimate=told(self._signed(self.test.estimate)),
-            pvalues=[pvalues(sign, test, at) for at in _asked_at(self.limits) for (sign, _), test in sides],
-            pvalues_none=pvalues(self.limits.sides[0][0], self.test, -1),
+            pvalues=[
+                pvalues(sign, test, at) for at in _asked_at(self.asked.limits) for (sign, _), test in sides
+            ],
+            pvalues_none=pvalues(self.asked.limits.sides[0][0], self.test, -1),
             fail_bounds=bounds(0),
             pass_bounds=bounds(1),
             abstains=abstains and not self.proves_harm,
             abstains_pass=abstains,
             lasting=0.0
-            if self.floor is None
-            else part_that_lasts(self.floor.standard_error / self.unit, float(self.test.standard_error[-1])),
+            if self.asked.floor is None
+            else part_that_lasts(
+                self.asked.floor.standard_error / self.asked.unit, float(self.test.standard_error[-1])
+            ),
         )
 
 
