@@ -128,7 +128,9 @@ def calibrate_metric(task: CalibrationTask) -> CalibratedMetric:
         more_points=_more(settled.results),
     )
     change = np.where(changes.known, changes.change, np.nan)
-    return CalibratedMetric(facts, settled.proposals(faults, autocorrelation), found.spans, change)
+    return CalibratedMetric(
+        facts, settled.proposals(faults, autocorrelation, length.points), found.spans, change
+    )
 
 
 def _length(task: CalibrationTask, interval: float | None) -> Length:

@@ -98,9 +98,9 @@ class FoundSettings:
     """Whether no tolerance keeps the promise."""
 
     def proposals(
-        self, faults: Sequence[SmallestFault], autocorrelation: float | None
+        self, faults: Sequence[SmallestFault], autocorrelation: float | None, points: int
     ) -> tuple[Proposal, ...]:
-        """Give the changes of the metric's settings, by what would be found with them and the autocorrelation within windows."""
+        """Give the changes of the metric's settings, by what would be found with them, the autocorrelation within windows and the points of a canary."""
         name, metric = self.sought.metric.name, self.sought.metric
         shift = next((fault.size for fault in faults if fault.fault == "shift"), None)
         blind = shift is None or shift > _LARGEST_USEFUL
@@ -116,7 +116,7 @@ class FoundSettings:
             Proposal(metric=name, field=field, old=old, new=new, reason=reason, numbers=numbers)
             for field, old, new, reason, numbers in self.changes
         ]
-        needed = _needed(metric, autocorrelation)
+        needed = _needed(metric, autocorrelation, points)
         if needed is not None and not any(proposal.field == "role" for proposal in made):
             made.append(
                 Proposal(
@@ -233,12 +233,12 @@ def _rules(rules: Sequence[RuleSettings]) -> list[Any]:
     return [rule["rule"] if set(rule) == {"rule"} else rule for rule in dumped]
 
 
-def _needed(metric: Metric, autocorrelation: float | None) -> int | None:
-    """Give the points that are worth four independent ones, where that is more than are asked for."""
+def _needed(metric: Metric, autocorrelation: float | None, points: int) -> int | None:
+    """Give the points that are worth four independent ones, where that is more than are asked for; but no more than a canary has, which would never be judged."""
     if autocorrelation is None or not KINDS[metric.kind].is_measured:
         return None
     needed = math.ceil(_FEWEST_EFFECTIVE * (1 + autocorrelation) / (1 - autocorrelation))
-    return needed if needed > metric.needed_points else None
+    return needed if metric.needed_points < needed <= points else None
 
 
 def smallest_found(
