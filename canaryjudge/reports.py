@@ -331,6 +331,8 @@ class MetricPlan(Facts):
     """Its level."""
     spread: Number
     """Standard deviation of a point, or of an observation, relative to the level."""
+    one_series: bool
+    """Whether the history has one series of a gauge alone, whose slow variation is taken to be felt by both arms."""
     between_intervals: float
     """Of samples and histograms: the standard deviation that an interval shares."""
     autocorrelation: float

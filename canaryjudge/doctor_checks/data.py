@@ -226,7 +226,7 @@ def _split(checked: CheckedMetric) -> Iterator[Symptom]:
 def _traffic(checked: CheckedMetric) -> Iterator[Symptom]:
     """Say what the data could find by now, or by the deadline, where that is far beyond the tolerance."""
     metric, policy = checked.metric, checked.policy
-    assumed = measured_assumptions(checked.arms, metric)
+    assumed = measured_assumptions(checked.arms, metric, one_clock=checked.pair.pairing == "concurrent")
     if assumed is None or form_of(metric) == "none" or not metric.can_fail or assumed.lacks(metric.kind):
         return
     totals = [

@@ -251,3 +251,44 @@ def test_its_tables_can_be_read_in_eighty_columns_and_name_what_is_in_them():
 def test_mistakes_are_told(settings, said):
     with pytest.raises(cj.PolicyError, match=said):
         plan(POLICY, **settings)
+
+
+# --- what both arms feel
+
+
+def loaded(rng, tracks, points=600):
+    """Give replicas under one load that wanders, with 2 % of noise of their own."""
+    load = 100 * np.exp(np.cumsum(rng.normal(0, 0.1, points)))
+    return [load * np.exp(rng.normal(0, 0.02, points)) for _ in range(tracks)]
+
+
+def history(tracks):
+    return [
+        {"metric": "cpu", "replica": f"pod-{number}", "time": 60.0 * minute, "value": float(value)}
+        for number, track in enumerate(tracks)
+        for minute, value in enumerate(track)
+    ]
+
+
+CPU = cj.Policy(metrics=[cj.Metric(name="cpu", unit="%", direction="increase", assumed_spread=0)])
+
+
+def test_what_replicas_feel_together_is_no_noise_of_theirs():
+    rng = np.random.default_rng(1)
+    found = cj.plan(CPU, history(loaded(rng, 3))).metrics["cpu"]
+    assert found.spread == pytest.approx(0.02, rel=0.1)
+    assert found.autocorrelation < 0.2
+    assert not found.one_series
+    alone = cj.Policy(metrics=[CPU.metrics[0].model_copy(update={"pairing": "windows"})])
+    assert cj.plan(alone, history(loaded(rng, 3))).metrics["cpu"].spread > 0.2
+
+
+def test_of_one_series_what_varies_slowly_is_taken_to_be_shared_and_the_plan_says_so():
+    rng = np.random.default_rng(2)
+    planned = cj.plan(CPU, history(loaded(rng, 1)))
+    found = planned.metrics["cpu"]
+    assert 0.05 < found.spread < 0.25  # of the steps of the load, not of its way
+    assert found.one_series
+    assert "cpu: what varies slowly is taken to be felt by both arms" in " ".join(planned.explain().split())
+    stated = cj.plan(CPU, history(loaded(rng, 1)), assume={"cpu": {"spread": "3%"}})
+    assert not stated.metrics["cpu"].one_series
