@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from canaryjudge.policy.promql import Token, tokens
 from canaryjudge.policy.query import SELECTOR
 
 __all__ = ["add_selector", "matchers", "on_one_line", "replace_matchers"]
 
-_TOKEN: Final = re.compile(
-    r"""(?P<space>\s+|\#[^\n]*)
-    |(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)
-    |(?P<number>[0-9][0-9a-zA-Z_.]*|\.[0-9]+)
-    |(?P<name>[a-zA-Z_:][\w:.]*)
-    |(?P<mark>=~|!~|!=|==|>=|<=|.)""",
-    re.VERBOSE | re.DOTALL,
-)
 _WORDS: Final = frozenset(("and", "or", "unless", "offset", "bool", "inf", "nan", "atan2", "start", "end"))
 _GROUPINGS: Final = frozenset(("by", "without", "on", "ignoring", "group_left", "group_right"))
 
@@ -44,24 +36,6 @@ class _Matcher:
         return f"{self.label}{self.operator}{mark}{value}{mark}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
-
-
-def _tokens(query: str) -> list[_Token]:
-    """Cut a query into tokens; none where a quotation mark is never closed."""
-    tokens: list[_Token] = []
-    for match in _TOKEN.finditer(query):
-        if match[0] in ("'", '"', "`"):
-            return []
-        if match.lastgroup != "space":
-            tokens.append(_Token(str(match.lastgroup), match[0], match.start()))
-    return tokens
-
-
 def matchers(query: str) -> list[_Matcher]:
     """Return all label matchers of a query.
 
@@ -70,14 +44,14 @@ def matchers(query: str) -> list[_Matcher]:
     >>> [(each.label, each.operator, each.value) for each in matchers('sum(rate(a{b="c", d=~"e.*"}[1m])) by (b)')]
     [('b', '=', 'c'), ('d', '=~', 'e.*')]
     """
-    tokens = _tokens(query)
+    read = tokens(query)
     found: list[_Matcher] = []
     inside = 0
-    for index, token in enumerate(tokens):
+    for index, token in enumerate(read):
         if token.kind == "mark":
             inside += {"{": 1, "}": -1}.get(token.text, 0)
-        if inside and token.kind == "name" and index + 2 < len(tokens):
-            operator, value = tokens[index + 1 : index + 3]
+        if inside and token.kind == "name" and index + 2 < len(read):
+            operator, value = read[index + 1 : index + 3]
             if operator.text in ("=", "!=", "=~", "!~") and value.kind == "text":
                 end = value.at + len(value.text)
                 found.append(_Matcher(token.at, end, token.text, operator.text, value.text))
@@ -121,8 +95,8 @@ def add_selector(query: str) -> str | None:
     >>> add_selector('sum(rate(a{b="c"}[1m])) / sum by (le) (d)')
     'sum(rate(a{${selector},b="c"}[1m])) / sum by (le) (d{${selector}})'
     """
-    tokens = _tokens(query)
-    places = [*_places(tokens)]
+    read = tokens(query)
+    places = [*_places(read)]
     if not places or query.count("{") != query.count("}"):
         return None
     for at, text in sorted(places, reverse=True):
@@ -130,12 +104,12 @@ def add_selector(query: str) -> str | None:
     return query
 
 
-def _places(tokens: Sequence[_Token]) -> Iterator[tuple[int, str]]:
+def _places(read: Sequence[Token]) -> Iterator[tuple[int, str]]:
     """Find where the selector goes: into braces that are there, or into new ones behind a metric's name."""
     braces, lists = 0, 0  # depths of {} and of the parentheses that hold labels
-    for index, token in enumerate(tokens):
-        before = tokens[index - 1].text.lower() if index else ""
-        after = tokens[index + 1].text if index + 1 < len(tokens) else ""
+    for index, token in enumerate(read):
+        before = read[index - 1].text.lower() if index else ""
+        after = read[index + 1].text if index + 1 < len(read) else ""
         if token.text == "{":
             braces += 1
             yield token.at + 1, SELECTOR + ("" if after == "}" else ",")
@@ -151,12 +125,12 @@ def _places(tokens: Sequence[_Token]) -> Iterator[tuple[int, str]]:
                 after not in ("(", "{")
                 and word not in _WORDS
                 and word not in _GROUPINGS
-                and not _aggregates(tokens, index)
+                and not _aggregates(read, index)
             ):
                 yield token.at + len(token.text), f"{{{SELECTOR}}}"
 
 
-def _aggregates(tokens: Sequence[_Token], index: int) -> bool:
+def _aggregates(read: Sequence[Token], index: int) -> bool:
     """Return whether a name is that of an aggregation, as in ``sum by (le) (...)``."""
-    after = tokens[index + 1].text.lower() if index + 1 < len(tokens) else ""
+    after = read[index + 1].text.lower() if index + 1 < len(read) else ""
     return after in ("by", "without")
