@@ -1,22 +1,43 @@
-"""Where in a PromQL query the series are chosen, so that one query can ask for either arm."""
+"""Where in a PromQL query the series are chosen, and those of which arm, so that one query can ask for either."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
-from canaryjudge.policy.promql import Token, tokens
+from canaryjudge.integrations.bounds import AllowedRange
+from canaryjudge.policy.promql import PromqlPart, Token, number_of, parse_promql, tokens
 from canaryjudge.policy.query import SELECTOR
 
-__all__ = ["add_selector", "matchers", "on_one_line", "replace_matchers"]
+__all__ = [
+    "ArmComparison",
+    "ArmName",
+    "Matcher",
+    "add_selector",
+    "arm_of",
+    "compared_arms",
+    "matchers",
+    "on_one_line",
+    "replace_matchers",
+]
 
+ArmName = Literal["baseline", "canary", ""]
 _WORDS: Final = frozenset(("and", "or", "unless", "offset", "bool", "inf", "nan", "atan2", "start", "end"))
 _GROUPINGS: Final = frozenset(("by", "without", "on", "ignoring", "group_left", "group_right"))
+_ARM_WORDS: Final = {
+    **dict.fromkeys(("canary", "candidate", "preview", "experiment"), "canary"),
+    **dict.fromkeys(("stable", "baseline", "primary", "control", "active"), "baseline"),
+}
+_WORD: Final = re.compile(r"[a-z]+")
+_OTHER: Final[dict[str, ArmName]] = {"canary": "baseline", "baseline": "canary"}
+_NOTHING: Final = ("", "^$", "false", "no", "0")
+_ANYTHING: Final = (".+", "^.+$", "true", "yes", "1")
 
 
 @dataclass(frozen=True, slots=True)
-class _Matcher:
+class Matcher:
     """A label matcher: where it stands, its label, operator and quoted value."""
 
     start: int
@@ -30,13 +51,18 @@ class _Matcher:
         """What stands between the quotes."""
         return self.quoted[1:-1]
 
+    @property
+    def text(self) -> str:
+        """The whole, as it is written."""
+        return f"{self.label}{self.operator}{self.quoted}"
+
     def with_value(self, value: str) -> str:
         """Write it with another value."""
         mark = self.quoted[0]
         return f"{self.label}{self.operator}{mark}{value}{mark}"
 
 
-def matchers(query: str) -> list[_Matcher]:
+def matchers(query: str) -> list[Matcher]:
     """Return all label matchers of a query.
 
     Examples
@@ -45,7 +71,7 @@ def matchers(query: str) -> list[_Matcher]:
     [('b', '=', 'c'), ('d', '=~', 'e.*')]
     """
     read = tokens(query)
-    found: list[_Matcher] = []
+    found: list[Matcher] = []
     inside = 0
     for index, token in enumerate(read):
         if token.kind == "mark":
@@ -54,11 +80,11 @@ def matchers(query: str) -> list[_Matcher]:
             operator, value = read[index + 1 : index + 3]
             if operator.text in ("=", "!=", "=~", "!~") and value.kind == "text":
                 end = value.at + len(value.text)
-                found.append(_Matcher(token.at, end, token.text, operator.text, value.text))
+                found.append(Matcher(token.at, end, token.text, operator.text, value.text))
     return found
 
 
-def replace_matchers(query: str, chosen: Sequence[_Matcher]) -> str:
+def replace_matchers(query: str, chosen: Sequence[Matcher]) -> str:
     """Put ``${selector}`` in place of some matchers.
 
     Examples
@@ -134,3 +160,134 @@ def _aggregates(read: Sequence[Token], index: int) -> bool:
     """Return whether a name is that of an aggregation, as in ``sum by (le) (...)``."""
     after = read[index + 1].text.lower() if index + 1 < len(read) else ""
     return after in ("by", "without")
+
+
+def arm_of(matcher: Matcher) -> ArmName:
+    """Return which arm a matcher chooses, as far as its words say that; nothing where they do not.
+
+    Examples
+    --------
+    >>> [arm_of(each) for each in matchers('a{canary!="",track="stable",version!="canary",job="shop"}')]
+    ['canary', 'baseline', 'baseline', '']
+    """
+    value = matcher.value.lower()
+    arm: ArmName = ""
+    if "canary" in matcher.label.lower() and value in (*_NOTHING, *_ANYTHING):
+        arm = "baseline" if value in _NOTHING else "canary"
+    else:
+        named = {_ARM_WORDS[word] for word in _WORD.findall(value) if word in _ARM_WORDS}
+        if len(named) == 1:
+            arm = "canary" if "canary" in named else "baseline"
+    return _OTHER[arm] if arm and matcher.operator in ("!=", "!~") else arm
+
+
+@dataclass(frozen=True, slots=True)
+class ArmComparison:
+    """A query that compares the arms by itself.
+
+    Attributes
+    ----------
+    query : str
+        What it asks of each arm, with ``${selector}``.
+    canary, baseline : str
+        The matchers that choose the arms.
+    relative : bool
+        Whether it gives a ratio of both, or the difference of both otherwise.
+    inverse : bool
+        Whether the ratio is that of the baseline to the canary.
+    scale, offset : float
+        By what that is multiplied, and what is added to it then.
+    """
+
+    query: str
+    canary: str
+    baseline: str
+    relative: bool
+    inverse: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def change(self, bounds: AllowedRange) -> AllowedRange | None:
+        """Turn what its answer may be into how much the canary may differ, relative to the baseline or not; None where nothing can meet it.
+
+        Examples
+        --------
+            >>> from canaryjudge.integrations.bounds import Edge
+        >>> found = compared_arms('a{v="canary"} / a{v="stable"}', arm_of)
+            >>> found.query, found.change(AllowedRange(high=Edge(1.5)))
+            ('a{${selector}}', AllowedRange(low=None, high=Edge(value=0.5, strict=False)))
+        """
+        low, high = bounds.low, bounds.high
+        ends = [
+            None if end is None else replace(end, value=(end.value - self.offset) / self.scale)
+            for end in (low, high)
+        ]
+        low, high = ends if self.scale > 0 else reversed(ends)
+        if not self.relative:
+            return AllowedRange(low, high)
+        if high is not None and high.value <= 0:
+            return None
+        low = None if low is None or low.value <= 0 else low
+        if self.inverse:
+            low, high = (None if end is None else replace(end, value=1 / end.value) for end in (high, low))
+        return AllowedRange(
+            *(None if end is None else replace(end, value=round(end.value - 1, 12)) for end in (low, high))
+        )
+
+
+def compared_arms(query: str, arm: Callable[[Matcher], ArmName]) -> ArmComparison | None:
+    """Read a query as a ratio, a difference or a relative difference of one thing asked of both arms; None where it is none."""
+    tree = parse_promql(query)
+    return None if tree is None else _compared(tree, query, arm)
+
+
+def _compared(tree: PromqlPart, query: str, arm: Callable[[Matcher], ArmName]) -> ArmComparison | None:
+    if tree.kind != "operator" or len(tree.parts) != 2 or tree.name not in ("+", "-", "*", "/"):
+        return None
+    left, right = tree.parts
+    for part, other, swapped in ((left, right, False), (right, left, True)):
+        if other.kind == "number":
+            found = _compared(part, query, arm)
+            return None if found is None else _moved(found, tree.name, number_of(other.name), swapped=swapped)
+    first, second = _half(left, query, arm), _half(right, query, arm)
+    if tree.name == "/" and first is None and second is not None and second[1] == "baseline":
+        inner = _compared(left, query, arm)  # (canary - baseline) / baseline
+        if inner is None or inner.relative or inner.query != second[0] or inner.offset:
+            return None
+        return replace(inner, relative=True, offset=-inner.scale)
+    if (
+        first is None
+        or second is None
+        or first[0] != second[0]
+        or {first[1], second[1]} != {"canary", "baseline"}
+    ):
+        return None
+    canary, baseline = (first, second) if first[1] == "canary" else (second, first)
+    found = ArmComparison(canary[0], canary[2], baseline[2], relative=tree.name == "/")
+    if tree.name == "/":
+        return replace(found, inverse=first is baseline)
+    return replace(found, scale=1.0 if first is canary else -1.0) if tree.name == "-" else None
+
+
+def _moved(found: ArmComparison, operator: str, by: float, *, swapped: bool) -> ArmComparison | None:
+    """Multiply a comparison by a number, or add one to it."""
+    if operator == "*" and by:
+        return replace(found, scale=found.scale * by, offset=found.offset * by)
+    if operator == "/" and by and not swapped:
+        return replace(found, scale=found.scale / by, offset=found.offset / by)
+    if operator == "+":
+        return replace(found, offset=found.offset + by)
+    if operator == "-" and not swapped:
+        return replace(found, offset=found.offset - by)
+    if operator == "-":
+        return replace(found, scale=-found.scale, offset=by - found.offset)
+    return None
+
+
+def _half(part: PromqlPart, query: str, arm: Callable[[Matcher], ArmName]) -> tuple[str, ArmName, str] | None:
+    """Return a part with ``${selector}`` where it chooses an arm, which arm that is, and by what; None where it does not choose one."""
+    text = query[part.start : part.end]
+    ours = [each for each in matchers(text) if arm(each)]
+    if len({(each.text, arm(each)) for each in ours}) != 1:
+        return None
+    return " ".join(replace_matchers(text, ours).split()), arm(ours[0]), ours[0].text
