@@ -32,6 +32,7 @@ _ARM_WORDS: Final = {
 }
 _WORD: Final = re.compile(r"[a-z]+")
 _OTHER: Final[dict[str, ArmName]] = {"canary": "baseline", "baseline": "canary"}
+_SHARED: Final = re.compile(r"namespace|cluster|region|zone|^env|environment|^job$")
 _NOTHING: Final = ("", "^$", "false", "no", "0")
 _ANYTHING: Final = (".+", "^.+$", "true", "yes", "1")
 
@@ -174,7 +175,7 @@ def arm_of(matcher: Matcher) -> ArmName:
     arm: ArmName = ""
     if "canary" in matcher.label.lower() and value in (*_NOTHING, *_ANYTHING):
         arm = "baseline" if value in _NOTHING else "canary"
-    else:
+    elif not _SHARED.search(matcher.label.lower()):
         named = {_ARM_WORDS[word] for word in _WORD.findall(value) if word in _ARM_WORDS}
         if len(named) == 1:
             arm = "canary" if "canary" in named else "baseline"
