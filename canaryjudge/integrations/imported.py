@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Final, Literal
@@ -23,6 +23,7 @@ __all__ = [
     "fitting",
     "imported",
     "judged",
+    "texts_in",
     "with_own_names",
 ]
 
@@ -118,6 +119,21 @@ def fitting(settings: dict[str, Any], say: Callable[..., None]) -> dict[str, Any
         say("adapted", "query", f"it is left out: {why}")
         return fitting(bare, say)
     return settings
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Give all texts of what a document says, such as the parts of a query.
+
+    Examples
+    --------
+    >>> [*texts_in({"queries": [{"a": "up"}], "step": 5})]
+    ['up']
+    """
+    if isinstance(value, str):
+        yield value
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for part in parts:
+        yield from texts_in(part)
 
 
 def about_made_up(text: str, say: Callable[..., None]) -> None:

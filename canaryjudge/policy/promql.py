@@ -46,7 +46,8 @@ _AS_IT_IS: Final = frozenset(
 )
 """Functions and aggregations that give a constant back as it is."""
 _DEEPEST: Final = 60
-_TEXT: Final = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|`[^`]*`')
+_TEXT: Final = re.compile(r'"(?:\\.|[^"\\])*(?:"|$)|\'(?:\\.|[^\'\\])*(?:\'|$)|`[^`]*(?:`|$)', re.DOTALL)
+_LONGEST: Final = 10_000
 _OF_PROMQL: Final = ("or vector()", "default")
 _MADE_UP: Final = {
     name: re.compile(pattern, re.IGNORECASE)
@@ -171,6 +172,7 @@ def made_up(query: str) -> tuple[str, float | None] | None:
     >>> made_up("(sum(a) or vector(0)) / sum(b)"), made_up("sum(a) / sum(b)")
     (('or vector()', None), None)
     """
+    query = query[:_LONGEST]
     bare = " ".join(_TEXT.sub('""', query).split())
     what = next((name for name, pattern in _MADE_UP.items() if pattern.search(bare)), "")
     tree = parse_promql(query) if what in ("", *_OF_PROMQL) else None

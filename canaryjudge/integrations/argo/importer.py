@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -44,6 +44,7 @@ from canaryjudge.integrations.imported import (
     fitting,
     imported,
     judged,
+    texts_in,
     with_own_names,
 )
 from canaryjudge.integrations.manifests import Manifest, checked_model, node_at, read_manifests
@@ -395,7 +396,7 @@ def _rules(bounds: _Bounds) -> list[dict[str, Any]]:
 def _self_comparison(asked: _AnalysisMetric) -> ArmComparison | None:
     """Read a measurement that compares the canary with the stable version by itself; None where it is of one arm."""
     metric = asked.metric
-    texts = list(_texts(metric.settings))
+    texts = list(texts_in(metric.settings))
     arms = {asked.arm(each) for text in texts for each in matchers(text)}
     named = {asked.arms[value] for text in texts for value in asked.named(text)}
     canary = "canary" in arms | named or any(map(_CANARY_ARGUMENT.search, texts))
@@ -414,14 +415,6 @@ def _self_comparison(asked: _AnalysisMetric) -> ArmComparison | None:
         why = "it compares the canary with the stable version by itself, and not as a ratio or a difference of one query asked of both; give a metric that is measured for each arm"
         raise NotJudgedError(f"provider {metric.source}", why)
     return found
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Give all texts in a provider's settings."""
-    if isinstance(value, str):
-        yield value
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(part)
 
 
 def _change_settings(
@@ -540,7 +533,7 @@ def _about_data(
 ) -> None:
     """Say what the data must hold, and put the query into the policy where its arms are known."""
     metric = asked.metric
-    for text in _texts(metric.settings):
+    for text in texts_in(metric.settings):
         about_made_up(text, say)
     if metric.source != "prometheus":
         say("note", "data", f"give what {metric.source} answers, for each arm, as points of {asked.name}")
