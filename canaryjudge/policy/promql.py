@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["PromqlPart", "Token", "made_up", "number_of", "parse_promql", "tokens", "value_of_nothing"]
@@ -47,6 +48,7 @@ _AS_IT_IS: Final = frozenset(
 """Functions and aggregations that give a constant back as it is."""
 _DEEPEST: Final = 60
 _TEXT: Final = re.compile(r'"(?:\\.|[^"\\])*(?:"|$)|\'(?:\\.|[^\'\\])*(?:\'|$)|`[^`]*(?:`|$)', re.DOTALL)
+_COMMENT: Final = re.compile(r"#[^\n]*")
 _LONGEST: Final = 10_000
 _OF_PROMQL: Final = ("or vector()", "default")
 _MADE_UP: Final = {
@@ -56,7 +58,6 @@ _MADE_UP: Final = {
         ("default", r"\bdefault -?[0-9.]"),
         ("default_zero()", r"\bdefault_zero ?\("),
         ("fill()", r"\bfill ?\( ?(?:value ?[:=] ?)?(?!null|none)[\w\"'.-]"),
-        ("FILL()", r"\bfill ?\( ?\w+ ?,"),
         ("fillna()", r"\bfill_?na ?\("),
         ("coalesce()", r"\b(?:coalesce|ifnull|isnull|nvl|zn) ?\("),
         ("transformNull()", r"\b(?:transformNull|keepLastValue|fallbackSeries|interpolate) ?\("),
@@ -162,6 +163,7 @@ def value_of_nothing(tree: PromqlPart) -> float | None:
     return series if series is None or tree.name in _AS_IT_IS else math.nan
 
 
+@lru_cache(maxsize=256)
 def made_up(query: str) -> tuple[str, float | None] | None:
     """Return what puts a value where nothing was measured, and the answer that this makes of no data at all; None where nothing does.
 
@@ -173,7 +175,7 @@ def made_up(query: str) -> tuple[str, float | None] | None:
     (('or vector()', None), None)
     """
     query = query[:_LONGEST]
-    bare = " ".join(_TEXT.sub('""', query).split())
+    bare = " ".join(_COMMENT.sub("", _TEXT.sub('""', query)).split())
     what = next((name for name, pattern in _MADE_UP.items() if pattern.search(bare)), "")
     tree = parse_promql(query) if what in ("", *_OF_PROMQL) else None
     value = None if tree is None else value_of_nothing(tree)
