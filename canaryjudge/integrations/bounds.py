@@ -107,8 +107,8 @@ def slo_rule(good: AllowedRange, bearable: AllowedRange, of: str) -> dict[str, A
     return rule
 
 
-def every_rules(good: AllowedRange, bearable: AllowedRange) -> list[dict[str, Any]]:
-    """Write bounds on every single value as settings of rules `slo`: the largest and the smallest are held against them.
+def every_rules(good: AllowedRange, bearable: AllowedRange, exceptions: int = 0) -> list[dict[str, Any]]:
+    """Write bounds on every single value as settings of rules `slo`: the largest and the smallest are held against them, but for some exceptions.
 
     Examples
     --------
@@ -117,6 +117,7 @@ def every_rules(good: AllowedRange, bearable: AllowedRange) -> list[dict[str, An
     """
     return [
         slo_rule(AllowedRange(**{end: edge}), AllowedRange(**{end: getattr(bearable, end)}), of)
+        | ({"exceptions": exceptions} if exceptions else {})
         | {"evidence": "point"}
         for end, of in (("low", "min"), ("high", "max"))
         if (edge := getattr(good, end)) is not None

@@ -337,12 +337,13 @@ def _metric(asked: _AnalysisMetric, say: Callable[..., None]) -> dict[str, Any]:
     if not metric.successCondition and not metric.failureCondition:
         raise NotJudgedError("conditions", "there is none, so that every measurement is Successful")
     bounds = _bounds(metric, say)
+    limits = limits_of(without_open(metric.model_dump()))
     compared = _self_comparison(asked)
     settings: dict[str, Any] = {"name": asked.name}
     if compared is not None:
         settings |= _change_settings(compared, bounds, metric, say)
     else:
-        settings |= {"direction": direction_of(bounds.good), "rules": _rules(bounds)}
+        settings |= {"direction": direction_of(bounds.good), "rules": _rules(bounds, limits)}
         fails = (
             ""
             if bounds.bearable == bounds.good
@@ -361,7 +362,6 @@ def _metric(asked: _AnalysisMetric, say: Callable[..., None]) -> dict[str, Any]:
     if asked.dry_run:
         settings["role"] = "muted"
         say("taken", "dryRun", "role: muted: it is judged and shown, and counts for nothing")
-    limits = limits_of(without_open(metric.model_dump()))
     for name, value in metric.model_dump(
         exclude={"name", "provider", "successCondition", "failureCondition"}
     ).items():
@@ -387,9 +387,15 @@ class _Bounds(NamedTuple):
     every: bool  # whether of every value of an answer, and not of one number
 
 
-def _rules(bounds: _Bounds) -> list[dict[str, Any]]:
+def _excepted(bounds: _Bounds, limits: MeasurementLimits) -> int:
+    """Return how many measurements may fail, where every value is bounded to one side: a rule can then leave out so many."""
+    one_sided = bounds.good.low is None or bounds.good.high is None
+    return limits.failure if bounds.every and one_sided and limits.failure > 0 else 0
+
+
+def _rules(bounds: _Bounds, limits: MeasurementLimits) -> list[dict[str, Any]]:
     if bounds.every:
-        return every_rules(bounds.good, bounds.bearable)
+        return every_rules(bounds.good, bounds.bearable, _excepted(bounds, limits))
     return [slo_rule(bounds.good, bounds.bearable, "mean")]
 
 
@@ -491,8 +497,14 @@ def _about_limits(
     metric: ArgoMetric, limits: MeasurementLimits, bounds: _Bounds, say: Callable[..., None]
 ) -> None:
     """Say what becomes of counts and limits, which an interval on the mean has no use for."""
-    if limits.failure > 0:
-        why = f"up to {limits.failure} failed measurements are put up with; here {'not one may be beyond the bound' if bounds.every else 'all points are held against the bound together, by their mean'}"
+    if excepted := _excepted(bounds, limits):
+        say(
+            "taken",
+            "failureLimit",
+            f"exceptions: {excepted}: so many intervals may be beyond the bound; give a point a measurement",
+        )
+    elif limits.failure > 0:
+        why = f"up to {limits.failure} failed measurements are put up with; here {'not one may be beyond the bound' if bounds.every else 'all points are held against the bound together, by their mean (slo with of: max or min, evidence: point and exceptions counts them)'}"
         say("adapted", "failureLimit", why)
     if limits.failure == -1:
         what = "point" if bounds.every else "mean"

@@ -228,7 +228,7 @@ class _Import:
 
         threshold = analysis_threshold(analysis.threshold)
         if threshold > 1:
-            why = f"{threshold} failed checks roll back, counted over the whole release; here all points are held against the range together"
+            why = f"{threshold} failed checks roll back, counted over the whole release; here all points are held against the range together (slo with of: max or min, evidence: point and exceptions counts them)"
             say("adapted", "threshold", why)
         if analysis.interval:
             say(

@@ -130,6 +130,22 @@ def test_a_condition_on_every_value_is_held_against_each_series_by_itself(condit
     assert cj.judge({"rate": {"baseline": fine, "canary": fine}}, found.policy()).outcome == "pass"
 
 
+def test_failures_that_are_put_up_with_are_exceptions_of_every_value():
+    found = load(
+        template(measured(successCondition="max(result) < 5", failureLimit=2, interval="1m", count=20))
+    )
+    assert found.metrics[0].rules == (cj.Slo(of="max", op="lt", value=5, evidence="point", exceptions=2),)
+    assert found.adapted == ()
+    # of a range the failures are of both ends together
+    found = load(
+        template(
+            measured(successCondition="all(result, # > 1 && # < 5)", failureLimit=2, interval="1m", count=20)
+        )
+    )
+    assert [rule.exceptions for rule in found.metrics[0].rules] == [0, 0]
+    assert "not one may be beyond the bound" in remarks(found, "adapted")[0]
+
+
 def test_a_range_of_every_value_has_both_its_ends():
     found = load(
         template(
