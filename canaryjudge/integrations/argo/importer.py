@@ -343,7 +343,7 @@ def _metric(asked: _AnalysisMetric, say: Callable[..., None]) -> dict[str, Any]:
     if compared is not None:
         settings |= _change_settings(compared, bounds, metric, say)
     else:
-        settings |= {"direction": direction_of(bounds.good), "rules": _rules(bounds, limits)}
+        settings |= {"direction": direction_of(bounds.good), "rules": _rules(metric, bounds, limits)}
         fails = (
             ""
             if bounds.bearable == bounds.good
@@ -387,15 +387,16 @@ class _Bounds(NamedTuple):
     every: bool  # whether of every value of an answer, and not of one number
 
 
-def _excepted(bounds: _Bounds, limits: MeasurementLimits) -> int:
-    """Return how many measurements may fail, where every value is bounded to one side: a rule can then leave out so many."""
+def _excepted(metric: ArgoMetric, bounds: _Bounds, limits: MeasurementLimits) -> int:
+    """Return how many measurements may fail, where a rule can leave out so many: of values of one time, bounded to one side."""
+    of_one_time = metric.source == "prometheus" and "rangeQuery" not in metric.settings
     one_sided = bounds.good.low is None or bounds.good.high is None
-    return limits.failure if bounds.every and one_sided and limits.failure > 0 else 0
+    return max(0, limits.failure) if bounds.every and one_sided and of_one_time else 0
 
 
-def _rules(bounds: _Bounds, limits: MeasurementLimits) -> list[dict[str, Any]]:
+def _rules(metric: ArgoMetric, bounds: _Bounds, limits: MeasurementLimits) -> list[dict[str, Any]]:
     if bounds.every:
-        return every_rules(bounds.good, bounds.bearable, _excepted(bounds, limits))
+        return every_rules(bounds.good, bounds.bearable, _excepted(metric, bounds, limits))
     return [slo_rule(bounds.good, bounds.bearable, "mean")]
 
 
@@ -497,7 +498,7 @@ def _about_limits(
     metric: ArgoMetric, limits: MeasurementLimits, bounds: _Bounds, say: Callable[..., None]
 ) -> None:
     """Say what becomes of counts and limits, which an interval on the mean has no use for."""
-    if excepted := _excepted(bounds, limits):
+    if excepted := _excepted(metric, bounds, limits):
         say(
             "taken",
             "failureLimit",

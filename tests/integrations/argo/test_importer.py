@@ -136,6 +136,22 @@ def test_failures_that_are_put_up_with_are_exceptions_of_every_value():
     )
     assert found.metrics[0].rules == (cj.Slo(of="max", op="lt", value=5, evidence="point", exceptions=2),)
     assert found.adapted == ()
+    # a measurement of many points, over a time of its own, is no interval
+    ranged = {"prometheus": {"query": "up", "rangeQuery": {"start": "now()", "end": "now()", "step": "1m"}}}
+    for provider in (ranged, {"cloudWatch": {}}):
+        found = load(
+            template(
+                measured(
+                    successCondition="all(result, # < 5)",
+                    failureLimit=2,
+                    interval="1m",
+                    count=20,
+                    provider=provider,
+                )
+            )
+        )
+        assert found.metrics[0].rules == (cj.Slo(of="max", op="lt", value=5, evidence="point"),)
+        assert "not one may be beyond the bound" in remarks(found, "adapted")[0]
     # of a range the failures are of both ends together
     found = load(
         template(
