@@ -15,6 +15,7 @@ from canaryjudge.integrations.argo.expressions import (
     Expression,
     Fetch,
     Identifier,
+    Items,
     Literal,
     Unary,
     parse_expression,
@@ -26,6 +27,7 @@ __all__ = ["Conditions", "NotBoundsError", "bounds_of"]
 _CONTRARY: Final = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _RESULT: Final = Identifier("result", 0)
+_MISSING: Final = (Literal(None), Literal(""), Items(()))
 _TRUE: Final = Literal(True)  # noqa: FBT003 - a truth value of the language
 
 
@@ -90,6 +92,10 @@ def _read(tree: Expression, of: Expression | None, found: Conditions, *, fails: 
             found.notes.append(f"{guard.what} is asked apart: {_about_guard(let_through=False)}")
         case Unary("!", operand):
             _read(operand, of, found, fails=not fails)
+        case Binary(operator, counted, Literal(int() as size)) if found_in := _counted(
+            counted, operator, size
+        ):
+            _read(found_in, of, found, fails=fails)
         case Conditional(condition, then, otherwise):
             _read(_without_choice(condition, then, otherwise), of, found, fails=fails)
         case Binary(operator) if operator == joined:
@@ -103,6 +109,17 @@ def _read(tree: Expression, of: Expression | None, found: Conditions, *, fails: 
             _read(question, elements, found, fails=fails or function == "none")
         case _:
             _compared(tree, of, found, fails=fails)
+
+
+def _counted(tree: Expression, operator: str, size: int) -> Expression | None:
+    """Write ``count(result, # > 5) == 0`` as ``none(result, # > 5)``, and its like; None where it counts something else."""
+    match tree:
+        case Call("count", (elements, question)) | Call("len", (Call("filter", (elements, question)),)):
+            if (operator, size) in (("==", 0), ("<=", 0), ("<", 1)):
+                return Call("none", (elements, question))
+            if (operator, size) in (("!=", 0), (">", 0), (">=", 1)):
+                return Call("any", (elements, question))
+    return None
 
 
 def _chain(tree: Expression, operator: str) -> list[Expression]:
@@ -166,7 +183,7 @@ def _guard(tree: Expression) -> _Guard | None:
             return _Guard(
                 {"isNaN": "NaN", "isInf": "an infinity", "isNil": "a missing result"}[function], missing=True
             )
-        case Binary("==" | "!=" as operator, left, right) if Literal(None) in (left, right):
+        case Binary("==" | "!=" as operator, left, right) if any(each in _MISSING for each in (left, right)):
             return _Guard("a missing result", missing=operator == "==")
         case Binary(operator, Call("len", (of,)), Literal(int() as size)) if _subject(of):
             return _of_length(operator, size)
@@ -174,10 +191,12 @@ def _guard(tree: Expression) -> _Guard | None:
             return _of_length(_MIRRORED.get(operator, operator), size)
         case Unary("!", operand) if guard := _guard(operand):
             return _Guard(guard.what, missing=not guard.missing)
-        case Binary("&&" | "||", left, right):
+        case Binary("&&" | "||" as operator, left, right):
             first, second = _guard(left), _guard(right)
-            if first and second and first.missing == second.missing:
-                return first
+            if first and second:  # what it is where there are data tells which it is as a whole
+                lacking = first.missing, second.missing
+                missing = any(lacking) if operator == "&&" else all(lacking)
+                return _Guard(first.what if first.missing == missing else second.what, missing=missing)
     return None
 
 
