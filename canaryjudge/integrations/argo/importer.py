@@ -54,6 +54,7 @@ from canaryjudge.integrations.prometheus.promql import (
     Matcher,
     add_selector,
     arm_of,
+    arms_in,
     compared_arms,
     matchers,
     on_one_line,
@@ -404,7 +405,7 @@ def _self_comparison(asked: _AnalysisMetric) -> ArmComparison | None:
     """Read a measurement that compares the canary with the stable version by itself; None where it is of one arm."""
     metric = asked.metric
     texts = list(texts_in(metric.settings))
-    arms = {asked.arm(each) for text in texts for each in matchers(text)}
+    arms: set[ArmName] = set().union(*(arms_in(text, asked.arm) for text in texts))
     named = {asked.arms[value] for text in texts for value in asked.named(text)}
     canary = "canary" in arms | named or any(map(_CANARY_ARGUMENT.search, texts))
     stable = "baseline" in named or any(STABLE in text or _STABLE_ARGUMENT.search(text) for text in texts)
@@ -624,7 +625,7 @@ def _query(
 
 def _selectors(arms: dict[str, str], say: Callable[..., None]) -> dict[str, str]:
     """Return the selectors that the document itself gives, and say which are still to be given."""
-    if any(LATEST in text or STABLE in text or arguments_in(text) for text in arms.values()):
+    if any(LATEST in text or STABLE in text or "{{" in text for text in arms.values()):
         label = next(iter(matchers(f"{{{arms['canary']}}}"))).label
         why = f"${{selector}} stands where the canary's pod template hash was: give --canary-selector '{label}=\"HASH\"', and --baseline-selector with the stable version's"
         say("taken", "query", why)

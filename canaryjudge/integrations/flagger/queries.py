@@ -16,6 +16,7 @@ from canaryjudge.integrations.prometheus.promql import (
     Matcher,
     add_selector,
     arm_of,
+    arms_in,
     compared_arms,
     matchers,
     on_one_line,
@@ -357,7 +358,7 @@ class TemplateQuery:
 
     def arms(self) -> set[ArmName]:
         """Return which arms it chooses."""
-        return {self.arm(each) for each in matchers(self.marked)}
+        return arms_in(self.marked, self.arm)
 
     @property
     def of_the_primary(self) -> bool:

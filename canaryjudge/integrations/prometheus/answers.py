@@ -66,9 +66,12 @@ def error_of(document: Any, redacted: Callable[[str], str] = str) -> str | None:
 
 
 def said_by(document: Any) -> list[Any]:
-    """List what a server said of its answer: warnings, such as of a partial one, and remarks."""
-    lines = [document.get(key) for key in ("warnings", "infos")] if isinstance(document, Mapping) else []
-    return [line for part in lines if isinstance(part, list) for line in part]
+    """List what a server said of its answer: warnings, such as of a partial one, and remarks; VictoriaMetrics only marks it."""
+    if not isinstance(document, Mapping):
+        return []
+    partial = ["the answer is partial"] if document.get("isPartial") is True else []
+    lines = [document.get(key) for key in ("warnings", "infos")]
+    return [*partial, *(line for part in lines if isinstance(part, list) for line in part)]
 
 
 def _told(response: Any) -> list[str]:
@@ -77,7 +80,8 @@ def _told(response: Any) -> list[str]:
         return [line for each in response for line in _told(each)]
     if isinstance(response, str | bytes):
         written = response.encode() if isinstance(response, str) else response
-        response = json.loads(written) if b'"warnings"' in written or b'"infos"' in written else None
+        says = any(mark in written for mark in (b'"warnings"', b'"infos"', b'"isPartial"'))
+        response = json.loads(written) if says else None
     return [readable(line) for line in said_by(response)]
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "Matcher",
     "add_selector",
     "arm_of",
+    "arms_in",
     "compared_arms",
     "matchers",
     "on_one_line",
@@ -32,7 +33,6 @@ _ARM_WORDS: Final = {
 }
 _WORD: Final = re.compile(r"[a-z]+")
 _OTHER: Final[dict[str, ArmName]] = {"canary": "baseline", "baseline": "canary"}
-_SHARED: Final = re.compile(r"namespace|cluster|region|zone|^env|environment|^job$")
 _NOTHING: Final = ("", "^$", "false", "no", "0")
 _ANYTHING: Final = (".+", "^.+$", "true", "yes", "1")
 
@@ -46,6 +46,7 @@ class Matcher:
     label: str
     operator: str
     quoted: str
+    choice: int = 0  # of which braces it is one, counted from the first
 
     @property
     def value(self) -> str:
@@ -73,15 +74,16 @@ def matchers(query: str) -> list[Matcher]:
     """
     read = tokens(query)
     found: list[Matcher] = []
-    inside = 0
+    inside = choice = 0
     for index, token in enumerate(read):
         if token.kind == "mark":
+            choice += token.text == "{" and not inside
             inside += {"{": 1, "}": -1}.get(token.text, 0)
         if inside and token.kind == "name" and index + 2 < len(read):
             operator, value = read[index + 1 : index + 3]
             if operator.text in ("=", "!=", "=~", "!~") and value.kind == "text":
                 end = value.at + len(value.text)
-                found.append(Matcher(token.at, end, token.text, operator.text, value.text))
+                found.append(Matcher(token.at, end, token.text, operator.text, value.text, choice))
     return found
 
 
@@ -175,11 +177,26 @@ def arm_of(matcher: Matcher) -> ArmName:
     arm: ArmName = ""
     if "canary" in matcher.label.lower() and value in (*_NOTHING, *_ANYTHING):
         arm = "baseline" if value in _NOTHING else "canary"
-    elif not _SHARED.search(matcher.label.lower()):
+    else:
         named = {_ARM_WORDS[word] for word in _WORD.findall(value) if word in _ARM_WORDS}
         if len(named) == 1:
             arm = "canary" if "canary" in named else "baseline"
     return _OTHER[arm] if arm and matcher.operator in ("!=", "!~") else arm
+
+
+def arms_in(query: str, arm: Callable[[Matcher], ArmName]) -> set[ArmName]:
+    """Return which arms a query asks for; a choice of series whose words name both says nothing of arms.
+
+    Examples
+    --------
+    >>> sorted(arms_in('a{track="canary"} / a{track="stable"}', arm_of)), arms_in('a{ns="canary",role="primary"}', arm_of)
+    (['baseline', 'canary'], set())
+    """
+    chosen: dict[int, set[ArmName]] = {}
+    for each in matchers(query):
+        if named := arm(each):
+            chosen.setdefault(each.choice, set()).add(named)
+    return {next(iter(arms)) for arms in chosen.values() if len(arms) == 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,12 @@ async def _fetched(asked: list[_Asked], access: Access, arms: tuple[str, str]) -
                     promql = text.replace(SELECTOR, selector)
                     document = await client.query_range(promql, question.span, where)
                     said = [readable(access.redacted(str(line))) for line in said_by(document)]
-                    documents.setdefault(column, {})[arm] = {**document, "warnings": said, "infos": []}
+                    documents.setdefault(column, {})[arm] = {
+                        **document,
+                        "warnings": said,
+                        "infos": [],
+                        "isPartial": False,
+                    }
                     found.remarks.extend(f"{where}: {line}" for line in said)
             found.data.update(_columns(question, documents, access))
             found.remarks.extend(_silences(question, documents, arms))

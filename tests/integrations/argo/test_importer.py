@@ -399,6 +399,36 @@ def test_a_comparison_with_the_stable_version_becomes_a_change(query, condition,
     assert (found.metrics[0].query.canary, found.metrics[0].query.baseline) == ('hash="5d9f"', 'hash="77c"')
 
 
+def test_hashes_of_an_experiments_templates_are_those_of_the_arms():
+    asked = template(
+        measured(provider={"prometheus": {"query": 'a{hash="{{args.new}}"} / a{hash="{{args.old}}"}'}}),
+        args=[{"name": "new"}, {"name": "old"}],
+    )
+    args = [
+        {"name": name, "value": f"{{{{templates.{arm}.podTemplateHash}}}}"}
+        for name, arm in (("new", "canary"), ("old", "baseline"))
+    ]
+    step = {"experiment": {"analyses": [{"name": "x", "templateName": "t", "args": args}]}}
+    (metric,) = load(rollout(step), asked).metrics
+    assert metric.rules == (cj.Slo(of="mean", op="gte", change="-5%"),)
+    assert (metric.query.value, metric.query.canary) == ("a{${selector}}", None)
+
+
+def test_words_of_both_arms_in_one_choice_of_series_compare_nothing():
+    query = 'sum(a{namespace="canary",role="primary"})'
+    (metric,) = load(template(measured(provider={"prometheus": {"query": query}}))).metrics
+    assert metric.rules == (cj.Slo(of="mean", op="gte", value=0.95),)
+
+
+@pytest.mark.parametrize("label", ["job", "namespace", "service", "pod"])
+def test_a_comparison_by_words_may_be_of_any_label(label):
+    query = f'scalar(a{{{label}=~"shop-canary.*"}}) / on() scalar(a{{{label}=~"shop-stable.*"}})'
+    (metric,) = load(
+        template(measured(successCondition="result < 1.5", provider={"prometheus": {"query": query}}))
+    ).metrics
+    assert metric.rules == (cj.Slo(of="mean", op="lt", change="+50%"),)
+
+
 def test_a_comparison_by_words_knows_its_selectors():
     found = load(
         template(

@@ -401,6 +401,11 @@ def test_what_a_server_says_of_its_answer_is_in_the_verdict(as_text):
         assert note.arm == "canary", kind
         assert note.facts["text"] == "partial response: a store [2J did not answer; not a counter?"
         assert "partial response: a store" in verdict.explain()
+    marked = from_prometheus(
+        both(given(fine | {"isPartial": True}), given(fine | {"isPartial": False})), metric="m"
+    )
+    assert marked["m"]["canary"]["said"] == "the answer is partial"
+    assert "said" not in marked["m"]["baseline"]
     by_label = from_prometheus(
         given(matrix(*(series({"v": v}, *range(30)) for v in "12")) | WARNED), arm="v", metric="m"
     )
