@@ -104,7 +104,7 @@ def metric_result(
             outcome, reason = Outcome.MARGINAL, Reason.SPLIT_MISMATCH
         if outcome is Outcome.PASS and _unpaired(data, metric):
             outcome, reason = Outcome.MARGINAL, Reason.UNPAIRED
-        if _misread(data, outcome):
+        if _misread(data, outcome) or (outcome is Outcome.PASS and _averaged_extreme(data, findings)):
             outcome, reason = Outcome.MARGINAL, Reason.MISREAD
     start, end = data.span or (None, None)
     passes = outcome is Outcome.PASS
@@ -169,6 +169,12 @@ def _misread(data: DataSummary, outcome: Outcome) -> bool:
     return (outcome is not Outcome.MARGINAL and "looks_like_counter" in codes) or (
         outcome is Outcome.PASS and ("units_apart" in codes or "made_up_values" in codes or _uncounted(data))
     )
+
+
+def _averaged_extreme(data: DataSummary, findings: tuple[Finding, ...]) -> bool:
+    """Tell whether the largest or smallest value was asked for, of points that are means of several at one time: that hides the one that is bad."""
+    extremes = any(getattr(finding, "of", None) in ("min", "max") for finding in findings)
+    return extremes and any(note.code == "suggest_samples" for note in data.notes)
 
 
 def _uncounted(data: DataSummary) -> bool:

@@ -29,7 +29,7 @@ _SENTENCES = {
     "constant": "all {n} {points} have the same value",
     "all_zero": "all {n} {points} are zero",
     "too_few_points": "{n} {points}, fewer than needed",
-    "suggest_samples": "several values at one time; if these are raw observations, kind: samples fits better",
+    "suggest_samples": "several values at one time are averaged; if these are raw observations, kind: samples fits better, and if they are of several replicas or series, a column replica tells them apart",
     "unknown_unit": "the data are in {unit}, which is taken to be the policy's unit {expected}",
     "time_unit": "times read as {unit}",
     "merged_buckets": "{n} bucket {edges} left out that not every histogram of both arms has",

@@ -181,6 +181,37 @@ def test_replicas_that_fail_at_one_time_are_one_failure():
         assert cj.Verdict.from_json(verdict.to_json()) == verdict
 
 
+def test_the_largest_of_means_is_no_largest():
+    """Series whose column nobody told of are averaged, which hides the one that is bad."""
+    rows = [
+        {
+            "metric": "m",
+            "arm": arm,
+            "time": 60 * minute,
+            "endpoint": n,
+            "value": 9 if arm == "canary" and n == 3 else 1 + n / 100,
+        }
+        for arm in ("baseline", "canary")
+        for minute in range(20)
+        for n in range(4)
+    ]
+    for of, op, value, outcome in (
+        ("max", "lt", 5, "marginal"),
+        ("min", "gt", 0, "marginal"),
+        ("mean", "lt", 5, "pass"),
+    ):
+        rule = cj.Slo(of=of, op=op, value=value, evidence="point")
+        policy = cj.Policy(metrics=[cj.Metric(name="m", direction="increase", rules=[rule])])
+        result = cj.judge(rows, policy).metrics["m"]
+        assert (result.outcome, result.reason == "misread") == (outcome, outcome == "marginal")
+    told = [row | {"replica": str(row["endpoint"])} for row in rows]
+    rule = cj.Slo(of="max", op="lt", value=5, evidence="point")
+    assert (
+        cj.judge(told, cj.Policy(metrics=[cj.Metric(name="m", direction="increase", rules=[rule])])).outcome
+        == "fail"
+    )
+
+
 @pytest.mark.parametrize("settings", [{"of": "mean", "exceptions": 1}, {"of": "max", "evidence": "point", "exceptions": -1}, {"of": "max", "evidence": "point", "exceptions": 1.5}])  # fmt: skip
 def test_exceptions_are_whole_and_of_an_extreme(settings):
     with pytest.raises(cj.PolicyError, match="exceptions"):
