@@ -55,6 +55,7 @@ from canaryjudge.integrations.prometheus.promql import (
     add_selector,
     arm_of,
     arms_in,
+    arms_in_words,
     compared_arms,
     matchers,
     on_one_line,
@@ -406,6 +407,8 @@ def _self_comparison(asked: _AnalysisMetric) -> ArmComparison | None:
     metric = asked.metric
     texts = list(texts_in(metric.settings))
     arms: set[ArmName] = set().union(*(arms_in(text, asked.arm) for text in texts))
+    if metric.source != "prometheus":
+        arms |= set().union(*map(arms_in_words, texts))
     named = {asked.arms[value] for text in texts for value in asked.named(text)}
     canary = "canary" in arms | named or any(map(_CANARY_ARGUMENT.search, texts))
     stable = "baseline" in named or any(STABLE in text or _STABLE_ARGUMENT.search(text) for text in texts)

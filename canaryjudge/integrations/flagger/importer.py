@@ -44,6 +44,7 @@ from canaryjudge.integrations.imported import (
     with_own_names,
 )
 from canaryjudge.integrations.manifests import Manifest, checked_model, node_at, read_manifests, word_at
+from canaryjudge.integrations.prometheus.promql import arms_in_words
 from canaryjudge.policy.document import Complaint, Node
 from canaryjudge.policy.loading import refusal
 from canaryjudge.quantities import percent, shown
@@ -444,6 +445,7 @@ def _custom(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]
     query = TemplateQuery.of(written, asked.names, network_of(asked.provider))
     about_made_up(written, say)
     arms = query.arms() | named_arms(written)
+    arms |= arms_in_words(written) if kind != "prometheus" else set()
     if query.of_the_primary or named_arms(written) == {"baseline"}:
         raise NotJudgedError("query", "it measures the primary, and not the canary")
     if {"baseline", "canary"} <= arms:

@@ -18,6 +18,7 @@ __all__ = [
     "add_selector",
     "arm_of",
     "arms_in",
+    "arms_in_words",
     "compared_arms",
     "matchers",
     "on_one_line",
@@ -27,10 +28,12 @@ __all__ = [
 ArmName = Literal["baseline", "canary", ""]
 _WORDS: Final = frozenset(("and", "or", "unless", "offset", "bool", "inf", "nan", "atan2", "start", "end"))
 _GROUPINGS: Final = frozenset(("by", "without", "on", "ignoring", "group_left", "group_right"))
-_ARM_WORDS: Final = {
+_ARM_WORDS: Final[dict[str, ArmName]] = {
     **dict.fromkeys(("canary", "candidate", "preview", "experiment"), "canary"),
     **dict.fromkeys(("stable", "baseline", "primary", "control", "active"), "baseline"),
 }
+_COMMON: Final = ("active", "control", "experiment", "preview")
+"""Words that name an arm where a label chooses it, and much else elsewhere."""
 _WORD: Final = re.compile(r"[a-z]+")
 _OTHER: Final[dict[str, ArmName]] = {"canary": "baseline", "baseline": "canary"}
 _NOTHING: Final = ("", "^$", "false", "no", "0")
@@ -196,7 +199,28 @@ def arms_in(query: str, arm: Callable[[Matcher], ArmName]) -> set[ArmName]:
     for each in matchers(query):
         if named := arm(each):
             chosen.setdefault(each.choice, set()).add(named)
+    read, choice, inside = tokens(query), 0, 0
+    for index, token in enumerate(read):  # a recording rule may have an arm in its name
+        choice += token.text == "{" and not inside
+        inside += {"{": 1, "}": -1}.get(token.text, 0)
+        after = read[index + 1].text if index + 1 < len(read) else ""
+        if token.kind == "name" and not inside and after != "(":
+            of = choice + 1 if after == "{" else -index - 1
+            chosen.setdefault(of, set()).update(arms_in_words(token.text))
     return {next(iter(arms)) for arms in chosen.values() if len(arms) == 1}
+
+
+def arms_in_words(text: str) -> set[ArmName]:
+    """Return which arms a text of any language names, as ``app.canary.p99`` does.
+
+    Examples
+    --------
+    >>> sorted(arms_in_words("divideSeries(app.canary.p99, app.stable.p99)")), arms_in_words("active_users")
+    (['baseline', 'canary'], set())
+    """
+    return {
+        _ARM_WORDS[word] for word in _WORD.findall(text.lower()) if word in _ARM_WORDS and word not in _COMMON
+    }
 
 
 @dataclass(frozen=True, slots=True)

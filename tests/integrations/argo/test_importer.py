@@ -414,6 +414,35 @@ def test_hashes_of_an_experiments_templates_are_those_of_the_arms():
     assert (metric.query.value, metric.query.canary) == ("a{${selector}}", None)
 
 
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {"prometheus": {"query": "job:p90:canary / job:p90:stable"}},
+        {"prometheus": {"query": 'canary_p90{a="b"} - baseline_p90{a="b"}'}},
+        {"graphite": {"query": "divideSeries(app.canary.p90, app.stable.p90)"}},
+        {"datadog": {"queries": {"a": "p90:x{track:canary}", "b": "p90:x{track:primary}"}, "formula": "a/b"}},
+        {
+            "newRelic": {
+                "query": "SELECT filter(max(d), WHERE v='canary') / filter(max(d), WHERE v='stable') FROM T"
+            }
+        },
+    ],
+)
+def test_arms_that_are_told_apart_by_names_are_compared_too(provider):
+    found = load(template(measured(provider=provider)))
+    assert found.metrics == ()
+    assert "compares the canary with the stable version by itself" in remarks(found, "unjudged")[0]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ['active_users{track="canary"}', 'primary_errors{track="canary"}', 'a{track="canary"} / active_b'],
+)
+def test_other_names_with_such_words_compare_nothing(query):
+    (metric,) = load(template(measured(provider={"prometheus": {"query": query}}))).metrics
+    assert metric.rules == (cj.Slo(of="mean", op="gte", value=0.95),)
+
+
 def test_words_of_both_arms_in_one_choice_of_series_compare_nothing():
     query = 'sum(a{namespace="canary",role="primary"})'
     (metric,) = load(template(measured(provider={"prometheus": {"query": query}}))).metrics

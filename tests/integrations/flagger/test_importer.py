@@ -374,6 +374,7 @@ def test_a_query_that_compares_with_the_primary_becomes_a_change(query, ends, ru
             "not as a ratio or a difference",
             "datadog",
         ),
+        ("divideSeries(app.canary.p90, app.primary.p90)", "not as a ratio or a difference", "graphite"),
         ("sum:a{s:{{ service }}-primary}", "measures the primary", "datadog"),
     ],
 )
