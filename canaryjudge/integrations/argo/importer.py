@@ -73,6 +73,7 @@ _ANALYSES: Final = ("AnalysisTemplate", "ClusterAnalysisTemplate", "AnalysisRun"
 _USERS: Final = ("Rollout", "Experiment")
 _FEWEST_POINTS: Final = 10
 _LOOKBACK: Final = re.compile(r"""now\(\)\s*-\s*duration\(\s*["']([0-9a-zµ.]+)["']\s*\)""")
+_NUMBER: Final = re.compile(r"[-+0-9.,]+%?")
 _STABLE_ARGUMENT: Final = re.compile(
     r"\{\{\s*args\.[^{}\s]*(?:stable|baseline|primary)[^{}\s]*\s*\}\}", re.IGNORECASE
 )
@@ -320,7 +321,7 @@ def _named_arms(values: Mapping[str, str]) -> dict[str, ArmName]:
     """Find the values of arguments such as ``canary-hash`` and ``stable-hash``."""
     found: dict[str, ArmName] = {}
     for name, value in values.items():
-        if len(value) > 1 and value not in (LATEST, STABLE):
+        if len(value) > 1 and not _NUMBER.fullmatch(value) and value not in (LATEST, STABLE):
             (as_matcher,) = matchers(f'{{a="{re.sub("[^a-zA-Z]", " ", name)}"}}')
             if arm := arm_of(as_matcher):
                 found[value] = arm
@@ -405,11 +406,15 @@ def _rules(metric: ArgoMetric, bounds: _Bounds, limits: MeasurementLimits) -> li
 def _self_comparison(asked: _AnalysisMetric) -> ArmComparison | None:
     """Read a measurement that compares the canary with the stable version by itself; None where it is of one arm."""
     metric = asked.metric
-    texts = list(texts_in(metric.settings))
+    of_prometheus, settings = metric.source == "prometheus", metric.settings
+    texts = list(
+        texts_in(settings.get("query") if of_prometheus else {**settings, "address": "", "headers": ""})
+    )
     arms: set[ArmName] = set().union(*(arms_in(text, asked.arm) for text in texts))
-    if metric.source != "prometheus":
+    if not of_prometheus:
         arms |= set().union(*map(arms_in_words, texts))
-    named = {asked.arms[value] for text in texts for value in asked.named(text)}
+    values = [each.value for text in texts for each in matchers(text)] if of_prometheus else texts
+    named = {asked.arms[found] for value in values for found in asked.named(value)}
     canary = "canary" in arms | named or any(map(_CANARY_ARGUMENT.search, texts))
     stable = "baseline" in named or any(STABLE in text or _STABLE_ARGUMENT.search(text) for text in texts)
     if stable and not canary:

@@ -443,6 +443,15 @@ def test_other_names_with_such_words_compare_nothing(query):
     assert metric.rules == (cj.Slo(of="mean", op="gte", value=0.95),)
 
 
+def test_arguments_that_are_no_labels_of_an_arm_compare_nothing():
+    query = 'quantile(0.95, a{track="canary"})'
+    args = [{"name": "stable-limit", "value": "95"}, {"name": "primary-domain", "value": "prod"}]
+    provider = {"prometheus": {"address": "http://prom.prod.stable:9090", "query": query}}
+    (metric,) = load(template(measured(provider=provider), args=args)).metrics
+    assert metric.rules == (cj.Slo(of="mean", op="gte", value=0.95),)
+    assert metric.query.value == "quantile(0.95, a{${selector}})"
+
+
 def test_words_of_both_arms_in_one_choice_of_series_compare_nothing():
     query = 'sum(a{namespace="canary",role="primary"})'
     (metric,) = load(template(measured(provider={"prometheus": {"query": query}}))).metrics
