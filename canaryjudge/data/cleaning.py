@@ -185,19 +185,17 @@ def _first_notes(raw: RawSeries, metric: Metric) -> tuple[Fraction, tuple[Note, 
 
 
 def _note_made_up(rows: _Rows, query: Query, per_unit: Fraction) -> None:
-    """Count the points that are what the query answers where nothing is measured; of events, their total must be so."""
-    values = {
-        name: None if (found := made_up(text)) is None else found[1] for name, text in query.texts().items()
-    }
-    value, total = values["value"], values.get("total")
-    if rows.total is not None and "total" in values:
-        unreal = rows.total == total if total is not None else np.zeros(len(rows), dtype=np.bool_)
-        told = total
-    else:
-        told = None if value is None else value * float(per_unit)
-        unreal = rows.value == told if told is not None else np.zeros(len(rows), dtype=np.bool_)
-    if told is not None and unreal.any():
-        rows.note("made_up_values", int(unreal.sum()), value=told)
+    """Count the points that are what the query answers where nothing is measured; of events, their total must be so, and no traffic at all is none."""
+    of_events = rows.total is not None and query.total is not None
+    found = made_up(query.texts()["total" if of_events else "value"])
+    value = None if found is None else found[1]
+    if value is None or (of_events and value == 0):
+        return
+    points = rows.value if rows.total is None or query.total is None else rows.total
+    told = value if of_events else value * float(per_unit)
+    count = int(np.equal(points, told).sum())
+    if count:
+        rows.note("made_up_values", count, value=told)
 
 
 def _unknown(

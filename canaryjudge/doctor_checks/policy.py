@@ -97,7 +97,7 @@ def _made_up(metric: Metric, _: Policy) -> Iterator[Symptom]:
     """Find a query that answers where nothing is measured; of events, what counts is whether their total does."""
     texts = {} if metric.query is None else metric.query.texts()
     found = made_up(texts.get("total", texts.get("value", "")))
-    if found is not None and found[1] is not None:
+    if found is not None and found[1] is not None and not ("total" in texts and found[1] == 0):
         value = "a made-up value" if math.isnan(found[1]) else found[1]
         numbers: dict[str, float | str] = {"what": found[0], "value": value}
         yield Symptom(code="made_up_values", severity="warning", metric=metric.name, numbers=numbers)

@@ -87,6 +87,15 @@ def test_of_events_their_total_must_be_made_up():
         assert (result.outcome == "pass") == (not withheld)
 
 
+def test_a_made_up_total_of_nothing_is_no_traffic():
+    texts = {name: f"sum({name}{{${{selector}}}}) or vector(0)" for name in ("value", "total")}
+    errors, total = np.full(N, 2.0), np.full(N, 1000.0)
+    errors[5:8] = total[5:8] = 0
+    result = judged(metric(texts, kind="ratio"), errors, errors, total=total)
+    assert {note.code for note in result.warnings} >= {"no_traffic"}
+    assert result.reason != "misread"
+
+
 def test_a_watch_and_the_doctor_see_them_too():
     policy = cj.Policy(max_points=N, metrics=[metric(QUERIES[0.0], tolerance="50%", assumed_spread=0)])
     assert [(each.severity, each.code) for each in doctor(policy).symptoms] == [("warning", "made_up_values")]
