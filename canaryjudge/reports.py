@@ -372,6 +372,8 @@ SymptomCode = Literal[
     "averaged_percentile",  # the query averages or adds up percentiles
     "pooled_percentiles",  # a percentile of several replicas, which are averaged here
     "short_rate_window",  # a rate over less than two steps
+    "made_up_values",  # the query answers where nothing is measured
+    "uncounted",  # a part of the observations is in no bucket
     "unit_and_name",  # the name says another unit than the policy
     "no_metric",  # the data do not have it
     "no_arm_data",  # one arm has none of it

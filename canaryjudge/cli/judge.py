@@ -67,6 +67,7 @@ def _verify(options: argparse.Namespace) -> int:
     written = read_bytes(options.verdict)
     claimed = Verdict.from_json(written)
     policy = load_policy(options.policy)
+    options.baseline, options.canary = claimed.baseline_arm, claimed.canary_arm
     data = read_data(options, policy, finished=True)
     again = judge(data, policy, baseline=claimed.baseline_arm, canary=claimed.canary_arm)
     if again.to_json().encode() == written:

@@ -199,6 +199,9 @@ def _percentiles(checked: CheckedMetric) -> Iterator[Symptom]:
 def _buckets(checked: CheckedMetric) -> Iterator[Symptom]:
     for arm, _ in checked.notes("no_infinite_bucket"):
         yield checked.symptom("no_infinite_bucket", "warning", {}, arm)
+    for note in checked.pair.notes:
+        if note.code == "uncounted":
+            yield checked.symptom("uncounted", "warning", note.facts, note.arm)
     edges, buckets = checked.pair.edges, checked.pair.baseline.buckets
     if edges is None or buckets is None or not buckets.sum():
         return
