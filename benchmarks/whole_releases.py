@@ -1,6 +1,6 @@
 """Print how often whole releases fail, pass and are held where memory leaks, and where it only looks as if it did.
 
-``python benchmarks/growth_releases.py`` judges releases of six metrics by the default policy, at 15 and 60 minutes; ``--runs`` sets how many a row has (a hundred take some five minutes),
+``python benchmarks/whole_releases.py`` judges releases of six metrics by the default policy, at 15 and 60 minutes; ``--runs`` sets how many a row has (a hundred take some five minutes),
 ``--world`` where the script is that makes them up, ``--only`` one world. Without that script it says so.
 """
 
