@@ -457,15 +457,14 @@ def _form_tail(c: FloatArray, weights: FloatArray, spreads: FloatArray) -> Float
 
 def _forms(n: int, waves: int, rhos: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Bring root n times the mean and the waves' power to independent normals: squared weights of the mean, and the power's factors; the first one is 0."""
-    angles = np.pi * (np.arange(n)[:, None] + 0.5) * np.arange(1, waves + 1) / n
-    base = np.concatenate([np.full((n, 1), n**-0.5), np.sqrt(2 / n) * np.cos(angles)], axis=1)
-    # the covariance of an AR(1) process times a vector is a sum that forgets, forward in time, and its mirror image
-    forward = np.zeros((len(rhos), waves + 1))
-    half = np.zeros((len(rhos), waves + 1, waves + 1))
-    for point in base:
-        forward = rhos[:, None] * forward + point
-        half += point[:, None] * forward[:, None, :]
-    root = np.linalg.cholesky(half + half.swapaxes(1, 2) - base.T @ base)
+    wave = np.arange(waves + 1)
+    rho, angles = rhos[:, None], np.pi * wave / n
+    # the inverse of an AR(1) process' covariance has the waves for eigenvectors, but for its two corners, which waves of one parity share
+    spectrum = (1 - rho) ** 2 + 4 * rho * np.sin(angles / 2) ** 2
+    ends = np.sqrt(np.where(wave == 0, 1, 2) / n) * np.cos(angles / 2) * (1 - rho) / spectrum
+    corners = 2 * rho * (1 - np.where(wave % 2, -1, 1) * rho**n)
+    shared = (ends * corners)[:, :, None] * ends[:, None] * ((wave[:, None] + wave) % 2 == 0)
+    root = np.linalg.cholesky(((1 - rho**2) / spectrum)[:, :, None] * np.eye(waves + 1) - shared)
     spreads, vectors = np.linalg.eigh(root[:, 1:].swapaxes(1, 2) @ root[:, 1:] / waves)
     spreads[:, 0] = 0.0  # the mean given all waves; rounding must not make it negative
     return np.square((vectors * root[:, 0, :, None]).sum(axis=1)), np.maximum(spreads, 0.0)
