@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from canaryjudge.data import MetricPair, with_exposures
-from canaryjudge.judging import judge_metric, rule_levels
+from canaryjudge.judging import judge_alike, rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, PassWithin, Policy, RuleSettings, Tolerance
 from canaryjudge.quantities import percent
@@ -39,10 +39,13 @@ def judged(
     pairs: Sequence[MetricPair], metrics: Sequence[Metric], policy: Policy, alpha: float
 ) -> list[MetricResult]:
     """Judge pairs by the code that will judge the release, each by its own version of the metric."""
-    return [
-        judge_metric(with_exposures(pair, metric, policy), metric, policy, alpha)
-        for pair, metric in zip(pairs, metrics, strict=True)
-    ]
+    exposed = [with_exposures(pair, metric, policy) for pair, metric in zip(pairs, metrics, strict=True)]
+    found: dict[int, MetricResult] = {}
+    for pairing in {pair.pairing for pair in exposed}:
+        own = [place for place, pair in enumerate(exposed) if pair.pairing == pairing]
+        alike = [exposed[place] for place in own], [metrics[place] for place in own]
+        found |= zip(own, judge_alike(*alike, policy, alpha), strict=True)
+    return [found[place] for place in range(len(exposed))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +258,17 @@ def smallest_found(
     least = math.ceil(power * len(pairs) - 1e-9)
 
     def enough(fault: Fault, size: float) -> bool:
-        found, left = 0, len(pairs)
-        for number, pair in enumerate(pairs):
-            rng = np.random.default_rng([seed, number])
-            ill = inject(pair, fault, size, metric.direction, rng)
-            found += judged([ill], [metric], alone, alpha)[0].outcome is Outcome.FAIL
-            left -= 1
-            if found >= least or found + left < least:
-                break
-        return found >= least
+        missing, done = least, 0
+        while 0 < missing <= len(pairs) - done:
+            # no fewer pairs settle it
+            few = range(done, done + min(missing, len(pairs) - done - missing + 1))
+            ill = [
+                inject(pairs[number], fault, size, metric.direction, np.random.default_rng([seed, number]))
+                for number in few
+            ]
+            missing -= fails(judged(ill, [metric] * len(ill), alone, alpha))
+            done = few.stop
+        return missing <= 0
 
     def smallest(fault: Fault) -> float | None:
         if not enough(fault, _LARGEST_FAULT):

@@ -15,7 +15,7 @@ import numpy as np
 from canaryjudge.data import read_history
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
-from canaryjudge.judging import judge_metric, rule_levels, shares
+from canaryjudge.judging import judge_alike, judge_metric, rule_levels, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.metric_watch import watched_rules
 from canaryjudge.planning.power import (
@@ -406,19 +406,21 @@ def _simulated(task: _Task) -> SimulatedPlan:
     )
     watched = metric.model_copy(update={"rules": (Sequential(),)})
     at_looks = rule_levels(watched_rules(metric), task.alpha)[0]
-    failed, stopped = 0, []
-    for run in range(task.runs):
-        rng = np.random.default_rng([task.seed, crc32(metric.name.encode()), run])
-        pair = synthetic(
+    made = [
+        synthetic(
             metric,
             task.assumed,
             points,
             task.share,
             change,
-            rng,
+            np.random.default_rng([task.seed, crc32(metric.name.encode()), run]),
             per_request=is_per_request(metric, task.assumed),
         )
-        failed += judge_metric(pair, metric, alone, task.alpha).outcome is Outcome.FAIL
+        for run in range(task.runs)
+    ]
+    results = judge_alike(made, [metric] * len(made), alone, task.alpha)
+    failed, stopped = sum(result.outcome is Outcome.FAIL for result in results), []
+    for pair in made:
         at_all_looks = judge_metric(pair, watched, alone, at_looks)
         if at_all_looks.outcome is Outcome.FAIL and at_all_looks.findings:
             watch = at_all_looks.findings[0].watch

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.judging import judge_metric
+from canaryjudge.judging import judge_alike
 from canaryjudge.planning import Plan, Simulation, plan
 from canaryjudge.planning.power import PowerDesign, needed_points, visible_size
 from canaryjudge.simulate.assumptions import Assumed
@@ -57,8 +57,8 @@ def test_closed_forms_agree_with_the_real_judge(name, runs):
     )
     change = -SIZE / (1 + SIZE) if metric.direction == "decrease" else SIZE
     expected = PowerDesign(metric, assumed, share, alpha, policy.beta).expected(points, SIZE)
-    fails = passes = 0
-    for run in range(runs):
+    rates = []
+    for by, outcome in ((change, "fail"), (0.0, "pass")):
         made = [
             synthetic(
                 metric,
@@ -69,14 +69,13 @@ def test_closed_forms_agree_with_the_real_judge(name, runs):
                 np.random.default_rng([run, 1]),
                 per_request=bool(assumed.per_request),
             )
-            for by in (change, 0.0)
+            for run in range(runs)
         ]
-        outcomes = [judge_metric(pair, metric, policy, alpha).outcome for pair in made]
-        fails += outcomes[0] == "fail"
-        passes += outcomes[1] == "pass"
+        found = judge_alike(made, [metric] * runs, policy, alpha)
+        rates.append(sum(result.outcome == outcome for result in found) / runs)
     error = 3 * 0.5 / runs**0.5
-    assert abs(fails / runs - expected.power) < 0.1 + error / 2
-    assert abs(passes / runs - expected.passes) < 0.1 + error / 2
+    assert abs(rates[0] - expected.power) < 0.1 + error / 2
+    assert abs(rates[1] - expected.passes) < 0.1 + error / 2
 
 
 def design(share=0.1, **assumed):
