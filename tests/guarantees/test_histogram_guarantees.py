@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from judging import judge_by
 from scipy import stats
-from simulation import ar1, assert_rate_at_most, fewest_runs, sizes
+from simulation import ar1, assert_rate_at_most
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair
@@ -106,13 +106,13 @@ def check(case, runs):
         assert_rate_at_most(wrong, runs, (1.3 if rho == 0.9 else 1.1) * 0.05)
 
 
-SAMPLE = [CASES[index] for index in (0, 1, 4, 5, 8, 9, 11, 12, 14, 15, 17)]
+SAMPLE = [CASES[index] for index in (0, 4, 5, 9, 11, 12, 15, 17)]
 """Each shape, layout and pairing, and each way in which intervals depend on each other."""
 
 
 @pytest.mark.parametrize("case", SAMPLE, ids=str)
 def test_false_fails_and_false_passes_keep_their_level(case):
-    check(case, fewest_runs(1.1 * 0.05))
+    check(case, 150)
 
 
 @pytest.mark.slow
@@ -220,7 +220,7 @@ def tail_worlds(rng, kind, runs, n, rho):
     ],
 )
 @pytest.mark.parametrize("as_histograms", [False, True])
-@sizes(1.2 * 0.05, 400)
+@pytest.mark.parametrize("runs", [150, pytest.param(400, marks=pytest.mark.slow)])
 def test_a_tail_at_its_tolerance_neither_fails_nor_passes_more_often_than_stated(
     kind, n, rho, as_histograms, runs
 ):
