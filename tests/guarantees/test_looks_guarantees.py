@@ -159,7 +159,12 @@ def check(name, runs, seed, cases=CASES, **how):
             assert_rate_at_most(int(wrong), runs, allowed * level)
 
 
-@pytest.mark.parametrize("name", CASES)
+def sampled(cases):
+    """Those of an hour and a few windows, in which errors are no rarer."""
+    return [name for name in cases if "120" not in name and "30 windows" not in name]
+
+
+@pytest.mark.parametrize("name", sampled(CASES))
 def test_sampled_watches_of_gauges_keep_their_level(name):
     check(name, 500, 1, look=aligned_ranks)
 
@@ -176,7 +181,7 @@ def test_watches_of_windows_keep_their_level(name):
     check(name, 10_000, 2, WINDOWS)
 
 
-@pytest.mark.parametrize("name", MINUTES)
+@pytest.mark.parametrize("name", sampled(MINUTES))
 def test_sampled_watches_minute_by_minute_keep_their_level(name):
     check(name, 500, 1, MINUTES, look=watch_minutes)
 
