@@ -170,12 +170,12 @@ def read_file(
     finished: bool = False,
 ) -> Any:
     """Read data from a file, a stream, or standard input where `source` is ``-``."""
-    from canaryjudge.integrations.files.layouts import tidy  # noqa: PLC0415 - the other commands read no data
+    from canaryjudge.integrations.files.layouts import of_metrics  # noqa: PLC0415 - the other commands read no data
 
     document = format is not None and FILE_FORMATS[format].document
     if document:
         refuse_wide(options, f"data of the format {format} say themselves what is what")
-    table = _read(options, source, policy, tidy, format=format, finished=finished)
+    table = _read(options, source, policy, of_metrics, format=format, finished=finished)
     return FILE_FORMATS[str(format)].data_of(table, policy, options) if document else table
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from canaryjudge.data.diagnostics import likely_name
 from canaryjudge.data.times import time_column
 from canaryjudge.errors import DataError
 
-__all__ = ["Layout", "Roles", "check_once", "history", "tidy"]
+__all__ = ["Layout", "Roles", "check_once", "history", "of_metrics", "tidy"]
 
 _TIDY_COLUMNS: Final = ("metric", "arm", "value", "time", "total", "replica", "le")
 """What a tidy table may have; the first three it must."""
@@ -33,12 +33,15 @@ class Roles:
         Those in which every text is a mistake.
     time : str or None
         The one of times, if it is known.
+    placed : bool
+        Such a text is kept with its place, for those who tell from the row whose metric is broken.
     """
 
     chosen: tuple[str, ...]
     names: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
     time: str | None = None
+    placed: bool = False
 
 
 Layout: TypeAlias = Callable[[Sequence[str], str], Roles]
@@ -61,6 +64,11 @@ def tidy(names: Sequence[str], source: str) -> Roles:
     ('metric', 'Timestamp', 'arm', 'value')
     """
     return _rows_of_points(names, source, _TIDY_COLUMNS, _TIDY_COLUMNS[:3])
+
+
+def of_metrics(names: Sequence[str], source: str) -> Roles:
+    """Choose the columns of a tidy table whose cells are the trouble of their metrics, and not of the file."""
+    return replace(tidy(names, source), placed=True)
 
 
 def history(names: Sequence[str], source: str) -> Roles:
