@@ -75,7 +75,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "Name the replicas in a column replica, add them up in the query, or take kind: samples for raw observations.",
     ),
     "undeclared_counter": (
-        "none of the {count} values is smaller than the one before it, as of counters",
+        "all {count} values are at least as large as the one before, as a counter's are",
         "Set counter: true (kind: count, ratio or histogram), or ask for a rate.",
     ),
     "lost_members": (

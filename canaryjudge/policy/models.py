@@ -52,7 +52,7 @@ def _version(value: object) -> object:
     return value
 
 
-_MANY_POINTS: Final = 0.05
+_MANY_POINTS: Final = 0.1
 """So much of a ratio is written in percent, so that nobody takes 0.1 for 0.1 %."""
 
 

@@ -67,7 +67,7 @@ def test_levels_around_zero_are_no_yardstick():
     assert asked(both(*noise), **settings)[0].outcome == "pass"
 
 
-@pytest.mark.parametrize("number", [0.05, 0.1, 0.5])
+@pytest.mark.parametrize("number", [0.1, 0.5])
 @pytest.mark.parametrize("key", ["tolerance", "pass_within"])
 def test_a_bare_number_of_a_ratio_that_is_many_points_is_refused_by_name(key, number):
     settings = {"tolerance": {"absolute": "0.01%"}} | {key: {"absolute": number}}
