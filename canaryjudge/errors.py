@@ -44,6 +44,10 @@ class DataError(CanaryJudgeError, ValueError):
     """The data cannot mean what the policy needs; the message names metric, arm and row, what was found and what to do."""
 
 
+class BrokenDataError(DataError):
+    """A part of one metric's data contradicts itself or cannot be read: that metric is not judged, and others are."""
+
+
 class MissingExtraError(CanaryJudgeError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 

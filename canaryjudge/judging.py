@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from canaryjudge._version import __version__
-from canaryjudge.data import MetricPair, about_metric, read_pairs, row_of, with_exposures
+from canaryjudge.data import MetricPair, about_metric, row_of, with_exposures
+from canaryjudge.data.reading import read_pairs_or_notes
 from canaryjudge.errors import PolicyError
 from canaryjudge.outcomes import DataSummary, at_deadline, conclude, is_asked, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
@@ -67,7 +68,7 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
             "Make it with Policy(...), or read it with load_policy(path).",
         )
     baseline, canary = str(baseline), str(canary)
-    pairs = read_pairs(data, policy, baseline=baseline, canary=canary)
+    pairs = read_pairs_or_notes(data, policy, baseline=baseline, canary=canary)
     from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
 
     alphas = shares(policy)

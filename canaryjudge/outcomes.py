@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,9 +13,10 @@ from canaryjudge.arm_summaries import arm_facts
 from canaryjudge.data import MetricPair, Note
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy, RuleSettings
+from canaryjudge.policy.doubts import too_wide, unprovable
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import ArmFacts, MetricResult, Pairing, ReleaseResult, ValidFor, Waived
-from canaryjudge.rules.findings import Finding
+from canaryjudge.rules.findings import Finding, LevelFinding
 
 __all__ = ["DataSummary", "at_deadline", "conclude", "is_asked", "metric_result"]
 
@@ -91,6 +92,7 @@ def metric_result(
     data: DataSummary, metric: Metric, alpha: float, findings: tuple[Finding, ...], arms: tuple[str, str]
 ) -> MetricResult:
     """Put a metric's findings together; there are none where its rules could not be asked."""
+    data = replace(data, notes=(*data.notes, *_about_settings(data, metric, findings)))
     deciding: int | None = None
     lacks = _lacking(data, metric)
     outcome, reason = lacks or (Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
@@ -106,6 +108,10 @@ def metric_result(
             outcome, reason = Outcome.MARGINAL, Reason.UNPAIRED
         if _misread(data, outcome) or (outcome is Outcome.PASS and _averaged_extreme(data, findings)):
             outcome, reason = Outcome.MARGINAL, Reason.MISREAD
+    withheld = _withheld(data, metric, outcome)
+    if withheld is not None:
+        outcome, reason = withheld
+        deciding = None if reason is Reason.NO_DATA_FAILS else deciding
     start, end = data.span or (None, None)
     passes = outcome is Outcome.PASS
     return MetricResult(
@@ -132,6 +138,70 @@ def metric_result(
         baseline=data.drawn[0],
         canary=data.drawn[1],
     )
+
+
+def _about_settings(data: DataSummary, metric: Metric, findings: tuple[Finding, ...]) -> Iterator[Note]:
+    """Note what the policy asks that means something else at these levels than it seems to."""
+    for objective in dict.fromkeys(unprovable(metric)):
+        perhaps = {"100%": "99.99%", "0%": "0.01%"}.get(objective, "0.01")
+        yield Note(code="unprovable_objective", facts={"objective": objective, "perhaps": perhaps})
+    for finding in findings:
+        if (
+            not isinstance(finding, LevelFinding)
+            or finding.baseline_level is None
+            or finding.canary_level is None
+        ):
+            continue
+        wide = (
+            None
+            if _unclear(finding)
+            else too_wide(metric, finding.baseline_level, finding.canary_level, _highest(data))
+        )
+        if wide is not None and (wide.beyond or not KINDS[metric.kind].is_share):
+            told = {
+                "tolerated": wide.tolerated,
+                "level": wide.level,
+                "change": wide.change,
+                "allowed": wide.allowed,
+            }
+            best = {} if wide.best is None else {"best": wide.best}
+            yield Note(code="tolerance_too_wide", facts={**told, **best})
+        return
+
+
+def _highest(data: DataSummary) -> float:
+    """Give the largest value of both arms; infinity where the points are not at hand."""
+    tops = [facts.quantiles[-1] for facts in data.drawn if facts is not None and facts.quantiles]
+    return max(tops) if len(tops) == len(data.drawn) else math.inf
+
+
+def _unclear(finding: LevelFinding) -> bool:
+    """Tell whether a level is no yardstick: of values around 0 it is all noise."""
+    interval, level = finding.pass_interval, abs(finding.baseline_level or 0.0)
+    if interval is None or interval.low is None or interval.high is None or finding.scale != "absolute":
+        return False
+    return interval.high - interval.low >= level
+
+
+def _withheld(data: DataSummary, metric: Metric, outcome: Outcome) -> tuple[Outcome, Reason] | None:
+    """Tell what becomes of a metric whose data cannot mean what its rules made of them; a proven fault stays one."""
+    codes = {note.code for note in data.notes}
+    if outcome is Outcome.FAIL:
+        return None
+    if "broken" in codes:
+        return Outcome.MARGINAL, Reason.BROKEN
+    if min(data.n_baseline, data.n_canary) == 0:
+        return None
+    if "silent" in codes and metric.no_data == "fail":
+        return Outcome.FAIL, Reason.NO_DATA_FAILS
+    if "same_data" in codes:
+        return Outcome.MARGINAL, Reason.SAME_DATA
+    if "silent" in codes:
+        return Outcome.MARGINAL, Reason.SILENT
+    wide = next((note.facts for note in data.notes if note.code == "tolerance_too_wide"), None)
+    if outcome is Outcome.PASS and wide is not None and float(wide["change"]) > float(wide["allowed"]):
+        return Outcome.MARGINAL, Reason.TOLERANCE_TOO_WIDE
+    return None
 
 
 def at_deadline(result: MetricResult, on_deadline: Literal["marginal", "pass", "fail"]) -> MetricResult:
@@ -164,10 +234,11 @@ def _unpaired(data: DataSummary, metric: Metric) -> bool:
 
 
 def _misread(data: DataSummary, outcome: Outcome) -> bool:
-    """Tell whether an outcome rests on data that do not look like what the policy says: undeclared counters prove nothing; arms in different units, values that a query made up and observations in no bucket no pass."""
+    """Tell whether an outcome rests on data that do not look like what the policy says: undeclared counters prove nothing; arms in different units, levels that never fall, values that a query made up and observations in no bucket no pass."""
     codes = {note.code for note in data.notes}
+    no_pass = {"units_apart", "never_falls", "made_up_values"}
     return (outcome is not Outcome.MARGINAL and "looks_like_counter" in codes) or (
-        outcome is Outcome.PASS and ("units_apart" in codes or "made_up_values" in codes or _uncounted(data))
+        outcome is Outcome.PASS and (not codes.isdisjoint(no_pass) or _uncounted(data))
     )
 
 
@@ -224,7 +295,7 @@ def conclude(
     ignored = {
         metric.name
         for metric in policy.metrics
-        if metric.no_data == "ignore" and results[metric.name].reason is Reason.NO_DATA
+        if metric.no_data == "ignore" and results[metric.name].reason in (Reason.NO_DATA, Reason.SILENT)
     }
     counted = [result for name, result in results.items() if name not in ignored and result.role != "muted"]
     score = _score(counted, policy)
@@ -239,7 +310,9 @@ def conclude(
         aggregate=policy.aggregate,
         score=score,
         deciding_metric=deciding.name if deciding else None,
-        deciding_rule=deciding.deciding.rule if deciding and deciding.deciding else None,
+        deciding_rule=deciding.deciding.rule
+        if deciding and deciding.deciding and not deciding.reason.holds
+        else None,
         also_failing=_also_failing(results.values(), policy.alpha) if outcome is Outcome.FAIL else (),
         unproven=_unproven(counted) if outcome is Outcome.PASS else (),
         waived=_waived(results, policy, ignored),
@@ -255,7 +328,8 @@ def _by_worst(counted: list[MetricResult]) -> Outcome:
     judged = [result for result in counted if not result.lacks_data]
     required = [result for result in counted if result.role == "required"]
     held = any(result.outcome is Outcome.FAIL for result in counted)  # an advisory one
-    if held or not judged or any(result.outcome is not Outcome.PASS for result in required):
+    doubted = any(result.holds for result in counted if result.role == "guard")
+    if held or doubted or not judged or any(result.outcome is not Outcome.PASS for result in required):
         return Outcome.MARGINAL
     return Outcome.PASS
 
@@ -266,7 +340,9 @@ def _by_score(counted: list[MetricResult], score: float | None, policy: Policy) 
         return Outcome.FAIL
     if score is None:
         return Outcome.MARGINAL
-    lacking = any(result.lacks_data for result in required)
+    lacking = any(result.lacks_data for result in required) or any(
+        result.holds for result in counted if result.role != "advisory"
+    )
     if score >= policy.pass_score:
         return Outcome.MARGINAL if lacking else Outcome.PASS
     if score >= policy.marginal_score:
@@ -278,7 +354,7 @@ def _by_score(counted: list[MetricResult], score: float | None, policy: Policy) 
 
 
 def _hoped_for(result: MetricResult) -> MetricResult:
-    if result.role == "required" and result.lacks_data:
+    if (result.role == "required" and result.lacks_data) or (result.role != "advisory" and result.holds):
         return result.model_copy(update={"outcome": Outcome.PASS, "reason": Reason.PROVEN_SAFE})
     return result
 
@@ -306,7 +382,8 @@ def _deciding(counted: list[MetricResult], outcome: Outcome) -> MetricResult | N
         Outcome.MARGINAL: [
             r
             for r in counted
-            if r.outcome is Outcome.FAIL or (r.role == "required" and r.outcome is Outcome.MARGINAL)
+            if r.outcome is Outcome.FAIL
+            or (r.outcome is Outcome.MARGINAL and (r.role == "required" or (r.role == "guard" and r.holds)))
         ],
         Outcome.PASS: [r for r in counted if r.role == "required"]
         or [r for r in counted if r.outcome is Outcome.PASS],

@@ -377,7 +377,7 @@ def percent(fraction: float) -> str:
     ('0.7%', '1200%')
     """
     number = Decimal(repr(fraction)).scaleb(2)
-    return f"{number:f}%" if 1e-6 <= fraction < 1e16 else f"{number}%"
+    return f"{number:f}%" if fraction == 0 or 1e-6 <= fraction < 1e16 else f"{number}%"
 
 
 def _number_and_unit(value: object, what: str, example: str) -> tuple[Decimal | float, str]:

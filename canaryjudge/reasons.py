@@ -73,6 +73,27 @@ class Reason(StrEnum):
         "both arms breach the objective",
         "Both arms breach the objective, so something is wrong that the release did not bring; judge again once the baseline meets it. Whether the canary adds to it, only a rule that compares the arms can tell.",
     )
+    BROKEN = (
+        "broken",
+        Outcome.MARGINAL,
+        "a part of this metric's data contradicts itself or cannot be read, so that it was not judged; the others were",
+        "data broken",
+        "Correct the data where the sentence above says, or leave that point out.",
+    )
+    SILENT = (
+        "silent",
+        Outcome.MARGINAL,
+        "an arm stopped reporting, up to the end or for a long part of the window",
+        "an arm fell silent",
+        "See whether that arm runs, is scraped and gets traffic, and judge again when it reports; if it was meant to end, cut both arms to the time before.",
+    )
+    SAME_DATA = (
+        "same_data",
+        Outcome.MARGINAL,
+        "both arms are the same points, or a part of them, so that nothing was compared",
+        "both arms are the same points",
+        "See whether both selectors, or both columns, pick the same pods.",
+    )
     SPLIT_MISMATCH = (
         "split_mismatch",
         Outcome.MARGINAL,
@@ -93,6 +114,13 @@ class Reason(StrEnum):
         "the data do not look like what the policy says of them, so that neither outcome can be trusted",
         "data unlike what the policy says",
         "Say in the policy what the data are (counter: true or false, the unit of each arm), or correct them; the note says what is odd.",
+    )
+    TOLERANCE_TOO_WIDE = (
+        "tolerance_too_wide",
+        Outcome.MARGINAL,
+        "it would pass only because its tolerance is wider than what the metric's level, or its failures, can lose",
+        "tolerance wider than the level",
+        "State the tolerance in what matters: of a success rate in points (absolute: 0.1%), of anything else as a part of the level (10%).",
     )
     UNDECIDED = (
         "undecided",
@@ -206,7 +234,19 @@ class Reason(StrEnum):
     @property
     def lacks_data(self) -> bool:
         """Whether it is for want of data, or of enough."""
-        return self in (Reason.NO_DATA, Reason.TOO_LITTLE_DATA, Reason.NO_DATA_FAILS)
+        return self in (Reason.NO_DATA, Reason.TOO_LITTLE_DATA, Reason.NO_DATA_FAILS, Reason.SILENT)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the data, or the tolerance, cannot mean what a pass says: then even a guard holds the release."""
+        return self in (
+            Reason.BROKEN,
+            Reason.SILENT,
+            Reason.SAME_DATA,
+            Reason.SPLIT_MISMATCH,
+            Reason.MISREAD,
+            Reason.TOLERANCE_TOO_WIDE,
+        )
 
     @property
     def let_through(self) -> bool:

@@ -374,6 +374,10 @@ SymptomCode = Literal[
     "short_rate_window",  # a rate over less than two steps
     "made_up_values",  # the query answers where nothing is measured
     "uncounted",  # a part of the observations is in no bucket
+    "success_tolerance",  # a success rate whose tolerance is a part of it
+    "unprovable_objective",  # an objective of exactly 0 or 100 %
+    "tolerance_too_wide",  # the tolerance is wider than the level, or than what is left to the best
+    "silent",  # an arm stopped reporting
     "unit_and_name",  # the name says another unit than the policy
     "no_metric",  # the data do not have it
     "no_arm_data",  # one arm has none of it
@@ -386,6 +390,7 @@ SymptomCode = Literal[
     "duplicate_times",  # several points at one time
     "undeclared_counter",  # values that only grow
     "counter_resets",  # restarts
+    "lost_members",  # a sum of counters that lost a member, or got it back
     "clocks_apart",  # an arm's data end or begin much earlier
     "time_zone",  # by whole half hours
     "no_overlap",  # the arms share no time

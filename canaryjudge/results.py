@@ -141,6 +141,16 @@ class MetricResult(Facts):
         return None if self.deciding_rule is None else self.findings[self.deciding_rule]
 
     @property
+    def holds(self) -> bool:
+        """Whether a pass cannot mean what it says, so that even a guard holds the release: its data are doubtful, or nothing can be told of an estimate beyond what is tolerated."""
+        if self.reason.holds:
+            return True
+        found = [finding.effect for finding in self.findings if finding.reason is Reason.ABSTAINS]
+        return self.reason is Reason.ABSTAINS and any(
+            effect.intolerable for effect in found if effect is not None
+        )
+
+    @property
     def lacks_data(self) -> bool:
         """Whether the metric is as it is for want of data, or of enough."""
         return self.reason.lacks_data

@@ -392,7 +392,12 @@ def test_counters_that_nobody_declared_decide_nothing():
 
 @pytest.mark.parametrize(
     ("factor", "outcome", "reason"),
-    [(0.001, "marginal", "misread"), (1000, "fail", "proven_worse"), (0.01, "pass", "proven_safe")],
+    [
+        (0.001, "marginal", "misread"),
+        (1000, "fail", "proven_worse"),
+        (0.01, "marginal", "misread"),
+        (0.1, "pass", "proven_safe"),
+    ],
 )
 def test_a_level_a_thousand_times_lower_is_no_pass(factor, outcome, reason):
     rng = np.random.default_rng(6)

@@ -57,6 +57,9 @@ def add_import(commands: Any) -> None:
 
 
 def _validate(options: argparse.Namespace) -> int:
+    from canaryjudge.doctor_checks import doctor  # noqa: PLC0415 - the other commands look nothing over
+    from canaryjudge.explain.readiness import readiness_rows  # noqa: PLC0415
+
     mistakes: list[CanaryJudgeError] = []
     for path in options.policy:
         try:
@@ -66,6 +69,8 @@ def _validate(options: argparse.Namespace) -> int:
             continue
         metrics = len(policy.metrics)
         print(f"{path}: valid, {metrics} metric{'s' if metrics != 1 else ''}")
+        for row in readiness_rows(doctor(policy)):
+            complain(f"{path}: {row['metric']}: {row['finding']}", row["advice"])
     for mistake in mistakes[:-1]:
         complain(mistake.message, mistake.hint)
     if mistakes:

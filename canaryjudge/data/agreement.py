@@ -10,7 +10,7 @@ import numpy as np
 from canaryjudge.data.series import Series
 from canaryjudge.data.times import mixed_zones, unclear_zones
 from canaryjudge.data.units import different_units
-from canaryjudge.errors import DataError
+from canaryjudge.errors import BrokenDataError, DataError
 from canaryjudge.packing import read_flag, read_texts
 from canaryjudge.policy import Metric
 
@@ -30,14 +30,14 @@ def check_arms(metric: Metric, arms: tuple[Series, Series]) -> None:
     having = [arm.arm for arm in arms if len(arm) and arm.total is not None]
     lacking = [arm.arm for arm in arms if len(arm) and arm.total is None]
     if having and lacking:
-        raise DataError(
+        raise BrokenDataError(
             f"{_whose(metric, lacking[0])}: there are no totals, and the arm {having[0]!r} has them",
             "Give 'total' in both arms, or in neither.",
         )
     ends = [_edge(_end(arm)) for arm in arms if arm.edges is not None]
     if len(ends) == len(arms) and ends[0] != ends[1]:
         told = " and ".join(f"those of arm {arm.arm!r} at {end}" for arm, end in zip(arms, ends, strict=True))
-        raise DataError(
+        raise BrokenDataError(
             f"metric {metric.name!r}: the buckets end at different edges, {told}, so the arms' largest observations are not comparable",
             "Give both arms the bucket +Inf.",
         )

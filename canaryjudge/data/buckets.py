@@ -10,7 +10,7 @@ import numpy as np
 
 from canaryjudge.data.exponential_histograms import FINEST, without_finest
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.errors import DataError
+from canaryjudge.errors import BrokenDataError, DataError
 
 __all__ = [
     "coarsened",
@@ -174,7 +174,7 @@ def lasting(
 def too_few_common(where: str, whom: str, edges: FloatArray) -> DataError:
     """Make the error for histograms that cannot be compared."""
     have = f"only the edge {edges[0]:g}" if len(edges) else "no edge"
-    return DataError(
+    return BrokenDataError(
         f"{where}: the histograms of {whom} have {have} in common",
         "Give all histograms of a metric the same buckets, with at least one finite edge and +Inf.",
     )

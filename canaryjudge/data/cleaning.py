@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from canaryjudge.data.series import Series, by_replica
 from canaryjudge.data.sources import RawSeries, SeriesSource
 from canaryjudge.data.times import Times, iso, median_step, to_times
 from canaryjudge.data.units import conversion, scaled
-from canaryjudge.errors import DataError
+from canaryjudge.errors import BrokenDataError, DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric, Query
 from canaryjudge.policy.promql import made_up
@@ -87,6 +87,7 @@ def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) 
     if raw.total_by_name and total is not None and len(value):
         rows.note("total_by_name", len(value), column=raw.total_by_name)
     before = CounterState() if counters is None else counters
+    end = rows.end
     if metric.counter:
         leave_out_known(rows, before)
     _leave_out_unusable(rows, metric)
@@ -123,6 +124,9 @@ def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) 
         reported=reported,
         differenced=metric.counter or raw.increases,
         counters=now,
+        end=end,
+        line=None if rows.time is not None or metric.counter else rows.line,
+        beyond=rows.beyond,
     )
     if names:
         series = replace(series, replicas=by_replica(series, rows.replica, names))
@@ -173,7 +177,10 @@ def _clean_histogram(
             note("time_unit", len(series), unit=times.unit)
     gaps = [] if counters is not None and metric.counter else _gaps(series, metric)
     told = "" if metric.unit else raw.unit
-    return replace(series, zones=zones, notes=(*note.notes, *gaps), unit=told, factor=float(per_unit))
+    end = float(np.nanmax(seconds)) if seconds is not None and np.isfinite(seconds).any() else -np.inf
+    return replace(
+        series, zones=zones, notes=(*note.notes, *gaps), unit=told, factor=float(per_unit), end=end
+    )
 
 
 def _first_notes(raw: RawSeries, metric: Metric) -> tuple[Fraction, tuple[Note, ...]]:
@@ -223,7 +230,9 @@ def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:
 
 def _leave_out_unusable(rows: _Rows, metric: Metric) -> None:
     rows.drop("missing_values", _any(rows, np.isnan))
-    rows.drop("infinite_values", _any(rows, lambda numbers: np.abs(numbers) > _HUGE))
+    infinite = _any(rows, lambda numbers: np.abs(numbers) > _HUGE)
+    rows.beyond = rows.places[infinite]
+    rows.drop("infinite_values", infinite)
     if KINDS[metric.kind].counts_events:
         _check_counts(rows, metric)
     if rows.time is not None:
@@ -258,7 +267,7 @@ def _check_counts(rows: _Rows, metric: Metric) -> None:
         _refuse_shares(value, total, place)
     if index is not None:
         excess = "more errors than requests" if kind.is_share else "events without exposure"
-        raise DataError(
+        raise BrokenDataError(
             f"{place.at(index)}: value is {value[index]:g} and total is {total[index]:g}: {excess}",
             "Check that 'value' counts the events and 'total' what they are of, over the same interval.",
         )
@@ -270,7 +279,7 @@ def _refuse_shares(value: FloatArray, total: FloatArray, place: Location) -> Non
     shares = some[value[some] < 1]
     if len(some) < _ENOUGH or len(shares) < _MOST * len(some) or np.median(total[some]) < _WELL_ABOVE_ONE:
         return
-    raise DataError(
+    raise BrokenDataError(
         f"{place.at(int(shares[0]))}: value is {value[shares[0]]:.3g} of a total of {total[shares[0]]:.6g}, and {len(shares)} of the {len(some)} "
         "values that are not 0 lie between 0 and 1: they look like shares or rates, not like counts of events",
         "Give the number of events of each interval as 'value', or set kind: gauge to judge the shares themselves.",
@@ -323,6 +332,24 @@ class _Rows:
     """What may tell replicas apart although nobody said so."""
     apart_name: str = ""
     """The column that it is from."""
+    line: FloatArray = field(default_factory=lambda: np.empty(0))
+    """The place of each row in line."""
+    beyond: FloatArray = field(default_factory=lambda: np.empty(0))
+    """The places of reports that are infinite."""
+
+    def __post_init__(self) -> None:
+        self.line = np.arange(len(self.value), dtype=np.float64)
+
+    @property
+    def places(self) -> FloatArray:
+        """When each row was, or without times its place in line."""
+        return self.line if self.time is None else self.time
+
+    @property
+    def end(self) -> float:
+        """When the last row was."""
+        places = self.places
+        return float(np.nanmax(places)) if np.isfinite(places).any() else -np.inf
 
     def __len__(self) -> int:
         return len(self.value)
@@ -350,6 +377,7 @@ class _Rows:
         self.total = None if self.total is None else self.total[chosen]
         self.time = None if self.time is None else self.time[chosen]
         self.replica = self.replica[chosen]
+        self.line = self.line[chosen]
         self.apart = None if self.apart is None else self.apart[chosen]
         if self.place.rows is not None:
             self.place = replace(self.place, rows=self.place.rows[chosen])
@@ -408,6 +436,9 @@ def leave_out_known(rows: _Rows, counters: CounterState) -> None:
     """Leave out the points up to the last one of each replica that was given before."""
     if not len(counters) or not len(rows):
         return
+    if np.isnan(rows.value).all():
+        rows.drop("missing_values", np.isnan(rows.value))
+        return
     if (rows.time is None) != (counters.time is None):
         found, known = ("no times", "some") if rows.time is None else ("times", "none")
         raise DataError(
@@ -443,9 +474,14 @@ def difference(rows: _Rows, metric: Metric, counters: CounterState) -> CounterSt
     """
     _check_one_each(rows)
     both, replica = _after(rows, counters)
-    found = increases(both.columns, replica)
+    found = increases(both.columns, replica, memory=both.memory)
+    both = replace(both, memory=found.memory)
     check_growing(str(rows.place), found.falls, found.steps)
-    for code, count in (("counter_resets", found.resets), ("unclear_resets", found.unclear)):
+    for code, count in (
+        ("counter_resets", found.resets),
+        ("unclear_resets", found.unclear),
+        ("lost_members", found.members),
+    ):
         if count:
             rows.note(code, count)
     steps = both.steps
@@ -480,7 +516,7 @@ def _check_one_each(rows: _Rows) -> None:
         index = int(tied.argmax())
         named = rows.names[rows.replica[index]] if rows.names else ""
         whose = f"the replica {named!r} has" if named else "a counter has"
-        raise DataError(
+        raise BrokenDataError(
             f"{rows.place}: {whose} several values at {iso(float(rows.time[index]))}",
             "Tell the replicas of an arm apart: name the column 'replica'."
             if rows.apart is None
@@ -497,13 +533,14 @@ def _after(rows: _Rows, counters: CounterState) -> tuple[CounterState, NDArray[n
     replica = np.concatenate([numbers[: len(counters)], numbers[len(counters) :][rows.replica]])
     columns, time = rows.columns, rows.time
     steps = np.full((len(names), EARLY), np.nan)
+    memory = counters.memory_of(names)
     if len(counters):
         columns = np.concatenate([counters.columns, columns]) if len(rows) else counters.columns
         steps[numbers[: len(counters)]] = counters.steps
         time = (
             counters.time if not len(rows) or counters.time is None else np.concatenate([counters.time, time])
         )
-    return CounterState(names, columns, time, steps), replica
+    return CounterState(names, columns, time, steps, memory=memory), replica
 
 
 def _last(points: CounterState, replica: NDArray[np.intp]) -> CounterState:
@@ -516,6 +553,7 @@ def _last(points: CounterState, replica: NDArray[np.intp]) -> CounterState:
         points.columns[last[there]],
         None if points.time is None else points.time[last[there]],
         points.steps[there],
+        memory=points.memory[there],
     ).bounded()
 
 
@@ -527,7 +565,7 @@ def _check_parts(rows: _Rows, metric: Metric) -> None:
     if more.any():
         index = int(more.argmax())
         when = "" if rows.time is None else f" up to {iso(float(rows.time[index]))}"
-        raise DataError(
+        raise BrokenDataError(
             f"{rows.place}: value grew by {rows.value[index]:g} and total by {rows.total[index]:g}{when}",
             "Check that 'value' counts the events and 'total' what they are of, in the same process.",
         )

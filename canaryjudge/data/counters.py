@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.errors import DataError
+from canaryjudge.errors import BrokenDataError
 from canaryjudge.packing import pack, unpack
 
 __all__ = [
@@ -31,7 +31,7 @@ _MANY: Final = 20
 def check_growing(where: str, falls: int, steps: int) -> None:
     """Refuse counters that fall at a quarter of their steps or more: what an interval counted does so, and what only grows does not."""
     if steps >= _FEWEST and 4 * falls >= steps:
-        raise DataError(
+        raise BrokenDataError(
             f"{where}: counters that only grow were to be given, and they fall at {falls} of {steps} steps",
             "If each point is what its interval counted, leave out counter: true. If several replicas are in one series, name the column 'replica'. "
             "If a process does restart that often, there is nothing to compare before that is mended.",
@@ -79,6 +79,10 @@ class Increases:
     """Points at which the counters of a process had begun again: a restart."""
     unclear: int
     """Points left out, at which some counters had fallen and others had gone on."""
+    members: int
+    """Points left out, at which a sum of counters had lost a member, or got it back."""
+    memory: FloatArray
+    """What is to be known of each replica to go on, as it was given."""
     falls: int
     steps: int
     """At how many steps a counter fell, of how many at which one changed."""
@@ -90,6 +94,7 @@ def increases(
     reset: NDArray[np.bool_] | None = None,
     *,
     parts: bool = False,
+    memory: FloatArray | None = None,
 ) -> Increases:
     r"""Difference the counters of each replica.
 
@@ -103,6 +108,10 @@ def increases(
     :math:`5 \cdot 10^8` to :math:`5 \cdot 10^8 + 1000` was not restarted, and must not be taken to have counted all of that since: the
     counter that fell was registered anew by itself, or left a sum. Then they count different times, and the point is left out.
 
+    A sum of the counters of several processes falls too when one of them is not scraped, by what that one had counted, and comes back with
+    it. No restarted process can have counted in one step more than twenty times what it ever did, nor, where it fell by less than half, three times. Such a
+    fall is left out, and so is the step at which the sum is back.
+
     Parameters
     ----------
     columns : ndarray, shape (n, c)
@@ -112,6 +121,9 @@ def increases(
         Which replica each point is of; None where there is one.
     reset : ndarray of bool, shape (n,), optional
         Points before which a restart is known although nothing need have fallen.
+    memory : ndarray, shape (r, 3), optional
+        What is known of each replica from before: the largest step up of its largest counter so far (NaN where there was none), and of a sum that has lost a
+        member what it was before and by how much it fell (0 where it has all).
     parts : bool
         The columns are the parts of one counter, as the buckets of a histogram are: it cannot have begun anew in some of them only, so their
         sum tells whether it has.
@@ -136,6 +148,12 @@ def increases(
     >>> found = increases(np.array([[70.0, 5e8], [75.0, 5e8 + 1000], [3.0, 5e8 + 2000], [9.0, 5e8 + 3000]]), None)
     >>> found.columns.tolist(), found.unclear
     ([[5.0, 1000.0], [6.0, 1000.0]], 1)
+
+    A sum of five that lacks one of them at one scrape:
+
+    >>> found = increases(np.array([[9000.0], [9010.0], [7220.0], [9030.0], [9041.0]]), None)
+    >>> found.columns.tolist(), found.members
+    ([[10.0], [11.0]], 2)
     """
     previous, points = neighbors(len(columns), replica)
     grown = columns[points] - columns[previous]
@@ -144,12 +162,74 @@ def increases(
     fresh = np.all((told[points] < told[previous]) | (told[points] + 1 >= 2 * told[previous]), axis=1)
     known = np.zeros(len(points), dtype=np.bool_) if reset is None else reset[points]
     restarted = known | (fell & fresh)
-    kept = restarted | ~fell
+    size = 1 if replica is None else int(replica.max(initial=0)) + 1
+    memory = nothing_known(size) if memory is None else memory
+    codes = np.zeros(len(points), dtype=np.intp) if replica is None else replica[points]
+    largest = told.max(axis=1, initial=0.0)
+    members, memory = _members(largest[previous], largest[points], codes, known, memory)
+    restarted &= ~members
+    kept = (restarted | ~fell) & ~members
     found = np.where(restarted[:, np.newaxis], columns[points], grown)
     steps = int(grown.any(axis=1).sum())
     return Increases(
-        found[kept], points[kept], int(restarted.sum()), int((~kept).sum()), int(fell.sum()), steps
+        found[kept],
+        points[kept],
+        int(restarted.sum()),
+        int((~kept & ~members).sum()),
+        int(members.sum()),
+        memory,
+        int(fell.sum()),
+        steps,
     )
+
+
+_FAR, _FASTER = 20.0, 3.0
+"""A process cannot have counted so many times its largest step since it began anew; nor so many where that is more than half of what it was."""
+
+_NOT_FEW = 100.0
+"""What a process with fewer events has counted twice or not at all changes little."""
+
+
+def nothing_known(replicas: int) -> FloatArray:
+    """Give what is remembered of replicas of which nothing has been seen."""
+    return np.tile([np.nan, 0.0, 0.0], (replicas, 1))
+
+
+def _members(
+    before: FloatArray,
+    after: FloatArray,
+    replica: NDArray[np.intp],
+    known: NDArray[np.bool_],
+    memory: FloatArray,
+) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Mark the steps at which a sum lost a member or got it back, and give what is remembered then."""
+    marked, memory = np.zeros(len(before), dtype=np.bool_), memory.copy()
+    fell = np.zeros(len(memory), dtype=np.bool_)
+    np.logical_or.at(fell, replica, after < before)
+    grown = after - before
+    for code in np.flatnonzero(fell | (memory[:, 1] > 0)).tolist():
+        pace, peak, lost = memory[code].tolist()
+        for step in np.flatnonzero(replica == code).tolist():
+            was, now, move = before[step], after[step], grown[step]
+            if move < 0 and not known[step]:
+                far = now > _FAR * pace or (now > was / 2 and now > _FASTER * pace)
+                if now >= _NOT_FEW and (far if pace == pace else now > was / 2):  # noqa: PLR0124 - NaN where there was no step yet
+                    marked[step], peak, lost = True, max(peak, was), max(lost, max(peak, was) - now)
+                else:
+                    peak = lost = 0.0
+            elif peak and (move > _FAR * pace or (move >= lost / 2 and not move <= _FASTER * pace)):
+                marked[step] = True
+                peak, lost = (0.0, 0.0) if now >= peak else (peak, lost)
+            else:
+                pace = max(move, pace) if pace == pace else move  # noqa: PLR0124
+                peak, lost = (0.0, 0.0) if now >= peak else (peak, lost)
+        memory[code] = pace, peak, lost
+    others = ~(fell | (memory[:, 1] > 0))
+    quick = others[replica]
+    memory[:, 0] = np.where(others & np.isnan(memory[:, 0]), -np.inf, memory[:, 0])
+    np.maximum.at(memory[:, 0], replica[quick], grown[quick])
+    memory[:, 0] = np.where(np.isneginf(memory[:, 0]), np.nan, memory[:, 0])
+    return marked, memory
 
 
 def neighbors(count: int, replica: NDArray[np.intp] | None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -225,6 +305,12 @@ class CounterState:
     """Seconds between the first points of each, then NaN; shape (r, EARLY)."""
     edges: FloatArray | None = None
     """Of histograms: the upper edges; shape (c,)."""
+    memory: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+    """What `increases` is to know of each; shape (r, 3)."""
+
+    def __post_init__(self) -> None:
+        if len(self.memory) != len(self.names):
+            object.__setattr__(self, "memory", nothing_known(len(self.names)))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -238,6 +324,12 @@ class CounterState:
         """Give where each of some names stands; -1 where it does not."""
         place = {name: index for index, name in enumerate(self.names)}
         return np.array([place.get(name, -1) for name in names], dtype=np.intp)
+
+    def memory_of(self, names: tuple[str, ...]) -> FloatArray:
+        """Give what is remembered of some replicas."""
+        row, found = self.rows(names), nothing_known(len(names))
+        found[row >= 0] = self.memory[row[row >= 0]]
+        return found
 
     def last(self, names: tuple[str, ...]) -> FloatArray:
         """Give the times of some replicas' last points; minus infinity where there is none."""
@@ -256,7 +348,9 @@ class CounterState:
     def _part(self, index: np.ndarray[Any, np.dtype[np.intp]]) -> CounterState:
         time = None if self.time is None else self.time[index]
         names = tuple(self.names[row] for row in index.tolist())
-        return CounterState(names, self.columns[index], time, self.steps[index], self.edges)
+        return CounterState(
+            names, self.columns[index], time, self.steps[index], self.edges, self.memory[index]
+        )
 
     def union(self, other: CounterState) -> CounterState:
         """Give the replicas of both, and of one that both have the later point.
@@ -272,6 +366,7 @@ class CounterState:
             time,
             np.concatenate([self.steps, other.steps]),
             self.edges,
+            np.concatenate([self.memory, other.memory]),
         )
         last: dict[str, tuple[Any, ...]] = {}
         for row, name in enumerate(both.names):
@@ -286,6 +381,7 @@ class CounterState:
             "names": list(self.names),
             "columns": pack(self.columns),
             "steps": pack(self.steps),
+            "memory": pack(self.memory),
         }
         if self.time is not None:
             found["time"] = pack(self.time)
@@ -312,4 +408,4 @@ class CounterState:
             or (columns < 0).any()
         ):
             raise ValueError("the counters are not numbers")
-        return cls(names, columns, time, steps, edges)
+        return cls(names, columns, time, steps, edges, unpack(state["memory"], shape=(count, 3)))

@@ -7,12 +7,12 @@ import re
 import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Location", "likely_name", "number_hint", "shown"]
+__all__ = ["Location", "PlacedText", "likely_name", "number_hint", "shown"]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -39,6 +39,19 @@ def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[
     rest = f" and {len(names) - 20} more" if len(names) > 20 else ""
     listed = f"Known {what}: {', '.join(names[:20])}{rest}."
     return f"Did you mean {near[0]!r}? {listed}" if near else listed
+
+
+class PlacedText(str):
+    """A text where a number belongs, which knows its place in the caller's file."""
+
+    __slots__ = ("where",)
+    where: str
+
+    def __new__(cls, text: str, where: str) -> Self:
+        """Make one of a cell."""
+        made = str.__new__(cls, text)
+        made.where = where
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from canaryjudge.data.diagnostics import shown
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.errors import DataError
+from canaryjudge.errors import BrokenDataError, DataError
 
 __all__ = [
     "FINEST",
@@ -148,7 +148,7 @@ def exponential_buckets(items: Sequence[Any], where: Where) -> SparseBuckets:
         try:
             read.append(_exponential(item))
         except DataError as error:
-            raise DataError(f"{where(number)}: {error.message}", error.hint) from None
+            raise BrokenDataError(f"{where(number)}: {error.message}", error.hint) from None
     sides = [side for each in read for side in each.sides]
     filled = _Filled(
         row=np.repeat(np.arange(2 * len(read)) // 2, [len(counts) for _, counts in sides]),
@@ -163,7 +163,7 @@ def exponential_buckets(items: Sequence[Any], where: Where) -> SparseBuckets:
     totals = zeros + np.bincount(filled.row, weights=filled.count, minlength=len(read))
     for number, each in enumerate(read):
         if each.claimed is not None and each.claimed != totals[number]:
-            raise DataError(
+            raise BrokenDataError(
                 f"{where(number)}: the count is {each.claimed:g}, and the buckets hold {totals[number]:g}",
                 "Give all of the buckets.",
             )
@@ -221,14 +221,14 @@ class _Filled:
 
 def _exponential(item: Any) -> _Read:
     if not isinstance(item, Mapping) or not any(name in item or _FIELDS[name] in item for name in _FIELDS):
-        raise DataError(f"{shown(item)} is no exponential histogram", _HINT)
+        raise BrokenDataError(f"{shown(item)} is no exponential histogram", _HINT)
     scale = _whole(field_of(item, "scale"), "scale")
     if scale not in _SCALES:
-        raise DataError(f"the scale is {scale}", _HINT)
+        raise BrokenDataError(f"the scale is {scale}", _HINT)
     zeros = read_counts([field_of(item, "zeroCount") or 0], "zeroCount")
     threshold = _number(field_of(item, "zeroThreshold") or 0, "zeroThreshold")
     if not 0 <= threshold < math.inf:
-        raise DataError(f"the zeroThreshold is {threshold:g}", "Give a width of 0 or more.")
+        raise BrokenDataError(f"the zeroThreshold is {threshold:g}", "Give a width of 0 or more.")
     claimed = field_of(item, "count")
     return _Read(
         scale,
@@ -244,10 +244,10 @@ def _side(side: Any, name: str) -> tuple[int, FloatArray]:
     if side is None:
         return 0, np.empty(0)
     if not isinstance(side, Mapping):
-        raise DataError(f"{name} is {shown(side)}", _HINT)
+        raise BrokenDataError(f"{name} is {shown(side)}", _HINT)
     offset = _whole(field_of(side, "offset"), f"{name}.offset")
     if not -_MOST_INDEX <= offset < _MOST_INDEX:
-        raise DataError(
+        raise BrokenDataError(
             f"{name}.offset is {offset}, and no bucket of a double is so far from 1",
             "Give a 32-bit number, as OpenTelemetry does.",
         )
@@ -258,7 +258,7 @@ def _side(side: Any, name: str) -> tuple[int, FloatArray]:
 def _whole(value: Any, name: str) -> int:
     number = _number(0 if value is None else value, name)
     if not math.isfinite(number) or number != int(number):
-        raise DataError(f"{name} is {shown(value)} where a whole number belongs", _HINT)
+        raise BrokenDataError(f"{name} is {shown(value)} where a whole number belongs", _HINT)
     return int(number)
 
 
@@ -268,7 +268,7 @@ def _number(value: Any, name: str) -> float:
             return float(value)
         except (ValueError, OverflowError):
             pass
-    raise DataError(
+    raise BrokenDataError(
         f"{name} is {shown(value)} where a number belongs", "Give numbers, or texts that spell them."
     )
 
@@ -282,7 +282,7 @@ def read_counts(values: Any, name: str) -> FloatArray:
     [3.0, 4.0]
     """
     if not isinstance(values, list | tuple | np.ndarray):
-        raise DataError(f"{name} is {shown(values)} where a list of counts belongs", _HINT)
+        raise BrokenDataError(f"{name} is {shown(values)} where a list of counts belongs", _HINT)
     try:
         numbers = list(map(float, values)) if set(map(type, values)) <= {int, float, str} else None
     except (ValueError, OverflowError):
@@ -292,7 +292,7 @@ def read_counts(values: Any, name: str) -> FloatArray:
     counts = np.array(numbers, dtype=np.float64)
     unfit = np.flatnonzero(~((counts >= 0) & np.isfinite(counts)))
     if len(unfit):
-        raise DataError(f"a count in {name} is {counts[unfit[0]]:g}", "Give counts of zero or more.")
+        raise BrokenDataError(f"a count in {name} is {counts[unfit[0]]:g}", "Give counts of zero or more.")
     return counts
 
 
@@ -311,7 +311,7 @@ def range_buckets(rows: Sequence[Any], where: Where) -> SparseBuckets:
     lower, upper, count = snapped(flat[:, 0]), snapped(flat[:, 1]), flat[:, 2]
     wrong = ~(lower <= upper) | (upper == -np.inf) | (lower == np.inf) | ~((count >= 0) & np.isfinite(count))
     for index in np.flatnonzero(wrong)[:1]:
-        raise DataError(
+        raise BrokenDataError(
             f"{where(int(row[index]))}: {shown(flat[index].tolist())} is no bucket",
             "Give [lower edge, upper edge, count], the edges ascending and the count 0 or more.",
         )
@@ -319,7 +319,7 @@ def range_buckets(rows: Sequence[Any], where: Where) -> SparseBuckets:
     some = some[np.lexsort([upper[some], lower[some], row[some]])]
     row, lower, upper, count = row[some], lower[some], upper[some], count[some]
     for index in np.flatnonzero((lower[1:] < upper[:-1]) & (row[1:] == row[:-1]))[:1]:
-        raise DataError(
+        raise BrokenDataError(
             f"{where(int(row[index]))}: the buckets {lower[index]:g} to {upper[index]:g} and "
             f"{lower[index + 1]:g} to {upper[index + 1]:g} overlap",
             "Give each observation one bucket, with counts that are not cumulative.",
@@ -331,7 +331,7 @@ def _triples(row: Any, number: int, where: Where) -> FloatArray:
     items = list(row) if isinstance(row, list | tuple | np.ndarray) else [row]
     for item in items:
         if not isinstance(item, list | tuple | np.ndarray) or len(item) != 3:
-            raise DataError(
+            raise BrokenDataError(
                 f"{where(number)}: {shown(item)} is no bucket",
                 "Give each bucket as [lower edge, upper edge, count].",
             )
@@ -340,7 +340,7 @@ def _triples(row: Any, number: int, where: Where) -> FloatArray:
             -1, 3
         )
     except DataError as error:
-        raise DataError(
+        raise BrokenDataError(
             f"{where(number)}: {error.message}", "Give [lower edge, upper edge, count], all three numbers."
         ) from None
 
@@ -362,7 +362,7 @@ def bounded_edges(buckets: SparseBuckets, where: str) -> tuple[FloatArray, NDArr
             break
         edges = without_finest(every, scale)
     if len(edges) > most:
-        raise DataError(
+        raise BrokenDataError(
             f"{where}: the histograms have {len(every)} different edges",
             "Give all histograms of a metric the same buckets, or exponential ones.",
         )

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.diagnostics import Location, likely_name, number_hint, shown
+from canaryjudge.data.diagnostics import Location, PlacedText, likely_name, number_hint, shown
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.errors import DataError
+from canaryjudge.errors import BrokenDataError, DataError
 
 __all__ = [
     "Column",
@@ -151,20 +151,23 @@ def _one_by_one(items: list[Any], place: Location, name: str) -> FloatArray:
         if isinstance(item, str | bytes):
             word = first_word(items)  # it says more than the number in quotes that may stand before it
             culprit = index if word is None else word
-            raise DataError(
-                f"{place.at(culprit)}: {name} is the text {shown(items[culprit])} where a number belongs",
+            text = items[culprit]
+            placed = isinstance(text, PlacedText)
+            where, whose = (text.where, f" ({place})") if placed else (place.at(culprit), "")
+            raise BrokenDataError(
+                f"{where}: {name} is the text {shown(items[culprit])} where a number belongs{whose}",
                 number_hint(str(items[culprit])),
             )
         if not isinstance(item, _NUMBERS):
             nested = isinstance(item, list | tuple | dict | np.ndarray)
-            raise DataError(
+            raise BrokenDataError(
                 f"{place.at(index)}: {name} is {shown(item)} ({type(item).__name__}) where a number belongs",
                 _FLAT if nested else "Give real numbers, and leave a missing one empty (null).",
             )
         try:
             numbers[index] = float(item)
         except (OverflowError, ValueError):
-            raise DataError(
+            raise BrokenDataError(
                 f"{place.at(index)}: {name} is {shown(item)}, which is no finite number of double precision",
                 "Correct it, or leave it empty (null).",
             ) from None

@@ -19,7 +19,7 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.series import Series
 from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.units import scaled_edges
-from canaryjudge.errors import DataError
+from canaryjudge.errors import BrokenDataError, DataError
 
 __all__ = ["Grid", "continued", "negative_count", "read_buckets", "replica_codes", "uncounted_share"]
 
@@ -36,7 +36,7 @@ def negative_count(where: str, wrong: str, *, counter: bool) -> DataError:
         if counter
         else ", or set counter: true for counters that only grow."
     )
-    return DataError(f"{where}: {wrong}", advice)
+    return BrokenDataError(f"{where}: {wrong}", advice)
 
 
 def replica_codes(column: Any, size: int) -> tuple[NDArray[np.intp], tuple[str, ...]]:
@@ -244,9 +244,18 @@ def read_buckets(
     if counter:
         # a replica's histograms of one time are one counter in parts
         grid = grid.summed(by_replica=True)
-        grown = increases(np.diff(grid.cumulative, axis=1, prepend=0.0), grid.replica, parts=True)
+        names = grid.names or ("",)
+        buckets = np.diff(grid.cumulative, axis=1, prepend=0.0)
+        memory = (counters or CounterState()).memory_of(names)
+        grown = increases(buckets, grid.replica, parts=True, memory=memory)
+        if now is not None:
+            now = replace(now, memory=grown.memory[[names.index(name) for name in now.names]])
         check_growing(str(raw.place), grown.falls, grown.steps)
-        for code, count in (("counter_resets", grown.resets), ("unclear_resets", grown.unclear)):
+        for code, count in (
+            ("counter_resets", grown.resets),
+            ("unclear_resets", grown.unclear),
+            ("lost_members", grown.members),
+        ):
             if count:
                 note(code, count)
         grid = replace(grid.rows(grown.points), cumulative=grown.columns.cumsum(axis=1))
@@ -300,7 +309,7 @@ def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, co
     """Take counts per bucket, an interval a row."""
     edges = _upper_edges(raw.edges, raw.place, "edges")
     if not len(edges) or np.isnan(edges).any() or (np.diff(edges) <= 0).any():
-        raise DataError(
+        raise BrokenDataError(
             f"{raw.place}: the edges are {shown(edges.tolist())}, which do not ascend",
             "Give each bucket's upper edge once, from the smallest to the largest.",
         )
@@ -311,7 +320,7 @@ def _of_matrix(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, co
     open_ended = width == len(edges) + 1 and np.isfinite(edges[-1])
     if odd is not None or not (width == len(edges) or open_ended):
         index = 0 if odd is None else odd
-        raise DataError(
+        raise BrokenDataError(
             f"{raw.place.at(index)}: there are {len(rows[index])} buckets for {len(edges)} edges",
             "Give in each row a count for each edge, and one more for what is larger than all of them.",
         )
@@ -378,7 +387,7 @@ def _of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, c
     le = _upper_edges(raw.le, raw.place, "le")
     missing = np.flatnonzero(np.isnan(le))
     if len(missing):
-        raise DataError(f"{raw.place.at(missing[0])}: there is no le", _HINT)
+        raise BrokenDataError(f"{raw.place.at(missing[0])}: there is no le", _HINT)
     replica, names = replica_codes(raw.replica, len(value))
     kept = np.ones(len(value), dtype=np.bool_)
     if seconds is None:
@@ -427,7 +436,7 @@ def _upper_edges(column: Any, place: Location, name: str) -> FloatArray:
         edges = to_floats(object_array(items), place, name)
     low = np.flatnonzero(edges == -np.inf)
     if len(low):
-        raise DataError(f"{place}: an upper edge of a bucket is -Inf", "Only +Inf can be an edge.")
+        raise BrokenDataError(f"{place}: an upper edge of a bucket is -Inf", "Only +Inf can be an edge.")
     return edges
 
 
@@ -491,7 +500,7 @@ def _added(
         )
         for row in np.flatnonzero(uneven)[:1]:
             column = int(times[row].argmax())
-            raise DataError(
+            raise BrokenDataError(
                 f"{place.at(int(cells.first[row, column]))}: le {edges[column]:g} has {most[row]} different counts in one interval, "
                 "and others have fewer",
                 "Give each le once a time, or name the column 'replica'.",
@@ -512,7 +521,7 @@ def _check_rising(
     counts = cumulative[rows, columns]
     falls = np.flatnonzero((np.diff(counts) < 0) & (np.diff(rows) == 0))
     for i in falls[:1]:
-        raise DataError(
+        raise BrokenDataError(
             f"{place.at(int(points[rows[i], columns[i + 1]]))}: {counts[i + 1]:g} observations are at most {edges[columns[i + 1]]:g}, "
             f"fewer than the {counts[i]:g} that are at most {edges[columns[i]]:g}",
             "Give cumulative counts, as Prometheus does; counts per bucket go into a mapping with edges and buckets.",

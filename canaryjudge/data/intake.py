@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from canaryjudge.data.agreement import Agreement
 from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.pair import FloatArray, MetricPair
+from canaryjudge.data.sameness import Sample, signatures
 from canaryjudge.data.series import Series
+from canaryjudge.data.silence import Presence
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.packing import pack, pack_times, read_flag, unpack, unpack_times
 from canaryjudge.policy import Metric
 
@@ -104,6 +107,8 @@ class Intake(ABC):
         self.edges: FloatArray | None = None
         self.reach = (Reach(), Reach())
         self.tally = Tally()
+        self.presence = (Presence(), Presence())
+        self.samples = (Sample(), Sample())
 
     def copy(self) -> Self:
         """Give a copy that can go on by itself."""
@@ -136,6 +141,31 @@ class Intake(ABC):
     def complete(self) -> tuple[list[MetricPair], list[int]]:
         """Hand out what is complete, and tell how many points of each arm were dropped for want of a partner."""
 
+    def _saw(
+        self,
+        index: int,
+        time: FloatArray | None,
+        value: FloatArray,
+        total: FloatArray | None = None,
+        buckets: FloatArray | None = None,
+    ) -> None:
+        """Remember when an arm gave what is new, and a sample of it."""
+        samples = list(self.samples)
+        samples[index] = samples[index].plus(signatures(value, total, buckets))
+        self.samples = (samples[0], samples[1])
+        if time is None:
+            return
+        found = list(self.presence)
+        total = None if self.agreement.reported else total
+        found[index] = found[index].plus(KINDS[self.metric.kind], time, value, total)
+        self.presence = (found[0], found[1])
+
+    def alive(self, index: int, time: FloatArray) -> None:
+        """Remember when an arm reported what cannot be used."""
+        found = list(self.presence)
+        found[index] = found[index].alive(time)
+        self.presence = (found[0], found[1])
+
     def meet(self) -> bool | None:
         """Tell whether the arms' times overlap; None while they do not and one has fewer than two points."""
         count = min(reach.count for reach in self.reach)
@@ -161,6 +191,11 @@ class Intake(ABC):
         self.windows = other.windows if self.windows is None else self.windows
         self.edges = other.edges if self.edges is None else self.edges
         self.reach = (self.reach[0].plus(other.reach[0]), self.reach[1].plus(other.reach[1]))
+        self.presence = (
+            self.presence[0].union(other.presence[0]),
+            self.presence[1].union(other.presence[1]),
+        )
+        self.samples = (self.samples[0].union(other.samples[0]), self.samples[1].union(other.samples[1]))
         self.tally = self.tally.plus(other.tally)
 
     def state(self) -> dict[str, Any]:
@@ -168,6 +203,8 @@ class Intake(ABC):
         tally = self.tally
         return self.agreement.state() | {
             "windows": self.windows,
+            "samples": [each.state() for each in self.samples],
+            "presence": [each.state() for each in self.presence],
             "reach": [[reach.count, *_span(reach)] for reach in self.reach],
             "tally": [*tally.points, tally.blocks, *_span(tally), f"{tally.digest:064x}"],
         }
@@ -177,6 +214,10 @@ class Intake(ABC):
         self.agreement, self.windows = Agreement.restore(state), read_flag(state["windows"])
         baseline, canary = (Reach(int(count), *_ends(span)) for count, *span in state["reach"])
         self.reach = (baseline, canary)
+        before, after = (Presence.restore(each) for each in state["presence"])
+        self.presence = (before, after)
+        first_sample, second_sample = (Sample.restore(each) for each in state["samples"])
+        self.samples = (first_sample, second_sample)
         first, second, blocks, *span, digest = state["tally"]
         self.tally = Tally((int(first), int(second)), int(blocks), *_ends(span), int(digest, 16))
 

@@ -135,6 +135,13 @@ class IntervalIntake(Intake):
                         continue
                 known[index] = known[index].remember(keys, rows)
                 first, last = float(rows[0, 0]), float(rows[-1, 0])
+            self._saw(
+                index,
+                None if series.time is None else rows[:, 0],
+                rows[:, 1],
+                rows[:, 2] if self.agreement.totals else None,
+                None if self.edges is None else rows[:, self._columns :],
+            )
             reach[index] = reach[index].plus(Reach(len(rows), first, last))
             pending[index] = _appended(pending[index], rows)
         self._known = (known[0], known[1])

@@ -20,7 +20,13 @@ NoteCode = Literal[
     "gaps",  # intervals without a point, inside the arm's span
     "outside_overlap",  # points outside the time that both arms cover, left out
     "unpaired",  # points inside the overlap whose interval the other arm lacks, left out
+    "broken",  # a part of the metric's data contradicts itself or cannot be read, so that none were judged
+    "tolerance_too_wide",  # the tolerance is wider than the level, or than what is left to the best
+    "unprovable_objective",  # an objective that no amount of data proves
+    "same_data",  # points that both arms have, more than chance makes equal
+    "silent",  # intervals in which one arm said nothing while the other went on, up to the end or for a long part of the window
     "warmup",  # points inside the policy's warm-up, left out
+    "before_watch",  # points of a stream from before its first complete interval that came later and found no partner, not counted
     "too_late",  # points of a stream older than what is remembered, ignored
     "no_overlap",  # pairing auto: the arms' times do not overlap, so windows were compared
     "no_times",  # one arm has times and the other has none, so order is time
@@ -34,11 +40,13 @@ NoteCode = Literal[
     "merged_buckets",  # bucket edges that not every histogram of both arms has, left out
     "counter_resets",  # points before which a counter began again at 0; its increase is what it has reached since
     "unclear_resets",  # points left out at which some counters of a process fell and others went on
+    "lost_members",  # steps left out at which a sum of counters lost a member, or got it back
     "first_of_counter",  # points of an arm whose counters have one each, so that no increase is known
     "looks_like_count",  # a gauge of whole numbers that is named like a count of events
     "units_apart",  # the arms' levels differ by a thousand or the like, as where they are in different units
     "total_by_name",  # points of a wide table whose total was taken from a column because of its name
     "looks_like_counter",  # values that grew at every point, of a metric that is not declared a counter
+    "never_falls",  # levels of both arms that never fell, as lifetime counters do
     "no_infinite_bucket",  # histograms without the bucket +Inf, so that larger observations are unseen
     "rounded_counts",  # histograms with counts that are not whole, rounded
     "equal_exposure",  # a count without totals under a policy without a split: an interval counts the same in both arms

@@ -5,22 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.agreement import check_arms, no_times
 from canaryjudge.data.buckets import coarsened, regrouped
-from canaryjudge.data.notes import Note
+from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
+from canaryjudge.data.sameness import Sample, same_in_line, same_points, signatures
 from canaryjudge.data.series import Series, merged, pooled, with_reports
+from canaryjudge.data.silence import Presence, silences
 from canaryjudge.data.times import common_slots, iso, median_step
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
 
-__all__ = ["align", "no_overlap", "partners", "too_few_points", "warmup_notes", "warmup_without_times"]
+__all__ = [
+    "align",
+    "lifelong",
+    "no_overlap",
+    "partners",
+    "too_few_points",
+    "units_apart",
+    "warmup_notes",
+    "warmup_without_times",
+]
 
 _ENOUGH = 0.5  # share of the shorter arm that must be paired for `auto` to take the arms as concurrent
 
@@ -49,7 +60,9 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     check_arms(metric, arms)
     arms, coarser = _with_equal_buckets(metric, arms)
     interval = _interval(metric, arms)
+    pooled_arms = arms
     pairing, arms, notes = _paired(metric, arms, interval)
+    quiet = _silent(metric, pooled_arms, interval, concurrent=pairing == "concurrent")
     arms, warmup = _after_warmup(metric, arms, _times(canary)[:1], concurrent=pairing == "concurrent")
     if pairing == "concurrent" and all(map(len, arms)):
         arms = _with_replicas_cut(arms, interval)
@@ -66,7 +79,9 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
             *coarser,
             *notes,
             *warmup,
-            *_final_notes(metric, arms),
+            *quiet,
+            *_same(arms, (baseline, canary)),
+            *_final_notes(metric, arms, broken=any(note.code == "broken" for note in baseline.notes)),
             *misreadings(metric, arms),
         ),
         edges=arms[1].edges if arms[0].edges is None else arms[0].edges,
@@ -159,6 +174,43 @@ def _paired(
         return "concurrent", joined.arms, joined.notes
     ends = [(float(time[0]), float(time[-1])) for time in map(_times, arms)]
     return "windows", arms, (no_overlap(ends, min(joined.used)),)
+
+
+def _same(arms: tuple[Series, Series], given: tuple[Series, Series]) -> list[Note]:
+    """Note that both arms are the same points: each beside its partner, or any of their replicas."""
+    if not all(map(len, arms)):
+        return []
+    first, second = (signatures(arm.value, arm.total, arm.buckets) for arm in arms)
+    note = same_in_line(first, second)
+    if note is None:
+        mine, theirs = (set(signatures(arm.value, arm.total, arm.buckets).tolist()) for arm in given)
+        note = same_points((Sample.of(given[0]), Sample.of(given[1]))) if len(mine & theirs) > 3 else None
+    return [] if note is None else [note]
+
+
+def _silent(
+    metric: Metric, arms: tuple[Series, Series], interval: float | None, *, concurrent: bool
+) -> list[Note]:
+    """Note which arm fell silent, if one did."""
+    kind = KINDS[metric.kind]
+    if not all(map(len, arms)) or (concurrent and _on_the_beat(kind, arms, interval)):
+        return []
+    first, second = (Presence.of(arm, kind) for arm in arms)
+    names = arms[0].arm, arms[1].arm
+    ends = arms[0].end, arms[1].end
+    timed = all(arm.time is not None for arm in arms)
+    return silences(metric, (first, second), names, interval, concurrent=concurrent, ends=ends, timed=timed)
+
+
+def _on_the_beat(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> bool:
+    """Tell at a glance that both arms report all the time, as most do."""
+    if kind.is_raw or kind.is_rate or interval is None:
+        return False
+    times = [_times(arm) for arm in arms]
+    steps = [float(np.diff(time).max(initial=0.0)) for time in times]
+    if max(*steps, abs(times[0][-1] - times[1][-1])) > 2.4 * interval:
+        return False
+    return not kind.is_averaged or all(bool((np.diff(arm.value) != 0).all()) for arm in arms)
 
 
 def no_overlap(spans: Sequence[tuple[float, float]], paired: int) -> Note:
@@ -285,7 +337,7 @@ def _with_replicas_cut(arms: tuple[Series, Series], interval: float | None) -> t
     return found[0], found[1]
 
 
-def _final_notes(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
+def _final_notes(metric: Metric, arms: tuple[Series, Series], *, broken: bool) -> list[Note]:
     notes = []
     lengths = (len(arms[0]), len(arms[1]))
     if all(lengths) and lengths[0] != lengths[1]:
@@ -295,7 +347,7 @@ def _final_notes(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
         # the values of a histogram are numbers of observations, whose evenness is not odd
         if len(arm) and not KINDS[metric.kind].has_buckets:
             notes += _sameness(arm)
-        notes += too_few_points(metric, arm.arm, len(arm))
+        notes += [] if broken else too_few_points(metric, arm.arm, len(arm))
     return notes
 
 
@@ -315,31 +367,112 @@ def _sameness(arm: Series) -> list[Note]:
     return []
 
 
-_THOUSANDS = (1e3, 1e6, 1e9, 1024.0, 1024.0**2)
-_NEAR = 0.25
+_THOUSANDS: Final = (1e3, 1e6, 1e9, 1024.0, 1024.0**2, 1024.0**3)
+_NEAR: Final = 0.25
 """Levels differ by a power of a thousand if they do so within this part of it."""
+_UNITS_APART: Final = 25.0
+"""Beyond this factor no level gets better by itself: seconds and minutes are 60 apart, and 40 where the canary is worse besides."""
+_SHAPES_APART, _STEADY = 4.0, 0.02
+"""Another unit leaves the relative spread as it is, within this factor; smaller spreads than this are none."""
 _COUNTS = re.compile(r"error|fail|exception|timeout|5xx|4xx|reject|retries|crash|count|requests|events")
 _RATES = re.compile(
     r"rate|ratio|share|percent|pct|per_|/|time(?!out)|latency|duration|seconds|_ms|bytes|depth|size"
 )
+_TOTALS: Final = re.compile(r"(?:_total|_count|_sum|_bucket)$")
+"""What Prometheus's counters are named."""
+_OFTEN_FLAT = 0.3
+"""What an interval counted repeats itself so often only where it is the same number for long."""
+_LONG, _STEEP, _FLAT = 10, 20, 8
+"""Levels that never fall in so many points are counters by their name; without it by so many points, or by so many whole steps."""
 
 
 def misreadings(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
     """Note what makes it doubtful that the data are what the policy says."""
-    if not KINDS[metric.kind].is_measured or not all(len(arm) for arm in arms):
+    kind = KINDS[metric.kind]
+    if not all(len(arm) for arm in arms):
         return []
     notes = []
-    levels = [
-        abs(float(np.sort(arm.value)[len(arm) // 2])) for arm in arms
-    ]  # near enough for a factor of a thousand
-    if min(levels) > 0:
-        factor = max(levels) / min(levels)
-        if any(abs(factor / times - 1) <= _NEAR for times in _THOUSANDS):
-            larger = arms[int(np.argmax(levels))].arm
-            notes.append(Note(code="units_apart", arm=larger, facts={"factor": factor}))
-    if _is_count(metric, arms):
+    if kind.is_measured or (kind.is_rate and not any(arm.total is None or arm.reported for arm in arms)):
+        levels = [arm.value if arm.total is None else arm.value / arm.total for arm in arms]
+        notes += units_apart((levels[0], levels[1]), (arms[0].arm, arms[1].arm))
+    elif kind.has_buckets:
+        notes += units_apart((_spread(arms[0]), _spread(arms[1])), (arms[0].arm, arms[1].arm))
+    if kind.is_averaged:
+        values = arms[0].value, arms[1].value
+        notes += lifelong(metric, values, values)
+    elif kind.is_rate and not any(arm.differenced for arm in arms):
+        values = arms[0].value, arms[1].value
+        flat = all(bool((np.diff(each) == 0).mean() >= _OFTEN_FLAT) for each in values if len(each) > 1)
+        notes += lifelong(metric, values, values) if flat else []
+    if kind.is_measured and _is_count(metric, arms):
         notes.append(Note(code="looks_like_count"))
     return notes
+
+
+def _spread(arm: Series) -> FloatArray:
+    """Give nine observations that stand for all of a histogram: the upper edges of its deciles' buckets."""
+    if arm.edges is None or arm.buckets is None:
+        return np.empty(0)
+    below = arm.buckets.sum(axis=0).cumsum()
+    places = below.searchsorted(below[-1] * np.arange(1, 10) / 10)
+    return arm.edges[np.minimum(places, len(arm.edges) - 2)] if len(arm.edges) > 1 else np.empty(0)
+
+
+def units_apart(levels: tuple[FloatArray, FloatArray], names: tuple[str, str]) -> list[Note]:
+    """Note that the arms are as far apart as units are, and as alike otherwise.
+
+    Examples
+    --------
+    >>> times = np.array([310.0, 330.0, 325.0, 340.0, 318.0])
+    >>> units_apart((630.0 * times, times), ("old", "new"))[0].arm
+    'old'
+    """
+    if not all(map(len, levels)):
+        return []
+    middles = [abs(float(np.sort(level)[len(level) // 2])) for level in levels]
+    if min(middles) == 0:
+        return []
+    factor, larger = max(middles) / min(middles), int(np.argmax(middles))
+    exact = any(abs(factor / times - 1) <= _NEAR for times in _THOUSANDS)
+    if not exact:
+        high, low = levels[larger], levels[1 - larger]
+        ends = np.quantile(high, 0.1), np.quantile(low, 0.9)
+        if factor < _UNITS_APART or min(high.min(), low.min()) <= 0 or ends[0] <= ends[1]:
+            return []
+        spreads = [max(float(np.log(level).std()), _STEADY) for level in (high, low)]
+        if max(spreads) > _SHAPES_APART * min(spreads):
+            return []
+    return [Note(code="units_apart", arm=names[larger], facts={"factor": factor})]
+
+
+def lifelong(
+    metric: Metric, low: tuple[FloatArray, FloatArray], high: tuple[FloatArray, FloatArray]
+) -> list[Note]:
+    """Note that levels look like counters of a process's whole life: they never fall, but to begin again. Given are the smallest and the largest value of each stretch of both arms.
+
+    Examples
+    --------
+    >>> errors = np.array([5.0, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 9])
+    >>> from canaryjudge.policy import Metric
+    >>> metric = Metric(name="errors_total", direction="increase")
+    >>> [note.code for note in lifelong(metric, (errors, errors + 80), (errors, errors + 80))]
+    ['looks_like_counter']
+    """
+    if "counter" in metric.model_fields_set or min(map(len, low)) < _LONG:
+        return []
+    grown = []
+    for first, last in zip(low, high, strict=True):
+        fell = first[1:] < last[:-1]
+        if (fell & (first[1:] > last[:-1] / 10)).any() or 4 * fell.sum() > len(fell) or (first < 0).any():
+            return []
+        grown.append(int((first[1:] > last[:-1]).sum()))
+    named = bool(_TOTALS.search(metric.name)) and max(grown) > 0
+    steep = min(map(len, low)) >= _STEEP and min(grown) >= _LONG
+    whole = all(bool((part == np.rint(part)).all()) for part in (*low, *high))
+    if not named and not steep and not (whole and min(grown) > 1 and sum(grown) >= _FLAT):
+        return []
+    code: NoteCode = "looks_like_counter" if named else "never_falls"
+    return [Note(code=code, count=sum(map(len, low)))]
 
 
 def _is_count(metric: Metric, arms: tuple[Series, Series]) -> bool:

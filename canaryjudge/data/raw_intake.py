@@ -91,6 +91,7 @@ class RawIntake(Intake):
             if new.time is not None:
                 first, last = float(new.time[0]), float(new.time[-1])
                 newest[index] = _at_end(new, last, newest[index] if last == reach[index].last else _NONE)
+            self._saw(index, new.time, new.value)
             reach[index] = reach[index].plus(Reach(len(new), first, last))
             if new.time is not None and np.isfinite(self._closed):
                 late[index] = int(slots_of(new.time, self.interval).searchsorted(self._closed, "right"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,14 +16,23 @@ from canaryjudge.data.cleaning import read_arm
 from canaryjudge.data.counters import CounterState
 from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.frames import labels, object_array, table_columns, take
+from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import MetricPair
 from canaryjudge.data.pairing import align
 from canaryjudge.data.series import Series
 from canaryjudge.data.sources import ArmMapping, SeriesSource, TidyTable
-from canaryjudge.errors import DataError
+from canaryjudge.errors import BrokenDataError, DataError
 from canaryjudge.policy import Policy
 
-__all__ = ["History", "Release", "read_history", "read_pairs", "read_series", "source_of"]
+__all__ = [
+    "History",
+    "Release",
+    "read_history",
+    "read_pairs",
+    "read_pairs_or_notes",
+    "read_series",
+    "source_of",
+]
 
 _DIGITS = re.compile(r"[0-9]+")
 
@@ -71,9 +80,53 @@ def read_pairs(
     >>> pair.canary.value.tolist(), pair.pairing, pair.notes[0].code
     ([0.5, 0.7], 'windows', 'missing_values')
     """
-    series = read_series(data, policy, baseline=baseline, canary=canary)
+    return _read_pairs(data, policy, (baseline, canary), {})
+
+
+def read_pairs_or_notes(data: Any, policy: Policy, *, baseline: str, canary: str) -> dict[str, MetricPair]:
+    """Read both arms of every metric; one whose data are broken has no points and a note that says why, unless all are."""
+    broken: dict[str, BrokenDataError] = {}
+    found = _read_pairs(data, policy, (baseline, canary), broken, lenient=True)
+    if len(broken) == len(policy.metrics):
+        raise next(iter(broken.values()))
+    return found
+
+
+def _read_pairs(
+    data: Any,
+    policy: Policy,
+    arms: tuple[str, str],
+    broken: dict[str, BrokenDataError],
+    *,
+    lenient: bool = False,
+) -> dict[str, MetricPair]:
+    series = read_series(data, policy, baseline=arms[0], canary=arms[1], broken=broken if lenient else None)
+    found = {}
+    # where an arm's other metrics go on, one that ends before them has stopped
+    ends = [
+        max((pair[index].end for pair in series.values() if pair[index].time is not None), default=-np.inf)
+        for index in (0, 1)
+    ]
     with np.errstate(over="ignore", under="ignore"):
-        return {metric.name: align(metric, *series[metric.name]) for metric in policy.metrics}
+        for metric in policy.metrics:
+            first, second = (
+                arm if arm.time is None else replace(arm, end=end)
+                for arm, end in zip(series[metric.name], ends, strict=True)
+            )
+            try:
+                found[metric.name] = align(metric, first, second)
+            except BrokenDataError as error:
+                if not lenient:
+                    raise
+                broken[metric.name] = error
+                found[metric.name] = align(metric, *without_points(arms, error))
+    return found
+
+
+def without_points(arms: tuple[str, str], error: BrokenDataError | None = None) -> tuple[Series, Series]:
+    """Give two empty arms, with a note that says what is wrong with them."""
+    notes = () if error is None else (Note(code="broken", facts={"said": error.message, "hint": error.hint}),)
+    return Series(arms[0], np.empty(0), notes=notes), Series(arms[1], np.empty(0))
 
 
 def read_series(
@@ -84,8 +137,9 @@ def read_series(
     canary: str = "canary",
     partial: bool = False,
     counters: Mapping[str, tuple[CounterState, CounterState] | None] | None = None,
+    broken: dict[str, BrokenDataError] | None = None,
 ) -> dict[str, tuple[Series, Series]]:
-    """Read and clean both arms of every metric of a policy, and leave them as they stand in time.
+    """Read and clean both arms of every metric of a policy, and leave them as they stand in time; `broken` takes the errors of metrics whose own data are.
 
     Examples
     --------
@@ -108,10 +162,16 @@ def read_series(
         found = {}
         for metric in policy.metrics:
             before = (None if counters is None else counters.get(metric.name)) or (None, None)
-            found[metric.name] = (
-                read_arm(source, metric, baseline, before[0]),
-                read_arm(source, metric, canary, before[1]),
-            )
+            try:
+                found[metric.name] = (
+                    read_arm(source, metric, baseline, before[0]),
+                    read_arm(source, metric, canary, before[1]),
+                )
+            except BrokenDataError as error:
+                if broken is None:
+                    raise
+                broken[metric.name] = error
+                found[metric.name] = without_points((baseline, canary), None if partial else error)
         return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,12 @@ class Series:
         What the data say they are in, if the metric has no unit; otherwise they are in that one.
     factor : float
         By what the edges of histograms were multiplied to be in the metric's unit.
+    end : float
+        When the last row was, whether or not it could be used; without times its place in line.
+    line : ndarray, shape (n,), or None
+        Without times: the place in line of each point among the rows, some of which may have been left out.
+    beyond : ndarray, shape (m,)
+        When reports were left out that an arm which is silent would not give, such as an infinite percentile.
     """
 
     arm: str
@@ -63,6 +69,9 @@ class Series:
     counters: CounterState | None = None
     unit: str = ""
     factor: float = 1.0
+    end: float = -np.inf
+    line: FloatArray | None = None
+    beyond: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def __len__(self) -> int:
         return len(self.value)
@@ -74,13 +83,14 @@ class Series:
             value=self.value[points],
             total=None if self.total is None else self.total[points],
             time=None if self.time is None else self.time[points],
+            line=None if self.line is None else self.line[points],
             buckets=None if self.buckets is None else self.buckets[points],
         )
 
 
 def by_replica(series: Series, codes: NDArray[np.intp], names: tuple[str, ...]) -> tuple[Series, ...]:
     """Give each replica's points by themselves, those of replicas that have any."""
-    bare = replace(series, zones=frozenset(), notes=(), replicas=(), counters=None)
+    bare = replace(series, zones=frozenset(), notes=(), replicas=(), counters=None, line=None)
     order = np.argsort(codes, kind="stable")
     ends = np.bincount(codes, minlength=len(names)).cumsum()
     parts = np.split(order, ends[:-1]) if len(names) else []
@@ -122,6 +132,7 @@ def pooled(series: Series, kind: Kind) -> Series:
         total=_joined([replica.total for replica in series.replicas]),
         time=time,
         buckets=_joined([replica.buckets for replica in series.replicas]),
+        line=None,
     )
     return merged(kind, whole.part(order), slot[order])
 
@@ -144,6 +155,7 @@ def merged(kind: Kind, series: Series, slots: FloatArray) -> Series:
         value=value / counts if kind.is_averaged else value,
         total=None if series.total is None else np.add.reduceat(series.total, starts),
         time=None if time is None else np.add.reduceat(time - time[0], starts) / counts + time[0],
+        line=None,
         buckets=None if series.buckets is None else np.add.reduceat(series.buckets, starts, axis=0),
     )
 

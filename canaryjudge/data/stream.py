@@ -14,9 +14,17 @@ from canaryjudge.data.intake import Intake
 from canaryjudge.data.interval_intake import IntervalIntake
 from canaryjudge.data.notes import Note, NoteTally
 from canaryjudge.data.pair import FloatArray, MetricPair
-from canaryjudge.data.pairing import no_overlap, warmup_notes, warmup_without_times
+from canaryjudge.data.pairing import (
+    lifelong,
+    no_overlap,
+    units_apart,
+    warmup_notes,
+    warmup_without_times,
+)
 from canaryjudge.data.raw_intake import RawIntake, complete_parts
+from canaryjudge.data.sameness import same_points
 from canaryjudge.data.series import Series, with_reports
+from canaryjudge.data.silence import silences
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
@@ -118,7 +126,30 @@ class Stream:
     @property
     def notes(self) -> tuple[Note, ...]:
         """What was odd so far: counts add up over the updates, facts are the latest."""
-        return self._notes.notes
+        same = same_points(self._intake.samples)
+        said = [*self._silences(), *([] if same is None else [same]), *self._misreadings()]
+        return (*self._notes.notes, *said)
+
+    def _silences(self) -> list[Note]:
+        """Note which arm has fallen silent, if one has."""
+        if not self._intake.timed or self._intake.windows is None:
+            return []
+        return silences(
+            self.metric,
+            self._intake.presence,
+            self._names,
+            self.interval,
+            concurrent=self.concurrent,
+        )
+
+    def _misreadings(self) -> list[Note]:
+        """Note what makes it doubtful that the levels are what the policy says."""
+        kind, (baseline, canary) = KINDS[self.metric.kind], self._intake.samples
+        notes = units_apart((baseline.values, canary.values), self._names) if kind.is_measured else []
+        if kind.is_averaged:
+            first, second = self._intake.presence
+            notes += lifelong(self.metric, (first.low, second.low), (first.high, second.high))
+        return notes
 
     def feed(self, baseline: Series, canary: Series) -> list[MetricPair]:
         """Take in an update."""
@@ -142,7 +173,12 @@ class Stream:
         )
         self._counters = (first, second)
         before = [reach.count for reach in self._intake.reach]
+        began = self._intake.tally.first if self._intake.tally.blocks else -np.inf
+        waited = self._waiting_before(began)
         late = self._intake.take(arms)
+        for index, arm in enumerate(arms):
+            if self._intake.timed and len(arm.beyond):
+                self._intake.alive(index, arm.beyond)
         for arm, given, reach in zip(arms, before, self._intake.reach, strict=True):
             # what was odd about points that were all given before has been noted before
             if not len(arm) or reach.count > given:
@@ -152,6 +188,9 @@ class Stream:
         self._settle()
         pairs, dropped = self._intake.complete()
         self._check_meeting()
+        for name, early, earlier in zip(self._names, self._waiting_before(began), waited, strict=True):
+            if early > earlier:
+                self._note(Note(code="before_watch", arm=name, count=early - earlier))
         for name, too_late, unpaired in zip(self._names, late, dropped, strict=True):
             if too_late:
                 self._note(Note(code="too_late", arm=name, count=too_late))
@@ -162,6 +201,12 @@ class Stream:
         if not reported and not differenced:
             return pairs
         return [replace(pair, reported=reported, differenced=differenced) for pair in pairs]
+
+    def _waiting_before(self, time: float) -> list[int]:
+        """Count the points of each arm that wait for a partner of a time before some time."""
+        if self._intake.windows is not False:
+            return [0, 0]
+        return [int((waiting < time).sum()) for waiting in self._intake.waiting]
 
     def _after_warmup(self, pairs: list[MetricPair]) -> list[MetricPair]:
         """Leave the warm-up out, as `align` does of whole series; intervals that follow each other keep their partners."""

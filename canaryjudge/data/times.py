@@ -13,7 +13,7 @@ import numpy as np
 from canaryjudge.data.diagnostics import Location, shown
 from canaryjudge.data.frames import Column, is_missing, object_array, to_floats
 from canaryjudge.data.pair import FloatArray
-from canaryjudge.errors import DataError
+from canaryjudge.errors import BrokenDataError, DataError
 
 __all__ = [
     "NAIVE",
@@ -261,7 +261,7 @@ def _one_zone(place: Location, zones: dict[str, int]) -> None:
 
 
 def _unreadable(place: Location, index: int, found: str) -> DataError:
-    return DataError(f"{place.at(index)}: {found} cannot be read as a time", _HINT)
+    return BrokenDataError(f"{place.at(index)}: {found} cannot be read as a time", _HINT)
 
 
 TIME_NAMES: Final = ("time", "timestamp", "@timestamp", "ts", "date", "datetime")

@@ -12,9 +12,11 @@ import numpy as np
 from canaryjudge.data import MetricPair, Series
 from canaryjudge.data.times import median_step
 from canaryjudge.doctor_checks.policy import is_percentile
+from canaryjudge.explain.notes import note_sentence
 from canaryjudge.kinds import KINDS
 from canaryjudge.planning.power import PowerDesign, form_of, needed_points, visible_size
 from canaryjudge.policy import Metric, Policy
+from canaryjudge.policy.doubts import too_wide
 from canaryjudge.reports import Severity, Symptom, SymptomCode
 from canaryjudge.simulate.assumptions import measured_assumptions
 
@@ -122,10 +124,12 @@ def _damaged(checked: CheckedMetric) -> Iterator[Symptom]:
 
 
 def _counters(checked: CheckedMetric) -> Iterator[Symptom]:
-    for arm, count in checked.notes("looks_like_counter"):
+    for arm, count in checked.notes("looks_like_counter", "never_falls"):
         yield checked.symptom("undeclared_counter", "error", {"count": count}, arm)
     for arm, count in checked.notes("counter_resets"):
         yield checked.symptom("counter_resets", "warning" if count > 1 else "info", {"count": count}, arm)
+    for arm, count in checked.notes("lost_members"):
+        yield checked.symptom("lost_members", "warning", {"count": count}, arm)
 
 
 def _clocks(checked: CheckedMetric) -> Iterator[Symptom]:
@@ -159,8 +163,8 @@ def _sameness(checked: CheckedMetric) -> Iterator[Symptom]:
             yield checked.symptom(
                 "constant", "warning", {"value": float(arm.value[0]), "points": len(arm)}, arm.arm
             )
-    if not any(still) and len(baseline) == len(canary) and np.array_equal(baseline.value, canary.value):
-        yield checked.symptom("same_data", "error", {"points": len(baseline)})
+    for _, count in checked.notes("same_data"):
+        yield checked.symptom("same_data", "error", {"points": count})
 
 
 def _units(checked: CheckedMetric) -> Iterator[Symptom]:
@@ -184,6 +188,31 @@ def _units(checked: CheckedMetric) -> Iterator[Symptom]:
         yield checked.symptom(
             "unit_and_level", "warning", {"level": level, "unit": "%", "perhaps": "a fraction"}
         )
+
+
+def _tolerance(checked: CheckedMetric) -> Iterator[Symptom]:
+    """Find a tolerance wider than what it is of."""
+    metric = checked.metric
+    if not all(map(len, checked.arms)) or checked.pair.edges is not None:
+        return
+    arms = checked.pair.baseline, checked.pair.canary
+    levels = [
+        arm.events / arm.exposure if KINDS[metric.kind].counts_events else float(np.median(arm.value))
+        for arm in arms
+    ]
+    highest = max(float(arm.levels.max()) for arm in arms)
+    wide = too_wide(metric, levels[0], levels[1], highest)
+    if wide is not None:
+        numbers: dict[str, float | str] = {"tolerated": wide.tolerated, "level": wide.level}
+        numbers |= {} if wide.best is None else {"best": wide.best}
+        yield checked.symptom("tolerance_too_wide", "error", numbers)
+
+
+def _silence(checked: CheckedMetric) -> Iterator[Symptom]:
+    for note in checked.pair.notes:
+        if note.code == "silent":
+            numbers = {"said": note_sentence(note.model_copy(update={"arm": None}))}
+            yield checked.symptom("silent", "error", numbers, note.arm)
 
 
 def _percentiles(checked: CheckedMetric) -> Iterator[Symptom]:
@@ -273,6 +302,8 @@ DATA_CHECKS: Final[tuple[DataCheck, ...]] = (
     _clocks,
     _sameness,
     _units,
+    _tolerance,
+    _silence,
     _percentiles,
     _buckets,
     _split,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from canaryjudge.policy import Metric, Policy
+from canaryjudge.policy.doubts import is_success, unprovable
 from canaryjudge.policy.promql import made_up
 from canaryjudge.policy.query import timing
 from canaryjudge.quantities import convert, parse_duration
@@ -123,5 +124,28 @@ def _named_units(metric: Metric, _: Policy) -> Iterator[Symptom]:
             return
 
 
-POLICY_CHECKS: Final[tuple[PolicyCheck, ...]] = (_averaged, _short_rates, _made_up, _named_units)
+def _objectives(metric: Metric, _: Policy) -> Iterator[Symptom]:
+    """Find objectives that no data prove."""
+    for objective in dict.fromkeys(unprovable(metric)):
+        perhaps = {"100%": "99.99%", "0%": "0.01%"}.get(objective, "0.01")
+        numbers: dict[str, float | str] = {"objective": objective, "perhaps": perhaps}
+        yield Symptom(code="unprovable_objective", severity="error", metric=metric.name, numbers=numbers)
+
+
+def _success(metric: Metric, _: Policy) -> Iterator[Symptom]:
+    """Find success rates whose tolerance is a part of them, which near 100 % is many times their failures."""
+    if is_success(metric):
+        tolerated = metric.tolerated_relative
+        numbers: dict[str, float | str] = {"tolerated": tolerated, "left": tolerated / (1 + tolerated)}
+        yield Symptom(code="success_tolerance", severity="warning", metric=metric.name, numbers=numbers)
+
+
+POLICY_CHECKS: Final[tuple[PolicyCheck, ...]] = (
+    _averaged,
+    _short_rates,
+    _made_up,
+    _named_units,
+    _objectives,
+    _success,
+)
 """Each check of a metric's settings: a new one is a line here."""

@@ -21,7 +21,13 @@ _SENTENCES = {
     "gaps": "{n} {intervals} without a point",
     "outside_overlap": "{n} {points} outside the time that both arms cover left out",
     "unpaired": "{n} {points} left out whose interval the other arm lacks",
+    "broken": "{said}",
+    "same_data": "both arms are the same points{these}, so that nothing was compared",
+    "tolerance_too_wide": "the tolerated {tolerated} are more than the whole level of {level}, so a pass also wants the canary worse by no more than {allowed}",
+    "unprovable_objective": "no amount of data proves an objective of exactly {objective}; give the least that you would bear, such as {perhaps}",
+    "silent": "nothing since {silent_start}: {n} {intervals} without a report, {part} of the window, unlike the other arm",
     "warmup": "{n} {points} of the warm-up left out",
+    "before_watch": "{n} {points} from before the watch began, without a partner in the other arm, not counted; does a clock jump?",
     "too_late": "{n} {points} older than what is remembered ignored",
     "no_overlap": "the arms share too little of their times, so their windows are compared as before and after",
     "no_times": "only one arm has times, so the order of the points is taken as time",
@@ -35,10 +41,12 @@ _SENTENCES = {
     "merged_buckets": "{n} bucket {edges} left out that not every histogram of both arms has",
     "counter_resets": "{n} counter {resets}: what was counted just before is lost",
     "unclear_resets": "{n} {intervals} left out in which one counter fell and another went on, so that they counted different times",
+    "lost_members": "{n} {steps} left out at which a sum of counters lost a member or got it back, so that it counted nothing new",
     "first_of_counter": "only {n} {points} of counters, one of each, so no increase is known",
     "looks_like_count": "whole numbers of a metric that is named like a count are judged as a gauge, whatever the arms' traffic; kind: ratio or count compares them per request (kind: gauge says that this is meant)",
     "units_apart": "the level is {factor} times the other arm's, as where the arms are in different units",
-    "looks_like_counter": "all {n} values grew from point to point, as counters do (set counter: true if they are, counter: false if they are not)",
+    "looks_like_counter": "all {n} values are at least as large as the one before, as those of counters (set counter: true if they are, counter: false if they are not)",
+    "never_falls": "all {n} values are at least as large as the one before, as those of counters (set counter: false if they are levels that do grow)",
     "no_infinite_bucket": "the last bucket has an end, so observations beyond {edge} are unseen",
     "rounded_counts": "{n} {histograms} with counts that are not whole, rounded; give counts of an interval, not rates",
     "equal_exposure": "no total and no split are given, so an interval of each replica counts as the same exposure in both arms",
@@ -52,6 +60,12 @@ _WITH_COLUMN = {
     "duplicate_times": "{n} {points} that repeat another's time; if the column {column} tells replicas apart, rename it to replica, or give --replica {column}",
 }
 """Sentences of notes that know which column is to blame."""
+_BY_FACT = {
+    "silent_end": "nothing between {silent_start} and {silent_end}: {n} {intervals} without a report, {part} of the window, unlike the other arm",
+    "best": "near {best} the tolerated fall of {tolerated} is many times the distance of {level} that is left, so a pass also wants the canary lower by no more than {allowed}",
+    "after": "nothing after its {after}th row: {n} {intervals} without a report, {part} of the window, unlike the other arm",
+}
+"""Sentences of notes that have such a fact: a silence that ended, or in data without times; a tolerance near 100 %."""
 _PLURALS = {
     "values": "value",
     "points": "point",
@@ -59,6 +73,7 @@ _PLURALS = {
     "rows": "row",
     "edges": "edge",
     "resets": "reset",
+    "steps": "step",
     "histograms": "histogram",
 }
 
@@ -71,7 +86,16 @@ def note_sentence(note: Note) -> str:
         name: value if isinstance(value, str) else _fact(name, value) for name, value in note.facts.items()
     }
     sentences = _SENTENCES | _WITH_COLUMN if "column" in note.facts else _SENTENCES
-    sentence = sentences[note.code].format_map(_Known(words | facts | {"n": count(n)}))
+    if note.code == "same_data":
+        facts["these"] = (
+            ""
+            if not n
+            else f" ({facts['part']} of them, {count(n)})"
+            if "part" in facts
+            else f", all {count(n)}"
+        )
+    special = next((text for fact, text in _BY_FACT.items() if fact in note.facts), None)
+    sentence = (special or sentences[note.code]).format_map(_Known(words | facts | {"n": count(n)}))
     where = f"{note.arm}: " if note.arm else ""
     return where + sentence
 
@@ -82,7 +106,7 @@ class _Known(dict[str, str]):
 
 
 def _fact(name: str, value: float) -> str:
-    if name in ("expected", "found", "share"):
+    if name in ("expected", "found", "share", "part"):
         return percent(value)
     if name.endswith(("_start", "_end")):
         return datetime.fromtimestamp(value, UTC).isoformat()

@@ -36,6 +36,22 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "the name says {named} and the policy says {unit}",
         "Set the unit to what the data are in, or convert in the query.",
     ),
+    "success_tolerance": (
+        "{tolerated} of a success rate near 100 % are about {left} points: the failures may grow many times before it counts as worse",
+        "Give tolerance: {{absolute: 0.1%}} (of a gauge in its own unit), or judge the failures.",
+    ),
+    "unprovable_objective": (
+        "no amount of data proves an objective of exactly {objective}",
+        "Give the least that you would bear, such as {perhaps}.",
+    ),
+    "tolerance_too_wide": (
+        "the tolerated {tolerated} are wider than the {level} {what}",
+        "State the tolerance in what matters: of a success rate in points, of anything else as a part of the level; and see whether the data are in the policy's unit.",
+    ),
+    "silent": (
+        "{said}",
+        "See whether that arm runs, is scraped and gets traffic; if it was meant to end, cut both arms to the time before.",
+    ),
     "no_metric": (
         "the data do not have it{near}",
         "Name it as the data do, or see why nothing is recorded; no_data says what silence means.",
@@ -67,8 +83,12 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "Name the replicas in a column replica, add them up in the query, or take kind: samples for raw observations.",
     ),
     "undeclared_counter": (
-        "all {count} values grew from point to point, as a counter's do",
+        "all {count} values are at least as large as the one before, as a counter's are",
         "Set counter: true (kind: count, ratio or histogram), or ask for a rate.",
+    ),
+    "lost_members": (
+        "a sum of counters lost a member or got it back, at {count} steps, which are left out",
+        "Name the replicas in a column replica, so that each is differenced by itself, or ask for the increases.",
     ),
     "counter_resets": (
         "{count} counter resets: pods restarted, and what was counted just before is lost",
@@ -86,7 +106,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "the arms share no time, so they can only be compared as before and after, which cancels nothing that both feel",
         "Run the baseline beside the canary, or state a noise floor (canaryjudge calibrate).",
     ),
-    "same_data": ("both arms are the same {points} points", "See whether both selectors pick the same pods."),
+    "same_data": (
+        "both arms have the same points ({points})",
+        "See whether both selectors pick the same pods.",
+    ),
     "constant": (
         "all {points} points are {value}",
         "See whether the exporter is stuck, or the metric is a setting; a constant proves nothing.",
@@ -116,7 +139,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "{longer}",
     ),
 }
-_IN_PERCENT = ("part", "found", "expected", "share")
+_IN_PERCENT = ("part", "found", "expected", "share", "left")
 
 
 def readiness_text(facts: ReadinessFacts) -> str:
@@ -181,6 +204,9 @@ def _derived(symptom: Symptom) -> dict[str, str]:
     facts = symptom.numbers
     if symptom.code == "no_metric":
         return {"near": f"; is it {facts['near']!r}?" if "near" in facts else ""}
+    if symptom.code == "tolerance_too_wide":
+        best = facts.get("best")
+        return {"what": "of the whole level" if best is None else f"that are left to {number(float(best))}"}
     if symptom.code == "clocks_apart":
         return {name: _beside(float(facts[name])) for name in ("begins", "ends")}
     if symptom.code == "time_zone":

@@ -31,12 +31,30 @@ __all__ = [
     "waiver_sentence",
 ]
 
-_DOUBTS = ("looks_like_counter", "units_apart", "made_up_values", "uncounted", "suggest_samples")
+_NOTED: Final = {
+    Reason.BROKEN: "broken",
+    Reason.SILENT: "silent",
+    Reason.SAME_DATA: "same_data",
+    Reason.TOLERANCE_TOO_WIDE: "tolerance_too_wide",
+}
+"""Reasons that a note tells whole."""
+_DOUBTS = (
+    "looks_like_counter",
+    "units_apart",
+    "never_falls",
+    "made_up_values",
+    "uncounted",
+    "suggest_samples",
+)
 
 
 def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
     """Say what became of a metric and why."""
     deciding = result.deciding
+    if result.reason in _NOTED:
+        return _noted_sentence(result)
+    if result.reason is Reason.NO_DATA_FAILS and min(result.n_baseline, result.n_canary):
+        return f"{_noted(result, 'silent')}, which the policy fails"
     if deciding is not None:
         if result.reason in (Reason.DEADLINE_PASSES, Reason.DEADLINE_FAILS):
             does = "passes" if result.outcome is Outcome.PASS else "fails"
@@ -74,6 +92,19 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
     )
     least = f" where {count(needed)} a side are needed" if needed else ""
     return f"too little data: {_sizes(result)}{least}"
+
+
+def _noted_sentence(result: MetricResult) -> str:
+    """Say what is wrong with the data, and what they would have said otherwise."""
+    sentence = _noted(result, _NOTED[result.reason])
+    if result.deciding is None:
+        return f"{sentence} ({_sizes(result)} judged)"
+    return f"{sentence}; otherwise: {rule_sentence(result.deciding, result)}"
+
+
+def _noted(result: MetricResult, code: str) -> str:
+    """Give the sentence of a note that decided."""
+    return next(note_sentence(note) for note in result.warnings if note.code == code)
 
 
 def _sizes(result: MetricResult) -> str:

@@ -15,7 +15,11 @@ def what_would_change_release(release: ReleaseResult) -> str:
     """Say in one or two sentences what would change the verdict of the release."""
     counted = [result for result in release.metrics.values() if result.role != "muted"]
     failing = [r.name for r in counted if r.outcome is Outcome.FAIL and r.role != "advisory"]
-    unproven = [r.name for r in counted if r.role == "required" and r.outcome is not Outcome.PASS]
+    unproven = [
+        r.name
+        for r in counted
+        if r.outcome is not Outcome.PASS and (r.role == "required" or (r.role == "guard" and r.holds))
+    ]
     complaining = [r.name for r in counted if r.role == "advisory" and r.outcome is Outcome.FAIL]
     if release.aggregate == "score":
         return "The weighted score decides; a metric counts for more or less of it by its weight and its group's."

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import Metric, Policy, parse_policy
+from canaryjudge.policy.doubts import unprovable
 from canaryjudge.policy.promql import made_up
 
 __all__ = [
@@ -230,7 +231,20 @@ def imported(
     if not plain["metrics"]:
         return Imported((), tuple(remarks), "", beside)
     text = _yaml(plain)
-    return Imported(parse_policy(text, "the imported policy").metrics, tuple(remarks), text, beside)
+    found, said = parse_policy(text, "the imported policy").metrics, tuple(remarks)
+    document = said[0].document if said else ""
+    unproven = [
+        Remark(
+            "note",
+            document,
+            "",
+            f"metric {metric.name}: objective",
+            f"no amount of data proves exactly {objective}; give the least that you would bear",
+        )
+        for metric in found
+        for objective in dict.fromkeys(unprovable(metric))
+    ]
+    return Imported(found, (*said, *unproven), text, beside)
 
 
 def with_own_names(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from canaryjudge.data.exposures import equal_exposure, split_mismatch
 from canaryjudge.data.pairing import too_few_points
 from canaryjudge.data.series import Series
 from canaryjudge.data.stream import Stream
-from canaryjudge.errors import PolicyError
+from canaryjudge.errors import BrokenDataError, PolicyError
 from canaryjudge.judging import rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.latest_points import LatestPoints
@@ -34,7 +34,10 @@ from canaryjudge.rules.replicas import LEAST_SHARE
 from canaryjudge.stats.count_processes import sequential_pvalue
 from canaryjudge.stats.exact_sums import ExactSum
 
-__all__ = ["MetricWatch", "watched_rules"]
+__all__ = ["PATIENCE", "MetricWatch", "watched_rules"]
+
+PATIENCE: Final = 10
+"""Updates with something new after which a metric without data fails where the policy says so, and intervals after which one does that fell silent; until then its data may just be late."""
 
 
 class MetricWatch:
@@ -63,6 +66,7 @@ class MetricWatch:
         self._traffic = ExactSum((2,))
         self._levels = ReplicaLevels()
         self._pooled = False  # whether several replicas were taken together
+        self._broken: Note | None = None  # what is wrong with its latest data, which were left out
         self.recent: LatestPoints | None = None
         """The latest points, where somebody wants to draw them."""
 
@@ -73,6 +77,10 @@ class MetricWatch:
     def _replicas(self) -> tuple[tuple[Arm, ...], tuple[Arm, ...]]:
         baseline, canary = (_as_points(arm) for arm in self._levels.now)
         return baseline, canary
+
+    def leave_out(self, error: BrokenDataError) -> None:
+        """Remember what is wrong with an update, until the next one that is not."""
+        self._broken = Note(code="broken", facts={"said": error.message, "hint": error.hint})
 
     def mark(self) -> dict[str, Any]:
         """Give what `back_to` needs."""
@@ -85,6 +93,8 @@ class MetricWatch:
     def take(self, series: tuple[Series, Series], pairs: list[MetricPair]) -> None:
         """Take an update that the stream has taken: its replicas, and the intervals that it completed, which the rules get."""
         self._levels.add(series, self.stream.compared_from)
+        if any(map(len, series)):
+            self._broken = None
         several = max(len(arm.replicas) for arm in series) > 1
         self._pooled = self._pooled or (several and not KINDS[self.metric.kind].is_averaged)
         for pair in pairs:
@@ -109,7 +119,8 @@ class MetricWatch:
         """Put together what the rules say now; early in a watch, data that are still to come are no failure."""
         stream = self.stream
         first, last = stream.first_time, stream.last_time
-        notes = (*stream.notes, *self._about_sizes(), *self._about_exposures())
+        broken = () if self._broken is None else (self._broken,)
+        notes = (*stream.notes, *broken, *self._about_sizes(), *self._about_exposures())
         span = None if first is None or last is None else (first, last)
         pairing: Pairing = "concurrent" if stream.concurrent else "windows"
         data = DataSummary(pairing, stream.interval, span, *stream.points, notes)
@@ -122,8 +133,12 @@ class MetricWatch:
         if self._pooled:
             findings = tuple(map(pool_replicas, findings))
         result = metric_result(data, self.metric, self._alpha, findings, self._arms)
-        if early and result.reason is Reason.NO_DATA_FAILS:
-            result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.NO_DATA})
+        if result.reason is Reason.NO_DATA_FAILS:
+            waits = max((note.count or 0 for note in notes if note.code == "silent"), default=0) < PATIENCE
+            if min(stream.points) and waits:
+                result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.SILENT})
+            elif early and not min(stream.points):
+                result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.NO_DATA})
         points = min((watched.points for watched in self._watches), default=0)
         over = self._horizon.is_over(points, first, last)
         return at_deadline(result, self._policy.on_deadline) if over else result
@@ -150,6 +165,7 @@ class MetricWatch:
         self._traffic.merge(other._traffic)
         self._levels.merge(other._levels)
         self._pooled = self._pooled or other._pooled
+        self._broken = self._broken or other._broken
         with about_metric(self.metric.name):
             for mine, theirs in zip(self._watches, other._watches, strict=True):
                 mine.merge(theirs)
@@ -159,6 +175,7 @@ class MetricWatch:
         return {
             "levels": self._levels.state(),
             "pooled": self._pooled,
+            "broken": None if self._broken is None else self._broken.model_dump(mode="json"),
             "stream": self.stream.state(),
             "traffic": [self._traffic.whole.tolist(), self._traffic.parts.tolist()],
             "watches": _told_once([watched.save() for watched in self._watches]),
@@ -173,6 +190,7 @@ class MetricWatch:
         )
         self._levels = ReplicaLevels.restore(state["levels"])
         self._pooled = bool(state["pooled"])
+        self._broken = None if state["broken"] is None else Note.model_validate(state["broken"])
         for watched, saved in zip(self._watches, _told_in_full(state["watches"]), strict=True):
             watched.load(saved)
 

@@ -10,13 +10,14 @@ from typing import Any, Final, Self
 import numpy as np
 
 from canaryjudge._version import __version__
-from canaryjudge.data import MetricPair, about_metric, read_pairs, read_series, with_exposures
-from canaryjudge.errors import DataError, PolicyError
+from canaryjudge.data import MetricPair, Series, about_metric, read_pairs, read_series, with_exposures
+from canaryjudge.data.reading import without_points
+from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line, watch_html
 from canaryjudge.judging import digest, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.latest_points import LatestPoints
-from canaryjudge.monitor.metric_watch import MetricWatch
+from canaryjudge.monitor.metric_watch import PATIENCE, MetricWatch
 from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome
@@ -27,8 +28,6 @@ from canaryjudge.verdict import Verdict
 __all__ = ["Monitor"]
 
 STATE_VERSION: Final = 1
-_PATIENCE: Final = 10
-"""Updates with something new after which a metric without data fails where the policy says so; until then its data may just be late."""
 
 
 class Monitor:
@@ -148,8 +147,10 @@ class Monitor:
         Raises
         ------
         DataError
-            If the data cannot be read, or a point has other values than it had before. The monitor is then as it was.
+            If the data cannot be read, or a point has other values than it had before. The monitor is then as it was. Where only some
+            metrics' own data are broken, those are left out, and are `broken` until they come in order.
         """
+        broken: dict[str, BrokenDataError] = {}
         series = read_series(
             data,
             self._policy,
@@ -157,25 +158,34 @@ class Monitor:
             canary=self._arms[1],
             partial=True,
             counters={name: watched.stream.counters for name, watched in self._metrics.items()},
+            broken=broken,
         )
         with np.errstate(over="ignore", under="ignore"):
             before = {name: watched.mark() for name, watched in self._metrics.items()}
-            known = self._given() if self._waited < _PATIENCE else None
+            known = self._given() if self._waited < PATIENCE else None
             fed: dict[str, list[MetricPair]] = {}
             try:
                 for name, watched in self._metrics.items():
-                    fed[name] = watched.stream.feed(*series[name])
+                    try:
+                        fed[name] = watched.stream.feed(*series[name])
+                    except BrokenDataError as error:
+                        broken[name] = error
+                        series[name] = without_points(self._arms)
+                        fed[name] = watched.stream.feed(*series[name])
                     self._check_clock(name, fed[name])
                     if KINDS[watched.metric.kind].counts_events:
                         with about_metric(name):
                             for pair in fed[name]:
                                 check_counts(pair.baseline, pair.canary)
+                _check_not_all(broken, series)
             except DataError:
                 for name, watched in self._metrics.items():
                     watched.back_to(before[name])
                 raise
             for name, pairs in fed.items():
                 self._metrics[name].take(series[name], pairs)
+            for name, wrong in broken.items():
+                self._metrics[name].leave_out(wrong)
             silent = any(min(watched.stream.points) == 0 for watched in self._metrics.values())
             if silent and known is not None and (not known or known != self._given()):
                 self._waited += (
@@ -204,7 +214,7 @@ class Monitor:
         Verdict
             As `judge` gives it, `valid_for` all looks. What has been decided is kept.
         """
-        early = self._waited < _PATIENCE
+        early = self._waited < PATIENCE
         results = {name: watched.result(early=early) for name, watched in self._metrics.items()}
         release = conclude(results, self._policy, self._arms, "all_looks")
         self._failed = self._failed or release.outcome is Outcome.FAIL
@@ -312,6 +322,14 @@ class Monitor:
             raise DataError("the saved state cannot be read", "Begin a new watch.") from error
         monitor._failed, monitor._waited = bool(body["failed"]), int(body["waited"])
         return monitor
+
+
+def _check_not_all(
+    broken: Mapping[str, BrokenDataError], series: Mapping[str, tuple[Series, Series]]
+) -> None:
+    """Refuse an update of which nothing can be read."""
+    if broken and not any(len(arm) for pair in series.values() for arm in pair):
+        raise next(iter(broken.values()))
 
 
 def _read_history(history: Any, policy: Policy, arms: tuple[str, str]) -> dict[str, MetricPair]:

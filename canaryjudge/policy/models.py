@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -50,6 +50,10 @@ def _version(value: object) -> object:
     if type(value) is not int and value is not None:
         raise ValueError(f"{shown(value)} is not a version; write version: 1, without quotes")
     return value
+
+
+_MANY_POINTS: Final = 0.1
+"""So much of a ratio is written in percent, so that nobody takes 0.1 for 0.1 %."""
 
 
 class Tolerance(PolicyModel):
@@ -164,6 +168,9 @@ class Metric(PolicyModel):
             yield Problem(("tolerance", "absolute"), "effect: ratio has no absolute tolerance", advice)
         if self.tolerance.absolute is not None:
             yield from self.misfit(self.tolerance.absolute, ("tolerance", "absolute"))
+            yield from self._bare_points(self.tolerance.absolute, ("tolerance", "absolute"))
+        if self.pass_within is not None and self.pass_within.absolute is not None:
+            yield from self._bare_points(self.pass_within.absolute, ("pass_within", "absolute"))
         yield from self.pass_misfits()
         if self.counter and KINDS[self.kind].is_measured:
             advice = "Take kind: count (events over time), ratio (events of a total) or histogram."
@@ -202,6 +209,13 @@ class Metric(PolicyModel):
                 yield self._too_narrow("absolute")
         if stated.relative is not None and stated.relative < self.tolerated_relative:
             yield self._too_narrow("relative")
+
+    def _bare_points(self, quantity: Quantity, path: Path) -> Iterator[Problem]:
+        """Find a number of a ratio that may be meant in percent."""
+        number = quantity.number
+        if KINDS[self.kind].is_share and not quantity.unit and _MANY_POINTS <= number <= 1:
+            wrong = f"{number:g} of a ratio would be {100 * number:g} percentage points"
+            yield Problem(path, wrong, f"Write {100 * number:g}% if you mean that, or {number:g}%.")
 
     @staticmethod
     def _too_narrow(part: str) -> Problem:

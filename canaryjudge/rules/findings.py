@@ -218,6 +218,14 @@ class EffectFinding(Finding):
         return self
 
     @property
+    def intolerable(self) -> bool:
+        """Whether the estimate lies beyond what is tolerated."""
+        if self.estimate is None:
+            return False
+        above = self.limit_high is not None and self.estimate > self.limit_high
+        return above or (self.limit_low is not None and self.estimate < self.limit_low)
+
+    @property
     def worse_than_baseline(self) -> bool:
         """Whether the canary's level lies farther on the bad side of an objective than the baseline's."""
         canary, baseline = self.estimate, self.baseline_level

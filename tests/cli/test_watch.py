@@ -222,7 +222,8 @@ def test_other_values_than_before_are_said_and_retried_until_they_are_as_before(
 def test_a_row_that_is_wrong_is_named_by_its_line_in_the_file(folder, grow, capsys):
     clock = Played(grow(rows(3, 12)), grow("errors,canary,240,many,1000\n"))
     with pytest.raises(
-        cj.DataError, match=r"new\.csv, line 8: value is the text 'many'.*given up after 5 minutes"
+        cj.DataError,
+        match=r"new\.csv, line 8: value is the text 'many'.*given up after 5 minutes",
     ):
         watched(folder, clock, "--patience", "5m")
     assert "line 8" in looks_in(capsys.readouterr().out)[2]

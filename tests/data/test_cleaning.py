@@ -176,8 +176,9 @@ def test_notes_name_the_arms_as_the_caller_does():
 
 
 def test_nothing_odd_means_no_notes():
-    values = np.arange(20.0)
-    assert read({"value": values, "time": T0 + 60 * values}).notes == ()
+    time, values = T0 + 60 * np.arange(20.0), np.random.default_rng(1).normal(100, 3, (2, 20))
+    arms = ({"value": each, "time": time} for each in values)
+    assert read(*arms).notes == ()
 
 
 def test_values_of_one_metric_do_not_depend_on_rubbish_in_another():

@@ -8,6 +8,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric, Policy
 
 T0 = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+NOISE = np.random.default_rng(1).normal(100, 3, (2, 20))
 
 
 def arm(minutes, values=None, **columns):
@@ -30,7 +31,7 @@ def codes(pair):
 
 
 def test_arms_on_one_clock_are_concurrent_and_paired_point_by_point():
-    pair = read(arm(range(20)), arm(range(20)))
+    pair = read(arm(range(20), NOISE[0]), arm(range(20), NOISE[1]))
     assert (pair.pairing, pair.interval, codes(pair)) == ("concurrent", 60.0, set())
     assert pair.baseline.time.tolist() == pair.canary.time.tolist()
 
@@ -145,7 +146,7 @@ def test_one_arm_without_times_means_windows_and_a_note():
 
 
 def test_two_arms_without_times_are_windows_silently():
-    pair = read(list(range(10)), list(range(12, 22)))
+    pair = read(NOISE[0, :10].tolist(), NOISE[1, :10].tolist())
     assert (pair.pairing, pair.interval, pair.notes) == ("windows", None, ())
 
 

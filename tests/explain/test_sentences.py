@@ -135,6 +135,32 @@ EVERY_REASON = {
         unit="ms",
     ),
     "misread": judged({"baseline": 120 + NOISE[0], "canary": (120 + NOISE[1]) / 1000}, unit="ms"),
+    "broken": cj.judge(
+        {
+            "m": {
+                "baseline": {"value": [1, 2], "total": [9, 9]},
+                "canary": {"value": [1, 11], "total": [9, 9]},
+            },
+            "n": {"baseline": 100 + NOISE[0], "canary": 100 + NOISE[1]},
+        },
+        cj.Policy(
+            metrics=[
+                cj.Metric(name="m", kind="ratio", direction="increase"),
+                cj.Metric(name="n", direction="increase"),
+            ]
+        ),
+    ),
+    "silent": judged(
+        {
+            arm: {"value": (120 + NOISE[i])[:points], "time": 60.0 * np.arange(40)[:points]}
+            for i, (arm, points) in enumerate((("baseline", 40), ("canary", 25)))
+        },
+        unit="ms",
+    ),
+    "same_data": judged({"baseline": 120 + NOISE[0], "canary": 120 + NOISE[0]}, unit="ms"),
+    "tolerance_too_wide": judged(
+        {"baseline": (120 + NOISE[0]) / 1000, "canary": (360 + NOISE[1]) / 1000}, unit="ms", tolerance="20ms"
+    ),
     "environment_unhealthy": judged(
         {"baseline": 150 + NOISE[0], "canary": 150 + NOISE[1]},
         rules=[cj.Slo(of="mean", op="lte", value=120)],
@@ -152,7 +178,8 @@ def words_of(page):
 def test_every_reason_has_a_sentence_with_numbers(reason):
     verdict = EVERY_REASON[reason]
     if reason == "abstains" and verdict.metrics["m"].reason != "abstains":
-        verdict = judged({"baseline": [0.0, *range(1, 20)], "canary": range(1, 21)}, effect="ratio")
+        data = {"baseline": [0.0, *(100 + NOISE[0])], "canary": [1.0, *(100 + NOISE[1])]}
+        verdict = judged(data, effect="ratio")
     assert verdict.metrics["m"].reason == reason
     for text in (verdict.reason, verdict.explain(), verdict.to_markdown(), words_of(verdict._repr_html_())):
         assert not NONSENSE.search(text), text

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.diagnostics import number_hint, shown
+from canaryjudge.data.diagnostics import PlacedText, number_hint, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, Roles, tidy
 
@@ -178,6 +178,8 @@ class _Parser:
             part = frame[name]
             if part.dtype.kind in "buif":
                 frame[name] = part.astype(np.float64)
+            elif self._roles.placed and name in self._roles.numbers:
+                frame[name] = self._with_places(part, body, line, starts)
             elif name in self._must_be_numbers:
                 index = _first_text(part)
                 row = line + body.count(b"\n", 0, int(starts[index]))
@@ -189,6 +191,17 @@ class _Parser:
         if time in self.names and _has_numbers(frame[time]):  # times that began as numbers stay numbers
             self._must_be_numbers.add(time)
         return [frame]
+
+    def _with_places(self, column: Any, body: bytes, line: int, starts: NDArray[np.intp]) -> Any:
+        """Give the numbers of a column, and in place of each text one that knows its line: whose metric it is, is told from the row."""
+        import pandas as pd  # noqa: PLC0415 - a table was read, so it is loaded
+
+        numbers = pd.to_numeric(column, errors="coerce")
+        cells = numbers.astype(object)
+        for index in np.flatnonzero((numbers.isna() & column.notna()).to_numpy()).tolist():
+            row = line + body.count(b"\n", 0, int(starts[index]))
+            cells.iloc[index] = PlacedText(str(column.iloc[index]), f"{self._source}, line {row}")
+        return cells
 
     def _with_names_as_text(self, frame: Any, body: bytes) -> Any:
         """Read those names again that pandas has taken for numbers or truth values, such as 2.10 for 2.1."""

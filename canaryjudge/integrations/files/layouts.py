@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from canaryjudge.data.arm_columns import arm_columns
@@ -34,12 +34,15 @@ class Roles:
         Those in which every text is a mistake.
     time : str or None
         The one of times, if it is known.
+    placed : bool
+        Such a text is kept with its place, for those who tell from the row whose metric is broken.
     """
 
     chosen: tuple[str, ...]
     names: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
     time: str | None = None
+    placed: bool = False
 
 
 Layout: TypeAlias = Callable[[Sequence[str], str], Roles]
@@ -65,7 +68,7 @@ def tidy(names: Sequence[str], source: str) -> Roles:
 
 
 def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, str]) -> Layout:
-    """Return a layout of tidy tables, and of those that have a column an arm.
+    """Return a layout of tidy tables, whose cells are the trouble of their metrics and not of the file, and of those that have a column an arm.
 
     Examples
     --------
@@ -76,7 +79,7 @@ def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, str]) -> Layout:
     def layout(names: Sequence[str], source: str) -> Roles:
         found = arm_columns(names, metrics, arms)
         if not found:
-            return tidy(names, source)
+            return replace(tidy(names, source), placed=True)
         used = {name for pair in found.values() for name in pair}
         time = time_column((name for name in names if name not in used), where=f"{source}: ")
         chosen = tuple(name for name in dict.fromkeys(names) if name in (*used, time, "replica", "metric"))

@@ -14,6 +14,7 @@ from tests.kayenta_requests import config, metric, pair, request
 
 rng = np.random.default_rng(4)
 LOW, HIGH = rng.normal(10, 1, 60).tolist(), rng.normal(14, 1, 60).tolist()
+NEAR = [value + 0.01 for value in LOW]
 
 
 def ours(result):
@@ -65,7 +66,7 @@ def test_the_text_of_a_request_has_the_same_answer():
 
 def test_our_verdict_stands_beside_and_says_where_it_differs():
     short = pair("short", [1.0, 2.0, 3.0], [11.0, 12.0, 13.0])
-    answer = judge_kayenta(request(short, pair("cpu", LOW, HIGH), pair("fine", LOW, LOW[::-1])))
+    answer = judge_kayenta(request(short, pair("cpu", LOW, HIGH), pair("fine", LOW, NEAR)))
     by_name = {result["name"]: ours(result) for result in answer["results"]}
     assert [result["classification"] for result in answer["results"]] == ["High", "High", "Pass"]
     assert (by_name["short"]["outcome"], by_name["short"]["reason"], by_name["short"]["agrees"]) == (
@@ -83,7 +84,7 @@ def test_our_verdict_stands_beside_and_says_where_it_differs():
 
 
 def test_rows_of_one_metric_are_metrics_of_their_own():
-    rows = [pair("cpu", LOW, HIGH, tags={"zone": zone}) for zone in "ab"] + [pair("cpu", LOW, LOW)]
+    rows = [pair("cpu", LOW, HIGH, tags={"zone": zone}) for zone in "ab"] + [pair("cpu", LOW, NEAR)]
     answer = judge_kayenta(request(*rows))
     assert [result["classification"] for result in answer["results"]] == ["High", "High", "Pass"]
     assert [ours(result)["outcome"] for result in answer["results"]] == ["fail", "fail", "pass"]
@@ -98,7 +99,7 @@ def test_muted_rows_are_results_that_do_not_count():
     answer = judge_kayenta(
         request(
             pair("cpu", LOW, HIGH),
-            pair("mem", LOW, LOW[::-1]),
+            pair("mem", LOW, NEAR),
             metrics=[metric("cpu", muted=True, critical=True), metric("mem")],
         )
     )

@@ -1,0 +1,355 @@
+"""When each arm reported, in memory that does not grow; and whether one fell silent while the other went on, however its rows show that."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data.notes import Note
+from canaryjudge.data.series import Series
+from canaryjudge.kinds import KINDS, Kind
+from canaryjudge.packing import pack, pack_times, unpack, unpack_times
+from canaryjudge.policy import Metric
+from canaryjudge.rules.rows import FloatArray
+
+__all__ = ["Presence", "silences"]
+
+_MOST: Final = 48
+"""Slots that a stream keeps of an arm; beyond, two neighbors become one."""
+_WHOLE: Final = 4096
+"""The same where the whole window is at hand."""
+_FEWEST: Final = 3
+"""Intervals that a silence lasts; fewer are scrapes that failed."""
+_AT_THE_END, _INSIDE, _ALTOGETHER = 0.05, 0.1, 0.2
+"""The part of the window that it lasts: up to the end, inside, or in pieces."""
+_IRREGULAR: Final = 0.25
+"""An arm that lacks more of its intervals than this at other times is sparse, and says nothing by another gap."""
+_RARELY: Final = 1e-5
+"""So improbable is it that an arm repeats itself as long as it stands still."""
+_OFTEN_STILL: Final = 0.1
+_FAULTS: Final = re.compile(
+    r"error|fail|exception|timeout|5xx|4xx|reject|retr(?:y|ies)|crash|drop|lost|restart|throttl"
+)
+"""Names of levels that rest at 0 where all is well, as shares of successes do at 1 or 100."""
+_LARGEST: Final = 1e30
+_EXPECTED: Final = 20.0
+"""Events that would have come meanwhile; of fewer, none may come by chance."""
+
+_SlotArray = NDArray[np.int64]
+
+
+def _none() -> FloatArray:
+    return np.empty(0)
+
+
+def _no_slots() -> _SlotArray:
+    return np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """When an arm reported what: the same in whatever order it came, and however it was divided.
+
+    Examples
+    --------
+    >>> from canaryjudge.kinds import KINDS
+    >>> presence = Presence().plus(KINDS["count"], np.array([60.0, 0.0]), np.array([3.0, 5.0]))
+    >>> presence.times.tolist(), presence.weight.tolist()
+    ([0.0, 60.0], [5.0, 3.0])
+    """
+
+    level: int = 0
+    """Slots are 2**level milliseconds long."""
+    slots: _SlotArray = field(default_factory=_no_slots)
+    """Those with a report, ascending; shape (n,)."""
+    weight: FloatArray = field(default_factory=_none)
+    """The traffic of each: requests, observations, events; none of levels."""
+    low: FloatArray = field(default_factory=_none)
+    high: FloatArray = field(default_factory=_none)
+    """Of levels: the smallest and the largest of each, in single precision."""
+    most: int = _MOST
+    """So many slots are kept."""
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    @property
+    def width(self) -> float:
+        """How long a slot is, in seconds."""
+        return float(2**self.level) / 1e3
+
+    @property
+    def times(self) -> FloatArray:
+        """When each slot begins, in seconds."""
+        return np.asarray(self.slots * self.width, dtype=np.float64)
+
+    @classmethod
+    def of(cls, series: Series, kind: Kind) -> Presence:
+        """Give that of one arm, whole."""
+        time = series.time if series.time is not None else series.line
+        time = np.arange(len(series), dtype=np.float64) if time is None else time
+        total = None if series.reported else series.total
+        found = cls(most=_WHOLE).plus(kind, time, series.value, total)
+        return found.alive(series.beyond)
+
+    def plus(
+        self, kind: Kind, time: FloatArray, value: FloatArray, total: FloatArray | None = None
+    ) -> Presence:
+        """Add points."""
+        nothing = np.zeros(len(time))
+        if kind.is_averaged:
+            level = np.clip(value, -_LARGEST, _LARGEST).astype(np.float32).astype(np.float64)
+            return self._at(time, nothing, level, level)
+        return self._at(time, _traffic(kind, value, total), nothing, nothing)
+
+    def alive(self, time: FloatArray) -> Presence:
+        """Add reports that cannot be used, such as an infinite percentile: an arm that gives them is not silent."""
+        time = time[np.isfinite(time)]
+        some = np.ones(len(time))
+        return self._at(time, some, -_LARGEST * some, _LARGEST * some)
+
+    def _at(self, time: FloatArray, weight: FloatArray, low: FloatArray, high: FloatArray) -> Presence:
+        if not len(time):
+            return self
+        slots = np.floor(time * 1e3 + 1e-3).astype(np.int64) >> self.level
+        return self._with(slots, weight, low, high)
+
+    def union(self, other: Presence) -> Presence:
+        """Add another's points."""
+        coarse, fine = (self, other) if self.level >= other.level else (other, self)
+        slots = fine.slots >> (coarse.level - fine.level)
+        return coarse._with(slots, fine.weight, fine.low, fine.high) if len(fine) else coarse  # noqa: SLF001 - its own
+
+    def _with(self, slots: _SlotArray, weight: FloatArray, low: FloatArray, high: FloatArray) -> Presence:
+        every = np.concatenate([self.slots, slots])
+        columns = [
+            np.concatenate(pair) for pair in ((self.weight, weight), (self.low, low), (self.high, high))
+        ]
+        order, level = np.lexsort([columns[0], every]), self.level
+        every, columns = every[order], [column[order] for column in columns]
+        while True:
+            starts = np.flatnonzero(np.diff(every, prepend=every[0] - 1))
+            if len(starts) <= self.most:
+                break
+            every, level = every >> 1, level + 1
+        how = (np.add, np.minimum, np.maximum)
+        sums, lows, highs = (each.reduceat(column, starts) for each, column in zip(how, columns, strict=True))
+        return Presence(level, every[starts], sums, lows, highs, self.most)
+
+    def fresh(self, metric: Metric) -> NDArray[np.bool_]:
+        """Mark the slots that say something new: events that came, a level that is not the one before to the last digit, or is at its best."""
+        kind = KINDS[metric.kind]
+        if kind.counts_events or kind.has_buckets:
+            return np.asarray(self.weight > 0)
+        if not kind.is_averaged or not len(self):
+            return np.ones(len(self), dtype=np.bool_)
+        still = np.concatenate([[False], (self.low[1:] == self.high[1:]) & (self.low[1:] == self.high[:-1])])
+        dead = (
+            (self.low == 0) & (self.high == 0) & np.append(still[1:], [False])
+        )  # of zeros the first is none
+        best = (1.0, 100.0, 0.0) if _FAULTS.search(metric.name.lower()) else (1.0, 100.0)
+        return np.asarray(~(still | dead) | np.isin(self.low, best))
+
+    def state(self) -> list[Any]:
+        """Give what `restore` reads."""
+        return [
+            self.level,
+            pack_times(self.slots),
+            *(
+                pack(part.astype(np.float32)) if part.any() else None
+                for part in (self.weight, self.low, self.high)
+            ),
+        ]
+
+    @classmethod
+    def restore(cls, state: Any) -> Presence:
+        """Read what `state` gave."""
+        level, slots, *columns = state
+        found = unpack_times(slots)
+        if not 0 <= int(level) < 60 or len(found) > _MOST or (np.diff(found) <= 0).any():
+            raise ValueError("the slots of an arm are not in order")
+        weight, low, high = (
+            np.zeros(len(found))
+            if text is None
+            else unpack(text, np.float32, shape=(len(found),)).astype(np.float64)
+            for text in columns
+        )
+        return cls(int(level), found, weight, low, high)
+
+
+def _traffic(kind: Kind, value: FloatArray, total: FloatArray | None) -> FloatArray:
+    """Give the traffic behind each point: of events all that they are of, and the events themselves where nothing says that."""
+    if kind.is_raw:
+        return np.ones(len(value))
+    return value if total is None or kind.has_buckets else total
+
+
+class _Gap(NamedTuple):
+    """A time in which an arm says nothing new."""
+
+    since: float
+    until: float
+    missing: int
+    """How many of its own intervals."""
+    part: float
+    """How much of the window."""
+    at_the_end: bool
+
+
+def silences(
+    metric: Metric,
+    arms: tuple[Presence, Presence],
+    names: tuple[str, str],
+    interval: float | None,
+    *,
+    concurrent: bool,
+    ends: tuple[float, float] = (-np.inf, -np.inf),
+    timed: bool = True,
+) -> list[Note]:
+    """Note which arm fell silent for the last or any long part of the window.
+
+    On one clock an arm is silent where the other goes on: what both lack is an outage of the scrapes, or night, and says nothing
+    about either. Of windows that follow each other only an arm's own rows tell, up to its last one.
+
+    Parameters
+    ----------
+    metric : Metric
+        Of which they are.
+    arms : tuple of Presence
+        When baseline and canary reported.
+    names : tuple of str
+        What the caller calls them.
+    interval : float or None
+        The spacing of the points, where it is known.
+    concurrent : bool
+        Whether the arms share the clock.
+    ends : tuple of float
+        When each arm's last row was, whether or not it said anything.
+    timed : bool
+        Whether the points have times; otherwise those are their places in line.
+    """
+    if not all(map(len, arms)):
+        return []
+    found = []
+    for index, name in enumerate(names):
+        mine, other = arms[index], arms[1 - index]
+        gap = _longest(metric, mine, other if concurrent else None, interval, ends[index])
+        if gap is None:
+            continue
+        began = float(arms[1].times[0] - arms[0].times[0])
+        if concurrent and not index and gap.at_the_end and 2 * began >= gap.until - gap.since:
+            continue  # the old version made way for a canary that came later
+        if not concurrent:
+            also = _longest(metric, other, None, interval, ends[1 - index])
+            if also is not None and also.part > gap.part / 2:
+                continue
+        facts: dict[str, float | str] = {"silent_start": gap.since} if timed else {"after": gap.since + 1}
+        if timed and not gap.at_the_end:
+            facts["silent_end"] = gap.until
+        facts["part"] = gap.part
+        found.append(Note(code="silent", arm=name, count=gap.missing, facts=facts))
+    return found
+
+
+def _longest(
+    metric: Metric, mine: Presence, other: Presence | None, interval: float | None, last_row: float
+) -> _Gap | None:
+    """Find the longest time in which an arm says nothing while it should."""
+    kind, fresh = KINDS[metric.kind], mine.fresh(metric)
+    time, weight = mine.times[fresh], mine.weight[fresh]
+    theirs = None
+    if other is not None:
+        living = other.fresh(metric)
+        theirs = other.times[living], other.weight[living]
+        if len(theirs[0]):  # what comes before both report is a start, and no silence
+            shared = time >= theirs[0][0] - (interval or 0.0)
+            time, weight = time[shared], weight[shared]
+    if not len(time) or (theirs is not None and not len(theirs[0])):
+        return None
+    steps = np.diff(time)
+    step = max(
+        (interval or 0.0) if not kind.is_raw else 0.0,
+        float(np.median(steps)) if len(steps) else 0.0,
+        mine.width if mine.level else 0.0,
+    )
+    if theirs is not None and not step and len(theirs[0]) > 1:
+        step = float(np.median(np.diff(theirs[0])))
+    end = last_row if theirs is None else float(theirs[0][-1])
+    if not step or not np.isfinite(max(end, time[-1])):
+        return None
+    gaps = [
+        _gap(time, theirs, step, float(time[place]), float(time[place + 1]), tail=False)
+        for place in np.flatnonzero(steps > (_FEWEST + 0.5) * step)
+    ]
+    if end - time[-1] > (_FEWEST - 0.5) * step:
+        gaps.append(_gap(time, theirs, step, float(time[-1]), end, tail=True))
+    gaps = [
+        gap
+        for gap in gaps
+        if gap.missing >= _FEWEST
+        and gap.part > 0
+        and _meant(kind, mine, fresh, gap, step, (time, weight), theirs)
+    ]
+    if not gaps:
+        return None
+    gap = max(gaps, key=lambda each: each.part)
+    long = any(each.part >= (_AT_THE_END if each.at_the_end else _INSIDE) for each in gaps)
+    return gap if long or sum(each.part for each in gaps) >= _ALTOGETHER else None
+
+
+def _gap(
+    time: FloatArray,
+    theirs: tuple[FloatArray, FloatArray] | None,
+    step: float,
+    since: float,
+    until: float,
+    *,
+    tail: bool,
+) -> _Gap:
+    missing = round((until - since) / step) - (0 if tail else 1)
+    if theirs is None:
+        whole = (max(until, float(time[-1])) - float(time[0])) / step + 1
+        return _Gap(since, until, missing, missing / whole, tail)
+    window = theirs[0][theirs[0] >= time[0] - step / 2]
+    inside = (window > since + step / 2) & (window < until + (step if tail else -step / 2))
+    if inside.sum() < _FEWEST:
+        return _Gap(since, until, 0, 0.0, tail)
+    return _Gap(since, until, missing, float(inside.sum()) / len(window), tail)
+
+
+def _meant(
+    kind: Kind,
+    mine: Presence,
+    fresh: NDArray[np.bool_],
+    gap: _Gap,
+    step: float,
+    own: tuple[FloatArray, FloatArray],
+    theirs: tuple[FloatArray, FloatArray] | None,
+) -> bool:
+    """Tell whether a gap is no chance, by how the arm does at other times and by what the other one has meanwhile."""
+    time, weight = own
+    length = gap.until - gap.since
+    rest = max(max(gap.until, float(time[-1])) - float(time[0]) - length, step)
+    if not kind.is_averaged:
+        expected = float(weight.sum()) * length / rest
+        if theirs is not None:
+            meanwhile = (theirs[0] > gap.since + step / 2) & (theirs[0] < gap.until + step / 2)
+            besides = ~meanwhile & (theirs[0] >= time[0] - step / 2)
+            expected = float(weight.sum() * theirs[1][meanwhile].sum()) / max(
+                float(theirs[1][besides].sum()), 1e-300
+            )
+        if expected < _EXPECTED:
+            return False
+    if kind.is_raw:
+        return True
+    rows = mine.times
+    inside = (rows > gap.since) & (rows < gap.until + (step / 2 if gap.at_the_end else 0.0))
+    still = float((~fresh & ~inside).sum() + 1) / float((~inside).sum() + 2)
+    if 2 * inside.sum() >= gap.missing:  # its rows are there, and nothing moves
+        return still <= _OFTEN_STILL and still**gap.missing <= _RARELY
+    whole = rest / step + 1
+    return bool((max(whole - len(time), 0.0) + 1) / (whole + 2) <= _IRREGULAR)
