@@ -10,7 +10,11 @@ from zlib import crc32
 
 import numpy as np
 
-from canaryjudge.calibration.noise_floor import (
+from canaryjudge.calibration.proposals import SettingsSearch, fails, find_settings, judged, smallest_found
+from canaryjudge.data import FloatArray, MetricPair, Series
+from canaryjudge.data.times import median_step
+from canaryjudge.history import HealthyPairs, Length, healthy_pairs, pairs_of_releases
+from canaryjudge.history.noise_floor import (
     FEWEST_POINTS,
     as_floor,
     changes_of,
@@ -18,14 +22,10 @@ from canaryjudge.calibration.noise_floor import (
     floors_without_own,
     is_notable,
 )
-from canaryjudge.calibration.proposals import SettingsSearch, fails, find_settings, judged, smallest_found
-from canaryjudge.data import FloatArray, MetricPair, Series
-from canaryjudge.data.times import median_step
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome
 from canaryjudge.reports import FloorFacts, MetricCalibration, ObservedRate, Proposal
 from canaryjudge.results import MetricResult
-from canaryjudge.simulate import HealthyPairs, Length, healthy_pairs, pairs_of_releases
 from canaryjudge.stats.long_run import dependence
 
 __all__ = ["CalibratedMetric", "CalibrationTask", "calibrate_metric"]

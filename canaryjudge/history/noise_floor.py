@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data import FloatArray, MetricPair
+from canaryjudge.history.healthy_windows import HealthyPairs
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Spread
 from canaryjudge.reports import FloorFacts
 from canaryjudge.rules.strata import asks_within, change_within
 from canaryjudge.rules.totals import count_totals
-from canaryjudge.simulate import HealthyPairs
 from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
 from canaryjudge.stats.rank_test import shift_test
