@@ -14,10 +14,12 @@ from canaryjudge.history.healthy_windows import HealthyPairs
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Spread
 from canaryjudge.reports import FloorFacts
+from canaryjudge.rules.replicas import FEWEST_REPLICAS
 from canaryjudge.rules.strata import asks_within, change_within
 from canaryjudge.rules.totals import count_totals
 from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
+from canaryjudge.stats.paired_shift import Effect, paired_test
 from canaryjudge.stats.rank_test import shift_test
 from canaryjudge.stats.replicas import excess
 from canaryjudge.stats.traffic_mix import same_mix, split_moves
@@ -27,6 +29,7 @@ __all__ = [
     "Changes",
     "as_floor",
     "changes_of",
+    "few_replicas",
     "floor_facts",
     "floors_without_own",
     "is_notable",
@@ -58,7 +61,7 @@ def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
     """Measure the change of each pair as the judge does, with its standard error."""
     kind = KINDS[metric.kind]
     measure = _of_events if kind.counts_events else _of_histograms if kind.has_buckets else _of_values
-    found = np.array([measure(pair) for pair in pairs]).reshape(-1, 3)
+    found = np.array([measure(pair, metric) for pair in pairs]).reshape(-1, 3)
     change, error, level = found.T
     known = np.isfinite(change) & np.isfinite(error)
     if kind.counts_events:  # their change is one of the logarithm, relative at any level
@@ -69,15 +72,22 @@ def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
     return Changes(change / unit, error / unit, absolute, known)
 
 
-def _of_values(pair: MetricPair) -> tuple[float, float, float]:
-    if min(len(pair.baseline), len(pair.canary)) < FEWEST_POINTS:
+def _of_values(pair: MetricPair, metric: Metric) -> tuple[float, float, float]:
+    baseline, canary = pair.baseline.value, pair.canary.value
+    if min(len(baseline), len(canary)) < FEWEST_POINTS:
         return math.nan, math.nan, 0.0
-    concurrent = pair.pairing == "concurrent" and not KINDS[pair.kind].is_raw
-    test = shift_test(pair.baseline.value, pair.canary.value, [0.0], concurrent=concurrent)
-    return float(test.estimate), float(test.standard_error[0]), float(np.median(pair.baseline.value))
+    level = float(np.median(baseline))
+    if pair.pairing == "concurrent" and KINDS[pair.kind].is_averaged:
+        ratio = metric.minute_ratios and min(baseline.min(), canary.min()) >= 0
+        effect: Effect = "difference" if level == 0 else "ratio" if ratio else "relative"
+        minutes = paired_test(baseline, canary, [0.0], effect=effect)
+        unit = abs(level) if level else 1.0
+        return float(minutes.estimate) * unit, float(minutes.standard_error[0]) * unit, level
+    test = shift_test(baseline, canary, [0.0])
+    return float(test.estimate), float(test.standard_error[0]), level
 
 
-def _of_histograms(pair: MetricPair) -> tuple[float, float, float]:
+def _of_histograms(pair: MetricPair, _: Metric) -> tuple[float, float, float]:
     edges, baseline, canary = pair.edges, pair.baseline.buckets, pair.canary.buckets
     assert edges is not None and baseline is not None and canary is not None  # noqa: PT018, S101 - as histograms have
     concurrent = pair.pairing == "concurrent"
@@ -91,7 +101,7 @@ def _of_histograms(pair: MetricPair) -> tuple[float, float, float]:
     return test.estimate, float(test.standard_error[0]), float(median)
 
 
-def _of_events(pair: MetricPair) -> tuple[float, float, float]:
+def _of_events(pair: MetricPair, _: Metric) -> tuple[float, float, float]:
     if min(len(pair.baseline), len(pair.canary)) == 0:
         return math.nan, math.nan, 0.0
     totals = count_totals(
@@ -119,7 +129,7 @@ def floor_facts(
         return None
     change, error = changes.change[used], changes.error[used]
     part = count / max(1, int(changes.known.sum()))
-    spread, df = excess(change, error, max(1.0, _independent(found, change, found.groups[used]) * part))
+    spread, df = excess(change, error, max(1.0, _independent(found, changes, used) * part))
     concurrent = found.pairs[0].pairing == "concurrent"
     return FloorFacts(
         between="replicas" if concurrent else "windows",
@@ -130,16 +140,28 @@ def floor_facts(
     )
 
 
-def _independent(found: HealthyPairs, change: FloatArray, groups: NDArray[np.intp]) -> float:
+def _independent(found: HealthyPairs, changes: Changes, used: NDArray[np.bool_]) -> float:
     """Tell what the differences are worth: W windows' neighbors as 2 (W - 1)^2 / (3 W - 4), replicas that differ for good as many as they are, less one."""
     if found.source == "releases":
         return float(found.independent)
     if found.source != "replicas":
         windows = max(2, found.windows)
         return 2 * (windows - 1) ** 2 / (3 * windows - 4)
+    return float(found.replicas - 1 if _last(found, changes, used) else found.independent)
+
+
+def _last(found: HealthyPairs, changes: Changes, used: NDArray[np.bool_]) -> bool:
+    """Tell whether much of what replicas differ by is the same in every window."""
+    change = np.where(found.turned, -changes.change, changes.change)[used]
+    groups = found.groups[used]
     means = [change[groups == group].mean() ** 2 for group in np.unique(groups)]
-    lasting = float(np.mean(means)) / max(float(np.square(change).mean()), 1e-300)
-    return float(found.replicas - 1) if lasting > _LASTING else float(found.independent)
+    return float(np.mean(means)) > _LASTING * max(float(np.square(change).mean()), 1e-300)
+
+
+def few_replicas(found: HealthyPairs, changes: Changes) -> bool:
+    """Tell whether there are only two replicas, which differ for good: that is one difference, however many windows show it."""
+    few = found.source == "replicas" and found.replicas < FEWEST_REPLICAS
+    return few and bool(changes.known.any()) and _last(found, changes, changes.known)
 
 
 def as_floor(facts: Sequence[FloorFacts]) -> NoiseFloor | None:
