@@ -22,9 +22,9 @@ from canaryjudge.results import HistoryFacts, Pairing
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
 from canaryjudge.stats.dispersion import FEWEST_WATCHED_INTERVALS, UNKNOWN_DISPERSION, pooled_dispersion
 
-__all__ = ["Asked", "known_past", "past_of", "with_past"]
+__all__ = ["FEWEST_WINDOWS", "Asked", "known_past", "past_of", "with_past"]
 
-_FEWEST_WINDOWS: Final = 8
+FEWEST_WINDOWS: Final = 8
 """Fewer windows know so little of how much they differ that next to nothing could be proven; 24 and more know it well."""
 _MOST_PAIRS: Final = 200
 _MOST_TRACKS: Final = 5
@@ -105,7 +105,7 @@ def past_of(metric: Metric, known: History, asked: Asked) -> HistoryFacts:
         facts["points"] = int(np.median([len(pair.canary) for pair in found.pairs]))
     changes = changes_of(found.pairs, metric)
     floor = floor_facts(found, changes)
-    if _size(found) < _FEWEST_WINDOWS or floor is None:
+    if _size(found) < FEWEST_WINDOWS or floor is None:
         return HistoryFacts(**facts, lacks="windows")
     if few_replicas(found, changes):
         return HistoryFacts(**facts, lacks="replicas")
