@@ -12,12 +12,14 @@ from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.integrations.prometheus.answers import from_prometheus, readable
 from canaryjudge.integrations.prometheus.client import Access, PrometheusClient, Span
 from canaryjudge.policy import Metric, Policy, Query
-from canaryjudge.policy.query import MOST_STEPS, SELECTOR, timing, timing_problem
+from canaryjudge.policy.query import MOST_STEPS, SELECTOR, history_of, timing, timing_problem
 
-__all__ = ["Fetched", "QueryOverrides", "fetch"]
+__all__ = ["Fetched", "QueryOverrides", "fetch", "fetch_history"]
 
 _SETTLING = 10_000
 """Milliseconds after which a scrape has ended, as Prometheus has it by default: what is younger may still change."""
+_PAST = "history"
+"""What the baseline's past is called beside the arms."""
 _OVERLAP = 20
 """Steps that are asked again when a watch goes on, so that counters join and stragglers are found."""
 
@@ -100,6 +102,68 @@ def fetch(
     wanted = wanted or QueryOverrides()
     asked = [_asked(metric, policy, wanted) for metric in policy.metrics]
     return _run(_fetched(asked, access, (str(baseline), str(canary))))
+
+
+def fetch_history(
+    policy: Policy,
+    access: Access,
+    wanted: QueryOverrides | None = None,
+) -> Fetched:
+    """Ask a server for the baseline's past: the same queries, up to where the data begin.
+
+    A judgement can do without it, so what goes wrong is a remark and no error.
+
+    Parameters
+    ----------
+    policy : Policy
+        Whose metrics have a `query` each; its `prometheus.history` says how much is asked for.
+    access : Access
+        How the server is reached.
+    wanted : QueryOverrides, optional
+        The same as the data were asked with.
+
+    Returns
+    -------
+    Fetched
+        ``{metric: {"history": columns}}``, with remarks; no data where nothing is wanted or to be had.
+    """
+    wanted = wanted or QueryOverrides()
+    asked = [
+        question._replace(span=span)
+        for question in (_asked(metric, policy, wanted) for metric in policy.metrics)
+        if (span := _before(question, policy, wanted)) is not None
+    ]
+    return _run(_fetched_past(asked, access))
+
+
+def _before(question: _Asked, policy: Policy, wanted: QueryOverrides) -> Span | None:
+    """Give the time before the data; None where it is not asked for."""
+    _, window = timing(question.query, policy.prometheus)
+    length = history_of(policy.prometheus, window if wanted.window is None else wanted.window)
+    if length is None:
+        return None
+    step, end = question.span.step, question.span.start - question.span.step
+    start = end - int(length * 1000) // step * step
+    return Span(max(min(start, end), end - MOST_STEPS * step), end, step)
+
+
+async def _fetched_past(asked: list[_Asked], access: Access) -> Fetched:
+    found = Fetched({}, [])
+    async with PrometheusClient(access) as client:
+        for question in asked:
+            where = f"the history of metric {question.metric.name!r}"
+            documents: dict[str, dict[str, Any]] = {}
+            try:
+                for column, text in question.query.texts().items():
+                    promql = text.replace(SELECTOR, question.selectors[0])
+                    document = await client.query_range(promql, question.span, where)
+                    documents[column] = {_PAST: document}
+                    said = [readable(access.redacted(str(line))) for line in _said(document)]
+                    found.remarks.extend(f"{where}: {line}" for line in said)
+                found.data.update(_columns(question, documents, access))
+            except DataError as error:
+                found.remarks.append(f"{error.message}; it is judged without")
+    return found
 
 
 class _Asked(NamedTuple):
