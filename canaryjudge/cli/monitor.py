@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from canaryjudge.monitor import Monitor
     from canaryjudge.verdict import Verdict
 
-__all__ = ["add_monitor", "add_watch_options", "begun"]
+__all__ = ["add_monitor", "add_watch_options", "begun", "resumed"]
 
 
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
@@ -40,15 +40,14 @@ def add_watch_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def begun(options: argparse.Namespace, policy: Policy, data: Any = None) -> tuple[Monitor, Any]:
-    """Go on with the watch of the state file, which keeps what its history says, or begin one where there is none; with the history, if it was read now."""
+def resumed(options: argparse.Namespace, policy: Policy) -> Monitor | None:
+    """Go on with the watch of the state file, which keeps what its history says; None where there is none."""
     from canaryjudge.integrations.files.state_files import read_state  # noqa: PLC0415 - judge needs none
     from canaryjudge.monitor import Monitor  # noqa: PLC0415 - the other commands need no statistics
 
     saved = None if options.state is None else read_state(options.state)
     if saved is None:
-        past = read_past(options, policy, data)
-        return Monitor(policy, baseline=options.baseline, canary=options.canary, history=past), past
+        return None
     given = None if options.history is None else read_past(options, policy)
     monitor = Monitor.from_json(saved, policy, history=given)
     if monitor.arms != (options.baseline, options.canary):
@@ -56,7 +55,14 @@ def begun(options: argparse.Namespace, policy: Policy, data: Any = None) -> tupl
             f"{options.state}: the watch is of the arms {' and '.join(map(repr, monitor.arms))}",
             "Name them with --baseline and --canary, or begin a new watch.",
         )
-    return monitor, given
+    return monitor
+
+
+def begun(options: argparse.Namespace, policy: Policy, past: Any) -> Monitor:
+    """Begin a watch, with what is known of the service from before."""
+    from canaryjudge.monitor import Monitor  # noqa: PLC0415 - the other commands need no statistics
+
+    return Monitor(policy, baseline=options.baseline, canary=options.canary, history=past)
 
 
 def _seconds(text: str) -> float:
@@ -105,10 +111,13 @@ def _watched(options: argparse.Namespace) -> Verdict:
     policy = load_policy(options.policy)
     table = None if options.data is None else read_data(options, policy)
     with locked(options.state, options.lock_timeout):
-        monitor, past = begun(options, policy, table)
+        monitor, past = resumed(options, policy), None
         if table is None:
-            table = read_data(options, policy, since=monitor.reached)
-            save_data(options, table, past)
+            table = read_data(options, policy, since=None if monitor is None else monitor.reached)
+        if monitor is None:
+            past = read_past(options, policy, table)
+            monitor = begun(options, policy, past)
+        save_data(options, table, past)
         monitor.update(table)
         verdict = monitor.verdict()
         # before anything is said: who is killed from here on says it again in the next step

@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from canaryjudge.cli.inputs import HopelessError, add_arms, add_input, feed_of, refuse_server_options, spare
-from canaryjudge.cli.monitor import add_watch_options, begun
+from canaryjudge.cli.inputs import (
+    HopelessError,
+    add_arms,
+    add_input,
+    feed_of,
+    read_past,
+    refuse_server_options,
+    spare,
+)
+from canaryjudge.cli.monitor import add_watch_options, begun, resumed
 from canaryjudge.cli.outputs import EXIT_HELP, INTERRUPTED, add_output, report, telling
 from canaryjudge.cli.terminal import complain, is_terminal, terminal_size, terminal_text
 from canaryjudge.errors import DataError, PolicyError
@@ -326,7 +334,7 @@ def watch(options: argparse.Namespace, clock: Clock | None = None) -> int:
         policy = load_policy(options.policy)
         pace = _Pace(options.interval, options.patience, _limit(options, policy))
         with _kept(options):
-            monitor, _ = begun(options, policy)
+            monitor = resumed(options, policy) or begun(options, policy, read_past(options, policy))
             return _watched(options, policy, monitor, pace, clock or Clock())
 
 

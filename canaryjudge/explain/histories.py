@@ -49,7 +49,9 @@ def _floor(past: HistoryFacts, result: MetricResult) -> str:
     if past.lacks in _LACKS:
         return _LACKS[past.lacks]
     if past.floor is None:
-        return f"{_of_what(past, result)} are too few to tell by how much they differ, which takes {FEWEST_WINDOWS}"
+        return (
+            f"{_of_what(past, result)}, too few to tell by how much they differ, which takes {FEWEST_WINDOWS}"
+        )
     by = f"by {change(past.floor.spread, 'absolute' if past.floor.absolute else 'relative', result.kind, result.unit)}"
     scatter = (
         "beyond the scatter of their points" if past.floor.spread else "by no more than their points explain"
@@ -77,13 +79,20 @@ def _points(number: int, result: MetricResult) -> str:
 
 def is_measured(result: MetricResult) -> bool:
     """Tell whether anything says by how much healthy arms of this metric differ, where it is compared at all."""
-    if result.history is not None and result.history.floor is not None:
-        return True
-    levels = [finding for finding in result.findings if isinstance(finding, LevelFinding)]
+    known = result.history is not None and result.history.floor is not None
     return all(
-        finding.replicas is not None or (finding.noise_floor is not None and not finding.noise_floor.assumed)
-        for finding in levels
+        _takes_floor(finding)
+        if known
+        else finding.replicas is not None
+        or (finding.noise_floor is not None and not finding.noise_floor.assumed)
+        for finding in result.findings
+        if isinstance(finding, LevelFinding)
     )
+
+
+def _takes_floor(finding: LevelFinding) -> bool:
+    """Tell whether a test widens its interval by a floor: those that may be asked at any time do not."""
+    return finding.watch is None or finding.watch.looks_planned is not None
 
 
 def rates_of_what(results: Iterable[MetricResult]) -> str:

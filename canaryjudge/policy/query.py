@@ -172,12 +172,12 @@ def timing(query: Query | None, shared: Prometheus | None) -> tuple[float, float
     return step, window
 
 
-def history_of(shared: Prometheus | None, window: float) -> float | None:
-    """Give how many seconds of the past are fetched before a window: as the policy says, or six hours, or eight windows; None for none."""
+def history_of(shared: Prometheus | None, step: float, window: float) -> float | None:
+    """Give how many seconds of the past are fetched before a window: as the policy says, or six hours, or eight windows with both their ends; None for none."""
     stated = None if shared is None else shared.history
     if stated == "none":
         return None
-    return max(_HISTORY, _WINDOWS * window) if stated is None else stated
+    return max(_HISTORY, _WINDOWS * (window + step)) if stated is None else stated
 
 
 def timing_problem(step: float, window: float) -> Problem | None:

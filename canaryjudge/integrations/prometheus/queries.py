@@ -138,8 +138,8 @@ def fetch_history(
 
 def _before(question: _Asked, policy: Policy, wanted: QueryOverrides) -> Span | None:
     """Give the time before the data; None where it is not asked for."""
-    _, window = timing(question.query, policy.prometheus)
-    length = history_of(policy.prometheus, window if wanted.window is None else wanted.window)
+    step_s, window = timing(question.query, policy.prometheus)
+    length = history_of(policy.prometheus, step_s, window if wanted.window is None else wanted.window)
     if length is None:
         return None
     step, end = question.span.step, question.span.start - question.span.step
