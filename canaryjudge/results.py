@@ -91,7 +91,7 @@ class HistoryFacts(Facts):
     """What a service's own past says of a metric: how much it differs with nothing wrong, which this judgement allows for."""
 
     windows: int
-    """How many windows of the canary's length it holds that share no data, or how many past pairs of arms; 0 where it holds none."""
+    """How many windows of the canary's length it holds that share no data; a past pair of arms is two. 0 where it holds none."""
     points: int
     """How many points each has; of past releases, as many as they had."""
     source: Literal["releases", "replicas", "neighbors", "clock"] | None = None

@@ -65,7 +65,7 @@ def _of_what(past: HistoryFacts, result: MetricResult) -> str:
     if past.start is not None and past.end is not None:
         over = f" over {span_of_time(past.end - past.start)}"
     if past.source == "releases":
-        return f"{count(past.windows)} past {'pair' if past.windows == 1 else 'pairs'} of arms{over}"
+        return f"the arms of {count(past.windows // 2)} past {'release' if past.windows == 2 else 'releases'}{over}"
     windows = f"{count(past.windows)} {'window' if past.windows == 1 else 'windows'} of {count(past.points)} {_points(past.points, result)}"
     if past.source != "replicas" or past.floor is None:
         return windows + over

@@ -100,12 +100,12 @@ def past_of(metric: Metric, known: History, asked: Asked) -> HistoryFacts:
     found = _healthy(metric, tracks, arms, asked.pairing, length)
     if found is None:
         return HistoryFacts(**facts, lacks="arms" if asked.pairing == "concurrent" else "windows")
-    facts |= {"windows": _size(found), "source": found.source}
+    facts |= {"windows": found.windows, "source": found.source}
     if found.source == "releases":
         facts["points"] = int(np.median([len(pair.canary) for pair in found.pairs]))
     changes = changes_of(found.pairs, metric)
     floor = floor_facts(found, changes)
-    if _size(found) < FEWEST_WINDOWS or floor is None:
+    if found.windows < FEWEST_WINDOWS or floor is None:
         return HistoryFacts(**facts, lacks="windows")
     if few_replicas(found, changes):
         return HistoryFacts(**facts, lacks="replicas")
@@ -176,11 +176,9 @@ def _healthy(
     kept = np.flatnonzero([pair.pairing == pairing for pair in found.pairs])
     if not len(kept):
         return None
+    if found.source == "releases":
+        found = replace(found, windows=2 * len(kept))
     return found if len(kept) == len(found.pairs) else found.some(kept, len(kept))
-
-
-def _size(found: HealthyPairs) -> int:
-    return len(found.pairs) if found.source == "releases" else found.windows
 
 
 def _dispersion(
