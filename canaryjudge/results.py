@@ -107,7 +107,7 @@ class HistoryFacts(Facts):
     dispersion: Number = None
     """Of ratios and counts: how many times the counts of an interval vary more than independent events do; None where it does not say."""
     lacks: Literal["metric", "windows", "arms", "replicas"] | None = None
-    """Why there is no floor: nothing of the metric, fewer than eight windows, one series alone where the arms share the clock, or two that differ for good."""
+    """Why there is no floor: nothing of the metric, fewer than eight windows, one series alone where the arms share the clock, or two alone that differ for good or by less than is assumed."""
     stated: Literal["noise_floor", "replicas"] | None = None
     """What says it in its place: the policy's own `noise_floor`, or the replicas of the release."""
 

@@ -16,7 +16,7 @@ __all__ = ["history_sentence", "is_measured", "rates_of_what"]
 
 _LACKS: Final = {
     "arms": "no two of its series ran side by side, so it does not say by how much arms on one clock differ, and assumed_spread stands in",
-    "replicas": "two series alone, which differ for good, do not say by how much others would, and assumed_spread stands in",
+    "replicas": "two series side by side do not say by how much others would differ, and assumed_spread stands in",
 }
 _STATED: Final = {
     "noise_floor": "the policy's own noise_floor counts instead",
@@ -99,7 +99,11 @@ def rates_of_what(results: Iterable[MetricResult]) -> str:
     """Say whether the error rates are those of the service, or of a comparison that knows nothing of it."""
     judged = [result for result in results if result.findings and result.role != "muted"]
     unknown = [result for result in judged if not is_measured(result)]
+    proviso = "provided that nothing but the release differs between the arms' windows"
     if not unknown:
-        return "provided that nothing but the release differs between the arms, beyond what healthy ones differ by"
-    whose = "" if len(unknown) == len(judged) else f" of {len(unknown)} of {len(judged)} metrics"
-    return f"by how much healthy arms{whose} differ anyway, neither history nor replicas nor a noise_floor say, so these are the rates of a comparison, and not of this service"
+        return f"{proviso}, beyond what healthy ones differ by anyway"
+    whose = "" if len(unknown) == len(judged) else f", of {len(unknown)} of {len(judged)} metrics,"
+    return (
+        f"{proviso}. Nothing here says by how much healthy ones{whose} differ anyway, as history, replicas or a noise_floor would, so these are the rates of a comparison, "
+        "and not of this service"
+    )

@@ -14,7 +14,6 @@ from canaryjudge.history.healthy_windows import HealthyPairs
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Spread
 from canaryjudge.reports import FloorFacts
-from canaryjudge.rules.replicas import FEWEST_REPLICAS
 from canaryjudge.rules.strata import asks_within, change_within
 from canaryjudge.rules.totals import count_totals
 from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
@@ -29,7 +28,6 @@ __all__ = [
     "Changes",
     "as_floor",
     "changes_of",
-    "few_replicas",
     "floor_facts",
     "floors_without_own",
     "is_notable",
@@ -151,17 +149,15 @@ def _independent(found: HealthyPairs, changes: Changes, used: NDArray[np.bool_])
 
 
 def _last(found: HealthyPairs, changes: Changes, used: NDArray[np.bool_]) -> bool:
-    """Tell whether much of what replicas differ by is the same in every window."""
+    """Tell whether much of what replicas differ by, beyond the scatter of their points, is the same in every window."""
     change = np.where(found.turned, -changes.change, changes.change)[used]
-    groups = found.groups[used]
-    means = [change[groups == group].mean() ** 2 for group in np.unique(groups)]
-    return float(np.mean(means)) > _LASTING * max(float(np.square(change).mean()), 1e-300)
-
-
-def few_replicas(found: HealthyPairs, changes: Changes) -> bool:
-    """Tell whether there are only two replicas, which differ for good: that is one difference, however many windows show it."""
-    few = found.source == "replicas" and found.replicas < FEWEST_REPLICAS
-    return few and bool(changes.known.any()) and _last(found, changes, changes.known)
+    noise, groups = np.square(changes.error[used]), found.groups[used]
+    whole = float((np.square(change) - noise).mean())
+    means = [
+        change[own].mean() ** 2 - noise[own].mean() / own.sum()
+        for own in (groups == group for group in np.unique(groups))
+    ]
+    return whole > 0 and float(np.mean(means)) > _LASTING * whole
 
 
 def as_floor(facts: Sequence[FloorFacts]) -> NoiseFloor | None:

@@ -15,7 +15,7 @@ from canaryjudge.data.pairing import align
 from canaryjudge.data.times import median_step
 from canaryjudge.errors import DataError
 from canaryjudge.history.healthy_windows import HealthyPairs, Length, healthy_pairs, pairs_of_releases
-from canaryjudge.history.noise_floor import FEWEST_POINTS, as_floor, changes_of, few_replicas, floor_facts
+from canaryjudge.history.noise_floor import FEWEST_POINTS, as_floor, changes_of, floor_facts
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Policy
 from canaryjudge.results import HistoryFacts, Pairing
@@ -107,8 +107,11 @@ def past_of(metric: Metric, known: History, asked: Asked) -> HistoryFacts:
     floor = floor_facts(found, changes)
     if found.windows < FEWEST_WINDOWS or floor is None:
         return HistoryFacts(**facts, lacks="windows")
-    if few_replicas(found, changes):
-        return HistoryFacts(**facts, lacks="replicas")
+    if found.source == "replicas" and found.replicas < FEWEST_REPLICAS:
+        # two that differ for good, or hardly, are one difference: it says little of other pods
+        known = floor.df > 1 and (floor.absolute or floor.spread > metric.assumed_spread)
+        if not known:
+            return HistoryFacts(**facts, lacks="replicas")
     return HistoryFacts(**facts, floor=floor)
 
 

@@ -76,10 +76,10 @@ def test_another_policy_or_history_is_refused():
         cj.Monitor.from_json(state(), policy_of("mixture"), history=history)
 
 
-def earlier(seed, count):
+def earlier(seed, count, series=2):
     rng = np.random.default_rng(seed)
     times = 60.0 * np.arange(-count, 0)
-    return {side: {"time": times, "value": rng.gamma(2, 5, count).round()} for side in ("baseline", "canary")}
+    return {f"pod-{pod}": {"time": times, "value": rng.gamma(2, 5, count).round()} for pod in range(series)}
 
 
 def test_the_history_is_the_yardstick():
@@ -91,7 +91,7 @@ def test_the_history_is_the_yardstick():
         each.update(update_of("mixture of counts", 2, 5, harmful=True))
     assert one.verdict().metrics["m"].findings[0].dispersion == pytest.approx(5.5, abs=2.5)
     assert calm.verdict().metrics["m"].findings[0].dispersion == 4
-    gauge = cj.Monitor(policy_of("looks"), history={"m": earlier(3, 700)})
+    gauge = cj.Monitor(policy_of("looks"), history={"m": earlier(3, 700, 3)})
     gauge.update(update_of("looks", 4, 60))
     result = cj.Monitor.from_json(gauge.to_json(), policy_of("looks")).verdict().metrics["m"]
     assert result.history.floor.between == "replicas"
@@ -101,10 +101,11 @@ def test_the_history_is_the_yardstick():
 
 
 def test_what_the_history_has_of_the_release_is_left_out():
-    history = {"m": earlier(3, 700)}
+    history = {"m": earlier(3, 700, 3)}
     start = -60.0 * 100
     late = {
-        side: {"time": start + 60.0 * np.arange(20), "value": np.arange(20.0) + 10} for side in history["m"]
+        side: {"time": start + 60.0 * np.arange(20), "value": np.arange(20.0) + 10}
+        for side in ("baseline", "canary")
     }
     one, other = (cj.Monitor(policy_of("looks"), history=history) for _ in range(2))
     with pytest.raises(cj.DataError):
@@ -112,7 +113,7 @@ def test_what_the_history_has_of_the_release_is_left_out():
     assert one.to_json() == other.to_json()
     one.update({"m": late})
     result = one.verdict().metrics["m"]
-    assert result.history.late == 200
+    assert result.history.late == 300
     assert result.history.end < start
 
 
