@@ -58,8 +58,11 @@ class Changes:
 def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
     """Measure the change of each pair as the judge does, with its standard error."""
     kind = KINDS[metric.kind]
-    measure = _of_events if kind.counts_events else _of_histograms if kind.has_buckets else _of_values
-    found = np.array([measure(pair, metric) for pair in pairs]).reshape(-1, 3)
+    if kind.is_measured:
+        found = _of_values(pairs, metric)
+    else:
+        measure = _of_events if kind.counts_events else _of_histograms
+        found = np.array([measure(pair) for pair in pairs]).reshape(-1, 3)
     change, error, level = found.T
     known = np.isfinite(change) & np.isfinite(error)
     if kind.counts_events:  # their change is one of the logarithm, relative at any level
@@ -70,22 +73,42 @@ def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
     return Changes(change / unit, error / unit, absolute, known)
 
 
-def _of_values(pair: MetricPair, metric: Metric) -> tuple[float, float, float]:
-    baseline, canary = pair.baseline.value, pair.canary.value
-    if min(len(baseline), len(canary)) < FEWEST_POINTS:
-        return math.nan, math.nan, 0.0
-    level = float(np.median(baseline))
-    if pair.pairing == "concurrent" and KINDS[pair.kind].is_averaged:
-        ratio = metric.minute_ratios and min(baseline.min(), canary.min()) >= 0
-        effect: Effect = "difference" if level == 0 else "ratio" if ratio else "relative"
-        minutes = paired_test(baseline, canary, [0.0], effect=effect)
-        unit = abs(level) if level else 1.0
-        return float(minutes.estimate) * unit, float(minutes.standard_error[0]) * unit, level
-    test = shift_test(baseline, canary, [0.0])
-    return float(test.estimate), float(test.standard_error[0]), level
+def _of_values(pairs: Sequence[MetricPair], metric: Metric) -> FloatArray:
+    """Compare points, pairs of one shape together: minute by minute where the judge does, and else by ranks."""
+    found = np.tile([math.nan, math.nan, 0.0], (len(pairs), 1))
+    alike: dict[tuple[int, int, Effect | None], list[int]] = {}
+    for index, pair in enumerate(pairs):
+        sizes = len(pair.baseline), len(pair.canary)
+        if min(sizes) >= FEWEST_POINTS:
+            alike.setdefault((*sizes, _effect_by_minutes(pair, metric)), []).append(index)
+    for (*_, effect), rows in alike.items():
+        baseline, canary = (
+            np.stack([arm.value for arm in arms])
+            for arms in zip(*((pairs[row].baseline, pairs[row].canary) for row in rows), strict=True)
+        )
+        level = np.median(baseline, axis=-1)
+        if effect is None:
+            test = shift_test(baseline, canary, [0.0])
+            estimate, error = test.estimate, test.standard_error[..., 0]
+        else:
+            minutes = paired_test(baseline, canary, [0.0], effect=effect)
+            unit = np.where(level == 0, 1.0, np.abs(level))
+            estimate, error = minutes.estimate * unit, minutes.standard_error[..., 0] * unit
+        found[rows] = np.stack([estimate, error, level], axis=-1)
+    return found
 
 
-def _of_histograms(pair: MetricPair, _: Metric) -> tuple[float, float, float]:
+def _effect_by_minutes(pair: MetricPair, metric: Metric) -> Effect | None:
+    """Tell by what the minutes of a pair are compared; None where they are not."""
+    if pair.pairing != "concurrent" or not KINDS[pair.kind].is_averaged:
+        return None
+    if np.median(pair.baseline.value) == 0:
+        return "difference"
+    ratio = metric.minute_ratios and min(pair.baseline.value.min(), pair.canary.value.min()) >= 0
+    return "ratio" if ratio else "relative"
+
+
+def _of_histograms(pair: MetricPair) -> tuple[float, float, float]:
     edges, baseline, canary = pair.edges, pair.baseline.buckets, pair.canary.buckets
     assert edges is not None and baseline is not None and canary is not None  # noqa: PT018, S101 - as histograms have
     concurrent = pair.pairing == "concurrent"
@@ -99,7 +122,7 @@ def _of_histograms(pair: MetricPair, _: Metric) -> tuple[float, float, float]:
     return test.estimate, float(test.standard_error[0]), float(median)
 
 
-def _of_events(pair: MetricPair, _: Metric) -> tuple[float, float, float]:
+def _of_events(pair: MetricPair) -> tuple[float, float, float]:
     if min(len(pair.baseline), len(pair.canary)) == 0:
         return math.nan, math.nan, 0.0
     totals = count_totals(

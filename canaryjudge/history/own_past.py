@@ -18,6 +18,7 @@ from canaryjudge.history.healthy_windows import HealthyPairs, Length, healthy_pa
 from canaryjudge.history.noise_floor import FEWEST_POINTS, as_floor, changes_of, floor_facts
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Policy
+from canaryjudge.reports import FloorFacts
 from canaryjudge.results import HistoryFacts, Pairing
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
 from canaryjudge.stats.dispersion import FEWEST_WATCHED_INTERVALS, UNKNOWN_DISPERSION, pooled_dispersion
@@ -107,12 +108,14 @@ def past_of(metric: Metric, known: History, asked: Asked) -> HistoryFacts:
     floor = floor_facts(found, changes)
     if found.windows < FEWEST_WINDOWS or floor is None:
         return HistoryFacts(**facts, lacks="windows")
-    if found.source == "replicas" and found.replicas < FEWEST_REPLICAS:
-        # two that differ for good, or hardly, are one difference: it says little of other pods
-        known = floor.df > 1 and (floor.absolute or floor.spread > metric.assumed_spread)
-        if not known:
-            return HistoryFacts(**facts, lacks="replicas")
+    if found.source == "replicas" and found.replicas < FEWEST_REPLICAS and _says_little(floor, metric):
+        return HistoryFacts(**facts, lacks="replicas")
     return HistoryFacts(**facts, floor=floor)
+
+
+def _says_little(floor: FloorFacts, metric: Metric) -> bool:
+    """Tell whether two series differ for good, or hardly: that is one difference, and other pods may differ by more."""
+    return floor.df <= 1 or not (floor.absolute or floor.spread > metric.assumed_spread)
 
 
 _PARTS: Final[dict[Pairing, str]] = {"concurrent": "between_replicas", "windows": "between_windows"}

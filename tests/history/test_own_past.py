@@ -118,7 +118,6 @@ def test_the_arms_of_past_releases_say_it_too():
 
 def test_releases_that_went_wrong_say_nothing():
     frame = releases(6).assign(outcome="good")
-    bad = releases(6, spread=2.0).assign(outcome="bad", release="bad")
     bad = pd.concat(
         [
             part.assign(release=f"bad-{name}")
@@ -137,9 +136,8 @@ def test_fewer_than_eight_windows_give_no_floor_and_say_so():
     assert verdict.metrics["m"].history.lacks == "windows"
     told = " ".join(verdict.explain().split())
     assert (
-        "- history: 7 windows of 30 points over 4 hours, too few to tell by how much they differ, which takes 8."
+        "- history: 7 windows of 30 points over 3.5 hours, too few to tell by how much they differ, which takes 8."
         in told
-        or "7 windows of 30 points over" in told
     )
     assert verdict.metrics["m"].findings == judged(None, concurrent=False).metrics["m"].findings
 
@@ -219,7 +217,6 @@ def test_what_a_pass_excludes_is_not_widened():
     plain, told = (
         cj.judge(data, policy, history=history).metrics["m"].findings[0] for history in (None, {"m": pods(6)})
     )
-    assert plain.pass_limit_high == told.pass_limit_high if hasattr(plain, "pass_limit_high") else True
     assert (plain.limit_high, plain.pass_by) == (told.limit_high, told.pass_by)
 
 
