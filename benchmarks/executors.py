@@ -2,7 +2,7 @@
 
 ``python benchmarks/executors.py --corpus FOLDER`` reads `manifest.csv` and `series.csv.gz` (`case_id,arm,replica,i,value`) and judges each pair as it is and with a canary
 that is made worse by a factor: minute by minute, by several assumed spreads, by ranks (`pairing: windows`), which know nothing of the clock, and with a history: the other pairs of the same metric,
-of the same job or of other runs.
+of the same job (where it has four or more) or of other runs.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "assumed_spread: 6 %": {"assumed_spread": "6%"},
     "assumed_spread: 10 %": {"assumed_spread": "10%"},
     "ranks (pairing: windows)": {"pairing": "windows"},
+    "without history, of jobs with 4 others": {},
     "history: the same job": {},
     "history: other runs": {},
 }
@@ -33,6 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 BEGIN = 1e6
 """When the pairs ran, in seconds; others ran before."""
 FEWEST = 4
+"""Past releases without which there is no floor."""
 
 
 def others(case: str, same: str, manifest: pd.DataFrame) -> list[str]:
@@ -44,7 +46,7 @@ def others(case: str, same: str, manifest: pd.DataFrame) -> list[str]:
 
 def past(case: str, name: str, manifest: pd.DataFrame, cases: dict[str, pd.DataFrame]) -> pd.DataFrame | None:
     """Give other pairs as past releases, where the row is about that."""
-    if not name.startswith("history"):
+    if not name.startswith("history:"):
         return None
     found = [
         cases[other].assign(metric="m", release=other, time=manifest.loc[other].interval_s * cases[other].i)
@@ -61,13 +63,15 @@ def main() -> None:
     manifest = pd.read_csv(folder / "manifest.csv").set_index("case_id")
     manifest["job"] = manifest.trace.str.split("_").str[0]
     cases = dict(iter(pd.read_csv(folder / "series.csv.gz").groupby("case_id")))
+    few = {case: points for case, points in cases.items() if len(others(case, "job", manifest)) >= FEWEST}
     rows = []
     for name, settings in SETTINGS.items():
-        pasts = {case: past(case, name, manifest, cases) for case in cases}
-        row = [name]
+        asked = few if "job" in name else cases
+        pasts = {case: past(case, name, manifest, cases) for case in asked}
+        row = [name, str(len(asked))]
         for factor in FACTORS:
             seen: Counter[str] = Counter()
-            for case, points in cases.items():
+            for case, points in asked.items():
                 facts = manifest.loc[case]
                 metric = cj.Metric(name="m", direction=facts.bad_direction, **settings)
                 worse = factor if facts.bad_direction == "increase" else 1 / factor
@@ -77,12 +81,10 @@ def main() -> None:
                     frame.drop(columns=["case_id", "i"]), cj.Policy(metrics=[metric]), history=pasts[case]
                 )
                 seen[verdict.outcome] += 1
-            row += [f"{100 * seen[what] / len(cases):.1f}" for what in ("fail", "pass")]
+            row += [f"{100 * seen[what] / len(asked):.1f}" for what in ("fail", "pass")]
         rows.append(row)
-    known = sum(len(others(case, "job", manifest)) >= FEWEST for case in cases)
-    print(f"{known} of the pairs have {FEWEST} others of their job, without which a history gives no floor.")
-    heads = ["", *(f"x {factor:g}\n{what}" for factor in FACTORS for what in ("fail", "pass"))]
-    print(grid(f"{len(cases)} pairs that ran at the same time, per cent", heads, rows))
+    heads = ["", "pairs", *(f"x {factor:g}\n{what}" for factor in FACTORS for what in ("fail", "pass"))]
+    print(grid("Pairs that ran at the same time, per cent", heads, rows))
 
 
 if __name__ == "__main__":
