@@ -210,7 +210,7 @@ def save_data(options: argparse.Namespace, data: Any, past: Any = None) -> None:
         return
     from canaryjudge.integrations.files.tables import write_data  # noqa: PLC0415 - only where it is asked for
 
-    known = past if options.history is None and past is not None else {}
+    known = {} if past is None or options.history is not None else past
     write_data(
         options.save_data, {metric: {**arms, **known.get(metric, {})} for metric, arms in data.items()}
     )

@@ -90,7 +90,7 @@ def past_of(metric: Metric, known: History, asked: Asked) -> HistoryFacts:
                 arms.append((both[0], both[1]))
     series = [*tracks, *(arm for both in arms for arm in both)]
     interval = metric.interval or median_step([one.time for one in series])
-    length = _length(asked, interval)
+    length = _length(asked, None if KINDS[metric.kind].is_raw else interval)
     facts: dict[str, Any] = {"windows": 0, "points": length.points, "late": late} | _span(series)
     if not series:
         return HistoryFacts(**facts, lacks="metric")
@@ -152,7 +152,7 @@ def _earlier(series: Sequence[Series], before: float | None) -> tuple[tuple[Seri
 
 
 def _length(asked: Asked, interval: float | None) -> Length:
-    """Give the canary's own length, in the history's points; never so few that they have no change."""
+    """Give the canary's own length, in the history's points where these have an interval; never so few that they have no change."""
     points = asked.points if asked.seconds is None or interval is None else round(asked.seconds / interval)
     return Length(max(FEWEST_POINTS, points), asked.seconds)
 
