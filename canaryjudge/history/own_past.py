@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Final
@@ -72,14 +73,26 @@ def known_past(history: Any, policy: Policy, arms: tuple[str, str]) -> History |
     """Read what a judgement is given of the past; None where it is given nothing."""
     if history is None:
         return None
-    try:
+    with _about_history():
         return read_history(history, policy, baseline=arms[0], canary=arms[1])
+
+
+@contextmanager
+def _about_history() -> Iterator[None]:
+    """Say of an error that it is about the history."""
+    try:
+        yield
     except DataError as error:
         raise DataError(f"history: {error.message}", error.hint) from None
 
 
 def past_of(metric: Metric, known: History, asked: Asked) -> HistoryFacts:
     """Measure by how much a metric differs from itself with nothing wrong, and how its counts vary."""
+    with _about_history():
+        return _past_of(metric, known, asked)
+
+
+def _past_of(metric: Metric, known: History, asked: Asked) -> HistoryFacts:
     tracks, late = _earlier(known.tracks.get(metric.name, ()), asked.before)
     arms: list[tuple[Series, Series]] = []
     for release in known.releases:

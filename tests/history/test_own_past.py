@@ -173,6 +173,10 @@ def test_a_history_without_any_metric_of_the_policy_is_an_error_about_the_histor
         judged({"n": [1.0, 2.0]})
     with pytest.raises(cj.DataError, match=r"^history: "):
         judged({"m": {"value": ["x"]}})
+    apart = releases(9)
+    apart.loc[apart.arm == "canary", "time"] -= 1e6
+    with pytest.raises(cj.DataError, match=r"^history: metric 'm': pairing is concurrent"):
+        judged(apart, pairing="concurrent")
 
 
 # what counts --------------------------------------------------------------------------------------------------------------
