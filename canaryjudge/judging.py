@@ -21,12 +21,12 @@ from canaryjudge.history import Asked, known_past, past_of, with_past
 from canaryjudge.outcomes import DataSummary, at_deadline, conclude, is_asked, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import MetricResult, Pairing, ValidFor
-from canaryjudge.rules import ErrorRates, Horizon, default_rules, ending_beyond, judge_pair
-from canaryjudge.rules.findings import LevelFinding
+from canaryjudge.results import HistoryFacts, MetricResult, Pairing, ValidFor
+from canaryjudge.rules import ErrorRates, Horizon, default_rules, ending_beyond, judge_pairs
+from canaryjudge.rules.findings import Finding, LevelFinding
 from canaryjudge.verdict import Verdict
 
-__all__ = ["digest", "judge", "judge_metric", "rule_levels", "shares"]
+__all__ = ["digest", "judge", "judge_alike", "judge_metric", "rule_levels", "shares"]
 
 
 def judge(
@@ -183,28 +183,46 @@ def judge_metric(
 ) -> MetricResult:
     """Judge one metric, whose arms have their exposures, at its share of alpha; `arms` are the caller's names of baseline and canary."""
     past = None if history is None else past_of(metric, history, Asked.of(pair))
-    metric = metric if past is None else with_past(metric, past)
-    data = DataSummary.of(pair, past)
-    rules = _rules(metric, pair.pairing)
+    told = metric if past is None else with_past(metric, past)
+    return judge_alike([pair], [told], policy, alpha, arms, past)[0]
+
+
+def judge_alike(
+    pairs: Sequence[MetricPair],
+    metrics: Sequence[Metric],
+    policy: Policy,
+    alpha: float,
+    arms: tuple[str, str] = ("baseline", "canary"),
+    past: HistoryFacts | None = None,
+) -> list[MetricResult]:
+    """Judge pairs of one metric and pairing, all at once, as each would be judged alone; its versions may differ in their noise floors."""
+    data = [DataSummary.of(pair, past) for pair in pairs]
+    rules = _rules(metrics[0], pairs[0].pairing)
     horizon = Horizon(policy.max_points, policy.max_duration)
-    levels = zip(rules, rule_levels(rules, alpha), strict=True)
-    with about_metric(metric.name):
-        findings = tuple(
-            judge_pair(row_of(pair, metric, ErrorRates(level, policy.beta), horizon), rule.in_unit_of(metric))
-            for rule, level in levels
-            if is_asked(rule, data, metric)
-        )
-    result = metric_result(data, metric, alpha, findings, arms)
-    if result.outcome is Outcome.PASS and any(
-        isinstance(finding.effect, LevelFinding) for finding in findings
-    ):
-        end = ending_beyond(row_of(pair, metric, ErrorRates(alpha, policy.beta)))
-        if end is not None:
-            result = metric_result(data, metric, alpha, (*findings, end), arms)
+    findings: list[list[Finding]] = [[] for _ in pairs]
+    with about_metric(metrics[0].name):
+        for rule, level in zip(rules, rule_levels(rules, alpha), strict=True):
+            rates = ErrorRates(level, policy.beta)
+            asked = [index for index, metric in enumerate(metrics) if is_asked(rule, data[index], metric)]
+            rows = [row_of(pairs[index], metrics[index], rates, horizon) for index in asked]
+            for index, finding in zip(asked, judge_pairs(rows, rule.in_unit_of(metrics[0])), strict=True):
+                findings[index].append(finding)
     watched = all(rule.rule == "sequential" for rule in rules)
-    points = min((finding.n_canary for finding in findings), default=0)
-    over = watched and horizon.is_over(points, *(data.span or (None, None)))
-    return at_deadline(result, policy.on_deadline) if over else result
+
+    def result_of(index: int) -> MetricResult:
+        pair, metric, found = pairs[index], metrics[index], findings[index]
+        result = metric_result(data[index], metric, alpha, tuple(found), arms)
+        if result.outcome is Outcome.PASS and any(
+            isinstance(finding.effect, LevelFinding) for finding in found
+        ):
+            end = ending_beyond(row_of(pair, metric, ErrorRates(alpha, policy.beta)))
+            if end is not None:
+                result = metric_result(data[index], metric, alpha, (*found, end), arms)
+        points = min((finding.n_canary for finding in found), default=0)
+        over = watched and horizon.is_over(points, *(data[index].span or (None, None)))
+        return at_deadline(result, policy.on_deadline) if over else result
+
+    return [result_of(index) for index in range(len(pairs))]
 
 
 def _rules(metric: Metric, pairing: Pairing) -> tuple[RuleSettings, ...]:

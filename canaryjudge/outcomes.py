@@ -25,6 +25,9 @@ _UNUSABLE = ("missing_values", "infinite_values", "missing_times")
 _LOPSIDED = 0.2
 """A pass is withheld where an arm lacks this much more of its points than the other, or the arms this much of their minutes in common."""
 
+_UNSEEN = 0.001
+"""A pass is withheld where this part of an arm's observations is in none of its buckets."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataSummary:
@@ -104,7 +107,7 @@ def metric_result(
             outcome, reason = Outcome.MARGINAL, Reason.SPLIT_MISMATCH
         if outcome is Outcome.PASS and _unpaired(data, metric):
             outcome, reason = Outcome.MARGINAL, Reason.UNPAIRED
-        if _misread(data, outcome):
+        if _misread(data, outcome) or (outcome is Outcome.PASS and _averaged_extreme(data, findings)):
             outcome, reason = Outcome.MARGINAL, Reason.MISREAD
     start, end = data.span or (None, None)
     passes = outcome is Outcome.PASS
@@ -165,11 +168,22 @@ def _unpaired(data: DataSummary, metric: Metric) -> bool:
 
 
 def _misread(data: DataSummary, outcome: Outcome) -> bool:
-    """Tell whether an outcome rests on data that do not look like what the policy says: undeclared counters prove nothing, arms in different units no pass."""
+    """Tell whether an outcome rests on data that do not look like what the policy says: undeclared counters prove nothing; arms in different units, values that a query made up and observations in no bucket no pass."""
     codes = {note.code for note in data.notes}
     return (outcome is not Outcome.MARGINAL and "looks_like_counter" in codes) or (
-        outcome is Outcome.PASS and "units_apart" in codes
+        outcome is Outcome.PASS and ("units_apart" in codes or "made_up_values" in codes or _uncounted(data))
     )
+
+
+def _averaged_extreme(data: DataSummary, findings: tuple[Finding, ...]) -> bool:
+    """Tell whether the largest or smallest value was asked for, of points that are means of several at one time: that hides the one that is bad."""
+    extremes = any(getattr(finding, "of", None) in ("min", "max") for finding in findings)
+    return extremes and any(note.code == "suggest_samples" for note in data.notes)
+
+
+def _uncounted(data: DataSummary) -> bool:
+    """Tell whether an arm's histograms lack more of their observations than a high percentile leaves out."""
+    return any(float(note.facts["share"]) > _UNSEEN for note in data.notes if note.code == "uncounted")
 
 
 def _metric_outcome(findings: tuple[Finding, ...], metric: Metric) -> tuple[Outcome, Reason, int]:

@@ -331,6 +331,8 @@ class MetricPlan(Facts):
     """Its level."""
     spread: Number
     """Standard deviation of a point, or of an observation, relative to the level."""
+    one_series: bool
+    """Whether the history has one series of a gauge alone, whose slow variation is taken to be felt by both arms."""
     between_intervals: float
     """Of samples and histograms: the standard deviation that an interval shares."""
     autocorrelation: float
@@ -370,6 +372,8 @@ SymptomCode = Literal[
     "averaged_percentile",  # the query averages or adds up percentiles
     "pooled_percentiles",  # a percentile of several replicas, which are averaged here
     "short_rate_window",  # a rate over less than two steps
+    "made_up_values",  # the query answers where nothing is measured
+    "uncounted",  # a part of the observations is in no bucket
     "unit_and_name",  # the name says another unit than the policy
     "no_metric",  # the data do not have it
     "no_arm_data",  # one arm has none of it

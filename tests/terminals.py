@@ -11,6 +11,8 @@ import sys
 import termios
 from fcntl import ioctl
 
+REAL = (sys.executable, "-m", "canaryjudge.cli")
+
 
 def environment(**more):
     """The environment without what decides on color."""
@@ -22,10 +24,10 @@ def environment(**more):
 class Terminal:
     """A command that runs in a terminal."""
 
-    def __init__(self, *arguments, columns=80, lines=40, **variables):
+    def __init__(self, *arguments, command=REAL, columns=80, lines=40, **variables):
         self._own, there = pty.openpty()
         ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        command = [sys.executable, "-m", "canaryjudge.cli", *map(str, arguments)]
+        command = [*command, *map(str, arguments)]
         self.process = subprocess.Popen(
             command, stdin=there, stdout=there, stderr=there, env=environment(**variables)
         )

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import canaryjudge as cj
+from canaryjudge.data import read_pairs
+from canaryjudge.judging import judge_alike, judge_metric
 
 rng = np.random.default_rng(20260302)
 LEVELS = {"good": 100.0, "bad": 200.0, "open": 110.0}
@@ -417,3 +419,30 @@ def test_a_gauge_named_like_a_count_is_pointed_out(name, settings, noted):
     policy = cj.Policy(metrics=[cj.Metric(name=name, direction="increase", **settings)])
     notes = cj.judge({name: arms}, policy).metrics[name].warnings
     assert ("looks_like_count" in [note.code for note in notes]) is noted
+
+
+@pytest.mark.parametrize("kind", ["gauge", "ratio", "samples", "histogram"])
+def test_pairs_that_are_judged_at_once_are_judged_as_each_alone(kind):
+    """Of different lengths, buckets, harm and noise floors."""
+    rng = np.random.default_rng(3)
+    metrics = [
+        cj.Metric(name="m", kind=kind, direction="increase", noise_floor=floor)
+        for floor in (None, {"between_windows": "5%", "windows": 20}, None, None)
+    ]
+    pairs = []
+    for number, size in enumerate((20, 20, 20, 30)):
+        arms = {}
+        for arm, level in (("baseline", 100), ("canary", 100 + 20 * (number % 2))):
+            arms[arm] = {"time": 60.0 * np.arange(size), "value": rng.poisson(level, size)}
+            if kind == "ratio":
+                arms[arm]["total"] = np.full(size, 5000)
+            if kind == "histogram":
+                edges = np.append(np.linspace(10, 300, 30 + number), np.inf)
+                values = rng.gamma(9, level / 9, (size, 200))
+                counts = [np.bincount(np.searchsorted(edges, row), minlength=len(edges)) for row in values]
+                arms[arm] = {"edges": edges, "buckets": counts}
+        pairs.append(read_pairs({"m": arms}, cj.Policy(metrics=metrics[:1]))["m"])
+    policy = cj.Policy(metrics=metrics[:1])
+    alone = [judge_metric(pair, metric, policy, 0.01) for pair, metric in zip(pairs, metrics, strict=True)]
+    assert judge_alike(pairs, metrics, policy, 0.01) == alone
+    assert len({result.outcome for result in alone}) > 1

@@ -127,7 +127,9 @@ def calibrate_metric(task: CalibrationTask) -> CalibratedMetric:
         more_points=_more(settled.results),
     )
     change = np.where(changes.known, changes.change, np.nan)
-    return CalibratedMetric(facts, settled.proposals(faults, autocorrelation), found.spans, change)
+    return CalibratedMetric(
+        facts, settled.proposals(faults, autocorrelation, length.points), found.spans, change
+    )
 
 
 def _of_windows(task: CalibrationTask, found: HealthyPairs, length: Length) -> FloorFacts | None:

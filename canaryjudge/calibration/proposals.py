@@ -11,7 +11,7 @@ import numpy as np
 
 from canaryjudge.data import MetricPair, with_exposures
 from canaryjudge.history import HealthyPairs
-from canaryjudge.judging import judge_metric, rule_levels
+from canaryjudge.judging import judge_alike, rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, PassWithin, Policy, RuleSettings, Tolerance
 from canaryjudge.quantities import percent
@@ -40,10 +40,13 @@ def judged(
     pairs: Sequence[MetricPair], metrics: Sequence[Metric], policy: Policy, alpha: float
 ) -> list[MetricResult]:
     """Judge pairs by the code that will judge the release, each by its own version of the metric."""
-    return [
-        judge_metric(with_exposures(pair, metric, policy), metric, policy, alpha)
-        for pair, metric in zip(pairs, metrics, strict=True)
-    ]
+    exposed = [with_exposures(pair, metric, policy) for pair, metric in zip(pairs, metrics, strict=True)]
+    found: dict[int, MetricResult] = {}
+    for pairing in {pair.pairing for pair in exposed}:
+        own = [place for place, pair in enumerate(exposed) if pair.pairing == pairing]
+        alike = [exposed[place] for place in own], [metrics[place] for place in own]
+        found |= zip(own, judge_alike(*alike, policy, alpha), strict=True)
+    return [found[place] for place in range(len(exposed))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +102,9 @@ class FoundSettings:
     """Whether no tolerance keeps the promise."""
 
     def proposals(
-        self, faults: Sequence[SmallestFault], autocorrelation: float | None
+        self, faults: Sequence[SmallestFault], autocorrelation: float | None, points: int
     ) -> tuple[Proposal, ...]:
-        """Give the changes of the metric's settings, by what would be found with them and the autocorrelation within windows."""
+        """Give the changes of the metric's settings, by what would be found with them, the autocorrelation within windows and the points of a canary."""
         name, metric = self.sought.metric.name, self.sought.metric
         shift = next((fault.size for fault in faults if fault.fault == "shift"), None)
         blind = shift is None or shift > _LARGEST_USEFUL
@@ -117,7 +120,7 @@ class FoundSettings:
             Proposal(metric=name, field=field, old=old, new=new, reason=reason, numbers=numbers)
             for field, old, new, reason, numbers in self.changes
         ]
-        needed = _needed(metric, autocorrelation)
+        needed = _needed(metric, autocorrelation, points)
         if needed is not None and not any(proposal.field == "role" for proposal in made):
             made.append(
                 Proposal(
@@ -234,12 +237,12 @@ def _rules(rules: Sequence[RuleSettings]) -> list[Any]:
     return [rule["rule"] if set(rule) == {"rule"} else rule for rule in dumped]
 
 
-def _needed(metric: Metric, autocorrelation: float | None) -> int | None:
-    """Give the points that are worth four independent ones, where that is more than are asked for."""
+def _needed(metric: Metric, autocorrelation: float | None, points: int) -> int | None:
+    """Give the points that are worth four independent ones, where that is more than are asked for; but no more than a canary has, which would never be judged."""
     if autocorrelation is None or not KINDS[metric.kind].is_measured:
         return None
     needed = math.ceil(_FEWEST_EFFECTIVE * (1 + autocorrelation) / (1 - autocorrelation))
-    return needed if needed > metric.needed_points else None
+    return needed if metric.needed_points < needed <= points else None
 
 
 def smallest_found(
@@ -256,15 +259,17 @@ def smallest_found(
     least = math.ceil(power * len(pairs) - 1e-9)
 
     def enough(fault: Fault, size: float) -> bool:
-        found, left = 0, len(pairs)
-        for number, pair in enumerate(pairs):
-            rng = np.random.default_rng([seed, number])
-            ill = inject(pair, fault, size, metric.direction, rng)
-            found += judged([ill], [metric], alone, alpha)[0].outcome is Outcome.FAIL
-            left -= 1
-            if found >= least or found + left < least:
-                break
-        return found >= least
+        missing, done = least, 0
+        while 0 < missing <= len(pairs) - done:
+            # no fewer pairs settle it
+            few = range(done, done + min(missing, len(pairs) - done - missing + 1))
+            ill = [
+                inject(pairs[number], fault, size, metric.direction, np.random.default_rng([seed, number]))
+                for number in few
+            ]
+            missing -= fails(judged(ill, [metric] * len(ill), alone, alpha))
+            done = few.stop
+        return missing <= 0
 
     def smallest(fault: Fault) -> float | None:
         if not enough(fault, _LARGEST_FAULT):

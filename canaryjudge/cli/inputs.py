@@ -232,12 +232,13 @@ def read_file(
     finished: bool = False,
 ) -> Any:
     """Read data from a file, a stream, or standard input where `source` is ``-``."""
-    from canaryjudge.integrations.files.layouts import tidy  # noqa: PLC0415 - the other commands read no data
+    from canaryjudge.integrations.files.layouts import tidy_or_by_arms  # noqa: PLC0415 - the other commands read no data
 
     document = format is not None and FILE_FORMATS[format].document
     if document:
         refuse_wide(options, f"data of the format {format} say themselves what is what")
-    table = _read(options, source, policy, tidy, format=format, finished=finished)
+    layout = tidy_or_by_arms([metric.name for metric in policy.metrics], (options.baseline, options.canary))
+    table = _read(options, source, policy, layout, format=format, finished=finished)
     return FILE_FORMATS[str(format)].data_of(table, policy, options) if document else table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from canaryjudge.data.counters import (
 )
 from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.frames import label_codes, to_floats
-from canaryjudge.data.histograms import negative_count, read_buckets, replica_codes
+from canaryjudge.data.histograms import negative_count, read_buckets, replica_codes, uncounted_share
 from canaryjudge.data.notes import Note, NoteList
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.series import Series, by_replica
@@ -29,7 +30,8 @@ from canaryjudge.data.times import Times, iso, median_step, to_times
 from canaryjudge.data.units import conversion, scaled
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
-from canaryjudge.policy import Metric
+from canaryjudge.policy import Metric, Query
+from canaryjudge.policy.promql import made_up
 
 __all__ = ["clean", "read_arm"]
 
@@ -72,7 +74,7 @@ def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) 
             f"{place}: the data are buckets, and the metric's kind is {metric.kind}",
             "Set kind: histogram, or give the column 'value'.",
         )
-    per_unit, notes = conversion(raw.unit, metric, place)
+    per_unit, notes = _first_notes(raw, metric)
     value = scaled(to_floats(raw.value, place, "value"), per_unit)
     replica, names = replica_codes(raw.replica, len(value))
     seconds = None if times is None or np.isnan(times.seconds).all() else times.seconds
@@ -80,6 +82,8 @@ def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) 
     rows = _Rows(place, value, total, seconds, replica, names, NoteList(place.arm, [*notes]))
     if raw.apart is not None and not names:
         rows.apart, rows.apart_name = label_codes(raw.apart)[0], raw.apart_name
+    if metric.query is not None and not metric.counter:
+        _note_made_up(rows, metric.query, per_unit)
     if raw.total_by_name and total is not None and len(value):
         rows.note("total_by_name", len(value), column=raw.total_by_name)
     before = CounterState() if counters is None else counters
@@ -130,13 +134,15 @@ def _clean_histogram(
     raw: RawSeries, metric: Metric, times: Times | None, counters: CounterState | None
 ) -> Series:
     arm = raw.place.arm
-    per_unit, notes = conversion(raw.unit, metric, raw.place)
+    per_unit, notes = _first_notes(raw, metric)
     note = NoteList(arm, [*notes])
     seconds = None if times is None else times.seconds
     before = counters if metric.counter else None
     if before is not None:
         raw, seconds = _unknown(raw, seconds, before)
     series = read_buckets(raw, seconds, note, per_unit, counter=metric.counter, counters=before)
+    if share := uncounted_share(raw, counter=metric.counter):
+        note("uncounted", None, share=share)
     if series is None or not len(series):
         if series is not None and counters is None and not note.has("unclear_resets"):
             note("first_of_counter", raw.histograms or len(raw.value))
@@ -168,6 +174,28 @@ def _clean_histogram(
     gaps = [] if counters is not None and metric.counter else _gaps(series, metric)
     told = "" if metric.unit else raw.unit
     return replace(series, zones=zones, notes=(*note.notes, *gaps), unit=told, factor=float(per_unit))
+
+
+def _first_notes(raw: RawSeries, metric: Metric) -> tuple[Fraction, tuple[Note, ...]]:
+    """Give the factor to the metric's unit, and what was odd before the points were looked at."""
+    per_unit, notes = conversion(raw.unit, metric, raw.place)
+    if raw.said:
+        notes += (Note(code="source_warning", arm=raw.place.arm, facts={"text": raw.said}),)
+    return per_unit, notes
+
+
+def _note_made_up(rows: _Rows, query: Query, per_unit: Fraction) -> None:
+    """Count the points that are what the query answers where nothing is measured; of events, their total must be so, and no traffic at all is none."""
+    of_events = rows.total is not None and query.total is not None
+    found = made_up(query.texts()["total" if of_events else "value"])
+    value = None if found is None else found[1]
+    if value is None or (of_events and value == 0):
+        return
+    points = rows.value if rows.total is None or query.total is None else rows.total
+    told = value if of_events else value * float(per_unit)
+    count = int(np.equal(points, told).sum())
+    if count:
+        rows.note("made_up_values", count, value=told)
 
 
 def _unknown(

@@ -21,8 +21,10 @@ from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.units import scaled_edges
 from canaryjudge.errors import DataError
 
-__all__ = ["Grid", "continued", "negative_count", "read_buckets", "replica_codes"]
+__all__ = ["Grid", "continued", "negative_count", "read_buckets", "replica_codes", "uncounted_share"]
 
+_ROUNDING: Final = 1e-6
+"""A smaller part of the observations is what rates and sums of floats lose."""
 _LARGEST_COUNT: Final = 2.0**53
 """Above it, floats leave out whole numbers; no interval has so many observations."""
 
@@ -256,6 +258,28 @@ def read_buckets(
         note("duplicate_times", int(copies[copies > 1].sum()))
     replicas = (_counted(part.summed(by_replica=False), name) for name, part in parts if len(part.cumulative))
     return replace(_counted(pooled, raw.place.arm), replicas=tuple(replicas), counters=now)
+
+
+def uncounted_share(raw: RawSeries, *, counter: bool) -> float:
+    """Give the part of an arm's observations that its histograms count and hold in no bucket, or hold and do not count; 0 but for rounding.
+
+    Prometheus' native histograms count an observation that is no number, and have no bucket for it.
+    """
+    if raw.counts is None or raw.buckets is None or raw.edges is not None or raw.exponential:
+        return 0.0
+    counts = to_floats(raw.counts, raw.place, "counts")
+    held = np.array([sum(bucket[2] for bucket in row) for row in raw.buckets], dtype=np.float64)
+    if counter:  # what was lost before the window is not the release's
+        codes, names = replica_codes(raw.replica, len(counts))
+        parts = [np.flatnonzero(codes == code) for code in range(max(1, len(names)))]
+        counts, held = (
+            np.concatenate([np.maximum(np.diff(numbers[part]), 0) for part in parts])
+            for numbers in (counts, held)
+        )
+    known = np.isfinite(counts) & np.isfinite(held)
+    total, missing = counts[known].sum(), np.abs(counts - held)[known].sum()
+    share = float(missing / max(total, held[known].sum(), 1e-300))
+    return share if share > _ROUNDING else 0.0
 
 
 def _counted(grid: Grid, name: str) -> Series:

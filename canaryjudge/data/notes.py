@@ -43,6 +43,9 @@ NoteCode = Literal[
     "rounded_counts",  # histograms with counts that are not whole, rounded
     "equal_exposure",  # a count without totals under a policy without a split: an interval counts the same in both arms
     "success_ratio",  # a share near 1 may fall by the default relative tolerance, which is many times its failures
+    "source_warning",  # what the server said of the data it gave, such as that they are incomplete
+    "uncounted",  # a part of the observations of histograms that no bucket holds
+    "made_up_values",  # points that are what the policy's query answers where nothing is measured
     "split_mismatch",  # the arms' totals are not shared as the policy's split says
 ]
 
@@ -77,7 +80,7 @@ class NoteList:
     arm: str
     notes: list[Note] = field(default_factory=list)
 
-    def __call__(self, code: Any, count: int, **facts: float | str) -> None:
+    def __call__(self, code: Any, count: int | None, **facts: float | str) -> None:
         """Write down an oddity."""
         self.notes.append(Note(code=code, arm=self.arm, count=count, facts=facts))
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.arm_columns import from_arm_columns
 from canaryjudge.data.cleaning import read_arm
 from canaryjudge.data.counters import CounterState
 from canaryjudge.data.diagnostics import likely_name, shown
@@ -98,7 +99,7 @@ def read_series(
     baseline, canary = str(baseline), str(canary)
     if baseline == canary:
         raise DataError(f"baseline and canary are both named {baseline!r}", "Name two different arms.")
-    source = source_of(data)
+    source = source_of(data, policy, (baseline, canary))
     if partial:
         _check_update(source, policy, (baseline, canary))
     else:
@@ -115,8 +116,8 @@ def read_series(
         return found
 
 
-def source_of(data: Any) -> SeriesSource:
-    """Take data of any shape as a source of series."""
+def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, str] | None = None) -> SeriesSource:
+    """Take data of any shape as a source of series; a table with a column an arm where the metrics and arms are known."""
     if isinstance(data, Mapping):
         return ArmMapping(data)
     columns = table_columns(data)
@@ -126,6 +127,10 @@ def source_of(data: Any) -> SeriesSource:
             "Give a frame of pandas, polars or pyarrow or a list of row dicts with metric, arm and value, a mapping "
             "{metric: {arm: series}}, or what from_wide returns.",
         )
+    if policy is not None and arms is not None:
+        beside = from_arm_columns(columns, [metric.name for metric in policy.metrics], arms)
+        if beside is not None:
+            return ArmMapping(beside)
     return TidyTable(columns)
 
 

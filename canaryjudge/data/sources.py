@@ -50,6 +50,10 @@ class RawSeries:
     """What may tell replicas apart although nobody said so: points that differ in it are no copies of each other; shape (n,)."""
     apart_name: str = ""
     """The name of that column."""
+    counts: Column | None = None
+    """Of `buckets`: how many observations each histogram says that it has, where it says so beside them; shape (n,)."""
+    said: str = ""
+    """What the server said of the data that it gave; nothing where it said nothing."""
 
     @property
     def histograms(self) -> int:
@@ -61,7 +65,7 @@ class RawSeries:
         place = self.place if self.place.rows is None else replace(self.place, rows=self.place.rows[index])
         columns: dict[str, Any] = {
             name: None if (column := getattr(self, name)) is None else take(column, index)
-            for name in ("total", "time", "replica", "le", "apart")
+            for name in ("total", "time", "replica", "le", "apart", "counts")
         }
         if self.buckets is None:
             return replace(self, place=place, value=take(self.value, index), **columns)
@@ -92,7 +96,7 @@ def raw_series(data: Any, place: Location) -> RawSeries:
     """Take one series: array-like, a mapping of columns, or nothing.
 
     Columns are `value`, `time`, `total`, `le`, `replica` and `row` (the number by which errors name a point); of a histogram `edges` and `buckets`, `buckets`
-    of ``[lower, upper, count]``, or `exponential`; beside them `unit`, `increases`, and from wide tables `total_by_name` and `apart`.
+    of ``[lower, upper, count]``, or `exponential`; beside them `unit`, `increases`, from servers `said` and `counts`, and from wide tables `total_by_name` and `apart`.
     """
     columns = {} if data is None else _columns(data)
     if not columns:
@@ -100,12 +104,13 @@ def raw_series(data: Any, place: Location) -> RawSeries:
     if "time" not in columns:
         time = time_column((name for name in columns if isinstance(name, str)), where=f"{place}: ")
         columns = {**columns, "time": columns.get(time)}
-    by_name = columns.get("total_by_name")
+    by_name, said = columns.get("total_by_name"), columns.get("said")
     return replace(
         _series(columns, place),
         unit=told_unit(columns.get("unit"), place),
         increases=columns.get("increases") is True,
         total_by_name=by_name if isinstance(by_name, str) else "",
+        said=said if isinstance(said, str) else "",
     )
 
 
@@ -181,7 +186,7 @@ def _beside(
     columns: Mapping[Any, Any], place: Location, name: str, items: Sequence[Any]
 ) -> dict[str, Column]:
     """Give the columns that say when and from which replica each histogram is."""
-    extra = {other: columns.get(other) for other in ("time", "replica")}
+    extra = {other: columns.get(other) for other in ("time", "replica", "counts")}
     found = {other: as_column(column, place, other) for other, column in extra.items() if column is not None}
     for other, column in found.items():
         if len(column) != len(items):

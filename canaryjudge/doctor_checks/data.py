@@ -199,6 +199,9 @@ def _percentiles(checked: CheckedMetric) -> Iterator[Symptom]:
 def _buckets(checked: CheckedMetric) -> Iterator[Symptom]:
     for arm, _ in checked.notes("no_infinite_bucket"):
         yield checked.symptom("no_infinite_bucket", "warning", {}, arm)
+    for note in checked.pair.notes:
+        if note.code == "uncounted":
+            yield checked.symptom("uncounted", "warning", note.facts, note.arm)
     edges, buckets = checked.pair.edges, checked.pair.baseline.buckets
     if edges is None or buckets is None or not buckets.sum():
         return
@@ -226,7 +229,7 @@ def _split(checked: CheckedMetric) -> Iterator[Symptom]:
 def _traffic(checked: CheckedMetric) -> Iterator[Symptom]:
     """Say what the data could find by now, or by the deadline, where that is far beyond the tolerance."""
     metric, policy = checked.metric, checked.policy
-    assumed = measured_assumptions(checked.arms, metric)
+    assumed = measured_assumptions(checked.arms, metric, one_clock=checked.pair.pairing == "concurrent")
     if assumed is None or form_of(metric) == "none" or not metric.can_fail or assumed.lacks(metric.kind):
         return
     totals = [

@@ -94,7 +94,7 @@ def doctor(
         symptom for metric in policy.metrics for check in POLICY_CHECKS for symptom in check(metric, policy)
     ]
     if data is not None:
-        source = source_of(data)
+        source = source_of(data, policy, (str(baseline), str(canary)))
         alphas = shares(policy)
         for metric in policy.metrics:
             found += _of_data(source, metric, policy, alphas[metric.name], (str(baseline), str(canary)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from canaryjudge.policy import Metric, Policy
+from canaryjudge.policy.promql import made_up
 from canaryjudge.policy.query import timing
 from canaryjudge.quantities import convert, parse_duration
 from canaryjudge.reports import Symptom
@@ -91,6 +93,16 @@ def _short_rates(metric: Metric, policy: Policy) -> Iterator[Symptom]:
                 return
 
 
+def _made_up(metric: Metric, _: Policy) -> Iterator[Symptom]:
+    """Find a query that answers where nothing is measured; of events, what counts is whether their total does."""
+    texts = {} if metric.query is None else metric.query.texts()
+    found = made_up(texts.get("total", texts.get("value", "")))
+    if found is not None and found[1] is not None and not ("total" in texts and found[1] == 0):
+        value = "a made-up value" if math.isnan(found[1]) else found[1]
+        numbers: dict[str, float | str] = {"what": found[0], "value": value}
+        yield Symptom(code="made_up_values", severity="warning", metric=metric.name, numbers=numbers)
+
+
 def _named_units(metric: Metric, _: Policy) -> Iterator[Symptom]:
     texts = [metric.name, *(() if metric.query is None else metric.query.texts().values())]
     for pattern, unit in _NAMED:
@@ -111,5 +123,5 @@ def _named_units(metric: Metric, _: Policy) -> Iterator[Symptom]:
             return
 
 
-POLICY_CHECKS: Final[tuple[PolicyCheck, ...]] = (_averaged, _short_rates, _named_units)
+POLICY_CHECKS: Final[tuple[PolicyCheck, ...]] = (_averaged, _short_rates, _made_up, _named_units)
 """Each check of a metric's settings: a new one is a line here."""

@@ -29,7 +29,7 @@ _SENTENCES = {
     "constant": "all {n} {points} have the same value",
     "all_zero": "all {n} {points} are zero",
     "too_few_points": "{n} {points}, fewer than needed",
-    "suggest_samples": "several values at one time; if these are raw observations, kind: samples fits better",
+    "suggest_samples": "several values at one time are averaged; if these are raw observations, kind: samples fits better, and if they are of several replicas or series, a column replica tells them apart",
     "unknown_unit": "the data are in {unit}, which is taken to be the policy's unit {expected}",
     "time_unit": "times read as {unit}",
     "merged_buckets": "{n} bucket {edges} left out that not every histogram of both arms has",
@@ -43,6 +43,9 @@ _SENTENCES = {
     "rounded_counts": "{n} {histograms} with counts that are not whole, rounded; give counts of an interval, not rates",
     "equal_exposure": "no total and no split are given, so an interval of each replica counts as the same exposure in both arms",
     "success_ratio": "the share of failures may grow {times} times before this counts as a fall beyond the tolerance; give tolerance.absolute, or judge the failures",
+    "source_warning": "the server said of these data: {text}",
+    "uncounted": "{share} of the observations are counted in no bucket, as those are that were no number, so nobody knows their size",
+    "made_up_values": "{n} {points} are {value}, which the policy's query also answers where nothing is measured; leave that out of the query, and no traffic is no data",
     "split_mismatch": "the canary got {found} of the traffic where the policy's split expects {expected}; are the arms comparable?",
 }
 _WITH_COLUMN = {
@@ -79,7 +82,7 @@ class _Known(dict[str, str]):
 
 
 def _fact(name: str, value: float) -> str:
-    if name in ("expected", "found"):
+    if name in ("expected", "found", "share"):
         return percent(value)
     if name.endswith(("_start", "_end")):
         return datetime.fromtimestamp(value, UTC).isoformat()

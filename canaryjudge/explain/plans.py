@@ -109,6 +109,10 @@ def _of_metric(metric: MetricPlan, facts: PlanFacts) -> list[str]:
         lines.append(_verdict(metric, own, facts))
     if metric.simulated is not None:
         lines.append(_simulated(metric, facts))
+    if metric.one_series:
+        lines.append(
+            f"{metric.name}: what varies slowly is taken to be felt by both arms, which one series cannot tell; a history with several replicas (column replica) can."
+        )
     return lines
 
 

@@ -16,6 +16,14 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "the query takes the {by} of percentiles, and of the pods' percentiles nothing gives that of the service",
         "Add up the buckets first, histogram_quantile(0.99, sum by (le) (rate(..._bucket[1m]))), or better, judge the histogram itself (kind: histogram).",
     ),
+    "made_up_values": (
+        "where nothing is measured the query answers {value} ({what}), so that no traffic looks like a measurement; no pass rests on such points",
+        "Leave that out of the query, and say with no_data what an arm without data means.",
+    ),
+    "uncounted": (
+        "{share} of the observations are counted in no bucket, as those are that were no number",
+        "See what the service observes; a pass is withheld while nobody knows how large they are.",
+    ),
     "pooled_percentiles": (
         "percentiles of {replicas} replicas are averaged, and the mean of percentiles is no percentile of the service",
         "Give the histogram (kind: histogram) or raw observations (kind: samples); or read the metric as the typical replica's percentile.",
@@ -108,7 +116,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "{longer}",
     ),
 }
-_IN_PERCENT = ("part", "found", "expected")
+_IN_PERCENT = ("part", "found", "expected", "share")
 
 
 def readiness_text(facts: ReadinessFacts) -> str:

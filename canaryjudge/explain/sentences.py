@@ -32,7 +32,7 @@ __all__ = [
     "waiver_sentence",
 ]
 
-_DOUBTS = ("looks_like_counter", "units_apart")
+_DOUBTS = ("looks_like_counter", "units_apart", "made_up_values", "uncounted", "suggest_samples")
 
 
 def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from canaryjudge.explain.changes import EVENT_TESTS
 from canaryjudge.explain.effects import TOO_FEW_TO_PROVE, CountedWords
-from canaryjudge.explain.numbers import set_percent
+from canaryjudge.explain.numbers import count, set_percent
 from canaryjudge.explain.quantities import level_of, set_change, set_level, set_span, span
 from canaryjudge.explain.words import words
 from canaryjudge.reasons import Reason
@@ -154,6 +154,9 @@ class _SloWords(CountedWords[SloFinding]):
             bucket = f" inside the bucket ({low}, {high}]"
         if of == "within":
             return f"share within {self._edge(facts.bound or 0.0)}{bucket and f', a bound{bucket},'} "
+        if facts.exceptions:
+            n = count(facts.exceptions)
+            return f"{of} without the {'farthest interval' if n == '1' else f'{n} farthest intervals'} "
         return f"{of}{bucket and f',{bucket},'} "
 
     def _edge(self, value: float) -> str:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["AllowedRange", "Edge", "direction_of", "slo_rule", "told", "whole"]
+__all__ = ["AllowedRange", "Edge", "change_rules", "direction_of", "every_rules", "slo_rule", "told", "whole"]
 
 _LARGEST_WHOLE: Final = 1e15
 
@@ -105,3 +105,47 @@ def slo_rule(good: AllowedRange, bearable: AllowedRange, of: str) -> dict[str, A
     if laxest is not None and laxest.value != edge.value:
         rule["fail_value"] = whole(laxest.value)
     return rule
+
+
+def every_rules(good: AllowedRange, bearable: AllowedRange, exceptions: int = 0) -> list[dict[str, Any]]:
+    """Write bounds on every single value as settings of rules `slo`: the largest and the smallest are held against them, but for some exceptions.
+
+    Examples
+    --------
+    >>> every_rules(AllowedRange(high=Edge(5.0)), AllowedRange(high=Edge(5.0)))
+    [{'rule': 'slo', 'of': 'max', 'op': 'lte', 'value': 5, 'evidence': 'point'}]
+    """
+    return [
+        slo_rule(AllowedRange(**{end: edge}), AllowedRange(**{end: getattr(bearable, end)}), of)
+        | ({"exceptions": exceptions} if exceptions else {})
+        | {"evidence": "point"}
+        for end, of in (("low", "min"), ("high", "max"))
+        if (edge := getattr(good, end)) is not None
+    ]
+
+
+def change_rules(good: AllowedRange, bearable: AllowedRange, *, relative: bool) -> list[dict[str, Any]]:
+    """Write bounds on how much the canary may differ from the baseline as settings of rules `slo`.
+
+    Examples
+    --------
+    >>> change_rules(AllowedRange(high=Edge(0.5)), AllowedRange(high=Edge(0.5)), relative=True)
+    [{'rule': 'slo', 'of': 'mean', 'op': 'lte', 'change': '+50%'}]
+    """
+
+    def change(edge: Edge) -> Any:
+        return f"{100 * edge.value:+.12g}%" if relative else {"absolute": whole(edge.value)}
+
+    rules = []
+    for end, name in (("low", "gt"), ("high", "lt")):
+        edge, laxest = getattr(good, end), getattr(bearable, end)
+        if edge is not None:
+            rule = {
+                "rule": "slo",
+                "of": "mean",
+                "op": name if edge.strict else f"{name}e",
+                "change": change(edge),
+            }
+            laxer = laxest is not None and laxest.value != edge.value
+            rules.append(rule | ({"fail_change": change(laxest)} if laxer else {}))
+    return rules

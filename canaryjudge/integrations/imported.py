@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Final, Literal
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import Metric, Policy, parse_policy
+from canaryjudge.policy.promql import made_up
 
 __all__ = [
     "Account",
@@ -16,10 +18,12 @@ __all__ = [
     "NotJudgedError",
     "Remark",
     "RemarkKind",
+    "about_made_up",
     "abridged",
     "fitting",
     "imported",
     "judged",
+    "texts_in",
     "with_own_names",
 ]
 
@@ -115,6 +119,36 @@ def fitting(settings: dict[str, Any], say: Callable[..., None]) -> dict[str, Any
         say("adapted", "query", f"it is left out: {why}")
         return fitting(bare, say)
     return settings
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Give all texts of what a document says, such as the parts of a query.
+
+    Examples
+    --------
+    >>> [*texts_in({"queries": [{"a": "up"}], "step": 5})]
+    ['up']
+    """
+    if isinstance(value, str):
+        yield value
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for part in parts:
+        yield from texts_in(part)
+
+
+def about_made_up(text: str, say: Callable[..., None]) -> None:
+    """Say what a query puts where nothing was measured."""
+    found = made_up(text)
+    if found is None:
+        return
+    what, value = found
+    if value is None:
+        why = f"{what} stands in a part of it: a number takes the place of series that are missing there"
+        say("note", "query", f"{why}, and an arm without any has no data all the same")
+        return
+    answers = "a made-up value" if math.isnan(value) else f"{value:.12g}"
+    why = f"where nothing is measured it answers {answers} ({what}), so that no traffic looks like a measurement, and no pass rests on it"
+    say("adapted", "query", f"{why}; leave that out, and say with no_data what an arm without data means")
 
 
 def abridged(text: str) -> str:

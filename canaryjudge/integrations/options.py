@@ -6,7 +6,8 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from canaryjudge.quantities import parse_duration
+from canaryjudge.errors import PolicyError
+from canaryjudge.quantities import parse_duration, shown
 
 __all__ = ["Option", "duration"]
 
@@ -52,7 +53,17 @@ class Option:
     def value(self, options: argparse.Namespace) -> Any:
         """Return what was given."""
         value = getattr(options, self.name)
-        return dict(value or ()) if self.takes == "NAME=VALUE" else value
+        if self.takes != "NAME=VALUE":
+            return value
+        given: dict[str, str] = {}
+        for name, text in value or ():
+            if given.setdefault(name, text) != text:
+                flag = self.flag or f"--{self.name}"
+                raise PolicyError(
+                    f"{flag} {name} is given twice, as {shown(given[name])} and as {shown(text)}",
+                    "Give it once.",
+                )
+        return given
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 from canaryjudge.data import read_history
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
-from canaryjudge.judging import judge_metric, rule_levels, shares
+from canaryjudge.judging import judge_alike, judge_metric, rule_levels, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.metric_watch import watched_rules
 from canaryjudge.planning.power import (
@@ -198,7 +198,7 @@ def plan(
     asked = _fraction("size", size, math.inf), _fraction("power", power, 1.0)
     of_canary = _SHARE if policy.split is None else policy.split.canary
     of_canary = of_canary if share is None else _fraction("share", share, 1.0)
-    assumed = _assumptions(policy, history, assume or {})
+    assumed, alone = _assumptions(policy, history, assume or {})
     _refuse_nothing(policy, assumed)
     alphas = shares(policy)
     tasks = [
@@ -207,6 +207,7 @@ def plan(
             policy,
             alphas[metric.name],
             assumed[metric.name],
+            metric.name in alone,
             *asked,
             of_canary,
             simulation.runs,
@@ -243,7 +244,10 @@ def _fraction(what: str, value: float | str, below: float) -> float:
     return found
 
 
-def _assumptions(policy: Policy, history: Any, assume: Mapping[str, Any]) -> dict[str, Assumed]:
+def _assumptions(
+    policy: Policy, history: Any, assume: Mapping[str, Any]
+) -> tuple[dict[str, Assumed], set[str]]:
+    """Give what is assumed of each metric, and the gauges of which one series alone says what both arms will feel."""
     names = [metric.name for metric in policy.metrics]
     for key in assume:
         if key not in (_EVERY, *names):
@@ -253,13 +257,18 @@ def _assumptions(policy: Policy, history: Any, assume: Mapping[str, Any]) -> dic
                 f"Did you mean {near!r}?" if near else f"Its metrics: {', '.join(names)}.",
             )
     tracks = {} if history is None else read_history(history, policy).tracks
-    found = {}
+    found: dict[str, Assumed] = {}
+    alone = set()
     for metric in policy.metrics:
-        base = measured_assumptions(tracks.get(metric.name, ()), metric)
+        own = tracks.get(metric.name, ())
+        one_clock = metric.pairing != "windows"
+        base = measured_assumptions(own, metric, one_clock=one_clock)
         given = {**_fields(assume.get(_EVERY)), **_fields(assume.get(metric.name))}
         stated = Assumed.model_validate(given)
         known = {name: getattr(stated, name) for name in stated.model_fields_set}
         found[metric.name] = stated if base is None else base.model_copy(update=known)
+        if KINDS[metric.kind].is_averaged and one_clock and len(own) == 1 and "spread" not in known:
+            alone.add(metric.name)
         if not KINDS[metric.kind].has_observations and stated.level is not None:
             try:
                 metric.quantity(stated.level, "level")
@@ -267,7 +276,7 @@ def _assumptions(policy: Policy, history: Any, assume: Mapping[str, Any]) -> dic
                 raise PolicyError(
                     f"assumption of {metric.name}: {error}", "Give the level in the metric's unit."
                 ) from None
-    return found
+    return found, alone
 
 
 def _refuse_nothing(policy: Policy, assumed: Mapping[str, Assumed]) -> None:
@@ -312,6 +321,7 @@ class _Task:
     policy: Policy
     alpha: float
     assumed: Assumed
+    one_series: bool
     size: float
     power: float
     share: float
@@ -351,6 +361,7 @@ def _planned(task: _Task) -> MetricPlan:
         interval_s=assumed.interval,
         level=None if assumed.level is None else assumed.level.number,
         spread=assumed.spread,
+        one_series=task.one_series,
         between_intervals=assumed.between_intervals,
         autocorrelation=assumed.autocorrelation,
         traffic=assumed.traffic,
@@ -395,19 +406,21 @@ def _simulated(task: _Task) -> SimulatedPlan:
     )
     watched = metric.model_copy(update={"rules": (Sequential(),)})
     at_looks = rule_levels(watched_rules(metric), task.alpha)[0]
-    failed, stopped = 0, []
-    for run in range(task.runs):
-        rng = np.random.default_rng([task.seed, crc32(metric.name.encode()), run])
-        pair = synthetic(
+    made = [
+        synthetic(
             metric,
             task.assumed,
             points,
             task.share,
             change,
-            rng,
+            np.random.default_rng([task.seed, crc32(metric.name.encode()), run]),
             per_request=is_per_request(metric, task.assumed),
         )
-        failed += judge_metric(pair, metric, alone, task.alpha).outcome is Outcome.FAIL
+        for run in range(task.runs)
+    ]
+    results = judge_alike(made, [metric] * len(made), alone, task.alpha)
+    failed, stopped = sum(result.outcome is Outcome.FAIL for result in results), []
+    for pair in made:
         at_all_looks = judge_metric(pair, watched, alone, at_looks)
         if at_all_looks.outcome is Outcome.FAIL and at_all_looks.findings:
             watch = at_all_looks.findings[0].watch

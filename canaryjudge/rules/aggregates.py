@@ -47,6 +47,8 @@ class Aggregate:
         Of histograms.
     score : bool
         Whether shares of independent events are held against the value by their score.
+    exceptions : int
+        Of min and max: how many of the farthest intervals are left out.
     """
 
     of: str
@@ -55,6 +57,7 @@ class Aggregate:
     kind: str
     edges: FloatArray | None
     score: bool
+    exceptions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,23 @@ def measure(arm: Arm, aggregate: Aggregate, *, mirrored: bool = False) -> Measur
         return _mean(observed(arm), mirrored=mirrored)
     if aggregate.percentile is None:
         points = observed(arm)
-        extreme = float(points.max() if aggregate.of == "max" else points.min())
+        extreme = _extreme(arm, largest=aggregate.of == "max", exceptions=aggregate.exceptions)
         ones = PValues(np.array(1.0), np.array(1.0))
         return Measure(len(points), len(points), extreme, "point", lambda _: ones, lambda _: _UNBOUNDED)
     return _percentile(observed(arm), aggregate.percentile, mirrored=mirrored)
+
+
+def _extreme(arm: Arm, *, largest: bool, exceptions: int) -> float:
+    """Return the largest or smallest value, of any replica, without the intervals that are excepted."""
+    values, sign = observed(arm), 1.0 if largest else -1.0
+    times = [replica.time for replica in arm.replicas if replica.time is not None]
+    if times and len(times) == len(arm.replicas):
+        _, of_time = np.unique(np.sort(np.concatenate(times)), return_inverse=True)
+        worst = np.full(of_time.max() + 1, -np.inf)
+        np.maximum.at(worst, of_time, sign * values)
+    else:
+        worst = sign * values
+    return float(sign * np.sort(worst)[::-1][min(exceptions, len(worst) - 1)])
 
 
 def observed(arm: Arm) -> FloatArray:

@@ -155,12 +155,12 @@ def find(rows: Rows, settings: RuleSettings) -> Columns:
 
 
 def judge_pairs(pairs: Sequence[Pair], settings: RuleSettings) -> list[Finding]:
-    """Judge pairs of one batch by a rule: those of one shape together, as rows."""
-    shapes: dict[tuple[int, int], list[int]] = {}
+    """Judge pairs by a rule: those of one shape of which the same is asked together, as rows."""
+    alike: dict[tuple[Any, ...], list[int]] = {}
     for index, pair in enumerate(pairs):
-        shapes.setdefault((len(pair.baseline), len(pair.canary)), []).append(index)
+        alike.setdefault(pair.likeness, []).append(index)
     found: dict[int, Finding] = {}
-    for places in shapes.values():
+    for places in alike.values():
         columns = find(Rows.of([pairs[place] for place in places]), settings)
         found |= {place: columns.finding(row) for row, place in enumerate(places)}
     return [found[index] for index in range(len(pairs))]

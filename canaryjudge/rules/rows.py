@@ -299,6 +299,12 @@ class Pair(Question):
         """Points of the arm that has fewer."""
         return min(len(self.baseline), len(self.canary))
 
+    @property
+    def likeness(self) -> tuple[Any, ...]:
+        """What tells whether pairs are rows of one batch: the shape, and what is asked."""
+        own = [getattr(self, name) for name in Batch.__slots__ if name not in {"edges", "horizon"}]
+        return (len(self.baseline), len(self.canary), id(self.edges), self.horizon, *own)
+
     def part(self, points: Any) -> Pair:
         """Give some of the points of both arms, by a slice or an index."""
         return replace(self, baseline=self.baseline.part(points), canary=self.canary.part(points))

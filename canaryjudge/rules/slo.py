@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 from scipy.special import ndtri
 
 from canaryjudge.kinds import KINDS
@@ -125,6 +125,8 @@ class Slo(RuleSettings):
     of: str
     """What is held against the objective: `mean`, `median`, `min`, `max` or a percentile such as `p99` of the points (of histograms the median,
     or a percentile); `within`, the share of observations that are at most `bound`; `pooled`, events over total (ratios and counts)."""
+    exceptions: Annotated[int, Field(strict=True, ge=0)] = 0
+    """With `min` and `max`: so many intervals may lie beyond the objective; one more breaches it, as with Argo Rollouts' `failureLimit`."""
     bound: Amount | None = None
     """With `of: within`: the largest observation that counts, in the metric's unit."""
     op: Literal["lt", "lte", "gt", "gte"] | None = None
@@ -162,6 +164,8 @@ class Slo(RuleSettings):
             )
         if self.of != "within" and self.bound is not None:
             yield Problem(("bound",), "bound is for of: within", "Leave it out, or take of: within.")
+        if self.exceptions and self.of not in ("min", "max"):
+            yield Problem(("exceptions",), "exceptions are for of: min and of: max", "Leave it out.")
         if self.method != "auto" and self.of not in ("within", "pooled"):
             yield Problem(("method",), f"method: {self.method} is for shares", "Leave it out.")
         yield from self._form_contradictions()
@@ -353,6 +357,8 @@ class ObjectiveFacts(Facts):
     """Where the canary fails, if that lies below `limit_low`."""
     bound: Number = None
     """Of `within`: the largest observation that counts."""
+    exceptions: Number = None
+    """Of `min` and `max`: how many of the farthest intervals are left out."""
     bucket_low: Number = None
     """Of histograms: lower edge of the bucket that the percentile, or the bound of `within`, lies in."""
     bucket_high: Number = None
@@ -475,7 +481,15 @@ def aggregate_of(pair: Pair, settings: Slo) -> Aggregate:
     """Say which aggregate of an arm an objective is about."""
     bound = None if settings.bound is None else settings.bound.number
     score = settings.method == "score"
-    return Aggregate(settings.of, settings.percentile, bound, pair.kind, pair.edges, score=score)
+    return Aggregate(
+        settings.of,
+        settings.percentile,
+        bound,
+        pair.kind,
+        pair.edges,
+        score=score,
+        exceptions=settings.exceptions,
+    )
 
 
 def _moving(change: Change, *, upward: bool) -> Limit:
@@ -702,6 +716,8 @@ def _objective(aggregate: Aggregate, judged: _Judged, limits: dict[bool, _Asked]
     bucket = judged.canary.bucket
     if aggregate.bound is not None:
         facts |= {"bound": aggregate.bound}
+    if aggregate.exceptions:
+        facts |= {"exceptions": aggregate.exceptions}
     if bucket is not None:
         facts |= {"bucket_low": bucket[0], "bucket_high": bucket[1]}
     if judged.limit is not None:

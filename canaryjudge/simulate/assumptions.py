@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -16,6 +17,7 @@ from canaryjudge.settings import Amount, Duration, PolicyModel, Problem, Relativ
 from canaryjudge.stats.bucket_distributions import bucket_quantile
 from canaryjudge.stats.dispersion import Family, dispersion
 from canaryjudge.stats.long_run import dependence
+from canaryjudge.stats.paired_shift import paired_changes
 
 __all__ = ["Assumed", "measured_assumptions"]
 
@@ -24,6 +26,8 @@ _BLOCK = 60
 _FEWEST = 10
 _OF_NORMAL = 1.349
 """Interquartile range of a normal distribution, in standard deviations."""
+_OWN_RHO = 0.5
+"""The dependence that an arm's own variation is taken to have at most, where only one series is known: of more, what it shares with the other arm is the likelier cause."""
 _MINUTE = 60.0
 _Rho = Annotated[float, Field(strict=True, ge=0, le=0.97)]
 _Positive = Annotated[float, Field(gt=0, le=1e15)]
@@ -58,8 +62,11 @@ class Assumed(PolicyModel):
             yield Problem(("level",), "a level below 0 has no relative change", "Give its size.")
 
 
-def measured_assumptions(tracks: Sequence[Series], metric: Metric) -> Assumed | None:
-    """Measure what a plan needs on the whole service's history; None where there are fewer than ten points, or a level of 0."""
+def measured_assumptions(tracks: Sequence[Series], metric: Metric, *, one_clock: bool) -> Assumed | None:
+    """Measure what a plan needs on the whole service's history, or on arms; None where there are fewer than ten points, or a level of 0.
+
+    Arms on one clock are compared minute by minute, so that what they share is no noise of a gauge: what several tracks do at the same times, and what varies slowly where there is but one.
+    """
     known = [track for track in tracks if len(track) >= _FEWEST]
     if not known:
         return None
@@ -70,12 +77,38 @@ def measured_assumptions(tracks: Sequence[Series], metric: Metric) -> Assumed | 
         return _of_histograms(known, interval)
     if KINDS[metric.kind].is_raw:
         return _of_samples(known, metric.interval or _MINUTE)
-    values = np.concatenate([track.value for track in known])
-    level = float(np.median(values))
-    blocks = [block for track in known for block in _blocks(track.value)]
-    spread = float(np.sqrt(np.mean([block.var(ddof=1) for block in blocks])))
+    level = float(np.median(np.concatenate([track.value for track in known])))
+    if level == 0:
+        return None
+    own = [track.value / level for track in known]
+    changes = _changes(known, interval, level) if one_clock else []
+    blocks = [block for series in changes or own for block in _blocks(series)]
     rho = float(np.median([dependence(block) for block in blocks]))
-    return _assumed(level, spread / abs(level) if level else 0.0, interval, autocorrelation=rho)
+    variances = [block.var(ddof=1) for block in blocks]
+    if changes:
+        variances = [variance / 2 for variance in variances]
+    elif one_clock:
+        variances = [np.square(np.diff(block)).mean() / 2 for block in blocks]
+        rho = min(rho, _OWN_RHO)
+    return _assumed(level, float(np.sqrt(np.mean(variances))), interval, autocorrelation=rho)
+
+
+def _changes(tracks: Sequence[Series], interval: float, level: float) -> list[FloatArray]:
+    """Give the changes from track to track at the same times, in which what both feel cancels: that of both is in their variance."""
+    found = []
+    for first, second in pairwise(tracks):
+        if first.time is None or second.time is None:
+            continue
+        slots = [np.floor(time / interval).astype(np.int64) for time in (first.time, second.time)]
+        _, here, there = np.intersect1d(slots[0], slots[1], return_indices=True)
+        baseline, canary = first.value[here], second.value[there]
+        if len(baseline) < _FEWEST:
+            continue
+        if min(baseline.min(), canary.min()) > 0:
+            found.append(paired_changes(baseline, canary, "ratio"))
+        else:
+            found.append(paired_changes(baseline, canary, "difference") / level)
+    return found
 
 
 def _blocks(values: FloatArray) -> list[FloatArray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -26,11 +27,9 @@ def autoregressive(rng: np.random.Generator, points: int, rho: float) -> FloatAr
     >>> abs(float(np.corrcoef(series[1:], series[:-1])[0, 1]) - 0.5) < 0.03
     True
     """
-    from scipy.signal import lfilter  # noqa: PLC0415 - slow to import
-
     noise = rng.normal(size=points)
     noise[1:] *= np.sqrt(1 - rho**2)
-    return np.asarray(lfilter([1.0], [1.0, -rho], noise), dtype=np.float64)
+    return np.array(list(accumulate(noise.tolist(), lambda before, own: rho * before + own)))
 
 
 @dataclass(frozen=True, slots=True)

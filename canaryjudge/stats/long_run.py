@@ -50,13 +50,15 @@ class LongRun:
     df: FloatArray
 
 
-def dependence(series: ArrayLike) -> FloatArray:
+def dependence(series: ArrayLike, *, signed: bool = False) -> FloatArray:
     """Lag-1 autocorrelation, corrected for its bias in short series and kept in [0, 0.97].
 
     Parameters
     ----------
     series : array_like, shape (..., n)
         Equally spaced points in order of time.
+    signed : bool
+        Keep it in [-0.97, 0.97].
 
     Returns
     -------
@@ -75,7 +77,7 @@ def dependence(series: ArrayLike) -> FloatArray:
     lagged = np.einsum("...i,...i->...", centered[..., 1:], centered[..., :-1])
     r = np.divide(lagged, power, out=np.zeros_like(power), where=power > 0)
     corrected = np.where(power > 0, r + (1 + 3 * r) / n, 0.0)
-    return np.asarray(np.minimum(np.maximum(corrected, 0.0), _STRONGEST))
+    return np.asarray(np.clip(corrected, -_STRONGEST if signed else 0.0, _STRONGEST))
 
 
 def _projections(points: FloatArray, limit: int) -> FloatArray:

@@ -12,7 +12,7 @@ integral is Craig's [2]_ for the normal tail). Without dependence it is Student'
 
 - from 20 points on 8 waves are used, of points winsorized at 3 robust standard deviations, and the lag-1 autocorrelation is taken to lie somewhat above the one seen, by
   a normal distribution of its inverse hyperbolic tangent: a p-value is the mean over it;
-- 10 to 19 points say too little of their autocorrelation: .5 is assumed, more where more is seen, and all waves are used;
+- 10 to 19 points say little of their autocorrelation: it is taken to lie by .5, a little below or above by what is seen, and all waves are used;
 - 4 to 9 points can only prove gross harm: every minute beyond the limit, their mean at least twice as far, and beyond what an autocorrelation of .9 explains, however little
   the points scatter (at least 2 %).
 
@@ -52,6 +52,8 @@ __all__ = [
 ]
 
 Effect = Literal["ratio", "relative", "difference"]
+_Which = Literal["shown", "known", "gross"]
+"""Which dependence a law goes with: whatever may be behind the one that is shown, the one that is given, or the strongest that gross harm is held against."""
 
 FEWEST_FOR_GROSS_HARM: Final = 4
 FEWEST_FOR_A_LEVEL: Final = 10
@@ -71,11 +73,11 @@ _UNSEEN_WEIGHTS = np.exp(-(((_UNSEEN * _STEP - _UNSEEN_SHIFT) / _UNSEEN_SPREAD) 
 _UNSEEN_WEIGHTS /= _UNSEEN_WEIGHTS.sum()
 _CLASSES = 24
 """Classes of the dependence: up to tanh 2.3 = .98."""
-_FEW_RHO = 0.5
-_FEW_START = float(np.arctanh(_FEW_RHO))
-_FEW_CLASSES = 18
-_FEW_SEEN, _FEW_COUNTED = (0.15, 0.85, 0.97), (0.0, 0.7, 0.96)
-"""What 10 to 19 points show of their autocorrelation, and what of it counts: it is hardly known, but a strong one is not shown by chance."""
+_FEW_LAWS = np.arange(-8, 22)
+"""Classes of what 10 to 19 points show, in steps."""
+_FEW_MIDDLE, _FEW_MORE, _FEW_SLOPE, _FEW_SPREAD = 0.375, 1.05, 0.19, 0.13
+"""Where their dependence is taken to lie: the first and the second over n, and so much of what is seen; and how far about that. Chosen so that levels of 5 to .02 % are just held
+at an autocorrelation of .5 (benchmarks/paired_sizes.py)."""
 _GROSS_RHO = 0.9
 _GROSS_POINTS = 20
 """More points are held against the critical values of so many, which are larger."""
@@ -215,14 +217,15 @@ def paired_test(
     still = np.ptp(series, axis=-1) <= _ROUNDING * np.abs(series).max(axis=-1)
     estimate = np.where(still, series[..., 0], series.mean(axis=-1))
     series = np.where(still[..., None], estimate[..., None], series)
-    rho = dependence(series - estimate[..., None])
+    shown = dependence(series - estimate[..., None], signed=True)
+    rho = np.maximum(shown, 0.0)
     has_level = n >= max(fewest, FEWEST_FOR_A_LEVEL)
     abstains = (rho >= _PROVEN_RHO) & (n >= _WANDERS_FROM) | (not has_level)
     excess = estimate[..., None] - at
     floor, floor_df = np.broadcast_to(floor, excess.shape), np.broadcast_to(floor_df, excess.shape)
     error = dependent_mean_error(series - estimate[..., None])[..., None]
     if has_level:
-        noise = _Noise(error, n, _dependence_class(rho, n)[..., None], floor, floor_df)
+        noise = _Noise(error, n, _dependence_class(shown, n)[..., None], floor, floor_df)
         tail = noise.tail(np.abs(excess))
         greater, less = np.where(excess > 0, tail, 1 - tail), np.where(excess < 0, tail, 1 - tail)
         reach = noise.reach(wanted)
@@ -238,7 +241,7 @@ def paired_test(
     spread = np.maximum(series.std(axis=-1, ddof=1), _GROSS_SPREAD * unit)[..., None]
     points = min(n, _GROSS_POINTS)
     coarse = _Noise(
-        spread / np.sqrt(points), points, np.zeros(spread.shape, dtype=np.intp), floor, floor_df, gross=True
+        spread / np.sqrt(points), points, np.zeros(spread.shape, dtype=np.intp), floor, floor_df, "gross"
     )
     twice = np.log1p(_GROSS_TIMES * np.expm1(at)) if effect == "ratio" else _GROSS_TIMES * at
     gross = (series.min(axis=-1)[..., None] > at) & (estimate[..., None] >= np.where(at > 0, twice, at))
@@ -379,7 +382,7 @@ def dependent_mean_error(series: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(power.sum(axis=-1) / (_WAVES * n)))
 
 
-def dependent_mean_tail(statistic: ArrayLike, n: int, rho: ArrayLike) -> FloatArray:
+def dependent_mean_tail(statistic: ArrayLike, n: int, rho: ArrayLike, *, known: bool = False) -> FloatArray:
     """Give the chance that a mean of n dependent points, of expectation 0, exceeds so many of its standard errors.
 
     Parameters
@@ -389,7 +392,9 @@ def dependent_mean_tail(statistic: ArrayLike, n: int, rho: ArrayLike) -> FloatAr
     n : int
         Points of the series.
     rho : array_like, shape (...)
-        The lag-1 autocorrelation that they show, in [0, .97]; that a stronger one may be behind it is allowed for.
+        The lag-1 autocorrelation that they show, in [-.97, .97]; that a stronger one may be behind it is allowed for.
+    known : bool
+        It is theirs, in [0, .97], and no other is behind it.
 
     Returns
     -------
@@ -401,19 +406,20 @@ def dependent_mean_tail(statistic: ArrayLike, n: int, rho: ArrayLike) -> FloatAr
     >>> dependent_mean_tail([[4.0], [4.0]], 60, [0.0, 0.8]).round(4).ravel().tolist()
     [0.0023, 0.03]
     """
-    row = _dependence_class(np.asarray(rho, dtype=np.float64), n)[..., None]
+    which: _Which = "known" if known else "shown"
+    row = _dependence_class(np.asarray(rho, dtype=np.float64), n, which)[..., None]
     at = np.arcsinh(2 * np.minimum(np.asarray(statistic, dtype=np.float64), 1e300))
-    return np.asarray(np.exp(_interpolated(_laws(n), row, at)))
+    return np.asarray(np.exp(_interpolated(_laws(n, which), row, at)))
 
 
-def dependent_mean_critical(levels: ArrayLike, n: int, rho: ArrayLike) -> FloatArray:
+def dependent_mean_critical(levels: ArrayLike, n: int, rho: ArrayLike, *, known: bool = False) -> FloatArray:
     """Give how many standard errors a mean exceeds with chances at levels: the inverse of `dependent_mean_tail`.
 
     Parameters
     ----------
     levels : array_like, shape (l,)
         One-sided chances.
-    n, rho
+    n, rho, known
         As `dependent_mean_tail` takes them.
 
     Returns
@@ -427,8 +433,9 @@ def dependent_mean_critical(levels: ArrayLike, n: int, rho: ArrayLike) -> FloatA
     [3.3, 5.62]
     """
     wanted = np.asarray(levels, dtype=np.float64)
-    row = _dependence_class(np.asarray(rho, dtype=np.float64), n)
-    return np.asarray(_critical(n, tuple(wanted.tolist()))[row])
+    which: _Which = "known" if known else "shown"
+    row = _dependence_class(np.asarray(rho, dtype=np.float64), n, which)
+    return np.asarray(_critical(n, tuple(wanted.tolist()), which)[row])
 
 
 def _form_tail(c: FloatArray, weights: FloatArray, spreads: FloatArray) -> FloatArray:
@@ -450,15 +457,14 @@ def _form_tail(c: FloatArray, weights: FloatArray, spreads: FloatArray) -> Float
 
 def _forms(n: int, waves: int, rhos: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Bring root n times the mean and the waves' power to independent normals: squared weights of the mean, and the power's factors; the first one is 0."""
-    angles = np.pi * (np.arange(n)[:, None] + 0.5) * np.arange(1, waves + 1) / n
-    base = np.concatenate([np.full((n, 1), n**-0.5), np.sqrt(2 / n) * np.cos(angles)], axis=1)
-    # the covariance of an AR(1) process times a vector is a sum that forgets, forward in time, and its mirror image
-    forward = np.zeros((len(rhos), waves + 1))
-    half = np.zeros((len(rhos), waves + 1, waves + 1))
-    for point in base:
-        forward = rhos[:, None] * forward + point
-        half += point[:, None] * forward[:, None, :]
-    root = np.linalg.cholesky(half + half.swapaxes(1, 2) - base.T @ base)
+    wave = np.arange(waves + 1)
+    rho, angles = rhos[:, None], np.pi * wave / n
+    # the inverse of an AR(1) process' covariance has the waves for eigenvectors, but for its two corners, which waves of one parity share
+    spectrum = (1 - rho) ** 2 + 4 * rho * np.sin(angles / 2) ** 2
+    ends = np.sqrt(np.where(wave == 0, 1, 2) / n) * np.cos(angles / 2) * (1 - rho) / spectrum
+    corners = 2 * rho * (1 - np.where(wave % 2, -1, 1) * rho**n)
+    shared = (ends * corners)[:, :, None] * ends[:, None] * ((wave[:, None] + wave) % 2 == 0)
+    root = np.linalg.cholesky(((1 - rho**2) / spectrum)[:, :, None] * np.eye(waves + 1) - shared)
     spreads, vectors = np.linalg.eigh(root[:, 1:].swapaxes(1, 2) @ root[:, 1:] / waves)
     spreads[:, 0] = 0.0  # the mean given all waves; rounding must not make it negative
     return np.square((vectors * root[:, 0, :, None]).sum(axis=1)), np.maximum(spreads, 0.0)
@@ -471,21 +477,27 @@ def _tabulated(n: int, waves: int, rhos: FloatArray) -> FloatArray:
 
 
 @lru_cache(maxsize=256)
-def _laws(n: int, *, gross: bool = False) -> FloatArray:
+def _laws(n: int, which: _Which = "shown") -> FloatArray:
     """Give the logarithms of the tails that a mean over its standard error may have, a row a class of dependence."""
-    if gross:
+    if which == "gross":
         return np.log(_tabulated(n, n - 1, np.array([_GROSS_RHO])))
-    if n < _FEWEST_FOR_WAVES:
-        return np.log(_tabulated(n, n - 1, np.tanh(_FEW_START + _STEP * np.arange(_FEW_CLASSES))))
-    tails = _tabulated(n, _WAVES, np.tanh(_STEP * np.arange(_CLASSES)))
+    few = n < _FEWEST_FOR_WAVES
+    strengths = _STEP * np.arange(_CLASSES)
+    tails = _tabulated(n, n - 1 if few else _WAVES, np.tanh(strengths))
+    if which == "known":
+        return np.log(tails)
+    if few:
+        middle = _FEW_MIDDLE + _FEW_MORE / n + _FEW_SLOPE * _STEP * _FEW_LAWS
+        weights = np.exp(-(((strengths - middle[:, None]) / _FEW_SPREAD) ** 2) / 2)
+        return np.asarray(np.log((weights[..., None] * tails).sum(axis=1) / weights.sum(axis=1)[:, None]))
     behind = np.clip(np.arange(_CLASSES)[:, None] + _UNSEEN, 0, _CLASSES - 1)
     return np.asarray(np.log((_UNSEEN_WEIGHTS[:, None] * tails[behind]).sum(axis=1)))
 
 
 @lru_cache(maxsize=1024)
-def _critical(n: int, levels: tuple[float, ...], *, gross: bool = False) -> FloatArray:
+def _critical(n: int, levels: tuple[float, ...], which: _Which = "shown") -> FloatArray:
     """Give the critical values of these laws, shape (classes, levels); infinite where the table does not reach the level."""
-    laws, wanted = _laws(n, gross=gross), np.log(np.array(levels))
+    laws, wanted = _laws(n, which), np.log(np.array(levels))
     row = np.arange(len(laws))[:, None]
     low, high = np.zeros((len(laws), len(levels))), np.full((len(laws), len(levels)), _GRID[-1])
     for _ in range(_HALVINGS):
@@ -495,14 +507,11 @@ def _critical(n: int, levels: tuple[float, ...], *, gross: bool = False) -> Floa
     return np.where(laws[:, -1:] <= wanted, np.sinh(high) / 2, np.inf)
 
 
-def _dependence_class(rho: FloatArray, n: int) -> NDArray[np.intp]:
-    """Give the row of `_laws` for an autocorrelation that is seen."""
-    if n < _FEWEST_FOR_WAVES:
-        counted = np.interp(rho, _FEW_SEEN, _FEW_COUNTED)
-        steps, last = (np.arctanh(counted) - _FEW_START) / _STEP, _FEW_CLASSES - 1
-    else:
-        steps, last = np.arctanh(rho) / _STEP, _CLASSES - 1
-    return np.clip(np.ceil(steps), 0, last).astype(np.intp)
+def _dependence_class(rho: FloatArray, n: int, which: _Which = "shown") -> NDArray[np.intp]:
+    """Give the row of `_laws` for an autocorrelation."""
+    shown_by_few = which == "shown" and n < _FEWEST_FOR_WAVES
+    first, last = (_FEW_LAWS[0], _FEW_LAWS[-1]) if shown_by_few else (0, _CLASSES - 1)
+    return (np.clip(np.ceil(np.arctanh(rho) / _STEP), first, last) - first).astype(np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,7 +523,7 @@ class _Noise:
     row: NDArray[np.intp]
     lasting: FloatArray
     lasting_df: FloatArray
-    gross: bool = False
+    which: _Which = "shown"
 
     def tail(self, excess: FloatArray) -> FloatArray:
         """Give the level at which the half-width of the interval is the excess."""
@@ -551,18 +560,16 @@ class _Noise:
 
     def reach(self, levels: FloatArray) -> FloatArray:
         """Give the half-width of the interval at levels, on a further axis."""
-        critical = _critical(self.n, tuple(levels.tolist()), gross=self.gross)[self.row]
+        critical = _critical(self.n, tuple(levels.tolist()), self.which)[self.row]
         known = np.isfinite(critical)
         lasting, lasting_df = self.lasting[..., None], self.lasting_df[..., None]
-        noise = _Noise(
-            self.error[..., None], self.n, self.row[..., None], lasting, lasting_df, gross=self.gross
-        )
+        noise = _Noise(self.error[..., None], self.n, self.row[..., None], lasting, lasting_df, self.which)
         return np.where(known, noise._half_width(np.where(known, critical, 1.0), levels), np.inf)
 
     def _half_width(self, critical: FloatArray, level: FloatArray) -> FloatArray:
         """Give the half-width at a level, where it is so many standard errors of the points alone."""
         own = critical * self.error
-        df = float(_WAVES if self.n >= _FEWEST_FOR_WAVES and not self.gross else self.n - 1)
+        df = float(_WAVES if self.n >= _FEWEST_FOR_WAVES and self.which != "gross" else self.n - 1)
         # the points' error that Student's t with their degrees of freedom would go with
         student = own / np.maximum(-stdtrit(df, level), _SMALLEST)
         some = self.lasting > 0
@@ -570,7 +577,7 @@ class _Noise:
         return np.where(some, np.maximum(own, -stdtrit(known, level) * together), own)
 
     def _law(self, at: FloatArray) -> FloatArray:
-        return np.exp(_interpolated(_laws(self.n, gross=self.gross), self.row, at))
+        return np.exp(_interpolated(_laws(self.n, self.which), self.row, at))
 
     def _own_tail(self, excess: FloatArray) -> FloatArray:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -46,8 +46,9 @@ _EXACT_EVENTS = 256
 """Up to so many events of both arms the law is convolved, where they are whole numbers."""
 _SIGNIFICANCE = 0.1
 """Below this p-value of Pearson's chi-squared there are bursts."""
-_LEAST_RHO = ((20, 0.9), (30, 0.8), (60, 0.7), (np.inf, 0.5))
-"""Bursts that last hide below the noise of counting, so that fewer intervals than so many take the law of no less dependence than this; of fewer than 20, .9 counts as .8."""
+_FEW = 20
+_LEAST_RHO = ((_FEW, 0.81), (30, 0.8), (60, 0.7), (np.inf, 0.5))
+"""Bursts that last hide below the noise of counting, so that fewer intervals than so many take the law of no less dependence than this, the fewest just that of this."""
 _FEWEST_INTERVALS = 4
 _PROVEN_RHO = 0.95
 _LARGEST_LOG_RATIO = 300.0
@@ -223,7 +224,11 @@ class _Bursts:
         """Give the chance of so many of their standard errors, shape (rows, k)."""
         tail = special.ndtr(-deviate)
         if self.n >= _FEWEST_INTERVALS:
-            tail = np.where(self.found[:, None], dependent_mean_tail(deviate, self.n, self.assumed), tail)
+            tail = np.where(
+                self.found[:, None],
+                dependent_mean_tail(deviate, self.n, self.assumed, known=self.n < _FEW),
+                tail,
+            )
         return np.maximum(tail, _SMALLEST_PVALUE)
 
     def tail(self, excess: FloatArray) -> FloatArray:
@@ -236,7 +241,9 @@ class _Bursts:
         critical = np.broadcast_to(-special.ndtri(levels), (len(self.rho), len(levels)))
         if self.n >= _FEWEST_INTERVALS:
             critical = np.where(
-                self.found[:, None], dependent_mean_critical(levels, self.n, self.assumed), critical
+                self.found[:, None],
+                dependent_mean_critical(levels, self.n, self.assumed, known=self.n < _FEW),
+                critical,
             )
         spread = self.spread[:, None]
         return np.where(spread > 0, critical * np.where(spread > 0, spread, 1.0), 0.0)

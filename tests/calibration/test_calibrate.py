@@ -28,6 +28,10 @@ def policy(**settings):
     )
 
 
+ONE_RULE = {"rules": ["mann_whitney"]}
+"""Where it does not matter how many there are."""
+
+
 def calibrated(values, asked=None, **settings):
     return calibrate({"m": values}, asked or policy(), **({"length": WINDOW, "pairs": 50} | settings))
 
@@ -55,7 +59,7 @@ def test_the_spread_of_windows_is_measured_and_widens_the_intervals():
 def test_the_false_fail_rate_is_that_of_the_process():
     """Fresh healthy pairs of the same process fail as often as the report's interval says."""
     rng = np.random.default_rng(3)
-    asked = policy(tolerance="0%", rules=["mann_whitney"])
+    asked = policy(tolerance="0%", **ONE_RULE)
     blocks = np.concatenate([np.repeat(100 * (1 + 0.03 * rng.normal()), WINDOW) for _ in range(120)])
     history = blocks + rng.normal(0, 2, len(blocks))
     apart = {f"{i}": history[i : i + 2 * WINDOW] for i in range(0, len(history), 2 * WINDOW)}
@@ -71,7 +75,7 @@ def test_the_false_fail_rate_is_that_of_the_process():
 
 def test_the_smallest_fault_is_found_as_often_as_it_says():
     rng = np.random.default_rng(4)
-    found = calibrated(gauge(rng, 0.0), policy(rules=["mann_whitney"]))
+    found = calibrated(gauge(rng, 0.0), policy(**ONE_RULE))
     shift = next(fault.size for fault in found.metrics["m"].faults if fault.fault == "shift")
     assert shift > 0.05
 
@@ -80,7 +84,7 @@ def test_the_smallest_fault_is_found_as_often_as_it_says():
         for _ in range(150):
             arms = 100 + 2 * ar1(rng, 2, WINDOW, 0.3)
             verdict = cj.judge(
-                {"m": {"baseline": arms[0], "canary": arms[1] + 100 * size}}, policy(rules=["mann_whitney"])
+                {"m": {"baseline": arms[0], "canary": arms[1] + 100 * size}}, policy(**ONE_RULE)
             )
             hits += verdict.outcome == "fail"
         return hits / 150
@@ -103,11 +107,11 @@ def test_what_is_too_noisy_to_gate_on_is_to_be_muted_if_another_gate_is_left():
     rng = np.random.default_rng(6)
     wild = np.exp(1.5 * ar1(rng, 1, N, 0.95)[0])
     asked = cj.Policy(metrics=[cj.Metric(name=name, direction="increase") for name in ("wild", "calm")])
-    found = calibrate({"wild": wild, "calm": gauge(rng, 0.0)}, asked, length=WINDOW, pairs=40)
+    found = calibrate({"wild": wild, "calm": gauge(rng, 0.0)}, asked, length=WINDOW, pairs=20)
     muted = [proposal.metric for proposal in found.proposals if proposal.field == "role"]
     assert muted == ["wild"]
     assert found.apply(asked).metrics[0].role == "muted"
-    alone = calibrate({"m": wild}, policy(), length=WINDOW, pairs=40)
+    alone = calibrate({"m": wild}, policy(), length=WINDOW, pairs=20)
     assert alone.no_gate
     assert "No metric of this policy is a gate" in alone.explain()
     alone.apply(policy())
@@ -116,7 +120,9 @@ def test_what_is_too_noisy_to_gate_on_is_to_be_muted_if_another_gate_is_left():
 def test_metrics_that_move_together_are_named():
     rng = np.random.default_rng(7)
     one = gauge(rng, 0.03)
-    asked = cj.Policy(metrics=[cj.Metric(name=name, direction="increase") for name in ("a", "b", "c")])
+    asked = cj.Policy(
+        metrics=[cj.Metric(name=name, direction="increase", **ONE_RULE) for name in ("a", "b", "c")]
+    )
     found = calibrate({"a": one, "b": 3 * one + 0.1, "c": gauge(rng, 0.03)}, asked, length=WINDOW, pairs=60)
     assert [(pair.first, pair.second) for pair in found.duplicates] == [("a", "b")]
     assert found.duplicates[0].correlation == 1.0
@@ -128,7 +134,7 @@ def test_replicas_are_paired_at_one_time_and_their_spread_is_measured():
         f"pod-{i}": {"time": TIME[:600], "value": 100 * (1 + 0.05 * rng.normal()) + rng.normal(0, 1, 600)}
         for i in range(8)
     }
-    metric = calibrate({"m": pods}, policy(), length=WINDOW, pairs=80).metrics["m"]
+    metric = calibrate({"m": pods}, policy(**ONE_RULE), length=WINDOW, pairs=40).metrics["m"]
     assert (metric.source, metric.replicas) == ("replicas", 8)
     floor = next(floor for floor in metric.floors if floor.between == "replicas")
     assert floor.spread == pytest.approx(0.05, rel=0.5)
@@ -210,9 +216,9 @@ def test_the_same_seed_gives_the_same_bytes_with_any_executor_and_it_reads_back(
     history = {"a": gauge(np.random.default_rng(12), 0.03), "b": gauge(np.random.default_rng(13), 0.0)}
     asked = cj.Policy(metrics=[cj.Metric(name=name, direction="increase") for name in history])
     seen = []
-    alone = calibrate(history, asked, length=WINDOW, pairs=12, progress=lambda *at: seen.append(at))
+    alone = calibrate(history, asked, length=WINDOW, pairs=6, progress=lambda *at: seen.append(at))
     with ThreadPoolExecutor(2) as pool:
-        together = calibrate(history, asked, length=WINDOW, pairs=12, executor=pool)
+        together = calibrate(history, asked, length=WINDOW, pairs=6, executor=pool)
     assert alone.to_json() == together.to_json()
     assert seen == [(0, 2), (1, 2), (2, 2)]
     assert Calibration.from_json(alone.to_json()) == alone

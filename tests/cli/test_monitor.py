@@ -302,8 +302,9 @@ def test_two_processes_at_once_are_both_counted(folder):
     assert watched["main"]["intervals"] == 4
 
 
-def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(folder, capsys):
-    delays = np.random.default_rng(4).uniform(0.05, 1.5, 6)
+@pytest.mark.parametrize("times", [3, pytest.param(8, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_it_loses_nothing_and_counts_nothing_twice(folder, capsys, times):
+    delays = np.random.default_rng(4).uniform(0.05, 1.5, times)
     for i, delay in enumerate(delays):
         data = folder / f"{i}.csv"
         data.write_text(rows(2, 12, start=2 * i))

@@ -3,7 +3,6 @@
 import io
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import canaryjudge as cj
 from canaryjudge.cli.terminal import takes_color, terminal_text
 
 pytest.importorskip("pty")  # there are none on Windows
-from terminals import Terminal, environment
+from terminals import REAL, Terminal, environment
 
 ROOT = Path(__file__).parents[2]
 GIVEN = (
@@ -32,20 +31,25 @@ def judged():
     return cj.judge(read_table(GIVEN[4]), policy)
 
 
+@pytest.fixture
+def warm(warm_folder):
+    return (warm_folder / "canaryjudge",)
+
+
 def in_terminal(*more, **variables):
     terminal = Terminal(*GIVEN, *more, **variables)
     return terminal.finish(), terminal.text
 
 
-def piped(*more, **variables):
-    command = [sys.executable, "-m", "canaryjudge.cli", *map(str, (*GIVEN, *more))]
-    run = subprocess.run(command, capture_output=True, env=environment(**variables), check=False)
+def piped(*more, command=REAL, **variables):
+    arguments = map(str, (*command, *GIVEN, *more))
+    run = subprocess.run(list(arguments), capture_output=True, env=environment(**variables), check=False)
     return run.returncode, run.stdout.decode()
 
 
-def test_a_terminal_gets_color_and_sparklines_at_its_width():
+def test_a_terminal_gets_color_and_sparklines_at_its_width(warm):
     for columns in (72, 100):
-        code, text = in_terminal(columns=columns)
+        code, text = in_terminal(command=warm, columns=columns)
         assert code == 1
         assert text.startswith("\x1b[1;31mFAIL: roll back\x1b[0m\n")
         assert re.search(r"    canary    \x1b\[36m[▁-█]+\x1b\[0m  0\.\d+ to [\d.]+ %", text)
@@ -53,27 +57,27 @@ def test_a_terminal_gets_color_and_sparklines_at_its_width():
         assert columns - 12 < longest <= columns
 
 
-def test_what_is_piped_stays_plain_to_the_byte(tmp_path):
+def test_what_is_piped_stays_plain_to_the_byte(tmp_path, warm):
     assert piped() == (1, judged().explain() + "\n")
-    assert piped("--format", "json") == (1, judged().to_json())
-    assert in_terminal("--output", tmp_path / "verdict.txt") == (1, "")
+    assert piped("--format", "json", command=warm) == (1, judged().to_json())
+    assert in_terminal("--output", tmp_path / "verdict.txt", command=warm) == (1, "")
     assert (tmp_path / "verdict.txt").read_text() == judged().explain() + "\n"
 
 
-def test_no_color_means_plain_text_at_the_width_of_the_terminal():
-    code, text = in_terminal(NO_COLOR="1", columns=60)
+def test_no_color_means_plain_text_at_the_width_of_the_terminal(warm):
+    code, text = in_terminal(command=warm, NO_COLOR="1", columns=60)
     assert code == 1
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 60
     assert text.split() == judged().explain().split()
 
 
-def test_other_formats_are_not_colored():
-    assert in_terminal("--format", "json") == (1, judged().to_json())
+def test_other_formats_are_not_colored(warm):
+    assert in_terminal("--format", "json", command=warm) == (1, judged().to_json())
 
 
-def test_color_may_be_forced_where_there_is_no_terminal():
-    _, text = piped(FORCE_COLOR="1", COLUMNS="90")
+def test_color_may_be_forced_where_there_is_no_terminal(warm):
+    _, text = piped(command=warm, FORCE_COLOR="1", COLUMNS="90")
     assert "\x1b[1;31mFAIL" in text
     assert max(len(line) for line in SEQUENCE.sub("", text).splitlines()) <= 90
 

@@ -179,6 +179,15 @@ def test_too_little_traffic_for_the_tolerance_is_found():
     assert "intervals would tell a doubling" in readiness.explain()
 
 
+def test_a_load_that_both_arms_feel_hides_nothing():
+    rng = np.random.default_rng(3)
+    load = 100 * np.exp(np.cumsum(rng.normal(0, 0.15, N)))
+    values = {arm: load * np.exp(rng.normal(0, 0.02, N)) for arm in ("baseline", "canary")}
+    data = {arm: {"time": TIME, "value": value} for arm, value in values.items()}
+    assert ("warning", "little_traffic") not in codes(data)
+    assert ("warning", "little_traffic") in codes(data, settings={"pairing": "windows"})
+
+
 def test_traffic_that_is_not_split_as_planned_is_found():
     data = {"baseline": counted(0.05, 1000), "canary": counted(0.05, 800)}
     policy = {"split": {"baseline": "50%", "canary": "50%"}}

@@ -11,7 +11,8 @@ pytestmark = [
     pytest.mark.skipif(chromium() is None, reason="Chromium is not installed: make system"),
 ]
 
-PAGES = {**KINDS, "nasty": nasty_release(), "fifty": fifty_metrics(), "watched": watched()}
+MADE = {"nasty": nasty_release, "fifty": fifty_metrics, "watched": watched}
+PAGES = (*KINDS, *MADE)
 WIDER = """
 [...document.querySelectorAll('body *')].filter(each => {
   const box = each.getBoundingClientRect();
@@ -30,7 +31,8 @@ def browser():
 @pytest.fixture
 def page(request, tmp_path):
     path = tmp_path / "report.html"
-    path.write_text(PAGES[request.param].to_html(), encoding="utf-8")
+    verdict = KINDS[request.param] if request.param in KINDS else MADE[request.param]()
+    path.write_text(verdict.to_html(), encoding="utf-8")
     return path
 
 

@@ -106,7 +106,11 @@ def check(case, runs):
         assert_rate_at_most(wrong, runs, (1.3 if rho == 0.9 else 1.1) * 0.05)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+SAMPLE = [CASES[index] for index in (0, 4, 5, 9, 11, 12, 15, 17)]
+"""Each shape, layout and pairing, and each way in which intervals depend on each other."""
+
+
+@pytest.mark.parametrize("case", SAMPLE, ids=str)
 def test_false_fails_and_false_passes_keep_their_level(case):
     check(case, 150)
 
@@ -149,12 +153,13 @@ def test_a_ramp_neither_fails_equal_arms_nor_passes_worse_ones(n, trend, runs):
 
 @pytest.mark.parametrize("size", [300, 1_000_000])
 @pytest.mark.parametrize("change", [0.0, 0.1, 0.3])
-def test_what_moves_within_one_bucket_is_never_passed(size, change):
+@pytest.mark.parametrize("runs", [10, pytest.param(50, marks=pytest.mark.slow)])
+def test_what_moves_within_one_bucket_is_never_passed(size, change, runs):
     """A lognormal of log-sd .2 between .05 and .25: its median may double without an edge that tells."""
     rng = np.random.default_rng(5)
     edges = np.array([0.005, 0.05, 0.25, 1.0, 4.0, np.inf])
     cdf = stats.lognorm(0.2, scale=0.11).cdf
-    for _ in range(50):
+    for _ in range(runs):
         calm = np.zeros((1, 1))
         baseline, canary = (
             histograms(rng, cdf, edges, calm + weather, size)[0] for weather in (0.0, np.log1p(change))
@@ -215,8 +220,10 @@ def tail_worlds(rng, kind, runs, n, rho):
     ],
 )
 @pytest.mark.parametrize("as_histograms", [False, True])
-def test_a_tail_at_its_tolerance_neither_fails_nor_passes_more_often_than_stated(kind, n, rho, as_histograms):
-    runs = 400
+@pytest.mark.parametrize("runs", [150, pytest.param(400, marks=pytest.mark.slow)])
+def test_a_tail_at_its_tolerance_neither_fails_nor_passes_more_often_than_stated(
+    kind, n, rho, as_histograms, runs
+):
     baselines, canaries = tail_worlds(np.random.default_rng(7), kind, runs, n, rho)
     outcomes = []
     for baseline, canary in zip(baselines, canaries, strict=True):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from simulation import ar1, assert_rate_at_most, sizes
+from simulation import ar1, assert_rate_at_most, fewest_runs, sizes
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, row_of
@@ -56,22 +56,27 @@ def world(kind, rng, runs, n):
     return [load * np.exp(0.03 * ar1(rng, runs, n, rho)) for _ in range(2)]
 
 
+EDGES = [
+    ("0.5", 15),
+    ("0.5", 60),
+    ("0.9", 120),
+    ("rate[5m]", 60),
+    ("0", 15),
+    ("0", 60),
+    ("0.8", 60),
+    ("fresh start", 15),
+    ("fresh start", 60),
+]
+
+
 @pytest.mark.parametrize(
-    ("kind", "n"),
+    ("kind", "n", "runs"),
     [
-        ("0", 15),
-        ("0.5", 15),
-        ("0", 60),
-        ("0.5", 60),
-        ("0.8", 60),
-        ("0.9", 120),
-        ("fresh start", 15),
-        ("fresh start", 60),
-        ("rate[5m]", 60),
+        *((*edge, fewest_runs(0.01)) for edge in EDGES[:4]),
+        *(pytest.param(*edge, 20_000, marks=pytest.mark.slow) for edge in EDGES),
     ],
 )
 @pytest.mark.parametrize("direction", ["increase", "decrease"])
-@sizes(0.01, 20_000)
 def test_a_canary_at_the_edge_of_the_tolerance(kind, n, direction, runs):
     baseline, canary = world(kind, np.random.default_rng(20260305), runs, n)
     edge = 1.1 if direction == "increase" else 1 / 1.1

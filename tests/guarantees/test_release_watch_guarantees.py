@@ -181,7 +181,7 @@ def update_of(arms_of_metrics, t, run):
     return data
 
 
-@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("alpha", [ALPHAS[0], pytest.param(ALPHAS[1], marks=pytest.mark.slow)])
 def test_a_monitor_decides_the_same(alpha):
     harm = np.where(np.arange(METRICS) % 3 == 0, TOLERATED**3, 1.0)
     watched = Watched(Release(np.random.default_rng(5), 1, harm))

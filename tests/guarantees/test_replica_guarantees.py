@@ -44,7 +44,9 @@ POLICY = cj.Policy(alpha=LEVEL, metrics=[cj.Metric(name="latency", direction="in
 
 
 @sizes(LEVEL, 300)
-@pytest.mark.parametrize(("many", "few", "spread"), [(2, 1, 0.2), (4, 2, 0.05), (10, 1, 0.2)])
+@pytest.mark.parametrize(
+    ("many", "few", "spread"), [(2, 1, 0.2), pytest.param(4, 2, 0.05, marks=pytest.mark.slow), (10, 1, 0.2)]
+)
 def test_replicas_of_one_version_that_differ_do_not_fail_a_release(many, few, spread, runs):
     rng = np.random.default_rng(7)
     verdicts = [cj.judge(release(rng, many, few, spread), POLICY) for _ in range(runs)]
@@ -97,7 +99,7 @@ def errors_policy(**settings):
     [
         (2, 1, 0.2),
         pytest.param(2, 2, 0.2, marks=pytest.mark.slow),
-        (3, 1, 0.05),
+        pytest.param(3, 1, 0.05, marks=pytest.mark.slow),
         pytest.param(5, 1, 0.2, marks=pytest.mark.slow),
         pytest.param(10, 3, 0.2, marks=pytest.mark.slow),
         (5, 5, 0.5),
@@ -119,7 +121,9 @@ CHANGES = {
 
 @sizes(LEVEL, 300)
 @pytest.mark.parametrize("of", CHANGES)
-@pytest.mark.parametrize(("many", "few"), [(2, 1), pytest.param(5, 2, marks=pytest.mark.slow), (10, 2)])
+@pytest.mark.parametrize(
+    ("many", "few"), [(2, 1), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((5, 2), (10, 2)))]
+)
 def test_nor_does_an_objective_against_the_baseline(many, few, of, runs):
     rng = np.random.default_rng(10)
     kind, rule = CHANGES[of]

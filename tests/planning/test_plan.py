@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.judging import judge_metric
+from canaryjudge.judging import judge_alike
 from canaryjudge.planning import Plan, Simulation, plan
 from canaryjudge.planning.power import PowerDesign, needed_points, visible_size
 from canaryjudge.simulate.assumptions import Assumed
@@ -57,8 +57,8 @@ def test_closed_forms_agree_with_the_real_judge(name, runs):
     )
     change = -SIZE / (1 + SIZE) if metric.direction == "decrease" else SIZE
     expected = PowerDesign(metric, assumed, share, alpha, policy.beta).expected(points, SIZE)
-    fails = passes = 0
-    for run in range(runs):
+    rates = []
+    for by, outcome in ((change, "fail"), (0.0, "pass")):
         made = [
             synthetic(
                 metric,
@@ -69,14 +69,13 @@ def test_closed_forms_agree_with_the_real_judge(name, runs):
                 np.random.default_rng([run, 1]),
                 per_request=bool(assumed.per_request),
             )
-            for by in (change, 0.0)
+            for run in range(runs)
         ]
-        outcomes = [judge_metric(pair, metric, policy, alpha).outcome for pair in made]
-        fails += outcomes[0] == "fail"
-        passes += outcomes[1] == "pass"
+        found = judge_alike(made, [metric] * runs, policy, alpha)
+        rates.append(sum(result.outcome == outcome for result in found) / runs)
     error = 3 * 0.5 / runs**0.5
-    assert abs(fails / runs - expected.power) < 0.1 + error / 2
-    assert abs(passes / runs - expected.passes) < 0.1 + error / 2
+    assert abs(rates[0] - expected.power) < 0.1 + error / 2
+    assert abs(rates[1] - expected.passes) < 0.1 + error / 2
 
 
 def design(share=0.1, **assumed):
@@ -251,3 +250,44 @@ def test_its_tables_can_be_read_in_eighty_columns_and_name_what_is_in_them():
 def test_mistakes_are_told(settings, said):
     with pytest.raises(cj.PolicyError, match=said):
         plan(POLICY, **settings)
+
+
+# --- what both arms feel
+
+
+def loaded(rng, tracks, points=600):
+    """Give replicas under one load that wanders, with 2 % of noise of their own."""
+    load = 100 * np.exp(np.cumsum(rng.normal(0, 0.1, points)))
+    return [load * np.exp(rng.normal(0, 0.02, points)) for _ in range(tracks)]
+
+
+def history(tracks):
+    return [
+        {"metric": "cpu", "replica": f"pod-{number}", "time": 60.0 * minute, "value": float(value)}
+        for number, track in enumerate(tracks)
+        for minute, value in enumerate(track)
+    ]
+
+
+CPU = cj.Policy(metrics=[cj.Metric(name="cpu", unit="%", direction="increase", assumed_spread=0)])
+
+
+def test_what_replicas_feel_together_is_no_noise_of_theirs():
+    rng = np.random.default_rng(1)
+    found = cj.plan(CPU, history(loaded(rng, 3))).metrics["cpu"]
+    assert found.spread == pytest.approx(0.02, rel=0.1)
+    assert found.autocorrelation < 0.2
+    assert not found.one_series
+    alone = cj.Policy(metrics=[CPU.metrics[0].model_copy(update={"pairing": "windows"})])
+    assert cj.plan(alone, history(loaded(rng, 3))).metrics["cpu"].spread > 0.2
+
+
+def test_of_one_series_what_varies_slowly_is_taken_to_be_shared_and_the_plan_says_so():
+    rng = np.random.default_rng(2)
+    planned = cj.plan(CPU, history(loaded(rng, 1)))
+    found = planned.metrics["cpu"]
+    assert 0.05 < found.spread < 0.25  # of the steps of the load, not of its way
+    assert found.one_series
+    assert "cpu: what varies slowly is taken to be felt by both arms" in " ".join(planned.explain().split())
+    stated = cj.plan(CPU, history(loaded(rng, 1)), assume={"cpu": {"spread": "3%"}})
+    assert not stated.metrics["cpu"].one_series

@@ -229,8 +229,13 @@ FITTING = [
 ]
 
 
+@pytest.fixture(scope="module")
+def validator():
+    return Draft202012Validator(json_schema())
+
+
 @pytest.mark.parametrize(("kind", "settings"), FITTING)
-def test_what_fits_is_read_back_as_it_was_written_and_fits_the_schema(kind, settings):
+def test_what_fits_is_read_back_as_it_was_written_and_fits_the_schema(kind, settings, validator):
     rule = {"rule": "slo", **settings}
     nested = {"rule": "any_of", "rules": [rule, {"rule": "all_of", "rules": [rule]}]}
     unit = "" if kind in ("ratio", "count") else "ms"
@@ -239,7 +244,6 @@ def test_what_fits_is_read_back_as_it_was_written_and_fits_the_schema(kind, sett
             {"name": "a", "direction": "increase", "kind": kind, "unit": unit, "rules": [rule, nested]}
         ]
     }
-    validator = Draft202012Validator(json_schema())
     policy = parse_policy(json.dumps(document))
     validator.validate(document)
     validator.validate(json.loads(policy.model_dump_json()))

@@ -47,10 +47,11 @@ def loads(document):
 
 
 def test_the_schema_is_a_valid_one_and_plain_json():
-    Draft202012Validator.check_schema(json_schema())
-    assert json_schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert json.loads(json.dumps(json_schema())) == json_schema()
-    assert json_schema() == json_schema()
+    schema = json_schema()
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert json.loads(json.dumps(schema)) == schema
+    assert json_schema() == schema
 
 
 @pytest.mark.parametrize("path", ["docs/examples/checkout/policy.yaml", "docs/examples/starter.yaml"])

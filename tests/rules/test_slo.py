@@ -143,6 +143,81 @@ def test_point_evidence_at_the_value_itself_depends_on_the_operator():
         assert judged([1.0], [5.0], of="max", op=op, value=5, evidence="point").outcome == outcome
 
 
+@pytest.mark.parametrize(("of", "op", "sign"), [("max", "lte", 1.0), ("min", "gte", -1.0)])
+def test_so_many_intervals_may_lie_beyond_as_are_excepted(of, op, sign):
+    """Argo Rollouts' failureLimit, and Flagger's threshold less one: of four failures, three may be put up with."""
+    baseline, canary = np.full(20, sign * 1.0), np.full(20, sign * 1.0)
+    canary[[3, 8, 9, 15]] = sign * np.array([9.0, 7, 6, 8])
+    for exceptions, outcome, estimate in (
+        (0, "fail", 9),
+        (2, "fail", 7),
+        (3, "fail", 6),
+        (4, "pass", 1),
+        (99, "pass", 1),
+    ):
+        settings = {"of": of, "op": op, "value": sign * 5, "evidence": "point", "exceptions": exceptions}
+        finding = judged(baseline, canary, **settings)
+        assert (finding.outcome, finding.estimate) == (outcome, sign * estimate)
+        assert (finding.objective.exceptions if exceptions else None) == (exceptions or None)
+
+
+def test_replicas_that_fail_at_one_time_are_one_failure():
+    time = np.arange(20.0) * 60
+    value = np.ones((2, 20))
+    value[:, 4] = 9  # both at once
+    value[1, 11] = 9
+    rows = [
+        {"metric": "m", "arm": arm, "time": at, "value": level if arm == "canary" else 1.0, "replica": name}
+        for arm in ("baseline", "canary")
+        for name, levels in zip("ab", value, strict=True)
+        for at, level in zip(time, levels, strict=True)
+    ]
+    for exceptions, outcome in ((1, "fail"), (2, "pass")):
+        rule = cj.Slo(of="max", op="lt", value=5, evidence="point", exceptions=exceptions)
+        verdict = cj.judge(rows, cj.Policy(metrics=[cj.Metric(name="m", direction="increase", rules=[rule])]))
+        assert verdict.outcome == outcome
+        told = "without the farthest interval" if exceptions == 1 else "without the 2 farthest intervals"
+        assert told in " ".join(verdict.explain().split())
+        assert cj.Verdict.from_json(verdict.to_json()) == verdict
+
+
+def test_the_largest_of_means_is_no_largest():
+    """Series whose column nobody told of are averaged, which hides the one that is bad."""
+    rows = [
+        {
+            "metric": "m",
+            "arm": arm,
+            "time": 60 * minute,
+            "endpoint": n,
+            "value": 9 if arm == "canary" and n == 3 else 1 + n / 100,
+        }
+        for arm in ("baseline", "canary")
+        for minute in range(20)
+        for n in range(4)
+    ]
+    for of, op, value, outcome in (
+        ("max", "lt", 5, "marginal"),
+        ("min", "gt", 0, "marginal"),
+        ("mean", "lt", 5, "pass"),
+    ):
+        rule = cj.Slo(of=of, op=op, value=value, evidence="point")
+        policy = cj.Policy(metrics=[cj.Metric(name="m", direction="increase", rules=[rule])])
+        result = cj.judge(rows, policy).metrics["m"]
+        assert (result.outcome, result.reason == "misread") == (outcome, outcome == "marginal")
+    told = [row | {"replica": str(row["endpoint"])} for row in rows]
+    rule = cj.Slo(of="max", op="lt", value=5, evidence="point")
+    assert (
+        cj.judge(told, cj.Policy(metrics=[cj.Metric(name="m", direction="increase", rules=[rule])])).outcome
+        == "fail"
+    )
+
+
+@pytest.mark.parametrize("settings", [{"of": "mean", "exceptions": 1}, {"of": "max", "evidence": "point", "exceptions": -1}, {"of": "max", "evidence": "point", "exceptions": 1.5}])  # fmt: skip
+def test_exceptions_are_whole_and_of_an_extreme(settings):
+    with pytest.raises(cj.PolicyError, match="exceptions"):
+        cj.Slo(op="lt", value=5, **settings)
+
+
 def test_an_undecided_objective_says_how_many_more_points_it_would_take():
     finding = gauge(100, op="lte", value=100)
     assert finding.reason == "undecided"

@@ -8,7 +8,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from simulation import ar1
 
-from canaryjudge.stats.paired_shift import mean_tail, over_replicas, paired_test, replica_spread
+from canaryjudge.stats.long_run import dependence
+from canaryjudge.stats.paired_shift import (
+    dependent_mean_critical,
+    dependent_mean_tail,
+    mean_tail,
+    over_replicas,
+    paired_test,
+    replica_spread,
+)
 
 EFFECTS = ("ratio", "relative", "difference")
 SIZES = (4, 9, 10, 19, 20, 61)
@@ -92,13 +100,33 @@ def test_critical_values_that_were_simulated_before_are_met(n, rho, values):
 
 
 @pytest.mark.parametrize("n", [10, 15, 19])
-def test_pvalues_of_few_points_are_that_law_at_a_half(n):
+@pytest.mark.parametrize("rho", [-0.3, 0.0, 0.5])
+def test_pvalues_of_few_points_are_that_law_about_a_half(n, rho):
+    """Integrated over what may be behind the dependence that is shown, which is taken a class too strong at most."""
     series = np.random.default_rng(1).normal(size=n)
+    for i in range(1, n):
+        series[i] += rho * series[i - 1]
     series -= series.mean() - 0.8
     found = paired_test(np.zeros(n), series, [0.0], effect="difference")
     t = series.mean() / series.std(ddof=1) * np.sqrt(n)
-    assert found.rho < 0.65  # so little dependence that .5 is assumed
-    assert_allclose(found.pvalue_greater[0], mean_tail(t, n, n - 1, 0.5), rtol=2e-5)
+    shown = np.arctanh(dependence(series, signed=True))
+
+    def integrated(shown):
+        strengths = np.linspace(0, 2, 201)
+        weights = np.exp(-(((strengths - 0.375 - 1.05 / n - 0.19 * shown) / 0.13) ** 2) / 2)
+        tails = [float(mean_tail(t, n, n - 1, np.tanh(strength))) for strength in strengths]
+        return np.average(tails, weights=weights)
+
+    assert integrated(shown) * 0.999 <= found.pvalue_greater[0] <= integrated(shown + 0.1) * 1.001
+
+
+@pytest.mark.parametrize("n", [12, 40])
+def test_a_dependence_that_is_known_has_its_own_law(n):
+    waves = n - 1 if n < 20 else 8
+    tail = dependent_mean_tail([4.0], n, np.tanh(0.6 - 1e-9), known=True)
+    assert_allclose(tail, mean_tail([4.0], n, waves, np.tanh(0.6)), rtol=1e-4)
+    critical = dependent_mean_critical([0.01], n, np.tanh(0.6 - 1e-9), known=True)
+    assert_allclose(mean_tail(critical, n, waves, np.tanh(0.6)), [0.01], rtol=1e-3)
 
 
 def test_more_dependence_makes_more_of_the_same_mean_chance():

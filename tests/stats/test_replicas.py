@@ -163,7 +163,7 @@ def test_the_spread_of_windows_is_recovered(spread):
 def test_the_degrees_of_freedom_are_those_of_the_spreads_own_variance():
     """The variance of a chi-squared with f degrees of freedom is 2/f of its squared mean."""
     rng = np.random.default_rng(3)
-    runs, pairs = 2000, 30
+    runs, pairs = 800, 30
     found = [
         excess(row, np.full(pairs, 1.0), pairs) for row in rng.normal(0, np.sqrt(1 + 2 * 4.0), (runs, pairs))
     ]

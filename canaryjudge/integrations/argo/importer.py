@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.argo.conditions import Conditions, NotBoundsError, bounds_of
@@ -18,6 +18,7 @@ from canaryjudge.integrations.argo.models import (
     MeasurementLimits,
     TemplateUse,
     arguments_in,
+    doubled_in,
     fill,
     found_by,
     limits_of,
@@ -25,20 +26,37 @@ from canaryjudge.integrations.argo.models import (
     validate_metrics,
     without_open,
 )
-from canaryjudge.integrations.bounds import AllowedRange, direction_of, slo_rule, told
+from canaryjudge.integrations.bounds import (
+    AllowedRange,
+    change_rules,
+    direction_of,
+    every_rules,
+    slo_rule,
+    told,
+)
 from canaryjudge.integrations.imported import (
     Account,
     Imported,
     NotJudgedError,
+    RemarkKind,
+    about_made_up,
     abridged,
     fitting,
     imported,
     judged,
+    texts_in,
     with_own_names,
 )
 from canaryjudge.integrations.manifests import Manifest, checked_model, node_at, read_manifests
 from canaryjudge.integrations.prometheus.promql import (
+    ArmComparison,
+    ArmName,
+    Matcher,
     add_selector,
+    arm_of,
+    arms_in,
+    arms_in_words,
+    compared_arms,
     matchers,
     on_one_line,
     replace_matchers,
@@ -55,6 +73,14 @@ _ANALYSES: Final = ("AnalysisTemplate", "ClusterAnalysisTemplate", "AnalysisRun"
 _USERS: Final = ("Rollout", "Experiment")
 _FEWEST_POINTS: Final = 10
 _LOOKBACK: Final = re.compile(r"""now\(\)\s*-\s*duration\(\s*["']([0-9a-zµ.]+)["']\s*\)""")
+_NUMBER: Final = re.compile(r"[-+0-9.,]+%?")
+_STABLE_ARGUMENT: Final = re.compile(
+    r"\{\{\s*args\.[^{}\s]*(?:stable|baseline|primary)[^{}\s]*\s*\}\}", re.IGNORECASE
+)
+_CANARY_ARGUMENT: Final = re.compile(
+    rf"\{{\{{\s*args\.[^{{}}\s]*(?:canary|latest|preview)[^{{}}\s]*\s*\}}\}}|{re.escape(LATEST)}",
+    re.IGNORECASE,
+)
 _NO_NUMBERS: Final = {
     "job": "a Job's exit status is no number; run canaryjudge in the Job, and let its exit code be the Job's",
     "kayenta": "its judge is another tool: canaryjudge import kayenta reads the canary configuration that it names",
@@ -159,6 +185,7 @@ class _Import:
         why = "steps, weights and pauses are for Argo Rollouts; its analyses are read where their templates stand"
         self.account.say("no_effect", manifest.title, "", manifest.kind, why)
         for use in found:
+            self.about_doubled(manifest, use.place, use.doubled)
             if not any(_is_of(use, each) for each in self.manifests):
                 kind = "ClusterAnalysisTemplate" if use.cluster else "AnalysisTemplate"
                 gap = f"the {kind} {shown(use.template)} is not among the documents"
@@ -166,6 +193,14 @@ class _Import:
             elif use.values:
                 given = ", ".join(f"{name}={shown(value)}" for name, value in use.values.items())
                 self.account.say("taken", manifest.title, use.place, f"arguments of {use.template}", given)
+
+    def about_doubled(self, manifest: Manifest, place: str, doubled: Mapping[str, tuple[str, ...]]) -> None:
+        """Say which arguments are given more than once."""
+        for name, values in doubled.items():
+            last = f"the last one counts, which is {shown(values[-1]) if values[-1] else 'empty'}"
+            why = f"it stands there {len(values)} times; {last}"
+            kind: RemarkKind = "note" if len(set(values)) == 1 else "adapted"
+            self.account.say(kind, manifest.title, place, f"the argument {name}", why)
 
     def analysis(self, manifest: Manifest) -> list[dict[str, Any]]:
         """Make metrics of an analysis: of each way that it is used, where these differ."""
@@ -191,8 +226,11 @@ class _Import:
             if spec is None or not self.valid(manifest, spec, filled):
                 return []
             account = Account(asked=self.account.asked)
-            metrics = self.metrics(manifest, spec, use, account)
+            metrics = self.metrics(manifest, spec, use, account, values)
             self.account.asked = account.asked
+            if number == 0:
+                given = [(each.name, each.value or "") for each in spec.args]
+                self.about_doubled(manifest, "spec.args", doubled_in(given))
             if number == 0 or [metric for metric in metrics if metric not in made]:
                 self.account.remarks += account.remarks
                 made += [metric for metric in metrics if metric not in made]
@@ -218,7 +256,7 @@ class _Import:
         return True
 
     def metrics(
-        self, manifest: Manifest, spec: Any, use: TemplateUse, account: Account
+        self, manifest: Manifest, spec: Any, use: TemplateUse, account: Account, values: Mapping[str, str]
     ) -> list[dict[str, Any]]:
         """Make metrics of an analysis whose arguments are put in."""
         patterns = [each.metricName for each in spec.dryRun] + list(use.dry_run)
@@ -234,6 +272,7 @@ class _Import:
                 metric=metric,
                 dry_run=found_by(patterns, metric.name),
                 add_selector=self.add_selector,
+                arms=_named_arms(values),
             )
             settings = _metric_settings(asked, account)
             made += [] if settings is None else [settings]
@@ -266,6 +305,27 @@ class _AnalysisMetric:
     metric: ArgoMetric
     dry_run: bool  # it counts for nothing
     add_selector: bool  # put ${selector} into a query whose arms nobody knows
+    arms: Mapping[str, ArmName]  # which arm the values of arguments name, by the arguments' own names
+
+    def arm(self, matcher: Matcher) -> ArmName:
+        """Return which arm a matcher chooses."""
+        found = self.named(matcher.value)
+        return self.arms[max(found, key=len)] if found else arm_of(matcher)
+
+    def named(self, text: str) -> list[str]:
+        """Find values of arguments that name an arm in a text."""
+        return [value for value in self.arms if re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text)]
+
+
+def _named_arms(values: Mapping[str, str]) -> dict[str, ArmName]:
+    """Find the values of arguments such as ``canary-hash`` and ``stable-hash``."""
+    found: dict[str, ArmName] = {}
+    for name, value in values.items():
+        if len(value) > 1 and not _NUMBER.fullmatch(value) and value not in (LATEST, STABLE):
+            (as_matcher,) = matchers(f'{{a="{re.sub("[^a-zA-Z]", " ", name)}"}}')
+            if arm := arm_of(as_matcher):
+                found[value] = arm
+    return found
 
 
 def _metric_settings(asked: _AnalysisMetric, account: Account) -> dict[str, Any] | None:
@@ -279,40 +339,120 @@ def _metric(asked: _AnalysisMetric, say: Callable[..., None]) -> dict[str, Any]:
         raise NotJudgedError(f"provider {metric.source}", _NO_NUMBERS[metric.source])
     if not metric.successCondition and not metric.failureCondition:
         raise NotJudgedError("conditions", "there is none, so that every measurement is Successful")
-    good, bearable, subject = _bounds(metric, say)
-    settings: dict[str, Any] = {
-        "name": asked.name,
-        "direction": direction_of(good),
-        "rules": [slo_rule(good, bearable, "mean")],
-    }
-    fails = "" if bearable == good else f", and fails only where it is not {told(bearable)}"
-    of = "" if subject == "result" else f" ({subject})"
-    say(
-        "taken",
-        f"metric {asked.name}",
-        f"a gauge{of} whose mean must be {told(good)}{fails}; {_written(metric)}",
-    )
+    bounds = _bounds(metric, say)
+    limits = limits_of(without_open(metric.model_dump()))
+    compared = _self_comparison(asked)
+    settings: dict[str, Any] = {"name": asked.name}
+    if compared is not None:
+        settings |= _change_settings(compared, bounds, metric, say)
+    else:
+        settings |= {"direction": direction_of(bounds.good), "rules": _rules(metric, bounds, limits)}
+        fails = (
+            ""
+            if bounds.bearable == bounds.good
+            else f", and fails only where it is not {told(bounds.bearable)}"
+        )
+        of = "" if bounds.subject == "result" else f" ({bounds.subject})"
+        what = "every point, of each replica by itself," if bounds.every else "whose mean"
+        say(
+            "taken",
+            f"metric {asked.name}",
+            f"a gauge{of} {'of which ' * bounds.every}{what} must be {told(bounds.good)}{fails}; {_written(metric)}",
+        )
+    if bounds.every:
+        why = "a single point decides, as there, which is no proof (evidence: point); give each series of an answer as a replica of its own: a mean of several would hide the one that is bad"
+        say("note", "every value", why)
     if asked.dry_run:
         settings["role"] = "muted"
         say("taken", "dryRun", "role: muted: it is judged and shown, and counts for nothing")
-    limits = limits_of(without_open(metric.model_dump()))
     for name, value in metric.model_dump(
         exclude={"name", "provider", "successCondition", "failureCondition"}
     ).items():
         if missing := arguments_in(value):
             say("adapted", name, f"no value is known for args.{missing[0]}, and nothing is made of it")
-    _about_limits(metric, limits, say)
-    _about_data(asked, limits, settings, say)
-    bound = told(good)
-    say(
-        "note",
-        "what canaryjudge adds",
-        f"with the rule mann_whitney beside slo, and a tolerance, it is also tested against the baseline, not only whether it is {bound}",
-    )
+    _about_limits(metric, limits, bounds, say)
+    _about_data(asked, limits, bounds, compared, settings, say)
+    if compared is None:
+        say(
+            "note",
+            "what canaryjudge adds",
+            f"with the rule mann_whitney beside slo, and a tolerance, it is also tested against the baseline, not only whether it is {told(bounds.good)}",
+        )
     return fitting(settings, say)
 
 
-def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> tuple[AllowedRange, AllowedRange, str]:
+class _Bounds(NamedTuple):
+    """What both conditions of a metric say."""
+
+    good: AllowedRange  # what meets the objective
+    bearable: AllowedRange  # what does not fail
+    subject: str  # of what they speak
+    every: bool  # whether of every value of an answer, and not of one number
+
+
+def _excepted(metric: ArgoMetric, bounds: _Bounds, limits: MeasurementLimits) -> int:
+    """Return how many measurements may fail, where a rule can leave out so many: of values of one time, bounded to one side."""
+    of_one_time = metric.source == "prometheus" and "rangeQuery" not in metric.settings
+    one_sided = bounds.good.low is None or bounds.good.high is None
+    return max(0, limits.failure) if bounds.every and one_sided and of_one_time else 0
+
+
+def _rules(metric: ArgoMetric, bounds: _Bounds, limits: MeasurementLimits) -> list[dict[str, Any]]:
+    if bounds.every:
+        return every_rules(bounds.good, bounds.bearable, _excepted(metric, bounds, limits))
+    return [slo_rule(bounds.good, bounds.bearable, "mean")]
+
+
+def _self_comparison(asked: _AnalysisMetric) -> ArmComparison | None:
+    """Read a measurement that compares the canary with the stable version by itself; None where it is of one arm."""
+    metric = asked.metric
+    of_prometheus, settings = metric.source == "prometheus", metric.settings
+    texts = list(
+        texts_in(settings.get("query") if of_prometheus else {**settings, "address": "", "headers": ""})
+    )
+    arms: set[ArmName] = set().union(*(arms_in(text, asked.arm) for text in texts))
+    if not of_prometheus:
+        arms |= set().union(*map(arms_in_words, texts))
+    values = [each.value for text in texts for each in matchers(text)] if of_prometheus else texts
+    named = {asked.arms[found] for value in values for found in asked.named(value)}
+    canary = "canary" in arms | named or any(map(_CANARY_ARGUMENT.search, texts))
+    stable = "baseline" in named or any(STABLE in text or _STABLE_ARGUMENT.search(text) for text in texts)
+    if stable and not canary:
+        raise NotJudgedError(
+            f"provider {metric.source}", "it measures the stable version, and not the canary"
+        )
+    if not canary or not (stable or "baseline" in arms):
+        return None
+    query = metric.settings.get("query")
+    found = None
+    if metric.source == "prometheus" and isinstance(query, str):
+        found = compared_arms(on_one_line(query), asked.arm)
+    if found is None:
+        why = "it compares the canary with the stable version by itself, and not as a ratio or a difference of one query asked of both; give a metric that is measured for each arm"
+        raise NotJudgedError(f"provider {metric.source}", why)
+    return found
+
+
+def _change_settings(
+    compared: ArmComparison, bounds: _Bounds, metric: ArgoMetric, say: Callable[..., None]
+) -> dict[str, Any]:
+    """Hold the canary against the baseline where a measurement compares them by itself."""
+    good, bearable = compared.change(bounds.good), compared.change(bounds.bearable)
+    if bounds.every or good is None or bearable is None or good == AllowedRange():
+        why = "it bounds a comparison of the canary with the stable version in a way that no change of the mean says"
+        raise NotJudgedError(_written(metric), why)
+    rules = change_rules(good, bearable, relative=compared.relative)
+    asked = " and ".join(f"{rule['op']} {_change_told(rule['change'])}" for rule in rules)
+    why = f"it compares the canary with the stable version by itself; here the mean of both arms' points is compared (change: {asked}); {_written(metric)}"
+    say("adapted", "query", f"{why}; give what it asks of each arm as points of that arm")
+    return {"direction": direction_of(good), "rules": rules}
+
+
+def _change_told(change: Any) -> str:
+    return change if isinstance(change, str) else f"{change['absolute']:+.12g}"
+
+
+def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> _Bounds:
     """Read both conditions: what meets the objective, what does not fail, and of what they speak."""
     found: dict[str, Conditions] = {}
     gaps: dict[str, str] = {}
@@ -339,11 +479,11 @@ def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> tuple[AllowedRange,
     if success is None or failure is None:
         only = success or failure
         assert only is not None  # noqa: S101 - one was found
-        return only.bounds, only.bounds, only.subject
+        return _Bounds(only.bounds, only.bounds, only.subject, only.every)
     if success.subject != failure.subject:
         why = f"it is about {failure.subject}, and the success condition about {success.subject}"
         say("unjudged", f"failureCondition {abridged(metric.failureCondition)}", why)
-        return success.bounds, success.bounds, success.subject
+        return _Bounds(success.bounds, success.bounds, success.subject, success.every)
     good, bearable = success.bounds.within(failure.bounds), failure.bounds
     if good.empty:
         raise NotJudgedError("conditions", "no value is both a success and no failure")
@@ -354,8 +494,8 @@ def _bounds(metric: ArgoMetric, say: Callable[..., None]) -> tuple[AllowedRange,
                 "failureCondition",
                 f"it does not fail what is not {told(good)}, which is inconclusive; here it fails",
             )
-            return good, good, success.subject
-    return good, bearable, success.subject
+            return _Bounds(good, good, success.subject, success.every)
+    return _Bounds(good, bearable, success.subject, success.every)
 
 
 def _written(metric: ArgoMetric) -> str:
@@ -363,13 +503,26 @@ def _written(metric: ArgoMetric) -> str:
     return ", ".join(f"{name} {abridged(getattr(metric, name))}" for name in names if getattr(metric, name))
 
 
-def _about_limits(metric: ArgoMetric, limits: MeasurementLimits, say: Callable[..., None]) -> None:
+def _about_limits(
+    metric: ArgoMetric, limits: MeasurementLimits, bounds: _Bounds, say: Callable[..., None]
+) -> None:
     """Say what becomes of counts and limits, which an interval on the mean has no use for."""
-    if limits.failure > 0:
-        why = f"up to {limits.failure} failed measurements are put up with; here all points are held against the bound together, by their mean"
+    if excepted := _excepted(metric, bounds, limits):
+        say(
+            "taken",
+            "failureLimit",
+            f"exceptions: {excepted}: so many intervals may be beyond the bound; give a point a measurement",
+        )
+    elif limits.failure > 0:
+        why = f"up to {limits.failure} failed measurements are put up with; here {'not one may be beyond the bound' if bounds.every else 'all points are held against the bound together, by their mean (slo with of: max or min, evidence: point and exceptions counts them)'}"
         say("adapted", "failureLimit", why)
     if limits.failure == -1:
-        say("adapted", "failureLimit", "failures are never the end of it; here a mean beyond the bound fails")
+        what = "point" if bounds.every else "mean"
+        say(
+            "adapted",
+            "failureLimit",
+            f"failures are never the end of it; here a {what} beyond the bound fails",
+        )
     if limits.inconclusive > 0:
         say("adapted", "inconclusiveLimit", "it is not counted: what is undecided is marginal")
     if limits.consecutive_success > 0:
@@ -393,10 +546,17 @@ def _about_limits(metric: ArgoMetric, limits: MeasurementLimits, say: Callable[.
 
 
 def _about_data(
-    asked: _AnalysisMetric, limits: MeasurementLimits, settings: dict[str, Any], say: Callable[..., None]
+    asked: _AnalysisMetric,
+    limits: MeasurementLimits,
+    bounds: _Bounds,
+    compared: ArmComparison | None,
+    settings: dict[str, Any],
+    say: Callable[..., None],
 ) -> None:
     """Say what the data must hold, and put the query into the policy where its arms are known."""
     metric = asked.metric
+    for text in texts_in(metric.settings):
+        about_made_up(text, say)
     if metric.source != "prometheus":
         say("note", "data", f"give what {metric.source} answers, for each arm, as points of {asked.name}")
         return
@@ -404,7 +564,11 @@ def _about_data(
     if not isinstance(query, str) or not query.strip():
         say("note", "data", f"there is no query: give points of {asked.name} for each arm")
         return
-    written = _query(asked, on_one_line(query), say)
+    if "[" in bounds.subject:
+        why = f"{abridged(query)} answers with several values, of which {bounds.subject} is bounded: give that one, for each arm"
+        say("adapted", "data", why)
+        return
+    written = _query(asked, on_one_line(query if compared is None else compared.query), compared, say)
     if written is None:
         return
     timing: dict[str, Any] = {}
@@ -416,7 +580,7 @@ def _about_data(
             timing["window"] = found[1]
     elif limits.interval and limits.count:
         timing["step"] = metric.interval
-    settings["query"] = {"value": written, **timing} if timing else written
+    settings["query"] = {**written, **timing} if timing or len(written) > 1 else written["value"]
     if isinstance(metric.settings.get("address"), str):
         say(
             "no_effect",
@@ -425,29 +589,33 @@ def _about_data(
         )
 
 
-def _query(asked: _AnalysisMetric, query: str, say: Callable[..., None]) -> str | None:
+def _query(
+    asked: _AnalysisMetric, query: str, compared: ArmComparison | None, say: Callable[..., None]
+) -> dict[str, str] | None:
+    """Write a query for both arms; None where it is the caller's to ask."""
     shown_query = abridged(query)
     if missing := arguments_in(query):
         why = f"give what Prometheus answers to {shown_query}; as `query` it needs a value for args.{missing[0]} (--arg {missing[0]}=VALUE)"
         say("note", "data", why)
         return None
-    if STABLE in query:
-        why = f"{shown_query} compares the canary with the stable version by itself; give the canary's series as one arm and the stable one's as the other"
-        say("adapted", "query", why)
-        return None
-    ours = [each for each in matchers(query) if each.value == LATEST]
-    if ours and query.count(LATEST) == len(ours):
-        label = ours[0].label
-        if all((each.label, each.operator) == (label, ours[0].operator) for each in ours):
-            why = f"${{selector}} stands where the canary's pod template hash was: give --canary-selector '{label}=\"HASH\"', and --baseline-selector with the stable version's"
-            say("taken", "query", why)
-            return replace_matchers(query, ours)
-    if LATEST in query:
-        say(
-            "note",
-            "data",
-            f"give what Prometheus answers to {shown_query}, for each arm; the hash does not stand in a label of its own",
+    if compared is not None:
+        return {"value": query} | _selectors({"baseline": compared.baseline, "canary": compared.canary}, say)
+    ours = [each for each in matchers(query) if asked.arm(each) == "canary"]
+    texts = {each.text for each in ours}
+    if (
+        len(texts) == 1
+        and query.count(LATEST) in (0, len(ours))
+        and (LATEST not in query or ours[0].value == LATEST)
+    ):
+        written = replace_matchers(query, ours)
+        return {"value": written} | _selectors({"canary": texts.pop()}, say)
+    if ours or LATEST in query:
+        told_apart = (
+            "the hash does not stand in a label of its own"
+            if LATEST in query
+            else "it chooses the canary in several ways"
         )
+        say("note", "data", f"give what Prometheus answers to {shown_query}, for each arm; {told_apart}")
         return None
     if asked.add_selector:
         added = add_selector(query)
@@ -457,7 +625,22 @@ def _query(asked: _AnalysisMetric, query: str, say: Callable[..., None]) -> str 
                 "query",
                 "it asked for one arm; ${selector} was put into each choice of series, as --add-selector says",
             )
-            return added
+            return {"value": added}
     why = f"give what Prometheus answers to {shown_query}, for each arm; as `query` it needs ${{selector}} where its series are chosen (--add-selector puts it there)"
     say("note", "data", why)
     return None
+
+
+def _selectors(arms: dict[str, str], say: Callable[..., None]) -> dict[str, str]:
+    """Return the selectors that the document itself gives, and say which are still to be given."""
+    if any(LATEST in text or STABLE in text or "{{" in text for text in arms.values()):
+        label = next(iter(matchers(f"{{{arms['canary']}}}"))).label
+        why = f"${{selector}} stands where the canary's pod template hash was: give --canary-selector '{label}=\"HASH\"', and --baseline-selector with the stable version's"
+        say("taken", "query", why)
+        return {}
+    told_arms = ", and ".join(f"for the {arm}'s {text}" for arm, text in reversed(arms.items()))
+    open_arm = (
+        "" if "baseline" in arms else "; nothing says what chooses the baseline: give --baseline-selector"
+    )
+    say("taken", "query", f"${{selector}} stands {told_arms}{open_arm}")
+    return arms

@@ -28,6 +28,7 @@ __all__ = [
     "MeasurementLimits",
     "TemplateUse",
     "arguments_in",
+    "doubled_in",
     "fill",
     "found_by",
     "limits_of",
@@ -322,6 +323,8 @@ class TemplateUse:
         The arguments that it gives.
     dry_run : tuple of str
         Regular expressions of metrics that count for nothing.
+    doubled : mapping of str to tuple of str
+        The arguments that it gives more than once, with their values in order.
     """
 
     owner: str
@@ -330,6 +333,7 @@ class TemplateUse:
     cluster: bool
     values: Mapping[str, str] = field(default_factory=dict)
     dry_run: tuple[str, ...] = ()
+    doubled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def arguments_in(value: Any) -> list[str]:
@@ -395,12 +399,12 @@ def uses_in(manifest: Manifest) -> Iterator[TemplateUse]:
 
 
 def _analysis(manifest: Manifest, place: str, analysis: Mapping[str, Any]) -> Iterator[TemplateUse]:
-    values, dry_run = _values(analysis.get("args")), _dry_run(analysis)
+    given, dry_run = _values(analysis.get("args")), _dry_run(analysis)
     for each in _list(analysis.get("templates")):
         template = _mapping(each)
         name, cluster = template.get("templateName"), template.get("clusterScope") is True
         if isinstance(name, str):
-            yield TemplateUse(manifest.title, place, name, cluster, values, dry_run)
+            yield TemplateUse(manifest.title, place, name, cluster, dict(given), dry_run, doubled_in(given))
 
 
 def _experiment(manifest: Manifest, place: str, experiment: Mapping[str, Any]) -> Iterator[TemplateUse]:
@@ -408,14 +412,27 @@ def _experiment(manifest: Manifest, place: str, experiment: Mapping[str, Any]) -
         analysis = _mapping(each)
         name, cluster = analysis.get("templateName"), analysis.get("clusterScope") is True
         if isinstance(name, str):
-            values = _values(analysis.get("args"))
-            yield TemplateUse(
-                manifest.title, f"{place}.analyses[{index}]", name, cluster, values, _dry_run(experiment)
-            )
+            given, dry_run = _values(analysis.get("args")), _dry_run(experiment)
+            where = f"{place}.analyses[{index}]"
+            yield TemplateUse(manifest.title, where, name, cluster, dict(given), dry_run, doubled_in(given))
 
 
-def _values(args: Any) -> dict[str, str]:
-    found: dict[str, str] = {}
+def doubled_in(given: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Find arguments that are given more than once.
+
+    Examples
+    --------
+    >>> doubled_in([("hash", "a"), ("limit", "5"), ("hash", "")])
+    {'hash': ('a', '')}
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in given:
+        found[name] = (*found.get(name, ()), value)
+    return {name: values for name, values in found.items() if len(values) > 1}
+
+
+def _values(args: Any) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
     for each in _list(args):
         argument = _mapping(each)
         name, value = argument.get("name"), argument.get("value")
@@ -423,9 +440,9 @@ def _values(args: Any) -> dict[str, str]:
             continue
         pods = _mapping(argument.get("valueFrom")).get("podTemplateHashValue")
         if isinstance(value, str | int | float):
-            found[name] = str(value)
+            found.append((name, str(value)))
         elif pods in _HASHES:
-            found[name] = _HASHES[str(pods)]
+            found.append((name, _HASHES[str(pods)]))
     return found
 
 

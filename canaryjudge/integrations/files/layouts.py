@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from canaryjudge.data.arm_columns import arm_columns
 from canaryjudge.data.diagnostics import likely_name
 from canaryjudge.data.times import time_column
 from canaryjudge.errors import DataError
 
-__all__ = ["Layout", "Roles", "check_once", "history", "tidy"]
+__all__ = ["Layout", "Roles", "check_once", "history", "tidy", "tidy_or_by_arms"]
 
 _TIDY_COLUMNS: Final = ("metric", "arm", "value", "time", "total", "replica", "le")
 """What a tidy table may have; the first three it must."""
@@ -63,6 +64,28 @@ def tidy(names: Sequence[str], source: str) -> Roles:
     return _rows_of_points(names, source, _TIDY_COLUMNS, _TIDY_COLUMNS[:3])
 
 
+def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, str]) -> Layout:
+    """Return a layout of tidy tables, and of those that have a column an arm.
+
+    Examples
+    --------
+    >>> tidy_or_by_arms(["latency"], ("old", "new"))(["Time", "pods", "old", "new"], "grafana.csv").chosen
+    ('Time', 'old', 'new')
+    """
+
+    def layout(names: Sequence[str], source: str) -> Roles:
+        found = arm_columns(names, metrics, arms)
+        if not found:
+            return tidy(names, source)
+        used = {name for pair in found.values() for name in pair}
+        time = time_column((name for name in names if name not in used), where=f"{source}: ")
+        chosen = tuple(name for name in dict.fromkeys(names) if name in (*used, time, "replica", "metric"))
+        check_once(names, chosen, source)
+        return Roles(chosen, _NAMES.intersection(chosen), frozenset(used), time)
+
+    return layout
+
+
 def history(names: Sequence[str], source: str) -> Roles:
     """Choose the columns of a tidy table of the past, whose arm may be left out, and which may name releases.
 
@@ -80,7 +103,8 @@ def _rows_of_points(names: Sequence[str], source: str, known: Sequence[str], nee
             raise DataError(
                 f"{source}: there is no column {name!r}",
                 f"{likely_name(name, names, 'columns')} A tidy table has metric, arm and value; for a column a metric, name "
-                "the arm's column (--wide, from_wide).",
+                "the arm's column (--wide, from_wide); for a column an arm, name the arms as the columns are (--baseline, "
+                "--canary), with the metric before them where there are several.",
             )
     time = time_column(dict.fromkeys(names), where=f"{source}: ")
     chosen = tuple(name for name in dict.fromkeys(names) if name in known or name == time)

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.bounds import AllowedRange, Edge, direction_of, slo_rule, told
+from canaryjudge.integrations.bounds import (
+    AllowedRange,
+    Edge,
+    change_rules,
+    direction_of,
+    slo_rule,
+    told,
+)
 from canaryjudge.integrations.flagger.models import (
     BUILT_IN,
     FlaggerAnalysis,
@@ -18,16 +25,18 @@ from canaryjudge.integrations.flagger.models import (
     analysis_threshold,
 )
 from canaryjudge.integrations.flagger.queries import (
+    TemplateQuery,
     metric_query,
+    named_arms,
     network_of,
     open_placeholders,
-    template_query,
     with_names,
 )
 from canaryjudge.integrations.imported import (
     Account,
     Imported,
     NotJudgedError,
+    about_made_up,
     abridged,
     fitting,
     imported,
@@ -35,7 +44,7 @@ from canaryjudge.integrations.imported import (
     with_own_names,
 )
 from canaryjudge.integrations.manifests import Manifest, checked_model, node_at, read_manifests, word_at
-from canaryjudge.integrations.prometheus.promql import add_selector, on_one_line
+from canaryjudge.integrations.prometheus.promql import arms_in_words
 from canaryjudge.policy.document import Complaint, Node
 from canaryjudge.policy.loading import refusal
 from canaryjudge.quantities import percent, shown
@@ -220,7 +229,7 @@ class _Import:
 
         threshold = analysis_threshold(analysis.threshold)
         if threshold > 1:
-            why = f"{threshold} failed checks roll back, counted over the whole release; here all points are held against the range together"
+            why = f"{threshold} failed checks roll back, counted over the whole release; here all points are held against the range together (slo with of: max or min, evidence: point and exceptions counts them)"
             say("adapted", "threshold", why)
         if analysis.interval:
             say(
@@ -430,38 +439,48 @@ def _custom(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]
         "direction": direction_of(bounds),
         "rules": [slo_rule(bounds, bounds, "mean")],
     }
-    say("taken", f"metric {asked.name}", f"a gauge whose mean must be {told(bounds)}")
     if asked.template is not None and asked.metric.query:
         say("adapted", "query", "Flagger checks it beside the template, and only the template is taken")
     kind, written = asked.template if asked.template is not None else ("prometheus", asked.metric.query)
+    query = TemplateQuery.of(written, asked.names, network_of(asked.provider))
+    about_made_up(written, say)
+    arms = query.arms() | named_arms(written)
+    arms |= arms_in_words(written) if kind != "prometheus" else set()
+    if query.of_the_primary or named_arms(written) == {"baseline"}:
+        raise NotJudgedError("query", "it measures the primary, and not the canary")
+    if {"baseline", "canary"} <= arms:
+        return settings | _change(query, bounds, say)
+    say("taken", f"metric {asked.name}", f"a gauge whose mean must be {told(bounds)}")
+    filled = abridged(with_names(written, asked.names))
     if not written.strip():
         say("note", "data", f"there is no query: give points of {asked.name} for each arm")
     elif kind != "prometheus":
-        filled = abridged(with_names(written, asked.names))
         say("note", "data", f"give what {kind or 'its source'} answers to {filled}, for each arm")
-    elif query := _promql(asked, written, say):
-        settings["query"] = query
+    elif asked.template is None and open_placeholders(written):
+        why = "Flagger fills in nothing in a query of its own (a MetricTemplate has placeholders)"
+        say("note", "data", f"give what Prometheus answers to {filled}, for each arm; {why}")
+    else:
+        found, why = query.settings(add=asked.add_selector)
+        if found is None:
+            say("note", "data", f"give what Prometheus answers to {filled}, for each arm; {why}")
+        else:
+            say("taken" if "canary" in found else "adapted", "query", why)
+            settings["query"] = found
     return settings
 
 
-def _promql(asked: _CanaryMetric, written: str, say: Callable[..., None]) -> dict[str, Any] | None:
-    if asked.template is not None:
-        query, why = template_query(written, asked.names, add=asked.add_selector)
-    else:
-        added = (
-            add_selector(on_one_line(written))
-            if asked.add_selector and not open_placeholders(written)
-            else None
-        )
-        query = None if added is None else {"value": added}
-        why = (
-            "as `query` it needs ${selector} where its series are chosen (--add-selector puts it there)"
-            if query is None
-            else "${selector} was put into each choice of series, as --add-selector says"
-        )
-    if query is None:
-        filled = abridged(with_names(written, asked.names))
-        say("note", "data", f"give what Prometheus answers to {filled}, for each arm; {why}")
-    else:
-        say("taken" if "baseline" in query else "adapted", "query", why)
-    return query
+def _change(query: TemplateQuery, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
+    """Hold the canary against the primary where a query compares them by itself."""
+    found = None if query.gap else query.comparison()
+    allowed_change = None if found is None else found.change(bounds)
+    if found is None or allowed_change is None or allowed_change == AllowedRange():
+        why = "it compares the canary with the primary by itself, and not as a ratio or a difference of one query asked of both; give a metric that is measured for each arm"
+        raise NotJudgedError("query", why)
+    selectors = {arm: query.filled(getattr(found, arm)) for arm in ("baseline", "canary")}
+    why = f"it compares the canary with the primary by itself; here the mean of both arms' points is compared (change); ${{selector}} stands for {selectors['canary']}, and for the primary's {selectors['baseline']}"
+    say("adapted", "query", why)
+    return {
+        "direction": direction_of(allowed_change),
+        "rules": change_rules(allowed_change, allowed_change, relative=found.relative),
+        "query": {"value": query.filled(found.query), **selectors},
+    }

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from canaryjudge.integrations.prometheus.promql import (
+    ArmComparison,
+    ArmName,
+    Matcher,
     add_selector,
+    arm_of,
+    arms_in,
+    compared_arms,
     matchers,
     on_one_line,
     replace_matchers,
@@ -21,11 +27,12 @@ from canaryjudge.policy.query import SELECTOR
 __all__ = [
     "NETWORKS",
     "Network",
+    "TemplateQuery",
     "built_in_query",
     "metric_query",
+    "named_arms",
     "network_of",
     "open_placeholders",
-    "template_query",
     "with_names",
 ]
 
@@ -35,6 +42,7 @@ _SKIPPER: Final = "kube(ew)?_{namespace}__{ingress}_canary__.*__{service}_canary
 _OBSERVERS: Final = {"kubernetes": "http"}
 _PLACEHOLDER: Final = re.compile(r"\{\{-?\s*([\w.]+)\s*-?\}\}")
 _ANY_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
+_NAMED_ARM: Final = re.compile(r"\b(target|service|name)\s*-?\}\}(-canary|-primary)?")
 _LONGEST: Final = 10_000
 _TARGET: Final = "\x02target\x03"
 _SERVICE: Final = "\x02service\x03"
@@ -280,49 +288,138 @@ def open_placeholders(query: str) -> list[str]:
     return list(dict.fromkeys(_ANY_PLACEHOLDER.findall(query[:_LONGEST])))
 
 
-def template_query(query: str, names: Mapping[str, str], *, add: bool) -> tuple[dict[str, Any] | None, str]:
-    """Write the query of a MetricTemplate for both arms, as a policy has it.
+def named_arms(query: str) -> set[ArmName]:
+    """Return the arms that a query of any language names by its placeholders.
 
     Examples
     --------
-    >>> found, _ = template_query('up{pod=~"{{ target }}-.+"}', {"target": "podinfo"}, add=False)
-    >>> found["value"], found["baseline"]
-    ('up{${selector}}', 'pod=~"podinfo-primary-.+"')
+    >>> sorted(named_arms("a{w:{{ target }}} / a{w:{{ target }}-primary}")), named_arms("{{ service }}")
+    (['baseline', 'canary'], set())
     """
-    if len(query) > _LONGEST:
-        return None, f"it has {len(query):,} characters, and a policy's query at most {_LONGEST:,}"
-    marked = with_names(query, {**names, "target": _TARGET, "service": _SERVICE})
-    marked = on_one_line(marked)
+    found: set[ArmName] = set()
+    for name, ending in _NAMED_ARM.findall(query[:_LONGEST]):
+        if ending == "-primary":
+            found.add("baseline")
+        elif ending or name == "target":
+            found.add("canary")
+    return found
 
-    def named(text: str) -> str:
-        return text.replace(_TARGET, names.get("target", "")).replace(_SERVICE, names.get("service", ""))
 
-    if found := open_placeholders(marked):
-        return None, f"it has {found[0]}, which is not filled in here"
-    arms = [each for each in matchers(marked) if _TARGET in each.value or f"{_SERVICE}-canary" in each.value]
-    texts = {marked[each.start : each.end] for each in arms}
-    if len(texts) == 1 and arms[0].operator in ("=", "=~"):
-        selectors = {
-            "baseline": named(arms[0].with_value(_primary(arms[0].value))),
-            "canary": named(texts.pop()),
-        }
-        settings = {"value": named(replace_matchers(marked, arms)), **selectors}
-        return (
-            settings,
-            f"${{selector}} stands for {settings['canary']}, and for the primary's {settings['baseline']}",
+@dataclass(frozen=True, slots=True)
+class TemplateQuery:
+    """The query of a MetricTemplate, with its placeholders filled in, and how it tells the canary from the primary.
+
+    Attributes
+    ----------
+    marked : str
+        The query, on one line; the names of target and service are marked.
+    names : mapping of str to str
+        The values of its placeholders.
+    network : Network or None
+        The mesh or ingress of the Canary, whose built-in metrics know the arms.
+    """
+
+    marked: str
+    names: Mapping[str, str]
+    network: Network | None
+
+    @classmethod
+    def of(cls, query: str, names: Mapping[str, str], network: Network | None) -> TemplateQuery:
+        """Fill in a query."""
+        marked = with_names(query, {**names, "target": _TARGET, "service": _SERVICE})
+        return cls(on_one_line(marked), names, network)
+
+    @property
+    def gap(self) -> str:
+        """Why it cannot be read; nothing where it can."""
+        if len(self.marked) > _LONGEST:
+            return f"it has {len(self.marked):,} characters, and a policy's query at most {_LONGEST:,}"
+        left = open_placeholders(self.marked)
+        return f"it has {left[0]}, which is not filled in here" if left else ""
+
+    def filled(self, text: str) -> str:
+        """Write a part of it with the names of target and service."""
+        return text.replace(_TARGET, self.names.get("target", "")).replace(
+            _SERVICE, self.names.get("service", "")
         )
-    added = add_selector(named(marked)) if add else None
-    if added is not None:
-        return {"value": added}, "${selector} was put into each choice of series, as --add-selector says"
-    why = (
-        "nothing in it tells the primary from the canary"
-        if not texts
-        else "it chooses the canary in several ways"
-    )
-    return (
-        None,
-        f"{why}, so as `query` it needs ${{selector}} where its series are chosen (--add-selector puts it there)",
-    )
+
+    def arm(self, matcher: Matcher) -> ArmName:
+        """Return which arm a matcher chooses; nothing where it says nothing of arms."""
+        if _TARGET in matcher.value or f"{_SERVICE}-" in matcher.value:
+            chosen = matcher.operator in ("=", "=~")
+            return "canary" if ("-primary" not in matcher.value) == chosen else "baseline"
+        if self.network is not None:
+            text = self.filled(matcher.text)
+            if text == _filled(self.network, self.network.canary, self.names):
+                return "canary"
+            if text == _filled(self.network, self.network.primary, self.names):
+                return "baseline"
+        return arm_of(matcher)
+
+    def arms(self) -> set[ArmName]:
+        """Return which arms it chooses."""
+        return arms_in(self.marked, self.arm)
+
+    @property
+    def of_the_primary(self) -> bool:
+        """Whether it measures the primary alone, by its name."""
+        named = [each for each in matchers(self.marked) if _TARGET in each.value or _SERVICE in each.value]
+        return "canary" not in self.arms() and any(self.arm(each) == "baseline" for each in named)
+
+    def comparison(self) -> ArmComparison | None:
+        """Read it as a comparison of both arms."""
+        return compared_arms(self.marked, self.arm)
+
+    def settings(self, *, add: bool) -> tuple[dict[str, Any] | None, str]:
+        """Write it for both arms, as a policy has it, or say why not.
+
+        Examples
+        --------
+        >>> found, _ = TemplateQuery.of('up{pod=~"{{ target }}-.+"}', {"target": "podinfo"}, None).settings(add=False)
+        >>> found["value"], found["baseline"]
+        ('up{${selector}}', 'pod=~"podinfo-primary-.+"')
+        """
+        if self.gap:
+            return None, self.gap
+        ours = [each for each in matchers(self.marked) if self.arm(each) == "canary"]
+        texts = {each.text for each in ours}
+        if len(texts) == 1:
+            selectors = {"canary": self.filled(texts.pop())}
+            if primary := self._primary(ours[0]):
+                selectors = {"baseline": self.filled(primary), **selectors}
+            told = f"${{selector}} stands for {selectors['canary']}"
+            told += (
+                f", and for the primary's {selectors['baseline']}"
+                if primary
+                else "; nothing says what chooses the primary: give --baseline-selector"
+            )
+            return {"value": self.filled(replace_matchers(self.marked, ours)), **selectors}, told
+        if texts:
+            why = "it chooses the canary in several ways"
+            return None, f"{why}, so as `query` it needs ${{selector}} where its series are chosen"
+        added = add_selector(self.filled(self.marked)) if add else None
+        if added is not None:
+            return {"value": added}, "${selector} was put into each choice of series, as --add-selector says"
+        why = "nothing in it tells the primary from the canary, so as `query` it needs ${selector} where its series are chosen (--add-selector puts it there)"
+        return None, why
+
+    def _primary(self, matcher: Matcher) -> str:
+        """Write what chooses the primary; nothing where that is not known."""
+        if _TARGET in matcher.value or f"{_SERVICE}-" in matcher.value:
+            return matcher.with_value(_primary(matcher.value))
+        if "canary" in matcher.label.lower():
+            if matcher.operator in ("!=", "!~") or matcher.value in (".+", "^.+$"):
+                return f'{matcher.label}=""'
+            return "" if matcher.operator == "=~" else matcher.text.replace("=", "!=", 1)
+        known = self.network is not None and self.filled(matcher.text) == _filled(
+            self.network, self.network.canary, self.names
+        )
+        if known and self.network is not None and self.network.primary:
+            return _filled(self.network, self.network.primary, self.names)
+        own = {f"{self.names.get(name)}-canary" for name in ("target", "service")}
+        if matcher.operator in ("=", "=~") and any(name in matcher.value for name in own):
+            return matcher.with_value(matcher.value.replace("-canary", "-primary"))
+        return ""
 
 
 def _primary(value: str) -> str:

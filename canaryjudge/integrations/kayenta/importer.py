@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.integrations.imported import Account, Imported, RemarkKind, imported
+from canaryjudge.integrations.imported import Account, Imported, RemarkKind, about_made_up, imported, texts_in
 from canaryjudge.integrations.kayenta.config import (
     MISSING,
     CanaryConfig,
@@ -43,6 +43,11 @@ _SILENT: Final = {
 }
 _KNOWN: Final = (*_SILENT, "metrics", "judge", "classifier")
 _RANDOM_JUDGE: Final = "dredd-v1.0"
+_KNOWN_JUDGES: Final = (None, "NetflixACAJudge-v1.0", _RANDOM_JUDGE)
+_READ_OF_ALL: Final = {
+    "judge": ("name", "judgeConfigurations"),
+    "classifier": ("groupWeights", "scoreThresholds"),
+}
 _MARKS: Final = ("query", "groups", "analysisConfigurations", "scopeName", "extensions")
 _DEFAULT_THRESHOLDS: Final = (95.0, 75.0)
 _OPTIONS: Final = (
@@ -120,7 +125,8 @@ def load_kayenta(*paths: str | Path, text: str | None = None) -> Imported:
     metrics = []
     for index, metric in enumerate(config["metrics"]):
         place = locate(node, ("metrics", index))
-        settings = metric_settings(metric, weights, account, f"{place} metric {metric['name']}")
+        where = f"{place} metric {metric['name']}"
+        settings = metric_settings(metric, weights, account, where, foreign=_foreign_judge(config))
         metrics += [] if settings is None else [settings]
     _about_the_rest(config, account, document, at)
     if at:
@@ -279,20 +285,32 @@ def _weights(config: CanaryConfig, account: Account, document: str) -> GroupWeig
 
 
 def _about_the_rest(config: dict[str, Any], account: Account, document: str, at: str) -> None:
-    judge = (config.get("judge") or {}).get("name")
-    if judge == _RANDOM_JUDGE:
+    judge = config.get("judge") or {}
+    if judge.get("name") == _RANDOM_JUDGE:
         account.say(
             "note",
             document,
             f"{at}judge",
-            judge,
+            _RANDOM_JUDGE,
             "it draws its labels at random, and tests nothing; here the metrics are judged",
         )
-    why = (
-        "it asks once, at 98 % a metric, and takes every point as independent; here mann_whitney allows for what neighboring points share, "
-        "and alpha is shared out over the metrics"
-    )
-    account.say("note", document, f"{at}judge", "the test", why)
+    if _foreign_judge(config):
+        why = "this judge is not known here: it may hold the canary against something else than the baseline; the metrics are compared with the baseline all the same, so write its rules yourself (such as slo for a fixed bound)"
+        account.say("unjudged", document, f"{at}judge.name", f"the judge {shown(judge.get('name'))}", why)
+    else:
+        why = (
+            "it asks once, at 98 % a metric, and takes every point as independent; here mann_whitney allows for what neighboring points share, "
+            "and alpha is shared out over the metrics"
+        )
+        account.say("note", document, f"{at}judge", "the test", why)
+    if judge.get("judgeConfigurations"):
+        why = "what a judge is told beside the config is not read"
+        account.say("unjudged", document, f"{at}judge.judgeConfigurations", "judgeConfigurations", why)
+    for name, known in _READ_OF_ALL.items():
+        for key in config.get(name) or {}:
+            if key not in known:
+                why = f"Kayenta's {name} has no such key, and nothing is made of it"
+                account.say("unjudged", document, f"{at}{name}.{key}", shown(key), why)
     why = "what is not proven worse passes, as in Kayenta; pass_when: proven_safe makes a pass a proof, and aggregate: worst lets alpha and beta hold"
     account.say("note", document, "", "the verdict", why)
     for key in config:
@@ -302,7 +320,7 @@ def _about_the_rest(config: dict[str, Any], account: Account, document: str, at:
             near = nearest(str(key), _KNOWN)
             meant = f"; did you mean {near!r}?" if near else ""
             account.say(
-                "unjudged" if near else "no_effect",
+                "unjudged" if near or _foreign_judge(config) else "no_effect",
                 document,
                 f"{at}{key}",
                 shown(key),
@@ -345,12 +363,22 @@ def group_weights(given: Mapping[str, float], groups: Sequence[str]) -> GroupWei
     return GroupWeights(by_group, sum(by_group.values()))
 
 
+def _foreign_judge(config: Mapping[str, Any]) -> bool:
+    """Return whether a config names a judge that is not Kayenta's own."""
+    return (config.get("judge") or {}).get("name") not in _KNOWN_JUDGES
+
+
 def metric_settings(
-    metric: Mapping[str, Any], weights: GroupWeights, account: Account, document: str
+    metric: Mapping[str, Any],
+    weights: GroupWeights,
+    account: Account,
+    document: str,
+    *,
+    foreign: bool = False,
 ) -> dict[str, Any] | None:
-    """Make a metric of a policy."""
+    """Make a metric of a policy; of a foreign judge's metric, keys that Kayenta does not read may still mean something."""
     options = metric_options(metric, document)
-    about = _About(account, document)
+    about = _About(account, document, foreign=foreign)
     settings: dict[str, Any] = {"name": metric["name"]}
     direction, tolerance = _tolerated(metric, options, about)
     if direction is None:
@@ -384,9 +412,10 @@ def score_settings(
 class _About:
     """Says what becomes of one metric's parts."""
 
-    def __init__(self, account: Account, document: str) -> None:
+    def __init__(self, account: Account, document: str, *, foreign: bool) -> None:
         self._account = account
         self._document = document
+        self.foreign = foreign
 
     def say(self, kind: RemarkKind, place: str, what: str, why: str) -> None:
         self._account.say(kind, self._document, place, what, why)
@@ -508,6 +537,8 @@ def _about_the_metric(metric: Mapping[str, Any], options: MetricOptions, about: 
         about.say("taken", f"{_CANARY}.muted", "muted", "role: muted")
     if "query" in metric:
         query = metric["query"]
+        for text in texts_in(query):
+            about_made_up(text, lambda kind, what, why: about.say(kind, "query", what, why))
         kind = query.get("type") if isinstance(query, Mapping) else None
         why = "data come from the caller; Kayenta's own fetched points are read as metric set pairs"
         about.say("no_effect", "query", f"query of the type {shown(kind)}", why)
@@ -532,5 +563,7 @@ def _about_unread(metric: Mapping[str, Any], about: _About) -> None:
         for key in given if isinstance(given, Mapping) else ():
             if key not in known:
                 near = nearest(str(key), known)
-                why = "Kayenta reads no such key" + (f"; did you mean {near!r}?" if near else "")
-                about.say("unjudged" if near else "no_effect", ".".join((*path, str(key))), shown(key), why)
+                why = "Kayenta's own judge reads no such key" + (f"; did you mean {near!r}?" if near else "")
+                why += "; this config's judge may, and nothing is made of it" if about.foreign else ""
+                kind: RemarkKind = "unjudged" if near or about.foreign else "no_effect"
+                about.say(kind, ".".join((*path, str(key))), shown(key), why)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.integrations.imported import Account, Imported, imported, with_own_names
@@ -113,7 +113,7 @@ def _slo(stated: SloObject, library: Library, account: Account, judged: set[str]
         account.say("unjudged", stated.title, "spec", "timeWindow", why)
         return []
     alerts = alerts_of(stated, library, account)
-    made: dict[str, dict[str, Any]] = {}
+    made: list[_Made] = []
     for index, objective in enumerate(spec.objectives):
         place = f"spec.objectives[{index}]"
         indicator = _indicator(stated, objective, library, account, place)
@@ -132,8 +132,8 @@ def _slo(stated: SloObject, library: Library, account: Account, judged: set[str]
         )
         settings = metric_settings(asked, sli, account)
         if settings is not None:
-            _merge(made, settings, asked, account)
-    return list(made.values())
+            _merge(made, _Made(sli, settings), asked, account)
+    return [each.settings for each in made]
 
 
 def _indicator(
@@ -153,25 +153,39 @@ def _indicator(
     return reference, found.spec
 
 
-def _merge(
-    made: dict[str, dict[str, Any]], settings: dict[str, Any], asked: SloObjective, account: Account
-) -> None:
-    """Add an objective's rules to the metric of the same data; another direction of the same indicator is a metric of its own."""
-    known = made.get(settings["name"])
-    if known is not None and known["direction"] != settings["direction"]:
-        settings = settings | {"name": f"{settings['name']}-{asked.objective.op}"}
-        known = made.get(settings["name"])
+class _Made(NamedTuple):
+    """A metric, and the indicator that it is of."""
+
+    sli: SliSpec
+    settings: dict[str, Any]
+
+
+def _merge(made: list[_Made], new: _Made, asked: SloObjective, account: Account) -> None:
+    """Add an objective's rules to the metric of the same data; another direction of the same indicator is a metric of its own, and so is another indicator."""
+    settings = new.settings
+    alike = [each.settings for each in made if each.sli == new.sli]
+    known = next((each for each in alike if each["direction"] == settings["direction"]), None)
     if known is None:
-        made[settings["name"]] = settings
-    else:
-        new = [rule for rule in settings["rules"] if rule not in known["rules"]]
-        if len(new) < len(settings["rules"]):
-            account.say(
-                "note", asked.document, asked.place, "the objective", "it says what another one says already"
+        names = {each.settings["name"] for each in made}
+        name = f"{settings['name']}-{asked.objective.op}" if alike else settings["name"]
+        number = 2
+        while name in names:
+            name, number = f"{settings['name']}-{number}", number + 1
+        if name != settings["name"] and not alike:
+            why = (
+                f"another objective has another indicator of this name, so this one's metric is called {name}"
             )
-        known["rules"] += new
-        if "weight" in settings:
-            known["weight"] = max(known.get("weight", 0.0), settings["weight"])
+            account.say("note", asked.document, asked.place, f"metric {settings['name']}", why)
+        made.append(new._replace(settings=settings | {"name": name}))
+        return
+    rules = [rule for rule in settings["rules"] if rule not in known["rules"]]
+    if len(rules) < len(settings["rules"]):
+        account.say(
+            "note", asked.document, asked.place, "the objective", "it says what another one says already"
+        )
+    known["rules"] += rules
+    if "weight" in settings:
+        known["weight"] = max(known.get("weight", 0.0), settings["weight"])
 
 
 def _inline_condition(stated: SloObject, account: Account) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from canaryjudge.integrations.imported import Account, NotJudgedError, abridged, judged
+from canaryjudge.integrations.imported import Account, NotJudgedError, about_made_up, abridged, judged
 from canaryjudge.integrations.openslo.documents import Library, SloObject
 from canaryjudge.integrations.openslo.models import (
     AlertPolicySpec,
@@ -364,6 +364,7 @@ def _about_queries(queries: dict[str, MetricSpec], say: Callable[..., None]) -> 
     """Say what the data must hold; a query says nothing of arms, so it is not put into the policy."""
     for column, spec in queries.items():
         text = abridged(spec.query or "")
+        about_made_up(spec.query or "", say)
         source = spec.metricSource.type or spec.metricSource.metricSourceRef or "its source"
         if not text:
             say("note", column, f"give what {source} answers, for each arm")

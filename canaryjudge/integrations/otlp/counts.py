@@ -96,7 +96,9 @@ def bucket_counts(
     exponential = [
         part for part, each in zip(parts, series, strict=True) if each.shape == "exponentialHistogram"
     ]
-    layouts = {_bounds(point, str) for each in series if each.shape == "histogram" for point in each.values}
+    layouts = {
+        _finite(point, str)[0] for each in series if each.shape == "histogram" for point in each.values
+    }
     bounds = [np.array([np.inf]), *map(np.asarray, layouts)]
     if exponential:
         bounds.append(bounded_edges(SparseBuckets.joined(exponential), where)[0])
@@ -124,7 +126,7 @@ def _explicit_buckets(points: Sequence[Mapping[str, Any]], where: Where) -> Spar
     lower, upper, counts = [], [], []
     known: dict[tuple[float, ...], FloatArray] = {}
     for number, point in enumerate(points):
-        bounds = _bounds(point, where, number)
+        bounds, open_ends = _finite(point, where, number)
         if bounds not in known:
             known[bounds] = np.array([-np.inf, *bounds, np.inf])
         edges = known[bounds]
@@ -135,9 +137,11 @@ def _explicit_buckets(points: Sequence[Mapping[str, Any]], where: Where) -> Spar
             count = read_counts([size or 0.0] if not given and not bounds else given, "bucketCounts")
         except DataError as error:
             raise DataError(f"{where(number)}: {error.message}", error.hint) from None
+        count = _within_infinity(count, len(edges) - 1, open_ends)
         if len(count) != len(edges) - 1:
+            stated = len(bounds) + sum(open_ends)
             raise DataError(
-                f"{where(number)}: there are {len(count)} bucketCounts for {len(bounds)} explicitBounds",
+                f"{where(number)}: there are {len(count)} bucketCounts for {stated} explicitBounds",
                 "Give one count more than there are bounds.",
             )
         if size is not None and size != count.sum():
@@ -160,19 +164,49 @@ def _either(point: Mapping[str, Any], camel: str, snake: str) -> Any:
     return point.get(snake) if found is None else found
 
 
-def _bounds(point: Mapping[str, Any], where: Where, number: int = 0) -> tuple[float, ...]:
+def _within_infinity(count: FloatArray, buckets: int, open_ends: tuple[bool, bool]) -> FloatArray:
+    """Add what lies beyond a bound that is written as infinite, which is nothing, to the last bucket before it."""
+    below, above = open_ends
+    if above and len(count) == buckets + 1 + below:
+        count = np.append(count[:-2], count[-2:].sum())
+    if below and len(count) == buckets + 1:
+        count = np.append(count[:2].sum(), count[2:])
+    return count
+
+
+def _finite(
+    point: Mapping[str, Any], where: Where, number: int = 0
+) -> tuple[tuple[float, ...], tuple[bool, bool]]:
+    """Return the bounds of a data point, and whether an infinite one stands before and after them, which some exporters write."""
     given = _either(point, "explicitBounds", "explicit_bounds")
     if given is None:
-        return ()
-    try:
-        bounds = tuple(map(float, given)) if isinstance(given, list | tuple) else (np.nan,)
-    except (TypeError, ValueError, OverflowError):
-        bounds = (np.nan,)
-    if not _ascend(bounds):
+        return (), (False, False)
+    bounds = tuple(map(_number, given)) if isinstance(given, list | tuple) else (math.nan,)
+    below, above = bounds[:1] == (-math.inf,), bounds[-1:] == (math.inf,)
+    finite = bounds[int(below) : len(bounds) - above]
+    if not _ascend(finite):
+        culprit = _culprit(bounds, given)
         raise DataError(
-            f"{where(number)}: the explicitBounds are {shown(given)}", "Give finite numbers that ascend."
+            f"{where(number)}: the explicitBounds are {shown(given)}{culprit}",
+            "Give finite numbers that ascend.",
         )
-    return bounds
+    return finite, (below, above)
+
+
+def _number(given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _culprit(bounds: tuple[float, ...], given: Any) -> str:
+    """Point at the first bound that is wrong, which a long list may not show."""
+    for index, bound in enumerate(bounds):
+        rises = math.isfinite(bound) and (index == 0 or bound > bounds[index - 1])
+        if isinstance(given, list | tuple) and not rises:
+            return f", of which number {index + 1} is {shown(given[index])}"
+    return ""
 
 
 @lru_cache

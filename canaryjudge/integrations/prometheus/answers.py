@@ -15,7 +15,7 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KindName
 
-__all__ = ["error_of", "from_prometheus", "readable"]
+__all__ = ["error_of", "from_prometheus", "readable", "said_by"]
 
 _Triples = list[list[float]]
 """The buckets of a native histogram: lower edge, upper edge and count of each."""
@@ -35,6 +35,9 @@ class _PromSeries:
     time: FloatArray  # (n,): seconds since 1970, ascending; staleness leaves a gap
     value: FloatArray  # (n,): of a native histogram, how many observations it counts
     buckets: list[_Triples] | None = None  # of native histograms, at each time
+    counts: FloatArray | None = (
+        None  # of native histograms: how many observations each says that it has; NaN where it does not
+    )
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class _Points:
     labels: Mapping[str, str]
     values: dict[float, float] = field(default_factory=dict)
     buckets: dict[float, _Triples] = field(default_factory=dict)
+    counts: dict[float, float] = field(default_factory=dict)
 
 
 def readable(text: Any) -> str:
@@ -59,6 +63,26 @@ def error_of(document: Any, redacted: Callable[[str], str] = str) -> str | None:
         return None
     kind, text = document.get("errorType") or "error", document.get("error") or "no reason given"
     return f"{readable(redacted(str(kind)))}: {readable(redacted(str(text)))}"
+
+
+def said_by(document: Any) -> list[Any]:
+    """List what a server said of its answer: warnings, such as of a partial one, and remarks; VictoriaMetrics only marks it."""
+    if not isinstance(document, Mapping):
+        return []
+    partial = ["the answer is partial"] if document.get("isPartial") is True else []
+    lines = [document.get(key) for key in ("warnings", "infos")]
+    return [*partial, *(line for part in lines if isinstance(part, list) for line in part)]
+
+
+def _told(response: Any) -> list[str]:
+    """List what was said of answers in any of their shapes, as lines that are safe to print."""
+    if isinstance(response, list):
+        return [line for each in response for line in _told(each)]
+    if isinstance(response, str | bytes):
+        written = response.encode() if isinstance(response, str) else response
+        says = any(mark in written for mark in (b'"warnings"', b'"infos"', b'"isPartial"'))
+        response = json.loads(written) if says else None
+    return [readable(line) for line in said_by(response)]
 
 
 def _read_response(response: Any, where: str) -> list[_PromSeries]:
@@ -126,6 +150,7 @@ def _add(points: _Points, entry: Mapping[str, Any], where: str) -> None:
             )
     for time, histogram in _samples(entry, "histogram", "histograms", where):
         buckets = _triples(histogram, where)
+        points.counts[time] = _number(histogram.get("count", "NaN"), where)
         if points.buckets.setdefault(time, buckets) != buckets:
             raise DataError(f"{where}: there are two histograms for the time {time:g}", _TOGETHER)
 
@@ -179,8 +204,9 @@ def _series(points: _Points, where: str) -> _PromSeries:
         )
     time = np.array(sorted(points.buckets))
     buckets = [points.buckets[at] for at in time.tolist()]
-    counts = np.array([sum(bucket[2] for bucket in row) for row in buckets])
-    return _PromSeries(points.labels, time, counts, buckets)
+    held = np.array([sum(bucket[2] for bucket in row) for row in buckets])
+    counts = np.array([points.counts[at] for at in time.tolist()])
+    return _PromSeries(points.labels, time, held, buckets, counts)
 
 
 def from_prometheus(
@@ -257,8 +283,21 @@ def from_prometheus(
             )
             events = values.get(name, {}).get(label, [])
             amounts = None if totals is None else totals.get(name, {}).get(label, [])
-            found.setdefault(name, {})[label] = _columns(events, amounts, kind, asked)
+            columns = _columns(events, amounts, kind, asked)
+            if said := _told_of(label, arm, response, total):
+                columns = (columns or {"value": np.empty(0)}) | {"said": said}
+            found.setdefault(name, {})[label] = columns
     return found
+
+
+def _told_of(label: str, arm: str | None, *responses: Any) -> str:
+    """Put together what was said of the answers that one arm is from."""
+    lines: list[str] = []
+    for response in responses:
+        if arm is None and isinstance(response, Mapping):
+            response = next((each for name, each in response.items() if str(name) == label), None)  # noqa: PLW2901 - the arm's own
+        lines += _told(response)
+    return readable("; ".join(dict.fromkeys(lines)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +415,7 @@ def _classic(values: list[_PromSeries], asked: _Asked) -> SeriesColumns:
             "Ask for the buckets, ..._bucket, and keep the label le in aggregations: sum by (le, instance).",
         )
     own = _Asked(asked.where, asked.ignored | {"le"}, asked.replica, asked.counter)
+    values = _one_spelling(values, own)
     names = own.names(values)
     parts = []
     for name in dict.fromkeys(map(names, values)):
@@ -392,6 +432,30 @@ def _classic(values: list[_PromSeries], asked: _Asked) -> SeriesColumns:
                 (columns, np.repeat(grid.time, len(order)), f"{name} ({number + 1})" if number else name)
             )
     return _stacked(parts)
+
+
+def _one_spelling(series: list[_PromSeries], asked: _Asked) -> list[_PromSeries]:
+    """Join the series of one bucket whose edge is spelled in two ways, as a server that was upgraded spells it: 1 and 1.0."""
+    alike: dict[tuple[Any, ...], list[_PromSeries]] = {}
+    for each in series:
+        labels = tuple(sorted(item for item in each.labels.items() if item[0] != "le"))
+        alike.setdefault((labels, _edge(each.labels["le"], asked)), []).append(each)
+    return [parts[0] if len(parts) == 1 else _joined(parts, asked) for parts in alike.values()]
+
+
+def _joined(parts: list[_PromSeries], asked: _Asked) -> _PromSeries:
+    points: dict[float, tuple[float, str]] = {}
+    for each in parts:
+        le = each.labels["le"]
+        for time, value in zip(each.time.tolist(), each.value.tolist(), strict=True):
+            known, spelled = points.setdefault(time, (value, le))
+            if known != value and not (np.isnan(known) and np.isnan(value)):
+                raise DataError(
+                    f"{asked.where}: the bucket up to {float(le):g} is there twice, as le {spelled} with {known:g} and as le {le} with {value:g} at the time {time:g}",
+                    "Ask for one of the two spellings.",
+                )
+    time = np.array(sorted(points))
+    return _PromSeries(parts[0].labels, time, np.array([points[at][0] for at in time.tolist()]))
 
 
 def _layouts(series: list[_PromSeries], asked: _Asked) -> list[list[_PromSeries]]:
@@ -424,13 +488,16 @@ def _native(values: list[_PromSeries], asked: _Asked) -> SeriesColumns:
     parts = []
     for each in values:
         time, rows = each.time, list(each.buckets or ())
+        counts = np.full(len(time), np.nan) if each.counts is None else each.counts
         alike = [other for other in values if replicas(other) == replicas(each)]
         earlier = np.unique(np.concatenate([other.time for other in alike]))
         earlier = earlier[earlier < begin[id(each)]]
         if asked.counter and len(earlier):  # its replica was there before it, so it began empty
-            time, rows = np.append(earlier[-1], time), [[], *rows]
-        parts.append(({"buckets": _objects(rows)}, time, names(each)))
+            time, rows, counts = np.append(earlier[-1], time), [[], *rows], np.append(0.0, counts)
+        parts.append(({"buckets": _objects(rows), "counts": counts}, time, names(each)))
     stacked = _stacked(parts)
+    if np.isnan(stacked["counts"]).all():
+        del stacked["counts"]
     return stacked | {"buckets": stacked["buckets"].tolist()}
 
 

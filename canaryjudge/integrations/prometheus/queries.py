@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from canaryjudge.errors import DataError, PolicyError
-from canaryjudge.integrations.prometheus.answers import from_prometheus, readable
+from canaryjudge.integrations.prometheus.answers import from_prometheus, readable, said_by
 from canaryjudge.integrations.prometheus.client import Access, PrometheusClient, Span
 from canaryjudge.policy import Metric, Policy, Query
 from canaryjudge.policy.query import MOST_STEPS, SELECTOR, history_of, timing, timing_problem
@@ -157,8 +157,8 @@ async def _fetched_past(asked: list[_Asked], access: Access) -> Fetched:
                 for column, text in question.query.texts().items():
                     promql = text.replace(SELECTOR, question.selectors[0])
                     document = await client.query_range(promql, question.span, where)
-                    documents[column] = {_PAST: document}
-                    said = [readable(access.redacted(str(line))) for line in _said(document)]
+                    said = [readable(access.redacted(str(line))) for line in said_by(document)]
+                    documents[column] = {_PAST: {**document, "warnings": [], "infos": [], "isPartial": False}}
                     found.remarks.extend(f"{where}: {line}" for line in said)
                 found.data.update(_columns(question, documents, access))
             except DataError as error:
@@ -232,8 +232,13 @@ async def _fetched(asked: list[_Asked], access: Access, arms: tuple[str, str]) -
                     where = f"metric {question.metric.name!r}, arm {arm!r}"
                     promql = text.replace(SELECTOR, selector)
                     document = await client.query_range(promql, question.span, where)
-                    documents.setdefault(column, {})[arm] = document
-                    said = [readable(access.redacted(str(line))) for line in _said(document)]
+                    said = [readable(access.redacted(str(line))) for line in said_by(document)]
+                    documents.setdefault(column, {})[arm] = {
+                        **document,
+                        "warnings": said,
+                        "infos": [],
+                        "isPartial": False,
+                    }
                     found.remarks.extend(f"{where}: {line}" for line in said)
             found.data.update(_columns(question, documents, access))
             found.remarks.extend(_silences(question, documents, arms))
@@ -255,11 +260,6 @@ def _columns(
         )
     except DataError as error:
         raise DataError(access.redacted(error.message), error.hint) from None
-
-
-def _said(document: Mapping[str, Any]) -> list[Any]:
-    lines = [document.get(key) for key in ("warnings", "infos")]
-    return [line for part in lines if isinstance(part, list) for line in part]
 
 
 def _silences(

@@ -54,8 +54,8 @@ def remarks(found, kind):
         ("result > 1 && result < 5", "", "either", cj.Slo(of="mean", between=[1, 5])),
         ("result > 2 && result < 4", "result < 1 || result > 9", "either", cj.Slo(of="mean", between=[2, 4], fail_between=[1, 9])),
         ("!(result > 0.5 * 4)", "", "increase", cj.Slo(of="mean", op="lte", value=2)),
-        ("all(result, # < 5)", "", "increase", cj.Slo(of="mean", op="lt", value=5)),
-        ("", "any(result, # > 5)", "increase", cj.Slo(of="mean", op="lte", value=5)),
+        ("all(result, # < 5)", "", "increase", cj.Slo(of="max", op="lt", value=5, evidence="point")),
+        ("", "any(result, # > 5)", "increase", cj.Slo(of="max", op="lte", value=5, evidence="point")),
         ("result >= -1", "", "decrease", cj.Slo(of="mean", op="gte", value=-1)),
     ],
 )  # fmt: skip
@@ -98,6 +98,146 @@ def test_of_two_conditions_the_one_that_cannot_be_read_is_named():
     found = load(template(measured(successCondition="result > 5", failureCondition="result == 0")))
     assert [rule.value.number for rule in found.metrics[0].rules] == [5]
     assert "failureCondition result == 0" in remarks(found, "unjudged")[0]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "max(result) < 5",
+        "all(result, # < 5)",
+        "none(result, # >= 5)",
+        "!any(result, # >= 5)",
+        "not (any(result, {# >= 5}))",
+        "all(result, {asFloat(#) < 5})",
+        "all(result, isNaN(#) || # < 5)",
+        "all(result, !isNaN(#) && # < 5)",
+        "len(result) == 0 || all(result, # < 5)",
+        "len(result) > 0 ? max(result) < 5 : true",
+        "all(result[0].Values, {.value < 5})",
+        "count(result, # >= 5) == 0",
+        "len(filter(result, # >= 5)) < 1",
+        "!(count(result, {# >= 5}) > 0)",
+    ],
+)
+def test_a_condition_on_every_value_is_held_against_each_series_by_itself(condition):
+    found = load(template(measured(successCondition=condition)))
+    (metric,) = found.metrics
+    assert metric.rules == (cj.Slo(of="max", op="lt", value=5, evidence="point"),)
+    one_is_bad = {
+        "value": [1, 1, 9, 1, 1, 9] * 10,
+        "time": [60 * (row // 3) for row in range(60)],
+        "replica": ["a", "b", "c"] * 20,
+    }
+    fine = one_is_bad | {"value": [1] * 60}
+    assert cj.judge({"rate": {"baseline": fine, "canary": one_is_bad}}, found.policy()).outcome == "fail"
+    assert cj.judge({"rate": {"baseline": fine, "canary": fine}}, found.policy()).outcome == "pass"
+
+
+def test_failures_that_are_put_up_with_are_exceptions_of_every_value():
+    found = load(
+        template(measured(successCondition="max(result) < 5", failureLimit=2, interval="1m", count=20))
+    )
+    assert found.metrics[0].rules == (cj.Slo(of="max", op="lt", value=5, evidence="point", exceptions=2),)
+    assert found.adapted == ()
+    # a measurement of many points, over a time of its own, is no interval
+    ranged = {"prometheus": {"query": "up", "rangeQuery": {"start": "now()", "end": "now()", "step": "1m"}}}
+    for provider in (ranged, {"cloudWatch": {}}):
+        found = load(
+            template(
+                measured(
+                    successCondition="all(result, # < 5)",
+                    failureLimit=2,
+                    interval="1m",
+                    count=20,
+                    provider=provider,
+                )
+            )
+        )
+        assert found.metrics[0].rules == (cj.Slo(of="max", op="lt", value=5, evidence="point"),)
+        assert "not one may be beyond the bound" in remarks(found, "adapted")[0]
+    # of a range the failures are of both ends together
+    found = load(
+        template(
+            measured(successCondition="all(result, # > 1 && # < 5)", failureLimit=2, interval="1m", count=20)
+        )
+    )
+    assert [rule.exceptions for rule in found.metrics[0].rules] == [0, 0]
+    assert "not one may be beyond the bound" in remarks(found, "adapted")[0]
+
+
+def test_a_range_of_every_value_has_both_its_ends():
+    found = load(
+        template(
+            measured(successCondition="all(result, # > 1 && # <= 5)", failureCondition="any(result, # < 0)")
+        )
+    )
+    assert found.metrics[0].direction == "either"
+    assert [(rule.of, rule.op, rule.value.number) for rule in found.metrics[0].rules] == [
+        ("min", "gt", 1),
+        ("max", "lte", 5),
+    ]
+    found = load(template(measured(successCondition="min(result) > 1", failureCondition="min(result) < 0")))
+    assert found.metrics[0].rules == (cj.Slo(of="min", op="gt", value=1, fail_value=0, evidence="point"),)
+
+
+@pytest.mark.parametrize(
+    ("condition", "why"),
+    [
+        ("result[0] < 5 && all(result, # < 10)", "several values of an answer"),
+        ("min(result) < 5", "one of the values"),
+        ("one(result, # < 5)", "compares no number"),
+        ("count(result, # > 5) < 2", "does not compare the result itself"),
+        ("count(result, # < 5) > 0", "some of the values"),
+        ("len(filter(result, # > 5)) < 3", "does not compare the result itself"),
+        ("mean(result) < 5", "does not compare the result itself"),
+        ("all(result, # < 5 || # > 9)", "one of two conditions is enough"),
+        ("all(result, any(#, # > 5))", "compares no number"),
+        # guards the other way round hold whenever there are data
+        ("len(result) > 0 || result[0] < 5", "it always holds"),
+        ("!isNaN(result) || result < 5", "it always holds"),
+        ("result != nil || result < 5", "it always holds"),
+        ("isNaN(result) && result < 5", "bounds no number"),
+        ("len(result) == 0 || isNaN(result) || result < 5 || result > 9", "one of two conditions is enough"),
+        ("result > 5 ? result < 9 : result > 1", "one of two things"),
+    ],
+)  # fmt: skip
+def test_what_is_asked_of_several_values_or_the_wrong_way_round_is_no_bound(condition, why):
+    found = load(template(measured(successCondition=condition)))
+    assert found.metrics == ()
+    assert why in remarks(found, "unjudged")[0]
+
+
+@pytest.mark.parametrize(
+    ("success", "failure"),
+    [
+        ("len(result) == 0 || isNaN(result[0]) || result[0] < 5", ""),
+        ("len(result) == 0 || (isNaN(result[0]) || result[0] < 5)", ""),
+        ("result[0] < 5 or isNaN(result[0]) or len(result) == 0", ""),
+        ("isNaN(result[0]) || result[0] < 5 || 1 > len(result)", ""),
+        ("result == nil || isInf(result) || isNaN(result) || result < 5", ""),
+        ("len(result) == 0 || (len(result) > 0 && result[0] < 5)", ""),
+        ("len(result) == 0 || (len(result) > 0 && isNaN(result[0])) || result[0] < 5", ""),
+        ("result == [] || result[0] < 5", ""),
+        ("result == '' || asFloat(result) < 5", ""),
+        ("!(len(result) > 0 && !isNaN(result[0])) || result[0] < 5", ""),
+        ("!(len(result) > 0 && !isNaN(result[0]) && result[0] >= 5)", ""),
+        ("len(result) == 0 ? true : result[0] < 5", ""),
+        ("isNaN(result[0]) ? true : (len(result) > 0 ? result[0] < 5 : true)", ""),
+        ("", "len(result) > 0 && !isNaN(result[0]) && result[0] >= 5"),
+        ("", "len(result) > 0 && (result[0] != nil && result[0] >= 5)"),
+    ],
+)
+def test_guards_are_read_however_many_there_are_and_however_they_are_nested(success, failure):
+    found = load(template(measured(successCondition=success, failureCondition=failure)))
+    assert found.metrics[0].rules == (cj.Slo(of="mean", op="lt", value=5),)
+    assert all("no_data: ignore" in line for line in remarks(found, "adapted"))
+    assert remarks(found, "adapted")
+
+
+def test_a_guard_that_fails_what_is_missing_says_so():
+    for success, failure in (("!isNaN(result) && result < 5", ""), ("", "isNaN(result) || result >= 5")):
+        found = load(template(measured(successCondition=success, failureCondition=failure)))
+        assert "no_data: fail" in remarks(found, "adapted")[0]
 
 
 def test_missing_data_that_a_condition_lets_through_is_said():
@@ -197,11 +337,6 @@ def test_queries_that_choose_the_canary_by_its_hash_ask_for_both_arms():
 @pytest.mark.parametrize(
     ("query", "kind", "why"),
     [
-        (
-            'a{hash="{{args.canary}}"} / a{hash="{{args.stable}}"}',
-            "adapted",
-            "compares the canary with the stable version by itself",
-        ),
         ('a{pod=~"shop-{{args.canary}}-.*"}', "note", "does not stand in a label of its own"),
         (
             'a{hash="{{args.canary}}"} / b{pod="{{args.canary}}"}',
@@ -221,6 +356,228 @@ def test_queries_that_use_the_hash_otherwise_are_left_to_the_caller(query, kind,
     found = load(rollout(analysis={"templates": [{"templateName": "t"}], "args": args}), asked)
     assert found.metrics[0].query is None
     assert any(why in line for line in remarks(found, kind))
+
+
+def both_hashes(query, condition, *, given=True, **settings):
+    asked = template(
+        measured(successCondition=condition, provider={"prometheus": {"query": query}}),
+        args=[{"name": "canary-hash"}, {"name": "stable-hash"}],
+    )
+    args = [
+        {"name": name, "valueFrom": {"podTemplateHashValue": arm}}
+        for name, arm in (("canary-hash", "Latest"), ("stable-hash", "Stable"))
+    ]
+    user = [rollout(analysis={"templates": [{"templateName": "t"}], "args": args})] if given else []
+    return load(*user, asked, **settings)
+
+
+CANARY, STABLE = 'a{hash="{{args.canary-hash}}",b="c"}', 'a{hash="{{args.stable-hash}}",b="c"}'
+
+
+@pytest.mark.parametrize(
+    ("query", "condition", "rule"),
+    [
+        (f"{CANARY} / {STABLE}", "result[0] <= 1.5", cj.Slo(of="mean", op="lte", change="+50%")),
+        (f"sum({CANARY})\n/\nsum({STABLE})", "result[0] >= 0.9", cj.Slo(of="mean", op="gte", change="-10%")),
+        (f"{STABLE} / {CANARY}", "result[0] > 0.8", cj.Slo(of="mean", op="lt", change="+25%")),
+        (f"({CANARY} - {STABLE}) / {STABLE}", "result[0] < 0.2", cj.Slo(of="mean", op="lt", change="+20%")),
+        (f"100 * ({CANARY} / {STABLE} - 1)", "result[0] < 20", cj.Slo(of="mean", op="lt", change="+20%")),
+        (f"{CANARY} - {STABLE}", "result[0] < 5", cj.Slo(of="mean", op="lt", change={"absolute": 5})),
+        (f"{STABLE} - {CANARY}", "result[0] <= 5", cj.Slo(of="mean", op="gte", change={"absolute": -5})),
+    ],
+)
+def test_a_comparison_with_the_stable_version_becomes_a_change(query, condition, rule):
+    found = both_hashes(query, condition)
+    (metric,) = found.metrics
+    assert metric.rules == (rule,)
+    assert metric.query.value in ('a{${selector},b="c"}', 'sum(a{${selector},b="c"})')
+    assert "compares the canary with the stable version by itself" in remarks(found, "adapted")[0]
+    # the template alone, and hashes that the caller gives
+    assert both_hashes(query, condition, given=False).metrics[0].rules == (rule,)
+    found = both_hashes(query, condition, args={"canary-hash": "5d9f", "stable-hash": "77c"})
+    assert found.metrics[0].rules == (rule,)
+    assert (found.metrics[0].query.canary, found.metrics[0].query.baseline) == ('hash="5d9f"', 'hash="77c"')
+
+
+def test_hashes_of_an_experiments_templates_are_those_of_the_arms():
+    asked = template(
+        measured(provider={"prometheus": {"query": 'a{hash="{{args.new}}"} / a{hash="{{args.old}}"}'}}),
+        args=[{"name": "new"}, {"name": "old"}],
+    )
+    args = [
+        {"name": name, "value": f"{{{{templates.{arm}.podTemplateHash}}}}"}
+        for name, arm in (("new", "canary"), ("old", "baseline"))
+    ]
+    step = {"experiment": {"analyses": [{"name": "x", "templateName": "t", "args": args}]}}
+    (metric,) = load(rollout(step), asked).metrics
+    assert metric.rules == (cj.Slo(of="mean", op="gte", change="-5%"),)
+    assert (metric.query.value, metric.query.canary) == ("a{${selector}}", None)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {"prometheus": {"query": "job:p90:canary / job:p90:stable"}},
+        {"prometheus": {"query": 'canary_p90{a="b"} - baseline_p90{a="b"}'}},
+        {"graphite": {"query": "divideSeries(app.canary.p90, app.stable.p90)"}},
+        {"datadog": {"queries": {"a": "p90:x{track:canary}", "b": "p90:x{track:primary}"}, "formula": "a/b"}},
+        {
+            "newRelic": {
+                "query": "SELECT filter(max(d), WHERE v='canary') / filter(max(d), WHERE v='stable') FROM T"
+            }
+        },
+    ],
+)
+def test_arms_that_are_told_apart_by_names_are_compared_too(provider):
+    found = load(template(measured(provider=provider)))
+    assert found.metrics == ()
+    assert "compares the canary with the stable version by itself" in remarks(found, "unjudged")[0]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ['active_users{track="canary"}', 'primary_errors{track="canary"}', 'a{track="canary"} / active_b'],
+)
+def test_other_names_with_such_words_compare_nothing(query):
+    (metric,) = load(template(measured(provider={"prometheus": {"query": query}}))).metrics
+    assert metric.rules == (cj.Slo(of="mean", op="gte", value=0.95),)
+
+
+def test_arguments_that_are_no_labels_of_an_arm_compare_nothing():
+    query = 'quantile(0.95, a{track="canary"})'
+    args = [{"name": "stable-limit", "value": "95"}, {"name": "primary-domain", "value": "prod"}]
+    provider = {"prometheus": {"address": "http://prom.prod.stable:9090", "query": query}}
+    (metric,) = load(template(measured(provider=provider), args=args)).metrics
+    assert metric.rules == (cj.Slo(of="mean", op="gte", value=0.95),)
+    assert metric.query.value == "quantile(0.95, a{${selector}})"
+
+
+def test_words_of_both_arms_in_one_choice_of_series_compare_nothing():
+    query = 'sum(a{namespace="canary",role="primary"})'
+    (metric,) = load(template(measured(provider={"prometheus": {"query": query}}))).metrics
+    assert metric.rules == (cj.Slo(of="mean", op="gte", value=0.95),)
+
+
+@pytest.mark.parametrize("label", ["job", "namespace", "service", "pod"])
+def test_a_comparison_by_words_may_be_of_any_label(label):
+    query = f'scalar(a{{{label}=~"shop-canary.*"}}) / on() scalar(a{{{label}=~"shop-stable.*"}})'
+    (metric,) = load(
+        template(measured(successCondition="result < 1.5", provider={"prometheus": {"query": query}}))
+    ).metrics
+    assert metric.rules == (cj.Slo(of="mean", op="lt", change="+50%"),)
+
+
+def test_a_comparison_by_words_knows_its_selectors():
+    found = load(
+        template(
+            measured(
+                successCondition="result[0] < 1.1",
+                failureCondition="result[0] > 2",
+                provider={"prometheus": {"query": 'a{track="canary"} / a{track="stable"}'}},
+            )
+        )
+    )
+    (metric,) = found.metrics
+    assert metric.rules == (cj.Slo(of="mean", op="lt", change="+10%", fail_change="+100%"),)
+    assert (metric.query.value, metric.query.canary, metric.query.baseline) == (
+        "a{${selector}}",
+        'track="canary"',
+        'track="stable"',
+    )
+
+
+@pytest.mark.parametrize(
+    ("provider", "why"),
+    [
+        ({"prometheus": {"query": f"abs({CANARY} - {STABLE})"}}, "not as a ratio or a difference"),
+        ({"prometheus": {"query": f"sum({CANARY}) / avg({STABLE})"}}, "not as a ratio or a difference"),
+        ({"prometheus": {"query": f"{CANARY} > 1.1 * {STABLE}"}}, "not as a ratio or a difference"),
+        ({"prometheus": {"query": STABLE}}, "measures the stable version"),
+        ({"web": {"url": "http://x?canary={{args.canary-hash}}&stable={{args.stable-hash}}"}}, "compares the canary"),
+        ({"datadog": {"queries": {"a": "x{h:{{args.canary-hash}}}", "b": "x{h:{{args.stable-hash}}}"}, "formula": "a / b"}}, "compares the canary"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("hashes", [{}, {"canary-hash": "5d9f", "stable-hash": "77c"}])
+def test_other_comparisons_are_no_rule_at_all(provider, why, hashes):
+    asked = template(measured(provider=provider), args=[{"name": "canary-hash"}, {"name": "stable-hash"}])
+    found = load(asked, args=hashes)
+    assert found.metrics == ()
+    assert why in remarks(found, "unjudged")[0]
+
+
+def test_a_choice_of_the_canary_by_words_is_where_the_selector_goes():
+    for query in (
+        'sum(a{role="canary",b="c"})',
+        'sum(a{canary="true",b="c"})',
+        'sum(a{pod=~"shop-canary-.+",b="c"})',
+    ):
+        for add in (False, True):
+            found = load(template(measured(provider={"prometheus": {"query": query}})), add_selector=add)
+            assert found.metrics[0].query.value == 'sum(a{${selector},b="c"})'
+            assert found.metrics[0].query.baseline is None
+            assert any("give --baseline-selector" in line for line in remarks(found, "taken"))
+    found = load(
+        template(measured(provider={"prometheus": {"query": 'a{role="canary"} / b{pod="canary-1"}'}})),
+        add_selector=True,
+    )
+    assert found.metrics[0].query is None
+    assert any("in several ways" in line for line in remarks(found, "note"))
+
+
+def test_arguments_that_stand_there_twice_are_said(tmp_path, capsys):
+    asked = template(measured(successCondition="result > {{args.limit}}"), args=[{"name": "limit"}])
+    for values, kind, why in (
+        (("1", "2"), "adapted", "'2'"),
+        (("1", "1"), "note", "'1'"),
+        (("1", ""), "adapted", "empty"),
+    ):
+        args = [{"name": "limit", "value": value} for value in values]
+        found = load(rollout(analysis={"templates": [{"templateName": "t"}], "args": args}), asked)
+        assert any("the argument limit" in line and why in line for line in remarks(found, kind))
+    twice = template(
+        measured(successCondition="result > {{args.limit}}"),
+        args=[{"name": "limit", "value": "1"}, {"name": "limit", "value": "2"}],
+    )
+    assert "it stands there 2 times; the last one counts, which is '2'" in remarks(load(twice), "adapted")[0]
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(asked), encoding="utf-8")
+    assert main(["import", "argo", str(path), "--arg", "limit=1", "--arg", "limit=2"]) == 2
+    assert "--arg limit is given twice" in capsys.readouterr().err
+    assert main(["import", "argo", str(path), "--arg", "limit=1", "--arg", "limit=1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("provider", "kind"),
+    [
+        ({"prometheus": {"query": "sum(a) or vector(0)"}}, "adapted"),
+        ({"prometheus": {"query": "(sum(a) > 0) or on() vector(0)"}}, "adapted"),
+        ({"prometheus": {"query": "(sum(a) or vector(1)) / (sum(b) or vector(1))"}}, "adapted"),
+        ({"prometheus": {"query": "(sum(a) or vector(0)) / sum(b)"}}, "note"),
+        ({"prometheus": {"query": "sum(a) default 0"}}, "adapted"),
+        ({"datadog": {"query": "default_zero(sum:errors{*})"}}, "adapted"),
+        ({"datadog": {"queries": {"a": "sum:errors{*}.fill(zero)"}}}, "adapted"),
+        ({"influxdb": {"query": "SELECT mean(x) FROM y GROUP BY time(1m) fill(0)"}}, "adapted"),
+        ({"graphite": {"query": "transformNull(a.b.c, 0)"}}, "adapted"),
+        ({"cloudWatch": {"metricDataQueries": [{"id": "e", "expression": "FILL(m1, 0)"}]}}, "adapted"),
+        ({"newRelic": {"query": "SELECT coalesce(x, 0) FROM y"}}, "adapted"),
+        ({"prometheus": {"query": 'a{b="or vector(0)"} or b'}}, ""),
+        ({"influxdb": {"query": "SELECT mean(x) FROM y GROUP BY time(1m) fill(none)"}}, ""),
+    ],
+)  # fmt: skip
+def test_values_that_a_query_makes_up_are_said(provider, kind):
+    found = load(template(measured(provider=provider)))
+    said = [
+        remark.kind
+        for remark in found.remarks
+        if remark.what == "query" and ("missing there" in remark.why or "nothing is measured" in remark.why)
+    ]
+    assert said == ([kind] if kind else [])
+
+
+def test_one_of_several_values_is_not_asked_for_by_the_query_of_all():
+    found = load(template(measured(successCondition="result[1] < 5")), add_selector=True)
+    assert found.metrics[0].query is None
+    assert any("result[1] is bounded: give that one" in line for line in remarks(found, "adapted"))
 
 
 def test_a_query_whose_arms_nobody_knows_is_left_to_the_caller_unless_told_otherwise():

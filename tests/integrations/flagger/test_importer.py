@@ -156,7 +156,6 @@ def test_templates_that_choose_the_target_ask_for_the_primary_too(query, value, 
     [
         ('up{ns="{{ namespace }}"}', "nothing in it tells the primary from the canary"),
         ('a{w="{{ target }}"} / b{pod=~"{{ target }}-.*"}', "in several ways"),
-        ('a{w!="{{ target }}"}', "in several ways"),
         ("{{ if target }}up{{ end }}", "which is not filled in here"),
         ('up{w="{{ target }}",x="{{ variables.way }}"}', "which is not filled in here"),
     ],
@@ -314,3 +313,78 @@ def test_canaries_and_templates_of_one_tutorial_load_together():
     names = [path for path in FILES if "linkerd-progressive-delivery__L80" in path.name]
     found = cj.load_flagger(*names)
     assert all(metric.query is not None for metric in found.metrics)
+
+
+@pytest.mark.parametrize(
+    ("provider", "query", "value", "baseline", "chosen"),
+    [
+        ("nginx", 'sum(a{ingress="{{ ingress }}",canary!=""})', 'sum(a{ingress="podinfo",${selector}})', 'canary=""', 'canary!=""'),
+        ("", 'sum(a{canary!=""}) / sum(b{canary!=""})', "sum(a{${selector}}) / sum(b{${selector}})", 'canary=""', 'canary!=""'),
+        ("nginx", 'sum(a{canary=~".+"})', "sum(a{${selector}})", 'canary=""', 'canary=~".+"'),
+        ("nginx", 'sum(a{canary!~"^$"})', "sum(a{${selector}})", 'canary=""', 'canary!~"^$"'),
+        ("", 'sum(a{is_canary="true"})', "sum(a{${selector}})", 'is_canary!="true"', 'is_canary="true"'),
+        ("istio", 'sum(a{destination_workload=~"podinfo"})', "sum(a{${selector}})", 'destination_workload=~"podinfo-primary"', 'destination_workload=~"podinfo"'),
+        ("", 'sum(a{service="podinfo-canary"})', "sum(a{${selector}})", 'service="podinfo-primary"', 'service="podinfo-canary"'),
+        ("", 'sum(a{track="canary"})', "sum(a{${selector}})", None, 'track="canary"'),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("add", [False, True])
+def test_labels_that_tell_the_arms_apart_are_where_the_selector_goes(
+    provider, query, value, baseline, chosen, add
+):
+    found = load(canary(custom()), template(query), provider=provider, add_selector=add)
+    (metric,) = found.metrics
+    assert (metric.query.value, metric.query.baseline, metric.query.canary) == (value, baseline, chosen)
+    assert ("give --baseline-selector" in remarks(found, "taken")[-1]) == (baseline is None)
+
+
+@pytest.mark.parametrize(
+    ("query", "ends", "rule"),
+    [
+        ('sum(a{w="{{ target }}"}) / sum(a{w="{{ target }}-primary"})', {"max": 1.5}, cj.Slo(of="mean", op="lte", change="+50%")),
+        ('a{s="{{ service }}-canary"} / a{s="{{ service }}-primary"} * 100', {"min": 90}, cj.Slo(of="mean", op="gte", change="-10%")),
+        ('a{canary!=""} - a{canary=""}', {"max": 5}, cj.Slo(of="mean", op="lte", change={"absolute": 5})),
+    ],
+)  # fmt: skip
+def test_a_query_that_compares_with_the_primary_becomes_a_change(query, ends, rule):
+    found = load(canary(custom(thresholdRange=ends)), template(query))
+    (metric,) = found.metrics
+    assert metric.rules == (rule,)
+    assert metric.query.baseline != metric.query.canary
+    assert "compares the canary with the primary by itself" in remarks(found, "adapted")[-1]
+
+
+@pytest.mark.parametrize(
+    ("query", "why", "kind"),
+    [
+        (
+            'abs(a{w="{{ target }}"} - a{w="{{ target }}-primary"})',
+            "not as a ratio or a difference",
+            "prometheus",
+        ),
+        (
+            'sum(a{w="{{ target }}"}) / avg(a{w="{{ target }}-primary"})',
+            "not as a ratio or a difference",
+            "prometheus",
+        ),
+        ('a{w="{{ target }}-primary"}', "measures the primary", "prometheus"),
+        ('a{w!="{{ target }}"}', "measures the primary", "prometheus"),
+        (
+            "sum:a{w:{{ target }}} / sum:a{w:{{ target }}-primary}",
+            "not as a ratio or a difference",
+            "datadog",
+        ),
+        ("divideSeries(app.canary.p90, app.primary.p90)", "not as a ratio or a difference", "graphite"),
+        ("sum:a{s:{{ service }}-primary}", "measures the primary", "datadog"),
+    ],
+)
+def test_other_comparisons_and_the_primary_alone_are_no_rule_at_all(query, why, kind):
+    found = load(canary(custom()), template(query, kind=kind), add_selector=True)
+    assert found.metrics == ()
+    assert any(why in line for line in remarks(found, "unjudged"))
+
+
+def test_values_that_a_template_makes_up_are_said():
+    found = load(canary(custom()), template('sum(a{w="{{ target }}"}) or vector(0)'))
+    assert any("where nothing is measured it answers 0" in line for line in remarks(found, "adapted"))
+    assert found.metrics[0].query.value == "sum(a{${selector}}) or vector(0)"

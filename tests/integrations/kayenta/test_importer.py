@@ -271,3 +271,48 @@ def test_kayentas_own_metric_set_pairs_are_data():
     )
     assert data["cpu"]["canary"]["value"].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert data["cpu"]["canary"]["time"][1] - data["cpu"]["canary"]["time"][0] == 3600.0
+
+
+@pytest.mark.parametrize(
+    "judge",
+    ["StaticBaselineJudge-v1.0", "RemoteJudge-v1.0", "NetflixACAJudge-v2.0", "netflixacajudge-v1.0", ""],
+)
+def test_another_judge_is_named_and_not_described_as_kayentas(judge):
+    asked = config(metric("cpu"))
+    asked["judge"] = {"name": judge}
+    asked["metrics"][0]["analysisConfigurations"]["extendedProperties"] = {"staticBaseline": 300}
+    found = load(asked)
+    assert "is not known here" in said(found, "unjudged")
+    assert "'extendedProperties'" in said(found, "unjudged")
+    assert "98 % a metric" not in said(found, "note")
+    for known in ("NetflixACAJudge-v1.0", "dredd-v1.0"):
+        asked["judge"] = {"name": known}
+        assert load(asked).unjudged == ()
+        assert "98 % a metric" in said(load(asked), "note")
+        assert "'extendedProperties'" in said(load(asked), "no_effect")
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        (("judge", "judgeConfigurations"), "judgeConfigurations"),
+        (("judge", "threshold"), "threshold"),
+        (("classifier", "name"), "name"),
+        (("classifier", "classifierName"), "classifierName"),
+    ],
+)
+def test_what_a_judge_or_a_classifier_is_told_beside_is_not_lost_in_silence(path, what):
+    asked = config(metric("cpu"))
+    asked.setdefault(path[0], {})[path[1]] = {"tail": "left"}
+    (remark,) = load(asked).unjudged
+    assert remark.place == ".".join(path)
+    assert what in remark.what
+
+
+def test_values_that_a_query_makes_up_are_said():
+    asked = config(metric("cpu"))
+    asked["metrics"][0]["query"] = {
+        "type": "prometheus",
+        "customInlineTemplate": "PromQL:sum(a) or vector(0)",
+    }
+    assert "where nothing is measured it answers" in said(load(asked), "adapted")

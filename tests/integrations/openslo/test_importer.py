@@ -186,6 +186,63 @@ def test_two_directions_of_one_indicator_are_two_metrics():
     ]
 
 
+def source(query):
+    return {"metricSource": {"type": "Prometheus", "spec": {"query": query}}}
+
+
+def ratio_of(query, counted="good"):
+    return {"ratioMetric": {"counter": True, counted: source(query), "total": source("all")}}
+
+
+@pytest.mark.parametrize("method", ["Occurrences", "RatioTimeslices"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (ratio_of('b{le="0.4"}'), ratio_of('b{le="5"}')),
+        (ratio_of("good"), ratio_of("good", counted="bad")),
+        (ratio_of("good"), {"ratioMetric": {"raw": source("share"), "rawType": "success"}}),
+    ],
+)
+def test_objectives_of_other_data_are_other_metrics_whatever_they_are_called(first, second, method):
+    sliced = {"timeSliceWindow": "1h"} if method == "RatioTimeslices" else {}
+    objectives = [
+        {"target": target, "indicator": inline(measure), **sliced}
+        for target, measure in ((0.99, first), (0.999, second), (0.9999, second))
+    ]
+    found = load(slo(indicator=None, budgetingMethod=method, objectives=objectives))
+    assert [metric.name for metric in found.metrics] == ["checkout/indicator", "checkout/indicator-2"]
+    assert [len(metric.rules) for metric in found.metrics] == [1, 2]
+    assert any("is called checkout/indicator-2" in remark.why for remark in found.remarks)
+
+
+def test_objectives_of_v1alpha_have_data_of_their_own():
+    objectives = [
+        {"target": target, "ratioMetrics": {"incremental": True, "good": query(le), "total": query("all")}}
+        for target, le in ((0.99, "0.4"), (0.999, "5"))
+    ]
+    found = load(
+        slo(
+            version="openslo/v1alpha",
+            indicator=None,
+            timeWindow=None,
+            timeWindows=[{"count": 30, "unit": "Day", "isRolling": True}],
+            objectives=objectives,
+        )
+    )
+    assert [metric.rules[0].target for metric in found.metrics] == [0.99, 0.999]
+
+
+def query(le):
+    return {"source": "prometheus", "queryType": "promql", "query": f"bucket_{le.replace('.', '_')}"}
+
+
+def test_values_that_a_query_makes_up_are_said():
+    made_up = {"ratioMetric": {"good": SOURCE, "total": source("sum(a) or vector(1)")}}
+    assert any(
+        "where nothing is measured it answers 1" in remark.why for remark in load(slo(made_up)).adapted
+    )
+
+
 def test_each_objective_of_a_composite_is_a_metric_with_its_weight():
     objectives = [
         {"target": 0.99, "indicatorRef": "latency", "op": "lte", "value": 300, "compositeWeight": 2},

@@ -122,7 +122,13 @@ BAD = [
     (of_histogram(bucketCounts=[-1, 4, 0, 0, 0, 0]), "a count in bucketCounts is -1"),
     (of_histogram(bucketCounts=None), "dataPoints[1]: bucketCounts is None where a list of counts belongs"),
     (of_histogram(explicitBounds=[1, 1, 2, 3, 4]), "the explicitBounds are [1, 1, 2, 3, 4]"),
-    (of_histogram(explicitBounds=[1, 2, 3, 4, "Infinity"]), "the explicitBounds are"),
+    (of_histogram(explicitBounds=[1, 2, 3, "Infinity", 5]), "of which number 4 is 'Infinity'"),
+    (of_histogram(explicitBounds=[1, 2, 3, 4, None]), "of which number 5 is None"),
+    (of_histogram(explicitBounds=[*range(10), "NaN", 11]), "of which number 11 is 'NaN'"),
+    (
+        of_histogram(explicitBounds=[1, 2, 3, 4, "Infinity"], bucketCounts=["1", "2"]),
+        "there are 2 bucketCounts for 5 explicitBounds",
+    ),
     (of_histogram(explicitBounds="1"), "the explicitBounds are '1'"),
     (
         of_histogram(explicitBounds=[], bucketCounts=[], count=3),

@@ -258,3 +258,25 @@ def test_a_policy_that_says_counter_is_fulfilled_by_the_document(cumulative, tol
     monitor = cj.Monitor(policy, baseline="b", canary="c")
     monitor.update(found)
     assert cj.Monitor.from_json(monitor.to_json(), policy).verdict() == monitor.verdict()
+
+
+@pytest.mark.parametrize("written", ["Infinity", "+Inf", "inf", float("inf")])
+@pytest.mark.parametrize("cumulative", [False, True])
+def test_an_infinite_bound_that_is_written_out_is_the_end_of_the_last_bucket(written, cumulative):
+    plain = [point(minute, **explicit([3, 2, 0, 1, 0, minute + 1])) for minute in range(4)]
+    bounds = [*BOUNDS, written]
+    without_overflow = [each | {"explicitBounds": bounds} for each in plain]
+    with_overflow = [each | {"bucketCounts": [*each["bucketCounts"], "0"]} for each in without_overflow]
+    from_below = [
+        each
+        | {
+            "explicitBounds": ["-Infinity", *bounds],
+            "bucketCounts": ["0", *each["bucketCounts"]],
+        }
+        for each in with_overflow
+    ]
+    wanted = one(histogram_of(plain, cumulative=cumulative))
+    for points in (without_overflow, with_overflow, from_below):
+        found = one(histogram_of(points, cumulative=cumulative))
+        assert np.array_equal(found["edges"], wanted["edges"])
+        assert np.array_equal(found["buckets"], wanted["buckets"])

@@ -285,6 +285,150 @@ def test_a_late_native_histogram_began_empty():
     assert times == [60.0, 120.0]
 
 
+def lossy(lost, *, cumulative=False, replicas=("a",)):
+    """Native histograms that count observations which no bucket holds, as they do of what is no number."""
+    entries = []
+    for name in replicas:
+        rows = [[[0.05, 0.1, 60], [0.1, 0.2, 40]]] * 30
+        if cumulative:
+            rows = [[[low, high, n * (i + 1)] for low, high, n in row] for i, row in enumerate(rows)]
+        entry = native({"instance": name}, *rows)
+        for index, (_, histogram) in enumerate(entry["histograms"]):
+            more = lost * (index + 1) if cumulative else lost
+            histogram["count"] = f"{float(histogram['count']) + more:g}"
+        entries.append(entry)
+    return matrix(*entries)
+
+
+@pytest.mark.parametrize("cumulative", [False, True])
+@pytest.mark.parametrize(
+    ("lost", "arm", "outcome"),
+    [(40, "canary", "marginal"), (40, "baseline", "marginal"), (-20, "canary", "marginal"), (0.01, "canary", "pass"), (0, "canary", "pass")],
+)  # fmt: skip
+def test_observations_in_no_bucket_are_said_and_withhold_a_pass(lost, arm, outcome, cumulative):
+    answers = {"baseline": lossy(0, cumulative=cumulative), "canary": lossy(0, cumulative=cumulative)}
+    answers[arm] = lossy(lost, cumulative=cumulative, replicas=("a", "b"))
+    metric = cj.Metric(
+        name="m",
+        kind="histogram",
+        counter=cumulative,
+        direction="increase",
+        tolerance="50%",
+        assumed_spread=0,
+    )
+    data = from_prometheus(answers, metric="m", counter=cumulative)
+    verdict = cj.judge(data, cj.Policy(metrics=[metric]))
+    assert verdict.outcome == outcome
+    (result,) = verdict.metrics.values()
+    notes = [note for note in result.warnings if note.code == "uncounted"]
+    assert len(notes) == (lost != 0)
+    if outcome == "marginal":
+        assert result.reason == "misread"
+        assert notes[0].arm == arm
+        assert notes[0].facts["share"] == pytest.approx(40 / 140 if lost == 40 else 20 / 100)
+    watch = cj.Monitor(cj.Policy(metrics=[metric.model_copy(update={"rules": None})]))
+    watch.update(data)
+    assert (watch.verdict().outcome == "pass") <= (outcome == "pass")
+
+
+def test_what_was_lost_before_the_window_is_not_the_releases():
+    lost_before = lossy(0, cumulative=True)
+    for _, histogram in lost_before["data"]["result"][0]["histograms"]:
+        histogram["count"] = f"{float(histogram['count']) + 5000:g}"
+    data = from_prometheus(
+        {"baseline": lossy(0, cumulative=True), "canary": lost_before}, metric="m", counter=True
+    )
+    metric = cj.Metric(name="m", kind="histogram", counter=True, direction="increase", tolerance="50%")
+    (result,) = cj.judge(data, cj.Policy(metrics=[metric])).metrics.values()
+    assert not [note for note in result.warnings if note.code == "uncounted"]
+
+
+def spelled(*names, counts=((1, 2, 3), (2, 4, 6), (3, 6, 9), (4, 8, 12))):
+    """One histogram whose middle edge is spelled anew half way."""
+    first, second = names
+    middle = [
+        series(WEB | {"le": first}, *(row[1] if index < 2 else None for index, row in enumerate(counts))),
+        series(WEB | {"le": second}, *(row[1] if index >= 2 else None for index, row in enumerate(counts))),
+    ]
+    ends = [series(WEB | {"le": le}, *(row[at] for row in counts)) for le, at in (("0.5", 0), ("+Inf", 2))]
+    return matrix(*middle, *ends)
+
+
+@pytest.mark.parametrize("names", [("1", "1.0"), ("1.0", "1"), ("1e0", "1.00")])
+@pytest.mark.parametrize("counter", [False, True])
+def test_one_bucket_in_two_spellings_is_one_bucket(names, counter):
+    counts = ((1, 2, 3), (2, 4, 6), (3, 6, 9), (4, 8, 12))
+    plain = canary_of(matrix(*classic(WEB, *counts, edges=("0.5", "1", "+Inf"))), counter=counter)
+    assert canary_of(spelled(*names), counter=counter) == plain
+    # told apart replica by replica, and in several answers
+    other = [
+        each | {"metric": each["metric"] | {"instance": "b"}}
+        for each in classic(WEB, *counts, edges=("0.5", "1", "+Inf"))
+    ]
+    both_replicas = canary_of(matrix(*spelled(*names)["data"]["result"], *other), counter=counter)
+    assert both_replicas["value"] == [value for row in counts for value in row * 2]
+    halves = [matrix(each) for each in spelled(*names)["data"]["result"]]
+    assert canary_of(halves, counter=counter) == plain
+
+
+def test_two_spellings_that_contradict_each_other_are_named():
+    again = spelled("1", "1.0")
+    again["data"]["result"].append(series(WEB | {"le": "1"}, None, None, 7, 7))
+    with pytest.raises(
+        cj.DataError,
+        match=r"as le 1\.0 with 6 and as le 1 with 7 at the time 120|as le 1 with 7 and as le 1\.0 with 6",
+    ):
+        canary_of([matrix(each) for each in again["data"]["result"]], counter=True)
+
+
+WARNED = {"warnings": ["partial response: a store\x1b[2J did not answer"], "infos": ["not a counter?"]}
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_what_a_server_says_of_its_answer_is_in_the_verdict(as_text):
+    fine = matrix(series({"instance": "a"}, *range(50, 80)))
+
+    def given(document):
+        return json.dumps(document) if as_text else document
+
+    for kind, of_canary in (("both", given(fine | WARNED)), ("list", [given(fine), given(fine | WARNED)])):
+        data = from_prometheus({"baseline": given(fine), "canary": of_canary}, metric="m")
+        verdict = cj.judge(
+            data, cj.Policy(metrics=[cj.Metric(name="m", direction="increase", counter=False)])
+        )
+        (result,) = verdict.metrics.values()
+        (note,) = [note for note in result.warnings if note.code == "source_warning"]
+        assert note.arm == "canary", kind
+        assert note.facts["text"] == "partial response: a store [2J did not answer; not a counter?"
+        assert "partial response: a store" in verdict.explain()
+    marked = from_prometheus(
+        both(given(fine | {"isPartial": True}), given(fine | {"isPartial": False})), metric="m"
+    )
+    assert marked["m"]["canary"]["said"] == "the answer is partial"
+    assert "said" not in marked["m"]["baseline"]
+    by_label = from_prometheus(
+        given(matrix(*(series({"v": v}, *range(30)) for v in "12")) | WARNED), arm="v", metric="m"
+    )
+    assert all("partial response" in arm["said"] for arm in by_label["m"].values())
+
+
+def test_warnings_of_totals_and_of_answers_without_a_series_are_not_lost():
+    events, requests = (matrix(series(WEB, *([n] * 30))) for n in (1, 100))
+    data = from_prometheus(
+        both(events, events), metric="m", total=both(requests | WARNED, requests), kind="ratio"
+    )
+    assert "partial response" in data["m"]["canary"]["said"]
+    empty = from_prometheus(both(matrix() | WARNED, events), metric="m", kind="gauge")
+    for kind in ("gauge", "histogram", "count"):
+        metric = cj.Metric(name="m", kind=kind, direction="increase")
+        result = cj.judge(
+            {"m": {"baseline": empty["m"]["canary"], "canary": empty["m"]["canary"]}},
+            cj.Policy(metrics=[metric]),
+        ).metrics["m"]
+        assert result.reason == "no_data"
+        assert "source_warning" in {note.code for note in result.warnings}
+
+
 def test_native_histograms_are_judged():
     rng = np.random.default_rng(20260309)
 

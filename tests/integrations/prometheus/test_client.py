@@ -157,12 +157,13 @@ def test_gzip_is_understood(capsys):
 def test_warnings_of_the_server_are_passed_on(capsys):
     said = {"warnings": ["partial\x1b[2J response"], "infos": ["PromQL info: metric might not be a counter"]}
     with fake.serving(fake.by_question(lambda question: healthy(question) | said)) as server:
-        code, _, err = judge(capsys, server.url, "--at", AT)
+        code, out, err = judge(capsys, server.url, "--at", AT)
     assert code == 0
     assert err.splitlines()[:2] == [
         "canaryjudge: warning: metric 'cpu', arm 'baseline': partial [2J response",
         "canaryjudge: warning: metric 'cpu', arm 'baseline': PromQL info: metric might not be a counter",
     ]
+    assert "the server said of these data: partial [2J response; PromQL info" in " ".join(out.split())
 
 
 # nothing ------------------------------------------------------------------------------------------------------------------

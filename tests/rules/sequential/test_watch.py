@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -35,6 +36,18 @@ def run(watch_of, pair):
         if watch_of.look(float(block.canary.time[-1])).outcome == "fail":
             return number
     return None
+
+
+def part_of(pair, points):
+    return replace(pair, baseline=pair.baseline.part(points), canary=pair.canary.part(points))
+
+
+def parts(pair, each):
+    """Cut a pair into parts of so many points, or samples into intervals: they come one by one."""
+    if pair.kind == "samples":
+        yield from intervals(pair, unfinished=True)
+    else:
+        yield from (part_of(pair, slice(start, start + each)) for start in range(0, len(pair.baseline), each))
 
 
 def test_a_fail_stays_whatever_comes_after_it():
@@ -76,9 +89,13 @@ def test_a_late_fault_is_found_far_sooner_than_by_the_evidence_since_the_start(n
     harm, most = LATE[name]
     good, bad = pair_of(name, 3, 500), pair_of(name, 4, 200, harm=harm, start=500)
     one, alone = watched(name), watched(name)._first()
-    assert run(one, good) is None
+    each = len(good.baseline) // 500
+    assert run(one, part_of(good, slice(250 * each))) is None
     assert one.look().outcome == "pass"
-    for block in intervals(good, unfinished=True):
+    for later in parts(part_of(good, slice(250 * each, None)), 50):
+        feed(one, later)
+        assert one.look().outcome == "pass"
+    for block in parts(good, 500):
         feed(alone, block)
     delay = run(one, bad)
     assert delay is not None
@@ -95,7 +112,9 @@ def test_all_epochs_together_have_the_part_of_the_level_that_is_kept_for_them(me
     one = watched(method)
     start = one._start
     one._start = lambda asked: shares.append(asked.rates.level) or start(asked)
-    run(one, pair_of(method, 5, 2000))
+    for block in parts(pair_of(method, 5, 2000), 10):
+        feed(one, block)
+        one.look()
     assert len(shares) > 20
     assert one._main.finding().level + sum(shares) <= LEVEL * (1 + 1e-9)
     assert sum(shares) <= part * LEVEL
@@ -106,7 +125,7 @@ def test_all_epochs_together_have_the_part_of_the_level_that_is_kept_for_them(me
 def test_epochs_are_the_same_however_the_points_after_a_pass_are_divided(name):
     stepwise, at_once = watched(name), watched(name)
     start = pair_of(name, 6, 200)
-    for block in intervals(start):
+    for block in parts(start, 10):
         for each in (stepwise, at_once):
             feed(each, block)
             each.look()
@@ -114,8 +133,8 @@ def test_epochs_are_the_same_however_the_points_after_a_pass_are_divided(name):
     after = pair_of(name, 7, 333, start=200)
     for block in intervals(after):
         feed(stepwise, block)
-    for part in (slice(7), slice(7, None)):
-        feed(at_once, replace(after, baseline=after.baseline.part(part), canary=after.canary.part(part)))
+    for points in (slice(7), slice(7, None)):
+        feed(at_once, part_of(after, points))
     assert json.dumps(stepwise.save()) == json.dumps(at_once.save())
 
 
@@ -144,12 +163,20 @@ def test_loading_forgets_what_was_there():
     assert full.points == 0
 
 
-def sides(name):
-    good, bad, short = watched(name), watched(name), watched(name)
-    run(good, pair_of(name, 1, 100))
-    run(bad, pair_of(name, 2, 100, harm=METHODS[name][3], start=200))
-    run(short, pair_of(name, 3, 2, start=400))
-    return {"good": good, "bad": bad, "short": short}
+SIDES = {"good": (1, 100, {}), "bad": (2, 100, {"start": 200}), "short": (3, 2, {"start": 400})}
+
+
+@cache
+def saved_side(name, side):
+    one, (seed, size, settings) = watched(name), SIDES[side]
+    run(one, pair_of(name, seed, size, harm=METHODS[name][3] if side == "bad" else 1.0, **settings))
+    return json.dumps(one.save())
+
+
+def side_of(name, side):
+    one = watched(name)
+    one.load(json.loads(saved_side(name, side)))
+    return one
 
 
 @pytest.mark.parametrize("name", ["mixture", "mean", "looks"])
@@ -163,8 +190,8 @@ def sides(name):
     ],
 )
 def test_merging_keeps_what_either_has_decided(name, first, second, outcome):
-    one, other = sides(name)[first], sides(name)[second]
-    twin_one, twin_other = sides(name)[first], sides(name)[second]
+    one, other = side_of(name, first), side_of(name, second)
+    twin_one, twin_other = side_of(name, first), side_of(name, second)
     one.merge(other)
     twin_other.merge(twin_one)
     assert one.look().outcome == twin_other.look().outcome == outcome
@@ -188,7 +215,7 @@ def test_a_shard_that_passed_does_not_hide_harm_in_the_others():
 @pytest.mark.parametrize("harm", [1.0, "much"])
 def test_a_series_is_judged_as_if_it_had_been_watched(name, harm):
     harm = METHODS[name][3] if harm == "much" else harm
-    pair, policy = pair_of(name, 9, 120, harm=harm), policy_of(name)
+    pair, policy = pair_of(name, 9, 80, harm=harm), policy_of(name)
     metric = policy.metrics[0]
     (rule,) = metric.rules or (cj.Sequential(),)
     horizon = Horizon(policy.max_points, policy.max_duration)

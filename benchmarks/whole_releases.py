@@ -1,6 +1,6 @@
-"""Print how often whole releases fail, pass and are held where memory leaks, and where it only looks as if it did.
+"""Print how often whole releases fail, pass and are held: healthy ones, harmed ones, and those that only look as if they were.
 
-``python benchmarks/growth_releases.py`` judges releases of six metrics by the default policy, at 15 and 60 minutes; ``--runs`` sets how many a row has (a hundred take some five minutes),
+``python benchmarks/whole_releases.py`` judges releases of six metrics by the default policy, at 15 and 60 minutes; ``--runs`` sets how many a row has (a hundred take some five minutes),
 ``--world`` where the script is that makes them up, ``--only`` one world. Without that script it says so.
 """
 
@@ -80,8 +80,10 @@ def _smoothed(frame: pd.DataFrame, _: int, __: np.random.Generator) -> pd.DataFr
 _Change = Callable[[pd.DataFrame, int, np.random.Generator], pd.DataFrame]
 WORLDS: Final[dict[str, tuple[str, _Change, int]]] = {
     # the scenario, what becomes of it, and points before the window
-    "leak to +42 %": ("leak", _as_it_is, 0),
     "healthy": ("healthy", _as_it_is, 0),
+    "p99 +30 %": ("p99", _as_it_is, 0),
+    "errors .1 -> 1 %": ("errors", _as_it_is, 0),
+    "leak to +42 %": ("leak", _as_it_is, 0),
     "fresh start of both arms": ("healthy", _fresh_start, 0),
     "canary warms up from half its memory": ("healthy", _warm_up, 0),
     "garbage-collection saws": ("healthy", _saws, 0),

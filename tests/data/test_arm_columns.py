@@ -1,0 +1,143 @@
+"""Tables with a column an arm: what is read as one, in every library and by every command, and what is not."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import canaryjudge as cj
+from canaryjudge.cli import main
+from canaryjudge.data.arm_columns import arm_columns
+from canaryjudge.doctor_checks import doctor
+from canaryjudge.integrations.files.layouts import tidy_or_by_arms
+from canaryjudge.integrations.sources import read_table
+
+ARMS = ("baseline", "canary")
+N = 40
+TIMES = [f"2026-01-01 00:{minute:02d}:00" for minute in range(N)]
+RNG = np.random.default_rng(7)
+OLD, NEW = (RNG.normal(100, 3, N).round(2).tolist() for _ in range(2))
+
+
+def policy(*names):
+    return cj.Policy(metrics=[cj.Metric(name=name, direction="increase") for name in names or ("latency",)])
+
+
+def tidied(**metrics):
+    return [
+        {"metric": name, "arm": arm, "time": at, "value": value}
+        for name, arms in metrics.items()
+        for arm, values in zip(ARMS, arms, strict=True)
+        for at, value in zip(TIMES, values, strict=True)
+    ]
+
+
+def same(table, wanted, asked=None, **arms):
+    asked = asked or policy()
+    assert cj.judge(table, asked, **arms).metrics == cj.judge(wanted, asked, **arms).metrics
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pa.table, lambda columns: [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]])  # fmt: skip
+def test_the_points_are_those_of_a_tidy_table_in_every_library(library):
+    table = library({"Time": TIMES, "canary": NEW, "baseline": OLD, "Notes": [""] * N})
+    same(table, tidied(latency=(OLD, NEW)))
+
+
+def test_a_pandas_index_of_times_counts():
+    table = pd.DataFrame({"baseline": OLD, "canary": NEW}, index=pd.to_datetime(TIMES))
+    same(table, tidied(latency=(OLD, NEW)))
+
+
+def test_a_column_of_metrics_beside_the_arms_tells_several_apart():
+    table = pd.DataFrame(
+        {"metric": ["cpu"] * N + ["rss"] * N, "time": TIMES * 2, "baseline": OLD + NEW, "canary": NEW + OLD}
+    )
+    same(table, tidied(cpu=(OLD, NEW), rss=(NEW, OLD)), policy("cpu", "rss"))
+
+
+def test_replicas_stay_apart():
+    table = pd.DataFrame(
+        {"time": TIMES * 2, "replica": ["a"] * N + ["b"] * N, "baseline": OLD + NEW, "canary": NEW + OLD}
+    )
+    wanted = [
+        row | {"replica": name}
+        for name, arms in (("a", (OLD, NEW)), ("b", (NEW, OLD)))
+        for row in tidied(latency=arms)
+    ]
+    same(table, wanted)
+
+
+@pytest.mark.parametrize(
+    ("names", "metrics", "arms", "found"),
+    [
+        (["Time", "baseline", "canary"], ["m"], ARMS, {"m": ("baseline", "canary")}),
+        (["canary", "t", "baseline", "x"], ["m"], ARMS, {"m": ("baseline", "canary")}),
+        (["Time", "1.4", "1.5"], ["m"], ("1.4", "1.5"), {"m": ("1.4", "1.5")}),
+        (["m baseline", "m canary", "k_baseline", "k_canary"], ["m", "k"], ARMS, {"m": ("m baseline", "m canary"), "k": ("k_baseline", "k_canary")}),
+        (["baseline.m", "canary.m"], ["m", "k"], ARMS, {"m": ("baseline.m", "canary.m")}),
+        (["m (baseline)", "m [canary]"], ["m", "k"], ARMS, {"m": ("m (baseline)", "m [canary]")}),
+        (['{version="1.4"}', '{version="1.5"}'], ["m"], ("1.4", "1.5"), {"m": ('{version="1.4"}', '{version="1.5"}')}),
+        (['m{pod="a", version="1.4"}', 'm{version="1.5"}'], ["m", "k"], ("1.4", "1.5"), {"m": ('m{pod="a", version="1.4"}', 'm{version="1.5"}')}),
+        # one arm alone, several columns of an arm, several metrics under bare arms, and tables of rows of points are none
+        (["Time", "baseline"], ["m"], ARMS, {}),
+        (['{v="1.4",pod="a"}', '{v="1.4",pod="b"}', '{v="1.5"}'], ["m"], ("1.4", "1.5"), {}),
+        (["Time", "baseline", "canary"], ["m", "k"], ARMS, {}),
+        (["metric", "arm", "value", "baseline", "canary"], ["m"], ARMS, {}),
+        (["baselines", "canaries"], ["m"], ARMS, {}),
+        (["k baseline", "k canary"], ["m"], ARMS, {}),
+        (['k{v="baseline"}', 'k{v="canary"}'], ["m"], ARMS, {}),
+    ],
+)  # fmt: skip
+def test_columns_are_known_by_their_names_alone(names, metrics, arms, found):
+    assert arm_columns(names, metrics, arms) == found
+
+
+def written(names=("Time", *ARMS), rows=None):
+    lines = [",".join(names)] + [",".join(map(str, row)) for row in rows or zip(TIMES, OLD, NEW, strict=True)]
+    return "\n".join(lines) + "\n"
+
+
+def test_files_are_read_alike_and_a_word_is_named_with_its_line(tmp_path):
+    layout = tidy_or_by_arms(["latency"], ARMS)
+    for kind, text in (("csv", written()), ("tsv", written().replace(",", "\t"))):
+        same(read_table(io.StringIO(text), format=kind, layout=layout), tidied(latency=(OLD, NEW)))
+    path = tmp_path / "data.parquet"
+    pd.DataFrame({"Time": TIMES, "more": OLD, "baseline": OLD, "canary": NEW}).to_parquet(path)
+    table = read_table(path, layout=layout)
+    assert table.column_names == ["Time", "baseline", "canary"]
+    same(table, tidied(latency=(OLD, NEW)))
+    with pytest.raises(
+        cj.DataError, match=r"there is no column 'metric'.*for a column an arm, name the arms"
+    ):
+        read_table(io.StringIO(written(("Time", "old", "new"))), format="csv", layout=layout)
+
+
+def test_the_commands_read_them(tmp_path, capsys):
+    (tmp_path / "policy.yaml").write_text(
+        "max_points: 40\nmetrics: [{name: latency, direction: increase, tolerance: 20%}]", encoding="utf-8"
+    )
+    data = tmp_path / "grafana.csv"
+    data.write_text(written(), encoding="utf-8")
+    given = ["--policy", str(tmp_path / "policy.yaml"), "--data", str(data)]
+    assert main(["judge", *given]) == 0
+    assert main(["doctor", *given]) == 0
+    assert main(["monitor", *given, "--state", str(tmp_path / "state.json")]) in (0, 3)
+    capsys.readouterr()
+    data.write_text(written(("Time", "v1", "v2")), encoding="utf-8")
+    arms = ["--baseline", "v1", "--canary", "v2"]
+    assert main(["judge", *given, *arms, "--format", "json", "--output", str(tmp_path / "verdict.json")]) == 0
+    assert main(["verify", "--verdict", str(tmp_path / "verdict.json"), *given]) == 0
+    assert main(["judge", *given]) == 2
+    assert "for a column an arm, name the arms" in capsys.readouterr().err
+
+
+def test_the_doctor_and_a_watch_take_them():
+    table = pd.DataFrame({"time": TIMES, "baseline": OLD, "canary": NEW})
+    assert "no_metric" not in {each.code for each in doctor(policy(), table).symptoms}
+    monitor = cj.Monitor(cj.Policy(max_points=N, metrics=policy().metrics))
+    monitor.update(table.iloc[:20])
+    monitor.update(table.iloc[20:])
+    assert monitor.verdict().metrics["latency"].n_canary == N
