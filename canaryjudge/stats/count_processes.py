@@ -61,7 +61,7 @@ LOG_RATIOS: Final[FloatArray] = _SCALE * np.sinh(_STEP * np.arange(-_HALF, _HALF
 _EXCESS: Final[FloatArray] = np.expm1(LOG_RATIOS)
 _SPACING: Final[FloatArray] = np.gradient(LOG_RATIOS)
 _COARSE_RATIOS: Final[FloatArray] = np.exp(LOG_RATIOS[::4])
-_SMALLEST_DIFFERENCE, _LARGEST_DIFFERENCE, _HALVINGS = 1e-9, 1e12, 45
+_SMALLEST_DIFFERENCE, _LARGEST_DIFFERENCE, _STEPS = 1e-9, 1e12, 60
 _NO_VARIANCE = 1e-300
 _WORSE_SCALE = 0.4
 _LEAST_SAFE_SCALE = 0.1
@@ -312,23 +312,29 @@ def difference_bound(
     gains, slopes, log_prior = _tilted(sums, tilt, 0.0, side)
     needed = float(-np.log(level))
 
-    def rejected(difference: float) -> bool:
+    def excess(difference: float) -> tuple[float, float]:
+        """Give the evidence beyond what is needed, which is convex, and its slope."""
         terms = (gains - difference * slopes) / dispersion + log_prior
         top = float(terms.max())
-        return top + float(np.log(np.exp(terms - top).sum())) >= needed
+        parts = np.exp(terms - top)
+        whole = float(parts.sum())
+        return top + math.log(whole) - needed, -float((parts * slopes).sum()) / whole / dispersion
 
-    # evidence only falls from the side where everything is rejected to the bound: bracket it, then halve the bracket
-    inward = side if rejected(0.0) else -side
-    step = _SMALLEST_DIFFERENCE
-    while rejected(inward * step) == (inward == side):
-        step *= 4
-        if step > _LARGEST_DIFFERENCE:
-            return inward * np.inf
-    near, far = (0.0 if step == _SMALLEST_DIFFERENCE else inward * step / 4), inward * step
-    for _ in range(_HALVINGS):
-        middle = (near + far) / 2
-        near, far = (middle, far) if rejected(middle) == (inward == side) else (near, middle)
-    return (near + far) / 2
+    # evidence only falls from the side where everything is rejected to the bound, which Newton's steps from there never pass
+    bound, step = 0.0, -side * _SMALLEST_DIFFERENCE
+    while excess(bound)[0] < 0:
+        bound, step = step, 64 * step
+        if abs(bound) > _LARGEST_DIFFERENCE:
+            return -side * np.inf
+    for _ in range(_STEPS):
+        beyond, slope = excess(bound)
+        moved = bound - beyond / slope if slope else side * np.inf
+        if beyond <= 0 or moved == bound:
+            break
+        bound = moved
+        if abs(bound) > _LARGEST_DIFFERENCE:
+            return side * np.inf
+    return bound
 
 
 def _column(values: ArrayLike) -> Any:
