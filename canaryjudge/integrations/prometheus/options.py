@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,6 +90,7 @@ def fetch_given(
     for name in ("wide", "column", "replica", "time", "data_format"):
         if getattr(options, name):
             raise DataError(f"--{name.replace('_', '-')} is for --data", "Leave it out.")
+    options.asked_at = time.time()
     fetched = fetch(
         policy, _access(options), _wanted(options, since), baseline=options.baseline, canary=options.canary
     )
@@ -98,7 +100,7 @@ def fetch_given(
 
 
 def fetch_past(options: argparse.Namespace, policy: Policy) -> Fetched:
-    """Fetch the past of what the command line asks for."""
+    """Fetch the past of what the command line asks for, up to where the data begin that were fetched before."""
     from canaryjudge.integrations.prometheus.queries import fetch_history  # noqa: PLC0415 - as in fetch_given
 
     return fetch_history(policy, _access(options), _wanted(options, None))
@@ -122,7 +124,12 @@ def _wanted(options: argparse.Namespace, since: Mapping[str, float | None] | Non
     from canaryjudge.integrations.prometheus.queries import QueryOverrides  # noqa: PLC0415 - as in fetch_given
 
     return QueryOverrides(
-        options.baseline_selector, options.canary_selector, options.window, options.at, since or {}
+        options.baseline_selector,
+        options.canary_selector,
+        options.window,
+        options.at,
+        since or {},
+        getattr(options, "asked_at", None),
     )
 
 

@@ -37,6 +37,8 @@ class QueryOverrides(NamedTuple):
         When the data end, in seconds since 1970; the present where it is None.
     since : mapping of str to (float or None)
         How far each metric is known already; what follows is asked, however long ago that was.
+    now : float or None
+        The present, where several questions are to agree about it; the clock's where it is None.
     """
 
     baseline: str | None = None
@@ -44,6 +46,7 @@ class QueryOverrides(NamedTuple):
     window: float | None = None
     at: float | None = None
     since: Mapping[str, float | None] = {}
+    now: float | None = None
 
 
 class Fetched(NamedTuple):
@@ -202,7 +205,8 @@ def _asked(metric: Metric, policy: Policy, wanted: QueryOverrides) -> _Asked:
 
 
 def _span(step: int, window: float, wanted: QueryOverrides, metric: str) -> Span:
-    settled = time.time_ns() // 1_000_000 - min(step, _SETTLING)
+    present = time.time_ns() // 1_000_000 if wanted.now is None else int(wanted.now * 1000)
+    settled = present - min(step, _SETTLING)
     now = settled if wanted.at is None else round(wanted.at * 1000)
     end = now // step * step
     start = end - int(window * 1000) // step * step
