@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from canaryjudge._version import __version__
-from canaryjudge.data import MetricPair, about_metric, row_of, with_exposures
+from canaryjudge.data import History, MetricPair, about_metric, row_of, with_exposures
 from canaryjudge.data.reading import read_pairs_or_notes
 from canaryjudge.errors import PolicyError
+from canaryjudge.history import Asked, known_past, past_of, with_past
 from canaryjudge.outcomes import DataSummary, at_deadline, conclude, is_asked, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import MetricResult, Pairing, ValidFor
+from canaryjudge.results import HistoryFacts, MetricResult, Pairing, ValidFor
 from canaryjudge.rules import ErrorRates, Horizon, default_rules, ending_beyond, judge_pairs
 from canaryjudge.rules.findings import Finding, LevelFinding
 from canaryjudge.verdict import Verdict
@@ -22,7 +23,9 @@ from canaryjudge.verdict import Verdict
 __all__ = ["digest", "judge", "judge_alike", "judge_metric", "rule_levels", "shares"]
 
 
-def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary") -> Verdict:
+def judge(
+    data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", history: Any = None
+) -> Verdict:
     """Judge a canary against its baseline.
 
     Parameters
@@ -36,6 +39,10 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
         Name of the old version's arm in the data.
     canary : str
         Name of the new version's arm in the data.
+    history : frame, mapping or list of records, optional
+        The same metrics at times when nothing was wrong, as `calibrate` takes them: one series a metric, several side by side (a column `replica` or `arm`), or past
+        releases. What windows of the canary's own length differ by, or series that ran side by side where the arms share the clock, is allowed for as a `noise_floor` of the policy would
+        be, which wins where there is one. Points that do not lie before the baseline are left out.
 
     Returns
     -------
@@ -68,6 +75,7 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
             "Make it with Policy(...), or read it with load_policy(path).",
         )
     baseline, canary = str(baseline), str(canary)
+    known = known_past(history, policy, (baseline, canary))
     pairs = read_pairs_or_notes(data, policy, baseline=baseline, canary=canary)
     from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
 
@@ -79,6 +87,7 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
             policy,
             alphas[metric.name],
             (baseline, canary),
+            known,
         )
         for metric in policy.metrics
     }
@@ -94,7 +103,14 @@ def judge(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str 
         reason=one_line(release),
         version=__version__,
         policy_digest=digest([policy.model_dump_json(exclude={"extends"})]),
-        data_digest=digest([baseline, canary, *(pairs[name].digest() for name in results)]),
+        data_digest=digest(
+            [
+                baseline,
+                canary,
+                *(pairs[name].digest() for name in results),
+                *([] if known is None else [known.digest()]),
+            ]
+        ),
     )
 
 
@@ -157,9 +173,12 @@ def judge_metric(
     policy: Policy,
     alpha: float,
     arms: tuple[str, str] = ("baseline", "canary"),
+    history: History | None = None,
 ) -> MetricResult:
     """Judge one metric, whose arms have their exposures, at its share of alpha; `arms` are the caller's names of baseline and canary."""
-    return judge_alike([pair], [metric], policy, alpha, arms)[0]
+    past = None if history is None else past_of(metric, history, Asked.of(pair))
+    told = metric if past is None else with_past(metric, past)
+    return judge_alike([pair], [told], policy, alpha, arms, past)[0]
 
 
 def judge_alike(
@@ -168,9 +187,10 @@ def judge_alike(
     policy: Policy,
     alpha: float,
     arms: tuple[str, str] = ("baseline", "canary"),
+    past: HistoryFacts | None = None,
 ) -> list[MetricResult]:
     """Judge pairs of one metric and pairing, all at once, as each would be judged alone; its versions may differ in their noise floors."""
-    data = [DataSummary.of(pair) for pair in pairs]
+    data = [DataSummary.of(pair, past) for pair in pairs]
     rules = _rules(metrics[0], pairs[0].pairing)
     horizon = Horizon(policy.max_points, policy.max_duration)
     findings: list[list[Finding]] = [[] for _ in pairs]

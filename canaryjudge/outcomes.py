@@ -15,7 +15,15 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.policy.doubts import too_wide, unprovable
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.results import ArmFacts, MetricResult, Pairing, ReleaseResult, ValidFor, Waived
+from canaryjudge.results import (
+    ArmFacts,
+    HistoryFacts,
+    MetricResult,
+    Pairing,
+    ReleaseResult,
+    ValidFor,
+    Waived,
+)
 from canaryjudge.rules.findings import Finding, LevelFinding
 
 __all__ = ["DataSummary", "at_deadline", "conclude", "is_asked", "metric_result"]
@@ -48,6 +56,8 @@ class DataSummary:
         What is odd about them.
     drawn : tuple of (ArmFacts or None, ArmFacts or None)
         What the points of baseline and canary look like.
+    history : HistoryFacts or None
+        What the service's own past says of it.
     """
 
     pairing: Pairing
@@ -57,13 +67,14 @@ class DataSummary:
     n_canary: int
     notes: tuple[Note, ...]
     drawn: tuple[ArmFacts | None, ArmFacts | None] = (None, None)
+    history: HistoryFacts | None = None
 
     @classmethod
-    def of(cls, pair: MetricPair) -> DataSummary:
+    def of(cls, pair: MetricPair, history: HistoryFacts | None = None) -> DataSummary:
         """Describe a pair."""
         sizes = len(pair.baseline), len(pair.canary)
         drawn = arm_facts(pair.baseline, pair), arm_facts(pair.canary, pair)
-        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, drawn)
+        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, drawn, history)
 
 
 def is_asked(rule: RuleSettings, data: DataSummary, metric: Metric) -> bool:
@@ -135,6 +146,7 @@ def metric_result(
         findings=findings,
         unproven=tuple(f.rule for f in findings if f.reason is Reason.NOTHING_FOUND) if passes else (),
         warnings=data.notes,
+        history=data.history,
         baseline=data.drawn[0],
         canary=data.drawn[1],
     )

@@ -10,6 +10,7 @@ from pydantic import Field
 from canaryjudge.data import Note
 from canaryjudge.kinds import KindName
 from canaryjudge.reasons import Outcome, Reason
+from canaryjudge.reports import FloorFacts
 from canaryjudge.rules import RULES, groups
 from canaryjudge.rules.findings import Facts, Finding, Number, Waiver
 
@@ -17,6 +18,7 @@ __all__ = [
     "QUANTILE_LEVELS",
     "AnyFinding",
     "ArmFacts",
+    "HistoryFacts",
     "MetricResult",
     "Pairing",
     "ReleaseResult",
@@ -85,6 +87,31 @@ class ArmFacts(Facts):
     """Quantiles of its points (of histograms: of all observations), at 0, 2.5, 5, ... 97.5 and 100 %."""
 
 
+class HistoryFacts(Facts):
+    """What a service's own past says of a metric: how much it differs with nothing wrong, which this judgement allows for."""
+
+    windows: int
+    """How many windows of the canary's length it holds that share no data; a past pair of arms is two. 0 where it holds none."""
+    points: int
+    """How many points each has; of past releases, as many as they had."""
+    source: Literal["releases", "replicas", "neighbors", "clock"] | None = None
+    """What was compared: the arms of past releases, series that ran side by side, windows that follow each other, or windows at the same time of the day."""
+    start: Number = None
+    """Its first point, in seconds since 1970; None without times."""
+    end: Number = None
+    """Its last one that counts."""
+    late: int = 0
+    """Points left out because they do not lie before the baseline's first."""
+    floor: FloorFacts | None = None
+    """By how much healthy arms differ beyond the scatter of their points; None where the history does not say."""
+    dispersion: Number = None
+    """Of ratios and counts: how many times the counts of an interval vary more than independent events do; None where it does not say."""
+    lacks: Literal["metric", "windows", "arms", "replicas"] | None = None
+    """Why there is no floor: nothing of the metric, fewer than eight windows, one series alone where the arms share the clock, or two alone that differ for good or by less than is assumed."""
+    stated: Literal["noise_floor", "replicas"] | None = None
+    """What says it in its place: the policy's own `noise_floor`, or the replicas of the release."""
+
+
 class MetricResult(Facts):
     """What became of one metric."""
 
@@ -130,6 +157,8 @@ class MetricResult(Facts):
     """Whether the watch of this metric has ended without a decision by its rules."""
     warnings: tuple[Note, ...]
     """What is odd about the data, with counts."""
+    history: HistoryFacts | None = None
+    """What the service's own past says of it; None where none was given."""
     baseline: ArmFacts | None = None
     """What the baseline's points look like, to be drawn; None without points."""
     canary: ArmFacts | None = None

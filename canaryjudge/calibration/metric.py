@@ -10,7 +10,11 @@ from zlib import crc32
 
 import numpy as np
 
-from canaryjudge.calibration.noise_floor import (
+from canaryjudge.calibration.proposals import SettingsSearch, fails, find_settings, judged, smallest_found
+from canaryjudge.data import FloatArray, MetricPair, Series
+from canaryjudge.data.times import median_step
+from canaryjudge.history import HealthyPairs, Length, canary_length, healthy_pairs, pairs_of_releases
+from canaryjudge.history.noise_floor import (
     FEWEST_POINTS,
     as_floor,
     changes_of,
@@ -18,20 +22,15 @@ from canaryjudge.calibration.noise_floor import (
     floors_without_own,
     is_notable,
 )
-from canaryjudge.calibration.proposals import SettingsSearch, fails, find_settings, judged, smallest_found
-from canaryjudge.data import FloatArray, MetricPair, Series
-from canaryjudge.data.times import median_step
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reasons import Outcome
 from canaryjudge.reports import FloorFacts, MetricCalibration, ObservedRate, Proposal
 from canaryjudge.results import MetricResult
-from canaryjudge.simulate import HealthyPairs, Length, healthy_pairs, pairs_of_releases
 from canaryjudge.stats.long_run import dependence
 
 __all__ = ["CalibratedMetric", "CalibrationTask", "calibrate_metric"]
 
 _DAY = 86400.0
-_DEFAULT_POINTS = 60
 _MOST_FOR_FAULTS = 60
 """Pairs into which faults are put; more would tell the smallest size no better than it is asked for."""
 
@@ -80,7 +79,7 @@ def calibrate_metric(task: CalibrationTask) -> CalibratedMetric:
     """Calibrate one metric; the same task gives the same, wherever it is done."""
     metric = task.metric
     interval = metric.interval or median_step([track.time for track in task.tracks])
-    length = _length(task, interval)
+    length = canary_length(task.policy, interval, task.points, task.seconds)
     rng = np.random.default_rng([task.seed, crc32(metric.name.encode())])
     healthy = [(baseline, canary) for good, baseline, canary in task.releases if good]
     found = (
@@ -131,18 +130,6 @@ def calibrate_metric(task: CalibrationTask) -> CalibratedMetric:
     return CalibratedMetric(
         facts, settled.proposals(faults, autocorrelation, length.points), found.spans, change
     )
-
-
-def _length(task: CalibrationTask, interval: float | None) -> Length:
-    if task.points is not None:
-        return Length(task.points, None if interval is None else task.points * interval)
-    seconds = task.seconds
-    if seconds is None and task.policy.max_duration is not None:
-        seconds = task.policy.max_duration
-    if seconds is not None and interval is not None:
-        return Length(max(2, round(seconds / interval)), seconds)
-    points = task.policy.max_points or _DEFAULT_POINTS
-    return Length(points, None if interval is None else points * interval)
 
 
 def _of_windows(task: CalibrationTask, found: HealthyPairs, length: Length) -> FloorFacts | None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from canaryjudge.data import MetricPair, with_exposures
+from canaryjudge.history import HealthyPairs
 from canaryjudge.judging import judge_alike, rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, PassWithin, Policy, RuleSettings, Tolerance
@@ -18,7 +19,7 @@ from canaryjudge.reasons import Outcome
 from canaryjudge.reports import FloorFacts, ObservedRate, Proposal, ProposalReason, SmallestFault
 from canaryjudge.results import MetricResult
 from canaryjudge.rules import default_rules
-from canaryjudge.simulate import Fault, HealthyPairs, inject
+from canaryjudge.simulate import Fault, inject
 
 __all__ = ["FoundSettings", "SettingsSearch", "fails", "find_settings", "judged", "smallest_found"]
 

@@ -19,6 +19,7 @@ from canaryjudge.cli.inputs import (
     read_history,
     refuse_server_options,
     refuse_wide,
+    save_data,
     spare,
 )
 from canaryjudge.errors import PolicyError
@@ -236,6 +237,7 @@ def _doctor(options: argparse.Namespace) -> int:
     refuse_server_options(options)
     policy = load_policy(options.policy)
     data = read_data(options, policy, finished=True)
+    save_data(options, data)
     found = doctor(policy, data, baseline=options.baseline, canary=options.canary)
     _write(found, options.format)
     return 0

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from canaryjudge.cli.terminal import complain
 from canaryjudge.errors import DataError
@@ -18,6 +18,7 @@ from canaryjudge.integrations.sources import (
     Server,
     begins_like,
     ending_format,
+    history_format,
     is_packed_name,
     read_table,
 )
@@ -26,6 +27,7 @@ from canaryjudge.policy import Policy
 if TYPE_CHECKING:
     from canaryjudge.integrations.files.layouts import Layout
     from canaryjudge.integrations.files.wide import WideTable
+    from canaryjudge.integrations.prometheus.queries import Fetched
     from canaryjudge.monitor import Monitor
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Feed",
     "HopelessError",
     "add_arms",
+    "add_history",
     "add_input",
     "add_policy",
     "add_table_format",
@@ -41,15 +44,20 @@ __all__ = [
     "read_data",
     "read_file",
     "read_history",
+    "read_past",
     "refuse_server_options",
+    "refuse_standard_input_twice",
     "refuse_wide",
     "same_file",
+    "save_data",
     "spare",
 ]
 
 _TABLES = {name: each.title for name, each in FILE_FORMATS.items() if not each.document}
 TABLE_TITLES = f"{', '.join([*_TABLES.values()][:-1])} or {[*_TABLES.values()][-1]}"
 """What tables may be in, for the help."""
+PAST: Final = "history"
+"""The arm that saved data hold beside the two: what was fetched of the baseline's past."""
 _OPTIONS = ("wide", "column", "replica", "time")
 """The options of wide data, by the names of their attributes."""
 
@@ -78,6 +86,15 @@ def add_input(parser: argparse.ArgumentParser, *, live: bool = False, needed: bo
     for each in FILE_FORMATS.values():
         for option in each.options:
             option.add_to(parser)
+
+
+def add_history(parser: argparse.ArgumentParser) -> None:
+    """Add the option for what is known of the service from before."""
+    parser.add_argument(
+        "--history",
+        metavar="FILE",
+        help="the same metrics at times when nothing was wrong, one or several series a metric or past releases (default: what --prometheus has of the baseline's past)",
+    )
 
 
 def add_table_format(parser: argparse.ArgumentParser) -> None:
@@ -132,6 +149,12 @@ def refuse_wide(options: argparse.Namespace, why: str) -> None:
             raise DataError(f"--{name}: {why}", "Leave it out.")
 
 
+def refuse_standard_input_twice(options: argparse.Namespace) -> None:
+    """Refuse to read data and history from one stream."""
+    if options.data == options.history == "-":
+        raise DataError("--data and --history are both standard input", "Read one of them from a file.")
+
+
 def refuse_server_options(options: argparse.Namespace) -> None:
     """Refuse what belongs to a server that is not asked."""
     for server in SERVERS.values():
@@ -155,7 +178,46 @@ def read_data(
         return None
     if server is None:
         return read_file(options, options.data, policy, format=options.data_format, finished=finished)
-    found = server.fetch(options, policy, since)
+    return _told(server.fetch(options, policy, since))
+
+
+def read_past(options: argparse.Namespace, policy: Policy, data: Any = None) -> Any:
+    """Read what is known of the service from before: from a file, from the server that the data are from, or from data that hold it; None where nothing is given."""
+    if options.history is not None:
+        # --data-format is about the data; a history whose name tells its own is read by that
+        format = history_format(options.history, options.data_format)  # noqa: A001 - as in read_file
+        if format is not None and FILE_FORMATS[format].document:
+            return read_file(options, options.history, policy, format=format)
+        return _read_history(options, policy, format)
+    server = _server(options)
+    if server is not None:
+        return None if server.past is None else _told(server.past(options, policy)) or None
+    if not isinstance(data, Mapping) or PAST in (
+        getattr(options, arm, arm) for arm in ("baseline", "canary")
+    ):
+        return None
+    past = {
+        metric: {PAST: arms[PAST]}
+        for metric, arms in data.items()
+        if isinstance(arms, Mapping) and PAST in arms
+    }
+    return past or None
+
+
+def save_data(options: argparse.Namespace, data: Any, past: Any = None) -> None:
+    """Write what a server gave where the command line says so, and with it what it gave of the past."""
+    if options.save_data is None or data is None:
+        return
+    from canaryjudge.integrations.files.tables import write_data  # noqa: PLC0415 - only where it is asked for
+
+    known = {} if past is None or options.history is not None else past
+    write_data(
+        options.save_data, {metric: {**arms, **known.get(metric, {})} for metric, arms in data.items()}
+    )
+
+
+def _told(found: Fetched) -> Any:
+    """Pass on the remarks of a server, and give its data."""
     for remark in found.remarks:
         complain(f"warning: {remark}", "")
     return found.data
@@ -182,11 +244,13 @@ def read_file(
 
 def read_history(options: argparse.Namespace, policy: Policy) -> Any:
     """Read what is known of a service from before, from a file or standard input: its arm may be left out, and releases may be named."""
+    return _read_history(options, policy, options.data_format)
+
+
+def _read_history(options: argparse.Namespace, policy: Policy, format: str | None) -> Any:  # noqa: A002 - as in read_file
     from canaryjudge.integrations.files.layouts import history  # noqa: PLC0415 - as in read_file
 
-    return _read(
-        options, options.history, policy, history, format=options.data_format, finished=True, past=True
-    )
+    return _read(options, options.history, policy, history, format=format, finished=True, past=True)
 
 
 def _read(

@@ -6,7 +6,18 @@ import argparse
 import json
 from typing import Any
 
-from canaryjudge.cli.inputs import add_arms, add_input, read_bytes, read_data, refuse_server_options, spare
+from canaryjudge.cli.inputs import (
+    add_arms,
+    add_history,
+    add_input,
+    read_bytes,
+    read_data,
+    read_past,
+    refuse_server_options,
+    refuse_standard_input_twice,
+    save_data,
+    spare,
+)
 from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
 from canaryjudge.errors import DataError
 from canaryjudge.policy import load_policy
@@ -30,6 +41,7 @@ def add_judge(commands: Any) -> None:
         description="Judge a release: a policy and data in, a verdict out.",
     )
     add_input(parser, live=True)
+    add_history(parser)
     add_arms(parser)
     add_output(parser)
     parser.set_defaults(run=_judge)
@@ -46,18 +58,23 @@ def add_verify(commands: Any) -> None:
         "--verdict", required=True, metavar="FILE", help="JSON that judge --format json wrote"
     )
     add_input(parser)
+    add_history(parser)
     parser.set_defaults(run=_verify)
 
 
 def _judge(options: argparse.Namespace) -> int:
     from canaryjudge.judging import judge  # noqa: PLC0415 - the other commands need no statistics
 
-    spare(options.save_data, "--save-data", options.policy, options.output)
-    with telling(options, options.policy, options.data):
+    spare(options.save_data, "--save-data", options.policy, options.output, options.history)
+    with telling(options, options.policy, options.data, options.history):
         refuse_server_options(options)
+        refuse_standard_input_twice(options)
         policy = load_policy(options.policy)
         data = read_data(options, policy, finished=True)
-        return report(judge(data, policy, baseline=options.baseline, canary=options.canary), options)
+        past = read_past(options, policy, data)
+        save_data(options, data, past)
+        verdict = judge(data, policy, baseline=options.baseline, canary=options.canary, history=past)
+        return report(verdict, options)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -67,9 +84,11 @@ def _verify(options: argparse.Namespace) -> int:
     written = read_bytes(options.verdict)
     claimed = Verdict.from_json(written)
     policy = load_policy(options.policy)
+    refuse_standard_input_twice(options)
     options.baseline, options.canary = claimed.baseline_arm, claimed.canary_arm
     data = read_data(options, policy, finished=True)
-    again = judge(data, policy, baseline=claimed.baseline_arm, canary=claimed.canary_arm)
+    past = read_past(options, policy, data)
+    again = judge(data, policy, baseline=options.baseline, canary=options.canary, history=past)
     if again.to_json().encode() == written:
         print(f"reproduced: {claimed.reason}")
         return 0

@@ -5,27 +5,32 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from canaryjudge.cli.inputs import add_arms, add_input, read_data, read_file, refuse_server_options, spare
+from canaryjudge.cli.inputs import (
+    add_arms,
+    add_history,
+    add_input,
+    read_data,
+    read_past,
+    refuse_server_options,
+    refuse_standard_input_twice,
+    save_data,
+    spare,
+)
 from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
 from canaryjudge.cli.terminal import complain
 from canaryjudge.errors import DataError
-from canaryjudge.integrations.sources import history_format
 from canaryjudge.policy import Policy, load_policy
 
 if TYPE_CHECKING:
     from canaryjudge.monitor import Monitor
     from canaryjudge.verdict import Verdict
 
-__all__ = ["add_monitor", "add_watch_options", "begun", "read_watch_history"]
+__all__ = ["add_monitor", "add_watch_options", "begun", "resumed"]
 
 
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a watch, but for its state."""
-    parser.add_argument(
-        "--history",
-        metavar="FILE",
-        help="data of both arms from when they ran the same version, in the same shape",
-    )
+    add_history(parser)
     parser.add_argument(
         "--lock-timeout",
         type=_seconds,
@@ -35,15 +40,16 @@ def add_watch_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def begun(options: argparse.Namespace, policy: Policy, history: Any) -> Monitor:
-    """Go on with the watch of the state file, or begin one where there is none."""
+def resumed(options: argparse.Namespace, policy: Policy) -> Monitor | None:
+    """Go on with the watch of the state file, which keeps what its history says; None where there is none."""
     from canaryjudge.integrations.files.state_files import read_state  # noqa: PLC0415 - judge needs none
     from canaryjudge.monitor import Monitor  # noqa: PLC0415 - the other commands need no statistics
 
     saved = None if options.state is None else read_state(options.state)
     if saved is None:
-        return Monitor(policy, baseline=options.baseline, canary=options.canary, history=history)
-    monitor = Monitor.from_json(saved, policy, history=history)
+        return None
+    given = None if options.history is None else read_past(options, policy)
+    monitor = Monitor.from_json(saved, policy, history=given)
     if monitor.arms != (options.baseline, options.canary):
         raise DataError(
             f"{options.state}: the watch is of the arms {' and '.join(map(repr, monitor.arms))}",
@@ -52,13 +58,11 @@ def begun(options: argparse.Namespace, policy: Policy, history: Any) -> Monitor:
     return monitor
 
 
-def read_watch_history(options: argparse.Namespace, policy: Policy) -> Any:
-    """Read the history; None where none is given."""
-    if options.history is None:
-        return None
-    # --data-format is about the data; a history whose name tells its own is read by that
-    format = history_format(options.history, options.data_format)  # noqa: A001 - as in read_file
-    return read_file(options, options.history, policy, format=format)
+def begun(options: argparse.Namespace, policy: Policy, past: Any) -> Monitor:
+    """Begin a watch, with what is known of the service from before."""
+    from canaryjudge.monitor import Monitor  # noqa: PLC0415 - the other commands need no statistics
+
+    return Monitor(policy, baseline=options.baseline, canary=options.canary, history=past)
 
 
 def _seconds(text: str) -> float:
@@ -103,14 +107,18 @@ def _watched(options: argparse.Namespace) -> Verdict:
     from canaryjudge.integrations.files.state_files import locked, write_state  # noqa: PLC0415 - judge needs none
 
     refuse_server_options(options)
-    if options.data == options.history == "-":
-        raise DataError("--data and --history are both standard input", "Read one of them from a file.")
+    refuse_standard_input_twice(options)
     policy = load_policy(options.policy)
     table = None if options.data is None else read_data(options, policy)
-    history = read_watch_history(options, policy)
     with locked(options.state, options.lock_timeout):
-        monitor = begun(options, policy, history)
-        monitor.update(read_data(options, policy, since=monitor.reached) if table is None else table)
+        monitor, past = resumed(options, policy), None
+        if table is None:
+            table = read_data(options, policy, since=None if monitor is None else monitor.reached)
+        if monitor is None:
+            past = read_past(options, policy, table)
+            monitor = begun(options, policy, past)
+        save_data(options, table, past)
+        monitor.update(table)
         verdict = monitor.verdict()
         # before anything is said: who is killed from here on says it again in the next step
         write_state(options.state, monitor.to_json())

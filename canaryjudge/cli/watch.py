@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from canaryjudge.cli.inputs import HopelessError, add_arms, add_input, feed_of, refuse_server_options, spare
-from canaryjudge.cli.monitor import add_watch_options, begun, read_watch_history
+from canaryjudge.cli.inputs import (
+    HopelessError,
+    add_arms,
+    add_input,
+    feed_of,
+    read_past,
+    refuse_server_options,
+    spare,
+)
+from canaryjudge.cli.monitor import add_watch_options, begun, resumed
 from canaryjudge.cli.outputs import EXIT_HELP, INTERRUPTED, add_output, report, telling
 from canaryjudge.cli.terminal import complain, is_terminal, terminal_size, terminal_text
 from canaryjudge.errors import DataError, PolicyError
@@ -325,9 +333,9 @@ def watch(options: argparse.Namespace, clock: Clock | None = None) -> int:
         _refuse(options)
         policy = load_policy(options.policy)
         pace = _Pace(options.interval, options.patience, _limit(options, policy))
-        history = read_watch_history(options, policy)
         with _kept(options):
-            return _watched(options, policy, begun(options, policy, history), pace, clock or Clock())
+            monitor = resumed(options, policy) or begun(options, policy, read_past(options, policy))
+            return _watched(options, policy, monitor, pace, clock or Clock())
 
 
 def _refuse(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from canaryjudge.data.notes import Note
 from canaryjudge.kinds import KINDS, KindName
 from canaryjudge.rules.rows import Arm, FloatArray
 
-__all__ = ["Arm", "FloatArray", "MetricPair"]
+__all__ = ["Arm", "FloatArray", "MetricPair", "column_bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +67,21 @@ class MetricPair:
         sha = hashlib.sha256(f"{self.name}\0{self.kind}\0{self.pairing}".encode())
         for arm in (self.baseline, self.canary):
             for array in (arm.value, arm.total, arm.time):
-                sha.update(_bytes(array))
+                sha.update(column_bytes(array))
         if KINDS[self.kind].has_buckets:
             for array in (self.edges, self.baseline.buckets, self.canary.buckets):
-                sha.update(_bytes(array))
+                sha.update(column_bytes(array))
         if self.baseline.replicas or self.canary.replicas:
             for arm in (self.baseline, self.canary):
                 sha.update(f"{len(arm.replicas)} replicas".encode())
                 for replica in arm.replicas:
                     for array in (replica.value, replica.total, replica.time, replica.buckets):
-                        sha.update(_bytes(array))
+                        sha.update(column_bytes(array))
         return sha.hexdigest()
 
 
-def _bytes(array: FloatArray | None) -> bytes:
+def column_bytes(array: FloatArray | None) -> bytes:
+    """Write an array for a digest, with its length."""
     if array is None:
         return b"-"
     return f"{len(array)}:".encode() + np.ascontiguousarray(array, dtype="<f8").tobytes()

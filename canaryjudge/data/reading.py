@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from canaryjudge.data.counters import CounterState
 from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.frames import labels, object_array, table_columns, take
 from canaryjudge.data.notes import Note
-from canaryjudge.data.pair import MetricPair
+from canaryjudge.data.pair import MetricPair, column_bytes
 from canaryjudge.data.pairing import align
 from canaryjudge.data.series import Series
 from canaryjudge.data.sources import ArmMapping, SeriesSource, TidyTable
@@ -287,6 +288,28 @@ class History:
     """Healthy series of each metric: one, or several that ran side by side (replicas, arms of one version)."""
     releases: tuple[Release, ...] = ()
     """Past releases, each with two arms."""
+
+    def digest(self) -> str:
+        """Give the SHA-256 of all that is known, in hexadecimal."""
+        sha = hashlib.sha256(b"history")
+        for name, tracks in self.tracks.items():
+            sha.update(f"{name}\0{len(tracks)}\0".encode())
+            for track in tracks:
+                sha.update(_digest(track))
+        for release in self.releases:
+            for name, arms in release.metrics.items():
+                sha.update(f"{release.name}\0{release.healthy}\0{name}\0".encode())
+                for arm in arms:
+                    sha.update(_digest(arm))
+        return sha.hexdigest()
+
+
+def _digest(series: Series) -> bytes:
+    """Give the SHA-256 of a series' arrays."""
+    sha = hashlib.sha256()
+    for column in (series.value, series.total, series.time, series.edges, series.buckets):
+        sha.update(column_bytes(column))
+    return sha.digest()
 
 
 def read_history(data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary") -> History:

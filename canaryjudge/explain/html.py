@@ -15,6 +15,7 @@ from canaryjudge.explain.charts import (
     series_chart,
     value_axis,
 )
+from canaryjudge.explain.histories import history_sentence
 from canaryjudge.explain.layout import html_prose, html_text
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, moment, pvalue, score, span_of_time
@@ -156,7 +157,7 @@ def _findings(result: MetricResult) -> str:
     said = _list(
         "Other rules",
         [f"{finding.rule}: {_sentence(rule_sentence(finding, result))}" for finding in other_findings(result)]
-        + ([_sentence(quiet)] if (quiet := quiet_sentence(result)) else []),
+        + [_sentence(said) for said in (quiet_sentence(result), history_sentence(result)) if said],
     )
     if not rows:
         return ""

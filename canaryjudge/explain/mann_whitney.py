@@ -22,7 +22,6 @@ RANK_TESTS = {
     "bucket_rank": "robust Mann-Whitney on buckets",
     "mixed_bucket_rank": "robust Mann-Whitney on buckets, at one mix of intervals",
     "pairs": "comparison minute by minute",
-    "history": "comparison with its own history",
 }
 
 

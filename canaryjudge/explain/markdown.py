@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from canaryjudge.explain.histories import history_sentence
 from canaryjudge.explain.layout import markdown_text
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.sentences import (
@@ -37,7 +38,7 @@ def as_markdown(release: ReleaseResult) -> str:
         outcome = f"{_MARKS[result.outcome.value]} {result.outcome.value}"
         why = [metric_sentence(result, release)]
         why += [f"{finding.rule}: {rule_sentence(finding, result)}" for finding in other_findings(result)]
-        why += [quiet] if (quiet := quiet_sentence(result)) else []
+        why += [said for said in (quiet_sentence(result), history_sentence(result)) if said]
         lines.append(
             f"| {markdown_text(result.name)} | {outcome} | {result.role} | {'<br>'.join(markdown_text(part) for part in why)} |"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from canaryjudge.explain.histories import rates_of_what
 from canaryjudge.explain.layout import cut, on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, percent, score, set_percent
@@ -246,8 +247,7 @@ def promise(release: ReleaseResult) -> str:
     start = "Apart from what is waived, at most" if release.waived else "At most"
     return (
         f"{start} {set_percent(release.alpha)} of releases that are fine fail, and at most {set_percent(release.beta)} of verdicts pass a release with harm beyond the "
-        f"bound that they print, over all metrics, for {looks}; provided that nothing but the release differs between the arms' windows, for which "
-        "this data alone cannot vouch."
+        f"bound that they print, over all metrics, for {looks}; {rates_of_what(release.metrics.values())}."
     )
 
 

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from canaryjudge.explain.histories import history_sentence
 from canaryjudge.explain.layout import WIDTH, on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.quantities import span
@@ -86,6 +87,8 @@ def text_blocks(release: ReleaseResult) -> Iterator[Block]:
             yield Block(said, "    ")
         if quiet := quiet_sentence(result):
             yield Block(f"- {quiet}.", "    ")
+        if past := history_sentence(result):
+            yield Block(f"- {past}.", "    ")
         for note in result.warnings:
             yield Block(f"- {note_sentence(note)}", "    ")
     yield Block("")

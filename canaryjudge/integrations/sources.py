@@ -13,7 +13,7 @@ from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, tidy
 from canaryjudge.integrations.options import Option
-from canaryjudge.integrations.prometheus.options import add_options, fetch_given, refuse_options
+from canaryjudge.integrations.prometheus.options import add_options, fetch_given, fetch_past, refuse_options
 
 if TYPE_CHECKING:
     from canaryjudge.integrations.prometheus.queries import Fetched
@@ -118,17 +118,24 @@ class Server:
         Refuses these where the server is not asked.
     fetch : callable
         Options, policy, and how far each metric is known already -> the data, with remarks.
+    past : callable, optional
+        Options and policy -> the baseline's past, in the same shape, with remarks; what goes wrong is one of them.
     """
 
     does: str
     add_options: Callable[[argparse.ArgumentParser], None]
     refuse_options: Callable[[argparse.Namespace], None]
     fetch: Callable[[argparse.Namespace, Policy, Mapping[str, float | None] | None], Fetched]
+    past: Callable[[argparse.Namespace, Policy], Fetched] | None = None
 
 
 SERVERS: Final[dict[str, Server]] = {
     "prometheus": Server(
-        "ask this server with the policy's queries instead", add_options, refuse_options, fetch_given
+        "ask this server with the policy's queries instead",
+        add_options,
+        refuse_options,
+        fetch_given,
+        fetch_past,
     ),
 }
 

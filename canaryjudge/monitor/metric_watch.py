@@ -13,6 +13,7 @@ from canaryjudge.data.pairing import too_few_points
 from canaryjudge.data.series import Series
 from canaryjudge.data.stream import Stream
 from canaryjudge.errors import BrokenDataError, PolicyError
+from canaryjudge.history import with_past
 from canaryjudge.judging import rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.latest_points import LatestPoints
@@ -20,7 +21,7 @@ from canaryjudge.monitor.replica_levels import ReplicaLevel, ReplicaLevels
 from canaryjudge.outcomes import DataSummary, at_deadline, is_asked, metric_result
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.results import MetricResult, Pairing
+from canaryjudge.results import HistoryFacts, MetricResult, Pairing
 from canaryjudge.rules import (
     ErrorRates,
     Horizon,
@@ -44,15 +45,20 @@ class MetricWatch:
     """One metric: what it was given, and what its rules make of it."""
 
     def __init__(
-        self, metric: Metric, policy: Policy, alpha: float, arms: tuple[str, str], history: MetricPair | None
+        self,
+        metric: Metric,
+        policy: Policy,
+        alpha: float,
+        arms: tuple[str, str],
+        pasts: Mapping[Pairing, HistoryFacts],
     ) -> None:
-        self.metric, self._policy, self._alpha, self._arms = metric, policy, alpha, arms
+        metric = with_past(metric, *pasts.values())
+        self.metric, self._policy, self._alpha, self._arms, self._pasts = metric, policy, alpha, arms, pasts
         self.stream = Stream(metric, *arms)
         # a gauge's replicas are its yardstick; of other kinds a stream keeps too little of them
         replicas = self._replicas if KINDS[metric.kind].is_averaged else None
         self._rates = ErrorRates(alpha, policy.beta)
-        known = None if history is None else row_of(history, metric, self._rates)
-        self._horizon = Horizon(policy.max_points, policy.max_duration, known, replicas)
+        self._horizon = Horizon(policy.max_points, policy.max_duration, replicas)
         rules = metric.rules or watched_rules(metric)
         for rule in rules:
             _check_watchable(rule, metric, policy)
@@ -123,7 +129,9 @@ class MetricWatch:
         notes = (*stream.notes, *broken, *self._about_sizes(), *self._about_exposures())
         span = None if first is None or last is None else (first, last)
         pairing: Pairing = "concurrent" if stream.concurrent else "windows"
-        data = DataSummary(pairing, stream.interval, span, *stream.points, notes)
+        data = DataSummary(
+            pairing, stream.interval, span, *stream.points, notes, history=self._pasts.get(pairing)
+        )
         rules = self.metric.rules or watched_rules(self.metric)
         findings = tuple(
             watched.look(last)

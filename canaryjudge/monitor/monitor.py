@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 
 from canaryjudge._version import __version__
-from canaryjudge.data import MetricPair, Series, about_metric, read_pairs, read_series, with_exposures
+from canaryjudge.data import History, MetricPair, Series, about_metric, read_series
 from canaryjudge.data.reading import without_points
 from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line, watch_html
+from canaryjudge.history import Asked, known_past, past_of
 from canaryjudge.judging import digest, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.latest_points import LatestPoints
 from canaryjudge.monitor.metric_watch import PATIENCE, MetricWatch
 from canaryjudge.outcomes import conclude
-from canaryjudge.policy import Metric, Policy
+from canaryjudge.policy import Policy
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import ArmFacts
+from canaryjudge.results import ArmFacts, HistoryFacts, Pairing
 from canaryjudge.rules import check_counts
 from canaryjudge.verdict import Verdict
 
 __all__ = ["Monitor"]
 
 STATE_VERSION: Final = 1
+_PAIRINGS: Final[tuple[Pairing, ...]] = ("concurrent", "windows")
+_DEFAULT_POINTS: Final = 60
+_Pasts: TypeAlias = Mapping[str, Mapping[Pairing, HistoryFacts]]
 
 
 class Monitor:
@@ -43,8 +48,8 @@ class Monitor:
     canary : str
         Name of the new version's arm in the data.
     history : frame, mapping or list of records, optional
-        Data of both arms from a time when they ran the same version, in the shapes that `judge` takes: how much they differ then is
-        the yardstick for gauges (ten times the watch's length or more) and the dispersion of ratios and counts.
+        The same metrics at times when nothing was wrong, as `judge` takes them: what windows of the watch's length differ by, or series that ran side by side, is allowed for at
+        planned looks, and ratios and counts take their dispersion from it. It is measured before the first points are taken, and kept in the state.
 
     Raises
     ------
@@ -85,15 +90,32 @@ class Monitor:
             raise DataError(
                 f"baseline and canary are both named {self._arms[0]!r}", "Name two different arms."
             )
-        past = {} if history is None else _read_history(history, policy, self._arms)
-        self._history_digest = digest([pair.digest() for pair in past.values()]) if past else None
-        alphas = shares(policy)
-        self._metrics = {
-            metric.name: MetricWatch(metric, policy, alphas[metric.name], self._arms, past.get(metric.name))
-            for metric in policy.metrics
-        }
+        self._known = known_past(history, policy, self._arms)
+        self._history_digest = None if self._known is None else self._known.digest()
+        self._begin({} if self._known is None else _measured(self._known, policy))
         self._failed = False
         self._waited = 0
+
+    def _begin(self, pasts: _Pasts) -> None:
+        """Begin the watch of each metric, with what its past says."""
+        policy, alphas, self._pasts = self._policy, shares(self._policy), pasts
+        self._metrics = {
+            metric.name: MetricWatch(
+                metric, policy, alphas[metric.name], self._arms, pasts.get(metric.name, {})
+            )
+            for metric in policy.metrics
+        }
+
+    def _freeze(self, series: Mapping[str, tuple[Series, Series]]) -> None:
+        """Settle what the history says once there are points: those of it that are not older are left out."""
+        given = [arm for arms in series.values() for arm in arms if len(arm)]
+        if self._known is None or not given:
+            return
+        known, self._known = self._known, None
+        start = min((float(arm.time[0]) for arm in given if arm.time is not None), default=math.inf)
+        ends = [past.end for pasts in self._pasts.values() for past in pasts.values() if past.end is not None]
+        if max(ends, default=-math.inf) >= start:
+            self._begin(_measured(known, self._policy, start))
 
     @property
     def arms(self) -> tuple[str, str]:
@@ -161,6 +183,8 @@ class Monitor:
             broken=broken,
         )
         with np.errstate(over="ignore", under="ignore"):
+            begun = self._metrics, self._pasts, self._known
+            self._freeze(series)
             before = {name: watched.mark() for name, watched in self._metrics.items()}
             known = self._given() if self._waited < PATIENCE else None
             fed: dict[str, list[MetricPair]] = {}
@@ -181,6 +205,7 @@ class Monitor:
             except DataError:
                 for name, watched in self._metrics.items():
                     watched.back_to(before[name])
+                self._metrics, self._pasts, self._known = begun
                 raise
             for name, pairs in fed.items():
                 self._metrics[name].take(series[name], pairs)
@@ -225,7 +250,13 @@ class Monitor:
             reason=one_line(release),
             version=__version__,
             policy_digest=_policy_digest(self._policy),
-            data_digest=digest([*self._arms, *(watched.stream.digest for watched in self._metrics.values())]),
+            data_digest=digest(
+                [
+                    *self._arms,
+                    *(watched.stream.digest for watched in self._metrics.values()),
+                    *([] if self._history_digest is None else [self._history_digest]),
+                ]
+            ),
         )
 
     def merge(self, other: Monitor) -> None:
@@ -246,7 +277,7 @@ class Monitor:
         for what, mine, theirs in (
             ("policy", _policy_digest(self._policy), _policy_digest(other._policy)),
             ("names of the arms", self._arms, other._arms),
-            ("history", self._history_digest, other._history_digest),
+            ("history", (self._history_digest, self._pasts), (other._history_digest, other._pasts)),
         ):
             if mine != theirs:
                 raise DataError(f"the two monitors differ in their {what}", "Merge monitors of one release.")
@@ -269,6 +300,13 @@ class Monitor:
             "version": __version__,
             "policy_digest": _policy_digest(self._policy),
             "history_digest": self._history_digest,
+            "history": {
+                name: {
+                    pairing: past.model_dump(mode="json", exclude_defaults=True)
+                    for pairing, past in pasts.items()
+                }
+                for name, pasts in self._pasts.items()
+            },
             "arms": list(self._arms),
             "failed": self._failed,
             "waited": self._waited,
@@ -289,7 +327,7 @@ class Monitor:
         policy : Policy
             The same policy.
         history : frame, mapping or list of records, optional
-            The same history, if there was one.
+            It is kept in the state, so it need not be given again; where it is, it must be the same.
 
         Returns
         -------
@@ -309,13 +347,16 @@ class Monitor:
                 "Give the policy that it was saved under; a changed policy begins a new watch.",
             )
         names = body["arms"]
-        monitor = cls(policy, baseline=names[0], canary=names[1], history=history)
-        if monitor._history_digest != body["history_digest"]:
+        known = known_past(history, policy, (names[0], names[1]))
+        if known is not None and known.digest() != body["history_digest"]:
             raise DataError(
-                "the state was saved with another history, or with one where none is given now",
-                "Give the same history again.",
+                "the state was saved with another history, or without one",
+                "Leave it out: what it says is kept in the state. A new history begins a new watch.",
             )
+        monitor = cls(policy, baseline=names[0], canary=names[1])
         try:
+            monitor._history_digest = body["history_digest"]
+            monitor._begin(_loaded(body["history"]))
             for name, watched in monitor._metrics.items():
                 watched.load(body["metrics"][name])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -332,18 +373,24 @@ def _check_not_all(
         raise next(iter(broken.values()))
 
 
-def _read_history(history: Any, policy: Policy, arms: tuple[str, str]) -> dict[str, MetricPair]:
-    series = read_series(history, policy, baseline=arms[0], canary=arms[1], partial=True)
-    known = {name for name, pair in series.items() if len(pair[0]) and len(pair[1])}
-    told = policy.model_copy(
-        update={"metrics": tuple(metric for metric in policy.metrics if metric.name in known)}
-    )
-    pairs = read_pairs(history, told, baseline=arms[0], canary=arms[1]) if known else {}
-    return {name: with_exposures(pair, _named(policy, name), policy) for name, pair in pairs.items()}
+def _measured(known: History, policy: Policy, before: float | None = None) -> _Pasts:
+    """Measure what the past says of each metric, for arms that are paired as they may turn out to be."""
+    points = policy.max_points or _DEFAULT_POINTS
+    return {
+        metric.name: {
+            pairing: past_of(metric, known, Asked(pairing, points, policy.max_duration, before))
+            for pairing in _PAIRINGS
+            if metric.pairing in ("auto", pairing)
+        }
+        for metric in policy.metrics
+    }
 
 
-def _named(policy: Policy, name: str) -> Metric:
-    return next(metric for metric in policy.metrics if metric.name == name)
+def _loaded(saved: Mapping[str, Mapping[Pairing, Any]]) -> _Pasts:
+    return {
+        name: {pairing: HistoryFacts.model_validate(past) for pairing, past in pasts.items()}
+        for name, pasts in saved.items()
+    }
 
 
 def _policy_digest(policy: Policy) -> str:

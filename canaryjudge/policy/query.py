@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
@@ -12,7 +12,16 @@ from canaryjudge.kinds import KINDS, KindName
 from canaryjudge.quantities import shown
 from canaryjudge.settings import Duration, Path, PolicyModel, Problem
 
-__all__ = ["MOST_STEPS", "SELECTOR", "Prometheus", "Query", "query_problems", "timing", "timing_problem"]
+__all__ = [
+    "MOST_STEPS",
+    "SELECTOR",
+    "Prometheus",
+    "Query",
+    "history_of",
+    "query_problems",
+    "timing",
+    "timing_problem",
+]
 
 SELECTOR: Final = "${selector}"
 """What stands in a query for the arm's selector."""
@@ -20,6 +29,9 @@ MOST_STEPS: Final = 11_000
 """So many steps of a series Prometheus answers at once."""
 _STEP: Final = 60.0
 _WINDOW: Final = 1800.0
+_HISTORY: Final = 21600.0
+_WINDOWS: Final = 8
+"""Fewer windows do not tell by how much they differ."""
 _LONGEST: Final = 10_000
 _LABEL: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
@@ -73,6 +85,9 @@ class Prometheus(PolicyModel):
     """The time between two points: `15s`. No shorter than the scrape interval; `1m` where left out."""
     window: Duration | None = None
     """How far back the data are fetched: `1h`. `30m` where left out."""
+    history: Duration | Literal["none"] | None = None
+    """How much of the baseline's past before that is fetched as well, to tell how much the service differs from itself: `24h`. `6h` where left out, or eight windows if that is
+    longer; `none` fetches none."""
 
     def _contradictions(self) -> Iterator[Problem]:
         yield from _selector_problems(self)
@@ -155,6 +170,14 @@ def timing(query: Query | None, shared: Prometheus | None) -> tuple[float, float
     step = next((place.step for place in places if place.step is not None), _STEP)
     window = next((place.window for place in places if place.window is not None), _WINDOW)
     return step, window
+
+
+def history_of(shared: Prometheus | None, step: float, window: float) -> float | None:
+    """Give how many seconds of the past are fetched before a window: as the policy says, or six hours, or eight windows with both their ends; None for none."""
+    stated = None if shared is None else shared.history
+    if stated == "none":
+        return None
+    return max(_HISTORY, _WINDOWS * (window + step)) if stated is None else stated
 
 
 def timing_problem(step: float, window: float) -> Problem | None:

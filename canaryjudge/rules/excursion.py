@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv, gammainccinv, gammaincinv
+from scipy.special import betaincinv, gammainccinv, gammaincinv, stdtrit
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EffectFinding, Number
+from canaryjudge.rules.noise_floor import floor_of
 from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.replicas import lasting
 from canaryjudge.rules.rows import ErrorRates, FloatArray, IntArray, Pair, Sizes
@@ -29,6 +30,8 @@ _PROVEN_EFFECTIVE_POINTS = 4.0
 _DOUBT = 1e-3
 """How often an interval's events prove more than they should."""
 _NONE = 1e-12
+_KNOWN = 1e12
+"""Degrees of freedom of what is known for certain."""
 _FAR = 20.0
 """A single point so many times farther out than is tolerated (by default ten times the baseline's level beyond its worst point) is suspicious by itself: of recorded healthy
 windows that pass one in a hundred has one, of faults that would pass one in eleven."""
@@ -83,9 +86,10 @@ def judge(pair: Pair, settings: Excursion) -> dict[str, Any]:
         return {"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND, "method": "none"}
     independent = _share_of_replicas(pair)
     looked = [_Looked.at(pair, sign) for sign in pair.sides]
-    found = [_side(side, side.margin(pair.tolerance, settings), independent) for side in looked]
+    room, tests = _room(pair, len(looked))
+    found = [_side(side, side.margin(pair.tolerance, settings, room), independent) for side in looked]
     worst = min(found, key=lambda side: side.pvalue)
-    pvalue = min(1.0, len(looked) * worst.pvalue)
+    pvalue = min(1.0, tests * worst.pvalue)
     suspicion = min(1.0, len(looked) * min(side.suspicion for side in found))
     outcome, reason = _outcome(
         pvalue,
@@ -107,6 +111,17 @@ def judge(pair: Pair, settings: Excursion) -> dict[str, Any]:
             "waived": ("outside_proven_range",) if thin and outcome is Outcome.FAIL else (),
         }
     )
+
+
+def _room(pair: Pair, sides: int) -> tuple[float, int]:
+    """Give how much worse a healthy arm's level may be than the other's, as far as a noise floor has measured it, as a part of the level; and in how many parts the level of the test is shared out."""
+    level = median(pair.baseline.levels)
+    floor = floor_of(pair, level)
+    if floor is None or floor.assumed or level == 0:
+        return 0.0, sides
+    # half of the level for the floor, half for the points
+    times = -float(stdtrit(min(floor.df, _KNOWN), pair.rates.level / (2 * sides)))
+    return times * floor.standard_error / abs(level), 2 * sides
 
 
 def _outcome(
@@ -174,14 +189,15 @@ class _Looked:
         """Give a number as the metric has it."""
         return 1 - value if self.of_failures else self.sign * value
 
-    def margin(self, tolerance: Sizes[float], settings: Excursion) -> float:
-        """Give what is tolerated beyond the baseline's worst point: a canary that is worse by no more than its level may be has its worst points worse as well."""
-        worst = float(self.baseline.max())
-        return max(
+    def margin(self, tolerance: Sizes[float], settings: Excursion, room: float) -> float:
+        """Give what is tolerated beyond the baseline's worst point: a canary that is worse by no more than its level may be has its worst points worse as well, and so has one whose level differs by `room` though nothing is wrong."""
+        worst, level = abs(self.shown(float(self.baseline.max()))), abs(self.shown(self.level))
+        own = max(
             settings.tolerance * abs(self.level),
-            tolerance.relative * max(abs(self.shown(worst)), abs(self.shown(self.level))),
+            tolerance.relative * max(worst, level),
             tolerance.absolute_or_zero,
         )
+        return own + room * max(worst, level)
 
 
 def _at_least(kind: str, events: FloatArray, totals: FloatArray, sign: int) -> FloatArray:

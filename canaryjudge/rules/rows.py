@@ -172,7 +172,7 @@ class ErrorRates:
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """How long a metric is watched, and what is known of it from before.
+    """How long a metric is watched, and what is known of it beside the points.
 
     Attributes
     ----------
@@ -180,8 +180,6 @@ class Horizon:
         Points an arm after which the watch ends.
     max_duration : float or None
         Seconds after which it ends.
-    history : Pair or None
-        Both arms of the metric at a time at which they ran the same version.
     replicas : callable or None
         Gives the replicas of baseline and canary as they are by now, each as one point at its level.
     intervals : callable or None
@@ -190,7 +188,6 @@ class Horizon:
 
     max_points: int | None = None
     max_duration: float | None = None
-    history: Pair | None = None
     replicas: Callable[[], tuple[tuple[Arm, ...], tuple[Arm, ...]]] | None = None
     intervals: Callable[[], Sequence[tuple[slice, slice]]] | None = None
 
@@ -306,8 +303,7 @@ class Pair(Question):
     def likeness(self) -> tuple[Any, ...]:
         """What tells whether pairs are rows of one batch: the shape, and what is asked."""
         own = [getattr(self, name) for name in Batch.__slots__ if name not in {"edges", "horizon"}]
-        horizon = self.horizon if self.horizon.history is None else id(self.horizon)
-        return (len(self.baseline), len(self.canary), id(self.edges), horizon, *own)
+        return (len(self.baseline), len(self.canary), id(self.edges), self.horizon, *own)
 
     def part(self, points: Any) -> Pair:
         """Give some of the points of both arms, by a slice or an index."""

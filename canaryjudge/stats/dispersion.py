@@ -26,6 +26,7 @@ from canaryjudge.stats.long_run import long_run_variance
 
 __all__ = [
     "FEWEST_WATCHED_INTERVALS",
+    "UNKNOWN_DISPERSION",
     "Dispersion",
     "Family",
     "bursts_outlast",
@@ -43,7 +44,7 @@ _SIGNIFICANCE = 0.1
 """Below this p-value there is overdispersion; see `dispersion`."""
 FEWEST_WATCHED_INTERVALS: Final = 10
 """Fewer intervals with events tell too little of how much they vary."""
-_UNKNOWN_DISPERSION = 4.0
+UNKNOWN_DISPERSION: Final = 4.0
 """What stands for the dispersion until then, where nothing is known: errors of real services come in bursts."""
 _STATED_INTERVALS = 60
 """What a stated dispersion weighs against the run's own, in intervals."""
@@ -207,7 +208,7 @@ def overdispersion(pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike 
     [4.0, 1.1, 2.26]
     """
     chi2, count = np.asarray(pearsons, dtype=np.float64), np.asarray(intervals, dtype=np.float64)
-    before = np.asarray(_UNKNOWN_DISPERSION if stated is None else stated, dtype=np.float64)
+    before = np.asarray(UNKNOWN_DISPERSION if stated is None else stated, dtype=np.float64)
     weight = 0.0 if stated is None else _STATED_INTERVALS
     own = np.maximum(count - 1, 1.0)
     estimate = (chi2 * (1 + 0.5 * np.sqrt(2 / own)) + weight * before) / (own + weight)

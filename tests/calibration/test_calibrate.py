@@ -9,8 +9,8 @@ from simulation import ar1
 
 import canaryjudge as cj
 from canaryjudge.calibration import Calibration, calibrate
-from canaryjudge.calibration.noise_floor import changes_of
 from canaryjudge.data import Arm, MetricPair
+from canaryjudge.history.noise_floor import changes_of
 from canaryjudge.reports import ObservedRate
 
 N, WINDOW = 2400, 40

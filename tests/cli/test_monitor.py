@@ -202,7 +202,7 @@ def test_a_bug_of_ours_is_70_and_leaves_the_state_as_it_was(folder, capsys, monk
     assert step(folder, rows(1, 12, start=1)) == 3
 
 
-def test_history_is_asked_for_again_and_read_by_its_own_ending(folder, capsys, monkeypatch):
+def test_history_is_kept_and_read_by_its_own_ending(folder, capsys, monkeypatch):
     (folder / "history.csv").write_text(rows(80, 12, start=-100))
     (folder / "policy.yaml").write_text(POLICY.replace("  dispersion: 1\n", ""))
     lines = rows(2, 12).splitlines()
@@ -214,9 +214,12 @@ def test_history_is_asked_for_again_and_read_by_its_own_ending(folder, capsys, m
     ]
     history = ["--history", str(folder / "history.csv")]
     assert step(folder, "\n".join(map(json.dumps, numbers)), "--data-format", "ndjson", *history) == 3
-    assert step(folder, rows(2, 12)) == 2
-    assert "another history" in capsys.readouterr().err
+    assert step(folder, rows(2, 12)) == 3
+    assert "history: " in capsys.readouterr().out
     assert step(folder, rows(2, 12), *history) == 3
+    (folder / "history.csv").write_text(rows(81, 12, start=-100))
+    assert step(folder, rows(2, 12), *history) == 2
+    assert "another history" in capsys.readouterr().err
     standard = ["--data", "-", "--history", "-", "--state", str(folder / "other.json")]
     assert main(["monitor", "--policy", str(folder / "policy.yaml"), *standard]) == 2
     assert "both standard input" in capsys.readouterr().err

@@ -319,7 +319,7 @@ metrics:
 - name: cpu
   direction: increase
   query: cpu{${selector}}
-prometheus: {window: 5m, step: 15s}
+prometheus: {window: 5m, step: 15s, history: none}
 """
 
 

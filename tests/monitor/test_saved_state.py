@@ -67,32 +67,54 @@ def test_another_policy_or_history_is_refused():
         cj.Monitor.from_json(state(tolerance="20%"), policy_of("mixture"))
     history = update_of("mixture", 5, 100)
     one = cj.Monitor(policy_of("mixture"), history=history)
-    assert (
-        cj.Monitor.from_json(one.to_json(), policy_of("mixture"), history=history).to_json() == one.to_json()
-    )
-    for other in (None, update_of("mixture", 6, 100)):
-        with pytest.raises(cj.DataError, match="another history"):
-            cj.Monitor.from_json(one.to_json(), policy_of("mixture"), history=other)
+    for again in (history, None):
+        resumed = cj.Monitor.from_json(one.to_json(), policy_of("mixture"), history=again)
+        assert resumed.to_json() == one.to_json()
+    with pytest.raises(cj.DataError, match="another history"):
+        cj.Monitor.from_json(one.to_json(), policy_of("mixture"), history=update_of("mixture", 6, 100))
     with pytest.raises(cj.DataError, match="another history"):
         cj.Monitor.from_json(state(), policy_of("mixture"), history=history)
 
 
+def earlier(seed, count, series=2):
+    rng = np.random.default_rng(seed)
+    times = 60.0 * np.arange(-count, 0)
+    return {f"pod-{pod}": {"time": times, "value": rng.gamma(2, 5, count).round()} for pod in range(series)}
+
+
 def test_the_history_is_the_yardstick():
-    """Bursts that the history knows of weaken the first look; a gauge is held against its windows."""
-    rng = np.random.default_rng(1)
-    bursty = {
-        side: {"time": 60.0 * np.arange(200), "value": rng.gamma(2, 5, 200).round()}
-        for side in ("baseline", "canary")
-    }
+    """Bursts that the history knows of weaken the first look; a gauge at planned looks is held against what its series differed by."""
+    bursty = earlier(1, 200)
     policy = policy_of("mixture of counts")
     one, calm = cj.Monitor(policy, history={"m": bursty}), cj.Monitor(policy)
     for each in (one, calm):
         each.update(update_of("mixture of counts", 2, 5, harmful=True))
     assert one.verdict().metrics["m"].findings[0].dispersion == pytest.approx(5.5, abs=2.5)
     assert calm.verdict().metrics["m"].findings[0].dispersion == 4
-    gauge = cj.Monitor(policy_of("looks"), history=update_of("looks", 3, 700))
+    gauge = cj.Monitor(policy_of("looks"), history={"m": earlier(3, 700, 3)})
     gauge.update(update_of("looks", 4, 60))
-    assert gauge.verdict().metrics["m"].findings[0].method == "history"
+    result = cj.Monitor.from_json(gauge.to_json(), policy_of("looks")).verdict().metrics["m"]
+    assert result.history.floor.between == "replicas"
+    assert (result.history.windows, result.history.late) == (11, 0)
+    found = result.findings[0].noise_floor
+    assert not found or (not found.assumed and found.df == result.history.floor.df)
+
+
+def test_what_the_history_has_of_the_release_is_left_out():
+    history = {"m": earlier(3, 700, 3)}
+    start = -60.0 * 100
+    late = {
+        side: {"time": start + 60.0 * np.arange(20), "value": np.arange(20.0) + 10}
+        for side in ("baseline", "canary")
+    }
+    one, other = (cj.Monitor(policy_of("looks"), history=history) for _ in range(2))
+    with pytest.raises(cj.DataError):
+        one.update({"m": {"baseline": {"time": [start], "value": ["x"]}}})
+    assert one.to_json() == other.to_json()
+    one.update({"m": late})
+    result = one.verdict().metrics["m"]
+    assert result.history.late == 300
+    assert result.history.end < start
 
 
 # size -------------------------------------------------------------------------------------------------------------------

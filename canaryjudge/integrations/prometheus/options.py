@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,10 @@ from canaryjudge.integrations.options import duration
 from canaryjudge.policy import Policy
 
 if TYPE_CHECKING:
-    from canaryjudge.integrations.prometheus.queries import Fetched
+    from canaryjudge.integrations.prometheus.client import Access
+    from canaryjudge.integrations.prometheus.queries import Fetched, QueryOverrides
 
-__all__ = ["add_options", "fetch_given", "refuse_options"]
+__all__ = ["add_options", "fetch_given", "fetch_past", "refuse_options"]
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)=(.*)", re.DOTALL)
 _OWN = (
@@ -82,14 +84,32 @@ def refuse_options(options: argparse.Namespace) -> None:
 def fetch_given(
     options: argparse.Namespace, policy: Policy, since: Mapping[str, float | None] | None = None
 ) -> Fetched:
-    """Fetch what the command line asks for, and save it where it says so."""
-    from canaryjudge.integrations.prometheus.client import Access  # noqa: PLC0415 - other sources need no client
-    from canaryjudge.integrations.prometheus.queries import QueryOverrides, fetch  # noqa: PLC0415
+    """Fetch what the command line asks for."""
+    from canaryjudge.integrations.prometheus.queries import fetch  # noqa: PLC0415 - other sources need no client
 
     for name in ("wide", "column", "replica", "time", "data_format"):
         if getattr(options, name):
             raise DataError(f"--{name.replace('_', '-')} is for --data", "Leave it out.")
-    access = Access.to(
+    options.asked_at = time.time()
+    fetched = fetch(
+        policy, _access(options), _wanted(options, since), baseline=options.baseline, canary=options.canary
+    )
+    if options.insecure:
+        fetched.remarks.insert(0, "--insecure: the server's certificate was not checked")
+    return fetched
+
+
+def fetch_past(options: argparse.Namespace, policy: Policy) -> Fetched:
+    """Fetch the past of what the command line asks for, up to where the data begin that were fetched before."""
+    from canaryjudge.integrations.prometheus.queries import fetch_history  # noqa: PLC0415 - as in fetch_given
+
+    return fetch_history(policy, _access(options), _wanted(options, None))
+
+
+def _access(options: argparse.Namespace) -> Access:
+    from canaryjudge.integrations.prometheus.client import Access  # noqa: PLC0415 - other sources need no client
+
+    return Access.to(
         options.prometheus,
         os.environ,
         token=None if options.token_file is None else _token_in(options.token_file),
@@ -98,17 +118,19 @@ def fetch_given(
         insecure=options.insecure,
         timeout=options.timeout,
     )
-    wanted = QueryOverrides(
-        options.baseline_selector, options.canary_selector, options.window, options.at, since or {}
-    )
-    fetched = fetch(policy, access, wanted, baseline=options.baseline, canary=options.canary)
-    if options.insecure:
-        fetched.remarks.insert(0, "--insecure: the server's certificate was not checked")
-    if options.save_data is not None:
-        from canaryjudge.integrations.files.tables import write_data  # noqa: PLC0415 - only where it is asked for
 
-        write_data(options.save_data, fetched.data)
-    return fetched
+
+def _wanted(options: argparse.Namespace, since: Mapping[str, float | None] | None) -> QueryOverrides:
+    from canaryjudge.integrations.prometheus.queries import QueryOverrides  # noqa: PLC0415 - as in fetch_given
+
+    return QueryOverrides(
+        options.baseline_selector,
+        options.canary_selector,
+        options.window,
+        options.at,
+        since or {},
+        getattr(options, "asked_at", None),
+    )
 
 
 def _token_in(path: str) -> str:

@@ -12,12 +12,14 @@ from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.integrations.prometheus.answers import from_prometheus, readable, said_by
 from canaryjudge.integrations.prometheus.client import Access, PrometheusClient, Span
 from canaryjudge.policy import Metric, Policy, Query
-from canaryjudge.policy.query import MOST_STEPS, SELECTOR, timing, timing_problem
+from canaryjudge.policy.query import MOST_STEPS, SELECTOR, history_of, timing, timing_problem
 
-__all__ = ["Fetched", "QueryOverrides", "fetch"]
+__all__ = ["Fetched", "QueryOverrides", "fetch", "fetch_history"]
 
 _SETTLING = 10_000
 """Milliseconds after which a scrape has ended, as Prometheus has it by default: what is younger may still change."""
+_PAST = "history"
+"""What the baseline's past is called beside the arms."""
 _OVERLAP = 20
 """Steps that are asked again when a watch goes on, so that counters join and stragglers are found."""
 
@@ -35,6 +37,8 @@ class QueryOverrides(NamedTuple):
         When the data end, in seconds since 1970; the present where it is None.
     since : mapping of str to (float or None)
         How far each metric is known already; what follows is asked, however long ago that was.
+    now : float or None
+        The present, where several questions are to agree about it; the clock's where it is None.
     """
 
     baseline: str | None = None
@@ -42,6 +46,7 @@ class QueryOverrides(NamedTuple):
     window: float | None = None
     at: float | None = None
     since: Mapping[str, float | None] = {}
+    now: float | None = None
 
 
 class Fetched(NamedTuple):
@@ -102,6 +107,68 @@ def fetch(
     return _run(_fetched(asked, access, (str(baseline), str(canary))))
 
 
+def fetch_history(
+    policy: Policy,
+    access: Access,
+    wanted: QueryOverrides | None = None,
+) -> Fetched:
+    """Ask a server for the baseline's past: the same queries, up to where the data begin.
+
+    A judgement can do without it, so what goes wrong is a remark and no error.
+
+    Parameters
+    ----------
+    policy : Policy
+        Whose metrics have a `query` each; its `prometheus.history` says how much is asked for.
+    access : Access
+        How the server is reached.
+    wanted : QueryOverrides, optional
+        The same as the data were asked with.
+
+    Returns
+    -------
+    Fetched
+        ``{metric: {"history": columns}}``, with remarks; no data where nothing is wanted or to be had.
+    """
+    wanted = wanted or QueryOverrides()
+    asked = [
+        question._replace(span=span)
+        for question in (_asked(metric, policy, wanted) for metric in policy.metrics)
+        if (span := _before(question, policy, wanted)) is not None
+    ]
+    return _run(_fetched_past(asked, access))
+
+
+def _before(question: _Asked, policy: Policy, wanted: QueryOverrides) -> Span | None:
+    """Give the time before the data; None where it is not asked for."""
+    step_s, window = timing(question.query, policy.prometheus)
+    length = history_of(policy.prometheus, step_s, window if wanted.window is None else wanted.window)
+    if length is None:
+        return None
+    step, end = question.span.step, question.span.start - question.span.step
+    start = end - int(length * 1000) // step * step
+    return Span(max(min(start, end), end - MOST_STEPS * step), end, step)
+
+
+async def _fetched_past(asked: list[_Asked], access: Access) -> Fetched:
+    found = Fetched({}, [])
+    async with PrometheusClient(access) as client:
+        for question in asked:
+            where = f"the history of metric {question.metric.name!r}"
+            documents: dict[str, dict[str, Any]] = {}
+            try:
+                for column, text in question.query.texts().items():
+                    promql = text.replace(SELECTOR, question.selectors[0])
+                    document = await client.query_range(promql, question.span, where)
+                    said = [readable(access.redacted(str(line))) for line in said_by(document)]
+                    documents[column] = {_PAST: {**document, "warnings": [], "infos": [], "isPartial": False}}
+                    found.remarks.extend(f"{where}: {line}" for line in said)
+                found.data.update(_columns(question, documents, access))
+            except DataError as error:
+                found.remarks.append(f"{error.message}; it is judged without")
+    return found
+
+
 class _Asked(NamedTuple):
     """The questions of one metric."""
 
@@ -138,7 +205,8 @@ def _asked(metric: Metric, policy: Policy, wanted: QueryOverrides) -> _Asked:
 
 
 def _span(step: int, window: float, wanted: QueryOverrides, metric: str) -> Span:
-    settled = time.time_ns() // 1_000_000 - min(step, _SETTLING)
+    present = time.time_ns() // 1_000_000 if wanted.now is None else int(wanted.now * 1000)
+    settled = present - min(step, _SETTLING)
     now = settled if wanted.at is None else round(wanted.at * 1000)
     end = now // step * step
     start = end - int(window * 1000) // step * step

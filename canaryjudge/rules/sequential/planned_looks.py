@@ -7,18 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import ndtri
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import Evidence, tolerated, weigh
 from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
 from canaryjudge.rules.groups import GroupFinding, GroupSettings
-from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
+from canaryjudge.rules.mann_whitney import MannWhitney
 from canaryjudge.rules.minute_by_minute import FEWEST_MINUTES
 from canaryjudge.rules.registry import RULES, judge_pair, read_finding
-from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question, Sizes, excluded
+from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question, Sizes, excluded
 from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.group_sequential import Spending, boundaries, repeated_pvalue
@@ -51,15 +50,12 @@ class LookPlan:
         How many looks are planned, evenly until the end of the watch.
     spending : {"obrien_fleming", "pocock"}
         How the error rates are spent over them.
-    by_history : bool
-        The change is held against those of the history's windows instead.
     """
 
     name: str
     settings: RuleSettings
     looks: int = 5
     spending: Spending = "obrien_fleming"
-    by_history: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +139,7 @@ class LooksProcess:
         # what a pass excludes is settled by what the baseline is at the first look
         self._pass_within = self._pass_within or excluded(asked)
         asked = replace(asked, pass_within=self._pass_within)
-        found = _judge_by_history(asked) if plan.by_history else judge_pair(asked, plan.settings)
+        found = judge_pair(asked, plan.settings)
         facts: dict[str, Any] = {
             "rule": plan.name,
             "level": self._question.rates.level,
@@ -192,14 +188,13 @@ class LooksProcess:
         settings, window = self._plan.settings, self._window
         if (
             window is not None
-            and not self._plan.by_history
             and isinstance(settings, MannWhitney)
             and settings.method == "robust"
             and window.concurrent
             and KINDS[window.kind].is_averaged
         ):
             return FEWEST_MINUTES
-        if self._plan.by_history or is_last or not _asks_ranks(settings):
+        if is_last or not _asks_ranks(settings):
             return least
         return max(least, _FEWEST_FOR_RANKS)
 
@@ -299,12 +294,9 @@ class LooksProcess:
 
 
 def looks_at(question: Question, *, looks: int, spending: Spending) -> LooksProcess:
-    """Look at a metric by its kind's rule about the level; at a gauge by its history, where that is long enough."""
-    kind = KINDS[question.kind]
-    by_history = kind.is_averaged and _windows_of(question.horizon) is not None
-    at_a_look = RULES[kind.default_rules[0]].settings()
-    plan = LookPlan("sequential", at_a_look, looks, spending, by_history)
-    return LooksProcess(question, plan)
+    """Look at a metric by its kind's rule about the level."""
+    at_a_look = RULES[KINDS[question.kind].default_rules[0]].settings()
+    return LooksProcess(question, LookPlan("sequential", at_a_look, looks, spending))
 
 
 def _asks_ranks(settings: RuleSettings) -> bool:
@@ -383,85 +375,3 @@ def _unpacked(column: str | list[Any]) -> FloatArray:
     if isinstance(column, str):
         return unpack(column, "<f8", (-1,))
     return np.asarray(unpack_times(column[1:]) / column[0])
-
-
-_FEWEST_WINDOWS = 10
-"""Fewer windows of history know the noise too roughly."""
-_TRIMMED = 0.1
-"""Part of the points that is left out at either end of an arm: spikes of history are no yardstick."""
-
-
-def _windows_of(horizon: Horizon) -> int | None:
-    """Give the points of a whole watch, where the history holds enough windows of that length; else None."""
-    history = horizon.history
-    if history is None or not KINDS[history.kind].is_averaged or not history.concurrent:
-        return None
-    length = horizon.max_points
-    if length is None and horizon.max_duration is not None and history.interval:
-        length = int(horizon.max_duration // history.interval)
-    return length if length and len(history.canary) // length >= _FEWEST_WINDOWS else None
-
-
-def _judge_by_history(pair: Pair) -> ShiftFinding:
-    """Hold the change of the trimmed mean against its changes between arms that ran the same version.
-
-    Notes
-    -----
-    By t = (d - mean d_h) / (sd d_h sqrt(1 + 1/H)) with H - 1 degrees of freedom, d_h being the change over as many first points of
-    each of the history's H windows.
-    """
-    history, length, rates = pair.horizon.history, _windows_of(pair.horizon), pair.rates
-    assert history is not None  # noqa: S101 - asked only where there is one
-    assert length is not None  # noqa: S101
-    size = len(pair.canary)
-    count = len(history.canary) // length
-    baseline, canary = (
-        _trimmed_mean(arm.value[: count * length].reshape(count, length)[:, :size])
-        for arm in (history.baseline, history.canary)
-    )
-    level, canary_level = (float(_trimmed_mean(arm.value)) for arm in (pair.baseline, pair.canary))
-    known = {
-        "rule": "mann_whitney",
-        "method": "history",
-        "level": rates.level,
-        "beta": rates.beta,
-        "baseline_level": level,
-        "canary_level": canary_level,
-        "n_baseline": size,
-        "n_canary": size,
-        "df": count - 1,
-    }
-    limits = tolerated(pair, level)
-    if limits is None:
-        return ShiftFinding(**known, outcome=Outcome.MARGINAL, reason=Reason.NEEDS_ABSOLUTE_TOLERANCE)
-    unit = 1.0 if limits.absolute else abs(level)
-    bias = float((canary - baseline).mean())
-    estimate = canary_level - level - bias
-    root = math.sqrt(1 + 1 / count)
-
-    def spread(limit: float) -> float:
-        scale = 1.0 if limits.absolute else 1 + limit * math.copysign(1.0, level)
-        return max(float((canary - scale * baseline).std(ddof=1)) * root, 1e-300)
-
-    def pvalues(limit: float) -> tuple[float, float]:
-        t = (estimate - limit * unit) / spread(limit)
-        return float(stdtr(count - 1, -t)), float(stdtr(count - 1, t))
-
-    def bounds(limit: float, error: float) -> tuple[float, float]:
-        reach = -float(stdtrit(count - 1, error)) * spread(limit)
-        return (estimate - reach) / unit, (estimate + reach) / unit
-
-    evidence = Evidence(
-        estimate=estimate / unit,
-        pvalues=[pvalues(limit) for limit in limits.asked],
-        pvalues_none=pvalues(0.0),
-        fail_bounds=[bounds(limit, rates.level / len(limits.sides)) for _, limit in limits.sides],
-        pass_bounds=[bounds(limit, rates.beta) for _, limit in limits.pass_sides],
-    )
-    return ShiftFinding(**known, **weigh(evidence, limits, rates, size))
-
-
-def _trimmed_mean(values: FloatArray) -> FloatArray:
-    n = values.shape[-1]
-    cut = int(_TRIMMED * n)
-    return np.asarray(np.sort(values, axis=-1)[..., cut : n - cut].mean(axis=-1))

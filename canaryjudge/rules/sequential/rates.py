@@ -40,13 +40,11 @@ from canaryjudge.stats.count_processes import (
     ratio_estimate,
     tilts,
 )
-from canaryjudge.stats.dispersion import FEWEST_WATCHED_INTERVALS, overdispersion, pooled_dispersion
+from canaryjudge.stats.dispersion import FEWEST_WATCHED_INTERVALS, overdispersion
 from canaryjudge.stats.exact_sums import ExactSum
 
 __all__ = ["RateProcess", "check_counts"]
 
-_FEWEST_OF_HISTORY = 10
-"""Intervals of history that tell how much the counts vary."""
 _RELATIVE_WEIGHT = 0.9
 """Part of the pass evidence that goes to the relative tolerance, where there is an absolute one as well,"""
 _EVEN_WEIGHT = 0.5
@@ -104,7 +102,7 @@ class RateProcess(CountingProcess):
 
     def __init__(self, question: Question) -> None:
         super().__init__(question)
-        self._stated = question.dispersion or _from_history(question.horizon.history)
+        self._stated = question.dispersion
         self._flipped: bool | None = None
         self._directions = question.sides
         self._tilted: tuple[tuple[int, float], ...] = ()
@@ -374,19 +372,3 @@ class _Look:
     def _ratio_bound(self, direction: int, side: int, level: float, null: _Null) -> float:
         sums = self._toward(direction)
         return ratio_bound(sums, side, level, null=null.log_ratio, dispersion=self.dispersion)
-
-
-def _from_history(history: Pair | None) -> float | None:
-    """Measure the dispersion where both arms ran the same version."""
-    if history is None or len(history.baseline) < _FEWEST_OF_HISTORY:
-        return None
-    n_b, n_c = history.baseline.exposures, history.canary.exposures
-    found = pooled_dispersion(
-        history.baseline.value,
-        n_b,
-        history.canary.value,
-        n_c,
-        concurrent=history.concurrent,
-        family=KINDS[history.kind].family,
-    )
-    return float(found.factor)

@@ -19,7 +19,13 @@ from canaryjudge.integrations.prometheus import client as prometheus_client
 from canaryjudge.integrations.prometheus.client import Access
 from canaryjudge.integrations.prometheus.queries import QueryOverrides, fetch
 
-SHARED = {"baseline": 'version="1.4"', "canary": 'version="1.5"', "step": "60s", "window": "20m"}
+SHARED = {
+    "baseline": 'version="1.4"',
+    "canary": 'version="1.5"',
+    "step": "60s",
+    "window": "20m",
+    "history": "none",
+}
 CPU = {"name": "cpu", "direction": "increase", "query": "cpu{${selector}}"}
 POLICY = {"prometheus": SHARED, "metrics": [CPU]}
 AT = 1_772_442_000.0

@@ -17,7 +17,13 @@ from canaryjudge.cli import main
 from canaryjudge.integrations.files.tables import data_text
 from canaryjudge.integrations.sources import read_table
 
-SHARED = {"baseline": 'version="1.4"', "canary": 'version="1.5"', "step": "60s", "window": "20m"}
+SHARED = {
+    "baseline": 'version="1.4"',
+    "canary": 'version="1.5"',
+    "step": "60s",
+    "window": "20m",
+    "history": "none",
+}
 ERRORS = {
     "name": "errors",
     "kind": "ratio",

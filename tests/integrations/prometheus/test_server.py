@@ -85,6 +85,19 @@ def test_slowness_and_errors_are_found_and_explained(url, tmp_path):
     assert (again.returncode, again.stderr) == (0, "")
 
 
+def test_the_baselines_past_comes_with_the_data(url, tmp_path):
+    kept = ("--save-data", tmp_path / "data.json", "--format", "json", "--output", tmp_path / "verdict.json")
+    done = judge(url, "1.5", "--window", "4s", *kept)
+    assert (done.returncode in (0, 3), done.stderr) == (True, "")
+    verdict = cj.Verdict.from_json((tmp_path / "verdict.json").read_bytes())
+    errors = verdict.metrics["errors"].history
+    assert errors.lacks == "arms"  # one instance alone
+    assert 1 <= errors.dispersion < 2
+    assert errors.end < json.loads((tmp_path / "data.json").read_text())["errors"]["baseline"]["time"][0]
+    verify = ("verify", "--policy", EXAMPLE / "policy.yaml", "--data", tmp_path / "data.json")
+    assert run(*verify, "--verdict", tmp_path / "verdict.json").returncode == 0
+
+
 def test_the_injected_fault_is_measured(url, tmp_path):
     """Ten times the errors and twice the latency, as was injected."""
     judge(url, "1.6", "--format", "json", "--output", tmp_path / "verdict.json")

@@ -8,10 +8,10 @@ from typing import get_args
 import numpy as np
 import pytest
 from judging import feed, process_by
-from streams import METHODS, arm, both, policy_of
+from streams import METHODS, both, policy_of
 
 import canaryjudge as cj
-from canaryjudge.data import read_pairs, row_of
+from canaryjudge.data import read_pairs
 from canaryjudge.data.stream import intervals
 from canaryjudge.kinds import KINDS
 from canaryjudge.rules import ErrorRates, Horizon
@@ -23,14 +23,12 @@ SIZES = {"betting": 200}
 """Intervals after which harm and harmlessness are proven, where it is not 60."""
 
 
-def process_of(name, *, history=None, level=0.01, **settings):
+def process_of(name, *, level=0.01, **settings):
     policy = policy_of(name, **settings)
     metric = policy.metrics[0]
     (rule,) = metric.rules or (cj.Sequential(),)
     rates = ErrorRates(level, policy.beta)
-    known = None if history is None else row_of(history, metric, rates)
-    horizon = Horizon(policy.max_points, policy.max_duration, known)
-    return process_by(metric, rule, rates, horizon)
+    return process_by(metric, rule, rates, Horizon(policy.max_points, policy.max_duration))
 
 
 def pair_of(name, seed=1, size=SIZE, **settings):
@@ -51,12 +49,6 @@ def fed(process, pair):
 
 def saved(process):
     return json.dumps(process.save(), sort_keys=True)
-
-
-def history_of(size=600):
-    rng = np.random.default_rng(77)
-    policy = cj.Policy(metrics=[cj.Metric(name="m", direction="increase")])
-    return read_pairs({"m": {side: arm("gauge", rng, size) for side in ("baseline", "canary")}}, policy)["m"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -85,28 +77,15 @@ def test_a_policy_may_name_the_methods_of_the_table_or_leave_the_choice_to_auto(
     assert cj.Sequential(independent=True).method_for("samples") == "ranks"
 
 
-CASES = [*METHODS, "looks by history"]
-
-
-def made(case):
-    if case == "looks by history":
-        return process_of("looks", history=history_of())
-    return process_of(case)
-
-
-def name_of(case):
-    return "looks" if case == "looks by history" else case
-
-
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", METHODS)
 def test_at_once_and_interval_by_interval_and_across_saving_are_the_same_to_the_bit(case):
-    pair = pair_of(name_of(case))
-    at_once, stepwise, resumed = fed(made(case), pair), made(case), made(case)
+    pair = pair_of(case)
+    at_once, stepwise, resumed = fed(process_of(case), pair), process_of(case), process_of(case)
     for block in blocks_of(pair):
         feed(stepwise, block)
         feed(resumed, block)
         text = json.dumps(resumed.save())
-        resumed = made(case)
+        resumed = process_of(case)
         resumed.load(json.loads(text))
         assert saved(resumed) == saved(stepwise)
         assert resumed.finding() == stepwise.finding()

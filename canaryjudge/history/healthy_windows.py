@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Literal
 
@@ -14,11 +14,12 @@ from canaryjudge.data import Arm, FloatArray, MetricPair, Series
 from canaryjudge.data.pairing import align
 from canaryjudge.data.times import median_step
 from canaryjudge.kinds import KINDS
-from canaryjudge.policy import Metric
+from canaryjudge.policy import Metric, Policy
 
-__all__ = ["HealthyPairs", "Length", "healthy_pairs", "pairs_of_releases"]
+__all__ = ["HealthyPairs", "Length", "canary_length", "healthy_pairs", "pairs_of_releases"]
 
 _DAY = 86400.0
+_DEFAULT_POINTS = 60
 _FEWEST_NEIGHBORS = 3
 """Fewer pairs of neighbors, and windows at the same time of the day stand in for them."""
 _LOOSE = 1.25
@@ -39,6 +40,16 @@ class Length:
     """How long that is, which is what counts for samples that have times."""
 
 
+def canary_length(
+    policy: Policy, interval: float | None, points: int | None = None, seconds: float | None = None
+) -> Length:
+    """Tell how long a canary is: as given in points or seconds, or by the policy's deadline, or else 60 points."""
+    if points is None and (seconds := seconds or policy.max_duration) is not None and interval is not None:
+        return Length(max(2, round(seconds / interval)), seconds)
+    points = points or policy.max_points or _DEFAULT_POINTS
+    return Length(points, None if interval is None else points * interval)
+
+
 @dataclass(frozen=True, slots=True)
 class HealthyPairs:
     """Pairs in which nothing changed."""
@@ -57,6 +68,8 @@ class HealthyPairs:
     """Tracks that ran side by side."""
     groups: NDArray[np.intp]
     """Which two replicas a pair is of, or which track."""
+    turned: NDArray[np.bool_]
+    """Where the later of the two replicas stands for the baseline."""
 
     def apart_from(self, index: int) -> NDArray[np.bool_]:
         """Tell which pairs share no data with one of them."""
@@ -68,16 +81,33 @@ class HealthyPairs:
                 apart &= (stop <= own[second]) | (start >= own[second + 1])
         return np.asarray(apart | (self.spans[:, 4] != own[4]))
 
+    def some(self, kept: NDArray[np.intp], independent: int) -> HealthyPairs:
+        """Give some of the pairs, which are worth so many that share no data."""
+        return replace(
+            self,
+            pairs=tuple(self.pairs[index] for index in kept),
+            spans=self.spans[kept],
+            independent=independent,
+            groups=self.groups[kept],
+            turned=self.turned[kept],
+        )
+
 
 def healthy_pairs(
-    tracks: Sequence[Series], metric: Metric, length: Length, most: int, rng: np.random.Generator
+    tracks: Sequence[Series],
+    metric: Metric,
+    length: Length,
+    most: int,
+    rng: np.random.Generator,
+    *,
+    step: float = 0.25,
 ) -> HealthyPairs:
-    """Cut a history into pairs of the canary's own length: concurrent replicas where there are some; else neighboring windows; else windows at the same time of the day; maybe none."""
+    """Cut a history into pairs of the canary's own length: concurrent replicas where there are some; else neighboring windows, of which one begins every so many windows; else windows at the same time of the day; maybe none."""
     beside = _of_replicas(tracks, metric, length, rng) if metric.pairing != "windows" else None
     if beside is not None:
         return _thinned(beside, most, rng)
     cut = [(_Windows(track, metric, length, number)) for number, track in enumerate(tracks)]
-    neighbors = _join([one.neighbors() for one in cut], "neighbors")
+    neighbors = _join([one.neighbors(step) for one in cut], "neighbors")
     if neighbors.independent >= _FEWEST_NEIGHBORS:
         return _thinned(neighbors, most, rng)
     clock = _join([one.by_clock() for one in cut], "clock")
@@ -92,7 +122,8 @@ def pairs_of_releases(arms: Sequence[tuple[Series, Series]], metric: Metric) -> 
     count = len(known)
     numbers = np.arange(count, dtype=np.float64)
     spans = np.stack([numbers, numbers + 0.5, numbers, numbers + 0.5, numbers], axis=1)
-    return HealthyPairs(known, spans, count, "releases", 2 * count, 2 * count, np.arange(count))
+    turned = np.zeros(count, dtype=np.bool_)
+    return HealthyPairs(known, spans, count, "releases", 2 * count, 2 * count, np.arange(count), turned)
 
 
 def _of_replicas(
@@ -102,7 +133,7 @@ def _of_replicas(
     timed = [track for track in tracks if track.time is not None]
     pairs: list[MetricPair] = []
     spans: list[tuple[float, ...]] = []
-    windows, groups = 0, []
+    windows, groups, turned = 0, [], []
     concurrent = metric.model_copy(update={"pairing": "auto"})
     used: set[int] = set()
     for group, (one, other) in enumerate(combinations(range(len(timed)), 2)):
@@ -114,7 +145,8 @@ def _of_replicas(
             arms = [whole.baseline.part(slice(start, stop)), whole.canary.part(slice(start, stop))]
             if KINDS[metric.kind].is_raw:
                 arms = [_between(arm, whole.baseline, start, stop) for arm in (whole.baseline, whole.canary)]
-            if rng.random() < 0.5:
+            turned.append(rng.random() < 0.5)
+            if turned[-1]:
                 arms.reverse()
             pairs.append(_pair(whole, arms[0], arms[1], "concurrent"))
             spans.append((*2 * _span(whole.baseline, start, stop), 0.0))
@@ -131,6 +163,7 @@ def _of_replicas(
         windows,
         len(used),
         np.array(groups, dtype=np.intp),
+        np.array(turned),
     )
 
 
@@ -216,9 +249,9 @@ class _Windows:
         )
         self._metric, self._length, self._number = metric, length, number
 
-    def neighbors(self) -> HealthyPairs:
-        """Pair each window with the next, beginning at every quarter of a window."""
-        windows = _starts(self._arm, self._interval, self._length, self._metric, 0.25)
+    def neighbors(self, step: float) -> HealthyPairs:
+        """Pair each window with the next, beginning at every such part of a window."""
+        windows = _starts(self._arm, self._interval, self._length, self._metric, step)
         follows = {start: (start, stop) for start, stop in windows}
         pairs = [
             ((start, stop), follows[stop]) for start, stop in windows if stop in follows and self._close(stop)
@@ -262,7 +295,10 @@ class _Windows:
             for first, second in pairs
         )
         groups = np.full(len(made), self._number, dtype=np.intp)
-        return HealthyPairs(made, np.array(spans).reshape(-1, 5), apart, "neighbors", windows, 1, groups)
+        turned = np.zeros(len(made), dtype=np.bool_)
+        return HealthyPairs(
+            made, np.array(spans).reshape(-1, 5), apart, "neighbors", windows, 1, groups, turned
+        )
 
 
 def _join(parts: Sequence[HealthyPairs], source: PairSource) -> HealthyPairs:
@@ -274,6 +310,7 @@ def _join(parts: Sequence[HealthyPairs], source: PairSource) -> HealthyPairs:
         sum(part.windows for part in parts),
         len(parts),
         np.concatenate([np.empty(0, dtype=np.intp), *(part.groups for part in parts)]),
+        np.concatenate([np.empty(0, dtype=np.bool_), *(part.turned for part in parts)]),
     )
 
 
@@ -281,12 +318,4 @@ def _thinned(found: HealthyPairs, most: int, rng: np.random.Generator) -> Health
     if len(found.pairs) <= most:
         return found
     kept = np.sort(rng.permutation(len(found.pairs))[:most])
-    return HealthyPairs(
-        tuple(found.pairs[index] for index in kept),
-        found.spans[kept],
-        min(found.independent, most),
-        found.source,
-        found.windows,
-        found.replicas,
-        found.groups[kept],
-    )
+    return found.some(kept, min(found.independent, most))

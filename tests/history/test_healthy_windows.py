@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import canaryjudge as cj
 from canaryjudge.data import Series
-from canaryjudge.simulate import Length, healthy_pairs
+from canaryjudge.history import Length, healthy_pairs
 
 METRIC = cj.Metric(name="m", direction="increase")
 

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data import FloatArray, MetricPair
+from canaryjudge.history.healthy_windows import HealthyPairs
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Spread
 from canaryjudge.reports import FloorFacts
 from canaryjudge.rules.strata import asks_within, change_within
 from canaryjudge.rules.totals import count_totals
-from canaryjudge.simulate import HealthyPairs
 from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
 from canaryjudge.stats.bucket_rank_test import bucket_shift_test
+from canaryjudge.stats.paired_shift import Effect, paired_test
 from canaryjudge.stats.rank_test import shift_test
 from canaryjudge.stats.replicas import excess
 from canaryjudge.stats.traffic_mix import same_mix, split_moves
@@ -57,8 +58,11 @@ class Changes:
 def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
     """Measure the change of each pair as the judge does, with its standard error."""
     kind = KINDS[metric.kind]
-    measure = _of_events if kind.counts_events else _of_histograms if kind.has_buckets else _of_values
-    found = np.array([measure(pair) for pair in pairs]).reshape(-1, 3)
+    if kind.is_measured:
+        found = _of_values(pairs, metric)
+    else:
+        measure = _of_events if kind.counts_events else _of_histograms
+        found = np.array([measure(pair) for pair in pairs]).reshape(-1, 3)
     change, error, level = found.T
     known = np.isfinite(change) & np.isfinite(error)
     if kind.counts_events:  # their change is one of the logarithm, relative at any level
@@ -69,12 +73,39 @@ def changes_of(pairs: Sequence[MetricPair], metric: Metric) -> Changes:
     return Changes(change / unit, error / unit, absolute, known)
 
 
-def _of_values(pair: MetricPair) -> tuple[float, float, float]:
-    if min(len(pair.baseline), len(pair.canary)) < FEWEST_POINTS:
-        return math.nan, math.nan, 0.0
-    concurrent = pair.pairing == "concurrent" and not KINDS[pair.kind].is_raw
-    test = shift_test(pair.baseline.value, pair.canary.value, [0.0], concurrent=concurrent)
-    return float(test.estimate), float(test.standard_error[0]), float(np.median(pair.baseline.value))
+def _of_values(pairs: Sequence[MetricPair], metric: Metric) -> FloatArray:
+    """Compare points, pairs of one shape together: minute by minute where the judge does, and else by ranks."""
+    found = np.tile([math.nan, math.nan, 0.0], (len(pairs), 1))
+    alike: dict[tuple[int, int, Effect | None], list[int]] = {}
+    for index, pair in enumerate(pairs):
+        sizes = len(pair.baseline), len(pair.canary)
+        if min(sizes) >= FEWEST_POINTS:
+            alike.setdefault((*sizes, _effect_by_minutes(pair, metric)), []).append(index)
+    for (*_, effect), rows in alike.items():
+        baseline, canary = (
+            np.stack([arm.value for arm in arms])
+            for arms in zip(*((pairs[row].baseline, pairs[row].canary) for row in rows), strict=True)
+        )
+        level = np.median(baseline, axis=-1)
+        if effect is None:
+            test = shift_test(baseline, canary, [0.0])
+            estimate, error = test.estimate, test.standard_error[..., 0]
+        else:
+            minutes = paired_test(baseline, canary, [0.0], effect=effect)
+            unit = np.where(level == 0, 1.0, np.abs(level))
+            estimate, error = minutes.estimate * unit, minutes.standard_error[..., 0] * unit
+        found[rows] = np.stack([estimate, error, level], axis=-1)
+    return found
+
+
+def _effect_by_minutes(pair: MetricPair, metric: Metric) -> Effect | None:
+    """Tell by what the minutes of a pair are compared; None where they are not."""
+    if pair.pairing != "concurrent" or not KINDS[pair.kind].is_averaged:
+        return None
+    if np.median(pair.baseline.value) == 0:
+        return "difference"
+    ratio = metric.minute_ratios and min(pair.baseline.value.min(), pair.canary.value.min()) >= 0
+    return "ratio" if ratio else "relative"
 
 
 def _of_histograms(pair: MetricPair) -> tuple[float, float, float]:
@@ -119,7 +150,7 @@ def floor_facts(
         return None
     change, error = changes.change[used], changes.error[used]
     part = count / max(1, int(changes.known.sum()))
-    spread, df = excess(change, error, max(1.0, _independent(found, change, found.groups[used]) * part))
+    spread, df = excess(change, error, max(1.0, _independent(found, changes, used) * part))
     concurrent = found.pairs[0].pairing == "concurrent"
     return FloorFacts(
         between="replicas" if concurrent else "windows",
@@ -130,16 +161,26 @@ def floor_facts(
     )
 
 
-def _independent(found: HealthyPairs, change: FloatArray, groups: NDArray[np.intp]) -> float:
+def _independent(found: HealthyPairs, changes: Changes, used: NDArray[np.bool_]) -> float:
     """Tell what the differences are worth: W windows' neighbors as 2 (W - 1)^2 / (3 W - 4), replicas that differ for good as many as they are, less one."""
     if found.source == "releases":
         return float(found.independent)
     if found.source != "replicas":
         windows = max(2, found.windows)
         return 2 * (windows - 1) ** 2 / (3 * windows - 4)
-    means = [change[groups == group].mean() ** 2 for group in np.unique(groups)]
-    lasting = float(np.mean(means)) / max(float(np.square(change).mean()), 1e-300)
-    return float(found.replicas - 1) if lasting > _LASTING else float(found.independent)
+    return float(found.replicas - 1 if _last(found, changes, used) else found.independent)
+
+
+def _last(found: HealthyPairs, changes: Changes, used: NDArray[np.bool_]) -> bool:
+    """Tell whether much of what replicas differ by, beyond the scatter of their points, is the same in every window."""
+    change = np.where(found.turned, -changes.change, changes.change)[used]
+    noise, groups = np.square(changes.error[used]), found.groups[used]
+    whole = float((np.square(change) - noise).mean())
+    means = [
+        change[own].mean() ** 2 - noise[own].mean() / own.sum()
+        for own in (groups == group for group in np.unique(groups))
+    ]
+    return whole > 0 and float(np.mean(means)) > _LASTING * whole
 
 
 def as_floor(facts: Sequence[FloorFacts]) -> NoiseFloor | None:
