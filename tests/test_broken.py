@@ -7,7 +7,7 @@ import pytest
 
 import canaryjudge as cj
 from canaryjudge.errors import DataError
-from canaryjudge.integrations.files.layouts import of_metrics
+from canaryjudge.integrations.files.layouts import tidy_or_by_arms
 from canaryjudge.integrations.sources import read_table
 from canaryjudge.outcomes import conclude
 from canaryjudge.reasons import Outcome, Reason
@@ -140,7 +140,11 @@ def test_a_text_in_a_file_is_told_with_its_line_and_its_metric():
         for number, arm in enumerate(("baseline", "canary")):
             lines.append(f"latency,{arm},{60 * index},{(1 + 9 * number) * NOISE[number, index]},")
             lines.append(f"good,{arm},{60 * index},{'five' if (index, arm) == (10, 'canary') else 5},1000")
-    table = read_table(io.BytesIO("\n".join(lines).encode()), format="csv", layout=of_metrics)
+    table = read_table(
+        io.BytesIO("\n".join(lines).encode()),
+        format="csv",
+        layout=tidy_or_by_arms([], ("baseline", "canary")),
+    )
     verdict = cj.judge(table, policy(RATIO))
     assert verdict.deciding_metric == "latency"
     assert (

@@ -25,7 +25,7 @@ def answered(question, pods=("a",)):
     rows = []
     for number, pod in enumerate(pods):
         values = [
-            (100 + 5 * number) * (1 + 0.02 * np.sin(at / 7 + number + len(question["query"])))
+            (100 + 5 * number) * (1 + 0.02 * np.sin(at / 7 + number + sum(question["query"].encode())))
             for at in range(start, end + 1, step)
         ]
         rows.append(series({"instance": pod}, *map(float, values), start=start, step=step))
