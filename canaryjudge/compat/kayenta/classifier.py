@@ -77,9 +77,8 @@ class JavaRandom:
 def noisy(experiment: FloatArray, control: FloatArray, seed: int = SEED) -> tuple[FloatArray, FloatArray]:
     """Add to each point of two constant arms a hundred-thousandth of its value, times a standard normal number."""
     random = JavaRandom(seed)
-    with np.errstate(
-        invalid="ignore"
-    ):  # of infinite arms the noise is infinite as well, and what is left is no number
+    # of infinite arms the noise is infinite as well, and what is left is no number; beside the largest of floats it makes them so
+    with np.errstate(invalid="ignore", over="ignore"):
         first = experiment + random.gaussians(0.0, float(experiment[0]) * _NOISE, len(experiment))
         return first, control + random.gaussians(0.0, float(control[0]) * _NOISE, len(control))
 
