@@ -13,7 +13,14 @@ from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, tidy
 from canaryjudge.integrations.options import Option
-from canaryjudge.integrations.prometheus.options import add_options, fetch_given, fetch_past, refuse_options
+from canaryjudge.integrations.prometheus.options import (
+    add_access,
+    add_options,
+    fetch_given,
+    fetch_past,
+    refuse_options,
+    starter_given,
+)
 
 if TYPE_CHECKING:
     from canaryjudge.integrations.prometheus.queries import Fetched
@@ -71,8 +78,8 @@ class FileFormat:
         """Read a file; a document is left as text, for `data_of`."""
         return resolve_name(self.reader)(stream, name, layout)
 
-    def data_of(self, text: str, policy: Policy, options: argparse.Namespace) -> Any:
-        """Take a policy's metrics from the text of a document."""
+    def data_of(self, text: str, policy: Policy | None, options: argparse.Namespace) -> Any:
+        """Take a policy's metrics, or all, from the text of a document."""
         given = {option.name: option.value(options) for option in self.options}
         return resolve_name(self.document)(text, policy, **given)
 
@@ -112,10 +119,14 @@ class Server:
     ----------
     does : str
         What it is for, for the help.
-    add_options : callable
-        Adds its further options to a parser.
+    lists : str
+        The same, where it is asked what it has.
+    add_options, add_access : callable
+        Add its further options to a parser: all, or how it is reached and what of it is looked at.
     refuse_options : callable
         Refuses these where the server is not asked.
+    starter : callable
+        Options -> a policy to start from, as text, by what it has.
     fetch : callable
         Options, policy, and how far each metric is known already -> the data, with remarks.
     past : callable, optional
@@ -123,8 +134,11 @@ class Server:
     """
 
     does: str
+    lists: str
     add_options: Callable[[argparse.ArgumentParser], None]
+    add_access: Callable[[argparse.ArgumentParser], None]
     refuse_options: Callable[[argparse.Namespace], None]
+    starter: Callable[[argparse.Namespace], str]
     fetch: Callable[[argparse.Namespace, Policy, Mapping[str, float | None] | None], Fetched]
     past: Callable[[argparse.Namespace, Policy], Fetched] | None = None
 
@@ -132,8 +146,11 @@ class Server:
 SERVERS: Final[dict[str, Server]] = {
     "prometheus": Server(
         "ask this server with the policy's queries instead",
+        "list what this server has instead, and write queries of the usual metrics",
         add_options,
+        add_access,
         refuse_options,
+        starter_given,
         fetch_given,
         fetch_past,
     ),
