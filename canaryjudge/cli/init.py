@@ -90,9 +90,9 @@ def _given(options: argparse.Namespace, arms: tuple[str, str], columns: Sequence
     yield from ("--policy", options.output or "policy.yaml", "--data", options.data)
     if options.data_format is not None:
         yield from ("--data-format", options.data_format)
-        for option in FILE_FORMATS[options.data_format].options:
-            if option.value(options) != option.default:
-                yield from (option.flag or f"--{option.name.replace('_', '-')}", option.value(options))
+        for own in FILE_FORMATS[options.data_format].options:
+            if own.value(options) != own.default:
+                yield from (own.flag or f"--{own.name.replace('_', '-')}", own.value(options))
     for name in ("wide", "replica", "time"):
         if getattr(options, name):
             yield from (f"--{name}", getattr(options, name))

@@ -20,7 +20,7 @@ from canaryjudge.data.times import iso, median_step, to_times
 from canaryjudge.doctor_checks.policy import named_unit
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.layout import on_one_line
-from canaryjudge.explain.numbers import share
+from canaryjudge.explain.numbers import percent
 from canaryjudge.explain.quantities import level_of
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
@@ -30,6 +30,7 @@ from canaryjudge.quantities import is_share, written
 __all__ = ["Suggestion", "counts_failures", "looked_over", "named_settings", "policy_text", "suggested"]
 
 _LESS: Final = ("decrease", "required", "less of it is worse")
+_SLOWER: Final = "slower is worse"
 _UNKNOWN: Final = (
     "either",
     "guard",
@@ -45,7 +46,7 @@ _NAMES: Final = (
     ),
     (
         r"latenc\w*|durations?|rtt|ttfb|delays?|lag|p(?:50|75|90|95|98|99|999)|times?|elapsed",
-        *("increase", "required", "slower is worse"),
+        *("increase", "required", _SLOWER),
     ),
     ("free|idle|remaining|headroom|available", "decrease", "guard", "less of it is worse"),
     (_SUCCESS, *_LESS),
@@ -87,6 +88,8 @@ class Suggestion:
     """What is said behind a setting, by its key; of the key `name`, above all of them."""
     traffic: tuple[float, float] | None = None
     """What both arms got, where the metric tells."""
+    perhaps: str = ""
+    """The unit that is to be asked for; nothing where it is known, or there need be none."""
 
 
 def named_settings(name: str, *, shares: bool = True) -> tuple[dict[str, Any], dict[str, str]]:
@@ -179,9 +182,10 @@ def policy_text(suggestions: Sequence[Suggestion], header: Iterable[str], *betwe
             f"there is no metric that can be judged{f' ({on_one_line(why)})' if why else ''}",
             "Give two arms of at least one metric, as numbers.",
         )
-    lines = [f"# {on_one_line(line)}".rstrip() for line in header]
+    lines = [f"# {'  ' if line.startswith(' ') else ''}{on_one_line(line)}" for line in header]
     lines += ["version: 1", *between, *_split_lines(used), "metrics:"]
     roles = {one.settings.get("role", "required") for one in used}
+    told: set[str] = set()
     # something is to be proven fine for a pass
     spared = "" if "required" in roles else "guard" if "guard" in roles else "muted"
     for one in suggestions:
@@ -194,8 +198,16 @@ def policy_text(suggestions: Sequence[Suggestion], header: Iterable[str], *betwe
         for key, value in one.settings.items():
             if key == "role" and value == spared:
                 continue
-            line = f"  {key}: {_scalar(value)}"
-            lines.append(f"{line:<28} # {on_one_line(one.comments[key])}" if key in one.comments else line)
+            line, comment = f"  {key}: {_scalar(value)}", one.comments.get(key, "")
+            # what a role or a kind means is said once
+            once = key in ("kind", "role") and comment in told
+            told.add(comment)
+            lines.append(f"{line:<28} # {on_one_line(comment)}" if comment and not once else line)
+        if one.perhaps:
+            asked = f"  # unit: {one.perhaps}"
+            lines.append(
+                f"{asked:<28} # decide: the name tells none; with it, a tolerance may be 5{one.perhaps}"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -212,7 +224,7 @@ def _split_lines(used: Sequence[Suggestion]) -> Iterator[str]:
     canary = 50.0 if even else 100 * part
     digits = next(digits for digits in range(12) if abs(round(canary, digits) / canary - 1) < 0.01)
     canary = round(canary, digits)
-    told = f"decide: write what the balancer is told; in these data the canary got {share(part)}"
+    told = f"decide: write what the balancer is told; in these data the canary got {percent(part)}"
     mark = "" if counts and not even else "# "
     yield f"{mark}split: {{baseline: {100 - canary:.12g}%, canary: {canary:.12g}%}} # {told}"
 
@@ -249,6 +261,8 @@ def _suggested(source: SeriesSource, name: str, arms: tuple[str, str]) -> Sugges
         settings["unit"] = written(unit)
     elif is_share(settings.get("unit", "")) and len(arm) and arm.value.max() <= 1:
         del settings["unit"]  # these are parts, not percent
+    elif form.is_averaged and 90 < level <= 100 and is_success(Metric(name=name, **settings)):
+        settings.setdefault("unit", "%")
     comments |= {"kind": _KINDS.get(form.name, "")}
     if kind.get("counter") is False:
         comments["counter"] = "decide: it never falls here; is it a level that grows, or a counter?"
@@ -259,22 +273,30 @@ def _suggested(source: SeriesSource, name: str, arms: tuple[str, str]) -> Sugges
     if settings["direction"] == "either" and form.is_measured and traffic is None and _apart(levels):
         settings["role"], comments["role"] = "muted", _ROLES["muted"]
     settings["tolerance"] = _tolerance(Metric(name=name, **settings), level, arm.value)
-    at = (
-        ""
-        if math.isnan(level)
-        else f"; the baseline is at {level_of(level, form.name, settings.get('unit', ''))}"
+    at = level_of(level, form.name, settings.get("unit", "")) if not math.isnan(level) else ""
+    comments["tolerance"] = (
+        f"decide: how much worse you would ship{f'; the baseline is at {at}' if at else ''}"
     )
-    comments["tolerance"] = f"decide: how much worse you would ship{at}"
-    order = ("kind", "counter", "direction", "role", "unit", "tolerance")
+    tolerated = Metric(name=name, **settings).tolerated_absolute
+    if (
+        form.is_averaged
+        and is_success(Metric(name=name, direction="decrease"))
+        and 0 < tolerated < 0.2 * level
+    ):
+        # pods differ by a part of their failures, and the default, a part of the level, is many times as much
+        settings["assumed_spread"] = f"{10 * tolerated / level:.1g}%"
+        comments["assumed_spread"] = "by how much pods of one version differ, as a part of the level"
+    order = ("kind", "counter", "direction", "role", "unit", "tolerance", "assumed_spread")
     settings = {key: settings[key] for key in order if key in settings}
-    for fewer in (settings, {key: settings[key] for key in settings if key not in ("unit", "tolerance")}):
+    slow, large = comments["direction"] == _SLOWER, re.search(r"mem|heap|rss", name.lower())
+    perhaps = "ms" if slow else "MiB" if large and settings["direction"] == "increase" else ""
+    known = "unit" in settings or not form.is_measured
+    if unit:  # they are converted
         try:
-            _read(source, Metric(name=name, **fewer), arms)
+            _read(source, Metric(name=name, **settings), arms)
         except (DataError, PolicyError) as error:
-            comments["name"] = f"{error.message}."
-        else:
-            return Suggestion(name, fewer, {key: said for key, said in comments.items() if said}, traffic)
-    return Suggestion(name, {}, comments)
+            return Suggestion(name, {}, {"name": f"{error.message}."})
+    return Suggestion(name, settings, comments, traffic, "" if known else perhaps)
 
 
 def _apart(levels: Sequence[float]) -> bool:
@@ -313,7 +335,8 @@ def _traffic(pair: MetricPair, settings: Mapping[str, Any], kind: str) -> tuple[
         return None
     if KINDS[kind].is_share:
         return arms[0].exposure, arms[1].exposure
-    if KINDS[kind].is_rate and settings["direction"] == "either" and arms[0].total is None:
+    untold = pair.reported or arms[0].total is None
+    if KINDS[kind].is_rate and settings["direction"] == "either" and untold:
         return arms[0].events, arms[1].events
     return None
 
