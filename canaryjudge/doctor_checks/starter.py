@@ -66,7 +66,7 @@ _ROLES: Final = {
 _KINDS: Final = {
     "samples": "a row an observation: decide, or is each the number of an interval (kind: gauge)?",
     "ratio": "value = events, total = what they are of",
-    "count": "events an interval; without totals or a split both arms are taken to get the same traffic",
+    "count": "events an interval; without a split both arms count as alike",
     "histogram": "value = observations up to le",
 }
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*|[0-9.]+%")
@@ -147,7 +147,7 @@ def suggested(source: SeriesSource, arms: tuple[str, str]) -> list[Suggestion]:
     - name: p99_ms
       direction: increase        # slower is worse
       unit: ms
-      tolerance: 10%             # decide: how much worse you would ship; the baseline is at 120 ms
+      tolerance: 10%             # decide: how much worse is fine; the baseline: 120 ms
     <BLANKLINE>
     """
     return [_suggested(source, name, arms) for name in source.metrics]
@@ -157,11 +157,11 @@ def looked_over(source: SeriesSource, arms: tuple[str, str]) -> Iterator[str]:
     """Say what data are there: points, times and steps of each arm."""
     for arm in arms:
         series = [source.series(name, arm) for name in source.metrics]
-        points = sum(each.histograms or len(each.value) for each in series)
-        if not points:
+        sizes = [size for each in series if (size := each.histograms or len(each.value))]
+        if not sizes:
             yield f"arm {arm}: no points; a verdict needs both arms"
             continue
-        told = f"arm {arm}: {points:,} points of {sum(bool(each.histograms or len(each.value)) for each in series)} metrics"
+        told = f"arm {arm}: {sum(sizes):,} points of {len(sizes)} metric{'s' if len(sizes) > 1 else ''}"
         times = []
         for each in series:
             if each.time is not None and len(each.time):
@@ -224,7 +224,7 @@ def _split_lines(used: Sequence[Suggestion]) -> Iterator[str]:
     canary = 50.0 if even else 100 * part
     digits = next(digits for digits in range(12) if abs(round(canary, digits) / canary - 1) < 0.01)
     canary = round(canary, digits)
-    told = f"decide: write what the balancer is told; in these data the canary got {percent(part)}"
+    told = f"decide: what is the balancer told? The canary got {percent(part)}"
     mark = "" if counts and not even else "# "
     yield f"{mark}split: {{baseline: {100 - canary:.12g}%, canary: {canary:.12g}%}} # {told}"
 
@@ -274,9 +274,7 @@ def _suggested(source: SeriesSource, name: str, arms: tuple[str, str]) -> Sugges
         settings["role"], comments["role"] = "muted", _ROLES["muted"]
     settings["tolerance"] = _tolerance(Metric(name=name, **settings), level, arm.value)
     at = level_of(level, form.name, settings.get("unit", "")) if not math.isnan(level) else ""
-    comments["tolerance"] = (
-        f"decide: how much worse you would ship{f'; the baseline is at {at}' if at else ''}"
-    )
+    comments["tolerance"] = f"decide: how much worse is fine{f'; the baseline: {at}' if at else ''}"
     tolerated = Metric(name=name, **settings).tolerated_absolute
     if (
         form.is_averaged

@@ -113,7 +113,7 @@ def _suggested(name: str, labels: Labels, narrowed: str) -> Iterator[Suggestion]
     )
     settings, comments = named_settings(name)
     tolerance = {"tolerance": "10%"}
-    comments["tolerance"] = "decide: how much worse you would ship"
+    comments["tolerance"] = "decide: how much worse is fine"
     query: Any
     if name.endswith("_bucket"):
         whole = f"{name}{{{inside}}}"
