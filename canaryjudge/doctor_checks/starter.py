@@ -27,10 +27,18 @@ from canaryjudge.policy import Metric
 from canaryjudge.policy.doubts import is_success
 from canaryjudge.quantities import is_share, written
 
-__all__ = ["Suggestion", "counts_failures", "looked_over", "named_settings", "policy_text", "suggested"]
+__all__ = [
+    "Suggestion",
+    "counts_failures",
+    "looked_over",
+    "named_settings",
+    "policy_text",
+    "scalar",
+    "suggested",
+]
 
 _LESS: Final = ("decrease", "required", "less of it is worse")
-_SLOWER: Final = "slower is worse"
+_SLOWER, _TRAFFIC = "slower is worse", "more and less of it are odd: decide"
 _UNKNOWN: Final = (
     "either",
     "guard",
@@ -56,7 +64,7 @@ _NAMES: Final = (
     ),
     (
         "requests?|reqs?|rps|qps|tps|throughput|traffic|calls|messages|events|queries|transactions|hits",
-        *("either", "guard", "more and less of it are odd: decide"),
+        *("either", "guard", _TRAFFIC),
     ),
 )
 _ROLES: Final = {
@@ -194,11 +202,14 @@ def policy_text(suggestions: Sequence[Suggestion], header: Iterable[str], *betwe
             lines.append(f"# left out: {on_one_line(one.name)}: {above}")
             continue
         lines += [f"# {above}"] if above else []
-        lines.append(f"- name: {_scalar(one.name)}")
+        lines.append(f"- name: {scalar(one.name)}")
         for key, value in one.settings.items():
             if key == "role" and value == spared:
                 continue
-            line, comment = f"  {key}: {_scalar(value)}", one.comments.get(key, "")
+            if key == "query" and isinstance(value, Mapping):
+                lines += ["  query:", *(f"    {column}: {scalar(text)}" for column, text in value.items())]
+                continue
+            line, comment = f"  {key}: {scalar(value)}", one.comments.get(key, "")
             # what a role or a kind means is said once
             once = key in ("kind", "role") and comment in told
             told.add(comment)
@@ -229,14 +240,22 @@ def _split_lines(used: Sequence[Suggestion]) -> Iterator[str]:
     yield f"{mark}split: {{baseline: {100 - canary:.12g}%, canary: {canary:.12g}%}} # {told}"
 
 
-def _scalar(value: Any) -> str:
-    """Write a value as YAML reads it back, whatever is in it."""
+def scalar(value: Any) -> str:
+    r"""Write a value as YAML reads it back, whatever is in it.
+
+    Examples
+    --------
+    >>> [scalar(value) for value in ("p99", "no", 'version="1.4"', "it's\x1b")]
+    ['p99', "'no'", '\'version="1.4"\'', '"it\'s\\u001b"']
+    """
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {_scalar(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {scalar(item)}' for key, item in value.items())}}}"
     if not isinstance(value, str):
         return json.dumps(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
+    if value.isprintable() and "'" not in value:
+        return f"'{value}'"
     quoted = json.dumps(value, ensure_ascii=False)
     return "".join(each if each.isprintable() else f"\\U{ord(each):08X}" for each in quoted)
 
@@ -244,9 +263,13 @@ def _scalar(value: Any) -> str:
 def _suggested(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggestion:
     """Suggest the settings of one metric, as far as the judge can read its data by them."""
     try:
-        kind, pair = _kind(source, name, arms)
+        return _of_data(source, name, arms)
     except (DataError, PolicyError) as error:
         return Suggestion(name, {}, {"name": " ".join(filter(None, (f"{error.message}.", error.hint)))})
+
+
+def _of_data(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggestion:
+    kind, pair = _kind(source, name, arms)
     form = KINDS[kind.get("kind", "gauge")]
     arm = pair.baseline if len(pair.baseline) else pair.canary
     level = math.nan
@@ -270,7 +293,7 @@ def _suggested(source: SeriesSource, name: str, arms: tuple[str, str]) -> Sugges
         comments["name"] = "decide: in which unit are the edges of the buckets? Such as unit: s"
     traffic = _traffic(pair, settings, form.name)
     levels = [float(np.median(each.value)) for each in (pair.baseline, pair.canary) if len(each)]
-    if settings["direction"] == "either" and form.is_measured and traffic is None and _apart(levels):
+    if comments["direction"] == _TRAFFIC and form.is_measured and _apart(levels):
         settings["role"], comments["role"] = "muted", _ROLES["muted"]
     settings["tolerance"] = _tolerance(Metric(name=name, **settings), level, arm.value)
     at = level_of(level, form.name, settings.get("unit", "")) if not math.isnan(level) else ""
@@ -289,11 +312,8 @@ def _suggested(source: SeriesSource, name: str, arms: tuple[str, str]) -> Sugges
     slow, large = comments["direction"] == _SLOWER, re.search(r"mem|heap|rss", name.lower())
     perhaps = "ms" if slow else "MiB" if large and settings["direction"] == "increase" else ""
     known = "unit" in settings or not form.is_measured
-    if unit:  # they are converted
-        try:
-            _read(source, Metric(name=name, **settings), arms)
-        except (DataError, PolicyError) as error:
-            return Suggestion(name, {}, {"name": f"{error.message}."})
+    if unit:  # it is converted
+        _read(source, Metric(name=name, **settings), arms)
     return Suggestion(name, settings, comments, traffic, "" if known else perhaps)
 
 

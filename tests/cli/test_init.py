@@ -162,6 +162,13 @@ def test_traffic_that_is_a_level_counts_for_nothing_where_the_arms_get_other_amo
     assert settings(policy)["rps"].role == "muted"
 
 
+def test_a_level_of_which_the_name_tells_nothing_is_judged_also_where_the_arms_differ(capsys):
+    metrics = {"revenue": lambda index, _: noise((100, 60)[index])(0, 0), "p99": noise(120)}
+    policy, code, _ = started(capsys, table(metrics))
+    assert settings(policy)["revenue"].role == "guard"
+    assert code == 1
+
+
 @pytest.mark.parametrize("grows", [True, False])
 def test_a_table_with_le_is_a_histogram_be_it_of_counters_or_of_intervals(capsys, grows):
     rng = np.random.default_rng(3)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from canaryjudge.doctor_checks.starter import Suggestion, named_settings, policy_text
+from canaryjudge.doctor_checks.starter import Suggestion, named_settings, policy_text, scalar
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.prometheus.answers import readable
 from canaryjudge.integrations.prometheus.client import Access, PrometheusClient
@@ -182,5 +182,5 @@ def _selectors(arms: Mapping[str, set[str]]) -> Iterator[str]:
     yield "prometheus:"
     for arm, index in (("baseline", 0), ("canary", 1)):
         value = told[index] if len(told) > index else f"the {arm}'s"
-        text = json.dumps(f"{label}={json.dumps(value, ensure_ascii=False)}", ensure_ascii=False)
+        text = scalar(f"{label}={json.dumps(value, ensure_ascii=False)}")
         yield f"  {arm}: {text} # decide: the labels of the {arm}'s series"
