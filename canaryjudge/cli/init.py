@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["add_init"]
 
 _ARMS: Final = ("baseline", "canary")
+_LISTINGS: Final = {name: each.listing for name, each in SERVERS.items() if each.listing is not None}
 _NEW: Final = re.compile(r"canary|new|candidate|experiment|treatment|green", re.IGNORECASE)
 _OLD: Final = re.compile(r"base|stable|primary|old|control|prod|current|blue", re.IGNORECASE)
 
@@ -38,7 +39,7 @@ def add_init(commands: Any) -> None:
         help="write a policy to start from",
         description="Write a policy to start from, as the data suggest, or what a server has: kinds, units, bad directions and roles, and in comments what there is to decide.",
     )
-    add_data(parser, {name: (each.lists, each.add_access) for name, each in SERVERS.items()})
+    add_data(parser, {name: (each.does, each.add_options) for name, each in _LISTINGS.items()})
     add_arms(parser)
     parser.add_argument(
         "--output",
@@ -52,7 +53,7 @@ def _init(options: argparse.Namespace) -> int:
     refuse_server_options(options)
     if options.output is not None and Path(options.output).exists():
         raise DataError(f"--output {options.output}: there is such a file already", "Name another one.")
-    server = next((each for name, each in SERVERS.items() if getattr(options, name) is not None), None)
+    server = next((each for name, each in _LISTINGS.items() if getattr(options, name) is not None), None)
     text = _from_data(options) if server is None else server.starter(options)
     parse_policy(text, "the starter policy")
     if options.output is None:

@@ -112,6 +112,25 @@ FILE_FORMATS: Final[dict[str, FileFormat]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """How a server is asked what it has.
+
+    Attributes
+    ----------
+    does : str
+        What it is for, for the help.
+    add_options : callable
+        Adds the options for it to a parser.
+    starter : callable
+        Options -> a policy to start from, as text.
+    """
+
+    does: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    starter: Callable[[argparse.Namespace], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """A server that is asked for data, by the option of its name, which takes its address.
 
@@ -119,40 +138,38 @@ class Server:
     ----------
     does : str
         What it is for, for the help.
-    lists : str
-        The same, where it is asked what it has.
-    add_options, add_access : callable
-        Add its further options to a parser: all, or how it is reached and what of it is looked at.
+    add_options : callable
+        Adds its further options to a parser.
     refuse_options : callable
         Refuses these where the server is not asked.
-    starter : callable
-        Options -> a policy to start from, as text, by what it has.
     fetch : callable
         Options, policy, and how far each metric is known already -> the data, with remarks.
     past : callable, optional
         Options and policy -> the baseline's past, in the same shape, with remarks; what goes wrong is one of them.
+    listing : Listing, optional
+        How it is asked what it has.
     """
 
     does: str
-    lists: str
     add_options: Callable[[argparse.ArgumentParser], None]
-    add_access: Callable[[argparse.ArgumentParser], None]
     refuse_options: Callable[[argparse.Namespace], None]
-    starter: Callable[[argparse.Namespace], str]
     fetch: Callable[[argparse.Namespace, Policy, Mapping[str, float | None] | None], Fetched]
     past: Callable[[argparse.Namespace, Policy], Fetched] | None = None
+    listing: Listing | None = None
 
 
 SERVERS: Final[dict[str, Server]] = {
     "prometheus": Server(
         "ask this server with the policy's queries instead",
-        "list what this server has instead, and write queries of the usual metrics",
         add_options,
-        add_access,
         refuse_options,
-        starter_given,
         fetch_given,
         fetch_past,
+        Listing(
+            "list what this server has instead, and write queries of the usual metrics",
+            add_access,
+            starter_given,
+        ),
     ),
 }
 
