@@ -34,8 +34,12 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 5
 
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+    def do_GET(self):
+        self.do_POST(self.path.partition("?")[2])
+
+    def do_POST(self, body=None):
+        if body is None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         question = {name: values[0] for name, values in parse_qs(body).items()}
         self.server.questions.append(question)
         self.server.headers.append(dict(self.headers))

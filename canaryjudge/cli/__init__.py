@@ -10,6 +10,7 @@ from typing import Any, Final, Never
 
 from canaryjudge._version import __version__
 from canaryjudge.cli.before_a_release import add_calibrate, add_doctor, add_plan
+from canaryjudge.cli.init import add_init
 from canaryjudge.cli.judge import add_judge, add_verify
 from canaryjudge.cli.monitor import add_monitor
 from canaryjudge.cli.outputs import BAD_INPUT, BUG, EXIT_HELP, INTERRUPTED
@@ -25,6 +26,7 @@ _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_judge,
     add_monitor,
     add_watch,
+    add_init,
     add_calibrate,
     add_plan,
     add_doctor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
@@ -35,6 +35,7 @@ __all__ = [
     "Feed",
     "HopelessError",
     "add_arms",
+    "add_data",
     "add_history",
     "add_input",
     "add_policy",
@@ -45,6 +46,7 @@ __all__ = [
     "read_file",
     "read_history",
     "read_past",
+    "read_text_or_table",
     "refuse_server_options",
     "refuse_standard_input_twice",
     "refuse_wide",
@@ -70,13 +72,22 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
 def add_input(parser: argparse.ArgumentParser, *, live: bool = False, needed: bool = True) -> None:
     """Add the options for policy and data; with `live`, a server may be asked for the data."""
     add_policy(parser)
+    add_data(parser, {name: (each.does, each.add_options) for name, each in SERVERS.items() if live}, needed)
+
+
+def add_data(
+    parser: argparse.ArgumentParser,
+    servers: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]],
+    needed: bool = True,  # noqa: FBT001, FBT002 - as argparse has it
+) -> None:
+    """Add the options for data: a file with its format, or servers, by their names with what each is for and what adds its own options."""
     source = parser.add_mutually_exclusive_group(required=needed)
     source.add_argument(
         "--data", metavar="FILE", help=f"{TABLE_TITLES}, packed by gzip or not; - for standard input"
     )
-    for name, server in SERVERS.items() if live else ():
-        source.add_argument(f"--{name}", metavar="URL", help=server.does)
-        server.add_options(parser)
+    for name, (does, add_options) in servers.items():
+        source.add_argument(f"--{name}", metavar="URL", help=does)
+        add_options(parser)
     parser.add_argument(
         "--data-format",
         choices=tuple(FILE_FORMATS),
@@ -268,13 +279,7 @@ def _read(
     wide = _wide_table(options, policy, past=past)
     if wide is not None:
         layout = wide.layout
-    if source != "-":
-        table = read_table(source, format=format, layout=layout)
-        name = source if isinstance(source, str) else str(getattr(source, "name", "the stream"))
-    else:
-        start = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
-        table = read_table(sys.stdin.buffer, format=format or begins_like(start), layout=layout)
-        name = "standard input"
+    table, name = read_text_or_table(source, layout, format)
     silent = all("no_data" in metric.model_fields_set for metric in policy.metrics)
     if finished and not silent and not isinstance(table, Mapping) and not len(table):
         raise DataError(
@@ -282,6 +287,15 @@ def _read(
             "See what the export asked for. If an arm may be silent, set no_data for every metric.",
         )
     return table if wide is None else widen_table(table, wide, name)
+
+
+def read_text_or_table(source: str | IO[bytes], layout: Layout, format: str | None) -> tuple[Any, str]:  # noqa: A002 - as in read_file
+    """Read a file, a stream, or standard input where `source` is ``-``, and give what it is called too."""
+    if source != "-":
+        name = source if isinstance(source, str) else str(getattr(source, "name", "the stream"))
+        return read_table(source, format=format, layout=layout), name
+    start = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
+    return read_table(sys.stdin.buffer, format=format or begins_like(start), layout=layout), "standard input"
 
 
 def _wide_table(options: argparse.Namespace, policy: Policy, *, past: bool) -> WideTable | None:

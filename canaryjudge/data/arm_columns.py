@@ -11,7 +11,7 @@ import numpy as np
 from canaryjudge.data.frames import Column, labels, take
 from canaryjudge.data.times import time_column
 
-__all__ = ["arm_columns", "from_arm_columns"]
+__all__ = ["arm_columns", "from_arm_columns", "named_by_arm"]
 
 _SEPARATOR: Final = r"[\s_.:/|-]*"
 _SERIES: Final = re.compile(r"([\w:.-]*)\s*\{([^{}]*)\}")
@@ -53,6 +53,29 @@ def _is_of(name: str, metric: str, arm: str, *, alone: bool) -> bool:
     first, second = re.escape(metric), re.escape(arm)
     either = f"{first}{_SEPARATOR}[(\\[]?{second}[)\\]]?|[(\\[]?{second}[)\\]]?{_SEPARATOR}{first}"
     return re.fullmatch(either, text) is not None
+
+
+def named_by_arm(names: Sequence[str], arm: str) -> list[str]:
+    """Give the metrics whose columns are named by an arm; one whose column has the name of the arm alone is called value.
+
+    Examples
+    --------
+    >>> named_by_arm(["Time", "cpu 1.4", "cpu 1.5", 'rss{version="1.4"}', "1.4"], "1.4")
+    ['cpu', 'rss', 'value']
+    """
+    between, own = r"[\s_.:/|-]+", re.escape(arm)
+    found: dict[str, None] = {}
+    for name in (each.strip() for each in names):
+        if series := _SERIES.fullmatch(name):
+            metric = (series[1] or "value") if arm in _LABEL.findall(series[2]) else ""
+        elif name == arm:
+            metric = "value"
+        else:
+            either = rf"(.*?\S){between}[(\[]?{own}[)\]]?|[(\[]?{own}[)\]]?{between}(\S.*)"
+            match = re.fullmatch(either, name)
+            metric = (match[1] or match[2]) if match else ""
+        found |= {metric: None} if metric else {}
+    return list(found)
 
 
 def from_arm_columns(

@@ -14,7 +14,7 @@ from canaryjudge.policy.query import timing
 from canaryjudge.quantities import convert, parse_duration
 from canaryjudge.reports import Symptom
 
-__all__ = ["POLICY_CHECKS", "is_percentile"]
+__all__ = ["POLICY_CHECKS", "is_percentile", "named_unit"]
 
 PolicyCheck = Callable[[Metric, Policy], Iterator[Symptom]]
 
@@ -35,6 +35,29 @@ _NAMED: Final = (
     (re.compile(r"(?:^|_)bytes(?!_total|_count|[a-z0-9])"), "B"),
     (re.compile(r"(?:^|_)mib(?![a-z0-9])"), "MiB"),
 )
+_NAMED_SHARE: Final = re.compile(r"(?:^|_)(?:percent|percentage|pct)(?:_|$)")
+
+
+def named_unit(name: str) -> str:
+    """Give the unit that a name of small letters says, or nothing.
+
+    Examples
+    --------
+    >>> [named_unit(name) for name in ("latency_p99_ms", "cpu_percent", "us_east_requests", "cpu_seconds_total")]
+    ['ms', '%', '', '']
+    """
+    if _NAMED_SHARE.search(name):
+        return "%"
+    matches = ((pattern.search(name), unit) for pattern, unit in _NAMED)
+    # in the middle, two letters are more likely a country or a namespace
+    return next(
+        (
+            unit
+            for found, unit in matches
+            if found and (found.end() == len(name) or len(found[0].strip("_")) > 2)
+        ),
+        "",
+    )
 
 
 def is_percentile(text: str) -> bool:

@@ -13,7 +13,14 @@ from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, tidy
 from canaryjudge.integrations.options import Option
-from canaryjudge.integrations.prometheus.options import add_options, fetch_given, fetch_past, refuse_options
+from canaryjudge.integrations.prometheus.options import (
+    add_access,
+    add_options,
+    fetch_given,
+    fetch_past,
+    refuse_options,
+    starter_given,
+)
 
 if TYPE_CHECKING:
     from canaryjudge.integrations.prometheus.queries import Fetched
@@ -71,8 +78,8 @@ class FileFormat:
         """Read a file; a document is left as text, for `data_of`."""
         return resolve_name(self.reader)(stream, name, layout)
 
-    def data_of(self, text: str, policy: Policy, options: argparse.Namespace) -> Any:
-        """Take a policy's metrics from the text of a document."""
+    def data_of(self, text: str, policy: Policy | None, options: argparse.Namespace) -> Any:
+        """Take a policy's metrics, or all, from the text of a document."""
         given = {option.name: option.value(options) for option in self.options}
         return resolve_name(self.document)(text, policy, **given)
 
@@ -105,6 +112,25 @@ FILE_FORMATS: Final[dict[str, FileFormat]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """How a server is asked what it has.
+
+    Attributes
+    ----------
+    does : str
+        What it is for, for the help.
+    add_options : callable
+        Adds the options for it to a parser.
+    starter : callable
+        Options -> a policy to start from, as text.
+    """
+
+    does: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    starter: Callable[[argparse.Namespace], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """A server that is asked for data, by the option of its name, which takes its address.
 
@@ -120,6 +146,8 @@ class Server:
         Options, policy, and how far each metric is known already -> the data, with remarks.
     past : callable, optional
         Options and policy -> the baseline's past, in the same shape, with remarks; what goes wrong is one of them.
+    listing : Listing, optional
+        How it is asked what it has.
     """
 
     does: str
@@ -127,6 +155,7 @@ class Server:
     refuse_options: Callable[[argparse.Namespace], None]
     fetch: Callable[[argparse.Namespace, Policy, Mapping[str, float | None] | None], Fetched]
     past: Callable[[argparse.Namespace, Policy], Fetched] | None = None
+    listing: Listing | None = None
 
 
 SERVERS: Final[dict[str, Server]] = {
@@ -136,6 +165,11 @@ SERVERS: Final[dict[str, Server]] = {
         refuse_options,
         fetch_given,
         fetch_past,
+        Listing(
+            "list what this server has instead, and write queries of the usual metrics",
+            add_access,
+            starter_given,
+        ),
     ),
 }
 

@@ -16,7 +16,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Roles, check_once
 from canaryjudge.policy import Metric, Policy
 
-__all__ = ["WideTable", "widen_table"]
+__all__ = ["WideTable", "numeric_columns", "widen_table"]
 
 _TOTALS: Final = ("total", "requests")
 """What the total of a ratio may be called; of a count, whose exposure may be anything, none is guessed."""
@@ -165,7 +165,7 @@ def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict
     """
     columns = _columns(table)
     names = list(columns)
-    found = _found(wide, names, lambda: _numeric(columns))
+    found = _found(wide, names, lambda: numeric_columns(columns))
     if not found:
         return {}
     where = f"{source}, " if source else ""
@@ -299,7 +299,8 @@ def _candidates(
     return [name for name in numeric() if name not in taken]
 
 
-def _numeric(columns: Mapping[str, Column]) -> list[str]:
+def numeric_columns(columns: Mapping[str, Column]) -> list[str]:
+    """Give the names of the columns of numbers."""
     return [name for name, column in columns.items() if _is_numeric(column)]
 
 

@@ -138,7 +138,7 @@ def from_kayenta(
     return data
 
 
-def document_data(text: str, _: Policy) -> dict[str, dict[str, dict[str, Any]]]:
+def document_data(text: str, _: Policy | None) -> dict[str, dict[str, dict[str, Any]]]:
     """Take all metrics from a list of pairs, as the command line does."""
     return from_kayenta(text)
 

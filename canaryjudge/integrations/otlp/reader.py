@@ -104,9 +104,12 @@ def from_otlp(
     return data
 
 
-def document_data(text: str, policy: Policy, *, arm_attribute: str) -> dict[str, dict[str, dict[str, Any]]]:
-    """Take a policy's metrics from a document under their own names, as the command line does."""
-    return from_otlp(text, arm=arm_attribute, metrics={metric.name: metric.name for metric in policy.metrics})
+def document_data(
+    text: str, policy: Policy | None, *, arm_attribute: str
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Take a policy's metrics, or all, from a document under their own names, as the command line does."""
+    names = None if policy is None else {metric.name: metric.name for metric in policy.metrics}
+    return from_otlp(text, arm=arm_attribute, metrics=names)
 
 
 def _by_arm(

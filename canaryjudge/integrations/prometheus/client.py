@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Access", "PrometheusClient", "Span"]
 
-_QUERY_PATH = "/api/v1/query_range"
+_API_PATH = "/api/v1"
+_QUERY_PATH = f"{_API_PATH}/query_range"
 """Where questions go, below a server's address."""
 _TOKEN = "CANARYJUDGE_PROMETHEUS_TOKEN"
 _USER = "CANARYJUDGE_PROMETHEUS_USER"
@@ -252,15 +253,37 @@ class PrometheusClient:
             "end": f"{span.end / 1000:.3f}",
             "step": f"{span.step / 1000:.3f}",
         }
+        return self._read(await self._timed(_QUERY_PATH, form), f"{where}: ", f" to {readable(query)}")
+
+    async def listed(self, what: str, form: Mapping[str, str]) -> list[Any]:
+        """Ask for a list of what the server has.
+
+        Parameters
+        ----------
+        what : str
+            Of what, below ``/api/v1``: ``series``, or ``label/__name__/values``.
+        form : mapping of str to str
+            Which of it.
+
+        Raises
+        ------
+        DataError
+            If the server cannot be reached in time, or what it answers is no list.
+        """
+        found = self._read(await self._timed(f"{_API_PATH}/{what}", form), "", f" to {what}").get("data")
+        if not isinstance(found, list):
+            raise self._error(f"{self._access.url} answered no list to {what}", "Is it Prometheus?")
+        return found
+
+    async def _timed(self, path: str, form: Mapping[str, str]) -> _Answer:
         try:
             async with asyncio.timeout(max(0.0, self._left)):
-                answer = await self._tried(form)
+                return await self._tried(path, form)
         except TimeoutError:
             raise self._error(
                 f"{self._access.url} did not answer all questions within {self._access.timeout:g} s",
                 "Ask for a shorter window or a longer step, or give more time with --timeout.",
             ) from None
-        return self._read(answer, f"{where}: ", f" to {readable(query)}")
 
     @property
     def _left(self) -> float:
@@ -269,11 +292,11 @@ class PrometheusClient:
     def _error(self, message: str, hint: str) -> DataError:
         return DataError(self._access.redacted(message), hint)
 
-    async def _tried(self, form: Mapping[str, str]) -> _Answer:
+    async def _tried(self, path: str, form: Mapping[str, str]) -> _Answer:
         """Ask, and ask again where that may help and there is time for it."""
         for tries, pause in enumerate((*_WAITS, None), start=1):
             try:
-                answer = await self._redirected(form)
+                answer = await self._redirected(path, form)
             except self._httpx.ReadTimeout:
                 raise self._error(
                     f"{self._access.url} was silent for {min(_READ_SECONDS, self._access.timeout):g} s",
@@ -313,11 +336,14 @@ class PrometheusClient:
         what = f"{self._access.url} broke off before its answer was complete{times}"
         return self._error(what, "Look at its log, and at what stands before it.")
 
-    async def _redirected(self, form: Mapping[str, str]) -> _Answer:
+    async def _redirected(self, path: str, form: Mapping[str, str]) -> _Answer:
         """Ask, and follow the server to another of its own addresses: credentials go nowhere else."""
-        url = self._httpx.URL(self._access.url + _QUERY_PATH)
+        url = self._httpx.URL(self._access.url + path)
+        # the values of labels are the one thing that no server answers to POST
+        gets = path.endswith("/values")
+        url = url.copy_merge_params(dict(form)) if gets else url
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = await self._exchanged(url, form)
+            answer = await self._exchanged(url, None if gets else form)
             if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
                 return answer
             target = url.join(answer.headers["location"])
@@ -329,9 +355,14 @@ class PrometheusClient:
             url = target.copy_with(username="", password="")
         raise self._error(f"{self._access.url} redirects in a circle", "Check the URL.")
 
-    async def _exchanged(self, url: httpx.URL, form: Mapping[str, str]) -> _Answer:
+    async def _exchanged(self, url: httpx.URL, form: Mapping[str, str] | None) -> _Answer:
         # POST: the text of a query may be longer than what servers take in an address
-        async with self._client.stream("POST", url, data=dict(form)) as response:
+        sent = (
+            self._client.stream("GET", url)
+            if form is None
+            else self._client.stream("POST", url, data=dict(form))
+        )
+        async with sent as response:
             parts, size = [], 0
             async for part in response.aiter_bytes():
                 parts.append(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import math
 import os
 import re
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from canaryjudge.integrations.prometheus.client import Access
     from canaryjudge.integrations.prometheus.queries import Fetched, QueryOverrides
 
-__all__ = ["add_options", "fetch_given", "fetch_past", "refuse_options"]
+__all__ = ["add_access", "add_options", "fetch_given", "fetch_past", "refuse_options", "starter_given"]
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)=(.*)", re.DOTALL)
 _OWN = (
@@ -29,6 +30,7 @@ _OWN = (
     "window",
     "baseline_selector",
     "canary_selector",
+    "selector",
     "token_file",
     "header",
     "ca_file",
@@ -37,10 +39,7 @@ _OWN = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what belongs to ``--prometheus``."""
-    group = parser.add_argument_group(
-        "with --prometheus",
-        "Credentials are in the environment: CANARYJUDGE_PROMETHEUS_TOKEN, or CANARYJUDGE_PROMETHEUS_USER and _PASSWORD.",
-    )
+    group = _group(parser)
     for arm in ("baseline", "canary"):
         group.add_argument(
             f"--{arm}-selector",
@@ -52,6 +51,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--window", type=duration, metavar="DURATION", help="how far they go back, in place of the policy's"
     )
     group.add_argument("--save-data", metavar="FILE", help="write what was fetched, as JSON for --data")
+    _add_reaching(group)
+
+
+def add_access(parser: argparse.ArgumentParser) -> None:
+    """Add what belongs to ``--prometheus`` where it is only asked what it has."""
+    group = _group(parser)
+    group.add_argument(
+        "--selector",
+        metavar="SELECTOR",
+        help='which series are looked at, such as job="checkout" (default: all)',
+    )
+    _add_reaching(group)
+
+
+def _group(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    return parser.add_argument_group(
+        "with --prometheus",
+        "Credentials are in the environment: CANARYJUDGE_PROMETHEUS_TOKEN, or CANARYJUDGE_PROMETHEUS_USER and _PASSWORD.",
+    )
+
+
+def _add_reaching(group: argparse._ArgumentGroup) -> None:
+    """Add how the server is reached."""
     group.add_argument("--token-file", metavar="FILE", help="a file with a bearer token")
     group.add_argument(
         "--header",
@@ -76,7 +98,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def refuse_options(options: argparse.Namespace) -> None:
     """Refuse what means nothing without ``--prometheus``."""
     for name in _OWN if options.prometheus is None else ():
-        if getattr(options, name) is not None:
+        if getattr(options, name, None) is not None:
             option = "--" + name.replace("_", "-")
             raise DataError(f"{option} means nothing with --data", "Leave it out, or give --prometheus URL.")
 
@@ -87,9 +109,7 @@ def fetch_given(
     """Fetch what the command line asks for."""
     from canaryjudge.integrations.prometheus.queries import fetch  # noqa: PLC0415 - other sources need no client
 
-    for name in ("wide", "column", "replica", "time", "data_format"):
-        if getattr(options, name):
-            raise DataError(f"--{name.replace('_', '-')} is for --data", "Leave it out.")
+    _refuse_formats(options)
     options.asked_at = time.time()
     fetched = fetch(
         policy, _access(options), _wanted(options, since), baseline=options.baseline, canary=options.canary
@@ -104,6 +124,20 @@ def fetch_past(options: argparse.Namespace, policy: Policy) -> Fetched:
     from canaryjudge.integrations.prometheus.queries import fetch_history  # noqa: PLC0415 - as in fetch_given
 
     return fetch_history(policy, _access(options), _wanted(options, None))
+
+
+def starter_given(options: argparse.Namespace) -> str:
+    """Write a policy to start from by what the server has that the command line names."""
+    from canaryjudge.integrations.prometheus.starter import starter_of  # noqa: PLC0415 - as in fetch_given
+
+    _refuse_formats(options)
+    return asyncio.run(starter_of(_access(options), options.selector))
+
+
+def _refuse_formats(options: argparse.Namespace) -> None:
+    for name in ("wide", "column", "replica", "time", "data_format"):
+        if getattr(options, name):
+            raise DataError(f"--{name.replace('_', '-')} is for --data", "Leave it out.")
 
 
 def _access(options: argparse.Namespace) -> Access:
