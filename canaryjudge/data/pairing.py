@@ -432,7 +432,10 @@ def units_apart(levels: tuple[FloatArray, FloatArray], names: tuple[str, str]) -
     middles = [abs(float(np.sort(level)[len(level) // 2])) for level in levels]
     if min(middles) == 0:
         return []
-    factor, larger = max(middles) / min(middles), int(np.argmax(middles))
+    factor = min(
+        max(middles) / min(middles), float(np.finfo(float).max)
+    )  # beside the smallest of floats it is infinite
+    larger = int(np.argmax(middles))
     exact = any(abs(factor / times - 1) <= _NEAR for times in _THOUSANDS)
     if not exact:
         high, low = levels[larger], levels[1 - larger]

@@ -291,6 +291,7 @@ options = st.fixed_dictionaries(
 @given(st.lists(st.tuples(points, points, options), min_size=1, max_size=3), st.floats(-50, 150))
 @example([([np.inf], [0.0], {}), ([np.inf, np.inf], [np.inf], {})], 0.0)
 @example([([0.0], [1.797665062865528e308], {})], 0.0)
+@example([([1.0], [5e-324], {})], 1.0)
 def test_whatever_is_well_formed_has_an_answer_that_json_can_hold(rows, weight):
     pairs = [pair(f"m{i}", control, experiment) for i, (control, experiment, _) in enumerate(rows)]
     metrics = [metric(f"m{i}", **canary) for i, (*_, canary) in enumerate(rows)]
