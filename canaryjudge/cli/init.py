@@ -134,7 +134,7 @@ def _source(options: argparse.Namespace) -> tuple[SeriesSource, dict[str, tuple[
 
 def _wide_source(options: argparse.Namespace) -> tuple[SeriesSource, dict[str, tuple[str, str]]]:
     from canaryjudge.doctor_checks.starter import counts_failures, named_settings  # noqa: PLC0415 - as in _from_data
-    from canaryjudge.integrations.files.wide import numeric_columns  # noqa: PLC0415 - only wide tables
+    from canaryjudge.integrations.files.wide import columns_of, numeric_columns  # noqa: PLC0415 - only wide tables
 
     arm = options.wide
     labels = frozenset(filter(None, (arm, options.replica, "replica")))
@@ -151,18 +151,12 @@ def _wide_source(options: argparse.Namespace) -> tuple[SeriesSource, dict[str, t
     found: dict[str, tuple[str, str]] = {}
     for text in options.column:
         metric, _, named = text.partition("=")
-        value, _, total = (named, "", "") if named in columns else named.rpartition("/")
-        for each in filter(None, (value, total)):
-            if each not in columns:
-                raise DataError(
-                    f"--column {text}: the table has no column {each!r}",
-                    likely_name(each, columns, "columns"),
-                )
-        if not metric or not value:
+        if not metric or not named:
             raise DataError(
                 f"--column {text}: this names no column", "Write METRIC=VALUE or METRIC=VALUE/TOTAL."
             )
-        found[metric] = (value, total)
+        own = columns_of(text, named, list(columns))
+        found[metric] = (own.value, own.total or "")
     taken = {value for value, _ in found.values()}
     traffic = [each for each in numbers if each in ("total", "requests")] or [
         each for each in numbers if named_settings(each)[1]["direction"].startswith("more and less")

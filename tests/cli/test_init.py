@@ -509,3 +509,19 @@ def test_the_starter_of_the_docs_and_that_of_init_pass_a_healthy_release(capsys,
     policy, code, _ = started(capsys, json.dumps(data), name="data.json")
     assert len(policy.metrics) == 4
     assert code == 0
+
+
+def test_columns_with_slashes_in_their_names_are_read_as_judge_reads_them(capsys):
+    rng = np.random.default_rng(7)
+    rows = [
+        f"{arm},{60 * index},{rng.binomial(1000, 0.02)},1000"
+        for index in range(30)
+        for arm in ("baseline", "canary")
+    ]
+    Path("wide.csv").write_text("\n".join(["version,time,5xx/s,all/s", *rows]))
+    code, out, err = run(
+        capsys, "init", "--data", "wide.csv", "--wide", "version", "--column", "errors=5xx/s/all/s"
+    )
+    assert (code, err) == (0, "")
+    policy, _ = followed(capsys, out)
+    assert settings(policy)["errors"].kind == "ratio"

@@ -16,21 +16,21 @@ from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Roles, check_once
 from canaryjudge.policy import Metric, Policy
 
-__all__ = ["WideTable", "numeric_columns", "widen_table"]
+__all__ = ["NamedColumns", "WideTable", "columns_of", "numeric_columns", "widen_table"]
 
 _TOTALS: Final = ("total", "requests")
 """What the total of a ratio may be called; of a count, whose exposure may be anything, none is guessed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _NamedColumns:
+class NamedColumns:
     """The columns of a metric that were named."""
 
     value: str
     total: str | None = None  # what they are out of
 
 
-def _named_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) -> dict[str, _NamedColumns]:
+def _named_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) -> dict[str, NamedColumns]:
     """Read texts like ``errors=error_count/requests``.
 
     Names of columns may have slashes of their own: a slash divides where what is on either side is a column.
@@ -39,16 +39,16 @@ def _named_columns(texts: Sequence[str], policy: Policy, names: Sequence[str]) -
     --------
     >>> policy = Policy(metrics=[Metric(name="errors", kind="ratio", direction="increase")])
     >>> _named_columns(["errors=5xx/s/all/s"], policy, ["version", "5xx/s", "all/s"])
-    {'errors': _NamedColumns(value='5xx/s', total='all/s')}
+    {'errors': NamedColumns(value='5xx/s', total='all/s')}
     """
-    found: dict[str, _NamedColumns] = {}
+    found: dict[str, NamedColumns] = {}
     for text in texts:
         metric, columns = _metric_of(text, policy)
         if metric.name in found:
             raise DataError(
                 f"--column {text}: the columns of {metric.name!r} are given twice", "Give them once."
             )
-        given = _split(text, columns, names) if names else _NamedColumns(columns)
+        given = columns_of(text, columns, names) if names else NamedColumns(columns)
         if given.total is not None and metric.kind not in ("ratio", "count"):
             raise DataError(
                 f"--column {text}: the metric {metric.name!r} is of kind {metric.kind}, which has no total",
@@ -77,13 +77,14 @@ def _metric_of(text: str, policy: Policy) -> tuple[Metric, str]:
     )
 
 
-def _split(text: str, columns: str, names: Sequence[str]) -> _NamedColumns:
+def columns_of(text: str, columns: str, names: Sequence[str]) -> NamedColumns:
+    """Find a value, or a value and a total, among the names of a table's columns; the whole text is for errors."""
     slashes = [index for index, mark in enumerate(columns) if mark == "/"]
-    ways = [_NamedColumns(columns)] if columns in names else []
+    ways = [NamedColumns(columns)] if columns in names else []
     for at in slashes:
         value, total = columns[:at], columns[at + 1 :]
         if value in names and total in names:
-            ways.append(_NamedColumns(value, total))
+            ways.append(NamedColumns(value, total))
     if len(ways) > 1:
         raise DataError(
             f"--column {text}: this can be read in {len(ways)} ways, because names of columns have slashes in them",
@@ -256,7 +257,7 @@ def _found(wide: WideTable, names: Sequence[str], numeric: Callable[[], list[str
 def _with_total(
     found: _Found,
     metric: Metric,
-    given: _NamedColumns | None,
+    given: NamedColumns | None,
     names: Sequence[str],
     candidates: Callable[[], list[str]],
 ) -> _Found:
