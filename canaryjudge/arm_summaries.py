@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.kinds import KINDS
 from canaryjudge.results import QUANTILE_LEVELS, ArmFacts, SeriesFacts
+from canaryjudge.rules.findings import ten_digits
 
-__all__ = ["arm_facts", "ten_digits", "with_gaps"]
+__all__ = ["arm_facts", "with_gaps"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -39,18 +40,7 @@ def arm_facts(arm: Arm, pair: MetricPair) -> ArmFacts | None:
         spread = _bucket_quantiles(pair.edges, arm.buckets.sum(axis=0, keepdims=True), QUANTILE_LEVELS)[0]
     else:
         spread = _quantiles(np.sort(levels), QUANTILE_LEVELS)
-    return ArmFacts(series=_series(arm, levels, pair), quantiles=ten_digits(spread))
-
-
-def ten_digits(numbers: FloatArray) -> tuple[float, ...]:
-    """Round to ten significant digits, as all numbers of a verdict are; all at once, because there are many."""
-    sizes = np.abs(numbers)
-    sizes[sizes == 0] = 1.0
-    shift = 9 - np.floor(np.log10(sizes))
-    up, down = 10.0 ** np.minimum(np.maximum(shift, 0), 300), 10.0 ** np.maximum(-shift, 0)
-    # powers of ten up to 10^22 are exact, so these are the decimal numbers that they look like
-    rounded = np.rint(numbers * up / down) / up * down
-    return tuple((rounded + 0.0).tolist())
+    return ArmFacts(series=_series(arm, levels, pair), quantiles=tuple(ten_digits(spread)))
 
 
 def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:

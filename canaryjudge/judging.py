@@ -5,22 +5,32 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from canaryjudge._version import __version__
 from canaryjudge.data import History, MetricPair, about_metric, row_of, with_exposures
 from canaryjudge.data.reading import read_pairs_or_notes
-from canaryjudge.errors import PolicyError
+from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.history import Asked, known_past, past_of, with_past
 from canaryjudge.outcomes import DataSummary, at_deadline, conclude, is_asked, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import HistoryFacts, MetricResult, Pairing, ValidFor
-from canaryjudge.rules import ErrorRates, Horizon, default_rules, ending_beyond, judge_pairs
+from canaryjudge.rules import (
+    ErrorRates,
+    Horizon,
+    Pair,
+    default_rules,
+    ending_beyond,
+    in_batches,
+    judge_pairs,
+)
 from canaryjudge.rules.findings import Finding, LevelFinding
+from canaryjudge.rules.growth import GrowthFinding
 from canaryjudge.verdict import Verdict
 
-__all__ = ["digest", "judge", "judge_alike", "judge_metric", "rule_levels", "shares"]
+__all__ = ["Case", "digest", "judge", "judge_cases", "judge_metric", "rule_levels", "shares"]
 
 
 def judge(
@@ -80,17 +90,12 @@ def judge(
     from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
 
     alphas = shares(policy)
-    results = {
-        metric.name: judge_metric(
-            with_exposures(pairs[metric.name], metric, policy),
-            metric,
-            policy,
-            alphas[metric.name],
-            (baseline, canary),
-            known,
-        )
+    cases = [
+        Case.of(with_exposures(pairs[metric.name], metric, policy), metric, alphas[metric.name], known)
         for metric in policy.metrics
-    }
+    ]
+    found = judge_cases(cases, policy, (baseline, canary))
+    results = {metric.name: result for metric, result in zip(policy.metrics, found, strict=True)}
     sequential = all(
         rule.rule == "sequential"
         for metric in policy.metrics
@@ -167,6 +172,39 @@ def digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One metric of one release, to be judged.
+
+    Attributes
+    ----------
+    pair : MetricPair
+        Its arms, with their exposures.
+    metric : Metric
+        What is asked of it, told of its past.
+    alpha : float
+        Its share of alpha.
+    past : HistoryFacts or None
+        What its past says.
+    """
+
+    pair: MetricPair
+    metric: Metric
+    alpha: float
+    past: HistoryFacts | None = None
+
+    @classmethod
+    def of(cls, pair: MetricPair, metric: Metric, alpha: float, history: History | None = None) -> Case:
+        """Look up what a history says of a metric."""
+        past = None if history is None else past_of(metric, history, Asked.of(pair))
+        return cls(pair, metric if past is None else with_past(metric, past), alpha, past)
+
+    @property
+    def rules(self) -> tuple[RuleSettings, ...]:
+        """The rules that are asked of it."""
+        return _rules(self.metric, self.pair.pairing)
+
+
 def judge_metric(
     pair: MetricPair,
     metric: Metric,
@@ -176,47 +214,83 @@ def judge_metric(
     history: History | None = None,
 ) -> MetricResult:
     """Judge one metric, whose arms have their exposures, at its share of alpha; `arms` are the caller's names of baseline and canary."""
-    past = None if history is None else past_of(metric, history, Asked.of(pair))
-    told = metric if past is None else with_past(metric, past)
-    return judge_alike([pair], [told], policy, alpha, arms, past)[0]
+    return judge_cases([Case.of(pair, metric, alpha, history)], policy, arms)[0]
 
 
-def judge_alike(
-    pairs: Sequence[MetricPair],
-    metrics: Sequence[Metric],
-    policy: Policy,
-    alpha: float,
-    arms: tuple[str, str] = ("baseline", "canary"),
-    past: HistoryFacts | None = None,
+def judge_cases(
+    cases: Sequence[Case], policy: Policy, arms: tuple[str, str] = ("baseline", "canary")
 ) -> list[MetricResult]:
-    """Judge pairs of one metric and pairing, all at once, as each would be judged alone; its versions may differ in their noise floors."""
-    data = [DataSummary.of(pair, past) for pair in pairs]
-    rules = _rules(metrics[0], pairs[0].pairing)
+    """Judge metrics, of one release or of many, as each would be judged alone: those of which a rule asks the same are rows of one batch."""
+    data = [DataSummary.of(case.pair, case.past) for case in cases]
     horizon = Horizon(policy.max_points, policy.max_duration)
-    findings: list[list[Finding]] = [[] for _ in pairs]
-    with about_metric(metrics[0].name):
-        for rule, level in zip(rules, rule_levels(rules, alpha), strict=True):
-            rates = ErrorRates(level, policy.beta)
-            asked = [index for index, metric in enumerate(metrics) if is_asked(rule, data[index], metric)]
-            rows = [row_of(pairs[index], metrics[index], rates, horizon) for index in asked]
-            for index, finding in zip(asked, judge_pairs(rows, rule.in_unit_of(metrics[0])), strict=True):
-                findings[index].append(finding)
-    watched = all(rule.rule == "sequential" for rule in rules)
+    rules = [case.rules for case in cases]
+    asked: dict[RuleSettings, list[tuple[int, int, Pair]]] = {}
+    for index, case in enumerate(cases):
+        whole = row_of(case.pair, case.metric, ErrorRates(case.alpha, policy.beta), horizon)
+        levels = rule_levels(rules[index], case.alpha)
+        for place, (rule, level) in enumerate(zip(rules[index], levels, strict=True)):
+            if is_asked(rule, data[index], case.metric):
+                row = replace(whole, rates=ErrorRates(level, policy.beta))
+                asked.setdefault(rule.in_unit_of(case.metric), []).append((index, place, row))
+    found: list[dict[int, Finding]] = [{} for _ in cases]
+    for rule, rows in asked.items():
+        names = [cases[index].metric.name for index, _, _ in rows]
+        for (index, place, _), finding in zip(rows, _findings(names, rows, rule), strict=True):
+            found[index][place] = finding
+    findings = [tuple(own[place] for place in sorted(own)) for own in found]
+    results = [
+        metric_result(facts, case.metric, case.alpha, own, arms)
+        for facts, case, own in zip(data, cases, findings, strict=True)
+    ]
+    for index, end in _ends(cases, results, policy.beta).items():
+        case = cases[index]
+        results[index] = metric_result(data[index], case.metric, case.alpha, (*findings[index], end), arms)
+    return [
+        _at_its_end(result, facts, own, policy, horizon)
+        for result, facts, own in zip(results, data, rules, strict=True)
+    ]
 
-    def result_of(index: int) -> MetricResult:
-        pair, metric, found = pairs[index], metrics[index], findings[index]
-        result = metric_result(data[index], metric, alpha, tuple(found), arms)
-        if result.outcome is Outcome.PASS and any(
-            isinstance(finding.effect, LevelFinding) for finding in found
-        ):
-            end = ending_beyond(row_of(pair, metric, ErrorRates(alpha, policy.beta)))
-            if end is not None:
-                result = metric_result(data[index], metric, alpha, (*found, end), arms)
-        points = min((finding.n_canary for finding in found), default=0)
-        over = watched and horizon.is_over(points, *(data[index].span or (None, None)))
-        return at_deadline(result, policy.on_deadline) if over else result
 
-    return [result_of(index) for index in range(len(pairs))]
+def _findings(
+    names: Sequence[str], rows: Sequence[tuple[int, int, Pair]], rule: RuleSettings
+) -> list[Finding]:
+    """Ask a rule of rows; where one of them breaks it, say which."""
+    pairs = [pair for _, _, pair in rows]
+    try:
+        return judge_pairs(pairs, rule)
+    except DataError:
+        for name, pair in zip(names, pairs, strict=True):
+            with about_metric(name):
+                judge_pairs([pair], rule)
+        raise
+
+
+def _ends(cases: Sequence[Case], results: Sequence[MetricResult], beta: float) -> dict[int, Finding]:
+    """Find which of those that would pass end beyond the tolerance, where no rule has asked for that."""
+    passing = [
+        index
+        for index, result in enumerate(results)
+        if result.outcome is Outcome.PASS
+        and any(isinstance(finding.effect, LevelFinding) for finding in result.findings)
+        and not any(isinstance(finding, GrowthFinding) for finding in result.findings)
+    ]
+    rows = [
+        row_of(cases[index].pair, cases[index].metric, ErrorRates(cases[index].alpha, beta))
+        for index in passing
+    ]
+    ends = in_batches(rows, ending_beyond)
+    return {index: end for index, end in zip(passing, ends, strict=True) if end is not None}
+
+
+def _at_its_end(
+    result: MetricResult, data: DataSummary, rules: Sequence[RuleSettings], policy: Policy, horizon: Horizon
+) -> MetricResult:
+    """Let the policy decide what a watch has left undecided when it is over."""
+    if not all(rule.rule == "sequential" for rule in rules):
+        return result
+    points = min((finding.n_canary for finding in result.findings), default=0)
+    over = horizon.is_over(points, *(data.span or (None, None)))
+    return at_deadline(result, policy.on_deadline) if over else result
 
 
 def _rules(metric: Metric, pairing: Pairing) -> tuple[RuleSettings, ...]:

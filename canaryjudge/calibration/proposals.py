@@ -11,7 +11,7 @@ import numpy as np
 
 from canaryjudge.data import MetricPair, with_exposures
 from canaryjudge.history import HealthyPairs
-from canaryjudge.judging import judge_alike, rule_levels
+from canaryjudge.judging import Case, judge_cases, rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, PassWithin, Policy, RuleSettings, Tolerance
 from canaryjudge.quantities import percent
@@ -40,13 +40,13 @@ def judged(
     pairs: Sequence[MetricPair], metrics: Sequence[Metric], policy: Policy, alpha: float
 ) -> list[MetricResult]:
     """Judge pairs by the code that will judge the release, each by its own version of the metric."""
-    exposed = [with_exposures(pair, metric, policy) for pair, metric in zip(pairs, metrics, strict=True)]
-    found: dict[int, MetricResult] = {}
-    for pairing in {pair.pairing for pair in exposed}:
-        own = [place for place, pair in enumerate(exposed) if pair.pairing == pairing]
-        alike = [exposed[place] for place in own], [metrics[place] for place in own]
-        found |= zip(own, judge_alike(*alike, policy, alpha), strict=True)
-    return [found[place] for place in range(len(exposed))]
+    return judge_cases(
+        [
+            Case(with_exposures(pair, metric, policy), metric, alpha)
+            for pair, metric in zip(pairs, metrics, strict=True)
+        ],
+        policy,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 from canaryjudge.data import read_history
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
-from canaryjudge.judging import judge_alike, judge_metric, rule_levels, shares
+from canaryjudge.judging import Case, judge_cases, rule_levels, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.metric_watch import watched_rules
 from canaryjudge.planning.power import (
@@ -418,10 +418,9 @@ def _simulated(task: _Task) -> SimulatedPlan:
         )
         for run in range(task.runs)
     ]
-    results = judge_alike(made, [metric] * len(made), alone, task.alpha)
+    results = judge_cases([Case(pair, metric, task.alpha) for pair in made], alone)
     failed, stopped = sum(result.outcome is Outcome.FAIL for result in results), []
-    for pair in made:
-        at_all_looks = judge_metric(pair, watched, alone, at_looks)
+    for at_all_looks in judge_cases([Case(pair, watched, at_looks) for pair in made], alone):
         if at_all_looks.outcome is Outcome.FAIL and at_all_looks.findings:
             watch = at_all_looks.findings[0].watch
             stopped.append((watch and watch.decided_after) or at_all_looks.n_canary)

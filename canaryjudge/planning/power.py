@@ -135,7 +135,7 @@ class PowerDesign:
             usual = max(question.tolerance.relative, min(WIDEST_VARIATION, steps))
             return Sizes(usual, question.tolerance.absolute)
         if KINDS[self.metric.kind].is_share and len(question.sides) == 1:
-            return usual_errors(self._level, 1.0, question)
+            return usual_errors(self._level, 1.0, question.sides, question.tolerance)
         return question.tolerance
 
     def _spread(self, share: float) -> float:

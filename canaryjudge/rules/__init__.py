@@ -16,7 +16,15 @@ from canaryjudge.rules import (
     tail,
 )
 from canaryjudge.rules.growth import ending_beyond
-from canaryjudge.rules.registry import RULES, find, in_order, judge_pair, judge_pairs, read_finding
+from canaryjudge.rules.registry import (
+    RULES,
+    find,
+    in_batches,
+    in_order,
+    judge_pair,
+    judge_pairs,
+    read_finding,
+)
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Rows
 from canaryjudge.rules.sequential import watch
 from canaryjudge.rules.sequential.rates import check_counts
@@ -35,6 +43,7 @@ __all__ = [
     "default_rules",
     "ending_beyond",
     "find",
+    "in_batches",
     "judge_pair",
     "judge_pairs",
     "pool_replicas",

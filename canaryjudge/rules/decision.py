@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, Self
+
+import numpy as np
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.findings import Finding, Interval, PassBound
-from canaryjudge.rules.rows import ErrorRates, Question, Sizes
+from canaryjudge.rules.findings import Draft, Interval, PassBound, build
+from canaryjudge.rules.rows import Batch, BoolArray, ErrorRates, FloatArray, IntArray, Question, Rows, Sizes
+from canaryjudge.stats.paired_shift import Effect
 
-__all__ = ["Evidence", "Limits", "more_points", "tolerated", "weigh", "weigh_with", "without_proof"]
+__all__ = [
+    "Evidence",
+    "EvidenceRows",
+    "LimitRows",
+    "Limits",
+    "more_points",
+    "tolerated",
+    "weigh",
+    "weigh_rows",
+    "weigh_with",
+    "without_proof",
+]
 
 _MOST_TIMES_LONGER = 100
 _UNBOUNDED = (-math.inf, math.inf)
@@ -73,42 +87,137 @@ class Limits:
         """Which of those a pass is held against."""
         return slice(-len(self.sides), None)
 
-    def allows(self, estimate: float) -> bool:
-        """Tell whether a pass may have this estimate."""
-        return not self.by_estimate or all(sign * estimate <= sign * limit for sign, limit in self.sides)
+
+@dataclass(frozen=True, slots=True)
+class LimitRows:
+    """`Limits` of many rows, one a row; one column a bad direction, that of a rise first.
+
+    Attributes
+    ----------
+    sides : tuple of int
+        The bad directions.
+    absolute : ndarray of bool, shape (rows,)
+        As of `Limits`.
+    ends, pass_ends : ndarray, shape (rows, sides)
+        The largest tolerated changes, and those beyond which a pass excludes harm.
+    wider : ndarray of bool, shape (rows,)
+        The latter are farther.
+    pass_by : {"stated", "usual"}
+        What they are where they are farther.
+    by_estimate : bool
+        As of `Limits`, where they are farther.
+    """
+
+    sides: tuple[int, ...]
+    absolute: BoolArray
+    ends: FloatArray
+    pass_ends: FloatArray
+    wider: BoolArray
+    pass_by: PassBound
+    by_estimate: bool
+
+    @classmethod
+    def of(cls, rows: Rows, level: FloatArray) -> Self:
+        """Give the tolerated changes at baselines' levels; where one is 0 and there is no absolute part, nothing can be said."""
+        return cls.at(rows, rows.tolerance, rows.pass_within, level)
+
+    @classmethod
+    def at(
+        cls, batch: Batch, tolerance: Sizes[FloatArray], within: Sizes[FloatArray], level: FloatArray
+    ) -> Self:
+        """Give them for sizes that are told apart from the rows."""
+        size = np.abs(level)
+        absolute = np.asarray((tolerance.absolute_or_zero > tolerance.relative * size) | (level == 0))
+        ends, pass_ends = (_ends(part, size, absolute, batch.sides) for part in (tolerance, within))
+        signs = np.array(batch.sides)
+        farther = signs * pass_ends > signs * ends
+        by: PassBound = "stated" if batch.pass_stated else "usual"
+        return cls(
+            batch.sides,
+            absolute,
+            ends,
+            np.where(farther, pass_ends, ends),
+            np.asarray(farther.any(axis=-1)),
+            by,
+            KINDS[batch.kind].is_averaged,
+        )
+
+    @classmethod
+    def alone(cls, limits: Limits) -> Self:
+        """Make a row of limits."""
+        return cls(
+            tuple(sign for sign, _ in limits.sides),
+            np.array([limits.absolute]),
+            np.array([[limit for _, limit in limits.sides]]),
+            np.array([[limit for _, limit in limits.pass_sides]]),
+            np.array([limits.pass_by != "tolerance"]),
+            limits.pass_by,
+            limits.by_estimate,
+        )
+
+    @property
+    def signs(self) -> IntArray:
+        """The bad directions as an array, shape (sides,)."""
+        return np.array(self.sides)
+
+    @property
+    def asked(self) -> FloatArray:
+        """At which changes a test is asked: at each limit of a fail, and then at each of a pass; shape (rows, 2 sides)."""
+        return np.concatenate([self.ends, self.pass_ends], axis=-1)
+
+    def effects(self, *, ratio: bool) -> list[tuple[Effect, BoolArray]]:
+        """Tell which rows' changes are differences, and which are shares of the baseline's level, or logarithms of ratios in their place; only those that there are."""
+        of_level: Effect = "ratio" if ratio else "relative"
+        parts: list[tuple[Effect, BoolArray]] = [("difference", self.absolute), (of_level, ~self.absolute)]
+        return [part for part in parts if part[1].any()]
+
+    def __getitem__(self, rows: BoolArray) -> LimitRows:
+        columns = {name: getattr(self, name)[rows] for name in ("absolute", "ends", "pass_ends", "wider")}
+        return replace(self, **columns)
+
+    def row(self, index: int) -> Limits:
+        """Give the limits of one row."""
+        (high, low), (pass_high, pass_low) = (
+            (ends.get(1), ends.get(-1))
+            for column in (self.ends, self.pass_ends)
+            for ends in [dict(zip(self.sides, column[index].tolist(), strict=True))]
+        )
+        limits = Limits(absolute=bool(self.absolute[index]), high=high, low=low)
+        if not self.wider[index]:
+            return limits
+        return replace(
+            limits,
+            pass_high=pass_high,
+            pass_low=pass_low,
+            pass_by=self.pass_by,
+            by_estimate=self.by_estimate,
+        )
 
 
 def tolerated(question: Question, level: float) -> Limits | None:
     """Give the tolerated changes at a baseline's level; None where that is 0 and there is no absolute part, so that nothing can be said."""
-    tolerance, within = question.tolerance, question.pass_within or question.tolerance
-    relative, size = tolerance.relative, abs(level)
-    if tolerance.absolute_or_zero <= relative * size and level == 0 and math.isnan(tolerance.absolute):
+    if level == 0 and math.isnan(question.tolerance.absolute):
         return None
-    absolute = tolerance.absolute_or_zero > relative * size or level == 0
-    (high, low), (pass_high, pass_low) = (
-        _ends(part, size, absolute=absolute) for part in (tolerance, within)
+    tolerance, within = (
+        Sizes(np.array([part.relative]), np.array([part.absolute]))
+        for part in (question.tolerance, question.pass_within or question.tolerance)
     )
-    up, down = 1 in question.sides, -1 in question.sides
-    limits = Limits(absolute=absolute, high=high if up else None, low=low if down else None)
-    if not (up and pass_high > high) and not (down and pass_low < low):
-        return limits
-    return replace(
-        limits,
-        pass_high=max(high, pass_high) if up else None,
-        pass_low=min(low, pass_low) if down else None,
-        pass_by="stated" if question.pass_stated else "usual",
-        by_estimate=KINDS[question.kind].is_averaged,
-    )
+    return LimitRows.at(question, tolerance, within, np.array([level])).row(0)
 
 
-def _ends(sizes: Sizes[float], level: float, *, absolute: bool) -> tuple[float, float]:
-    """Give the largest changes up and down in one scale; a fall goes down to the baseline divided by 1 + its relative part."""
-    relative, fixed = sizes.relative, sizes.absolute_or_zero
-    if absolute:
-        rise = max(fixed, relative * level)
-        return rise, -max(fixed, relative / (1 + relative) * level)
-    in_parts = fixed / level
-    return max(relative, in_parts), -max(relative / (1 + relative), in_parts)
+def _ends(
+    sizes: Sizes[FloatArray], level: FloatArray, absolute: BoolArray, sides: tuple[int, ...]
+) -> FloatArray:
+    """Give the largest changes in each bad direction in one scale; a fall goes down to the baseline divided by 1 + its relative part."""
+    fixed = sizes.absolute_or_zero
+    in_parts = fixed / np.where(absolute, 1.0, level)
+    relative = {1: sizes.relative, -1: sizes.relative / (1 + sizes.relative)}
+    ends = [
+        sign
+        * np.where(absolute, np.maximum(fixed, relative[sign] * level), np.maximum(relative[sign], in_parts))
+        for sign in sides
+    ]
+    return np.stack(ends, axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,49 +254,153 @@ class Evidence:
     lasting: float = 0.0
 
 
-def weigh(evidence: Evidence, limits: Limits, rates: ErrorRates, points: int) -> dict[str, Any]:
-    """Turn evidence into the facts of an effect's finding; where both directions are bad, each may fail at half the level, and a pass needs both."""
-    sides, count = limits.sides, len(limits.sides)
-    level = rates.level / count
-    at_fail, at_pass = evidence.pvalues[limits.at_fail], evidence.pvalues[limits.at_pass]
-    fails = [pair[0] if sign > 0 else pair[1] for (sign, _), pair in zip(sides, at_fail, strict=True)]
-    passes = [pair[1] if sign > 0 else pair[0] for (sign, _), pair in zip(sides, at_pass, strict=True)]
-    worse = any(evidence.pvalues_none[0 if sign > 0 else 1] <= level for sign, _ in sides)
-    pvalue, pvalue_pass = min(1.0, len(sides) * min(fails)), max(passes)
-    allowed = limits.allows(evidence.estimate)
-    outcome, reason = _zone(pvalue, pvalue_pass if allowed else 1.0, rates, evidence, worse=worse)
+@dataclass(frozen=True, slots=True)
+class EvidenceRows:
+    """`Evidence` of many rows, one a row.
+
+    Attributes
+    ----------
+    estimate : ndarray, shape (rows,)
+        As of `Evidence`.
+    pvalues : ndarray, shape (rows, 2 sides, 2)
+        At each of `LimitRows.asked`.
+    pvalues_none : ndarray, shape (rows, 2)
+        As of `Evidence`.
+    fail_bounds, pass_bounds : ndarray, shape (rows, sides, 2)
+        The same.
+    abstains, abstains_pass, eventless, lasting : ndarray, shape (rows,)
+        The same.
+    """
+
+    estimate: FloatArray
+    pvalues: FloatArray
+    pvalues_none: FloatArray
+    fail_bounds: FloatArray
+    pass_bounds: FloatArray
+    abstains: BoolArray
+    abstains_pass: BoolArray
+    eventless: BoolArray
+    lasting: FloatArray
+
+    @classmethod
+    def alone(cls, evidence: Evidence, limits: Limits) -> Self:
+        """Make a row of evidence."""
+        return cls(
+            np.array([evidence.estimate]),
+            np.array([[*evidence.pvalues[limits.at_fail], *evidence.pvalues[limits.at_pass]]]),
+            np.array([evidence.pvalues_none]),
+            np.array([evidence.fail_bounds]),
+            np.array([evidence.pass_bounds]),
+            np.array([evidence.abstains]),
+            np.array([evidence.abstains_pass]),
+            np.array([evidence.eventless]),
+            np.array([evidence.lasting]),
+        )
+
+    def row(self, index: int, limits: Limits) -> Evidence:
+        """Give the evidence of one row, which has these limits."""
+        return Evidence(
+            float(self.estimate[index]),
+            self.pvalues[index, : len(limits.asked)].tolist(),
+            tuple(self.pvalues_none[index].tolist()),
+            self.fail_bounds[index].tolist(),
+            self.pass_bounds[index].tolist(),
+            bool(self.abstains[index]),
+            bool(self.abstains_pass[index]),
+            bool(self.eventless[index]),
+            float(self.lasting[index]),
+        )
+
+
+def weigh_rows(evidence: EvidenceRows, limits: LimitRows, rates: ErrorRates, points: int) -> dict[str, Any]:
+    """Turn evidence into the facts of findings, a column each; where both directions are bad, each may fail at half the level, and a pass needs both."""
+    signs, count = limits.signs, len(limits.sides)
+    up, level = signs > 0, rates.level / count
+    at_fail, at_pass = evidence.pvalues[:, :count], evidence.pvalues[:, count:]
+    fails = np.where(up, at_fail[..., 0], at_fail[..., 1])
+    passes = np.where(up, at_pass[..., 1], at_pass[..., 0])
+    none = np.where(up, evidence.pvalues_none[:, :1], evidence.pvalues_none[:, 1:])
+    worse = (none <= level).any(axis=1)
+    pvalue, pvalue_pass = np.minimum(1.0, count * fails.min(axis=1)), passes.max(axis=1)
+    estimate = evidence.estimate[:, None]
+    tolerated_estimate = (signs * estimate <= signs * limits.ends).all(axis=1)
+    allowed = tolerated_estimate | ~limits.wider | (not limits.by_estimate)
+    failed = (pvalue <= rates.level) & ~evidence.abstains
+    passed = ~failed & (np.where(allowed, pvalue_pass, 1.0) <= rates.beta) & ~evidence.abstains_pass
+    silent = evidence.abstains | evidence.abstains_pass
+    zones = np.select([failed, passed, silent, worse], [0, 1, 2, 3], 4).tolist()
     # what abstains bounds nothing
-    fail_bounds = [_UNBOUNDED] * len(sides) if evidence.abstains else evidence.fail_bounds
-    pass_bounds = [_UNBOUNDED] * len(sides) if evidence.abstains_pass else evidence.pass_bounds
+    unbounded = np.array(_UNBOUNDED)
+    fail_bounds = np.where(evidence.abstains[:, None, None], unbounded, evidence.fail_bounds)
+    pass_bounds = np.where(evidence.abstains_pass[:, None, None], unbounded, evidence.pass_bounds)
     # each end is the one held against a limit: the low end proves a fail above the upper limit, the high end a pass below it
-    first, last = 0, len(sides) - 1
-    nearest = min(range(len(sides)), key=lambda i: abs(sides[i][1] - evidence.estimate))
-    sign, limit = sides[nearest]
-    beyond = (evidence.estimate - limit) * sign > 0
-    limit = limit if beyond else limits.pass_sides[nearest][1]
-    bound = (fail_bounds if beyond else pass_bounds)[nearest][0 if (sign > 0) == beyond else 1]
-    missing = more_points(
-        points,
-        abs(limit - evidence.estimate),
-        abs(bound - evidence.estimate),
-        1 if evidence.eventless else 2,
-        lasting=evidence.lasting,
+    intervals, pass_intervals = (
+        [
+            Draft(Interval, {"low": low, "high": high, "error": error})
+            for low, high in np.stack(ends, axis=1).tolist()
+        ]
+        for ends, error in (
+            ((fail_bounds[:, 0, 0], fail_bounds[:, -1, 1]), level),
+            ((pass_bounds[:, -1, 0], pass_bounds[:, 0, 1]), rates.beta),
+        )
     )
+    missing: list[int | None] = [None] * len(zones)
+    for row in np.flatnonzero(~failed & ~passed).tolist():
+        change = float(evidence.estimate[row])
+        nearest = int(np.abs(limits.ends[row] - change).argmin())
+        sign, limit = limits.sides[nearest], float(limits.ends[row, nearest])
+        beyond = (change - limit) * sign > 0
+        limit = limit if beyond else float(limits.pass_ends[row, nearest])
+        bounds = (fail_bounds if beyond else pass_bounds)[row, nearest]
+        missing[row] = more_points(
+            points,
+            abs(limit - change),
+            abs(float(bounds[0 if (sign > 0) == beyond else 1]) - change),
+            1 if evidence.eventless[row] else 2,
+            lasting=float(evidence.lasting[row]),
+        )
     return {
-        "outcome": outcome,
-        "reason": reason,
-        "scale": "absolute" if limits.absolute else "relative",
+        "outcome": [_ZONES[zone][0] for zone in zones],
+        "reason": [_ZONES[zone][1] for zone in zones],
+        "scale": ["absolute" if absolute else "relative" for absolute in limits.absolute.tolist()],
         "estimate": evidence.estimate,
-        "interval": Interval(low=fail_bounds[first][0], high=fail_bounds[last][1], error=level),
-        "pass_interval": Interval(low=pass_bounds[last][0], high=pass_bounds[first][1], error=rates.beta),
-        "limit_high": limits.high,
-        "limit_low": limits.low,
-        "pass_high": dict(limits.pass_sides).get(1),
-        "pass_low": dict(limits.pass_sides).get(-1),
-        "pass_by": limits.pass_by,
+        "interval": intervals,
+        "pass_interval": pass_intervals,
+        **{
+            name: None if sign not in limits.sides else ends[:, limits.sides.index(sign)]
+            for ends, names in (
+                (limits.ends, ("limit_high", "limit_low")),
+                (limits.pass_ends, ("pass_high", "pass_low")),
+            )
+            for sign, name in zip((1, -1), names, strict=True)
+        },
+        "pass_by": [limits.pass_by if wider else "tolerance" for wider in limits.wider.tolist()],
         "pvalue": pvalue,
         "pvalue_pass": pvalue_pass,
-        "more_points": missing if outcome is Outcome.MARGINAL else None,
+        "more_points": missing,
+    }
+
+
+_ZONES: Final = (
+    (Outcome.FAIL, Reason.PROVEN_WORSE),
+    (Outcome.PASS, Reason.PROVEN_SAFE),
+    (Outcome.MARGINAL, Reason.ABSTAINS),
+    (Outcome.MARGINAL, Reason.WORSE_BUT_MAYBE_TOLERABLE),
+    (Outcome.MARGINAL, Reason.UNDECIDED),
+)
+
+
+def weigh(evidence: Evidence, limits: Limits, rates: ErrorRates, points: int) -> dict[str, Any]:
+    """Weigh the evidence of one pair."""
+    columns = weigh_rows(EvidenceRows.alone(evidence, limits), LimitRows.alone(limits), rates, points)
+    found = {name: None if column is None else column[0] for name, column in columns.items()}
+    return {
+        name: build([value])[0]
+        if isinstance(value, Draft)
+        else value.item()
+        if isinstance(value, np.generic)
+        else value
+        for name, value in found.items()
     }
 
 
@@ -223,25 +436,14 @@ def _borne_out(evidence: Evidence, other: Evidence) -> Evidence:
     )
 
 
-def _zone(
-    pvalue: float, pvalue_pass: float, rates: ErrorRates, evidence: Evidence, *, worse: bool
-) -> tuple[Outcome, Reason]:
-    if pvalue <= rates.level and not evidence.abstains:
-        return Outcome.FAIL, Reason.PROVEN_WORSE
-    if pvalue_pass <= rates.beta and not evidence.abstains_pass:
-        return Outcome.PASS, Reason.PROVEN_SAFE
-    if evidence.abstains or evidence.abstains_pass:
-        return Outcome.MARGINAL, Reason.ABSTAINS
-    return Outcome.MARGINAL, Reason.WORSE_BUT_MAYBE_TOLERABLE if worse else Reason.UNDECIDED
-
-
-def without_proof(found: Finding) -> Finding:
+def without_proof(found: Mapping[str, Any]) -> dict[str, Any]:
     """Let what a rule about a feature could not decide pass, `nothing_found`, unless a fail would be proven at beta: then it is `suspected`."""
-    if found.outcome is not Outcome.MARGINAL:
-        return found
-    if found.pvalue is not None and found.pvalue <= found.beta and found.reason is not Reason.ABSTAINS:
-        return found.model_copy(update={"reason": Reason.SUSPECTED})
-    return found.model_copy(update={"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND})
+    if found["outcome"] is not Outcome.MARGINAL:
+        return dict(found)
+    pvalue = found.get("pvalue")
+    if pvalue is not None and pvalue <= found["beta"] and found["reason"] is not Reason.ABSTAINS:
+        return {**found, "reason": Reason.SUSPECTED}
+    return {**found, "outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND}
 
 
 def more_points(

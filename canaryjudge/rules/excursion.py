@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 from scipy.special import betaincinv, gammainccinv, gammaincinv, stdtrit
@@ -11,14 +11,14 @@ from scipy.special import betaincinv, gammainccinv, gammaincinv, stdtrit
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EffectFinding, Number
-from canaryjudge.rules.noise_floor import floor_of
-from canaryjudge.rules.registry import per_pair, rule
+from canaryjudge.rules.noise_floor import FloorRows
+from canaryjudge.rules.registry import Columns, rule
 from canaryjudge.rules.replicas import lasting
-from canaryjudge.rules.rows import ErrorRates, FloatArray, IntArray, Pair, Sizes
+from canaryjudge.rules.rows import BoolArray, FloatArray, IntArray, Rows, Sizes
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.settings import RelativeTolerance
 from canaryjudge.stats.excursions import excursion_pvalue, excursion_test
-from canaryjudge.stats.quantiles import median
+from canaryjudge.stats.quantiles import medians
 
 __all__ = ["Excursion", "ExcursionFinding"]
 
@@ -74,71 +74,76 @@ class ExcursionFinding(EffectFinding):
 
 
 @rule(Excursion, ExcursionFinding)
-@per_pair
-def judge(pair: Pair, settings: Excursion) -> dict[str, Any]:
+def judge(rows: Rows, settings: Excursion, found: Columns) -> None:
     """Judge whether points of the canary lie beyond the baseline's worst one, by more than tolerated.
 
     It fails where that is proven; not where the baseline's median is 0 and no absolute tolerance says what that would be. Nothing proves that there
     are none: a pass has the reason `nothing_found`, and where so many points lie out there that independent points would hardly, or one lies farther out by
     far, it is marginal, `suspected`.
     """
-    if pair.fewest < _FEWEST_POINTS:
-        return {"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND, "method": "none"}
-    independent = _share_of_replicas(pair)
-    looked = [_Looked.at(pair, sign) for sign in pair.sides]
-    room, tests = _room(pair, len(looked))
-    found = [_side(side, side.margin(pair.tolerance, settings, room), independent) for side in looked]
-    worst = min(found, key=lambda side: side.pvalue)
-    pvalue = min(1.0, tests * worst.pvalue)
-    suspicion = min(1.0, len(looked) * min(side.suspicion for side in found))
-    outcome, reason = _outcome(
-        pvalue,
-        0.0 if any(side.far for side in found) else suspicion,
-        pair.rates,
-        tolerates=pair.tolerance.absolute_or_zero > 0 or all(side.level != 0 for side in looked),
-    )
-    rho, n = worst.facts["autocorrelation"], len(pair.baseline)
-    thin = n < _PROVEN_POINTS or n * (1 - rho) / (1 + rho) < _PROVEN_EFFECTIVE_POINTS
-    return (
-        worst.facts
-        | _when(pair, worst.places)
-        | {
-            "pvalue": pvalue,
-            "pvalue_pass": 1.0,
-            "outcome": outcome,
-            "reason": reason,
-            "method": "precedence",
-            "waived": ("outside_proven_range",) if thin and outcome is Outcome.FAIL else (),
-        }
-    )
-
-
-def _room(pair: Pair, sides: int) -> tuple[float, int]:
-    """Give how much worse a healthy arm's level may be than the other's, as far as a noise floor has measured it, as a part of the level; and in how many parts the level of the test is shared out."""
-    level = median(pair.baseline.levels)
-    floor = floor_of(pair, level)
-    if floor is None or floor.assumed or level == 0:
-        return 0.0, sides
-    # half of the level for the floor, half for the points
-    times = -float(stdtrit(min(floor.df, _KNOWN), pair.rates.level / (2 * sides)))
-    return times * floor.standard_error / abs(level), 2 * sides
-
-
-def _outcome(
-    pvalue: float, suspicion: float, rates: ErrorRates, *, tolerates: bool
-) -> tuple[Outcome, Reason]:
+    if min(rows.baseline.points, rows.canary.points) < _FEWEST_POINTS:
+        found.settle(found.open, Outcome.PASS, Reason.NOTHING_FOUND)
+        return
+    independent = np.array([_share_of_replicas(rows, row) for row in range(len(rows))])
+    room, parts = _room(rows)
+    looked = [_Looked.at(rows, sign) for sign in rows.sides]
+    sides = [_Side.of(side, side.margin(rows.tolerance, settings, room), independent) for side in looked]
+    pvalues = np.stack([side.pvalue for side in sides], axis=1)
+    which = pvalues.argmin(axis=1)
+    pvalue = np.minimum(1.0, parts * pvalues.min(axis=1))
+    suspicion = np.minimum(1.0, len(sides) * np.min([side.suspicion for side in sides], axis=0))
+    suspicion = np.where(np.any([side.far for side in sides], axis=0), 0.0, suspicion)
     # of a baseline around 0 no share is a tolerance: what is beyond it is suspicious, and to be judged by an absolute one
-    if pvalue <= rates.level and tolerates:
-        return Outcome.FAIL, Reason.PROVEN_WORSE
-    if min(pvalue, suspicion) <= rates.beta:
-        return Outcome.MARGINAL, Reason.SUSPECTED
-    return Outcome.PASS, Reason.NOTHING_FOUND
+    tolerates = (rows.tolerance.absolute_or_zero > 0) | np.all([side.level != 0 for side in looked], axis=0)
+    failed = (pvalue <= rows.rates.level) & tolerates
+    suspected = np.minimum(pvalue, suspicion) <= rows.rates.beta
+    zones = np.select([failed, suspected], [0, 1], 2).tolist()
+    rho, n = np.array([side.rho for side in sides])[which, np.arange(len(rows))], rows.baseline.points
+    thin = (n < _PROVEN_POINTS) | (n * (1 - rho) / (1 + rho) < _PROVEN_EFFECTIVE_POINTS)
+    found.put(
+        pvalue=pvalue,
+        pvalue_pass=1.0,
+        outcome=[_ZONES[zone][0] for zone in zones],
+        reason=[_ZONES[zone][1] for zone in zones],
+        method="precedence",
+        waived=[("outside_proven_range",) if unproven else () for unproven in (thin & failed).tolist()],
+    )
+    told = [side.facts() for side in sides]
+    found.take(
+        [
+            told[side][row]
+            | (_when(rows, row, sides[side].places(row)) if told[side][row]["points_beyond"] else {})
+            for row, side in enumerate(which.tolist())
+        ]
+    )
 
 
-def _share_of_replicas(pair: Pair) -> float:
-    """Give what share of the points is independent at most: a replica that differs from its siblings is one observation, not all its points."""
-    arms = [(lasting(arm.replicas), arm) for arm in pair.arms if arm.replicas]
-    return min((max(1, len(replicas)) / len(arm) for replicas, arm in arms), default=1.0)
+_ZONES: Final = (
+    (Outcome.FAIL, Reason.PROVEN_WORSE),
+    (Outcome.MARGINAL, Reason.SUSPECTED),
+    (Outcome.PASS, Reason.NOTHING_FOUND),
+)
+
+
+def _room(rows: Rows) -> tuple[FloatArray, IntArray]:
+    """Give how much worse a healthy arm's level may be than the other's, as far as a noise floor has measured it, as a part of the level; and in how many parts the level of the test is shared out."""
+    sides, level = len(rows.sides), np.abs(medians(rows.baseline.levels))
+    floor = FloorRows.of(rows, level)
+    measured = floor.some & ~floor.assumed & (level > 0)
+    # half of the level for the floor, half for the points
+    times = -stdtrit(np.minimum(floor.df, _KNOWN), rows.rates.level / (2 * sides))
+    room = times * floor.standard_error / np.where(measured, level, 1.0)
+    return np.where(measured, room, 0.0), np.where(measured, 2 * sides, sides)
+
+
+def _share_of_replicas(rows: Rows, row: int) -> float:
+    """Give what share of a row's points is independent at most: a replica that differs from its siblings is one observation, not all its points."""
+    arms = [
+        (lasting(arms.replicas[row]), arms.points)
+        for arms in (rows.baseline, rows.canary)
+        if arms.replicas[row]
+    ]
+    return min((max(1, len(replicas)) / points for replicas, points in arms), default=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +154,12 @@ class _Looked:
     ----------
     sign : int
         1 where a rise is bad, -1 where a fall is.
-    baseline, canary : ndarray, shapes (n,) and (m,)
+    baseline, canary : ndarray, shapes (rows, n) and (rows, m)
         The points. Of ratios and counts they are the intervals' shares (of failures, where the share of successes falls) and rates, and of the canary what the
         interval's events prove at least: of little traffic, a share is large by chance.
-    raw : ndarray, shape (m,)
+    raw : ndarray, shape (rows, m)
         The canary's, as they are.
-    level : float
+    level : ndarray, shape (rows,)
         The baseline's median.
     of_failures : bool
         They are what lacks to 1.
@@ -164,40 +169,41 @@ class _Looked:
     baseline: FloatArray
     canary: FloatArray
     raw: FloatArray
-    level: float
+    level: FloatArray
     of_failures: bool = False
 
     @classmethod
-    def at(cls, pair: Pair, sign: int) -> _Looked:
-        """Look at a pair in one direction."""
-        arms = pair.arms
-        if KINDS[pair.kind].is_measured:
+    def at(cls, rows: Rows, sign: int) -> _Looked:
+        """Look at rows in one direction."""
+        arms = rows.baseline, rows.canary
+        if KINDS[rows.kind].is_measured:
             baseline, canary = (sign * arm.value for arm in arms)
-            return cls(sign, baseline, canary, canary, median(baseline))
+            return cls(sign, baseline, canary, canary, medians(baseline))
         totals = [arm.exposures for arm in arms]
-        failures = KINDS[pair.kind].is_share and sign < 0
+        failures = KINDS[rows.kind].is_share and sign < 0
         events = [
             total - arm.value if failures else arm.value for arm, total in zip(arms, totals, strict=True)
         ]
         rates = [sign * count / total for count, total in zip(events, totals, strict=True)]
         if failures:
             rates = [-rate for rate in rates]
-        least = _at_least(pair.kind, events[1], totals[1], sign)
-        return cls(sign, rates[0], least, rates[1], median(rates[0]), failures)
+        least = _at_least(rows.kind, events[1], totals[1], sign)
+        return cls(sign, rates[0], least, rates[1], medians(rates[0]), failures)
 
-    def shown(self, value: float) -> float:
-        """Give a number as the metric has it."""
+    def shown(self, value: FloatArray) -> FloatArray:
+        """Give numbers as the metric has them."""
         return 1 - value if self.of_failures else self.sign * value
 
-    def margin(self, tolerance: Sizes[float], settings: Excursion, room: float) -> float:
+    def margin(self, tolerance: Sizes[FloatArray], settings: Excursion, room: FloatArray) -> FloatArray:
         """Give what is tolerated beyond the baseline's worst point: a canary that is worse by no more than its level may be has its worst points worse as well, and so has one whose level differs by `room` though nothing is wrong."""
-        worst, level = abs(self.shown(float(self.baseline.max()))), abs(self.shown(self.level))
-        own = max(
-            settings.tolerance * abs(self.level),
-            tolerance.relative * max(worst, level),
+        worst, level = np.abs(self.shown(self.baseline.max(axis=1))), np.abs(self.shown(self.level))
+        largest = np.maximum(worst, level)
+        parts = (
+            settings.tolerance * np.abs(self.level),
+            tolerance.relative * largest,
             tolerance.absolute_or_zero,
         )
-        return own + room * max(worst, level)
+        return np.asarray(np.max(parts, axis=0) + room * largest)
 
 
 def _at_least(kind: str, events: FloatArray, totals: FloatArray, sign: int) -> FloatArray:
@@ -211,45 +217,59 @@ def _at_least(kind: str, events: FloatArray, totals: FloatArray, sign: int) -> F
 
 
 class _Side(NamedTuple):
-    """What lies out in one direction."""
+    """What lies out in one direction, one entry a row."""
 
-    pvalue: float
-    suspicion: float
+    looked: _Looked
+    margin: FloatArray
+    """What is tolerated."""
+    pvalue: FloatArray
+    suspicion: FloatArray
     """The p-value were points independent, by their number alone."""
-    places: IntArray
-    """Which of the canary's points do, in order of time."""
-    far: bool
+    far: BoolArray
     """Whether a point lies out so far that there need be no other."""
-    facts: dict[str, Any]
-    """Fields of a finding."""
+    worst: FloatArray
+    """The baseline's worst point."""
+    deciding: FloatArray
+    """The canary's point that decides."""
+    beyond: IntArray
+    """How many points lie out there."""
+    rho: FloatArray
+    """The autocorrelation that was allowed for."""
+
+    @classmethod
+    def of(cls, looked: _Looked, margin: FloatArray, independent: FloatArray) -> _Side:
+        """Ask about one direction."""
+        test = excursion_test(looked.baseline, looked.canary, margin[:, None], most_independent=independent)
+        worst, sizes = looked.baseline.max(axis=1), (looked.baseline.shape[1], looked.canary.shape[1])
+        order, beyond = np.maximum(test.order[:, 0], 1), test.beyond[:, 0]
+        deciding = np.take_along_axis(np.sort(looked.raw, axis=1), -order[:, None], axis=1)[:, 0]
+        alone = excursion_pvalue(*sizes, np.maximum(beyond, 1))
+        far = (looked.canary.max(axis=1) - worst > _FAR * margin) & (margin > 0)
+        suspicion = np.where(beyond > 0, alone, 1.0)
+        return cls(looked, margin, test.pvalue[:, 0], suspicion, far, worst, deciding, beyond, test.rho)
+
+    def facts(self) -> list[dict[str, Any]]:
+        """Tell in the metric's own unit; as fields of findings."""
+        looked, limit = self.looked, "limit_high" if self.looked.sign > 0 else "limit_low"
+        columns = {
+            "estimate": looked.sign * (self.deciding - self.worst),
+            limit: looked.sign * self.margin,
+            "baseline_level": looked.shown(self.worst),
+            "canary_level": looked.shown(self.deciding),
+            "autocorrelation": self.rho,
+            "beyond": looked.shown(self.worst + self.margin),
+            "points_beyond": self.beyond,
+        }
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [{"scale": "absolute", **dict(zip(columns, row, strict=True))} for row in rows]
+
+    def places(self, row: int) -> IntArray:
+        """Give which of a canary's points lie out there, in order of time."""
+        return np.flatnonzero(self.looked.canary[row] > self.worst[row] + self.margin[row])
 
 
-def _side(looked: _Looked, margin: float, independent: float) -> _Side:
-    """Ask about one direction, and tell in the metric's own unit."""
-    test = excursion_test(looked.baseline, looked.canary, [margin], most_independent=independent)
-    beyond, order = int(test.beyond[0]), int(test.order[0])
-    worst, deciding = float(looked.baseline.max()), float(np.sort(looked.raw)[-max(order, 1)])
-    sizes = len(looked.baseline), len(looked.canary)
-    suspicion = float(excursion_pvalue(*sizes, beyond)) if beyond else 1.0
-    facts = {
-        "scale": "absolute",
-        "estimate": looked.sign * (deciding - worst),
-        "limit_high" if looked.sign > 0 else "limit_low": looked.sign * margin,
-        "baseline_level": looked.shown(worst),
-        "canary_level": looked.shown(deciding),
-        "autocorrelation": float(test.rho),
-        "beyond": looked.shown(worst + margin),
-        "points_beyond": beyond,
-    }
-    places = np.flatnonzero(looked.canary > worst + margin)
-    far = float(looked.canary.max()) - worst > _FAR * margin > 0
-    return _Side(float(test.pvalue[0]), suspicion, places, far, facts)
-
-
-def _when(pair: Pair, places: IntArray) -> dict[str, Any]:
+def _when(rows: Rows, row: int, places: IntArray) -> dict[str, Any]:
     """Say when points lie out there."""
-    if not len(places):
-        return {}
-    time = pair.canary.time
+    time = None if rows.canary.time is None else rows.canary.time[row]
     span = {} if time is None else {"beyond_from": time[places[0]], "beyond_until": time[places[-1]]}
     return {"among_first": int(places[-1]) + 1} | {name: float(at) for name, at in span.items()}

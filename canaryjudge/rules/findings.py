@@ -7,15 +7,19 @@ Numbers are kept to ten significant digits, so that the same data give the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from numbers import Real
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from canaryjudge.reasons import Outcome, Reason
 
 __all__ = [
+    "Draft",
     "EffectFinding",
     "EventsFinding",
     "Facts",
@@ -29,6 +33,8 @@ __all__ = [
     "Scale",
     "Waiver",
     "WatchFacts",
+    "build",
+    "ten_digits",
 ]
 
 Scale = Literal["relative", "absolute", "objective"]
@@ -65,6 +71,24 @@ Number = Annotated[float | None, BeforeValidator(_finite)]
 """A finite number of ten significant digits, or None."""
 
 
+_EXACT: Final = (1e-13, 1e22)
+"""Powers of ten between these are exact, so that numbers of ten digits are the decimal ones that they look like."""
+
+
+def ten_digits(numbers: NDArray[np.float64]) -> list[float]:
+    """Round to ten significant digits, as all numbers of a verdict are; all at once, because there are many. What is not finite stays."""
+    sizes = np.abs(numbers)
+    exact = (sizes >= _EXACT[0]) & (sizes < _EXACT[1])
+    shift = 9 - np.floor(np.log10(np.where(exact, sizes, 1.0)))
+    up, down = 10.0 ** np.maximum(shift, 0), 10.0 ** np.maximum(-shift, 0)
+    rounded: list[float] = np.where(
+        exact, np.rint(np.where(exact, numbers, 0.0) * up / down) / up * down, 0.0
+    ).tolist()
+    for place in np.flatnonzero(~exact & (numbers != 0)).tolist():
+        rounded[place] = float(f"{numbers[place]:.10g}")
+    return rounded
+
+
 def _rounded_up(value: float, digits: int = 2) -> float:
     """Give the next number of so few digits that is no smaller."""
     step = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
@@ -81,6 +105,57 @@ class Facts(BaseModel):
 
     def _repr_html_(self) -> str:
         return type(self).show(self)
+
+
+class Draft(NamedTuple):
+    """Facts to be built of what the library itself computed: numbers as they came out, nothing of another type than the model's."""
+
+    model: type[Facts]
+    fields: Mapping[str, Any]
+
+
+class _Shape(NamedTuple):
+    defaults: dict[str, Any]
+    numbers: frozenset[str]
+
+
+@cache
+def _shape(model: type[Facts]) -> _Shape:
+    """Find what a model's facts are where nothing is said, and which of them are rounded."""
+    fields = model.model_fields
+    numbers = [name for name, field in fields.items() if any(_rounds(part) for part in field.metadata)]
+    return _Shape({name: field.default for name, field in fields.items()}, frozenset(numbers))
+
+
+def _rounds(part: object) -> bool:
+    return isinstance(part, BeforeValidator) and part.func is _finite
+
+
+def build(drafts: Sequence[Draft]) -> list[Any]:
+    """Build facts, drafts within them too, as their models would: of many at once that is ten times as fast, because all numbers are rounded together."""
+    numbers: list[float] = []
+    places: list[tuple[dict[str, Any], str]] = []
+
+    def made(draft: Draft) -> Facts:
+        shape = _shape(draft.model)
+        facts = shape.defaults.copy()
+        for name, value in draft.fields.items():
+            if value is None or name not in shape.numbers:
+                facts[name] = made(value) if type(value) is Draft else value
+            else:
+                numbers.append(value)
+                places.append((facts, name))
+        built = draft.model.__new__(draft.model)
+        object.__setattr__(built, "__dict__", facts)
+        object.__setattr__(built, "__pydantic_fields_set__", set(draft.fields))
+        object.__setattr__(built, "__pydantic_extra__", None)
+        object.__setattr__(built, "__pydantic_private__", None)
+        return built
+
+    found = [made(draft) for draft in drafts]
+    for (facts, name), number in zip(places, ten_digits(np.array(numbers, dtype=np.float64)), strict=True):
+        facts[name] = number if math.isfinite(number) else None
+    return found
 
 
 class Interval(Facts):

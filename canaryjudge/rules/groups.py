@@ -124,12 +124,11 @@ def judge(rows: Rows, settings: GroupSettings, found: Columns) -> None:
     any_of, count = isinstance(settings, AnyOf), len(settings.rules)
     level, beta = rows.rates.level, rows.rates.beta
     rates = ErrorRates(level, beta / count) if any_of else ErrorRates(level / count, beta)
-    members = [find(replace(rows, rates=rates), each) for each in settings.rules]
+    members = [find(replace(rows, rates=rates), each).findings() for each in settings.rules]
     found.take(
         [
-            _together([member.finding(row) for member in members], any_of=any_of)
-            | {"level": level, "beta": beta}
-            for row in range(len(rows))
+            _together(list(parts), any_of=any_of) | {"level": level, "beta": beta}
+            for parts in zip(*members, strict=True)
         ]
     )
 

@@ -8,21 +8,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh
-from canaryjudge.rules.findings import EffectFinding, Finding, Number
-from canaryjudge.rules.registry import per_pair, rule
+from canaryjudge.rules.decision import EvidenceRows, LimitRows, weigh_rows
+from canaryjudge.rules.findings import Draft, EffectFinding, Finding, Number, build
+from canaryjudge.rules.registry import Columns, rule
 from canaryjudge.rules.replicas import lasting
-from canaryjudge.rules.rows import FloatArray, Pair, Sizes
+from canaryjudge.rules.rows import BoolArray, FloatArray, Rows, Sizes
 from canaryjudge.rules.settings import RuleSettings
-from canaryjudge.stats.growth import (
-    FEWEST_BLOCKS,
-    GrowthTest,
-    growth_test,
-    largest_swing,
-    seen_smoothing,
-)
+from canaryjudge.stats.growth import FEWEST_BLOCKS, GrowthTest, growth_test, largest_swing, seen_smoothing
 from canaryjudge.stats.paired_shift import Effect, paired_changes
-from canaryjudge.stats.quantiles import median
+from canaryjudge.stats.quantiles import medians
 
 __all__ = ["Growth", "GrowthFinding", "ending_beyond"]
 
@@ -68,151 +62,220 @@ class GrowthFinding(EffectFinding):
 
 
 @rule(Growth, GrowthFinding)
-@per_pair
-def judge(pair: Pair, _: Growth) -> dict[str, Any]:
-    """Judge whether the canary grew by more than the tolerance.
+def judge(rows: Rows, _: Growth, found: Columns) -> None:
+    """Judge whether canaries grew by more than the tolerance.
 
     It fails where that is proven and the end of the window lies beyond the tolerance as well; where only the end does, a pass is withheld. Of arms that do not share the clock nothing is
     asked: what grows may be the hour.
     """
-    looked = _Looked.at(pair)
-    if looked is None:
-        return {"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND, "method": "none"}
-    if looked.ends_beyond and looked.found["outcome"] is not Outcome.FAIL:
-        return looked.found | {"outcome": Outcome.MARGINAL, "reason": Reason.ENDS_BEYOND_TOLERANCE}
-    return looked.found
+    looked = _Looked.at(rows)
+    found.settle(~looked.seen, Outcome.PASS, Reason.NOTHING_FOUND)
+    if not looked.seen.any():
+        return
+    columns = looked.columns
+    zones = zip(columns["outcome"], columns["reason"], looked.ends_beyond.tolist(), strict=True)
+    told = [_with_its_end(outcome, reason, ends_beyond=beyond) for outcome, reason, beyond in zones]
+    found.conclude(**columns | {"outcome": [zone[0] for zone in told], "reason": [zone[1] for zone in told]})
 
 
-def ending_beyond(pair: Pair) -> Finding | None:
-    """Find that the window ends beyond the tolerance, of a kind that is asked for growth; it takes no part of alpha, and can but withhold a pass."""
-    looked = _Looked.at(pair) if pair.kind in Growth.kinds else None
-    if looked is None or not looked.ends_beyond:
-        return None
-    return GrowthFinding(
-        **looked.found
-        | {
-            "rule": "growth",
-            "outcome": Outcome.MARGINAL,
-            "reason": Reason.ENDS_BEYOND_TOLERANCE,
-            "method": "none",
-            "level": 0.0,
-            "beta": pair.rates.beta,
-            "n_baseline": len(pair.baseline),
-            "n_canary": len(pair.canary),
-            "pvalue": None,
-            "pvalue_pass": None,
-            "interval": None,
-            "pass_interval": None,
-        }
-    )
+def _with_its_end(outcome: Outcome, reason: Reason, *, ends_beyond: bool) -> tuple[Outcome, Reason]:
+    if outcome is Outcome.FAIL:
+        return outcome, reason
+    if ends_beyond:
+        return Outcome.MARGINAL, Reason.ENDS_BEYOND_TOLERANCE
+    return Outcome.PASS, Reason.NOTHING_FOUND if outcome is Outcome.MARGINAL else reason
+
+
+def ending_beyond(rows: Rows) -> list[Finding | None]:
+    """Find which windows end beyond the tolerance, of a kind that is asked for growth; it takes no part of alpha, and can but withhold a pass."""
+    ends: list[Finding | None] = [None] * len(rows)
+    if rows.kind not in Growth.kinds:
+        return ends
+    looked = _Looked.at(rows)
+    own = {
+        "rule": "growth",
+        "outcome": Outcome.MARGINAL,
+        "reason": Reason.ENDS_BEYOND_TOLERANCE,
+        "method": "none",
+        "level": 0.0,
+        "beta": rows.rates.beta,
+        "n_baseline": rows.baseline.points,
+        "n_canary": rows.canary.points,
+        "pvalue": None,
+        "pvalue_pass": None,
+        "interval": None,
+        "pass_interval": None,
+    }
+    columns = [
+        dict(zip(looked.columns, fields, strict=True))
+        for fields in zip(*looked.columns.values(), strict=True)
+    ]
+    places = np.flatnonzero(looked.seen).tolist()
+    told = [
+        (place, row | own)
+        for place, row, beyond in zip(places, columns, looked.ends_beyond, strict=True)
+        if beyond
+    ]
+    findings = build([Draft(GrowthFinding, fields) for _, fields in told])
+    for (place, _), finding in zip(told, findings, strict=True):
+        ends[place] = finding
+    return ends
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What there is to see: the fields of a finding, and whether the end of the window lies beyond what is tolerated."""
+    """What there is to see.
 
-    found: dict[str, Any]
-    ends_beyond: bool
+    Attributes
+    ----------
+    seen : ndarray of bool, shape (rows,)
+        Rows in which there is something to see at all.
+    columns : dict of str to list
+        Fields of findings, an entry for each of these.
+    ends_beyond : ndarray of bool
+        Whether the end of the window lies beyond what is tolerated, for each of these.
+    """
+
+    seen: BoolArray
+    columns: dict[str, list[Any]]
+    ends_beyond: BoolArray
 
     @classmethod
-    def at(cls, pair: Pair) -> _Looked | None:
-        """Look at a pair; None where there is nothing to see."""
-        if not pair.concurrent or pair.fewest < FEWEST_BLOCKS:
-            return None
-        baseline, canary = pair.baseline.levels, pair.canary.levels
-        strict = replace(pair, pass_within=Sizes(0.0, np.nan))  # a pass finds nothing, and excludes nothing
-        limits = tolerated(strict, median(baseline))
-        if limits is None or (pair.logarithmic and min(baseline.min(), canary.min()) <= 0):
-            return None
-        scale = _Scale.of(pair, limits)
-        changes = paired_changes(baseline, canary, scale.effect)
-        smoothing = int(seen_smoothing(scale.of_arm(baseline), scale.of_arm(canary)))
-        arms = [replica.levels for replica in lasting(pair.baseline.replicas) if len(replica) > 1]
-        usual = max(
-            float(largest_swing(scale.of_arm(arm), min(smoothing, len(arm)))) for arm in (arms or [baseline])
-        )
-        levels = pair.rates.level / len(limits.sides), pair.rates.beta
-        tests = [
+    def at(cls, rows: Rows) -> _Looked:
+        """Look at rows."""
+        nothing = cls(np.zeros(len(rows), dtype=np.bool_), {}, np.zeros(0, dtype=np.bool_))
+        if not rows.concurrent or min(rows.baseline.points, rows.canary.points) < FEWEST_BLOCKS:
+            return nothing
+        level = medians(rows.baseline.levels)
+        seen = (level != 0) | ~np.isnan(rows.tolerance.absolute)
+        if rows.logarithmic:
+            least = np.minimum(rows.baseline.levels.min(axis=1), rows.canary.levels.min(axis=1))
+            seen &= least > 0
+        if not seen.any():
+            return nothing
+        columns, beyond = _grown(rows[seen], level[seen])
+        return cls(seen, columns, beyond)
+
+
+def _grown(rows: Rows, level: FloatArray) -> tuple[dict[str, list[Any]], BoolArray]:
+    """Test rows whose baselines have these medians; as the fields of findings, and whether their ends lie beyond what is tolerated."""
+    # a pass finds nothing, and excludes nothing
+    nothing = Sizes(np.zeros(len(rows)), np.full(len(rows), np.nan))
+    limits = LimitRows.of(replace(rows, pass_within=nothing), level)
+    signs, logs = limits.signs, ~limits.absolute & rows.logarithmic
+    baseline, canary, changes = rows.baseline.levels, rows.canary.levels, np.empty(rows.canary.value.shape)
+    scaled = [np.empty(levels.shape) for levels in (baseline, canary)]
+    for effect, part in limits.effects(ratio=rows.logarithmic):
+        changes[part] = paired_changes(baseline[part], canary[part], effect)
+        for levels, arm in zip((baseline, canary), scaled, strict=True):
+            arm[part] = _scaled(levels[part], effect)
+    at = np.abs(_inner(limits.ends, logs))
+    smoothing = seen_smoothing(*scaled)
+    usual, tests = np.empty(len(rows)), dict[int, list[GrowthTest]]()
+    for length in np.unique(smoothing).tolist():
+        alike = smoothing == length
+        usual[alike] = _usual(rows[alike], scaled[0][alike], limits[alike], length)
+        tests[length] = [
             growth_test(
-                sign * changes,
-                [abs(scale.inner(limit))],
-                levels=levels,
-                smoothing=smoothing,
-                usual=usual,
+                sign * changes[alike],
+                at[alike, side, None],
+                levels=(rows.rates.level / len(signs), rows.rates.beta),
+                smoothing=length,
+                usual=usual[alike],
             )
-            for sign, limit in limits.sides
+            for side, sign in enumerate(limits.sides)
         ]
-        last = slice(-(len(changes) // _END), None)
-        end = median(changes[last])
-        beyond = [sign * end - abs(scale.inner(limit)) for sign, limit in limits.sides]
-        side = int(np.argmax(beyond))
-        (sign, _), test = limits.sides[side], tests[side]
-        until = float(test.until[0])
-        found = weigh(
-            scale.evidence(tests, limits, [far > 0 for far in beyond]), limits, pair.rates, pair.fewest
-        )
-        if found["outcome"] is Outcome.MARGINAL:
-            found |= {"outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND}
-        found |= {
-            "estimate": scale.outer(sign * float(test.growth)),
-            "method": "block_growth",
-            "more_points": None,
-            "baseline_level": median(baseline[last]),
-            "canary_level": median(canary[last]),
-            "end": scale.outer(end),
-            "end_points": len(changes) // _END,
-            "rate": scale.outer(sign * float(test.growth)) / test.steps,
-            "until": until if until > -len(baseline) else None,
-            "usual": scale.outer(usual),
-            "blocks": test.blocks,
+
+    def tested(name: str) -> Any:
+        """Give what the tests found, shape (rows, sides, ...)."""
+        own = {
+            length: np.stack([getattr(test, name) for test in sides], axis=1)
+            for length, sides in tests.items()
         }
-        return cls(found, beyond[side] > 0)
+        first = next(iter(own.values()))
+        column = np.empty((len(rows), *first.shape[1:]))
+        for length, found in own.items():
+            column[smoothing == length] = found
+        return column
+
+    def constant(name: str) -> list[Any]:
+        own = {length: getattr(sides[0], name) for length, sides in tests.items()}
+        return [own[length] for length in smoothing.tolist()]
+
+    growth, bounds = tested("growth"), np.stack([tested("low"), tested("high")], axis=-1)
+    last = slice(-(changes.shape[1] // _END), None)
+    end = medians(changes[:, last])
+    beyond = signs * end[:, None] - at
+    side = beyond.argmax(axis=1)
+    chosen: Any = np.arange(len(rows)), side
+    # nothing speaks against a canary that ends within what is tolerated
+    greater, less = np.where(beyond > 0, tested("pvalue_greater")[..., 0], 1.0), tested("pvalue_less")[..., 0]
+    pvalues = np.stack([np.where(signs > 0, greater, less), np.where(signs > 0, less, greater)], axis=-1)
+    ends = np.sort(signs[:, None, None] * bounds, axis=-1)
+    silent = np.array(constant("abstains"))
+    evidence = EvidenceRows(
+        estimate=_outer(signs[0] * growth[:, 0], logs),
+        pvalues=np.concatenate([pvalues, pvalues], axis=1),
+        pvalues_none=np.ones((len(rows), 2)),
+        fail_bounds=_outer(ends[:, :, 0], logs),
+        pass_bounds=_outer(ends[:, :, 1], logs),
+        abstains=silent,
+        abstains_pass=silent,
+        eventless=np.zeros_like(silent),
+        lasting=np.zeros(len(rows)),
+    )
+    grown = _outer(signs[side] * growth[chosen], logs)
+    until = tested("until")[..., 0][chosen]
+    found = weigh_rows(evidence, limits, rows.rates, min(rows.baseline.points, rows.canary.points)) | {
+        "estimate": grown,
+        "method": "block_growth",
+        "more_points": None,
+        "baseline_level": medians(baseline[:, last]),
+        "canary_level": medians(canary[:, last]),
+        "end": _outer(end, logs),
+        "end_points": changes.shape[1] // _END,
+        "rate": grown / np.array(constant("steps")),
+        "until": [None if ahead <= -rows.baseline.points else ahead for ahead in until.tolist()],
+        "usual": _outer(usual, logs),
+        "blocks": constant("blocks"),
+    }
+    return {name: _each(column, len(rows)) for name, column in found.items()}, beyond[chosen] > 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """In what changes are measured: logarithms, parts of the baseline's level, or the metric's unit."""
+def _each(column: Any, rows: int) -> list[Any]:
+    if isinstance(column, np.ndarray):
+        return list(column.tolist())
+    return column if isinstance(column, list) else [column] * rows
 
-    effect: Effect
 
-    @classmethod
-    def of(cls, pair: Pair, limits: Limits) -> _Scale:
-        """Choose it as the tolerance is told."""
-        return cls("difference" if limits.absolute else "ratio" if pair.logarithmic else "relative")
+def _usual(rows: Rows, baseline: FloatArray, limits: LimitRows, smoothing: int) -> FloatArray:
+    """Tell how far the baseline moves by itself, or that of its replicas which moves farthest."""
+    own = largest_swing(baseline, min(smoothing, baseline.shape[1]))
+    for row, replicas in enumerate(rows.baseline.replicas):
+        arms = [replica.levels for replica in lasting(replicas) if len(replica) > 1]
+        effect: Effect = "difference" if limits.absolute[row] else "ratio" if rows.logarithmic else "relative"
+        swings = [float(largest_swing(_scaled(arm, effect), min(smoothing, len(arm)))) for arm in arms]
+        own[row] = max(swings, default=own[row])
+    return own
 
-    def of_arm(self, levels: FloatArray) -> FloatArray:
-        """Put the levels of an arm, or of a replica, into it."""
-        if self.effect == "ratio":
-            return np.log(np.maximum(levels, np.finfo(float).tiny))
-        return levels / abs(levels.mean() or 1.0) if self.effect == "relative" else levels
 
-    def inner(self, change: float) -> float:
-        """Put a change from the scale of the limits into it."""
-        return float(np.log1p(change)) if self.effect == "ratio" else change
+def _scaled(levels: FloatArray, effect: Effect) -> FloatArray:
+    """Put the levels of arms, or of a replica, into the scale of the changes: logarithms, parts of the baseline's level, or the metric's unit."""
+    if effect == "ratio":
+        return np.log(np.maximum(levels, np.finfo(float).tiny))
+    if effect == "difference":
+        return levels
+    size = np.abs(levels.mean(axis=-1, keepdims=True))
+    return levels / np.where(size > 0, size, 1.0)
 
-    def outer(self, change: float) -> float:
-        """Put a change back."""
-        return float(np.expm1(change)) if self.effect == "ratio" else change
 
-    def evidence(self, tests: list[GrowthTest], limits: Limits, beyond: list[bool]) -> Evidence:
-        """Put what was found of each bad direction together; nothing speaks against a canary that ends within what is tolerated."""
-        found = [(sign, test) for (sign, _), test in zip(limits.sides, tests, strict=True)]
+def _inner(change: FloatArray, logs: BoolArray) -> FloatArray:
+    """Put changes, one a row or several, from the scale of the limits into that of the series."""
+    on_logs = logs.reshape(-1, *(1,) * (change.ndim - 1))
+    return np.where(on_logs, np.log1p(np.where(on_logs, change, 0.0)), change)
 
-        def bounds(level: int) -> list[tuple[float, float]]:
-            ends = [(sign * float(test.low[level]), sign * float(test.high[level])) for sign, test in found]
-            return [(self.outer(min(both)), self.outer(max(both))) for both in ends]
 
-        return Evidence(
-            estimate=self.outer(found[0][0] * float(tests[0].growth)),
-            pvalues=[
-                (greater, less) if sign > 0 else (less, greater)
-                for (sign, test), ends_beyond in zip(found, beyond, strict=True)
-                for greater in [float(test.pvalue_greater[0]) if ends_beyond else 1.0]
-                for less in [float(test.pvalue_less[0])]
-            ],
-            pvalues_none=(1.0, 1.0),
-            fail_bounds=bounds(0),
-            pass_bounds=bounds(1),
-            abstains=tests[0].abstains,
-            abstains_pass=tests[0].abstains,
-        )
+def _outer(change: FloatArray, logs: BoolArray) -> FloatArray:
+    """Put changes back."""
+    on_logs = logs.reshape(-1, *(1,) * (change.ndim - 1))
+    return np.where(on_logs, np.expm1(np.where(on_logs, change, 0.0)), change)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from canaryjudge.kinds import KINDS
 from canaryjudge.rules.decision import without_proof
 from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
-from canaryjudge.rules.registry import Columns, judge_pairs, rule
-from canaryjudge.rules.rows import Arm, Pair, Rows, Sizes
+from canaryjudge.rules.registry import Columns, find, judge_pairs, rule
+from canaryjudge.rules.rows import Arm, Pair, Rows, Sizes, at_least
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.settings import RelativeTolerance
 
@@ -46,13 +48,35 @@ def judge(rows: Rows, settings: LateShift, found: Columns) -> None:
     It fails where a shift is proven; where it is neither proven nor ruled out, it is a pass with the reason `nothing_found`, or marginal, `suspected`,
     where it would be proven at beta. The tolerance of the level holds here as well where it is the larger.
     """
-    shifts = judge_pairs([_late(pair, settings) for pair in rows], MannWhitney())
+    raw = KINDS[rows.kind].is_raw and rows.concurrent
+    if raw or rows.baseline.replicated or rows.canary.replicated:
+        shifts = [
+            dict(shift) for shift in judge_pairs([_late(pair, settings) for pair in rows], MannWhitney())
+        ]
+    else:
+        late = _late_rows(rows, settings)
+        columns = find(late, MannWhitney())
+        shifts = [columns.fields(row) for row in range(len(rows))]
     own = {"rule": settings.rule, "more_points": None}
-    found.take([dict(without_proof(shift)) | own for shift in shifts])
+    found.take([without_proof(shift) | own for shift in shifts])
+
+
+def _late_rows(whole: Rows, settings: LateShift) -> Rows:
+    """Take the last half of the canaries, and of the baselines where the arms share the clock: points that are aligned are cut at one place."""
+    half = slice(whole.canary.points // 2, None)
+    tolerance = Sizes(np.maximum(settings.tolerance, whole.tolerance.relative), whole.tolerance.absolute)
+    return replace(
+        whole,
+        canary=whole.canary.part(half),
+        baseline=whole.baseline.part(half) if whole.concurrent else whole.baseline,
+        tolerance=tolerance,
+        pass_within=at_least(tolerance, whole.pass_within),
+        min_points=1,
+    )
 
 
 def _late(whole: Pair, settings: LateShift) -> Pair:
-    """Take the last half of the canary, and of the baseline where the arms share the clock."""
+    """Take the last half of one canary, and of each of its replicas."""
     tolerance = Sizes(max(settings.tolerance, whole.tolerance.relative), whole.tolerance.absolute)
     pair = replace(whole, tolerance=tolerance, min_points=1)
     canary, half = pair.canary, slice(len(pair.canary) // 2, None)
@@ -61,7 +85,7 @@ def _late(whole: Pair, settings: LateShift) -> Pair:
     if not pair.concurrent:
         return replace(pair, canary=late)
     baseline = pair.baseline
-    # points that are aligned are cut at one place: the arms' clocks may tell slightly different times of one interval
+    # the arms' clocks may tell slightly different times of one interval
     same = _since(baseline, start, half) if KINDS[pair.kind].is_raw else half
     return replace(
         pair,

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
-from canaryjudge.rules.findings import Facts, LevelFinding, NoiseFloorFacts, Number, Waiver
+from canaryjudge.rules.decision import Evidence, EvidenceRows, LimitRows, Limits, tolerated, weigh_with
+from canaryjudge.rules.findings import Facts, LevelFinding, Number, Waiver
 from canaryjudge.rules.minute_by_minute import compare_minutes, shares_minutes
-from canaryjudge.rules.noise_floor import Floor, floor_of, part_that_lasts
+from canaryjudge.rules.noise_floor import FloorRows, floor_of, part_that_lasts
 from canaryjudge.rules.registry import Columns, rule
 from canaryjudge.rules.replicas import Yardstick, least, yardstick
-from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
+from canaryjudge.rules.rows import Arm, BoolArray, FloatArray, Pair, Rows
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 from canaryjudge.settings import Problem
 from canaryjudge.stats.bucket_distributions import BucketBands, bucket_quantile
 from canaryjudge.stats.bucket_rank_test import FEWEST_INTERVALS, BucketShift, bucket_shift_test
-from canaryjudge.stats.quantiles import median
-from canaryjudge.stats.rank_test import ShiftTest, shift_test
+from canaryjudge.stats.quantiles import median, medians
+from canaryjudge.stats.rank_test import shift_test
 from canaryjudge.stats.replicas import LastingNoise
 from canaryjudge.stats.traffic_mix import same_mix, split_moves
 
@@ -91,8 +92,8 @@ def judge(rows: Rows, settings: MannWhitney, found: Columns) -> None:
         found.take([_bucket_shift(pair) for pair in rows])
         return
     baseline, canary = rows.baseline.levels, rows.canary.levels
-    level = _medians(baseline)
-    found.put(baseline_level=level, canary_level=_medians(canary))
+    level = medians(baseline)
+    found.put(baseline_level=level, canary_level=medians(canary))
     same = (np.ptp(baseline, axis=1) == 0) & (np.ptp(canary, axis=1) == 0) & (baseline[:, 0] == canary[:, 0])
     found.settle(same, Outcome.PASS, Reason.IDENTICAL, estimate=0.0, probability_worse=0.5, pvalue=1.0)
     if settings.method == "robust" and shares_minutes(rows):
@@ -106,193 +107,212 @@ def judge(rows: Rows, settings: MannWhitney, found: Columns) -> None:
     found.settle(nothing_tolerated, Outcome.MARGINAL, Reason.NEEDS_ABSOLUTE_TOLERANCE)
     if settings.method == "robust" and min(baseline.shape[1], canary.shape[1]) < _FEWEST_POINTS:
         found.settle(found.open, Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
-    asked = rows[found.open]
-    changes = [
-        _Change.of(pair, middle) for pair, middle in zip(asked, level[found.open].tolist(), strict=True)
-    ]
-    tests = _tests(asked, changes, settings)
-    told = [change.told_by(test) for change, test in zip(changes, tests, strict=True)]
-    held = [change.held_against_replicas(test) for change, test in zip(changes, tests, strict=True)]
-    waived = [
-        tuple(dict.fromkeys((*_waived(test, asked), *(siblings.waived if siblings else ()))))
-        for test, siblings in zip(tests, held, strict=True)
-    ]
+    if not found.open.any():
+        return
+    asked, level = rows[found.open], level[found.open]
+    change = _Changes.of(asked, LimitRows.of(asked, level), level)
+    ranks = _Ranks.of(change, settings)
+    siblings = [change.held_against_replicas(row, ranks) for row in range(len(asked))]
+    waived = ranks.waived(asked)
     found.put(
-        method=[f"{test.method}_rank" for test in tests],
-        statistic=[float(test.statistic[0]) for test in tests],
-        df=[float(test.df[0]) for test in tests],
-        probability_worse=[
-            float(test.probability_greater if 1 in rows.sides else 1 - test.probability_greater)
-            for test in tests
+        method=[f"{method}_rank" for method in ranks.methods],
+        statistic=ranks.statistic[:, 0],
+        df=ranks.df[:, 0],
+        probability_worse=ranks.probability_greater if 1 in rows.sides else 1 - ranks.probability_greater,
+        autocorrelation=ranks.rho,
+        waived=[
+            tuple(dict.fromkeys((*own, *(known.waived if known else ()))))
+            for own, known in zip(waived, siblings, strict=True)
         ],
-        autocorrelation=[float(test.rho) for test in tests],
-        waived=waived,
         replicas=[
-            siblings.facts(change.unit) if siblings else None
-            for siblings, change in zip(held, changes, strict=True)
+            known.facts(float(unit)) if known else None
+            for known, unit in zip(siblings, change.unit, strict=True)
         ],
-        noise_floor=[change.floor_facts for change in changes],
+        noise_floor=change.floor.facts(change.level_unit if rows.logarithmic else change.unit),
     )
     found.zones(
         asked,
-        [change.limits for change in changes],
-        told,
+        change.limits,
+        ranks.evidence(change),
         [
-            siblings.evidence(change.effect, change.limits) if siblings else None
-            for siblings, change in zip(held, changes, strict=True)
+            known.evidence(partial(change.told_of_row, row), change.limits.row(row)) if known else None
+            for row, known in enumerate(siblings)
         ],
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
-    """What one row is asked: the tolerated changes as shifts of the points that are compared.
+class _Changes:
+    """What rows are asked: the tolerated changes as shifts of the points that are compared; s bad directions.
 
     Attributes
     ----------
-    pair : Pair
-        The row.
-    limits : Limits
+    rows : Rows
+        The rows.
+    limits : LimitRows
         What is tolerated.
-    unit : float
+    unit : ndarray, shape (rows,)
         What shifts are divided by to be in the scale of the limits.
-    level_unit : float
+    level_unit : ndarray, shape (rows,)
         What the metric's unit is divided by to be that of the shifts.
-    shifts : ndarray, shape (k + 1,)
+    shifts : ndarray, shape (rows, 2 s + 1)
         What is asked of the limits, as shifts; last, no change.
-    scales : ndarray, shape (k + 1,)
+    scales : ndarray, shape (rows, 2 s + 1)
         What the baseline's noise is multiplied by at each.
-    floor : Floor or None
+    floor : FloorRows
         The noise floor.
     """
 
-    pair: Pair
-    limits: Limits
-    unit: float
-    level_unit: float
+    rows: Rows
+    limits: LimitRows
+    unit: FloatArray
+    level_unit: FloatArray
     shifts: FloatArray
     scales: FloatArray
-    floor: Floor | None
+    floor: FloorRows
 
     @classmethod
-    def of(cls, pair: Pair, level: float) -> _Change:
-        """Ask a row whose baseline has this median."""
-        limits = tolerated(pair, level)
-        assert limits is not None  # noqa: S101 - rows of which nothing can be said are settled
-        unit = 1.0 if limits.absolute or pair.logarithmic else abs(level)
-        sizes = limits.asked
-        at = [float(np.log1p(size)) if pair.logarithmic else size * unit for size in sizes]
-        relative = not limits.absolute and not pair.logarithmic
+    def of(cls, rows: Rows, limits: LimitRows, level: FloatArray) -> _Changes:
+        """Ask rows whose baselines have these medians."""
+        size, asked, logs = np.abs(level), limits.asked, rows.logarithmic
+        unit = np.where(limits.absolute | logs, 1.0, size)
+        at = np.log1p(asked) if logs else asked * unit[:, None]
+        relative = (~limits.absolute & (not logs))[:, None]
         # c - b - limit |b| is c - (1 + limit) b, or c - (1 - limit) b where b is negative
-        scales = [1 + size * np.sign(level) if relative else 1.0 for size in sizes]
+        scales = np.where(relative, 1 + asked * np.sign(level)[:, None], 1.0)
+        last = np.ones((len(level), 1))
         return cls(
-            pair,
+            rows,
             limits,
             unit,
-            abs(level) if pair.logarithmic else 1.0,
-            np.array([*at, 0.0]),
-            np.array([*scales, 1.0]),
-            floor_of(pair, level),
+            size if logs else np.ones_like(size),
+            np.concatenate([at, 0 * last], axis=1),
+            np.concatenate([scales, last], axis=1),
+            FloorRows.of(rows, level),
         )
-
-    @property
-    def levels(self) -> tuple[float, float]:
-        """Error rates of the bounds."""
-        return self.pair.rates.level / len(self.limits.sides), self.pair.rates.beta
 
     @property
     def lasting(self) -> FloatArray:
         """The noise floor at each limit, as a shift; 0 where there is none."""
-        if self.floor is None:
-            return np.zeros_like(self.scales)
-        return self.floor.noise(self.scales, self.level_unit).standard_error
+        return np.asarray(np.abs(self.scales) * (self.floor.standard_error / self.level_unit)[:, None])
 
-    def effect(self, shift: Any) -> float:
-        """Put a shift into the scale of the limits."""
+    def told(self, shift: FloatArray) -> FloatArray:
+        """Put shifts, one a row or several, into the scale of the limits."""
         with np.errstate(over="ignore"):
-            return float(np.expm1(shift)) if self.pair.logarithmic else float(shift) / self.unit
+            return (
+                np.expm1(shift)
+                if self.rows.logarithmic
+                else shift / self.unit.reshape(-1, *(1,) * (shift.ndim - 1))
+            )
 
-    def told_by(self, test: ShiftTest) -> Evidence:
-        """Put what the test says into the scale of the limits; it was asked at each limit, and last at no change."""
-        asked = range(len(self.limits.asked))
-        at, at_pass = asked[self.limits.at_fail], asked[self.limits.at_pass]
-        return Evidence(
-            estimate=self.effect(test.estimate),
-            pvalues=[(float(test.pvalue_greater[i]), float(test.pvalue_less[i])) for i in asked],
-            pvalues_none=(float(test.pvalue_greater[-1]), float(test.pvalue_less[-1])),
-            fail_bounds=[(self.effect(test.low[i, 0]), self.effect(test.high[i, 0])) for i in at],
-            pass_bounds=[(self.effect(test.low[i, 1]), self.effect(test.high[i, 1])) for i in at_pass],
-            abstains=bool(test.abstains[:-1][self.limits.at_fail, 0].any()),
-            abstains_pass=bool(test.abstains[:-1][self.limits.at_pass, 1].any()),
-            lasting=0.0
-            if self.floor is None
-            else part_that_lasts(self.floor.standard_error / self.level_unit, float(test.standard_error[-1])),
-        )
+    def told_of_row(self, row: int, shift: Any) -> float:
+        """Put a shift of one row into the scale of its limits."""
+        with np.errstate(over="ignore"):
+            return float(np.expm1(shift)) if self.rows.logarithmic else float(shift) / float(self.unit[row])
 
-    def held_against_replicas(self, test: ShiftTest) -> Yardstick | None:
-        """Ask the replicas the same."""
+    def held_against_replicas(self, row: int, ranks: _Ranks) -> Yardstick | None:
+        """Ask the replicas of a row the same."""
+        if not (self.rows.baseline.replicas[row] or self.rows.canary.replicas[row]):
+            return None
+        pair, limits = self.rows.pair(row), self.limits.row(row)
+        asked = [*range(len(limits.asked)), -1]
 
         def level_of(replica: Arm) -> float:
             found = median(replica.levels)
-            return float(np.log(found)) if self.pair.logarithmic else found
+            return float(np.log(found)) if self.rows.logarithmic else found
 
         return yardstick(
-            self.pair,
+            pair,
             level_of,
-            self.shifts,
-            levels=self.levels,
-            scales=self.scales,
-            noise=test.standard_error,
-            noise_df=test.df,
+            self.shifts[row, asked],
+            levels=(pair.rates.level / len(limits.sides), pair.rates.beta),
+            scales=self.scales[row, asked],
+            noise=ranks.standard_error[row, asked],
+            noise_df=ranks.df[row, asked],
         )
 
-    @property
-    def floor_facts(self) -> NoiseFloorFacts | None:
-        """The noise floor, in the scale of the limits."""
-        unit = self.level_unit if self.pair.logarithmic else self.unit
-        return None if self.floor is None else self.floor.facts(unit)
 
+@dataclass(frozen=True, slots=True)
+class _Ranks:
+    """What the rank test says of rows, at what is asked of each and at no change: as `ShiftTest`, with each row's method."""
 
-def _tests(asked: Rows, changes: list[_Change], settings: MannWhitney) -> list[ShiftTest]:
-    """Test each row at its limits; the textbook's tests one by one, because which of them fits depends on a row's ties."""
-    if not changes:
-        return []
-    baseline, canary = (
-        np.log(arms.levels) if asked.logarithmic else arms.levels for arms in (asked.baseline, asked.canary)
-    )
-    # those that are asked at as many limits together
-    sizes = sorted({len(change.shifts) for change in changes})
-    groups = [[i for i, change in enumerate(changes) if len(change.shifts) == size] for size in sizes]
-    if settings.method != "robust":
-        groups = [[index] for index in range(len(changes))]
-    tests: dict[int, ShiftTest] = {}
-    for rows in groups:
-        limits, scales, lasting = (
-            np.stack([getattr(changes[row], name) for row in rows])
-            for name in ("shifts", "scales", "lasting")
+    estimate: FloatArray
+    low: FloatArray
+    high: FloatArray
+    pvalue_greater: FloatArray
+    pvalue_less: FloatArray
+    abstains: BoolArray
+    statistic: FloatArray
+    df: FloatArray
+    standard_error: FloatArray
+    probability_greater: FloatArray
+    rho: FloatArray
+    methods: list[str]
+
+    @classmethod
+    def of(cls, change: _Changes, settings: MannWhitney) -> _Ranks:
+        """Test each row; the textbook's tests one by one, because which of them fits depends on a row's ties."""
+        asked, sides, wider = change.rows, len(change.limits.sides), change.limits.wider
+        baseline, canary = (
+            np.log(arms.levels) if asked.logarithmic else arms.levels
+            for arms in (asked.baseline, asked.canary)
         )
-        test = shift_test(
-            baseline[rows],
-            canary[rows],
-            limits,
-            levels=changes[0].levels,
-            scales=scales,
-            concurrent=asked.concurrent and not KINDS[asked.kind].is_raw,
-            method=settings.method,
-            lasting=LastingNoise(lasting, asked.floor_df[rows]),
+        # those that are asked at as many limits together
+        groups = [np.flatnonzero(chosen) for chosen in (~wider, wider) if chosen.any()]
+        if settings.method != "robust":
+            groups = [np.array([row]) for row in range(len(asked))]
+        columns: dict[str, Any] = {}
+        methods = [""] * len(asked)
+        for rows in groups:
+            own = [*range(sides), -1]
+            limits = [*range(2 * sides), -1] if wider[rows[0]] else own
+            test = shift_test(
+                baseline[rows],
+                canary[rows],
+                change.shifts[rows][:, limits],
+                levels=(asked.rates.level / sides, asked.rates.beta),
+                scales=change.scales[rows][:, limits],
+                concurrent=asked.concurrent and not KINDS[asked.kind].is_raw,
+                method=settings.method,
+                lasting=LastingNoise(change.lasting[rows][:, limits], asked.floor_df[rows]),
+            )
+            # where a pass is held against the same limit, what was asked once counts twice
+            places = [*range(2 * sides), -1] if wider[rows[0]] else [*range(sides), *own]
+            for name in _Ranks.__slots__[:-1]:
+                found = getattr(test, name)
+                found = found[:, places] if found.ndim > 1 else found
+                column = columns.setdefault(name, np.empty((len(asked), *found.shape[1:]), found.dtype))
+                column[rows] = found
+            for row in rows.tolist():
+                methods[row] = test.method
+        return cls(**columns, methods=methods)
+
+    def evidence(self, change: _Changes) -> EvidenceRows:
+        """Put what the test says into the scale of the limits."""
+        sides, floor = len(change.limits.sides), change.floor
+        pvalues = np.stack([self.pvalue_greater, self.pvalue_less], axis=-1)
+        bounds = change.told(np.stack([self.low, self.high], axis=-1))
+        at_fail, at_pass = slice(sides), slice(sides, 2 * sides)
+        lasting = part_that_lasts(floor.standard_error / change.level_unit, self.standard_error[:, -1])
+        return EvidenceRows(
+            estimate=change.told(self.estimate),
+            pvalues=pvalues[:, :-1],
+            pvalues_none=pvalues[:, -1],
+            fail_bounds=bounds[:, at_fail, 0],
+            pass_bounds=bounds[:, at_pass, 1],
+            abstains=np.asarray(self.abstains[:, at_fail, 0].any(axis=1)),
+            abstains_pass=np.asarray(self.abstains[:, at_pass, 1].any(axis=1)),
+            eventless=np.zeros(len(lasting), dtype=np.bool_),
+            lasting=np.where(floor.some, lasting, 0.0),
         )
-        tests |= {row: test.row(index) for index, row in enumerate(rows)}
-    return [tests[row] for row in range(len(changes))]
 
-
-def _medians(rows: FloatArray) -> FloatArray:
-    return np.array([median(row) for row in rows])
-
-
-def _waived(test: ShiftTest, rows: Rows) -> tuple[Waiver, ...]:
-    if test.method != "robust":
-        return ("independence_assumed",)
-    return _outside_proven_range(rows.baseline.points, rows.canary.points, float(test.rho))
+    def waived(self, rows: Rows) -> list[tuple[Waiver, ...]]:
+        """Say what is not promised of each row."""
+        sizes = rows.baseline.points, rows.canary.points
+        return [
+            _outside_proven_range(*sizes, rho) if method == "robust" else ("independence_assumed",)
+            for rho, method in zip(self.rho.tolist(), self.methods, strict=True)
+        ]
 
 
 def _outside_proven_range(n: int, m: int, rho: float) -> tuple[Waiver, ...]:

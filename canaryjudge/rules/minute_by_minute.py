@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import Evidence, Limits, tolerated
+from canaryjudge.rules.decision import EvidenceRows, LimitRows, Limits
 from canaryjudge.rules.findings import Waiver
-from canaryjudge.rules.noise_floor import Floor, floor_of, part_that_lasts
+from canaryjudge.rules.noise_floor import FloorRows, part_that_lasts
 from canaryjudge.rules.registry import Columns
 from canaryjudge.rules.replicas import Yardstick, least, yardstick
-from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
+from canaryjudge.rules.rows import Arm, Arms, BoolArray, FloatArray, Pair, Rows
 from canaryjudge.stats.paired_shift import (
     FEWEST_FOR_A_LEVEL,
     FEWEST_FOR_GROSS_HARM,
@@ -57,17 +57,16 @@ def compare_minutes(rows: Rows, found: Columns, level: FloatArray) -> None:
     found.settle(nothing_tolerated, Outcome.MARGINAL, Reason.NEEDS_ABSOLUTE_TOLERANCE)
     if n < FEWEST_FOR_GROSS_HARM:
         found.settle(found.open, Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
+    if not found.open.any():
         return
-    asked = [
-        _Asked.of(pair, middle, ratio=ratio)
-        for pair, middle in zip(rows[found.open], level[found.open].tolist(), strict=True)
-    ]
-    minutes = [_Minutes.of(each, tests) for each, tests in zip(asked, _tests(asked), strict=True)]
+    asked, level = rows[found.open], level[found.open]
+    minutes = _Minutes.of(asked, LimitRows.of(asked, level), level, ratio=ratio)
     needed = max(rows.min_points, FEWEST_FOR_A_LEVEL)
     if n < needed:
+        harm = minutes.pvalue <= rows.rates.level
         gross = np.zeros(len(rows), dtype=np.bool_)
-        gross[found.open] = [each.proves_harm for each in minutes]
-        found.put(pvalue=[each.pvalue for each in minutes], pvalue_pass=1.0)
+        gross[found.open] = harm
+        found.put(pvalue=minutes.pvalue, pvalue_pass=1.0)
         found.settle(
             ~gross,
             Outcome.MARGINAL,
@@ -75,238 +74,222 @@ def compare_minutes(rows: Rows, found: Columns, level: FloatArray) -> None:
             method="pairs",
             more_points=needed - n,
         )
-        minutes = [each for each in minutes if each.proves_harm]
+        if not harm.any():
+            return
+        minutes = minutes[harm]
+    siblings = [minutes.siblings(row) for row in range(len(minutes.pvalue))]
+    limits, floor, unproven = minutes.limits, minutes.floor, minutes.outside_proven_range.tolist()
     found.put(
         method="pairs",
-        statistic=[each.statistic for each in minutes],
-        probability_worse=[each.part_worse for each in minutes],
-        autocorrelation=[float(each.test.rho) for each in minutes],
-        waived=[each.waived for each in minutes],
-        replicas=[each.siblings.facts(1.0) if each.siblings else None for each in minutes],
-        noise_floor=[
-            each.asked.floor.facts(each.asked.unit) if each.asked.floor else None for each in minutes
+        statistic=minutes.statistic,
+        probability_worse=minutes.part_worse,
+        autocorrelation=minutes.rho,
+        waived=[
+            tuple(dict.fromkeys((*_UNPROVEN[outside], *(known.waived if known else ()))))
+            for outside, known in zip(unproven, siblings, strict=True)
         ],
+        replicas=[known.facts(1.0) if known else None for known in siblings],
+        noise_floor=floor.facts(minutes.unit),
     )
     found.zones(
-        rows[found.open],
-        [each.asked.limits for each in minutes],
-        [each.evidence for each in minutes],
-        [each.siblings.evidence(each.told, each.asked.limits) if each.siblings else None for each in minutes],
+        minutes.rows,
+        limits,
+        minutes.evidence,
+        [
+            known.evidence(partial(minutes.told_of_row, row), limits.row(row)) if known else None
+            for row, known in enumerate(siblings)
+        ],
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What one row is asked.
-
-    Attributes
-    ----------
-    pair : Pair
-        The row.
-    limits : Limits
-        What is tolerated.
-    effect : {"ratio", "relative", "difference"}
-        What is compared.
-    unit : float
-        What the metric's unit is divided by to be that of the effect.
-    floor : Floor or None
-        The noise floor.
-    baseline, canary : ndarray, shape (n,)
-        Points of the arms.
-    at : ndarray, shape (k,)
-        What is asked of the limits, in the effect's unit.
-    scales, lasts : ndarray, shape (k + 1,)
-        At each, and at no change: what the spread of the baseline's pods is multiplied by, and the noise floor.
-    """
-
-    pair: Pair
-    limits: Limits
-    effect: Effect
-    unit: float
-    floor: Floor | None
-    baseline: FloatArray
-    canary: FloatArray
-    at: FloatArray
-    scales: FloatArray
-    lasts: FloatArray
-
-    @classmethod
-    def of(cls, pair: Pair, level: float, *, ratio: bool) -> _Asked:
-        """Ask a row whose baseline has this median."""
-        limits = tolerated(pair, level)
-        assert limits is not None  # noqa: S101 - rows of which nothing can be said are settled
-        effect: Effect = "difference" if limits.absolute else "ratio" if ratio else "relative"
-        unit, floor = 1.0 if limits.absolute else abs(level), floor_of(pair, level)
-        at = np.array([np.log1p(limit) if effect == "ratio" else limit for limit in limits.asked])
-        # what the baseline's pods differ by is as many times as large at the limit; of logarithms it is not
-        scales = np.append(1 + at, 1.0) if effect == "relative" else np.ones(len(at) + 1)
-        lasts = np.zeros_like(scales) if floor is None else floor.noise(scales, unit).standard_error
-        baseline, canary = (_points(pair, arm, effect) for arm in pair.arms)
-        return cls(pair, limits, effect, unit, floor, baseline, canary, at, scales, lasts)
-
-    @property
-    def lasts_df(self) -> float:
-        """Degrees of freedom with which the noise floor is known."""
-        return np.inf if self.floor is None else self.floor.df
-
-    def at_side(self, side: int) -> list[int]:
-        """Give where the limits of a fail and of a pass of one direction stand, and no change."""
-        places = np.arange(len(self.at))
-        return [side, int(places[self.limits.at_pass][side]), -1]
-
-    @property
-    def levels(self) -> tuple[float, float]:
-        """Error rates of the bounds."""
-        return self.pair.rates.level / len(self.limits.sides), self.pair.rates.beta
-
-
-def _tests(asked: list[_Asked]) -> list[tuple[PairedTest, ...]]:
-    """Test rows of one effect together, each bad direction as a rise, at its limits of a fail and of a pass and at no change."""
-    found: list[tuple[PairedTest, ...]] = [()] * len(asked)
-    for effect in dict.fromkeys(each.effect for each in asked):
-        places = [place for place, each in enumerate(asked) if each.effect == effect]
-        rows = [asked[place] for place in places]
-        baseline, canary = np.stack([row.baseline for row in rows]), np.stack([row.canary for row in rows])
-        for side, (sign, _) in enumerate(rows[0].limits.sides):
-            arms = baseline, canary
-            if sign < 0:
-                arms = (canary, baseline) if effect == "ratio" else (-baseline, -canary)
-            test = paired_test(
-                *arms,
-                np.array([sign * np.append(row.at, 0.0)[row.at_side(side)] for row in rows]),
-                effect=effect,
-                levels=rows[0].levels,
-                lasting=np.array([row.lasts[row.at_side(side)] for row in rows]),
-                lasting_df=np.array([[row.lasts_df] for row in rows]),
-                fewest=rows[0].pair.min_points,
-            )
-            for index, place in enumerate(places):
-                found[place] = (*found[place], test.row(index))
-    return found
+_UNPROVEN: Final[tuple[tuple[Waiver, ...], ...]] = ((), ("outside_proven_range",))
 
 
 @dataclass(frozen=True, slots=True)
 class _Minutes:
-    """One row, asked at its limits and at no change.
+    """Rows, asked at their limits and at no change; s bad directions.
 
     Attributes
     ----------
-    asked : _Asked
-        What it was asked.
-    changes : ndarray, shape (n,)
+    rows : Rows
+        The rows.
+    limits : LimitRows
+        What is tolerated.
+    logs : ndarray of bool, shape (rows,)
+        Changes are compared on logarithms.
+    unit : ndarray, shape (rows,)
+        What the metric's unit is divided by to be that of the effect.
+    floor : FloorRows
+        The noise floor.
+    at : ndarray, shape (rows, 2 s)
+        What is asked of the limits, in the effect's unit.
+    scales, lasts : ndarray, shape (rows, 2 s + 1)
+        At each, and at no change: what the spread of the baseline's pods is multiplied by, and the noise floor.
+    changes : ndarray, shape (rows, n)
         The change of each minute.
     tests : tuple of PairedTest
-        One a bad direction, each for a rise: of a fall that of the arms turned round. The last limit of the first is no change.
-    siblings : Yardstick or None
-        What the replicas say.
+        One a bad direction, each for a rise: of a fall that of the arms turned round. Each is asked at the limit of a fail, at that of a pass and at no change.
     """
 
-    asked: _Asked
+    rows: Rows
+    limits: LimitRows
+    logs: BoolArray
+    unit: FloatArray
+    floor: FloorRows
+    at: FloatArray
+    scales: FloatArray
+    lasts: FloatArray
     changes: FloatArray
     tests: tuple[PairedTest, ...]
-    siblings: Yardstick | None
 
     @classmethod
-    def of(cls, asked: _Asked, tests: tuple[PairedTest, ...]) -> _Minutes:
-        """Put together what the minutes and the replicas say."""
-        pair, effect, n = asked.pair, asked.effect, len(asked.pair.canary)
-        at_limits = [test.standard_error[at] for at in _asked_at(asked.limits) for test in tests]
-        errors = np.array([*at_limits, tests[0].standard_error[-1]])
-        few = n < _FEW
-        own = np.sqrt(np.maximum(errors**2 - asked.lasts**2, 0.0)) * (_FEW_TIMES if few else 1.0)
-        noise, noise_df = joined(own, n - 1.0 if few else _DF, asked.lasts, asked.lasts_df)
-        siblings = yardstick(
-            pair,
-            partial(_level_of, pair, effect),
-            np.append(asked.at, 0.0),
-            levels=asked.levels,
-            scales=asked.scales,
-            noise=noise,
-            noise_df=np.broadcast_to(noise_df, noise.shape),
+    def of(cls, rows: Rows, limits: LimitRows, level: FloatArray, *, ratio: bool) -> _Minutes:
+        """Ask rows whose baselines have these medians."""
+        sides, absolute = len(limits.sides), limits.absolute
+        logs = ~absolute & ratio
+        unit, floor = np.where(absolute, 1.0, np.abs(level)), FloorRows.of(rows, level)
+        with np.errstate(invalid="ignore"):
+            at = np.where(logs[:, None], np.log1p(np.where(logs[:, None], limits.asked, 0.0)), limits.asked)
+        # what the baseline's pods differ by is as many times as large at the limit; of logarithms it is not
+        by_share = (~absolute & ~logs)[:, None]
+        scales = np.concatenate([np.where(by_share, 1 + at, 1.0), np.ones((len(at), 1))], axis=1)
+        lasts = np.abs(scales) * (floor.standard_error / unit)[:, None]
+        changes = np.empty((len(at), rows.canary.points))
+        parts: list[tuple[BoolArray, list[PairedTest]]] = []
+        for effect, chosen in limits.effects(ratio=ratio):
+            baseline, canary = (_points(rows, arms, chosen, effect) for arms in (rows.baseline, rows.canary))
+            changes[chosen] = paired_changes(baseline, canary, effect)
+            tests = []
+            for side, sign in enumerate(limits.sides):
+                turned = baseline, canary
+                if sign < 0:
+                    turned = (canary, baseline) if effect == "ratio" else (-baseline, -canary)
+                places = [side, sides + side]
+                tests.append(
+                    paired_test(
+                        turned[0],
+                        turned[1],
+                        sign * np.append(at[chosen][:, places], np.zeros((int(chosen.sum()), 1)), axis=1),
+                        effect=effect,
+                        levels=(rows.rates.level / sides, rows.rates.beta),
+                        lasting=lasts[chosen][:, [*places, -1]],
+                        lasting_df=floor.df[chosen][:, None],
+                        fewest=rows.min_points,
+                    )
+                )
+            parts.append((chosen, tests))
+        joined_tests = tuple(
+            PairedTest.joined([(chosen, tests[side]) for chosen, tests in parts]) for side in range(sides)
         )
-        changes = paired_changes(asked.baseline, asked.canary, effect)
-        return cls(asked, changes, tests, siblings)
+        return cls(rows, limits, logs, unit, floor, at, scales, lasts, changes, joined_tests)
+
+    def __getitem__(self, rows: BoolArray) -> _Minutes:
+        names = [name for name in _Minutes.__slots__ if name != "tests"]
+        own = {name: getattr(self, name)[rows] for name in names}
+        return _Minutes(**own, tests=tuple(test[rows] for test in self.tests))
 
     @property
-    def test(self) -> PairedTest:
-        """The test of the first bad direction."""
-        return self.tests[0]
-
-    @property
-    def pvalue(self) -> float:
+    def pvalue(self) -> FloatArray:
         """For "no worse than tolerated"."""
-        return min(1.0, len(self.tests) * min(float(test.pvalue_greater[0]) for test in self.tests))
+        least = np.min([test.pvalue_greater[:, 0] for test in self.tests], axis=0)
+        return np.asarray(np.minimum(1.0, len(self.tests) * least))
 
     @property
-    def proves_harm(self) -> bool:
-        """Whether the minutes alone prove more than is tolerated."""
-        return self.pvalue <= self.asked.pair.rates.level
+    def rho(self) -> FloatArray:
+        """Lag-1 autocorrelation of the changes."""
+        return self.tests[0].rho
 
     @property
-    def statistic(self) -> float:
-        """How many standard errors the estimate lies beyond the first limit."""
-        limit = self.asked.limits.sides[0][1]
-        at = float(np.log1p(limit)) if self.asked.effect == "ratio" else limit
-        error = float(self.test.standard_error[0])
-        return (self._signed(self.test.estimate) - at) / error if error else float(np.nan)
+    def statistic(self) -> FloatArray:
+        """How many standard errors the estimate lies beyond the first limit; NaN without any."""
+        error = self.tests[0].standard_error[:, 0]
+        beyond = self._signed(self.tests[0].estimate) - self.at[:, 0]
+        return np.divide(beyond, error, out=np.full_like(error, np.nan), where=error != 0)
 
     @property
-    def part_worse(self) -> float:
+    def part_worse(self) -> FloatArray:
         """In what part of the minutes the canary is worse, ties counted half."""
-        sign = self.asked.limits.sides[0][0]
-        return float(np.mean((np.sign(sign * self.changes) + 1) / 2))
+        return np.asarray(((np.sign(self.limits.sides[0] * self.changes) + 1) / 2).mean(axis=1))
 
     @property
-    def waived(self) -> tuple[Waiver, ...]:
-        """Guarantees that such minutes do not give."""
-        n, rho = len(self.changes), float(self.test.rho)
-        proven = n < FEWEST_FOR_A_LEVEL or rho <= np.interp(n, _PROVEN_POINTS, _PROVEN_RHO)
-        own: tuple[Waiver, ...] = () if proven else ("outside_proven_range",)
-        return tuple(dict.fromkeys((*own, *(self.siblings.waived if self.siblings else ()))))
+    def outside_proven_range(self) -> BoolArray:
+        """Whether the guarantees do not reach to so few minutes that depend on each other so."""
+        n = self.changes.shape[1]
+        return np.asarray((n >= FEWEST_FOR_A_LEVEL) & (self.rho > np.interp(n, _PROVEN_POINTS, _PROVEN_RHO)))
 
-    def told(self, change: Any) -> float:
-        """Put a change into the scale of the limits."""
-        with np.errstate(over="ignore"):
-            return float(np.expm1(change)) if self.asked.effect == "ratio" else float(change)
-
-    def _signed(self, change: Any) -> float:
+    def _signed(self, change: FloatArray) -> FloatArray:
         """Turn a change that was found of the first direction into a rise."""
-        return self.asked.limits.sides[0][0] * float(change)
+        return self.limits.sides[0] * change
+
+    def _told(self, change: FloatArray) -> FloatArray:
+        """Put changes, one a row or several, into the scale of the limits."""
+        logs = self.logs.reshape(-1, *(1,) * (change.ndim - 1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.where(logs, np.expm1(np.where(logs, change, 0.0)), change)
+
+    def told_of_row(self, row: int, change: float) -> float:
+        """Put a change of one row into the scale of its limits."""
+        with np.errstate(over="ignore"):
+            return float(np.expm1(change)) if self.logs[row] else float(change)
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> EvidenceRows:
         """What the minutes say, in the scale of the limits."""
-        told, sides = self.told, list(zip(self.asked.limits.sides, self.tests, strict=True))
+        limits, first = self.limits, self.tests[0]
 
-        def pvalues(sign: int, test: PairedTest, at: int) -> tuple[float, float]:
-            both = float(test.pvalue_greater[at]), float(test.pvalue_less[at])
-            return both if sign > 0 else both[::-1]
-
-        def bounds(which: int) -> list[tuple[float, float]]:
-            ends = (
-                (sign, float(test.low[which, which]), float(test.high[which, which]))
-                for (sign, _), test in sides
-            )
+        def pvalues(at: int) -> list[FloatArray]:
+            both = [
+                np.stack([test.pvalue_greater[:, at], test.pvalue_less[:, at]], axis=-1)
+                for test in self.tests
+            ]
             return [
-                (told(low), told(high)) if sign > 0 else (told(-high), told(-low)) for sign, low, high in ends
+                each if sign > 0 else each[:, ::-1] for sign, each in zip(limits.sides, both, strict=True)
             ]
 
-        abstains = bool(self.test.abstains)
-        return Evidence(
-            estimate=told(self._signed(self.test.estimate)),
-            pvalues=[
-                pvalues(sign, test, at) for at in _asked_at(self.asked.limits) for (sign, _), test in sides
-            ],
-            pvalues_none=pvalues(self.asked.limits.sides[0][0], self.test, -1),
+        def bounds(which: int) -> FloatArray:
+            ends = [
+                np.stack([test.low[:, which, which], test.high[:, which, which]], axis=-1)
+                for test in self.tests
+            ]
+            turned = [
+                each if sign > 0 else -each[:, ::-1] for sign, each in zip(limits.sides, ends, strict=True)
+            ]
+            return self._told(np.stack(turned, axis=1))
+
+        proven = self.pvalue <= self.rows.rates.level
+        lasting = part_that_lasts(self.floor.standard_error / self.unit, first.standard_error[:, -1])
+        return EvidenceRows(
+            estimate=self._told(self._signed(first.estimate)),
+            pvalues=np.stack([*pvalues(0), *pvalues(1)], axis=1),
+            pvalues_none=pvalues(-1)[0],
             fail_bounds=bounds(0),
             pass_bounds=bounds(1),
-            abstains=abstains and not self.proves_harm,
-            abstains_pass=abstains,
-            lasting=0.0
-            if self.asked.floor is None
-            else part_that_lasts(
-                self.asked.floor.standard_error / self.asked.unit, float(self.test.standard_error[-1])
-            ),
+            abstains=first.abstains & ~proven,
+            abstains_pass=first.abstains,
+            eventless=np.zeros_like(proven),
+            lasting=np.where(self.floor.some, lasting, 0.0),
+        )
+
+    def siblings(self, row: int) -> Yardstick | None:
+        """Give what the replicas of a row say."""
+        if not (self.rows.baseline.replicas[row] or self.rows.canary.replicas[row]):
+            return None
+        pair, limits, n = self.rows.pair(row), self.limits.row(row), self.changes.shape[1]
+        effect: Effect = "difference" if limits.absolute else "ratio" if self.logs[row] else "relative"
+        asked = [*range(len(limits.asked)), -1]
+        at_limits = [test.standard_error[row, at] for at in _asked_at(limits) for test in self.tests]
+        errors, lasts = np.array([*at_limits, self.tests[0].standard_error[row, -1]]), self.lasts[row, asked]
+        few = n < _FEW
+        own = np.sqrt(np.maximum(errors**2 - lasts**2, 0.0)) * (_FEW_TIMES if few else 1.0)
+        noise, noise_df = joined(own, n - 1.0 if few else _DF, lasts, float(self.floor.df[row]))
+        return yardstick(
+            pair,
+            partial(_level_of, pair, effect),
+            np.array([*self.at[row, asked[:-1]], 0.0]),
+            levels=(pair.rates.level / len(limits.sides), pair.rates.beta),
+            scales=self.scales[row, asked],
+            noise=noise,
+            noise_df=np.broadcast_to(noise_df, noise.shape),
         )
 
 
@@ -315,9 +298,18 @@ def _asked_at(limits: Limits) -> tuple[int, ...]:
     return (0,) if limits.pass_by == "tolerance" else (0, 1)
 
 
-def _points(pair: Pair, arm: Arm, effect: Effect) -> FloatArray:
-    """Give an arm's level in each minute: of ratios the geometric mean of its replicas, which says the same of ten noisy ones as of one."""
-    if effect != "ratio" or len(arm.replicas) < 2:
+def _points(rows: Rows, arms: Arms, chosen: BoolArray, effect: Effect) -> FloatArray:
+    """Give the chosen rows' level in each minute: of ratios the geometric mean of an arm's replicas, which says the same of ten noisy ones as of one."""
+    levels = arms.levels[chosen]
+    if effect == "ratio" and arms.replicated:
+        for index, row in enumerate(np.flatnonzero(chosen).tolist()):
+            levels[index] = _over_replicas(rows.pair(row), arms.row(row), effect)
+    return levels
+
+
+def _over_replicas(pair: Pair, arm: Arm, effect: Effect) -> FloatArray:
+    """Take an arm's replicas together, minute by minute."""
+    if len(arm.replicas) < 2:
         return arm.levels
     columns = [_in_minutes(pair, arm, replica) for replica in arm.replicas]
     if any(column is None for column in columns):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Self, TypeVar
 
 import numpy as np
 
-from canaryjudge.rules.findings import NoiseFloorFacts
+from canaryjudge.rules.findings import Draft, NoiseFloorFacts
 from canaryjudge.rules.replicas import lasting, told_apart
-from canaryjudge.rules.rows import FloatArray, Pair
+from canaryjudge.rules.rows import BoolArray, FloatArray, Pair, Rows
 from canaryjudge.stats.replicas import LastingNoise, joined
 
-__all__ = ["Floor", "floor_of", "one_against_others", "part_that_lasts"]
+__all__ = ["Floor", "FloorRows", "floor_of", "one_against_others", "part_that_lasts"]
 
+_Number = TypeVar("_Number", float, FloatArray)
 
 _OTHERS = 10
 """One pod stands against so many others, where the data do not name them."""
@@ -78,11 +80,67 @@ def floor_of(pair: Pair, level: float) -> Floor | None:
     return Floor(assumed, one_against_others(*pods), math.inf, assumed=True)
 
 
+@dataclass(frozen=True, slots=True)
+class FloorRows:
+    """`Floor` of many rows, one a row; the spread is 0 where there is none.
+
+    Attributes
+    ----------
+    spread, parts, df, assumed : ndarray, shape (rows,)
+        As of `Floor`.
+    """
+
+    spread: FloatArray
+    parts: FloatArray
+    df: FloatArray
+    assumed: BoolArray
+
+    @classmethod
+    def of(cls, rows: Rows, level: FloatArray) -> Self:
+        """Give what a policy states, or assumes, of rows whose baselines have these levels."""
+        if rows.baseline.replicated or rows.canary.replicated:
+            found = [floor_of(pair, at) for pair, at in zip(rows, level.tolist(), strict=True)]
+            own = [floor or Floor(0.0, 1.0, math.inf) for floor in found]
+            return cls(*(np.array([getattr(floor, name) for floor in own]) for name in Floor.__slots__))
+        stated = np.maximum(rows.floor.relative * np.abs(level), rows.floor.absolute)
+        some = stated > 0
+        assumed = (rows.assumed_spread if rows.concurrent else 0.0) * np.abs(level)
+        ones = np.ones(len(level))
+        return cls(
+            np.where(some, stated, assumed),
+            np.where(some, 2.0, one_against_others()) * ones,
+            np.where(some, rows.floor_df, np.inf),
+            ~some,
+        )
+
+    def __getitem__(self, rows: BoolArray) -> FloorRows:
+        return FloorRows(*(getattr(self, name)[rows] for name in FloorRows.__slots__))
+
+    @property
+    def some(self) -> BoolArray:
+        """Where there is one."""
+        return self.spread > 0
+
+    @property
+    def standard_error(self) -> FloatArray:
+        """As of `Floor`, one a row."""
+        return self.spread * np.sqrt(self.parts)
+
+    def facts(self, unit: FloatArray) -> list[Draft | None]:
+        """Say how wide each is; the spread in the scale of the limits."""
+        columns = ((self.spread / unit).tolist(), self.df.tolist(), self.assumed.tolist())
+        return [
+            Draft(NoiseFloorFacts, {"spread": spread, "df": df, "assumed": assumed}) if spread > 0 else None
+            for spread, df, assumed in zip(*columns, strict=True)
+        ]
+
+
 def one_against_others(baseline: int = 0, canary: int = 0) -> float:
     """Give how many variances of a pod's level the difference of the arms has; 0 pods are not named."""
     return 1 / (baseline or _OTHERS) + 1 / (canary or 1)
 
 
-def part_that_lasts(floor: float, standard_error: float) -> float:
+def part_that_lasts(floor: _Number, standard_error: _Number) -> _Number:
     """Give the part of an estimate's variance that more points do not average out."""
-    return min(1.0, (floor / max(standard_error, np.finfo(float).tiny)) ** 2)
+    share: _Number = np.minimum(1.0, (floor / np.maximum(standard_error, np.finfo(float).tiny)) ** 2)
+    return share

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import Evidence, Limits, weigh_with
-from canaryjudge.rules.findings import Finding
+from canaryjudge.rules.decision import Evidence, EvidenceRows, LimitRows, weigh_rows, weigh_with
+from canaryjudge.rules.findings import Draft, Finding, build
 from canaryjudge.rules.rows import BoolArray, Pair, Rows
 from canaryjudge.rules.settings import RuleSettings
 
@@ -20,6 +20,7 @@ __all__ = [
     "Columns",
     "Rule",
     "find",
+    "in_batches",
     "in_order",
     "judge_pair",
     "judge_pairs",
@@ -27,6 +28,8 @@ __all__ = [
     "read_finding",
     "rule",
 ]
+
+_Found = TypeVar("_Found")
 
 Judge = Callable[[Rows, Any, "Columns"], None]
 
@@ -97,19 +100,25 @@ class Columns:
     def zones(
         self,
         asked: Rows,
-        limits: Sequence[Limits],
-        evidence: Sequence[Evidence],
+        limits: LimitRows,
+        evidence: EvidenceRows,
         siblings: Sequence[Evidence | None],
-        **columns: Any,
     ) -> None:
         """Settle the open rows, one entry a row: proven worse than tolerated, proven no worse, or neither yet."""
         points = min(asked.baseline.points, asked.canary.points)
-        weighed = [
-            weigh_with(replicas, points_say, limit, asked.rates, points)
-            for replicas, points_say, limit in zip(siblings, evidence, limits, strict=True)
-        ]
-        self._write(self.open, columns)
-        self.take(weighed)
+        places = np.flatnonzero(self.open)
+        self.conclude(**weigh_rows(evidence, limits, asked.rates, points))
+        for row, (place, replicas) in enumerate(zip(places, siblings, strict=True)):
+            if replicas is not None:
+                own = limits.row(row)
+                self._rows[place].update(
+                    weigh_with(replicas, evidence.row(row, own), own, asked.rates, points)
+                )
+
+    def conclude(self, **columns: Any) -> None:
+        """Settle the open rows by columns."""
+        self.put(**columns)
+        self.open = np.zeros_like(self.open)
 
     def take(self, found: Sequence[Mapping[str, Any]]) -> None:
         """Settle the open rows, each with fields of its own."""
@@ -118,23 +127,26 @@ class Columns:
         self.open = np.zeros_like(self.open)
 
     def _write(self, chosen: BoolArray, columns: Mapping[str, Any]) -> None:
-        places = np.flatnonzero(chosen)
+        places = np.flatnonzero(chosen).tolist()
+        rows = [self._rows[place] for place in places]
         for name, column in columns.items():
-            values = column
             if not isinstance(column, np.ndarray | list):
-                values = [column] * len(places)
-            elif len(column) == len(self._rows):
-                values = [column[place] for place in places]
-            for place, value in zip(places, values, strict=True):
-                self._rows[place][name] = value
+                for row in rows:
+                    row[name] = column
+                continue
+            values = column.tolist() if isinstance(column, np.ndarray) else column
+            if len(values) == len(self._rows) != len(rows):
+                values = [values[place] for place in places]
+            for row, value in zip(rows, values, strict=True):
+                row[name] = value
 
     def fields(self, index: int) -> dict[str, Any]:
         """Give what was found of one row."""
         return dict(self._rows[index])
 
-    def finding(self, index: int) -> Finding:
-        """Give the finding of one row."""
-        return self._finding(**self._rows[index])
+    def findings(self) -> list[Finding]:
+        """Give the findings, one a row."""
+        return build([Draft(self._finding, fields) for fields in self._rows])
 
 
 def per_pair(function: Callable[[Pair, Any], Mapping[str, Any]]) -> Judge:
@@ -154,16 +166,21 @@ def find(rows: Rows, settings: RuleSettings) -> Columns:
     return found
 
 
-def judge_pairs(pairs: Sequence[Pair], settings: RuleSettings) -> list[Finding]:
-    """Judge pairs by a rule: those of one shape of which the same is asked together, as rows."""
+def in_batches(pairs: Sequence[Pair], function: Callable[[Rows], Sequence[_Found]]) -> list[_Found]:
+    """Call a function of rows, which gives one thing a row, for pairs: those of one shape of which the same is asked together."""
     alike: dict[tuple[Any, ...], list[int]] = {}
     for index, pair in enumerate(pairs):
         alike.setdefault(pair.likeness, []).append(index)
-    found: dict[int, Finding] = {}
+    found: dict[int, _Found] = {}
     for places in alike.values():
-        columns = find(Rows.of([pairs[place] for place in places]), settings)
-        found |= {place: columns.finding(row) for row, place in enumerate(places)}
+        rows = Rows.of([pairs[place] for place in places])
+        found |= zip(places, function(rows), strict=True)
     return [found[index] for index in range(len(pairs))]
+
+
+def judge_pairs(pairs: Sequence[Pair], settings: RuleSettings) -> list[Finding]:
+    """Judge pairs by a rule."""
+    return in_batches(pairs, lambda rows: find(rows, settings).findings())
 
 
 def judge_pair(pair: Pair, settings: RuleSettings) -> Finding:

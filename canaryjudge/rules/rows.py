@@ -123,6 +123,23 @@ class Arms:
         """The value of each point: of events, their share or rate."""
         return self.value if self.total is None else self.value / self.total
 
+    @property
+    def exposures(self) -> FloatArray:
+        """The total of each point, 1 where there are none."""
+        return np.ones(self.value.shape) if self.total is None else self.total
+
+    @property
+    def replicated(self) -> bool:
+        """Whether any row's replicas are told apart."""
+        return any(self.replicas)
+
+    def part(self, points: slice) -> Arms:
+        """Give some of the points of each row, without the replicas, whose points are others."""
+        total, time, buckets = (
+            None if column is None else column[:, points] for column in (self.total, self.time, self.buckets)
+        )
+        return Arms(self.value[:, points], total, time, buckets, ((),) * len(self.value))
+
     def row(self, index: int) -> Arm:
         """Give one row."""
         total, time, buckets = (
@@ -335,12 +352,16 @@ class Rows(Batch):
     def of(cls, pairs: Sequence[Pair]) -> Self:
         """Stack pairs that have their batch in common."""
         first = pairs[0]
+        baseline, canary = (
+            Arms.of([getattr(pair, name) for pair in pairs]) for name in ("baseline", "canary")
+        )
+        tolerance = _stacked([pair.tolerance for pair in pairs])
         return cls(
             **{name: getattr(first, name) for name in Batch.__slots__},
-            baseline=Arms.of([pair.baseline for pair in pairs]),
-            canary=Arms.of([pair.canary for pair in pairs]),
-            tolerance=_stacked([pair.tolerance for pair in pairs]),
-            pass_within=_stacked([excluded(pair) for pair in pairs]),
+            baseline=baseline,
+            canary=canary,
+            tolerance=tolerance,
+            pass_within=_excluded(first, baseline, tolerance, [pair.pass_within for pair in pairs]),
             floor=_stacked([pair.floor for pair in pairs]),
             floor_df=np.array([pair.floor_df for pair in pairs]),
         )
@@ -377,27 +398,39 @@ class Rows(Batch):
 
 def excluded(pair: Pair) -> Sizes[float]:
     """Give harm beyond which a pass excludes: what the policy says, or how much the baseline itself usually varies; no less than the tolerance."""
-    tolerance = pair.tolerance
-    if pair.pass_within is not None:
-        return at_least(tolerance, pair.pass_within)
-    kind, arm = KINDS[pair.kind], pair.baseline
-    if kind.is_averaged and len(arm) > 1:
-        return Sizes(float(usual_variation(arm.value, tolerance.relative)), tolerance.absolute)
-    if kind.is_share and len(pair.sides) == 1:
-        return usual_errors(arm.events, arm.exposure, pair)
-    return tolerance
+    return _of_row(Rows.of([pair]).pass_within, 0)
 
 
-def at_least(sizes: Sizes[float], others: Sizes[float]) -> Sizes[float]:
+def _excluded(
+    question: Question, baseline: Arms, tolerance: Sizes[FloatArray], stated: Sequence[Sizes[float] | None]
+) -> Sizes[FloatArray]:
+    """Give the same, one a row."""
+    kind, usual = KINDS[question.kind], tolerance
+    if kind.is_averaged and baseline.points > 1:
+        usual = Sizes(usual_variation(baseline.value, tolerance.relative), tolerance.absolute)
+    elif kind.is_share and len(question.sides) == 1:
+        events, total = baseline.value.sum(axis=1), baseline.exposures.sum(axis=1)
+        usual = usual_errors(events, total, question.sides, tolerance)
+    if all(sizes is None for sizes in stated):
+        return usual
+    own = at_least(tolerance, _stacked([sizes or Sizes(0.0, np.nan) for sizes in stated]))
+    said = np.array([sizes is not None for sizes in stated])
+    return Sizes(np.where(said, own.relative, usual.relative), np.where(said, own.absolute, usual.absolute))
+
+
+def at_least(sizes: Sizes[_Number], others: Sizes[_Number]) -> Sizes[_Number]:
     """Give the larger of two sizes, part by part."""
-    return Sizes(max(sizes.relative, others.relative), float(np.fmax(sizes.absolute, others.absolute)))
+    return Sizes(np.maximum(sizes.relative, others.relative), np.fmax(sizes.absolute, others.absolute))
 
 
-def usual_errors(events: float, total: float, question: Question) -> Sizes[float]:
+def usual_errors(
+    events: _Number, total: _Number, sides: tuple[int, ...], tolerance: Sizes[_Number]
+) -> Sizes[_Number]:
     """Give the same of a share of events, which are errors where a rise is bad; where a fall is, what is no event is one."""
-    wrong = events if question.sides == (1,) else total - events
-    usual = float(usual_error_rate([wrong], [total])) if 2 * wrong < total else 0.0
-    return Sizes(question.tolerance.relative, float(np.fmax(question.tolerance.absolute, usual)))
+    wrong = np.asarray(events if sides == (1,) else total - events)
+    usual = usual_error_rate(wrong[..., None], np.asarray(total)[..., None])
+    few: _Number = np.where(2 * wrong < total, usual, 0.0)[()]  # type: ignore[assignment]
+    return Sizes(tolerance.relative, np.fmax(tolerance.absolute, few))
 
 
 def _stacked(sizes: Sequence[Sizes[float]]) -> Sizes[FloatArray]:

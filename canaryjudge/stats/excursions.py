@@ -22,6 +22,7 @@ from scipy.special import betainc
 
 from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.long_run import dependence
+from canaryjudge.stats.quantiles import medians
 
 __all__ = ["ExcursionTest", "excursion_orders", "excursion_pvalue", "excursion_test"]
 
@@ -124,7 +125,7 @@ def excursion_test(
     canary: ArrayLike,
     margins: ArrayLike,
     *,
-    most_independent: float = 1.0,
+    most_independent: ArrayLike = 1.0,
 ) -> ExcursionTest:
     """Test whether points of the canary lie farther above all of the baseline's than a margin explains.
 
@@ -136,7 +137,7 @@ def excursion_test(
         Points in order of time.
     margins : array_like, shape (..., k) or (k,)
         How far points may lie beyond the baseline's largest one, in the samples' unit, not negative.
-    most_independent : float
+    most_independent : array_like, shape (...)
         No more than this share of the points are taken as independent, whatever the autocorrelation: where the points are of several replicas,
         replicas over points.
 
@@ -163,13 +164,14 @@ def excursion_test(
     first, second = np.asarray(baseline, dtype=np.float64), np.asarray(canary, dtype=np.float64)
     margin = np.asarray(margins, dtype=np.float64)
     n, m = first.shape[-1], second.shape[-1]
-    middle, largest = np.median(first, axis=-1)[..., None], first.max(axis=-1)[..., None]
+    middle, largest = medians(first)[..., None], first.max(axis=-1)[..., None]
     reach = largest - middle
     flat = reach <= 0
     far = second[..., None, :] > (largest + margin)[..., None]
     shown = np.where(flat, dependence(far), dependence(first)[..., None])
     rho = np.minimum(shown + _UNSEEN_DEPENDENCE / n, _MOST_DEPENDENCE)
-    independent = np.minimum((1 - rho) / (1 + rho), most_independent)[..., None]
+    most = np.asarray(most_independent, dtype=np.float64)[..., None]
+    independent = np.minimum((1 - rho) / (1 + rho), most)[..., None]
     orders = np.array(excursion_orders(m), dtype=np.intp)
     places = np.argsort(-second, axis=-1, kind="stable")
     ordered = np.take_along_axis(second, places, axis=-1)[..., None, :]
@@ -183,7 +185,7 @@ def excursion_test(
     together = (
         np.stack([_clusters(places[..., :order], apart) for order in orders], axis=-1) if len(orders) else 0
     )
-    count = np.maximum(orders * independent, np.minimum(together, np.maximum(m * most_independent, 1.0)))
+    count = np.maximum(orders * independent, np.minimum(together, np.maximum(m * most, 1.0)[..., None]))
     chance = excursion_pvalue(size, np.maximum(m * independent, count), count, times**-index)
     pvalues = np.where(out, np.minimum(len(orders) * chance, 1.0), 1.0)
     if not len(orders):

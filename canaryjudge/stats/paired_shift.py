@@ -24,6 +24,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
@@ -34,6 +35,7 @@ from scipy.special import stdtrit
 
 from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.long_run import dependence
+from canaryjudge.stats.quantiles import medians
 from canaryjudge.stats.replicas import joined
 
 __all__ = [
@@ -134,9 +136,23 @@ class PairedTest:
     rho: FloatArray
     abstains: NDArray[np.bool_]
 
-    def row(self, index: int) -> PairedTest:
-        """Give what the pairs of one row of a batch with one leading axis say."""
-        return PairedTest(*(getattr(self, name)[index] for name in self.__slots__))
+    def __getitem__(self, rows: NDArray[np.bool_]) -> PairedTest:
+        """Give what the pairs of some rows of a batch with one leading axis say."""
+        return PairedTest(*(getattr(self, name)[rows] for name in self.__slots__))
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[NDArray[np.bool_], PairedTest]]) -> PairedTest:
+        """Put parts of such a batch together, each with the rows that it is of; every row is of one."""
+        if len(parts) == 1:
+            return parts[0][1]
+        columns = []
+        for name in cls.__slots__:
+            first = getattr(parts[0][1], name)
+            column = np.empty((len(parts[0][0]), *first.shape[1:]), dtype=first.dtype)
+            for rows, test in parts:
+                column[rows] = getattr(test, name)
+            columns.append(column)
+        return cls(*columns)
 
 
 def paired_test(
@@ -237,7 +253,7 @@ def paired_test(
     reach = np.where(silent[..., None], np.inf, reach)
     low, high = estimate[..., None, None] - reach, estimate[..., None, None] + reach
     # gross harm needs no fine statistics
-    unit = np.abs(np.median(first, axis=-1)) if effect == "difference" else np.ones_like(estimate)
+    unit = np.abs(medians(first)) if effect == "difference" else np.ones_like(estimate)
     spread = np.maximum(series.std(axis=-1, ddof=1), _GROSS_SPREAD * unit)[..., None]
     points = min(n, _GROSS_POINTS)
     coarse = _Noise(
@@ -644,8 +660,8 @@ def paired_changes(
     left = change - share * sign * baseline
     if not winsorize:
         return np.asarray(share + left / size)
-    middle = sign * np.median(baseline, axis=-1, keepdims=True)
-    typical = np.median(change, axis=-1, keepdims=True) / np.where(middle > 0, middle, 1.0)
+    middle = sign * medians(baseline)[..., None]
+    typical = medians(change)[..., None] / np.where(middle > 0, middle, 1.0)
     share = np.where(middle > size / 2, typical, share)
     for _ in range(_ROUNDS):
         left, inside = _winsorized(change - share * sign * baseline)
@@ -658,7 +674,7 @@ def paired_changes(
 
 def _winsorized(series: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Draw points in to 3 robust standard deviations of their median; where most of them are the same, none."""
-    middle = np.median(series, axis=-1, keepdims=True)
-    reach = _ROBUST * _MAD_TO_SD * np.median(np.abs(series - middle), axis=-1, keepdims=True)
+    middle = medians(series)[..., None]
+    reach = _ROBUST * _MAD_TO_SD * medians(np.abs(series - middle))[..., None]
     reach = np.where(reach > 0, reach, np.inf)
     return np.clip(series, middle - reach, middle + reach), np.abs(series - middle) <= reach

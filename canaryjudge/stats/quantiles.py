@@ -38,6 +38,7 @@ __all__ = [
     "mean_bounds",
     "mean_pvalues",
     "median",
+    "medians",
     "quantile_differences",
 ]
 
@@ -294,6 +295,30 @@ def median(values: NDArray[np.float64]) -> float:
         return float(np.median(values))
     ordered = np.sort(values)
     return float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
+
+
+def medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the median of each row, as `median` does.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., n)
+        Finite numbers, at least one a row.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The middle ones.
+
+    Examples
+    --------
+    >>> medians(np.array([[3.0, 1.0, 2.0], [1.0, 5.0, 0.0]])).tolist()
+    [2.0, 1.0]
+    """
+    n = values.shape[-1]
+    low, high = (n - 1) // 2, n // 2
+    parted = np.partition(values, (low, high), axis=-1)
+    return np.asarray((parted[..., low] + parted[..., high]) / 2)
 
 
 def dkw_margin(n: int, level: float) -> float:

@@ -94,11 +94,6 @@ class ShiftTest:
     rho: FloatArray
     method: RankMethod
 
-    def row(self, index: int) -> ShiftTest:
-        """Give what the test says of one pair of a batch with one leading axis."""
-        arrays = {name: getattr(self, name)[index] for name in self.__slots__ if name != "method"}
-        return ShiftTest(**arrays, method=self.method)
-
 
 def shift_test(
     baseline: ArrayLike,

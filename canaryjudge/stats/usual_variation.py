@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from canaryjudge.stats.bounds import FloatArray
+from canaryjudge.stats.quantiles import medians
 
 __all__ = ["WIDEST_VARIATION", "usual_error_rate", "usual_variation"]
 
@@ -52,7 +53,7 @@ def usual_variation(baseline: ArrayLike, tolerance: ArrayLike = 0.0) -> FloatArr
     points = np.asarray(baseline, dtype=np.float64)
     if points.shape[-1] < 2:
         raise ValueError(f"variation needs two points, found {points.shape[-1]}")
-    middle = np.median(points, axis=-1)
+    middle = medians(points)
     spread = np.minimum(_robust_spread(points), _robust_spread(np.diff(points, axis=-1)) / np.sqrt(2))
     level = np.abs(middle)
     usual = np.where(level > 0, spread / np.where(level > 0, level, 1.0), 0.0)
@@ -86,5 +87,5 @@ def usual_error_rate(events: ArrayLike, totals: ArrayLike) -> FloatArray:
 
 
 def _robust_spread(points: FloatArray) -> FloatArray:
-    middle = np.median(points, axis=-1, keepdims=True)
-    return np.asarray(_MAD_TO_SD * np.median(np.abs(points - middle), axis=-1))
+    middle = medians(points)[..., None]
+    return np.asarray(_MAD_TO_SD * medians(np.abs(points - middle)))

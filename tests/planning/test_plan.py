@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.judging import judge_alike
+from canaryjudge.judging import Case, judge_cases
 from canaryjudge.planning import Plan, Simulation, plan
 from canaryjudge.planning.power import PowerDesign, needed_points, visible_size
 from canaryjudge.simulate.assumptions import Assumed
@@ -71,7 +71,7 @@ def test_closed_forms_agree_with_the_real_judge(name, runs):
             )
             for run in range(runs)
         ]
-        found = judge_alike(made, [metric] * runs, policy, alpha)
+        found = judge_cases([Case(pair, metric, alpha) for pair in made], policy)
         rates.append(sum(result.outcome == outcome for result in found) / runs)
     error = 3 * 0.5 / runs**0.5
     assert abs(rates[0] - expected.power) < 0.1 + error / 2

@@ -156,7 +156,10 @@ class RateProcess(CountingProcess):
 
     def _pass_within(self, total: float, events: float) -> Sizes[float]:
         """Give what a pass excludes, where the baseline has had so many events; the evidence is valid at all limits together, so it may follow the baseline."""
-        return usual_errors(events, total, self._question) if self._follows else self._widest
+        question = self._question
+        return (
+            usual_errors(events, total, question.sides, question.tolerance) if self._follows else self._widest
+        )
 
     @property
     def _follows(self) -> bool:
