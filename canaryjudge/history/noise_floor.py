@@ -129,15 +129,16 @@ def _of_events(pair: MetricPair) -> tuple[float, float, float]:
         pair.baseline, pair.canary, KINDS[pair.kind].family, concurrent=pair.pairing == "concurrent"
     )
     # half an event more keeps the logarithm finite
-    events = [totals.canary * totals.factor + 0.5, totals.baseline * totals.factor + 0.5]
+    events = [float(arm * totals.factor) + 0.5 for arm in (totals.canary, totals.baseline)]
     exposures = [totals.canary_exposure * totals.factor, totals.baseline_exposure * totals.factor]
     if events[0] + events[1] <= 2:
         return math.nan, math.nan, 0.0
     concurrent = pair.pairing == "concurrent"
+    rate = float(totals.baseline_rate)
     if asks_within(pair.kind, pair.baseline, pair.canary, concurrent=concurrent):
-        return *change_within(pair.baseline, pair.canary, pair.kind), totals.baseline_rate
+        return *change_within(pair.baseline, pair.canary, pair.kind), rate
     change = math.log(events[0] / exposures[0]) - math.log(events[1] / exposures[1])
-    return change, math.sqrt(totals.factor * (1 / events[0] + 1 / events[1])), totals.baseline_rate
+    return change, math.sqrt(float(totals.factor) * (1 / events[0] + 1 / events[1])), rate
 
 
 def floor_facts(

@@ -102,7 +102,7 @@ class Measure:
     @property
     def abstains(self) -> bool:
         """Whether bursts leave too few independent intervals to prove anything."""
-        return bursts_outlast(self.points, self.rho)
+        return bool(bursts_outlast(self.points, self.rho))
 
     @property
     def waived(self) -> tuple[Waiver, ...]:

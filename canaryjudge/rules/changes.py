@@ -212,7 +212,7 @@ class _Totals:
     def __init__(self, totals: Totals, *, count: bool) -> None:
         self.totals, self._count = totals, count
         pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
-        self.exact = count or pooled <= _RARE
+        self.exact = count or bool(pooled <= _RARE)
 
     def pvalues(self, line: Line) -> PValues:
         """Test a part of a limit."""
@@ -239,7 +239,7 @@ class _Totals:
         ratio = (rate_ratio_bounds if self.exact else risk_ratio_bounds)(*self.totals.arms, inner)
         low, high = float(ratio.low) - line.factor, float(ratio.high) - line.factor
         # parts of no rate at all are no distance, but they have a side
-        rate = self.totals.baseline_rate or np.inf
+        rate = float(self.totals.baseline_rate) or np.inf
         return (low and rate * low), (high and rate * high)
 
     def correlation(self, lines: list[Line]) -> float:
@@ -248,7 +248,7 @@ class _Totals:
         # up to a common factor; half an event stands for none
         canary = (totals.canary + 0.5) / totals.canary_exposure**2
         baseline = (totals.baseline + 0.5) / totals.baseline_exposure**2
-        return _correlation(lines, canary, baseline)
+        return _correlation(lines, float(canary), float(baseline))
 
 
 def _events(pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure) -> Comparison:
@@ -285,12 +285,12 @@ def _events(pair: Pair, aggregate: Aggregate, canary: Measure, baseline: Measure
         ),
         correlation=rising.correlation,
     )
-    rho = max(rising.totals.rho, falling.totals.rho)
+    rho = float(max(rising.totals.rho, falling.totals.rho))
     return replace(
         found,
-        dispersion=max(rising.totals.factor, falling.totals.factor),
+        dispersion=float(max(rising.totals.factor, falling.totals.factor)),
         rho=rho,
-        abstains=rising.totals.abstains or falling.totals.abstains,
+        abstains=bool(rising.totals.abstains or falling.totals.abstains),
         waived=burst_waivers(rho, min(len(pair.canary), len(pair.baseline))),
     )
 

@@ -203,7 +203,8 @@ def _grown(rows: Rows, level: FloatArray) -> tuple[dict[str, list[Any]], BoolArr
         return [own[length] for length in smoothing.tolist()]
 
     growth, bounds = tested("growth"), np.stack([tested("low"), tested("high")], axis=-1)
-    last = slice(-(changes.shape[1] // _END), None)
+    thirds = rows.canary.points // _END
+    last = slice(-thirds, None)
     end = medians(changes[:, last])
     beyond = signs * end[:, None] - at
     side = beyond.argmax(axis=1)
@@ -233,7 +234,7 @@ def _grown(rows: Rows, level: FloatArray) -> tuple[dict[str, list[Any]], BoolArr
         "baseline_level": medians(baseline[:, last]),
         "canary_level": medians(canary[:, last]),
         "end": _outer(end, logs),
-        "end_points": changes.shape[1] // _END,
+        "end_points": thirds,
         "rate": grown / np.array(constant("steps")),
         "until": [None if ahead <= -rows.baseline.points else ahead for ahead in until.tolist()],
         "usual": _outer(usual, logs),

@@ -51,18 +51,6 @@ class Floor:
         """Give it to a test whose limits scale levels like this, and whose shifts are measured in so many of the metric's units."""
         return LastingNoise(np.abs(scales) * self.standard_error / unit, self.df)
 
-    def of_events(
-        self, rate: float, exposures: tuple[float, float], chance: float, df: float
-    ) -> tuple[float, float]:
-        """Tell how many times the variance of events grows by it, and with how many degrees of freedom that is known.
-
-        Of the logarithm of the ratio of two rates, n independent events have the variance 1/n an arm; what the arms differ by adds to it. `chance` is 1 - rate of a
-        share and 1 of a count; the exposures are those divided by the events' dispersion.
-        """
-        independent = sum(chance / (rate * exposure) for exposure in exposures)
-        times, known = joined(1.0, df, self.standard_error / rate / math.sqrt(independent), self.df)
-        return float(times) ** 2, float(known)
-
     def facts(self, unit: float) -> NoiseFloorFacts:
         """Say how wide it is; the spread in the scale of the limits."""
         return NoiseFloorFacts(spread=self.spread / unit, df=self.df, assumed=self.assumed)
@@ -125,6 +113,21 @@ class FloorRows:
     def standard_error(self) -> FloatArray:
         """As of `Floor`, one a row."""
         return self.spread * np.sqrt(self.parts)
+
+    def of_events(
+        self, rate: FloatArray, exposures: tuple[FloatArray, FloatArray], chance: FloatArray, df: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Tell how many times the variance of events grows by it, and with how many degrees of freedom that is known; where there is none, that is not at all.
+
+        Of the logarithm of the ratio of two rates, n independent events have the variance 1/n an arm; what the arms differ by adds to it. `chance` is 1 - rate of a
+        share and 1 of a count; the exposures are those divided by the events' dispersion.
+        """
+        some = self.some
+        rate, chance = np.where(some, rate, 1.0), np.where(some, chance, 1.0)
+        independent = np.sum([chance / (rate * exposure) for exposure in exposures], axis=0)
+        own = np.where(some, self.standard_error / rate / np.sqrt(independent), 1.0)
+        times, known = joined(np.ones_like(own), df, own, self.df)
+        return np.where(some, np.square(times), 1.0), np.where(some, known, df)
 
     def facts(self, unit: FloatArray) -> list[Draft | None]:
         """Say how wide each is; the spread in the scale of the limits."""

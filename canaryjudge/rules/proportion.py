@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Final, Literal
+
+import numpy as np
 
 from canaryjudge.rules.findings import EventsFinding
-from canaryjudge.rules.registry import per_pair, rule
-from canaryjudge.rules.rows import Pair
+from canaryjudge.rules.registry import Columns, rule
+from canaryjudge.rules.rows import Rows
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.rules.strata import asks_within, weigh_within
-from canaryjudge.rules.totals import (
-    Test,
-    Totals,
-    count_totals,
-    difference_test,
-    minus_one,
-    rate_ratio_test,
-    weigh_totals,
-)
+from canaryjudge.rules.totals import Method, Methods, count_totals, minus_one, weigh_totals
 from canaryjudge.stats.proportions import (
     difference_bounds,
     difference_pvalues,
@@ -50,30 +44,27 @@ class ProportionFinding(EventsFinding):
 
 
 @rule(Proportion, ProportionFinding)
-@per_pair
-def judge(pair: Pair, settings: Proportion) -> dict[str, Any]:
+def judge(rows: Rows, settings: Proportion, found: Columns) -> None:
     """Judge whether the canary's share of events is worse than tolerated.
 
     The pooled proportions are compared, or those of each interval where the split of the requests moves: by their ratio where the relative part of the
     tolerance decides, by their difference where the absolute part does.
     """
-    if asks_within(pair.kind, *pair.arms, concurrent=pair.concurrent):
-        return weigh_within(pair, settings.method)
-    totals = count_totals(*pair.arms, "binomial", concurrent=pair.concurrent)
-    pooled = (totals.baseline + totals.canary) / (totals.baseline_exposure + totals.canary_exposure)
-    exact = settings.method == "exact" or (settings.method == "auto" and pooled <= _RARE)
-    return weigh_totals(
-        pair,
-        totals,
-        relative=rate_ratio_test if exact else _score_ratio,
-        absolute=lambda totals: difference_test(totals, difference_pvalues, difference_bounds, rare=exact),
-    )
+    within = asks_within(rows.kind, rows.baseline, rows.canary, concurrent=rows.concurrent)
+    found.part(within, rows, lambda rows, found: weigh_within(rows, settings.method, found))
+    rare = {"exact": np.inf, "auto": _RARE, "score": -np.inf}[settings.method]
+    methods = Methods(rare, _RATIO, _DIFFERENCE)
+
+    def pooled(rows: Rows, found: Columns) -> None:
+        totals = count_totals(rows.baseline, rows.canary, "binomial", concurrent=rows.concurrent)
+        weigh_totals(rows, totals, methods, found)
+
+    found.part(~within, rows, pooled)
 
 
-def _score_ratio(totals: Totals) -> Test:
-    return Test(
-        method="score",
-        pvalues=lambda change: risk_ratio_pvalues(*totals.arms, 1 + change),
-        bounds=lambda level: minus_one(risk_ratio_bounds(*totals.arms, level)),
-        estimate=totals.ratio - 1,
-    )
+_RATIO: Final = Method(
+    "score",
+    lambda xc, nc, xb, nb, change: risk_ratio_pvalues(xc, nc, xb, nb, 1 + change),
+    lambda *totals: minus_one(risk_ratio_bounds(*totals)),
+)
+_DIFFERENCE: Final = Method("difference", difference_pvalues, difference_bounds)

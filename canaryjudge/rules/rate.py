@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Final, Literal
+
+import numpy as np
 
 from canaryjudge.rules.findings import EventsFinding
-from canaryjudge.rules.registry import per_pair, rule
-from canaryjudge.rules.rows import Pair
+from canaryjudge.rules.registry import Columns, rule
+from canaryjudge.rules.rows import Rows
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.rules.strata import asks_within, weigh_within
-from canaryjudge.rules.totals import (
-    Test,
-    Totals,
-    count_totals,
-    difference_test,
-    rate_ratio_test,
-    weigh_totals,
-)
+from canaryjudge.rules.totals import EXACT_RATIO, Method, Methods, count_totals, weigh_totals
 from canaryjudge.stats.rates import rate_difference_bounds, rate_difference_pvalues
 
 __all__ = ["Rate", "RateFinding"]
@@ -39,14 +34,18 @@ class RateFinding(EventsFinding):
 
 
 @rule(Rate, RateFinding)
-@per_pair
-def judge(pair: Pair, _: Rate) -> dict[str, Any]:
+def judge(rows: Rows, _: Rate, found: Columns) -> None:
     """Judge whether the canary's rate of events is worse than tolerated; an interval is the unit of exposure where there is none."""
-    if asks_within(pair.kind, *pair.arms, concurrent=pair.concurrent):
-        return weigh_within(pair, "exact")
-    totals = count_totals(*pair.arms, "poisson", concurrent=pair.concurrent)
-    return weigh_totals(pair, totals, relative=rate_ratio_test, absolute=_difference)
+    within = asks_within(rows.kind, rows.baseline, rows.canary, concurrent=rows.concurrent)
+    found.part(within, rows, lambda rows, found: weigh_within(rows, "exact", found))
+
+    def pooled(rows: Rows, found: Columns) -> None:
+        totals = count_totals(rows.baseline, rows.canary, "poisson", concurrent=rows.concurrent)
+        weigh_totals(rows, totals, _METHODS, found)
+
+    found.part(~within, rows, pooled)
 
 
-def _difference(totals: Totals) -> Test:
-    return difference_test(totals, rate_difference_pvalues, rate_difference_bounds, rare=True)
+_METHODS: Final = Methods(
+    np.inf, EXACT_RATIO, Method("difference", rate_difference_pvalues, rate_difference_bounds)
+)

@@ -75,9 +75,11 @@ class Columns:
         Rows that are not settled yet.
     """
 
-    def __init__(self, rows: Rows, settings: RuleSettings) -> None:
-        self._rows: list[dict[str, Any]] = [{} for _ in range(len(rows))]
-        self._finding = RULES[settings.rule].finding
+    def __init__(
+        self, rows: Rows, settings: RuleSettings, fields: Sequence[dict[str, Any]] | None = None
+    ) -> None:
+        self._rows = [dict[str, Any]() for _ in range(len(rows))] if fields is None else fields
+        self._settings = settings
         self.open = np.ones(len(rows), dtype=np.bool_)
         self.put(
             rule=settings.rule,
@@ -105,7 +107,7 @@ class Columns:
         siblings: Sequence[Evidence | None],
     ) -> None:
         """Settle the open rows, one entry a row: proven worse than tolerated, proven no worse, or neither yet."""
-        points = min(asked.baseline.points, asked.canary.points)
+        points = asked.fewest
         places = np.flatnonzero(self.open)
         self.conclude(**weigh_rows(evidence, limits, asked.rates, points))
         for row, (place, replicas) in enumerate(zip(places, siblings, strict=True)):
@@ -125,6 +127,23 @@ class Columns:
         for index, fields in zip(np.flatnonzero(self.open), found, strict=True):
             self._rows[index].update(fields)
         self.open = np.zeros_like(self.open)
+
+    def part(self, rows: BoolArray, whole: Rows, judge: Callable[[Rows, Columns], None]) -> None:
+        """Let some of the rows, all of which are open, be judged in a way of their own."""
+        if rows.all():
+            judge(whole, self)
+        elif rows.any():
+            fields = [self._rows[place] for place in np.flatnonzero(rows).tolist()]
+            judge(whole[rows], Columns(whole[rows], self._settings, fields))
+            self.open = self.open & ~rows
+
+    def are(self, outcome: Outcome) -> BoolArray:
+        """Tell which rows have been settled so."""
+        return np.array([fields.get("outcome") is outcome for fields in self._rows])
+
+    def revise(self, rows: BoolArray, **columns: Any) -> None:
+        """Change columns of rows, settled or not."""
+        self._write(rows, columns)
 
     def _write(self, chosen: BoolArray, columns: Mapping[str, Any]) -> None:
         places = np.flatnonzero(chosen).tolist()
@@ -146,7 +165,8 @@ class Columns:
 
     def findings(self) -> list[Finding]:
         """Give the findings, one a row."""
-        return build([Draft(self._finding, fields) for fields in self._rows])
+        finding = RULES[self._settings.rule].finding
+        return build([Draft(finding, fields) for fields in self._rows])
 
 
 def per_pair(function: Callable[[Pair, Any], Mapping[str, Any]]) -> Judge:

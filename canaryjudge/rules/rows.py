@@ -372,6 +372,23 @@ class Rows(Batch):
     def __iter__(self) -> Iterator[Pair]:
         return (self.pair(index) for index in range(len(self)))
 
+    def each(self) -> Iterator[BoolArray]:
+        """Give for each row what chooses it alone."""
+        return iter(np.eye(len(self), dtype=np.bool_))
+
+    @property
+    def fewest(self) -> int:
+        """Points of the arm that has fewer."""
+        return min(self.baseline.points, self.canary.points)
+
+    @property
+    def replicated(self) -> list[bool]:
+        """Whether each row's replicas are told apart."""
+        return [
+            bool(both[0] or both[1])
+            for both in zip(self.baseline.replicas, self.canary.replicas, strict=True)
+        ]
+
     def pair(self, index: int) -> Pair:
         """Give one row."""
         return Pair(

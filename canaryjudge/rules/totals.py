@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
+from canaryjudge.rules.decision import EvidenceRows, LimitRows
 from canaryjudge.rules.findings import ReplicaFacts, Waiver
-from canaryjudge.rules.noise_floor import Floor, floor_of
+from canaryjudge.rules.noise_floor import FloorRows
+from canaryjudge.rules.registry import Columns
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
-from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair
+from canaryjudge.rules.rows import Arm, Arms, BoolArray, FloatArray, Pair, Rows
 from canaryjudge.stats.bounds import Bounds, PValues
 from canaryjudge.stats.dispersion import bursts_outlast, pooled_dispersion, temper, tempered_level
 from canaryjudge.stats.long_run import dependence
@@ -22,16 +24,15 @@ from canaryjudge.stats.rates import rare_difference_pvalues, rate_ratio_bounds, 
 from canaryjudge.stats.replicas import replica_dispersion
 
 __all__ = [
-    "Test",
+    "EXACT_RATIO",
+    "Method",
+    "Methods",
     "Totals",
     "agreeing",
     "between_replicas",
     "burst_waivers",
-    "bursts_outlast",
     "count_totals",
-    "difference_test",
     "minus_one",
-    "rate_ratio_test",
     "weigh_events",
     "weigh_totals",
 ]
@@ -50,79 +51,77 @@ _FEWEST_INTERVALS = 3
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Events and exposures of both arms, divided by the dispersion of the events between intervals.
+    """Events and exposures of both arms, divided by the dispersion of the events between intervals; numbers, or one a row.
 
     Attributes
     ----------
-    canary, canary_exposure, baseline, baseline_exposure : float
+    canary, canary_exposure, baseline, baseline_exposure : ndarray, shape (...)
         What tests of independent events take.
-    factor : float
+    factor : ndarray, shape (...)
         The dispersion.
-    df : float
+    df : ndarray, shape (...)
         Degrees of freedom with which it is known; infinite where there is none.
-    rho : float
+    rho : ndarray, shape (...)
         Lag-1 autocorrelation of the intervals' rates, 0 where there is no dispersion: how long bursts last.
     intervals : float
         Harmonic mean of the arms' numbers of intervals.
     """
 
-    canary: float
-    canary_exposure: float
-    baseline: float
-    baseline_exposure: float
-    factor: float
-    df: float
-    rho: float
+    canary: FloatArray
+    canary_exposure: FloatArray
+    baseline: FloatArray
+    baseline_exposure: FloatArray
+    factor: FloatArray
+    df: FloatArray
+    rho: FloatArray
     intervals: float
 
+    def __getitem__(self, rows: BoolArray) -> Totals:
+        names = [name for name in Totals.__slots__ if name != "intervals"]
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
     @property
-    def abstains(self) -> bool:
+    def abstains(self) -> BoolArray:
         """Whether bursts last so long that nothing can be proven."""
         return bursts_outlast(self.intervals, self.rho)
 
     @property
-    def arms(self) -> tuple[float, float, float, float]:
+    def arms(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Events and exposure of the canary, then of the baseline: the order in which the tests take them."""
         return self.canary, self.canary_exposure, self.baseline, self.baseline_exposure
 
     @property
-    def ratio(self) -> float:
+    def ratio(self) -> FloatArray:
         """The canary's rate over the baseline's; 1 where neither has events."""
-        if self.baseline == 0:
-            return float("inf") if self.canary else 1.0
-        return self.canary_rate / self.baseline_rate
+        some = self.baseline > 0
+        none = np.where(self.canary > 0, np.inf, 1.0)
+        return np.where(some, self.canary_rate / np.where(some, self.baseline_rate, 1.0), none)
 
     @property
-    def baseline_rate(self) -> float:
+    def baseline_rate(self) -> FloatArray:
         """Events per exposure of the baseline."""
         return self.baseline / self.baseline_exposure
 
     @property
-    def canary_rate(self) -> float:
+    def canary_rate(self) -> FloatArray:
         """Events per exposure of the canary."""
         return self.canary / self.canary_exposure
 
+    @property
+    def eventless(self) -> BoolArray:
+        """Whether neither arm has an event."""
+        return np.asarray((self.canary == 0) & (self.baseline == 0))
 
-@dataclass(frozen=True, slots=True)
-class Test:
-    """One way to test a change of totals.
 
-    Attributes
-    ----------
-    method : str
-        Its code in a finding.
-    pvalues : callable
-        Change -> p-values of "at most" and "at least" that change.
-    bounds : callable
-        Level -> one-sided bounds of the change.
-    estimate : float
-        The change.
-    """
+class Method(NamedTuple):
+    """One way to test a change of totals, both of which take events and exposure of the canary and the baseline."""
 
-    method: str
-    pvalues: Callable[[float], PValues]
-    bounds: Callable[[float], Bounds]
-    estimate: float
+    code: str
+    """Its code in a finding."""
+    pvalues: Callable[..., PValues]
+    """With a change: p-values of "at most" and "at least" that change."""
+    bounds: Callable[..., Bounds]
+    """With a level: one-sided bounds of the change."""
 
 
 def burst_waivers(rho: float, intervals: int) -> tuple[Waiver, ...]:
@@ -133,7 +132,7 @@ def burst_waivers(rho: float, intervals: int) -> tuple[Waiver, ...]:
 
 
 def count_totals(
-    baseline: Arm, canary: Arm, family: Literal["binomial", "poisson"], *, concurrent: bool
+    baseline: Arm | Arms, canary: Arm | Arms, family: Literal["binomial", "poisson"], *, concurrent: bool
 ) -> Totals:
     """Add up both arms, and measure how much their events vary between intervals; an interval is the unit of exposure of an arm without totals."""
     exposed = baseline.exposures, canary.exposures
@@ -145,90 +144,129 @@ def count_totals(
         concurrent=concurrent,
         family=family,
     )
-    factor = float(found.factor)
+    factor = np.asarray(found.factor)
+    rho = _burst_length(baseline.value / exposed[0], canary.value / exposed[1], concurrent=concurrent)
+    n, m = baseline.value.shape[-1], canary.value.shape[-1]
     return Totals(
-        canary=canary.events / factor,
-        canary_exposure=float(exposed[1].sum()) / factor,
-        baseline=baseline.events / factor,
-        baseline_exposure=float(exposed[0].sum()) / factor,
+        canary=canary.value.sum(axis=-1) / factor,
+        canary_exposure=exposed[1].sum(axis=-1) / factor,
+        baseline=baseline.value.sum(axis=-1) / factor,
+        baseline_exposure=exposed[0].sum(axis=-1) / factor,
         factor=factor,
-        df=float(found.df),
-        rho=_burst_length(baseline.value / exposed[0], canary.value / exposed[1], concurrent=concurrent)
-        if factor > 1
-        else 0.0,
-        intervals=2 / (1 / len(baseline) + 1 / len(canary)),
+        df=np.asarray(found.df),
+        rho=np.where(factor > 1, rho, 0.0),
+        intervals=2 / (1 / n + 1 / m),
     )
 
 
-def _burst_length(baseline: FloatArray, canary: FloatArray, *, concurrent: bool) -> float:
+def _burst_length(baseline: FloatArray, canary: FloatArray, *, concurrent: bool) -> FloatArray:
     """Give the lag-1 autocorrelation of the rates."""
     if concurrent:
-        return float(dependence(canary - baseline))
-    n, m = len(baseline), len(canary)
-    return float((n * dependence(baseline) + m * dependence(canary)) / (n + m))
+        return dependence(canary - baseline)
+    n, m = baseline.shape[-1], canary.shape[-1]
+    return np.asarray((n * dependence(baseline) + m * dependence(canary)) / (n + m))
 
 
 def between_replicas(pair: Pair, totals: Totals) -> Totals | None:
-    """Make totals worth as much less as replicas of one arm vary more than independent events; None where fewer than three replicas tell nothing."""
+    """Make totals of one pair worth as much less as replicas of one arm vary more than independent events; None where fewer than three replicas tell nothing."""
     arms = [lasting(arm.replicas) for arm in pair.arms]
     if min(map(len, arms)) < 1 or sum(map(len, arms)) < FEWEST_REPLICAS:
         return None
     events = [[replica.events for replica in arm] for arm in arms]
     exposures = [[replica.exposure for replica in arm] for arm in arms]
     found = replica_dispersion(*events, *exposures, family=KINDS[pair.kind].family)
-    factor = float(found.factor)
-    return _scaled(totals, totals.factor / factor, factor=factor, df=float(found.df), rho=0.0)
+    one = np.ones_like(totals.factor)
+    factor = one * float(found.factor)
+    scaled = _scaled(totals, totals.factor / factor)
+    return replace(scaled, factor=factor, df=one * float(found.df), rho=0 * one)
 
 
-def _above_floor(totals: Totals, floor: Floor, rate: float, chance: float) -> tuple[Totals, float]:
+def _above_floor(
+    totals: Totals, floor: FloorRows, rate: FloatArray, chance: FloatArray
+) -> tuple[Totals, FloatArray]:
     """Give the same totals, worth as much less as healthy arms differ, and the part of their variance that is due to that."""
     scale, df = floor.of_events(rate, (totals.canary_exposure, totals.baseline_exposure), chance, totals.df)
-    return _scaled(totals, 1 / scale, factor=totals.factor * scale, df=df), 1 - 1 / scale
+    return replace(_scaled(totals, 1 / scale), factor=totals.factor * scale, df=df), 1 - 1 / scale
 
 
-def _scaled(totals: Totals, scale: float, **changes: float) -> Totals:
+def _scaled(totals: Totals, scale: FloatArray) -> Totals:
     """Make totals worth more or less."""
-    arms = {
-        name: getattr(totals, name) * scale
-        for name in ("canary", "canary_exposure", "baseline", "baseline_exposure")
-    }
-    return replace(totals, **arms, **changes)
-
-
-def rate_ratio_test(totals: Totals) -> Test:
-    """Test the ratio of two rates by the exact conditional test."""
-    return Test(
-        method="exact_conditional",
-        pvalues=lambda change: rate_ratio_pvalues(*totals.arms, 1 + change),
-        bounds=lambda level: minus_one(rate_ratio_bounds(*totals.arms, level)),
-        estimate=totals.ratio - 1,
+    return replace(
+        totals,
+        canary=totals.canary * scale,
+        canary_exposure=totals.canary_exposure * scale,
+        baseline=totals.baseline * scale,
+        baseline_exposure=totals.baseline_exposure * scale,
     )
 
 
-def difference_test(
-    totals: Totals,
-    pvalues: Callable[[float, float, float, float, float], PValues],
-    bounds: Callable[[float, float, float, float, float], Bounds],
-    *,
-    rare: bool,
-) -> Test:
-    """Test the difference of two rates: exactly where events are few and as rare as Poisson counts, else by bounds of each rate."""
-    few = (
-        rare and 0 < totals.canary + totals.baseline <= _MOST_EVENTS
-    )  # of no events at all, bounds of each rate are exact
+Asks = Callable[[Rows, Totals, LimitRows], tuple[list[str], EvidenceRows]]
 
-    widest = bounds(*totals.arms, _SMALLEST_PVALUE) if few else None
 
-    def chosen(change: float) -> PValues:
-        exactly = widest is not None and widest.low <= change <= widest.high
-        return (rare_difference_pvalues if exactly else pvalues)(*totals.arms, change)
-
-    return Test(
-        method="exact_difference" if few else "difference",
-        pvalues=chosen,
-        bounds=lambda level: bounds(*totals.arms, level),
-        estimate=totals.canary_rate - totals.baseline_rate,
+def weigh_events(rows: Rows, totals: Totals, rate: FloatArray, ask: Asks, found: Columns) -> None:
+    """Weigh the evidence of a change; `rate` is the baselines', and `ask` gives the tests' codes and what they say of totals that are worth less the more healthy arms differ."""
+    # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
+    nothing_tolerated = (rate == 0) & np.isnan(rows.tolerance.absolute)
+    limits = LimitRows.of(rows, np.where(nothing_tolerated, np.finfo(float).tiny, rate))
+    pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
+    chance = 1 - pooled if KINDS[rows.kind].is_share else np.ones_like(pooled)
+    floor = FloorRows.of(rows, pooled)
+    floor = replace(floor, spread=np.where((pooled > 0) & (chance > 0), floor.spread, 0.0))
+    dispersed = totals
+    totals, fixed = _above_floor(totals, floor, pooled, chance)
+    methods, evidence = ask(rows, totals, limits)
+    between = [
+        between_replicas(rows.pair(row), totals[one]) if replicated else None
+        for row, (replicated, one) in enumerate(zip(rows.replicated, rows.each(), strict=True))
+    ]
+    told = [
+        None if own is None else ask(rows[one], own, limits[one])[1].row(0, limits.row(row))
+        for row, (own, one) in enumerate(zip(between, rows.each(), strict=True))
+    ]
+    found.put(
+        method=methods,
+        baseline_level=totals.baseline_rate,
+        canary_level=totals.canary_rate,
+        total_baseline=totals.baseline_exposure * totals.factor,
+        total_canary=totals.canary_exposure * totals.factor,
+        events_baseline=totals.baseline * totals.factor,
+        events_canary=totals.canary * totals.factor,
+        dispersion=dispersed.factor,
+        df=totals.df,
+        autocorrelation=totals.rho,
+        replicas=[None if own is None else _siblings(rows.pair(row), own) for row, own in enumerate(between)],
+        waived=[burst_waivers(rho, rows.fewest) for rho in totals.rho.tolist()],
+        noise_floor=floor.facts(np.where(limits.absolute, 1.0, np.where(floor.some, pooled, 1.0))),
     )
+    found.zones(rows, limits, replace(evidence, lasting=fixed), told)
+    found.revise(
+        found.are(Outcome.MARGINAL) & (totals.baseline == 0) & ~limits.absolute,
+        reason=Reason.NEEDS_ABSOLUTE_TOLERANCE,
+        more_points=None,
+    )
+
+
+def _siblings(pair: Pair, between: Totals) -> ReplicaFacts:
+    baseline, canary = (len(lasting(arm.replicas)) for arm in pair.arms)
+    return ReplicaFacts(baseline=baseline, canary=canary, dispersion=float(between.factor[0]))
+
+
+class Methods(NamedTuple):
+    """How changes of totals are tested."""
+
+    rare: float
+    """Up to this share of events they are as rare as Poisson counts: the ratio is then tested by the exact conditional test, and the difference exactly where they are few as well."""
+    ratio: Method
+    """Of their ratio, where they are not."""
+    difference: Method
+    """Of their difference, where they are not or are many."""
+
+
+EXACT_RATIO: Final = Method(
+    "exact_conditional",
+    lambda xc, nc, xb, nb, change: rate_ratio_pvalues(xc, nc, xb, nb, 1 + change),
+    lambda *totals: minus_one(rate_ratio_bounds(*totals)),
+)
 
 
 def minus_one(ratio: Bounds) -> Bounds:
@@ -236,111 +274,94 @@ def minus_one(ratio: Bounds) -> Bounds:
     return Bounds(ratio.low - 1, ratio.high - 1)
 
 
-def weigh_totals(
-    pair: Pair,
-    totals: Totals,
-    *,
-    relative: Callable[[Totals], Test],
-    absolute: Callable[[Totals], Test],
-) -> dict[str, Any]:
-    """Weigh the change of a share or rate against the part of the tolerance that decides; as fields of an `EventsFinding`."""
-
-    def ask(totals: Totals, limits: Limits) -> tuple[str, Evidence]:
-        test = (absolute if limits.absolute else relative)(totals)
-        return test.method, _evidence(test, limits, pair.rates, totals)
-
-    return weigh_events(pair, totals, totals.baseline_rate, ask)
+def weigh_totals(rows: Rows, totals: Totals, methods: Methods, found: Columns) -> None:
+    """Weigh the change of shares or rates against the part of the tolerance that decides."""
+    weigh_events(rows, totals, totals.baseline_rate, partial(_pooled, methods), found)
 
 
-def weigh_events(
-    pair: Pair, totals: Totals, rate: float, ask: Callable[[Totals, Limits], tuple[str, Evidence]]
-) -> dict[str, Any]:
-    """Weigh the evidence of a change; `rate` is the baseline's, and `ask` gives the test's code and what it says of totals that are worth less the more healthy arms differ."""
-    # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
-    limits = tolerated(pair, rate) or tolerated(pair, float(np.finfo(float).tiny))
-    assert limits is not None  # noqa: S101 - a positive level always has limits
-    pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
-    chance = 1 - pooled if KINDS[pair.kind].is_share else 1.0
-    floor = floor_of(pair, pooled) if pooled > 0 and chance > 0 else None
-    dispersed, fixed = totals, 0.0
-    if floor is not None:
-        totals, fixed = _above_floor(totals, floor, pooled, chance)
-    method, evidence = ask(totals, limits)
-    between = between_replicas(pair, totals)
-    facts = weigh_with(
-        None if between is None else ask(between, limits)[1],
-        replace(evidence, lasting=fixed),
-        limits,
-        pair.rates,
-        pair.fewest,
+def _pooled(
+    methods: Methods, rows: Rows, totals: Totals, limits: LimitRows
+) -> tuple[list[str], EvidenceRows]:
+    """Test each row as its events ask for."""
+    events, exposure = totals.canary + totals.baseline, totals.canary_exposure + totals.baseline_exposure
+    rare, absolute = events / exposure <= methods.rare, limits.absolute
+    # of no events at all, bounds of each rate are exact
+    few = rare & (events > 0) & (events <= _MOST_EVENTS)
+    ways = (
+        (absolute & few, _few_differences(methods.difference)),
+        (absolute & ~few, methods.difference),
+        (~absolute & rare, EXACT_RATIO),
+        (~absolute & ~rare, methods.ratio),
     )
-    if facts["outcome"] is Outcome.MARGINAL and totals.baseline == 0 and not limits.absolute:
-        facts |= {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
-    return facts | {
-        "method": method,
-        "baseline_level": totals.baseline_rate,
-        "canary_level": totals.canary_rate,
-        "total_baseline": totals.baseline_exposure * totals.factor,
-        "total_canary": totals.canary_exposure * totals.factor,
-        "events_baseline": totals.baseline * totals.factor,
-        "events_canary": totals.canary * totals.factor,
-        "dispersion": dispersed.factor,
-        "df": totals.df,
-        "autocorrelation": totals.rho,
-        "replicas": None if between is None else _siblings(pair, between),
-        "waived": burst_waivers(totals.rho, pair.fewest),
-        "noise_floor": floor.facts(1.0 if limits.absolute else pooled) if floor else None,
-    }
+    codes, sides = [""] * len(rows), len(limits.sides)
+    pvalues, none = np.empty((len(rows), 2 * sides, 2)), np.empty((len(rows), 2))
+    fails, passes = np.empty((len(rows), sides, 2)), np.empty((len(rows), sides, 2))
+    for chosen, method in ways:
+        if not chosen.any():
+            continue
+        for row in np.flatnonzero(chosen).tolist():
+            codes[row] = method.code
+        own, ends = totals[chosen], limits[chosen]
+        at, df = [arm[:, None] for arm in own.arms], own.df[:, None]
 
+        def tested(change: FloatArray, of: Any = slice(None)) -> FloatArray:
+            raw = method.pvalues(*(arm[of] for arm in at), change)  # noqa: B023 - asked at once
+            return np.stack([temper(raw.greater, df[of]), temper(raw.less, df[of])], axis=-1)  # noqa: B023
 
-def _siblings(pair: Pair, between: Totals) -> ReplicaFacts:
-    baseline, canary = (len(lasting(arm.replicas)) for arm in pair.arms)
-    return ReplicaFacts(baseline=baseline, canary=canary, dispersion=between.factor)
-
-
-def _evidence(test: Test, limits: Limits, rates: ErrorRates, totals: Totals) -> Evidence:
-    df = totals.df
-
-    def pvalues(change: float) -> tuple[float, float]:
-        raw = test.pvalues(change)
-        return float(temper(raw.greater, df)), float(temper(raw.less, df))
-
-    def bounds(level: float) -> tuple[float, float]:
-        found = test.bounds(float(tempered_level(level, df)))
-        return float(found.low), float(found.high)
-
-    found = [pvalues(limit) for limit in limits.asked]
-    fails, passes = (
-        agreeing(bounds(level), limits.asked[part], found[part], level)
-        for part, level in (
-            (limits.at_fail, rates.level / len(limits.sides)),
-            (limits.at_pass, rates.beta),
-        )
-    )
-    return Evidence(
-        estimate=test.estimate,
-        pvalues=found,
-        pvalues_none=pvalues(0.0),
+        asked = tested(np.concatenate([ends.ends, np.zeros((len(ends.ends), 1))], axis=1))
+        at_fail, none[chosen] = asked[:, :-1], asked[:, -1]
+        at_pass = at_fail.copy()
+        if ends.wider.any():
+            at_pass[ends.wider] = tested(ends.pass_ends[ends.wider], ends.wider)
+        pvalues[chosen] = np.concatenate([at_fail, at_pass], axis=1)
+        for bounds, limit, found, level in (
+            (fails, ends.ends, at_fail, rows.rates.level / sides),
+            (passes, ends.pass_ends, at_pass, rows.rates.beta),
+        ):
+            reach = method.bounds(*own.arms, tempered_level(level, own.df))
+            bounds[chosen] = agreeing(np.stack([reach.low, reach.high], axis=-1), limit, found, level)
+    return codes, EvidenceRows(
+        estimate=np.where(absolute, totals.canary_rate - totals.baseline_rate, totals.ratio - 1),
+        pvalues=pvalues,
+        pvalues_none=none,
         fail_bounds=fails,
         pass_bounds=passes,
         abstains=totals.abstains,
         abstains_pass=totals.abstains,
-        eventless=totals.canary == totals.baseline == 0,
+        eventless=totals.eventless,
+        lasting=np.zeros(len(rows)),
     )
 
 
-def agreeing(
-    bounds: tuple[float, float], asked: Sequence[float], pvalues: Sequence[tuple[float, float]], level: float
-) -> list[tuple[float, float]]:
-    """Move bounds that were not made by the test at a limit to that limit, where they would say something else than its p-values."""
-    low, high = bounds
-    agreed = []
-    for limit, (greater, less) in zip(asked, pvalues, strict=True):
-        beyond, within = limit + _NUDGE * (abs(limit) or _NUDGE), limit - _NUDGE * (abs(limit) or _NUDGE)
-        agreed.append(
-            (
-                max(low, beyond) if greater <= level else min(low, within),
-                min(high, within) if less <= level else max(high, beyond),
-            )
-        )
-    return agreed
+def _few_differences(otherwise: Method) -> Method:
+    """Test the difference of few events exactly, but where p-values are so small that the sum over tables is not fine enough."""
+
+    def pvalues(
+        xc: FloatArray, nc: FloatArray, xb: FloatArray, nb: FloatArray, change: FloatArray
+    ) -> PValues:
+        widest = otherwise.bounds(xc, nc, xb, nb, _SMALLEST_PVALUE)
+        exactly = (widest.low <= change) & (change <= widest.high)
+        totals = np.broadcast_arrays(xc, nc, xb, nb, change)
+        greater, less = np.empty(change.shape), np.empty(change.shape)
+        for chosen, way in ((exactly, rare_difference_pvalues), (~exactly, otherwise.pvalues)):
+            if chosen.any():
+                found = way(*(part[chosen] for part in totals))
+                greater[chosen], less[chosen] = found.greater, found.less
+        return PValues(greater, less)
+
+    return Method("exact_difference", pvalues, otherwise.bounds)
+
+
+def agreeing(bounds: FloatArray, limits: FloatArray, pvalues: FloatArray, level: float) -> FloatArray:
+    """Move bounds that were not made by the test at a limit to that limit, where they would say something else than its p-values; shapes (rows, 2), (rows, k) and (rows, k, 2), the result (rows, k, 2)."""
+    low, high = bounds[:, :1], bounds[:, 1:]
+    nudge = _NUDGE * np.where(limits == 0, _NUDGE, np.abs(limits))
+    beyond, within = limits + nudge, limits - nudge
+    greater, less = pvalues[..., 0] <= level, pvalues[..., 1] <= level
+    return np.stack(
+        [
+            np.where(greater, np.maximum(low, beyond), np.minimum(low, within)),
+            np.where(less, np.minimum(high, within), np.maximum(high, beyond)),
+        ],
+        axis=-1,
+    )

@@ -195,7 +195,7 @@ class BadShare:
     @property
     def outlasted(self) -> bool:
         """Of one series: whether bursts leave too few independent intervals to prove anything."""
-        return bursts_outlast(self.intervals, float(self.rho))
+        return bool(bursts_outlast(self.intervals, self.rho))
 
     def survives_bursts(self, limit: float, level: float) -> bool:
         """Of one series: tell whether it is proven to be below a limit even if bursts that were not seen are as large as services have them.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from canaryjudge.stats.bounds import FloatArray, floats
@@ -215,22 +215,23 @@ def overdispersion(pearsons: ArrayLike, intervals: ArrayLike, stated: ArrayLike 
     return np.where(count < FEWEST_WATCHED_INTERVALS, before, np.maximum(estimate, 1.0))
 
 
-def bursts_outlast(intervals: float, rho: float) -> bool:
+def bursts_outlast(intervals: ArrayLike, rho: ArrayLike) -> NDArray[np.bool_]:
     """Tell whether bursts leave too few independent intervals to prove anything; without bursts, one is enough.
 
     Parameters
     ----------
-    intervals : float
+    intervals : array_like
         Number of intervals.
-    rho : float
+    rho : array_like
         Lag-1 autocorrelation of their rates, 0 where there is no overdispersion.
 
     Returns
     -------
-    bool
-        Whether as many independent intervals as would say the same are too few.
+    ndarray of bool
+        Whether as many independent intervals as would say the same are too few, broadcast.
     """
-    return rho > 0 and intervals * (1 - rho) / (1 + rho) < _FEWEST_EFFECTIVE
+    count, shown = floats(intervals, rho)
+    return np.asarray((shown > 0) & (count * (1 - shown) / (1 + shown) < _FEWEST_EFFECTIVE))
 
 
 def temper(pvalue: ArrayLike, df: ArrayLike) -> FloatArray:

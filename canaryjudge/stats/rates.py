@@ -310,22 +310,24 @@ _NEVER = 1e-15
 """Counts beyond one that is exceeded less often than this are left out."""
 
 
-def rare_difference_pvalues(xc: float, nc: float, xb: float, nb: float, difference: float) -> PValues:
+def rare_difference_pvalues(
+    xc: ArrayLike, nc: ArrayLike, xb: ArrayLike, nb: ArrayLike, difference: ArrayLike
+) -> PValues:
     """Test the difference of the rates, canary minus baseline, exactly.
 
     Parameters
     ----------
-    xc, xb : float
-        Events of the canary and of the baseline, at least 0; whole numbers or not. Time and memory grow with their sum.
-    nc, nb : float
+    xc, xb : array_like
+        Events of the canary and of the baseline, at least 0; whole numbers or not. Time grows with their sum.
+    nc, nb : array_like
         Their exposures, positive.
-    difference : float
+    difference : array_like
         Null value, in events per exposure.
 
     Returns
     -------
     PValues
-        `greater` for the null "difference <= `difference`", `less` for the null ">= `difference`", each an array of shape (); at
+        `greater` for the null "difference <= `difference`", `less` for the null ">= `difference`", broadcast; at
         least 1e-12. They are exact for Poisson counts, and conservative for proportions, whose variance is smaller.
 
     Examples
@@ -336,6 +338,17 @@ def rare_difference_pvalues(xc: float, nc: float, xb: float, nb: float, differen
     >>> round(float(rare_difference_pvalues(3, 1424, 0, 2417, 0.0002).greater), 3)
     0.029
     """
+    arrays = np.broadcast_arrays(*floats(xc, nc, xb, nb, difference))
+    found = [
+        _rare_difference(*case) for case in zip(*(part.ravel().tolist() for part in arrays), strict=True)
+    ]
+    both = np.array(found).reshape(-1, 2)
+    greater, less = (np.minimum(both[:, which] + _LEFT_OUT, 1.0).reshape(arrays[0].shape) for which in (0, 1))
+    return PValues(greater, less)
+
+
+def _rare_difference(xc: float, nc: float, xb: float, nb: float, difference: float) -> tuple[float, float]:
+    """Give both p-values of one table, as far as they are added up."""
     events = xc + xb
     least = float(special.gammaincinv(events, _LEFT_OUT / 2)) if events else 0.0
     most = float(special.gammainccinv(events + 1, _LEFT_OUT / 2))
@@ -359,7 +372,7 @@ def rare_difference_pvalues(xc: float, nc: float, xb: float, nb: float, differen
     from_above = np.concatenate([canary[::-1].cumsum(axis=0)[::-1], none])
     greater = np.einsum("ij,ij->j", baseline, from_above[below]).max()
     less = np.einsum("ij,ij->j", baseline, from_below[up_to]).max()
-    return PValues(*(np.minimum(np.asarray(pvalue + _LEFT_OUT), 1.0) for pvalue in (greater, less)))
+    return float(greater), float(less)
 
 
 def _chances(counts: FloatArray, expected: FloatArray) -> FloatArray:
