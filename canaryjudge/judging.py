@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from canaryjudge._version import __version__
-from canaryjudge.data import History, MetricPair, about_metric, row_of, with_exposures
+from canaryjudge.arm_summaries import arm_facts
+from canaryjudge.data import History, MetricPair, about_metric, rows_of, with_exposures
 from canaryjudge.data.reading import read_pairs_or_notes
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.history import Asked, known_past, past_of, with_past
@@ -21,12 +22,13 @@ from canaryjudge.rules import (
     ErrorRates,
     Horizon,
     Pair,
+    Rows,
     default_rules,
     ending_beyond,
+    find,
     in_batches,
-    judge_pairs,
 )
-from canaryjudge.rules.findings import Finding, LevelFinding
+from canaryjudge.rules.findings import Draft, Finding, LevelFinding, build
 from canaryjudge.rules.growth import GrowthFinding
 from canaryjudge.verdict import Verdict
 
@@ -95,7 +97,15 @@ def judge(
         for metric in policy.metrics
     ]
     found = judge_cases(cases, policy, (baseline, canary))
-    results = {metric.name: result for metric, result in zip(policy.metrics, found, strict=True)}
+    results = {
+        case.pair.name: result.model_copy(
+            update={
+                "baseline": arm_facts(case.pair.baseline, case.pair),
+                "canary": arm_facts(case.pair.canary, case.pair),
+            }
+        )
+        for case, result in zip(cases, found, strict=True)
+    }
     sequential = all(
         rule.rule == "sequential"
         for metric in policy.metrics
@@ -199,11 +209,6 @@ class Case:
         past = None if history is None else past_of(metric, history, Asked.of(pair))
         return cls(pair, metric if past is None else with_past(metric, past), alpha, past)
 
-    @property
-    def rules(self) -> tuple[RuleSettings, ...]:
-        """The rules that are asked of it."""
-        return _rules(self.metric, self.pair.pairing)
-
 
 def judge_metric(
     pair: MetricPair,
@@ -220,65 +225,70 @@ def judge_metric(
 def judge_cases(
     cases: Sequence[Case], policy: Policy, arms: tuple[str, str] = ("baseline", "canary")
 ) -> list[MetricResult]:
-    """Judge metrics, of one release or of many, as each would be judged alone: those of which a rule asks the same are rows of one batch."""
+    """Judge metrics, of one release or of many, as each would be judged alone: those of which the same is asked are rows of one batch."""
     data = [DataSummary.of(case.pair, case.past) for case in cases]
     horizon = Horizon(policy.max_points, policy.max_duration)
-    rules = [case.rules for case in cases]
-    asked: dict[RuleSettings, list[tuple[int, int, Pair]]] = {}
+    first = {(id(case.metric), case.pair.pairing): case for case in cases}
+    known = {key: _rules(case.metric, case.pair.pairing) for key, case in first.items()}
+    rules = [known[id(case.metric), case.pair.pairing] for case in cases]
+    rates = {case.alpha: ErrorRates(case.alpha, policy.beta) for case in cases}
+    whole = rows_of(((case.pair, case.metric, rates[case.alpha]) for case in cases), horizon)
+    alike: dict[tuple[Any, ...], list[int]] = {}
     for index, case in enumerate(cases):
-        whole = row_of(case.pair, case.metric, ErrorRates(case.alpha, policy.beta), horizon)
-        levels = rule_levels(rules[index], case.alpha)
-        for place, (rule, level) in enumerate(zip(rules[index], levels, strict=True)):
-            if is_asked(rule, data[index], case.metric):
-                row = replace(whole, rates=ErrorRates(level, policy.beta))
-                asked.setdefault(rule.in_unit_of(case.metric), []).append((index, place, row))
-    found: list[dict[int, Finding]] = [{} for _ in cases]
-    for rule, rows in asked.items():
-        names = [cases[index].metric.name for index, _, _ in rows]
-        for (index, place, _), finding in zip(rows, _findings(names, rows, rule), strict=True):
-            found[index][place] = finding
-    findings = [tuple(own[place] for place in sorted(own)) for own in found]
-    results = [
+        asked = tuple(is_asked(rule, data[index], case.metric) for rule in rules[index])
+        alike.setdefault((asked, rules[index], case.metric.unit, *whole[index].likeness), []).append(index)
+    findings: list[tuple[Finding, ...]] = [()] * len(cases)
+    for places in alike.values():
+        try:
+            found = _asked(cases, whole, places, rules[places[0]], data[places[0]])
+        except DataError:
+            for place in places:  # one of them breaks a rule: say which
+                with about_metric(cases[place].metric.name):
+                    _asked(cases, whole, [place], rules[place], data[place])
+            raise
+        for place, own in zip(places, found, strict=True):
+            findings[place] = own
+    drafts = [
         metric_result(facts, case.metric, case.alpha, own, arms)
         for facts, case, own in zip(data, cases, findings, strict=True)
     ]
-    for index, end in _ends(cases, results, policy.beta).items():
+    for index, end in _ends(drafts, whole).items():
         case = cases[index]
-        results[index] = metric_result(data[index], case.metric, case.alpha, (*findings[index], end), arms)
+        drafts[index] = metric_result(data[index], case.metric, case.alpha, (*findings[index], end), arms)
     return [
         _at_its_end(result, facts, own, policy, horizon)
-        for result, facts, own in zip(results, data, rules, strict=True)
+        for result, facts, own in zip(build(drafts), data, rules, strict=True)
     ]
 
 
-def _findings(
-    names: Sequence[str], rows: Sequence[tuple[int, int, Pair]], rule: RuleSettings
-) -> list[Finding]:
-    """Ask a rule of rows; where one of them breaks it, say which."""
-    pairs = [pair for _, _, pair in rows]
-    try:
-        return judge_pairs(pairs, rule)
-    except DataError:
-        for name, pair in zip(names, pairs, strict=True):
-            with about_metric(name):
-                judge_pairs([pair], rule)
-        raise
+def _asked(
+    cases: Sequence[Case],
+    whole: Sequence[Pair],
+    places: Sequence[int],
+    rules: tuple[RuleSettings, ...],
+    data: DataSummary,
+) -> list[tuple[Finding, ...]]:
+    """Ask those of which the same is asked."""
+    rows, metric = Rows.of([whole[place] for place in places]), cases[places[0]].metric
+    levels = rule_levels(rules, rows.rates.level)
+    found = [
+        find(replace(rows, rates=ErrorRates(level, rows.rates.beta)), rule.in_unit_of(metric)).findings()
+        for rule, level in zip(rules, levels, strict=True)
+        if is_asked(rule, data, metric)
+    ]
+    return list(zip(*found, strict=True)) if found else [()] * len(places)
 
 
-def _ends(cases: Sequence[Case], results: Sequence[MetricResult], beta: float) -> dict[int, Finding]:
+def _ends(drafts: Sequence[Draft], whole: Sequence[Pair]) -> dict[int, Finding]:
     """Find which of those that would pass end beyond the tolerance, where no rule has asked for that."""
     passing = [
         index
-        for index, result in enumerate(results)
-        if result.outcome is Outcome.PASS
-        and any(isinstance(finding.effect, LevelFinding) for finding in result.findings)
-        and not any(isinstance(finding, GrowthFinding) for finding in result.findings)
+        for index, (_, facts) in enumerate(drafts)
+        if facts["outcome"] is Outcome.PASS
+        and any(isinstance(finding.effect, LevelFinding) for finding in facts["findings"])
+        and not any(isinstance(finding, GrowthFinding) for finding in facts["findings"])
     ]
-    rows = [
-        row_of(cases[index].pair, cases[index].metric, ErrorRates(cases[index].alpha, beta))
-        for index in passing
-    ]
-    ends = in_batches(rows, ending_beyond)
+    ends = in_batches([whole[index] for index in passing], ending_beyond)
     return {index: end for index, end in zip(passing, ends, strict=True) if end is not None}
 
 

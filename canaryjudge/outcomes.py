@@ -9,14 +9,12 @@ from typing import Literal
 
 import numpy as np
 
-from canaryjudge.arm_summaries import arm_facts
-from canaryjudge.data import MetricPair, Note
+from canaryjudge.data import Arm, FloatArray, MetricPair, Note
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.policy.doubts import too_wide, unprovable
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import (
-    ArmFacts,
     HistoryFacts,
     MetricResult,
     Pairing,
@@ -24,7 +22,7 @@ from canaryjudge.results import (
     ValidFor,
     Waived,
 )
-from canaryjudge.rules.findings import Finding, LevelFinding
+from canaryjudge.rules.findings import Draft, Finding, LevelFinding
 
 __all__ = ["DataSummary", "at_deadline", "conclude", "is_asked", "metric_result"]
 
@@ -54,8 +52,8 @@ class DataSummary:
         Points of the arms.
     notes : tuple of Note
         What is odd about them.
-    drawn : tuple of (ArmFacts or None, ArmFacts or None)
-        What the points of baseline and canary look like.
+    highest : float
+        The largest value of both arms; infinite where the points are not at hand.
     history : HistoryFacts or None
         What the service's own past says of it.
     """
@@ -66,15 +64,27 @@ class DataSummary:
     n_baseline: int
     n_canary: int
     notes: tuple[Note, ...]
-    drawn: tuple[ArmFacts | None, ArmFacts | None] = (None, None)
+    highest: float = math.inf
     history: HistoryFacts | None = None
 
     @classmethod
     def of(cls, pair: MetricPair, history: HistoryFacts | None = None) -> DataSummary:
         """Describe a pair."""
         sizes = len(pair.baseline), len(pair.canary)
-        drawn = arm_facts(pair.baseline, pair), arm_facts(pair.canary, pair)
-        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, drawn, history)
+        highest = max(
+            (_highest(arm, pair.edges) for arm in (pair.baseline, pair.canary) if len(arm)), default=math.inf
+        )
+        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, highest, history)
+
+
+def _highest(arm: Arm, edges: FloatArray | None) -> float:
+    """Give an arm's largest value; of a histogram, the last edge that is finite below which it has observations."""
+    if arm.buckets is None or edges is None:
+        return float(arm.levels.max())
+    filled = np.flatnonzero(arm.buckets.sum(axis=0))
+    return (
+        float(edges[filled[-1]] if np.isfinite(edges[filled[-1]]) else edges[-2]) if len(filled) else math.inf
+    )
 
 
 def is_asked(rule: RuleSettings, data: DataSummary, metric: Metric) -> bool:
@@ -101,9 +111,10 @@ def _lacking(data: DataSummary, metric: Metric) -> tuple[Outcome, Reason] | None
 
 def metric_result(
     data: DataSummary, metric: Metric, alpha: float, findings: tuple[Finding, ...], arms: tuple[str, str]
-) -> MetricResult:
-    """Put a metric's findings together; there are none where its rules could not be asked."""
-    data = replace(data, notes=(*data.notes, *_about_settings(data, metric, findings)))
+) -> Draft:
+    """Put a metric's findings together, as a draft of a `MetricResult`; there are none where its rules could not be asked."""
+    if notes := tuple(_about_settings(data, metric, findings)):
+        data = replace(data, notes=(*data.notes, *notes))
     deciding: int | None = None
     lacks = _lacking(data, metric)
     outcome, reason = lacks or (Outcome.MARGINAL, Reason.TOO_LITTLE_DATA)
@@ -125,31 +136,30 @@ def metric_result(
         deciding = None if reason is Reason.NO_DATA_FAILS else deciding
     start, end = data.span or (None, None)
     passes = outcome is Outcome.PASS
-    return MetricResult(
-        name=metric.name,
-        kind=metric.kind,
-        unit=metric.unit,
-        direction=metric.direction,
-        role=metric.role,
-        weight=metric.weight,
-        group=metric.group,
-        pairing=data.pairing,
-        interval_s=data.interval,
-        overlap_start=start,
-        overlap_end=end,
-        alpha=alpha,
-        outcome=outcome,
-        reason=reason,
-        deciding_rule=deciding,
-        n_baseline=data.n_baseline,
-        n_canary=data.n_canary,
-        findings=findings,
-        unproven=tuple(f.rule for f in findings if f.reason is Reason.NOTHING_FOUND) if passes else (),
-        warnings=data.notes,
-        history=data.history,
-        baseline=data.drawn[0],
-        canary=data.drawn[1],
-    )
+    facts = {
+        "name": metric.name,
+        "kind": metric.kind,
+        "unit": metric.unit,
+        "direction": metric.direction,
+        "role": metric.role,
+        "weight": metric.weight,
+        "group": metric.group,
+        "pairing": data.pairing,
+        "interval_s": data.interval,
+        "overlap_start": start,
+        "overlap_end": end,
+        "alpha": alpha,
+        "outcome": outcome,
+        "reason": reason,
+        "deciding_rule": deciding,
+        "n_baseline": data.n_baseline,
+        "n_canary": data.n_canary,
+        "findings": findings,
+        "unproven": tuple(f.rule for f in findings if f.reason is Reason.NOTHING_FOUND) if passes else (),
+        "warnings": data.notes,
+        "history": data.history,
+    }
+    return Draft(MetricResult, facts)
 
 
 def _about_settings(data: DataSummary, metric: Metric, findings: tuple[Finding, ...]) -> Iterator[Note]:
@@ -167,7 +177,7 @@ def _about_settings(data: DataSummary, metric: Metric, findings: tuple[Finding, 
         wide = (
             None
             if _unclear(finding)
-            else too_wide(metric, finding.baseline_level, finding.canary_level, _highest(data))
+            else too_wide(metric, finding.baseline_level, finding.canary_level, data.highest)
         )
         if wide is not None and (wide.beyond or not KINDS[metric.kind].is_share):
             told = {
@@ -179,12 +189,6 @@ def _about_settings(data: DataSummary, metric: Metric, findings: tuple[Finding, 
             best = {} if wide.best is None else {"best": wide.best}
             yield Note(code="tolerance_too_wide", facts={**told, **best})
         return
-
-
-def _highest(data: DataSummary) -> float:
-    """Give the largest value of both arms; infinity where the points are not at hand."""
-    tops = [facts.quantiles[-1] for facts in data.drawn if facts is not None and facts.quantiles]
-    return max(tops) if len(tops) == len(data.drawn) else math.inf
 
 
 def _unclear(finding: LevelFinding) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 __all__ = ["Outcome", "Reason"]
 
@@ -229,7 +229,7 @@ class Reason(StrEnum):
     @property
     def severity(self) -> int:
         """Its place in the table, 0 for what is named first; all passes are alike."""
-        return list(Reason).index(Reason.PROVEN_SAFE if self.outcome is Outcome.PASS else self)
+        return _PLACES[Reason.PROVEN_SAFE if self.outcome is Outcome.PASS else self]
 
     @property
     def lacks_data(self) -> bool:
@@ -252,3 +252,6 @@ class Reason(StrEnum):
     def let_through(self) -> bool:
         """Whether it passes where a policy passes what is not proven worse."""
         return self in (Reason.UNDECIDED, Reason.SUSPECTED)
+
+
+_PLACES: Final = {reason: place for place, reason in enumerate(Reason)}

@@ -4,7 +4,7 @@ from canaryjudge.data.exposures import by_split, with_exposures
 from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.reading import History, Release, read_history, read_pairs, read_series
-from canaryjudge.data.rows import about_metric, question_of, row_of
+from canaryjudge.data.rows import about_metric, question_of, row_of, rows_of
 from canaryjudge.data.series import Series
 from canaryjudge.data.sketches import Sketch
 from canaryjudge.data.wide import from_wide
@@ -27,5 +27,6 @@ __all__ = [
     "read_pairs",
     "read_series",
     "row_of",
+    "rows_of",
     "with_exposures",
 ]

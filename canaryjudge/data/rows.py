@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Question, Sizes
 
-__all__ = ["about_metric", "question_of", "row_of"]
+__all__ = ["about_metric", "question_of", "row_of", "rows_of"]
 
 _SIDES: Final = {"increase": (1,), "decrease": (-1,), "either": (1, -1)}
 
@@ -75,10 +75,26 @@ def _floor_df(metric: Metric, *, concurrent: bool) -> float:
 
 def row_of(pair: MetricPair, metric: Metric, rates: ErrorRates, horizon: Horizon | None = None) -> Pair:
     """Give what a rule sees of a metric's pair, at the error rates that it may use."""
-    horizon = horizon or Horizon()
+    return rows_of([(pair, metric, rates)], horizon or Horizon())[0]
+
+
+def rows_of(asked: Iterable[tuple[MetricPair, Metric, ErrorRates]], horizon: Horizon) -> list[Pair]:
+    """Give the same for many, whose metrics are often the same."""
+    questions: dict[tuple[int, ErrorRates, bool], Question] = {}
+    found = []
+    for pair, metric, rates in asked:
+        concurrent = pair.pairing == "concurrent"
+        key = id(metric), rates, concurrent
+        if key not in questions:
+            questions[key] = question_of(metric, rates, concurrent=concurrent, horizon=horizon)
+        found.append(_asked_of(questions[key], pair))
+    return found
+
+
+def _asked_of(question: Question, pair: MetricPair) -> Pair:
     if KINDS[pair.kind].is_raw and pair.baseline.time is not None and pair.canary.time is not None:
-        horizon = replace(horizon, intervals=partial(complete_parts, pair, unfinished=False))
-    question = question_of(metric, rates, concurrent=pair.pairing == "concurrent", horizon=horizon)
+        intervals = partial(complete_parts, pair, unfinished=False)
+        question = replace(question, horizon=replace(question.horizon, intervals=intervals))
     return question.of(
         pair.baseline,
         pair.canary,

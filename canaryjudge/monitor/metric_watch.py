@@ -31,6 +31,7 @@ from canaryjudge.rules import (
     rules_on_one_clock,
     start_watch,
 )
+from canaryjudge.rules.findings import build
 from canaryjudge.rules.replicas import LEAST_SHARE
 from canaryjudge.stats.count_processes import sequential_pvalue
 from canaryjudge.stats.exact_sums import ExactSum
@@ -140,7 +141,7 @@ class MetricWatch:
         )
         if self._pooled:
             findings = tuple(map(pool_replicas, findings))
-        result = metric_result(data, self.metric, self._alpha, findings, self._arms)
+        (result,) = build([metric_result(data, self.metric, self._alpha, findings, self._arms)])
         if result.reason is Reason.NO_DATA_FAILS:
             waits = max((note.count or 0 for note in notes if note.code == "silent"), default=0) < PATIENCE
             if min(stream.points) and waits:

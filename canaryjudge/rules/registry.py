@@ -76,7 +76,7 @@ class Columns:
     """
 
     def __init__(
-        self, rows: Rows, settings: RuleSettings, fields: Sequence[dict[str, Any]] | None = None
+        self, rows: Rows, settings: RuleSettings, fields: list[dict[str, Any]] | None = None
     ) -> None:
         self._rows = [dict[str, Any]() for _ in range(len(rows))] if fields is None else fields
         self._settings = settings
@@ -110,7 +110,7 @@ class Columns:
         points = asked.fewest
         places = np.flatnonzero(self.open)
         self.conclude(**weigh_rows(evidence, limits, asked.rates, points))
-        for row, (place, replicas) in enumerate(zip(places, siblings, strict=True)):
+        for row, (place, replicas) in enumerate(zip(places.tolist(), siblings, strict=True)):
             if replicas is not None:
                 own = limits.row(row)
                 self._rows[place].update(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
@@ -295,8 +296,9 @@ class Question(Batch):
 
     def of(self, baseline: Arm, canary: Arm, **facts: Any) -> Pair:
         """Ask it of two arms, with what else is known of these."""
-        own = {name: getattr(self, name) for name in (*Batch.__slots__, *Question.__slots__)}
-        return Pair(**(own | facts), baseline=baseline, canary=canary)
+        own = {name: getattr(self, name) for name in _OF_QUESTION}
+        own.update(facts)
+        return Pair(**own, baseline=baseline, canary=canary)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,8 +321,7 @@ class Pair(Question):
     @property
     def likeness(self) -> tuple[Any, ...]:
         """What tells whether pairs are rows of one batch: the shape, and what is asked."""
-        own = [getattr(self, name) for name in Batch.__slots__ if name not in {"edges", "horizon"}]
-        return (len(self.baseline), len(self.canary), id(self.edges), self.horizon, *own)
+        return (len(self.baseline), len(self.canary), id(self.edges), *_LIKE(self))
 
     def part(self, points: Any) -> Pair:
         """Give some of the points of both arms, by a slice or an index."""
@@ -411,6 +412,10 @@ class Rows(Batch):
             floor=self.floor[rows],
             floor_df=self.floor_df[rows],
         )
+
+
+_OF_QUESTION = (*Batch.__slots__, *Question.__slots__)
+_LIKE = attrgetter(*(name for name in Batch.__slots__ if name != "edges"))
 
 
 def excluded(pair: Pair) -> Sizes[float]:

@@ -308,11 +308,19 @@ def _pooled(
             raw = method.pvalues(*(arm[of] for arm in at), change)  # noqa: B023 - asked at once
             return np.stack([temper(raw.greater, df[of]), temper(raw.less, df[of])], axis=-1)  # noqa: B023
 
-        asked = tested(np.concatenate([ends.ends, np.zeros((len(ends.ends), 1))], axis=1))
-        at_fail, none[chosen] = asked[:, :-1], asked[:, -1]
+        at_fail = tested(ends.ends)
         at_pass = at_fail.copy()
         if ends.wider.any():
             at_pass[ends.wider] = tested(ends.pass_ends[ends.wider], ends.wider)
+        # what no change would say counts where nothing is decided
+        up = limits.signs > 0
+        fails_by = np.where(up, at_fail[..., 0], at_fail[..., 1]) <= rows.rates.level / sides
+        passes_by = np.where(up, at_pass[..., 1], at_pass[..., 0]) <= rows.rates.beta
+        left = ~(fails_by.any(axis=1) | passes_by.all(axis=1)) | np.array(rows.replicated)[chosen]
+        at_none = np.ones((len(left), 2))
+        if left.any():
+            at_none[left] = tested(np.zeros((int(left.sum()), 1)), left)[:, 0]
+        none[chosen] = at_none
         pvalues[chosen] = np.concatenate([at_fail, at_pass], axis=1)
         for bounds, limit, found, level in (
             (fails, ends.ends, at_fail, rows.rates.level / sides),

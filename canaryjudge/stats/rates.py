@@ -31,7 +31,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -306,6 +306,10 @@ BoolArray = NDArray[np.bool_]
 _LEFT_OUT = 1e-12
 _RATES = 48
 """Baseline rates at which the tables are added up."""
+_MOST_STEPWISE = 600.0
+"""Of more events that are expected, the chance of none is no number."""
+_CHUNK = 200_000
+"""Chances that are held at once."""
 _NEVER = 1e-15
 """Counts beyond one that is exceeded less often than this are left out."""
 
@@ -339,63 +343,129 @@ def rare_difference_pvalues(
     0.029
     """
     arrays = np.broadcast_arrays(*floats(xc, nc, xb, nb, difference))
-    found = [
-        _rare_difference(*case) for case in zip(*(part.ravel().tolist() for part in arrays), strict=True)
-    ]
-    both = np.array(found).reshape(-1, 2)
-    greater, less = (np.minimum(both[:, which] + _LEFT_OUT, 1.0).reshape(arrays[0].shape) for which in (0, 1))
-    return PValues(greater, less)
+    tables = _Tables.of(*(part.ravel() for part in arrays))
+    found = np.empty((len(tables.xc), 2))
+    order = np.argsort(tables.largest, kind="stable")
+    while len(order):
+        step = max(1, _CHUNK // (_RATES * int(tables.largest[order[0]])))
+        # those of like size together, so that none is padded much
+        while step > 1 and step * _RATES * int(tables.largest[order[:step][-1]]) > _CHUNK:
+            step //= 2
+        found[order[:step]] = tables[order[:step]].pvalues()
+        order = order[step:]
+    greater, less = (np.minimum(found[:, which] + _LEFT_OUT, 1.0) for which in (0, 1))
+    return PValues(greater.reshape(arrays[0].shape), less.reshape(arrays[0].shape))
 
 
-def _rare_difference(xc: float, nc: float, xb: float, nb: float, difference: float) -> tuple[float, float]:
-    """Give both p-values of one table, as far as they are added up."""
-    events = xc + xb
-    least = float(special.gammaincinv(events, _LEFT_OUT / 2)) if events else 0.0
-    most = float(special.gammainccinv(events + 1, _LEFT_OUT / 2))
-    alone = abs(difference) * (nc if difference >= 0 else nb)  # events that the difference itself brings
-    counts = np.arange(int(special.pdtrik(1 - _NEVER, max(most, alone))) + 2, dtype=float)
-    low, high = (np.sqrt(max(expected - alone, 0.0) / (nc + nb)) for expected in (least, most))
-    smaller = np.linspace(low, high, _RATES) ** 2  # the rate of the arm where it is the smaller one
-    canary = _chances(counts, (smaller + max(difference, 0.0)) * nc)
-    baseline = _chances(counts, (smaller + max(-difference, 0.0)) * nb)
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Tables of two counts, one a row; what is added up of each is the same in any company."""
 
-    def score(canary: FloatArray, baseline: FloatArray) -> FloatArray:
-        return _score(canary, nc, baseline, nb, difference)
+    xc: FloatArray
+    nc: FloatArray
+    xb: FloatArray
+    nb: FloatArray
+    difference: FloatArray
+    canary_expected: FloatArray
+    """At each rate, shape (rows, rates); ascending."""
+    baseline_expected: FloatArray
+    canaries: NDArray[np.intp]
+    """How many counts, from 0, are all that ever come."""
+    baselines: NDArray[np.intp]
 
-    observed = float(score(np.array(xc), np.array(xb)))
-    slack = 1e-9 * (1 + abs(observed))
-    # for each count of the baseline: how many of the canary speak less strongly for a larger rate than what was observed, and at most as strongly
-    ends = np.array([[observed - slack], [np.nextafter(observed + slack, np.inf)]])
-    below, up_to = _how_many(np.tile(counts, (2, 1)), lambda canary: score(canary, counts) < ends)
-    none = np.zeros((1, _RATES))
-    from_below = np.concatenate([none, canary.cumsum(axis=0)])
-    from_above = np.concatenate([canary[::-1].cumsum(axis=0)[::-1], none])
-    greater = np.einsum("ij,ij->j", baseline, from_above[below]).max()
-    less = np.einsum("ij,ij->j", baseline, from_below[up_to]).max()
-    return float(greater), float(less)
+    @classmethod
+    def of(
+        cls, xc: FloatArray, nc: FloatArray, xb: FloatArray, nb: FloatArray, difference: FloatArray
+    ) -> _Tables:
+        """Find the rates at which tables are added up, and how far."""
+        events = xc + xb
+        least = np.where(events > 0, special.gammaincinv(np.maximum(events, 1e-9), _LEFT_OUT / 2), 0.0)
+        most = special.gammainccinv(events + 1, _LEFT_OUT / 2)
+        alone = np.abs(difference) * np.where(
+            difference >= 0, nc, nb
+        )  # events that the difference itself brings
+        low, high = (np.sqrt(np.maximum(expected - alone, 0.0) / (nc + nb)) for expected in (least, most))
+        # the rate of the arm where it is the smaller one
+        smaller = (low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, _RATES)) ** 2
+        means = [
+            (smaller + np.maximum(sign * difference, 0.0)[:, None]) * exposure[:, None]
+            for sign, exposure in ((1, nc), (-1, nb))
+        ]
+        counts = [
+            special.pdtrik(1 - _NEVER, np.maximum(mean[:, -1], 1e-9)).astype(np.intp) + 2 for mean in means
+        ]
+        return cls(xc, nc, xb, nb, difference, *means, *counts)
+
+    @property
+    def largest(self) -> NDArray[np.intp]:
+        """The larger number of counts of each row."""
+        return np.maximum(self.canaries, self.baselines)
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> _Tables:
+        return _Tables(*(getattr(self, name)[rows] for name in _Tables.__slots__))
+
+    def pvalues(self) -> FloatArray:
+        """Add up the chances of tables that speak as strongly as what was observed; the largest of all rates, shape (rows, 2)."""
+        counts = np.arange(int(self.baselines.max()), dtype=float)
+        canary = _chances(int(self.canaries.max()), self.canary_expected, self.canaries)
+        baseline = _chances(len(counts), self.baseline_expected, self.baselines)
+        observed = self._scores(self.xc[:, None], self.xb[:, None])
+        slack = 1e-9 * (1 + np.abs(observed))
+        # for each count of the baseline: how many of the canary speak less strongly for a larger rate than what was observed, and at most as strongly
+        below = self._how_many(counts, observed - slack)
+        up_to = self._how_many(counts, np.nextafter(observed + slack, np.inf))
+        none = np.zeros((len(canary), 1, _RATES))
+        from_below = np.concatenate([none, canary.cumsum(axis=1)], axis=1)
+        from_above = np.concatenate([canary[:, ::-1].cumsum(axis=1)[:, ::-1], none], axis=1)
+        found = [
+            np.einsum("rij,rij->rj", baseline, np.take_along_axis(chances, many[..., None], axis=1)).max(
+                axis=1
+            )
+            for chances, many in ((from_above, below), (from_below, up_to))
+        ]
+        return np.stack(found, axis=1)
+
+    def _how_many(self, counts: FloatArray, end: FloatArray) -> NDArray[np.intp]:
+        """Count, beside each count of the baseline, those of the canary whose scores are below an end: the first ones, as the score rises."""
+        shape = len(self.xc), len(counts)
+        low = np.zeros(shape, dtype=np.intp)
+        high = np.broadcast_to(self.canaries[:, None], shape)
+        for _ in range(int(self.canaries.max()).bit_length()):
+            middle = (low + high) // 2
+            below = (self._scores(middle.astype(float), counts) < end) & (middle < high)
+            low, high = np.where(below, middle + 1, low), np.where(below, high, middle)
+        return low
+
+    def _scores(self, canary: FloatArray, baseline: FloatArray) -> FloatArray:
+        """Give the score statistic of tables, shape (rows, k); 0 where nothing is expected and nothing came."""
+        difference = self.difference[:, None]
+        turned = difference < 0  # the likelihood is maximized over the smaller rate
+        nc, nb = self.nc[:, None], self.nb[:, None]
+        first, second = np.where(turned, baseline, canary), np.where(turned, canary, baseline)
+        found = _score(first, np.where(turned, nb, nc), second, np.where(turned, nc, nb), np.abs(difference))
+        return np.where(turned, -found, found)
 
 
-def _chances(counts: FloatArray, expected: FloatArray) -> FloatArray:
-    """Give the Poisson probability of each count, a column an expectation."""
-    logs = np.log(np.maximum(expected, np.finfo(float).tiny))  # of nothing expected, nothing comes
-    return np.asarray(np.exp(np.outer(counts, logs) - expected - special.gammaln(counts + 1)[:, None]))
+def _chances(several: int, expected: FloatArray, own: NDArray[np.intp]) -> FloatArray:
+    """Give the Poisson probability of each count, shape (rows, counts, rates); 0 beyond a row's own."""
+    counts = np.arange(several, dtype=float)
+    chances = np.empty((len(expected), several, expected.shape[1]))
+    many = expected[:, -1] > _MOST_STEPWISE
+    if many.any():
+        mean = expected[many][:, None]
+        logs = np.log(np.maximum(mean, np.finfo(float).tiny))  # of nothing expected, nothing comes
+        chances[many] = np.exp(counts[:, None] * logs - mean - special.gammaln(counts + 1)[:, None])
+    if not many.all():  # from one count to the next, which spares exponentials
+        mean = expected[~many][:, None]
+        steps = np.concatenate([np.exp(-mean), mean / counts[1:, None]], axis=1)
+        chances[~many] = np.multiply.accumulate(steps, axis=1)
+    chances[counts >= own[:, None]] = 0.0
+    return chances
 
 
-def _how_many(counts: FloatArray, holds: Callable[[FloatArray], BoolArray]) -> NDArray[np.intp]:
-    """Count, beside each count of the baseline, those of the canary for which `holds`: the first ones, as the score rises."""
-    several = counts.shape[-1]
-    low, high = np.zeros(counts.shape, dtype=np.intp), np.full(counts.shape, several, dtype=np.intp)
-    for _ in range(several.bit_length()):
-        middle = (low + high) // 2
-        below = holds(middle.astype(float)) & (middle < high)
-        low, high = np.where(below, middle + 1, low), np.where(below, high, middle)
-    return low
-
-
-def _score(canary: FloatArray, nc: float, baseline: FloatArray, nb: float, difference: float) -> FloatArray:
-    """Give the score statistic of tables; 0 where nothing is expected and nothing came."""
-    if difference < 0:  # the likelihood is maximized over the smaller rate
-        return -_score(baseline, nb, canary, nc, -difference)
+def _score(
+    canary: FloatArray, nc: FloatArray, baseline: FloatArray, nb: FloatArray, difference: FloatArray
+) -> FloatArray:
     # canary / (rate + difference) + baseline / rate = nc + nb: the positive root
     total = nc + nb
     half = (canary + baseline - total * difference) / 2
