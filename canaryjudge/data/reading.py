@@ -21,8 +21,10 @@ from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import MetricPair, column_bytes
 from canaryjudge.data.pairing import align
 from canaryjudge.data.series import Series
-from canaryjudge.data.sources import ArmMapping, SeriesSource, TidyTable
+from canaryjudge.data.sources import ArmMapping, SeriesSource
+from canaryjudge.data.tidy import TidyTable
 from canaryjudge.errors import BrokenDataError, DataError
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Policy
 
 __all__ = [
@@ -191,7 +193,8 @@ def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, str] | N
         beside = from_arm_columns(columns, [metric.name for metric in policy.metrics], arms)
         if beside is not None:
             return ArmMapping(beside)
-    return TidyTable(columns)
+    kinds = {} if policy is None else {metric.name: KINDS[metric.kind] for metric in policy.metrics}
+    return TidyTable(columns, kinds)
 
 
 def _check_arms(source: SeriesSource, policy: Policy, wanted: tuple[str, str]) -> None:
