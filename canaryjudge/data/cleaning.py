@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.arm_facts import HUGE
+from canaryjudge.data.arm_facts import HUGE, ArmFacts
 from canaryjudge.data.counters import (
     EARLY,
     CounterState,
@@ -34,7 +34,7 @@ from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric, Query
 from canaryjudge.policy.promql import made_up
 
-__all__ = ["as_it_is", "clean", "read_arm"]
+__all__ = ["as_it_is", "clean", "read_arm", "read_with_facts"]
 
 _A_GAP: Final = 1.5
 """Steps of so many intervals leave one out."""
@@ -44,9 +44,16 @@ _ENOUGH, _MOST, _WELL_ABOVE_ONE = 10, 0.8, 10.0
 
 def read_arm(source: SeriesSource, metric: Metric, arm: str, counters: CounterState | None = None) -> Series:
     """Read one arm of one metric from data of any shape, and clean it; an arm that is not there is empty."""
+    return read_with_facts(source, metric, arm, counters)[0]
+
+
+def read_with_facts(
+    source: SeriesSource, metric: Metric, arm: str, counters: CounterState | None = None
+) -> tuple[Series, ArmFacts | None]:
+    """Read one arm of one metric and clean it, and give what is known of its points beforehand."""
     raw = source.series(metric.name, arm)
     whole = as_it_is(raw, metric)
-    return clean(raw, metric, counters) if whole is None else whole
+    return (clean(raw, metric, counters), None) if whole is None else (whole, raw.facts)
 
 
 def as_it_is(raw: RawSeries, metric: Metric) -> Series | None:

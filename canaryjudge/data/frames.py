@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -290,19 +290,36 @@ def label_codes(column: Column) -> tuple[NDArray[np.intp], list[Any]]:
     if column.dtype not in (nw.String, nw.Categorical, nw.Enum) and not column.dtype.is_integer():
         return _codes_of_objects(column.to_list())
     if column.implementation.is_pandas():
+        if getattr(column.to_native().dtype, "storage", None) == "pyarrow":
+            return _codes_of_arrow(column.to_arrow())
         import pandas as pd  # noqa: PLC0415 - there is a pandas Series, so it is loaded
 
         codes, found = pd.factorize(column.to_native())
         return codes.astype(np.intp), list(found)
     if column.implementation.is_pyarrow():
-        encoded = column.to_native().dictionary_encode().unify_dictionaries().combine_chunks()
-        codes = np.asarray(encoded.indices.cast("int64").fill_null(-1), dtype=np.intp)
-        return _as_they_occur(codes, encoded.dictionary.to_pylist())
+        return _codes_of_arrow(column.to_native())
     if column.null_count():
         return _codes_of_objects(column.to_list())
     found = column.unique(maintain_order=True).to_list()
     codes = column.replace_strict(found, list(range(len(found))), return_dtype=nw.Int64).to_numpy()
     return np.asarray(codes, dtype=np.intp), found
+
+
+_SMALL: Final = 1 << 28
+"""Bytes; so many texts are put in one piece before they are looked at."""
+
+
+def _codes_of_arrow(column: Any) -> tuple[NDArray[np.intp], list[Any]]:
+    """Take the labels of a column of pyarrow, in chunks or in one piece, from its dictionary."""
+    if hasattr(column, "unify_dictionaries"):
+        column = column.unify_dictionaries()
+        if column.nbytes < _SMALL:
+            column = column.combine_chunks()
+    encoded = column.dictionary_encode()
+    if hasattr(encoded, "combine_chunks"):
+        encoded = encoded.combine_chunks()
+    codes = np.asarray(encoded.indices.cast("int64").fill_null(-1), dtype=np.intp)
+    return _as_they_occur(codes, encoded.dictionary.to_pylist())
 
 
 def _as_they_occur(codes: NDArray[np.intp], known: list[Any]) -> tuple[NDArray[np.intp], list[Any]]:

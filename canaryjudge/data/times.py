@@ -341,7 +341,11 @@ def median_step(times: Sequence[FloatArray | None]) -> float | None:
     steps = [np.diff(time) for time in times if time is not None]
     moves = np.concatenate([*steps, np.empty(0)])
     moves = moves[moves > 0]
-    return float(np.median(moves)) if len(moves) else None
+    if not len(moves):
+        return None
+    moves.sort()
+    half = len(moves) // 2
+    return float(moves[half] if len(moves) % 2 else (moves[half - 1] + moves[half]) / 2)
 
 
 def common_slots(times: Sequence[FloatArray], interval: float | None) -> tuple[list[FloatArray], list[float]]:
@@ -361,7 +365,10 @@ def common_slots(times: Sequence[FloatArray], interval: float | None) -> tuple[l
     origin = times[0][0]
     if interval is None:
         return [time - origin for time in times], [0.0] * len(times)
-    beats = [_beat(time - origin, interval) for time in times]
+    places = [(time - origin) / interval for time in times]
+    if all(bool((place == np.rint(place)).all()) for place in places):
+        return places, [0.0] * len(times)  # all are on one grid, as whole minutes are
+    beats = [_beat(place) for place in places]
     phases = [
         float(np.angle(beat) / (2 * np.pi) * interval) if abs(beat) >= _STEADY else None for beat in beats
     ]
@@ -384,6 +391,6 @@ def _lag(difference: float, interval: float, head_start: float) -> float:
     return float(np.copysign(half, head_start)) if half - abs(lag) < 1e-6 * interval else lag
 
 
-def _beat(time: FloatArray, interval: float) -> complex:
+def _beat(places: FloatArray) -> complex:
     """Give the mean of the times as points on a circle of one interval: its angle is their phase, its length how steady it is."""
-    return complex(np.exp(2j * np.pi * ((time / interval) % 1)).mean())
+    return complex(np.exp(2j * np.pi * (places % 1)).mean())
