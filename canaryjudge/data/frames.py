@@ -52,7 +52,7 @@ def object_array(items: Sequence[Any]) -> np.ndarray[Any, Any]:
     return np.fromiter(items, dtype=object, count=len(items))
 
 
-def take(column: Column, index: np.ndarray[Any, Any]) -> Column:
+def take(column: Column, index: np.ndarray[Any, Any] | slice) -> Column:
     """Give the points at some positions."""
     return column[index]
 

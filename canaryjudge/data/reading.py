@@ -25,12 +25,15 @@ from canaryjudge.data.series import Series
 from canaryjudge.data.sources import ArmMapping, SeriesSource
 from canaryjudge.data.tidy import TidyTable
 from canaryjudge.errors import BrokenDataError, DataError
-from canaryjudge.kinds import KINDS
+from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Policy
 
 __all__ = [
     "History",
     "Release",
+    "check_names",
+    "kinds_of",
+    "pairs_or_notes",
     "read_history",
     "read_pairs",
     "read_pairs_or_notes",
@@ -86,27 +89,31 @@ def read_pairs(
     >>> pair.canary.value.tolist(), pair.pairing, pair.notes[0].code
     ([0.5, 0.7], 'windows', 'missing_values')
     """
-    return _read_pairs(data, policy, (str(baseline), str(canary)), {})
+    return _read_pairs(
+        _source(data, policy, (str(baseline), str(canary))), policy, (str(baseline), str(canary)), None
+    )
 
 
 def read_pairs_or_notes(data: Any, policy: Policy, *, baseline: str, canary: str) -> dict[str, MetricPair]:
     """Read both arms of every metric; one whose data are broken has no points and a note that says why, unless all are."""
+    arms = str(baseline), str(canary)
+    return pairs_or_notes(_source(data, policy, arms), policy, arms)
+
+
+def pairs_or_notes(source: SeriesSource, policy: Policy, arms: tuple[str, str]) -> dict[str, MetricPair]:
+    """Read both arms of every metric as `read_pairs_or_notes` does, from data that are a source already."""
     broken: dict[str, BrokenDataError] = {}
-    found = _read_pairs(data, policy, (str(baseline), str(canary)), broken, lenient=True)
+    found = _read_pairs(source, policy, arms, broken)
     if len(broken) == len(policy.metrics):
         raise next(iter(broken.values()))
     return found
 
 
 def _read_pairs(
-    data: Any,
-    policy: Policy,
-    arms: tuple[str, str],
-    broken: dict[str, BrokenDataError],
-    *,
-    lenient: bool = False,
+    source: SeriesSource, policy: Policy, arms: tuple[str, str], broken: dict[str, BrokenDataError] | None
 ) -> dict[str, MetricPair]:
-    series = _read_arms(data, policy, arms, broken if lenient else None)
+    """Read both arms of every metric; `broken` takes the errors of metrics whose own data are, if it is given."""
+    series = _read_arms(source, policy, arms, broken)
     found = {}
     # where an arm's other metrics go on, one that ends before them has stopped
     ends = [
@@ -127,7 +134,7 @@ def _read_pairs(
             try:
                 found[metric.name] = align(metric, first, second, facts=facts, ends=last)
             except BrokenDataError as error:
-                if not lenient:
+                if broken is None:
                     raise
                 broken[metric.name] = error
                 found[metric.name] = align(metric, *without_points(arms, error))
@@ -161,12 +168,24 @@ def read_series(
     [[], [0.5, 0.7]]
     """
     arms = str(baseline), str(canary)
-    found = _read_arms(data, policy, arms, broken, partial=partial, counters=counters or {})
+    source = _source(data, policy, arms)
+    found = _read_arms(source, policy, arms, broken, partial=partial, counters=counters or {})
     return {name: (first, second) for name, ((first, _), (second, _)) in found.items()}
 
 
+def check_names(arms: tuple[str, str]) -> None:
+    """Refuse one name for both arms."""
+    if arms[0] == arms[1]:
+        raise DataError(f"baseline and canary are both named {arms[0]!r}", "Name two different arms.")
+
+
+def _source(data: Any, policy: Policy, arms: tuple[str, str]) -> SeriesSource:
+    check_names(arms)
+    return source_of(data, policy, arms)
+
+
 def _read_arms(
-    data: Any,
+    source: SeriesSource,
     policy: Policy,
     arms: tuple[str, str],
     broken: dict[str, BrokenDataError] | None,
@@ -175,10 +194,6 @@ def _read_arms(
     counters: Mapping[str, tuple[CounterState, CounterState] | None] = _NO_COUNTERS,
 ) -> dict[str, tuple[_Known, _Known]]:
     """Read and clean both arms of every metric, and give what is known of their points."""
-    baseline, canary = arms
-    if baseline == canary:
-        raise DataError(f"baseline and canary are both named {baseline!r}", "Name two different arms.")
-    source = source_of(data, policy, arms)
     if partial:
         _check_update(source, policy, arms)
     else:
@@ -190,8 +205,8 @@ def _read_arms(
             before = counters.get(metric.name) or (None, None)
             try:
                 found[metric.name] = (
-                    read_with_facts(source, metric, baseline, before[0]),
-                    read_with_facts(source, metric, canary, before[1]),
+                    read_with_facts(source, metric, arms[0], before[0]),
+                    read_with_facts(source, metric, arms[1], before[1]),
                 )
             except BrokenDataError as error:
                 if broken is None:
@@ -217,8 +232,12 @@ def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, str] | N
         beside = from_arm_columns(columns, [metric.name for metric in policy.metrics], arms)
         if beside is not None:
             return ArmMapping(beside)
-    kinds = {} if policy is None else {metric.name: KINDS[metric.kind] for metric in policy.metrics}
-    return TidyTable(columns, kinds)
+    return TidyTable(columns, {} if policy is None else kinds_of(policy))
+
+
+def kinds_of(policy: Policy) -> dict[str, Kind]:
+    """Give the kind of each metric."""
+    return {metric.name: KINDS[metric.kind] for metric in policy.metrics}
 
 
 def _check_arms(source: SeriesSource, policy: Policy, wanted: tuple[str, str]) -> None:

@@ -107,6 +107,19 @@ class TidyRows:
             for fact, kind, unclear in zip(facts, of_arm, named.tolist(), strict=True)
         ]
 
+    def bounds_of_releases(self, count: int) -> list[int]:
+        """Give where the arms of each release begin among all, and where those of the last end."""
+        size = max(len(self.metrics) * len(self.arms), 1)
+        return [*self.owners.searchsorted(np.arange(count) * size).tolist(), len(self)]
+
+    def places(self, first: int, last: int) -> dict[tuple[str, str], int]:
+        """Give the places of some arms by the names of their metrics and their own, in the order in which they occur."""
+        metrics, arms = self.metrics, self.arms
+        metric, arm = np.divmod(self.owners[first:last] % (len(metrics) * len(arms) or 1), len(arms) or 1)
+        rows = self._numbers[self._starts[first:last]].tolist()
+        each = sorted(zip(rows, range(first, last), metric.tolist(), arm.tolist(), strict=True))
+        return {(metrics[of], arms[which]): place for _, place, of, which in each}
+
     def series(self, place: int, metric: str, arm: str) -> RawSeries:
         """Give the columns of one arm by its place among all."""
         start, end = self._bounds[place], self._bounds[place + 1]
@@ -145,13 +158,13 @@ class TidyTable:
         groups = labels(metric, "metric", numbers), labels(arm, "arm", numbers)
         self._rows = TidyRows(columns, groups, numbers=numbers, kinds=kinds)
         self.metrics, self.arms = self._rows.metrics, self._rows.arms
-        self._places = places_of(self._rows, 0, len(self._rows))
+        self._places = self._rows.places(0, len(self._rows))
 
     @classmethod
     def of_rows(cls, rows: TidyRows, first: int, last: int) -> TidyTable:
         """Take the arms at some places among all for a table of their own: of one release."""
         found = cls({})
-        found._rows, found._places = rows, places_of(rows, first, last)
+        found._rows, found._places = rows, rows.places(first, last)
         found.metrics = list(dict.fromkeys(metric for metric, _ in found._places))
         found.arms = list(dict.fromkeys(arm for _, arm in found._places))
         return found
@@ -162,13 +175,3 @@ class TidyTable:
         if place is None:
             return RawSeries(Location(metric, arm), np.empty(0))
         return self._rows.series(place, metric, arm)
-
-
-def places_of(rows: TidyRows, first: int, last: int) -> dict[tuple[str, str], int]:
-    """Give the places of arms by the names of their metrics and their own."""
-    metric, arm = np.divmod(rows.owners[first:last], max(len(rows.arms), 1))
-    metric %= max(len(rows.metrics), 1)
-    return {
-        (rows.metrics[of], rows.arms[which]): place
-        for place, (of, which) in enumerate(zip(metric.tolist(), arm.tolist(), strict=True), first)
-    }
