@@ -4,6 +4,7 @@ from canaryjudge.data.exposures import by_split, with_exposures
 from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.reading import History, Release, read_history, read_pairs, read_series
+from canaryjudge.data.releases import ReleaseKey, read_releases
 from canaryjudge.data.rows import about_metric, question_of, row_of, rows_of
 from canaryjudge.data.series import Series
 from canaryjudge.data.sketches import Sketch
@@ -17,6 +18,7 @@ __all__ = [
     "Note",
     "NoteCode",
     "Release",
+    "ReleaseKey",
     "Series",
     "Sketch",
     "about_metric",
@@ -25,6 +27,7 @@ __all__ = [
     "question_of",
     "read_history",
     "read_pairs",
+    "read_releases",
     "read_series",
     "row_of",
     "rows_of",

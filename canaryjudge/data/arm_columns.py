@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from canaryjudge.data.frames import Column, labels, take
 from canaryjudge.data.times import time_column
@@ -79,9 +80,12 @@ def named_by_arm(names: Sequence[str], arm: str) -> list[str]:
 
 
 def from_arm_columns(
-    columns: Mapping[str, Column], metrics: Sequence[str], arms: tuple[str, str]
+    columns: Mapping[str, Column],
+    metrics: Sequence[str],
+    arms: tuple[str, str],
+    numbers: NDArray[np.intp] | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]] | None:
-    """Take both arms of each metric from a table with a column an arm; None where it is none.
+    """Take both arms of each metric from a table with a column an arm; None where it is none. Rows have the numbers that the caller gives them, if not from 1.
 
     Examples
     --------
@@ -97,7 +101,7 @@ def from_arm_columns(
     beside = {"time": time, "replica": "replica" if "replica" in columns else None}
     rows = dict.fromkeys(found, np.arange(len(next(iter(columns.values())))))
     if "metric" in columns:
-        metric_of_row, known = labels(columns["metric"], "metric")
+        metric_of_row, known = labels(columns["metric"], "metric", numbers)
         rows = {name: np.flatnonzero(metric_of_row == code) for code, name in enumerate(known)}
         found = dict.fromkeys(known, arms)
     return {
@@ -107,7 +111,7 @@ def from_arm_columns(
                 for role, column in {"value": name, **beside}.items()
                 if column is not None
             }
-            | {"row": rows[metric] + 1}
+            | {"row": rows[metric] + 1 if numbers is None else numbers[rows[metric]]}
             for arm, name in zip(arms, pair, strict=True)
         }
         for metric, pair in found.items()

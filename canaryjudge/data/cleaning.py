@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.arm_facts import HUGE, ArmFacts
 from canaryjudge.data.counters import (
     EARLY,
     CounterState,
@@ -33,16 +34,71 @@ from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric, Query
 from canaryjudge.policy.promql import made_up
 
-__all__ = ["clean", "read_arm"]
+__all__ = ["as_it_is", "clean", "read_arm", "read_with_facts"]
 
+_A_GAP: Final = 1.5
+"""Steps of so many intervals leave one out."""
 _ENOUGH, _MOST, _WELL_ABOVE_ONE = 10, 0.8, 10.0
 """So many values, this part of them below 1, of totals like this: no counts of events look like that."""
-_HUGE = 1e150  # larger numbers stand for "none" (the largest double) and have no finite square
 
 
 def read_arm(source: SeriesSource, metric: Metric, arm: str, counters: CounterState | None = None) -> Series:
     """Read one arm of one metric from data of any shape, and clean it; an arm that is not there is empty."""
-    return clean(source.series(metric.name, arm), metric, counters)
+    return read_with_facts(source, metric, arm, counters)[0]
+
+
+def read_with_facts(
+    source: SeriesSource, metric: Metric, arm: str, counters: CounterState | None = None
+) -> tuple[Series, ArmFacts | None]:
+    """Read one arm of one metric and clean it, and give what is known of its points beforehand."""
+    raw = source.series(metric.name, arm)
+    whole = as_it_is(raw, metric)
+    return (clean(raw, metric, counters), None) if whole is None else (whole, raw.facts)
+
+
+def as_it_is(raw: RawSeries, metric: Metric) -> Series | None:
+    """Give an arm of which the facts tell that `clean` would leave every point as it is and note at most gaps; None where they do not.
+
+    Examples
+    --------
+    >>> from canaryjudge.data.arm_facts import facts_of
+    >>> metric = Metric(name="cpu", direction="increase")
+    >>> value, starts, kinds = np.array([2.0, 1.0, np.nan]), np.array([0, 2]), [KINDS["gauge"]] * 2
+    >>> whole, part = facts_of(value, None, None, starts, kinds)
+    >>> as_it_is(RawSeries(Location("cpu", "canary"), value[:2], facts=whole), metric).value.tolist()
+    [2.0, 1.0]
+    >>> as_it_is(RawSeries(Location("cpu", "canary"), value[2:], facts=part), metric)
+    """
+    facts, kind = raw.facts, KINDS[metric.kind]
+    if facts is None or not facts.finite or metric.counter or metric.query is not None or kind.has_buckets:
+        return None
+    if facts.timed and not (facts.in_time if kind.is_raw else facts.apart):
+        return None
+    if kind.counts_events:
+        if facts.low < 0 or (kind.is_share and (facts.parts or not facts.out_of)):
+            return None
+        if facts.totals and not facts.positive:
+            return None
+        if (facts.totals_grow if facts.totals else facts.grows) and "counter" not in metric.model_fields_set:
+            return None
+    times = raw.time if facts.timed else None
+    series = Series(
+        raw.place.arm,
+        raw.value,
+        raw.total if kind.counts_events and facts.totals else None,
+        None if times is None else times.seconds,
+        frozenset() if times is None else times.zones,
+        end=facts.last,
+        line=np.arange(facts.size, dtype=np.float64) if times is None else None,
+    )
+    notes = []
+    if times is not None and times.unit is not None:
+        notes.append(Note(code="time_unit", arm=series.arm, count=facts.size, facts={"unit": times.unit}))
+    if not kind.is_raw and times is not None:
+        interval = metric.interval or facts.step
+        if not facts.longest / interval < _A_GAP:  # nor where the step is not known
+            notes += _gaps(series, metric)
+    return replace(series, notes=tuple(notes)) if notes else series
 
 
 def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) -> Series:
@@ -230,7 +286,7 @@ def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:
 
 def _leave_out_unusable(rows: _Rows, metric: Metric) -> None:
     rows.drop("missing_values", _any(rows, np.isnan))
-    infinite = _any(rows, lambda numbers: np.abs(numbers) > _HUGE)
+    infinite = _any(rows, lambda numbers: np.abs(numbers) > HUGE)
     rows.beyond = rows.places[infinite]
     rows.drop("infinite_values", infinite)
     if KINDS[metric.kind].counts_events:

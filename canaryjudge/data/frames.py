@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,11 @@ __all__ = [
     "as_column",
     "as_frame",
     "first_word",
+    "floats_at_once",
     "is_missing",
     "label_codes",
     "labels",
+    "named_codes",
     "needed_column",
     "object_array",
     "table_columns",
@@ -50,7 +52,7 @@ def object_array(items: Sequence[Any]) -> np.ndarray[Any, Any]:
     return np.fromiter(items, dtype=object, count=len(items))
 
 
-def take(column: Column, index: np.ndarray[Any, Any]) -> Column:
+def take(column: Column, index: np.ndarray[Any, Any] | slice) -> Column:
     """Give the points at some positions."""
     return column[index]
 
@@ -130,6 +132,30 @@ def _from_objects(array: np.ndarray[Any, Any], place: Location, name: str) -> Fl
         except (OverflowError, ValueError):
             pass  # a number beyond all floats, or a signaling NaN: the slow way says which
     return _one_by_one(items, place, name)
+
+
+def floats_at_once(column: Column) -> FloatArray | None:
+    """Read a column of the numbers of many series; None where it takes a look at each to tell what they are.
+
+    Examples
+    --------
+    >>> floats_at_once(np.array([1, None, 2.5])).tolist(), floats_at_once(np.array([1, "2"], dtype=object))
+    ([1.0, nan, 2.5], None)
+    """
+    if not isinstance(column, np.ndarray):
+        import narwhals as nw  # noqa: PLC0415 - there is a Series, so it is loaded
+
+        if not column.dtype.is_numeric() and column.dtype != nw.Boolean:
+            return None
+    elif column.dtype.kind not in "buif":
+        items = column.tolist()
+        if not set(map(type, items)) <= {int, float, bool, type(None)}:
+            return None
+        try:
+            return np.array(items, dtype=np.float64)
+        except OverflowError:
+            return None
+    return to_floats(column, Location("", ""), "")
 
 
 def first_word(items: Sequence[Any]) -> int | None:
@@ -227,18 +253,32 @@ def needed_column(columns: Mapping[str, Column], name: str) -> Column:
     return columns[name]
 
 
-def labels(column: Column, name: str) -> Labels:
-    """Give every row the number of its label."""
-    codes, found = label_codes(column)
-    empty = [code for code, label in enumerate(found) if is_missing(label) or not str(label).strip()]
-    without = np.flatnonzero(np.isin(codes, [-1, *empty]))
+def labels(column: Column, name: str, numbers: NDArray[np.intp] | None = None) -> Labels:
+    """Give every row the number of its label; rows have the numbers that the caller gives them, if not from 1."""
+    codes, names = named_codes(column)
+    without = np.flatnonzero(codes < 0)
     if len(without):
+        row = without[0] + 1 if numbers is None else numbers[without[0]]
         raise DataError(
-            f"row {without[0] + 1}: there is no {name}", f"Fill in the column {name!r}, or leave out the row."
+            f"row {row}: there is no {name}", f"Fill in the column {name!r}, or leave out the row."
         )
+    return codes, names
+
+
+def named_codes(column: Column) -> Labels:
+    """Give every row the number of its label, in the order in which they occur, and -1 where there is none."""
+    codes, found = label_codes(column)
     names: dict[str, int] = {}
-    merged = np.array([names.setdefault(str(label), len(names)) for label in found], dtype=np.intp)
-    return (merged[codes] if len(codes) else np.empty(0, dtype=np.intp)), list(names)
+    merged = np.array(
+        [
+            -1 if is_missing(label) or not str(label).strip() else names.setdefault(str(label), len(names))
+            for label in found
+        ]
+        + [-1],
+        dtype=np.intp,
+    )
+    same = len(names) == len(found)
+    return codes if same else merged[codes], list(names)
 
 
 def label_codes(column: Column) -> tuple[NDArray[np.intp], list[Any]]:
@@ -250,15 +290,46 @@ def label_codes(column: Column) -> tuple[NDArray[np.intp], list[Any]]:
     if column.dtype not in (nw.String, nw.Categorical, nw.Enum) and not column.dtype.is_integer():
         return _codes_of_objects(column.to_list())
     if column.implementation.is_pandas():
+        if getattr(column.to_native().dtype, "storage", None) == "pyarrow":
+            return _codes_of_arrow(column.to_arrow())
         import pandas as pd  # noqa: PLC0415 - there is a pandas Series, so it is loaded
 
         codes, found = pd.factorize(column.to_native())
         return codes.astype(np.intp), list(found)
+    if column.implementation.is_pyarrow():
+        return _codes_of_arrow(column.to_native())
     if column.null_count():
         return _codes_of_objects(column.to_list())
-    found = column.unique().to_list()
+    found = column.unique(maintain_order=True).to_list()
     codes = column.replace_strict(found, list(range(len(found))), return_dtype=nw.Int64).to_numpy()
     return np.asarray(codes, dtype=np.intp), found
+
+
+_SMALL: Final = 1 << 28
+"""Bytes; so many texts are put in one piece before they are looked at."""
+
+
+def _codes_of_arrow(column: Any) -> tuple[NDArray[np.intp], list[Any]]:
+    """Take the labels of a column of pyarrow, in chunks or in one piece, from its dictionary."""
+    if hasattr(column, "unify_dictionaries"):
+        column = column.unify_dictionaries()
+        if column.nbytes < _SMALL:
+            column = column.combine_chunks()
+    encoded = column.dictionary_encode()
+    if hasattr(encoded, "combine_chunks"):
+        encoded = encoded.combine_chunks()
+    codes = np.asarray(encoded.indices.cast("int64").fill_null(-1), dtype=np.intp)
+    return _as_they_occur(codes, encoded.dictionary.to_pylist())
+
+
+def _as_they_occur(codes: NDArray[np.intp], known: list[Any]) -> tuple[NDArray[np.intp], list[Any]]:
+    """Give labels numbers in the order in which they occur, and leave out those that do not."""
+    firsts = np.full(len(known) + 1, len(codes), dtype=np.intp)
+    firsts[codes[::-1]] = np.arange(len(codes))[::-1]
+    order = np.argsort(firsts[:-1], kind="stable")[: np.count_nonzero(firsts[:-1] < len(codes))]
+    number = np.full(len(known) + 1, -1, dtype=np.intp)
+    number[order] = np.arange(len(order))
+    return number[codes], [known[code] for code in order.tolist()]
 
 
 def _codes_of_objects(items: list[Any]) -> tuple[NDArray[np.intp], list[str]]:

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.agreement import check_arms, no_times
+from canaryjudge.data.arm_facts import ArmFacts
 from canaryjudge.data.buckets import coarsened, regrouped
 from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.sameness import Sample, same_in_line, same_points, signatures
 from canaryjudge.data.series import Series, merged, pooled, with_reports
-from canaryjudge.data.silence import Presence, silences
+from canaryjudge.data.silence import Presence, never_silent, silences
 from canaryjudge.data.times import common_slots, iso, median_step
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
@@ -46,8 +47,15 @@ class _Joined:
     """How many of each arm's points are in it; several may have become one."""
 
 
-def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
-    """Bring two arms together as the metric's `pairing` says.
+def align(
+    metric: Metric,
+    baseline: Series,
+    canary: Series,
+    *,
+    facts: tuple[ArmFacts, ArmFacts] | None = None,
+    ends: tuple[float, float] | None = None,
+) -> MetricPair:
+    """Bring two arms together as the metric's `pairing` says; `facts` of both, where they are known, spare the rules about what is odd their look.
 
     Examples
     --------
@@ -59,12 +67,18 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
     arms = _pooled(metric, (baseline, canary))
     check_arms(metric, arms)
     arms, coarser = _with_equal_buckets(metric, arms)
-    interval = _interval(metric, arms)
+    interval = _interval(metric, arms, facts)
     pooled_arms = arms
     pairing, arms, notes = _paired(metric, arms, interval)
-    quiet = _silent(metric, pooled_arms, interval, concurrent=pairing == "concurrent")
-    arms, warmup = _after_warmup(metric, arms, _times(canary)[:1], concurrent=pairing == "concurrent")
-    if pairing == "concurrent" and all(map(len, arms)):
+    concurrent, ends = pairing == "concurrent", ends or (arms[0].end, arms[1].end)
+    if facts is None or not never_silent(
+        KINDS[metric.kind], facts, interval, concurrent=concurrent, ends=ends
+    ):
+        quiet = _silent(metric, pooled_arms, interval, concurrent=concurrent, ends=ends)
+    else:
+        quiet = []
+    arms, warmup = _after_warmup(metric, arms, _times(canary)[:1], concurrent=concurrent)
+    if concurrent and (arms[0].replicas or arms[1].replicas) and all(map(len, arms)):
         arms = _with_replicas_cut(arms, interval)
     return MetricPair(
         name=metric.name,
@@ -82,7 +96,7 @@ def align(metric: Metric, baseline: Series, canary: Series) -> MetricPair:
             *quiet,
             *_same(arms, (baseline, canary)),
             *_final_notes(metric, arms, broken=any(note.code == "broken" for note in baseline.notes)),
-            *misreadings(metric, arms),
+            *misreadings(metric, arms, facts, whole=arms[0] is baseline and arms[1] is canary),
         ),
         edges=arms[1].edges if arms[0].edges is None else arms[0].edges,
         reported=any(arm.reported for arm in arms),
@@ -98,7 +112,10 @@ def _arm(series: Series) -> Arm:
 def _pooled(metric: Metric, arms: tuple[Series, Series]) -> tuple[Series, Series]:
     """Pool the replicas of each arm, and forget them where no arm has two."""
     if all(len(arm.replicas) < 2 for arm in arms):
-        arms = replace(arms[0], replicas=()), replace(arms[1], replicas=())
+        arms = (
+            replace(arms[0], replicas=()) if arms[0].replicas else arms[0],
+            replace(arms[1], replicas=()) if arms[1].replicas else arms[1],
+        )
         if all(arm.total is None or not arm.reported or (arm.total == 1).all() for arm in arms):
             return _without_reports(arms[0]), _without_reports(arms[1])
     return with_reports((pooled(arms[0], KINDS[metric.kind]), pooled(arms[1], KINDS[metric.kind])))
@@ -140,11 +157,16 @@ def _regrouped(arm: Series, buckets: FloatArray, edges: FloatArray) -> Series:
     return replace(arm, buckets=buckets, edges=edges, replicas=replicas)
 
 
-def _interval(metric: Metric, arms: tuple[Series, Series]) -> float | None:
+def _interval(
+    metric: Metric, arms: tuple[Series, Series], facts: tuple[ArmFacts, ArmFacts] | None
+) -> float | None:
     """Give the spacing: the policy's, or the wider of the arms' medians, so that each interval can hold a point of both."""
     if metric.interval is not None or KINDS[metric.kind].is_raw:
         return metric.interval
-    medians = [median_step([arm.time]) for arm in arms]
+    known = [each.step if each.timed else np.nan for each in facts] if facts else [np.nan] * 2
+    medians = [
+        median_step([arm.time]) if np.isnan(step) else step for arm, step in zip(arms, known, strict=True)
+    ]
     return max((median for median in medians if median is not None), default=None)
 
 
@@ -183,13 +205,21 @@ def _same(arms: tuple[Series, Series], given: tuple[Series, Series]) -> list[Not
     first, second = (signatures(arm.value, arm.total, arm.buckets) for arm in arms)
     note = same_in_line(first, second)
     if note is None:
-        mine, theirs = (set(signatures(arm.value, arm.total, arm.buckets).tolist()) for arm in given)
-        note = same_points((Sample.of(given[0]), Sample.of(given[1]))) if len(mine & theirs) > 3 else None
+        if arms[0] is not given[0] or arms[1] is not given[1]:
+            first, second = (signatures(arm.value, arm.total, arm.buckets) for arm in given)
+        mine, theirs = set(first.tolist()), second.tolist()
+        if not mine.isdisjoint(theirs) and len(mine.intersection(theirs)) > 3:
+            note = same_points((Sample.of(given[0]), Sample.of(given[1])))
     return [] if note is None else [note]
 
 
 def _silent(
-    metric: Metric, arms: tuple[Series, Series], interval: float | None, *, concurrent: bool
+    metric: Metric,
+    arms: tuple[Series, Series],
+    interval: float | None,
+    *,
+    concurrent: bool,
+    ends: tuple[float, float],
 ) -> list[Note]:
     """Note which arm fell silent, if one did."""
     kind = KINDS[metric.kind]
@@ -197,7 +227,6 @@ def _silent(
         return []
     first, second = (Presence.of(arm, kind) for arm in arms)
     names = arms[0].arm, arms[1].arm
-    ends = arms[0].end, arms[1].end
     timed = all(arm.time is not None for arm in arms)
     return silences(metric, (first, second), names, interval, concurrent=concurrent, ends=ends, timed=timed)
 
@@ -255,6 +284,10 @@ def _span(arm: Series) -> str:
 def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> _Joined:
     times = [_times(arm) for arm in arms]
     half = (interval or 0.0) / 2
+    if not kind.is_raw and np.array_equal(times[0], times[1]):
+        slots, _ = common_slots(times[:1], interval)
+        if bool((slots[0][1:] != slots[0][:-1]).all()):
+            return _Joined(arms, (), (len(times[0]), len(times[1])))
     start, end = max(time[0] for time in times), min(time[-1] for time in times)
     inside = [(time >= start - half) & (time <= end + half) for time in times]
     span: dict[str, float | str] = {"overlap_start": float(start), "overlap_end": float(end)}
@@ -359,6 +392,8 @@ def too_few_points(metric: Metric, arm: str, points: int) -> list[Note]:
 
 
 def _sameness(arm: Series) -> list[Note]:
+    if arm.value[0] != arm.value[-1]:
+        return []
     if not arm.value.any():
         return [Note(code="all_zero", arm=arm.arm, count=len(arm))]
     if len(arm) > 1 and (arm.value == arm.value[0]).all():
@@ -386,18 +421,28 @@ _LONG, _STEEP, _FLAT = 10, 20, 8
 """Levels that never fall in so many points are counters by their name; without it by so many points, or by so many whole steps."""
 
 
-def misreadings(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
-    """Note what makes it doubtful that the data are what the policy says."""
+def misreadings(
+    metric: Metric,
+    arms: tuple[Series, Series],
+    facts: tuple[ArmFacts, ArmFacts] | None = None,
+    *,
+    whole: bool = False,
+) -> list[Note]:
+    """Note what makes it doubtful that the data are what the policy says; `facts` are of the arms as given, of which these are the `whole` or a part."""
     kind = KINDS[metric.kind]
     if not all(len(arm) for arm in arms):
         return []
     notes = []
-    if kind.is_measured or (kind.is_rate and not any(arm.total is None or arm.reported for arm in arms)):
+    if kind.is_measured and facts is not None and _alike(facts):
+        pass
+    elif kind.is_measured or (kind.is_rate and not any(arm.total is None or arm.reported for arm in arms)):
         levels = [arm.value if arm.total is None else arm.value / arm.total for arm in arms]
         notes += units_apart((levels[0], levels[1]), (arms[0].arm, arms[1].arm))
     elif kind.has_buckets:
         notes += units_apart((_spread(arms[0]), _spread(arms[1])), (arms[0].arm, arms[1].arm))
-    if kind.is_averaged:
+    if facts is not None and whole and any(each.sinks or each.low < 0 for each in facts):
+        pass  # what falls is no counter
+    elif kind.is_averaged:
         values = arms[0].value, arms[1].value
         notes += lifelong(metric, values, values)
     elif kind.is_rate and not any(arm.differenced for arm in arms):
@@ -407,6 +452,12 @@ def misreadings(metric: Metric, arms: tuple[Series, Series]) -> list[Note]:
     if kind.is_measured and _is_count(metric, arms):
         notes.append(Note(code="looks_like_count"))
     return notes
+
+
+def _alike(facts: tuple[ArmFacts, ArmFacts]) -> bool:
+    """Tell that all values of both arms are closer to each other than units are."""
+    low = min(facts[0].low, facts[1].low)
+    return low > 0 and max(facts[0].high, facts[1].high) < _UNITS_APART * low
 
 
 def _spread(arm: Series) -> FloatArray:

@@ -6,14 +6,15 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.arm_columns import from_arm_columns
-from canaryjudge.data.cleaning import read_arm
+from canaryjudge.data.arm_facts import ArmFacts
+from canaryjudge.data.cleaning import read_arm, read_with_facts
 from canaryjudge.data.counters import CounterState
 from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.frames import labels, object_array, table_columns, take
@@ -21,13 +22,18 @@ from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import MetricPair, column_bytes
 from canaryjudge.data.pairing import align
 from canaryjudge.data.series import Series
-from canaryjudge.data.sources import ArmMapping, SeriesSource, TidyTable
+from canaryjudge.data.sources import ArmMapping, SeriesSource
+from canaryjudge.data.tidy import TidyTable
 from canaryjudge.errors import BrokenDataError, DataError
+from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Policy
 
 __all__ = [
     "History",
     "Release",
+    "check_names",
+    "kinds_of",
+    "pairs_or_notes",
     "read_history",
     "read_pairs",
     "read_pairs_or_notes",
@@ -36,6 +42,8 @@ __all__ = [
 ]
 
 _DIGITS = re.compile(r"[0-9]+")
+_Known: TypeAlias = tuple[Series, ArmFacts | None]
+_NO_COUNTERS: Final[Mapping[str, tuple[CounterState, CounterState] | None]] = {}
 
 
 def read_pairs(
@@ -81,43 +89,52 @@ def read_pairs(
     >>> pair.canary.value.tolist(), pair.pairing, pair.notes[0].code
     ([0.5, 0.7], 'windows', 'missing_values')
     """
-    return _read_pairs(data, policy, (baseline, canary), {})
+    return _read_pairs(
+        _source(data, policy, (str(baseline), str(canary))), policy, (str(baseline), str(canary)), None
+    )
 
 
 def read_pairs_or_notes(data: Any, policy: Policy, *, baseline: str, canary: str) -> dict[str, MetricPair]:
     """Read both arms of every metric; one whose data are broken has no points and a note that says why, unless all are."""
+    arms = str(baseline), str(canary)
+    return pairs_or_notes(_source(data, policy, arms), policy, arms)
+
+
+def pairs_or_notes(source: SeriesSource, policy: Policy, arms: tuple[str, str]) -> dict[str, MetricPair]:
+    """Read both arms of every metric as `read_pairs_or_notes` does, from data that are a source already."""
     broken: dict[str, BrokenDataError] = {}
-    found = _read_pairs(data, policy, (baseline, canary), broken, lenient=True)
+    found = _read_pairs(source, policy, arms, broken)
     if len(broken) == len(policy.metrics):
         raise next(iter(broken.values()))
     return found
 
 
 def _read_pairs(
-    data: Any,
-    policy: Policy,
-    arms: tuple[str, str],
-    broken: dict[str, BrokenDataError],
-    *,
-    lenient: bool = False,
+    source: SeriesSource, policy: Policy, arms: tuple[str, str], broken: dict[str, BrokenDataError] | None
 ) -> dict[str, MetricPair]:
-    series = read_series(data, policy, baseline=arms[0], canary=arms[1], broken=broken if lenient else None)
+    """Read both arms of every metric; `broken` takes the errors of metrics whose own data are, if it is given."""
+    series = _read_arms(source, policy, arms, broken)
     found = {}
     # where an arm's other metrics go on, one that ends before them has stopped
     ends = [
-        max((pair[index].end for pair in series.values() if pair[index].time is not None), default=-np.inf)
+        max(
+            (pair[index][0].end for pair in series.values() if pair[index][0].time is not None),
+            default=-np.inf,
+        )
         for index in (0, 1)
     ]
     with np.errstate(over="ignore", under="ignore"):
         for metric in policy.metrics:
-            first, second = (
-                arm if arm.time is None else replace(arm, end=end)
-                for arm, end in zip(series[metric.name], ends, strict=True)
+            (first, known), (second, known_too) = series[metric.name]
+            facts = None if known is None or known_too is None else (known, known_too)
+            last = (
+                first.end if first.time is None else ends[0],
+                second.end if second.time is None else ends[1],
             )
             try:
-                found[metric.name] = align(metric, first, second)
+                found[metric.name] = align(metric, first, second, facts=facts, ends=last)
             except BrokenDataError as error:
-                if not lenient:
+                if broken is None:
                     raise
                 broken[metric.name] = error
                 found[metric.name] = align(metric, *without_points(arms, error))
@@ -150,29 +167,53 @@ def read_series(
     >>> [series.value.tolist() for series in update["cpu"]]
     [[], [0.5, 0.7]]
     """
-    baseline, canary = str(baseline), str(canary)
-    if baseline == canary:
-        raise DataError(f"baseline and canary are both named {baseline!r}", "Name two different arms.")
-    source = source_of(data, policy, (baseline, canary))
+    arms = str(baseline), str(canary)
+    source = _source(data, policy, arms)
+    found = _read_arms(source, policy, arms, broken, partial=partial, counters=counters or {})
+    return {name: (first, second) for name, ((first, _), (second, _)) in found.items()}
+
+
+def check_names(arms: tuple[str, str]) -> None:
+    """Refuse one name for both arms."""
+    if arms[0] == arms[1]:
+        raise DataError(f"baseline and canary are both named {arms[0]!r}", "Name two different arms.")
+
+
+def _source(data: Any, policy: Policy, arms: tuple[str, str]) -> SeriesSource:
+    check_names(arms)
+    return source_of(data, policy, arms)
+
+
+def _read_arms(
+    source: SeriesSource,
+    policy: Policy,
+    arms: tuple[str, str],
+    broken: dict[str, BrokenDataError] | None,
+    *,
+    partial: bool = False,
+    counters: Mapping[str, tuple[CounterState, CounterState] | None] = _NO_COUNTERS,
+) -> dict[str, tuple[_Known, _Known]]:
+    """Read and clean both arms of every metric, and give what is known of their points."""
     if partial:
-        _check_update(source, policy, (baseline, canary))
+        _check_update(source, policy, arms)
     else:
-        _check_arms(source, policy, (baseline, canary))
+        _check_arms(source, policy, arms)
         _check_metrics(source, policy)
     with np.errstate(over="ignore", under="ignore"):
-        found = {}
+        found: dict[str, tuple[_Known, _Known]] = {}
         for metric in policy.metrics:
-            before = (None if counters is None else counters.get(metric.name)) or (None, None)
+            before = counters.get(metric.name) or (None, None)
             try:
                 found[metric.name] = (
-                    read_arm(source, metric, baseline, before[0]),
-                    read_arm(source, metric, canary, before[1]),
+                    read_with_facts(source, metric, arms[0], before[0]),
+                    read_with_facts(source, metric, arms[1], before[1]),
                 )
             except BrokenDataError as error:
                 if broken is None:
                     raise
                 broken[metric.name] = error
-                found[metric.name] = without_points((baseline, canary), None if partial else error)
+                first, second = without_points(arms, None if partial else error)
+                found[metric.name] = (first, None), (second, None)
         return found
 
 
@@ -191,7 +232,12 @@ def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, str] | N
         beside = from_arm_columns(columns, [metric.name for metric in policy.metrics], arms)
         if beside is not None:
             return ArmMapping(beside)
-    return TidyTable(columns)
+    return TidyTable(columns, {} if policy is None else kinds_of(policy))
+
+
+def kinds_of(policy: Policy) -> dict[str, Kind]:
+    """Give the kind of each metric."""
+    return {metric.name: KINDS[metric.kind] for metric in policy.metrics}
 
 
 def _check_arms(source: SeriesSource, policy: Policy, wanted: tuple[str, str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.arm_facts import ArmFacts
 from canaryjudge.data.notes import Note
 from canaryjudge.data.series import Series
 from canaryjudge.kinds import KINDS, Kind
@@ -16,7 +17,7 @@ from canaryjudge.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.policy import Metric
 from canaryjudge.rules.rows import FloatArray
 
-__all__ = ["Presence", "silences"]
+__all__ = ["Presence", "never_silent", "silences"]
 
 _MOST: Final = 48
 """Slots that a stream keeps of an arm; beyond, two neighbors become one."""
@@ -253,6 +254,41 @@ def silences(
         facts["part"] = gap.part
         found.append(Note(code="silent", arm=name, count=gap.missing, facts=facts))
     return found
+
+
+_GAP, _TAIL, _LEAST = 3.4, 2.4, 0.1
+"""Of so many intervals, and a little more, none is a silence; of shorter intervals, in seconds, the slots of a presence are too coarse."""
+
+
+def never_silent(
+    kind: Kind,
+    facts: tuple[ArmFacts, ArmFacts],
+    interval: float | None,
+    *,
+    concurrent: bool,
+    ends: tuple[float, float],
+) -> bool:
+    """Tell by what is known of both arms that `silences` finds none: each always has something new to say, up to the end.
+
+    Examples
+    --------
+    >>> from canaryjudge.data.arm_facts import facts_of
+    >>> value, time, gauge = np.array([1.0, 2.0, 3.0] * 2), np.array([0.0, 60.0, 120.0] * 2), KINDS["gauge"]
+    >>> facts = tuple(facts_of(value, None, time, np.array([0, 3]), [gauge] * 2))
+    >>> never_silent(gauge, facts, 60.0, concurrent=True, ends=(120.0, 120.0))
+    True
+    """
+    timed = facts[0].timed or facts[1].timed
+    if kind.is_raw and not timed:
+        return True
+    interval = interval if timed else 1.0
+    if kind.is_raw or interval is None or interval < _LEAST or max(facts[0].size, facts[1].size) > _WHOLE:
+        return False
+    for mine, other, end in zip(facts, facts[::-1], ends, strict=True):
+        until = other.last if concurrent else end
+        if mine.pause > _GAP * interval or until - mine.news > _TAIL * interval:
+            return False
+    return True
 
 
 def _longest(

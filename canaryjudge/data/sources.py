@@ -9,14 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.arm_facts import ArmFacts
 from canaryjudge.data.diagnostics import Location, likely_name, shown
-from canaryjudge.data.frames import Column, as_column, as_frame, labels, needed_column, take, time_index
+from canaryjudge.data.frames import Column, as_column, as_frame, take, time_index
 from canaryjudge.data.sketches import Sketch
-from canaryjudge.data.times import time_column
+from canaryjudge.data.times import Times, time_column
 from canaryjudge.data.units import told_unit
 from canaryjudge.errors import DataError
 
-__all__ = ["ArmMapping", "RawSeries", "SeriesSource", "TidyTable", "raw_series", "refuse_columns"]
+__all__ = ["ArmMapping", "RawSeries", "SeriesSource", "raw_series", "refuse_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class RawSeries:
     value: Column
     """The numbers; shape (n,)."""
     total: Column | None = None
-    time: Column | None = None
+    time: Column | Times | None = None
     """Where the caller gave them; shape (n,)."""
     replica: Column | None = None
     """Which of several instances a point is from: equal points of two replicas are two points; shape (n,)."""
@@ -54,6 +55,8 @@ class RawSeries:
     """Of `buckets`: how many observations each histogram says that it has, where it says so beside them; shape (n,)."""
     said: str = ""
     """What the server said of the data that it gave; nothing where it said nothing."""
+    facts: ArmFacts | None = None
+    """What is so of the points, where the columns of a whole table told it."""
 
     @property
     def histograms(self) -> int:
@@ -68,7 +71,7 @@ class RawSeries:
             for name in ("total", "time", "replica", "le", "apart", "counts")
         }
         if self.buckets is None:
-            return replace(self, place=place, value=take(self.value, index), **columns)
+            return replace(self, place=place, value=take(self.value, index), facts=None, **columns)
         chosen = (
             self.buckets[index]
             if isinstance(self.buckets, np.ndarray)
@@ -265,40 +268,3 @@ def _is_numbered(column: Any) -> bool:
         and all(str(key) == str(index) for index, key in enumerate(column))
         and not any(isinstance(item, Mapping | list | tuple) for item in column.values())
     )
-
-
-class TidyTable:
-    """Columns `metric`, `arm`, `value` and, where given, `time`, `total`, `replica`, `le`; others are ignored."""
-
-    def __init__(self, columns: Mapping[str, Column]) -> None:
-        self.metrics: list[str] = []
-        self.arms: list[str] = []
-        self._rows: dict[tuple[str, str], NDArray[np.intp]] = {}
-        self._value: Column = np.empty(0)
-        self._optional = {name: columns[name] for name in ("total", "replica", "le") if name in columns}
-        if (time := time_column(columns)) is not None:
-            self._optional["time"] = columns[time]
-        if columns:
-            metric, arm, self._value = (needed_column(columns, name) for name in ("metric", "arm", "value"))
-            metric_of_row, self.metrics = labels(metric, "metric")
-            arm_of_row, self.arms = labels(arm, "arm")
-            if len(metric_of_row):
-                self._group(metric_of_row * len(self.arms) + arm_of_row)
-
-    def _group(self, group_of_row: NDArray[np.intp]) -> None:
-        # numpy sorts integers of 8 and 16 bits in linear time
-        small = group_of_row.astype(np.min_scalar_type(len(self.metrics) * len(self.arms)))
-        order = np.argsort(small, kind="stable")
-        starts = np.flatnonzero(np.diff(small[order], prepend=small[order[:1]]) != 0)
-        parts = np.split(order, starts)
-        for part in parts:
-            metric, arm = divmod(int(group_of_row[part[0]]), len(self.arms))
-            self._rows[self.metrics[metric], self.arms[arm]] = part
-
-    def series(self, metric: str, arm: str) -> RawSeries:
-        """Give one arm of one metric; one without points where it does not occur."""
-        rows = self._rows.get((metric, arm))
-        if rows is None:
-            return RawSeries(Location(metric, arm), np.empty(0))
-        extra: dict[str, Any] = {name: take(column, rows) for name, column in self._optional.items()}
-        return RawSeries(Location(metric, arm, rows + 1), take(self._value, rows), **extra)

@@ -11,11 +11,12 @@ from typing import Any, Final
 import numpy as np
 
 from canaryjudge.data.diagnostics import Location, shown
-from canaryjudge.data.frames import Column, is_missing, object_array, to_floats
+from canaryjudge.data.frames import Column, floats_at_once, is_missing, object_array, to_floats
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import BrokenDataError, DataError
 
 __all__ = [
+    "LATEST",
     "NAIVE",
     "TIME_NAMES",
     "Times",
@@ -24,6 +25,7 @@ __all__ = [
     "median_step",
     "mixed_zones",
     "time_column",
+    "times_at_once",
     "to_times",
     "unclear_zones",
 ]
@@ -32,7 +34,8 @@ NAIVE = "no time zone"
 """What stands for the zone of a time that has none; it is read as UTC."""
 
 _CHUNK = 200_000  # texts that are Python objects at the same time
-_LATEST = 253402300800.0  # seconds: the year 10000, which neither ISO 8601 nor datetime can write
+LATEST: Final = 253402300800.0
+"""Seconds; the year 10000, which neither ISO 8601 nor datetime can write."""
 _OFFSET = re.compile(r"[+-]\d{1,2}(?::?\d{2})?$")
 _UTC_NAMES = frozenset({"UTC", "Z", "GMT", "ETC/UTC", "+00:00", "-00:00", "TZUTC()", "ZULU"})
 _UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"))
@@ -49,6 +52,12 @@ class Times:
     """The zones or offsets that they were written in; empty for numbers."""
     unit: str | None = None
     """What numbers were taken to be, if not seconds."""
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+    def __getitem__(self, index: Any) -> Times:
+        return Times(self.seconds[index], self.zones, self.unit)
 
 
 def iso(seconds: float) -> str:
@@ -84,20 +93,52 @@ def mixed_zones(where: str, zones: Collection[str]) -> DataError:
     )
 
 
-def to_times(column: Column, place: Location) -> Times:
-    """Read a column of times.
+def to_times(column: Column | Times, place: Location) -> Times:
+    """Read a column of times, or look over those that were read at once.
 
     Examples
     --------
     >>> to_times(np.array(["1970-01-01T01:00:00+01:00"]), Location("cpu", "canary"))
     Times(seconds=array([0.]), zones=frozenset({'+01:00'}), unit=None)
     """
-    times = _from_array(column, place) if isinstance(column, np.ndarray) else _from_series(column, place)
+    if isinstance(column, Times):
+        times = column
+    elif isinstance(column, np.ndarray):
+        times = _from_array(column, place)
+    else:
+        times = _from_series(column, place)
     with np.errstate(invalid="ignore"):
-        beyond = np.flatnonzero(np.abs(times.seconds) > _LATEST)
+        beyond = np.flatnonzero(np.abs(times.seconds) > LATEST)
     if len(beyond):
         raise _unreadable(place, int(beyond[0]), f"{times.seconds[beyond[0]]:g} s since 1970")
     return times
+
+
+def times_at_once(column: Column) -> Times | None:
+    """Read a column of the times of many series; None where each must be read by itself, such as for a unit or zone of its own.
+
+    Examples
+    --------
+    >>> times_at_once(np.array([1.7e12, np.nan])).unit, times_at_once(np.array([1.7e12, 1.7e9]))
+    ('milliseconds', None)
+    """
+    numbers = floats_at_once(column)
+    if numbers is not None:
+        return _of_one_unit(numbers)
+    try:
+        times = to_times(column, Location("", ""))
+    except DataError:
+        return None
+    return times if len(times.zones) < 2 and times.unit is None else None
+
+
+def _of_one_unit(numbers: FloatArray) -> Times | None:
+    """Take numbers as times where the size of each tells the same unit."""
+    known = np.abs(numbers[np.isfinite(numbers)])
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    if any(low <= least < high for least, _, _ in _UNITS):
+        return None
+    return _from_numbers(numbers)
 
 
 def _from_series(column: Column, place: Location) -> Times:
@@ -300,7 +341,11 @@ def median_step(times: Sequence[FloatArray | None]) -> float | None:
     steps = [np.diff(time) for time in times if time is not None]
     moves = np.concatenate([*steps, np.empty(0)])
     moves = moves[moves > 0]
-    return float(np.median(moves)) if len(moves) else None
+    if not len(moves):
+        return None
+    moves.sort()
+    half = len(moves) // 2
+    return float(moves[half] if len(moves) % 2 else (moves[half - 1] + moves[half]) / 2)
 
 
 def common_slots(times: Sequence[FloatArray], interval: float | None) -> tuple[list[FloatArray], list[float]]:
@@ -320,7 +365,10 @@ def common_slots(times: Sequence[FloatArray], interval: float | None) -> tuple[l
     origin = times[0][0]
     if interval is None:
         return [time - origin for time in times], [0.0] * len(times)
-    beats = [_beat(time - origin, interval) for time in times]
+    places = [(time - origin) / interval for time in times]
+    if all(bool((place == np.rint(place)).all()) for place in places):
+        return places, [0.0] * len(times)  # all are on one grid, as whole minutes are
+    beats = [_beat(place) for place in places]
     phases = [
         float(np.angle(beat) / (2 * np.pi) * interval) if abs(beat) >= _STEADY else None for beat in beats
     ]
@@ -343,6 +391,6 @@ def _lag(difference: float, interval: float, head_start: float) -> float:
     return float(np.copysign(half, head_start)) if half - abs(lag) < 1e-6 * interval else lag
 
 
-def _beat(time: FloatArray, interval: float) -> complex:
+def _beat(places: FloatArray) -> complex:
     """Give the mean of the times as points on a circle of one interval: its angle is their phase, its length how steady it is."""
-    return complex(np.exp(2j * np.pi * ((time / interval) % 1)).mean())
+    return complex(np.exp(2j * np.pi * (places % 1)).mean())

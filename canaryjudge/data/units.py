@@ -67,6 +67,8 @@ def conversion(unit: str, metric: Metric, place: Location) -> tuple[Fraction, tu
 def different_units(metric: Metric, units: Sequence[str]) -> DataError | None:
     """Give the error for arms or updates in different units of a metric that has none, or nothing."""
     given = sorted({unit for unit in units if unit})
+    if len(given) < 2:
+        return None
     if metric.unit or KINDS[metric.kind].is_share or all(factor(unit, given[0]) == 1 for unit in given):
         return None
     return DataError(

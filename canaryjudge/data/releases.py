@@ -1,0 +1,232 @@
+"""Tables of many releases -> the pairs of each: brought together and read as whole columns, not release by release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data.arm_columns import arm_columns, from_arm_columns
+from canaryjudge.data.diagnostics import shown
+from canaryjudge.data.frames import Column, Labels, labels, named_codes, needed_column, table_columns, take
+from canaryjudge.data.pair import MetricPair
+from canaryjudge.data.reading import check_names, kinds_of, pairs_or_notes
+from canaryjudge.data.sources import ArmMapping, SeriesSource
+from canaryjudge.data.tidy import TidyRows, TidyTable
+from canaryjudge.errors import CanaryJudgeError, DataError
+from canaryjudge.policy import Policy
+
+__all__ = ["ReleaseKey", "read_releases", "release_columns"]
+
+ReleaseKey: TypeAlias = str | tuple[str, ...]
+"""What tells a release from the others: the text in its column, or a text of each of several columns."""
+
+_BLOCK: Final = 1 << 17
+"""Rows that are read at once: so few that their columns stay near, so many that a release costs little."""
+_OF_POINTS: Final = ("metric", "arm", "value", "total", "le")
+
+
+def read_releases(
+    data: Any,
+    policy: Policy,
+    *,
+    by: str | Sequence[str],
+    baseline: str = "baseline",
+    canary: str = "canary",
+) -> Iterator[tuple[ReleaseKey, dict[str, MetricPair] | CanaryJudgeError]]:
+    """Read both arms of every metric of a policy, of each of many releases.
+
+    Parameters
+    ----------
+    data : DataFrame, list of dict, or iterable of such
+        A tidy table of any library with the rows of all releases, in any order; or tables one after another, each with
+        all rows of its releases: then only one of them is held at a time.
+    policy : Policy
+        Which metrics to read of every release, and what they are.
+    by : str or sequence of str
+        The column, or the columns, that tell releases apart.
+    baseline, canary : str
+        What the data call the two arms.
+
+    Yields
+    ------
+    key : str or tuple of str
+        The text in the release's column; of several columns, one of each.
+    pairs : dict of str to MetricPair, or CanaryJudgeError
+        What the release's own rows alone would be read as; where they cannot be judged, the error that says why, with the rows as they
+        are numbered in the table.
+
+    Raises
+    ------
+    DataError
+        If it is no table, a column is missing, a row names no release, or a release comes again in a later table.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from canaryjudge.policy import Metric
+    >>> policy = Policy(metrics=[Metric(name="cpu", direction="increase")])
+    >>> frame = pd.DataFrame({
+    ...     "service": ["cart", "cart", "search"], "metric": "cpu", "arm": ["baseline", "canary", "canary"], "value": [0.4, 0.5, 0.6],
+    ... })
+    >>> (cart, pairs), (search, error) = read_releases(frame, policy, by="service")
+    >>> cart, pairs["cpu"].canary.value.tolist()
+    ('cart', [0.5])
+    >>> search, error.message
+    ('search', "the data have no arm 'baseline'")
+    """
+    names = (by,) if isinstance(by, str) else tuple(map(str, by))
+    taken = [name for name in names if name in _OF_POINTS]
+    if not names or taken:
+        what = f"names {taken[0]!r}, a column of the points" if taken else "names no column"
+        raise DataError(f"by {what}", "Name the columns that tell releases apart, such as by='service'.")
+    arms = str(baseline), str(canary)
+    check_names(arms)
+    return _releases(_tables(data), policy, names, arms)
+
+
+def _releases(
+    tables: Iterable[Mapping[str, Column]], policy: Policy, by: tuple[str, ...], arms: tuple[str, str]
+) -> Iterator[tuple[ReleaseKey, dict[str, MetricPair] | CanaryJudgeError]]:
+    known: set[ReleaseKey] = set()
+    for columns in tables:
+        if not columns:
+            continue
+        release, keys = release_columns(columns, by)
+        for key in keys:
+            if key in known:
+                told = ", ".join(key) if isinstance(key, tuple) else key
+                raise DataError(
+                    f"the release {told!r} comes again in a later table",
+                    f"Give all rows of a release in one table, such as by sorting by {', '.join(by)}.",
+                )
+            known.add(key)
+        rest = {name: column for name, column in columns.items() if name not in by}
+        for first, last, rows in _blocks(release, len(keys)):
+            block = _Block(rest, release, rows, first, last, policy, arms)
+            for code in range(first, last):
+                yield keys[code], block.pairs(code)
+
+
+def _tables(data: Any) -> Iterator[Mapping[str, Column]]:
+    whole = None if isinstance(data, Mapping) else table_columns(data)
+    if whole is not None:
+        yield whole
+        return
+    parts = () if isinstance(data, Mapping | str) or not isinstance(data, Iterable) else data
+    number = 0
+    for number, part in enumerate(parts, start=1):
+        columns = None if isinstance(part, Mapping) else table_columns(part)
+        if columns is None:
+            raise _no_table(f"table {number} is {shown(part)}")
+        yield columns
+    if not number and parts is not data:
+        raise _no_table(f"the data are {shown(data)}")
+
+
+def _no_table(what: str) -> DataError:
+    return DataError(
+        what,
+        "Give a frame of pandas, polars or pyarrow, or a list of row dicts, with metric, arm and value and the columns that tell releases "
+        "apart; or such tables one after another.",
+    )
+
+
+def release_columns(
+    columns: Mapping[str, Column], by: Sequence[str]
+) -> tuple[NDArray[np.intp], list[ReleaseKey]]:
+    """Give every row the number of its release, and the releases in the order in which they occur.
+
+    Examples
+    --------
+    >>> columns = {"service": np.array(["b", "a", "b"]), "zone": np.array([1, 1, 2])}
+    >>> codes, keys = release_columns(columns, ["service", "zone"])
+    >>> codes.tolist(), keys
+    ([0, 1, 2], [('b', '1'), ('a', '1'), ('b', '2')])
+    """
+    codes, names = labels(needed_column(columns, by[0]), by[0])
+    if len(by) == 1:
+        return codes, [*names]
+    parts: list[Labels] = [(codes, names)]
+    firsts = codes
+    for name in by[1:]:
+        own, known = labels(needed_column(columns, name), name)
+        parts.append((own, known))
+        found, firsts, codes = np.unique(codes * len(known) + own, return_index=True, return_inverse=True)
+        order = np.argsort(firsts)
+        place = np.empty(len(found), dtype=np.intp)
+        place[order] = np.arange(len(found))
+        firsts, codes = firsts[order], place[codes]
+    return codes, [tuple(known[own[row]] for own, known in parts) for row in firsts.tolist()]
+
+
+def _blocks(release: NDArray[np.intp], count: int) -> Iterator[tuple[int, int, slice | NDArray[np.intp]]]:
+    """Give the releases in groups, from one number up to another, with the rows of each group."""
+    order = None if bool((release[1:] >= release[:-1]).all()) else np.argsort(release, kind="stable")
+    ends = np.bincount(release, minlength=count).cumsum()
+    first, start = 0, 0
+    while first < count:
+        last = max(int(ends.searchsorted(start + _BLOCK, "right")), first + 1)
+        end = int(ends[last - 1])
+        yield first, last, slice(start, end) if order is None else order[start:end]
+        first, start = last, end
+
+
+class _Block:
+    """Some releases of a table, whose rows are brought together and read at once; but those with rows without a name, which tell what is wrong."""
+
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        release: NDArray[np.intp],
+        rows: slice | NDArray[np.intp],
+        first: int,
+        last: int,
+        policy: Policy,
+        arms: tuple[str, str],
+    ) -> None:
+        self._policy, self._arms, self._first = policy, arms, first
+        self._columns = {name: take(column, rows) for name, column in columns.items()}
+        numbers = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        self._numbers = numbers + 1
+        self._release = release[rows] - first
+        self._rows: TidyRows | None = None
+        self._alone = np.ones(last - first, dtype=np.bool_)
+        if not arm_columns(list(columns), [metric.name for metric in policy.metrics], arms):
+            self._read()
+
+    def _read(self) -> None:
+        metric, arm, _ = (needed_column(self._columns, name) for name in ("metric", "arm", "value"))
+        groups = named_codes(metric), named_codes(arm)
+        unnamed = (groups[0][0] < 0) | (groups[1][0] < 0)
+        columns, release, numbers = self._columns, self._release, self._numbers
+        self._alone = np.bincount(release[unnamed], minlength=len(self._alone)) > 0
+        if unnamed.any():
+            chosen = np.flatnonzero(~self._alone[release])
+            columns = {name: take(column, chosen) for name, column in columns.items()}
+            release, numbers = release[chosen], numbers[chosen]
+            groups = (groups[0][0][chosen], groups[0][1]), (groups[1][0][chosen], groups[1][1])
+        self._rows = TidyRows(
+            columns, groups, releases=release, numbers=numbers, kinds=kinds_of(self._policy)
+        )
+        self._bounds = self._rows.bounds_of_releases(len(self._alone))
+
+    def pairs(self, code: int) -> dict[str, MetricPair] | CanaryJudgeError:
+        """Give the pairs of one release, or what is wrong with it."""
+        try:
+            return pairs_or_notes(self._source(code - self._first), self._policy, self._arms)
+        except CanaryJudgeError as error:
+            return error
+
+    def _source(self, code: int) -> SeriesSource:
+        if self._rows is not None and not self._alone[code]:
+            return TidyTable.of_rows(self._rows, self._bounds[code], self._bounds[code + 1])
+        own = np.flatnonzero(self._release == code)
+        columns = {name: take(column, own) for name, column in self._columns.items()}
+        numbers = self._numbers[own]
+        if self._rows is None:
+            metrics = [metric.name for metric in self._policy.metrics]
+            return ArmMapping(from_arm_columns(columns, metrics, self._arms, numbers) or {})
+        return TidyTable(columns, kinds_of(self._policy), numbers)

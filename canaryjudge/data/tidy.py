@@ -1,0 +1,177 @@
+"""Tidy tables: the rows of each arm of each metric brought together, of one release or of many, and every column read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data.arm_facts import ArmFacts, facts_of
+from canaryjudge.data.diagnostics import Location
+from canaryjudge.data.frames import (
+    Column,
+    Labels,
+    floats_at_once,
+    label_codes,
+    labels,
+    needed_column,
+    take,
+)
+from canaryjudge.data.pair import FloatArray
+from canaryjudge.data.sources import RawSeries
+from canaryjudge.data.times import Times, time_column, times_at_once
+from canaryjudge.kinds import Kind
+
+__all__ = ["TidyRows", "TidyTable"]
+
+_NONE: Final[Mapping[str, Kind]] = {}
+
+
+class TidyRows:
+    """The rows of a table, those of one arm of one metric side by side; each column is read at once, where it takes no look at each arm.
+
+    Parameters
+    ----------
+    columns : mapping of str to column
+        The table's; `metric`, `arm`, `value` and, where given, a time, `total`, `replica`, `le` are used.
+    groups : tuple of (codes, names), each
+        The metric and the arm of every row; -1 where there is none.
+    releases : ndarray of int, shape (n,), optional
+        Which release each row is of; one by default.
+    numbers : ndarray of int, shape (n,), optional
+        The number of each row, as the caller counts them; from 1 by default.
+    kinds : mapping of str to Kind
+        The kinds of the metrics that will be read; of others there are no facts.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        groups: tuple[Labels, Labels],
+        *,
+        releases: NDArray[np.intp] | None = None,
+        numbers: NDArray[np.intp] | None = None,
+        kinds: Mapping[str, Kind] = _NONE,
+    ) -> None:
+        (metric, self.metrics), (arm, self.arms) = groups
+        group = metric * len(self.arms) + arm
+        if releases is not None:
+            group += releases * (len(self.metrics) * len(self.arms))
+        order = _order(group)
+        if order is not None:
+            group = group[order]
+        self._order = np.arange(len(group)) if order is None else order
+        self._numbers = self._order + 1 if numbers is None else numbers[self._order]
+        self._starts = np.flatnonzero(np.diff(group, prepend=-1))
+        self._bounds = [*self._starts.tolist(), len(group)]
+        self.owners = group[self._starts]
+        self._floats: dict[str, FloatArray] = {}
+        self._unread: dict[str, Column] = {}
+        self._time: Times | None = None
+        for name in ("value", "total", "replica", "le"):
+            if name not in columns:
+                continue
+            found = floats_at_once(columns[name]) if name in ("value", "total") else None
+            if found is None:
+                self._unread[name] = columns[name]
+            else:
+                self._floats[name] = found if order is None else found[order]
+        if (name_of_time := time_column(columns)) is not None:
+            times = times_at_once(columns[name_of_time])
+            if times is None:
+                self._unread["time"] = columns[name_of_time]
+            else:
+                self._time = times if order is None else times[order]
+        self._facts = self._all_facts(kinds)
+
+    def __len__(self) -> int:
+        return len(self.owners)
+
+    def _all_facts(self, kinds: Mapping[str, Kind]) -> list[ArmFacts | None]:
+        """Tell what is so of each arm of metrics of these kinds, where all that is asked could be read at once and no replica is named."""
+        value, seconds = self._floats.get("value"), None if self._time is None else self._time.seconds
+        if not kinds or value is None or {"total", "time"} & set(self._unread):
+            return [None] * len(self)
+        known = [kinds.get(name) for name in self.metrics]
+        metric = (self.owners // max(len(self.arms), 1)) % max(len(self.metrics), 1)
+        of_arm = [known[code] for code in metric.tolist()]
+        facts = facts_of(value, self._floats.get("total"), seconds, self._starts, of_arm)
+        named = np.zeros(len(self), dtype=np.bool_)
+        if "replica" in self._unread and len(self):
+            there = label_codes(self._unread["replica"])[0][self._order] >= 0
+            named = np.logical_or.reduceat(there, self._starts)
+        return [
+            None if kind is None or unclear else fact
+            for fact, kind, unclear in zip(facts, of_arm, named.tolist(), strict=True)
+        ]
+
+    def bounds_of_releases(self, count: int) -> list[int]:
+        """Give where the arms of each release begin among all, and where those of the last end."""
+        size = max(len(self.metrics) * len(self.arms), 1)
+        return [*self.owners.searchsorted(np.arange(count) * size).tolist(), len(self)]
+
+    def places(self, first: int, last: int) -> dict[tuple[str, str], int]:
+        """Give the places of some arms by the names of their metrics and their own, in the order in which they occur."""
+        metrics, arms = self.metrics, self.arms
+        metric, arm = np.divmod(self.owners[first:last] % (len(metrics) * len(arms) or 1), len(arms) or 1)
+        rows = self._numbers[self._starts[first:last]].tolist()
+        each = sorted(zip(rows, range(first, last), metric.tolist(), arm.tolist(), strict=True))
+        return {(metrics[of], arms[which]): place for _, place, of, which in each}
+
+    def series(self, place: int, metric: str, arm: str) -> RawSeries:
+        """Give the columns of one arm by its place among all."""
+        start, end = self._bounds[place], self._bounds[place + 1]
+        columns: dict[str, Any] = {name: column[start:end] for name, column in self._floats.items()}
+        if self._time is not None:
+            columns["time"] = self._time[start:end]
+        if self._unread:
+            rows = self._order[start:end]
+            columns |= {name: take(column, rows) for name, column in self._unread.items()}
+        return RawSeries(Location(metric, arm, self._numbers[start:end]), facts=self._facts[place], **columns)
+
+
+def _order(group: NDArray[np.intp]) -> NDArray[np.intp] | None:
+    """Give the order that brings equal numbers together and leaves their rows in line; None where they are."""
+    if not len(group) or bool((group[1:] >= group[:-1]).all()):
+        return None
+    # numpy sorts integers of 8 and 16 bits in linear time
+    return np.argsort(group.astype(np.min_scalar_type(int(group.max()))), kind="stable")
+
+
+class TidyTable:
+    """Columns `metric`, `arm`, `value` and, where given, a time, `total`, `replica`, `le`; others are ignored."""
+
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        kinds: Mapping[str, Kind] = _NONE,
+        numbers: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.metrics: list[str] = []
+        self.arms: list[str] = []
+        self._places: dict[tuple[str, str], int] = {}
+        if not columns:
+            return
+        metric, arm, _ = (needed_column(columns, name) for name in ("metric", "arm", "value"))
+        groups = labels(metric, "metric", numbers), labels(arm, "arm", numbers)
+        self._rows = TidyRows(columns, groups, numbers=numbers, kinds=kinds)
+        self.metrics, self.arms = self._rows.metrics, self._rows.arms
+        self._places = self._rows.places(0, len(self._rows))
+
+    @classmethod
+    def of_rows(cls, rows: TidyRows, first: int, last: int) -> TidyTable:
+        """Take the arms at some places among all for a table of their own: of one release."""
+        found = cls({})
+        found._rows, found._places = rows, rows.places(first, last)
+        found.metrics = list(dict.fromkeys(metric for metric, _ in found._places))
+        found.arms = list(dict.fromkeys(arm for _, arm in found._places))
+        return found
+
+    def series(self, metric: str, arm: str) -> RawSeries:
+        """Give one arm of one metric; one without points where it does not occur."""
+        place = self._places.get((metric, arm))
+        if place is None:
+            return RawSeries(Location(metric, arm), np.empty(0))
+        return self._rows.series(place, metric, arm)
