@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the names of the table once more, for type checkers and edi
     from canaryjudge.integrations.otlp.reader import from_otlp as from_otlp
     from canaryjudge.integrations.prometheus.answers import from_prometheus as from_prometheus
     from canaryjudge.judging import judge as judge
+    from canaryjudge.judging import judge_many as judge_many
     from canaryjudge.monitor import Monitor as Monitor
     from canaryjudge.planning import plan as plan
     from canaryjudge.policy import AllOf as AllOf
@@ -50,6 +51,7 @@ if TYPE_CHECKING:  # the names of the table once more, for type checkers and edi
     from canaryjudge.results import MetricResult as MetricResult
     from canaryjudge.rules.findings import Finding as Finding
     from canaryjudge.verdict import Verdict as Verdict
+    from canaryjudge.verdicts import Verdicts as Verdicts
 
 _MODULES: Final = {
     "calibration": "calibrate",
@@ -63,7 +65,7 @@ _MODULES: Final = {
     "integrations.openslo.importer": "load_openslo",
     "integrations.otlp.reader": "from_otlp",
     "integrations.prometheus.answers": "from_prometheus",
-    "judging": "judge",
+    "judging": "judge judge_many",
     "monitor": "Monitor",
     "planning": "plan",
     "plots": "plots",
@@ -72,6 +74,7 @@ _MODULES: Final = {
     "results": "MetricResult",
     "rules.findings": "Finding",
     "verdict": "Verdict",
+    "verdicts": "Verdicts",
 }
 """The public names, by the module that is imported once one of them is used: `import canaryjudge` alone costs next to nothing."""
 

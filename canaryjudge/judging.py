@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from canaryjudge._version import __version__
 from canaryjudge.arm_summaries import arm_facts
-from canaryjudge.data import History, MetricPair, about_metric, rows_of, with_exposures
+from canaryjudge.data import (
+    History,
+    MetricPair,
+    ReleaseKey,
+    about_metric,
+    read_releases,
+    rows_of,
+    with_exposures,
+)
 from canaryjudge.data.reading import read_pairs_or_notes
-from canaryjudge.errors import DataError, PolicyError
+from canaryjudge.errors import CanaryJudgeError, DataError, PolicyError
 from canaryjudge.history import Asked, known_past, past_of, with_past
 from canaryjudge.outcomes import DataSummary, at_deadline, conclude, is_asked, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
+from canaryjudge.progress import Progress, progress_of
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import HistoryFacts, MetricResult, Pairing, ValidFor
+from canaryjudge.results import HistoryFacts, MetricResult, Pairing, ReleaseResult
 from canaryjudge.rules import (
     ErrorRates,
     Horizon,
@@ -31,8 +40,9 @@ from canaryjudge.rules import (
 from canaryjudge.rules.findings import Draft, Finding, LevelFinding, build
 from canaryjudge.rules.growth import GrowthFinding
 from canaryjudge.verdict import Verdict
+from canaryjudge.verdicts import MetricRow, ReleaseRow, Verdicts
 
-__all__ = ["Case", "digest", "judge", "judge_cases", "judge_metric", "rule_levels", "shares"]
+__all__ = ["Case", "digest", "judge", "judge_cases", "judge_many", "judge_metric", "rule_levels", "shares"]
 
 
 def judge(
@@ -81,49 +91,174 @@ def judge(
     >>> verdict.outcome.value, verdict.action
     ('fail', 'rollback')
     """
+    _check(policy)
+    arms = str(baseline), str(canary)
+    known = known_past(history, policy, arms)
+    pairs = read_pairs_or_notes(data, policy, baseline=arms[0], canary=arms[1])
+    return _verdict(pairs, policy, arms, known)
+
+
+def judge_many(
+    data: Any,
+    policy: Policy,
+    *,
+    by: str | Sequence[str],
+    baseline: str = "baseline",
+    canary: str = "canary",
+    progress: Progress | bool | None = None,
+) -> Verdicts:
+    """Judge many releases by one policy, all at once.
+
+    Parameters
+    ----------
+    data : frame, list of records, or iterable of such
+        A tidy table of any library as `judge` takes it, with the rows of all releases in any order; or tables one after another, each with all rows of its releases, as
+        `scan_parquet` gives them.
+    policy : Policy
+        What is asked of every release.
+    by : str or sequence of str
+        The column, or the columns, that tell releases apart.
+    baseline, canary : str
+        Names of the old and the new version's arm in the data.
+    progress : callable, bool or None
+        Called with how many releases are judged and how many there are; or whether to show a bar on standard error: where somebody looks on, by default.
+
+    Returns
+    -------
+    Verdicts
+        A row a release and a row a metric, as frames; ``verdicts[key]`` is what `judge` gives for that release alone, to the byte. A release that cannot be judged is a row that says what is wrong.
+
+    Raises
+    ------
+    DataError
+        If it is no table, or a column is missing, or a row names no release.
+
+    Notes
+    -----
+    The error rates alpha and beta are those of each release. Metrics of which the same is asked are rows of one batch, whatever releases they are of; the points are kept in memory, 8 bytes a number.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, canaryjudge as cj
+    >>> rng = np.random.default_rng(1)
+    >>> frame = pd.DataFrame({
+    ...     "service": np.repeat(["cart", "search"], 60), "metric": "cpu", "arm": ["baseline", "canary"] * 60, "value": rng.normal(50, 1, 120),
+    ... })
+    >>> policy = cj.Policy(metrics=[cj.Metric(name="cpu", unit="%", direction="increase")])
+    >>> cj.judge_many(frame, policy, by="service").to_frame()[["service", "outcome"]].values.tolist()
+    [['cart', 'pass'], ['search', 'pass']]
+    """
+    _check(policy)
+    arms, names = (str(baseline), str(canary)), (by,) if isinstance(by, str) else tuple(map(str, by))
+    tell = progress_of("judged", wanted=progress)
+    pairs: dict[ReleaseKey, dict[str, MetricPair]] = {}
+    errors: dict[ReleaseKey, CanaryJudgeError] = {}
+    rows: dict[ReleaseKey, tuple[ReleaseRow, list[MetricRow]]] = {}
+    for key, found in read_releases(data, policy, by=by, baseline=arms[0], canary=arms[1]):
+        rows[key] = _UNJUDGED
+        if isinstance(found, CanaryJudgeError):
+            errors[key], rows[key] = found, (ReleaseRow.broken(found), [])
+        else:
+            pairs[key] = found
+    tell(len(errors), len(rows))
+    several = max(1, _AT_ONCE // max(1, len(policy.metrics)))
+    keys = list(pairs)
+    for start in range(0, len(keys), several):
+        some = keys[start : start + several]
+        for key, judged in zip(some, _each_judged([pairs[key] for key in some], policy, arms), strict=True):
+            if isinstance(judged, CanaryJudgeError):
+                errors[key] = judged
+                rows[key] = ReleaseRow.broken(judged), []
+                del pairs[key]
+            else:
+                rows[key] = judged
+        tell(len(errors) + start + len(some), len(rows))
+    return Verdicts(names, rows, pairs, errors, lambda own: _verdict(own, policy, arms))
+
+
+_UNJUDGED: Final[tuple[ReleaseRow, list[MetricRow]]] = (
+    ReleaseRow(None, "hold", "", None, None, None, judged=False),
+    [],
+)
+_AT_ONCE: Final = 4096
+"""Metrics that are judged at once: more are no faster."""
+
+
+def _check(policy: Any) -> None:
     if not isinstance(policy, Policy):
         raise PolicyError(
             f"the policy is a {type(policy).__name__}",
             "Make it with Policy(...), or read it with load_policy(path).",
         )
-    baseline, canary = str(baseline), str(canary)
-    known = known_past(history, policy, (baseline, canary))
-    pairs = read_pairs_or_notes(data, policy, baseline=baseline, canary=canary)
+
+
+def _each_judged(
+    releases: Sequence[Mapping[str, MetricPair]], policy: Policy, arms: tuple[str, str]
+) -> list[tuple[ReleaseRow, list[MetricRow]] | CanaryJudgeError]:
+    """Judge releases at once; where one cannot be judged, each by itself."""
+    try:
+        return [_flat(*judged) for judged in _judged(releases, policy, arms)]
+    except CanaryJudgeError as error:
+        if len(releases) == 1:
+            return [error]
+    return [judged for release in releases for judged in _each_judged([release], policy, arms)]
+
+
+def _flat(release: ReleaseResult, _: object) -> tuple[ReleaseRow, list[MetricRow]]:
     from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
 
+    return ReleaseRow.of(release, one_line(release)), [
+        MetricRow.of(result) for result in release.metrics.values()
+    ]
+
+
+def _judged(
+    releases: Sequence[Mapping[str, MetricPair]],
+    policy: Policy,
+    arms: tuple[str, str],
+    history: History | None = None,
+) -> Iterator[tuple[ReleaseResult, list[Case]]]:
+    """Judge releases at once; each with what was judged of it."""
     alphas = shares(policy)
     cases = [
-        Case.of(with_exposures(pairs[metric.name], metric, policy), metric, alphas[metric.name], known)
-        for metric in policy.metrics
+        [
+            Case.of(with_exposures(pairs[metric.name], metric, policy), metric, alphas[metric.name], history)
+            for metric in policy.metrics
+        ]
+        for pairs in releases
     ]
-    found = judge_cases(cases, policy, (baseline, canary))
-    results = {
-        case.pair.name: result.model_copy(
-            update={
-                "baseline": arm_facts(case.pair.baseline, case.pair),
-                "canary": arm_facts(case.pair.canary, case.pair),
-            }
+    found = iter(judge_cases([case for own in cases for case in own], policy, arms))
+    for own in cases:
+        results = {case.pair.name: next(found) for case in own}
+        sequential = all(
+            rule.rule == "sequential" for case in own for rule in _rules(case.metric, case.pair.pairing)
         )
-        for case, result in zip(cases, found, strict=True)
+        yield conclude(results, policy, arms, "all_looks" if sequential else "one_look"), own
+
+
+def _verdict(
+    pairs: Mapping[str, MetricPair], policy: Policy, arms: tuple[str, str], history: History | None = None
+) -> Verdict:
+    """Give the verdict of one release."""
+    from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
+
+    ((release, cases),) = _judged([pairs], policy, arms, history)
+    drawn = {
+        name: result.model_copy(
+            update={arm: arm_facts(getattr(case.pair, arm), case.pair) for arm in ("baseline", "canary")}
+        )
+        for case, (name, result) in zip(cases, release.metrics.items(), strict=True)
     }
-    sequential = all(
-        rule.rule == "sequential"
-        for metric in policy.metrics
-        for rule in _rules(metric, pairs[metric.name].pairing)
-    )
-    valid_for: ValidFor = "all_looks" if sequential else "one_look"
-    release = conclude(results, policy, (baseline, canary), valid_for)
     return Verdict(
-        **dict(release),
+        **dict(release) | {"metrics": drawn},
         reason=one_line(release),
         version=__version__,
         policy_digest=digest([policy.model_dump_json(exclude={"extends"})]),
         data_digest=digest(
             [
-                baseline,
-                canary,
-                *(pairs[name].digest() for name in results),
-                *([] if known is None else [known.digest()]),
+                *arms,
+                *(pairs[name].digest() for name in drawn),
+                *([] if history is None else [history.digest()]),
             ]
         ),
     )
