@@ -177,7 +177,7 @@ def judge_many(
 
 
 _UNJUDGED: Final[tuple[ReleaseRow, list[MetricRow]]] = (
-    ReleaseRow(None, "hold", "", None, None, None, judged=False),
+    ReleaseRow(None, "hold", None, None, None, None),
     [],
 )
 _AT_ONCE: Final = 4096
@@ -197,19 +197,14 @@ def _each_judged(
 ) -> list[tuple[ReleaseRow, list[MetricRow]] | CanaryJudgeError]:
     """Judge releases at once; where one cannot be judged, each by itself."""
     try:
-        return [_flat(*judged) for judged in _judged(releases, policy, arms)]
+        return [
+            (ReleaseRow.of(release), [MetricRow.of(result) for result in release.metrics.values()])
+            for release, _ in _judged(releases, policy, arms)
+        ]
     except CanaryJudgeError as error:
         if len(releases) == 1:
             return [error]
     return [judged for release in releases for judged in _each_judged([release], policy, arms)]
-
-
-def _flat(release: ReleaseResult, _: object) -> tuple[ReleaseRow, list[MetricRow]]:
-    from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
-
-    return ReleaseRow.of(release, one_line(release)), [
-        MetricRow.of(result) for result in release.metrics.values()
-    ]
 
 
 def _judged(

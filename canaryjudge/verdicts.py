@@ -73,30 +73,25 @@ class ReleaseRow(NamedTuple):
     outcome: str | None
     """None where it could not be judged."""
     action: str
-    reason: str
-    """One line: outcome, deciding metric, numbers; or what is wrong with the release, and what to do."""
+    reason: str | None
+    """Why, of the metric that decided."""
     deciding_metric: str | None
     deciding_rule: str | None
     score: float | None
-    judged: bool
+    error: str | None = None
+    """What is wrong with a release that could not be judged, and what to do."""
 
     @classmethod
-    def of(cls, release: ReleaseResult, reason: str) -> ReleaseRow:
+    def of(cls, release: ReleaseResult) -> ReleaseRow:
         """Lay a release flat."""
-        return cls(
-            release.outcome.value,
-            release.action,
-            reason,
-            release.deciding_metric,
-            release.deciding_rule,
-            release.score,
-            judged=True,
-        )
+        metric, rule = release.deciding_metric, release.deciding_rule
+        reason = None if metric is None else release.metrics[metric].reason.value
+        return cls(release.outcome.value, release.action, reason, metric, rule, release.score)
 
     @classmethod
     def broken(cls, error: CanaryJudgeError) -> ReleaseRow:
         """Say what is wrong with a release."""
-        return cls(None, "hold", str(error), None, None, None, judged=False)
+        return cls(None, "hold", None, None, None, None, str(error))
 
 
 class Verdicts(Mapping[ReleaseKey, Verdict]):
@@ -176,8 +171,8 @@ class Verdicts(Mapping[ReleaseKey, Verdict]):
         Returns
         -------
         pandas.DataFrame
-            The columns that tell releases apart, `outcome` (missing where a release could not be judged), `action` (`hold` there), `reason` (there what is wrong),
-            `deciding_metric`, `deciding_rule`, `score` and `judged`.
+            The columns that tell releases apart, `outcome` (missing where a release could not be judged), `action` (`hold` there), the `reason` of the metric that decided,
+            `deciding_metric`, `deciding_rule`, `score`, and `error`: what is wrong with a release that could not be judged.
         """
         return self._frame(((key, [row]) for key, (row, _) in self._rows.items()), ReleaseRow._fields)
 

@@ -243,9 +243,9 @@ class _Side(NamedTuple):
         worst, sizes = looked.baseline.max(axis=1), (looked.baseline.shape[1], looked.canary.shape[1])
         order, beyond = np.maximum(test.order[:, 0], 1), test.beyond[:, 0]
         deciding = np.take_along_axis(np.sort(looked.raw, axis=1), -order[:, None], axis=1)[:, 0]
-        alone = excursion_pvalue(*sizes, np.maximum(beyond, 1))
+        suspicion = np.ones(len(beyond))
+        suspicion[beyond > 0] = excursion_pvalue(*sizes, beyond[beyond > 0])
         far = (looked.canary.max(axis=1) - worst > _FAR * margin) & (margin > 0)
-        suspicion = np.where(beyond > 0, alone, 1.0)
         return cls(looked, margin, test.pvalue[:, 0], suspicion, far, worst, deciding, beyond, test.rho)
 
     def facts(self) -> list[dict[str, Any]]:

@@ -116,7 +116,8 @@ class Draft(NamedTuple):
 
 class _Shape(NamedTuple):
     defaults: dict[str, Any]
-    numbers: frozenset[str]
+    numbers: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 @cache
@@ -124,7 +125,8 @@ def _shape(model: type[Facts]) -> _Shape:
     """Find what a model's facts are where nothing is said, and which of them are rounded."""
     fields = model.model_fields
     numbers = [name for name, field in fields.items() if any(_rounds(part) for part in field.metadata)]
-    return _Shape({name: field.default for name, field in fields.items()}, frozenset(numbers))
+    others = [name for name in fields if name not in numbers]
+    return _Shape({name: field.default for name, field in fields.items()}, tuple(numbers), tuple(others))
 
 
 def _rounds(part: object) -> bool:
@@ -138,13 +140,14 @@ def build(drafts: Sequence[Draft]) -> list[Any]:
 
     def made(draft: Draft) -> Facts:
         shape = _shape(draft.model)
-        facts = shape.defaults.copy()
-        for name, value in draft.fields.items():
-            if value is None or name not in shape.numbers:
-                facts[name] = made(value) if type(value) is Draft else value
-            else:
+        facts = {**shape.defaults, **draft.fields}
+        for name in shape.numbers:
+            if (value := facts[name]) is not None:
                 numbers.append(value)
                 places.append((facts, name))
+        for name in shape.others:
+            if type(value := facts[name]) is Draft:
+                facts[name] = made(value)
         built = draft.model.__new__(draft.model)
         object.__setattr__(built, "__dict__", facts)
         object.__setattr__(built, "__pydantic_fields_set__", set(draft.fields))

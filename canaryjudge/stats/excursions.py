@@ -186,8 +186,10 @@ def excursion_test(
         np.stack([_clusters(places[..., :order], apart) for order in orders], axis=-1) if len(orders) else 0
     )
     count = np.maximum(orders * independent, np.minimum(together, np.maximum(m * most, 1.0)[..., None]))
-    chance = excursion_pvalue(size, np.maximum(m * independent, count), count, times**-index)
-    pvalues = np.where(out, np.minimum(len(orders) * chance, 1.0), 1.0)
+    asked = (size, np.maximum(m * independent, count), count, times**-index)
+    pvalues = np.ones(out.shape)
+    chance = excursion_pvalue(*(np.broadcast_to(part, out.shape)[out] for part in asked))
+    pvalues[out] = np.minimum(len(orders) * chance, 1.0)
     if not len(orders):
         pvalues, orders = np.ones((*pvalues.shape[:-1], 1)), np.zeros(1, dtype=np.intp)
     best = pvalues.argmin(axis=-1)

@@ -544,35 +544,50 @@ class _Noise:
     def tail(self, excess: FloatArray) -> FloatArray:
         """Give the level at which the half-width of the interval is the excess."""
         level = self._own_tail(excess)
-        if (self.lasting > 0).any():
-            level = np.where(self.lasting > 0, np.maximum(self._law(self._deviate(excess)), level), level)
+        both = np.broadcast_to(self.lasting > 0, excess.shape) & (excess > 0)
+        if both.any():
+            own = self[both]
+            level[both] = np.maximum(own.law(own.deviate(excess[both])), level[both])
         return np.where(excess > 0, level, 0.5)
 
-    def _deviate(self, excess: FloatArray) -> FloatArray:
-        """Find the deviate of the points alone that goes with the level whose half-width is the excess: on logarithms by regula falsi (Illinois)."""
-        wanted = np.log(np.maximum(excess, np.finfo(float).tiny))
-
-        def beyond(at: FloatArray) -> FloatArray:
-            half_width = self._half_width(np.sinh(at) / 2, self._law(at))
-            return np.asarray(np.log(np.maximum(half_width, np.finfo(float).tiny)) - wanted)
-
-        low, high = np.full_like(excess, _SMALLEST), np.full_like(excess, _GRID[-1])
-        short, far = beyond(low), beyond(high)
-        found = np.where(far <= 0, high, low)
+    def deviate(self, excess: FloatArray) -> FloatArray:
+        """Find the deviate of the points alone that goes with the level whose half-width is the excess, all of one axis: on logarithms by regula falsi (Illinois)."""
+        found, noise = np.empty(len(excess)), self
+        left, wanted = np.arange(len(excess)), np.log(np.maximum(excess, np.finfo(float).tiny))
+        low, high = np.full(len(left), _SMALLEST), np.full(len(left), _GRID[-1])
+        short, far = noise.beyond(low, wanted), noise.beyond(high, wanted)
+        at = np.where(far <= 0, high, low)
         done = (far <= 0) | (short >= 0)
-        for _ in range(_HALVINGS):  # each row by itself, so that it ends as it would alone
+        for _ in range(_HALVINGS):
+            found[left[done]] = at[done]
             if done.all():
                 break
-            at = np.where(done, found, (low * far - high * short) / np.where(done, 1.0, far - short))
-            value = beyond(at)
-            below, above = ~done & (value < 0), ~done & (value >= 0)
-            again_low, again_high = below & (found == low), above & (found == high)
+            # what has come to its end is left out: each ends as it would alone
+            going = ~done
+            noise, left = noise[going], left[going]
+            wanted, low, high, short, far, at = (
+                column[going] for column in (wanted, low, high, short, far, at)
+            )
+            before, at = at, (low * far - high * short) / (far - short)
+            value = noise.beyond(at, wanted)
+            below = value < 0
+            again_low, again_high = below & (before == low), ~below & (before == high)
             low, short = np.where(below, at, low), np.where(below, value, short)
-            high, far = np.where(above, at, high), np.where(above, value, far)
+            high, far = np.where(below, high, at), np.where(below, far, value)
             far, short = np.where(again_low, far / 2, far), np.where(again_high, short / 2, short)
-            found = np.where(done, found, at)
-            done = done | (np.abs(value) <= _ROUNDING) | (high - low <= _ROUNDING)
+            done = (np.abs(value) <= _ROUNDING) | (high - low <= _ROUNDING)
+        found[left] = at
         return found
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> _Noise:
+        columns = (self.error, self.row, self.lasting, self.lasting_df)
+        error, row, lasting, df = (np.broadcast_to(column, chosen.shape)[chosen] for column in columns)
+        return _Noise(error, self.n, row, lasting, df, self.which)
+
+    def beyond(self, at: FloatArray, wanted: FloatArray) -> FloatArray:
+        """Tell by how much the half-width at a deviate exceeds another, on logarithms."""
+        half_width = self._half_width(np.sinh(at) / 2, self.law(at))
+        return np.asarray(np.log(np.maximum(half_width, np.finfo(float).tiny)) - wanted)
 
     def reach(self, levels: FloatArray) -> FloatArray:
         """Give the half-width of the interval at levels, on a further axis."""
@@ -592,14 +607,14 @@ class _Noise:
         together, known = joined(student, df, np.where(some, self.lasting, 1.0), _finite(self.lasting_df))
         return np.where(some, np.maximum(own, -stdtrit(known, level) * together), own)
 
-    def _law(self, at: FloatArray) -> FloatArray:
+    def law(self, at: FloatArray) -> FloatArray:
         return np.exp(_interpolated(_laws(self.n, self.which), self.row, at))
 
     def _own_tail(self, excess: FloatArray) -> FloatArray:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             statistic = np.where(excess > 0, excess / self.error, 0.0)
         certain = (self.error == 0) & (excess > 0)
-        return np.where(certain, 0.0, self._law(np.arcsinh(2 * np.minimum(statistic, 1e300))))
+        return np.where(certain, 0.0, self.law(np.arcsinh(2 * np.minimum(statistic, 1e300))))
 
 
 def _finite(df: FloatArray) -> FloatArray:
