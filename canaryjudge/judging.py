@@ -180,7 +180,7 @@ _UNJUDGED: Final[tuple[ReleaseRow, list[MetricRow]]] = (
     ReleaseRow(None, "hold", None, None, None, None),
     [],
 )
-_AT_ONCE: Final = 4096
+_AT_ONCE: Final = 1024
 """Metrics that are judged at once: more are no faster."""
 
 

@@ -118,6 +118,8 @@ class _Shape(NamedTuple):
     defaults: dict[str, Any]
     numbers: tuple[str, ...]
     others: tuple[str, ...]
+    names: set[str]
+    """All of them: facts are frozen, so that they can share it."""
 
 
 @cache
@@ -126,7 +128,9 @@ def _shape(model: type[Facts]) -> _Shape:
     fields = model.model_fields
     numbers = [name for name, field in fields.items() if any(_rounds(part) for part in field.metadata)]
     others = [name for name in fields if name not in numbers]
-    return _Shape({name: field.default for name, field in fields.items()}, tuple(numbers), tuple(others))
+    return _Shape(
+        {name: field.default for name, field in fields.items()}, tuple(numbers), tuple(others), set(fields)
+    )
 
 
 def _rounds(part: object) -> bool:
@@ -150,7 +154,7 @@ def build(drafts: Sequence[Draft]) -> list[Any]:
                 facts[name] = made(value)
         built = draft.model.__new__(draft.model)
         object.__setattr__(built, "__dict__", facts)
-        object.__setattr__(built, "__pydantic_fields_set__", set(draft.fields))
+        object.__setattr__(built, "__pydantic_fields_set__", shape.names)
         object.__setattr__(built, "__pydantic_extra__", None)
         object.__setattr__(built, "__pydantic_private__", None)
         return built

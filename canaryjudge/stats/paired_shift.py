@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -580,9 +580,11 @@ class _Noise:
         return found
 
     def __getitem__(self, chosen: NDArray[np.bool_]) -> _Noise:
-        columns = (self.error, self.row, self.lasting, self.lasting_df)
-        error, row, lasting, df = (np.broadcast_to(column, chosen.shape)[chosen] for column in columns)
-        return _Noise(error, self.n, row, lasting, df, self.which)
+        def part(column: Any) -> Any:
+            return np.broadcast_to(column, chosen.shape)[chosen]
+
+        own = part(self.error), self.n, part(self.row), part(self.lasting), part(self.lasting_df)
+        return _Noise(*own, self.which)
 
     def beyond(self, at: FloatArray, wanted: FloatArray) -> FloatArray:
         """Tell by how much the half-width at a deviate exceeds another, on logarithms."""
