@@ -42,7 +42,17 @@ from canaryjudge.rules.growth import GrowthFinding
 from canaryjudge.verdict import Verdict
 from canaryjudge.verdicts import MetricRow, ReleaseRow, Verdicts
 
-__all__ = ["Case", "digest", "judge", "judge_cases", "judge_many", "judge_metric", "rule_levels", "shares"]
+__all__ = [
+    "Case",
+    "digest",
+    "judge",
+    "judge_cases",
+    "judge_many",
+    "judge_metric",
+    "judge_releases",
+    "rule_levels",
+    "shares",
+]
 
 
 def judge(
@@ -199,7 +209,7 @@ def _each_judged(
     try:
         return [
             (ReleaseRow.of(release), [MetricRow.of(result) for result in release.metrics.values()])
-            for release, _ in _judged(releases, policy, arms)
+            for release, _ in judge_releases(releases, policy, arms)
         ]
     except CanaryJudgeError as error:
         if len(releases) == 1:
@@ -207,7 +217,7 @@ def _each_judged(
     return [judged for release in releases for judged in _each_judged([release], policy, arms)]
 
 
-def _judged(
+def judge_releases(
     releases: Sequence[Mapping[str, MetricPair]],
     policy: Policy,
     arms: tuple[str, str],
@@ -237,7 +247,7 @@ def _verdict(
     """Give the verdict of one release."""
     from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
 
-    ((release, cases),) = _judged([pairs], policy, arms, history)
+    ((release, cases),) = judge_releases([pairs], policy, arms, history)
     drawn = {
         name: result.model_copy(
             update={arm: arm_facts(getattr(case.pair, arm), case.pair) for arm in ("baseline", "canary")}
