@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the names of the table once more, for type checkers and edi
     from canaryjudge.errors import ReleaseFailed as ReleaseFailed
     from canaryjudge.errors import ReleaseUndecided as ReleaseUndecided
     from canaryjudge.integrations.argo.importer import load_argo as load_argo
+    from canaryjudge.integrations.files.scan import scan_parquet as scan_parquet
     from canaryjudge.integrations.flagger.importer import load_flagger as load_flagger
     from canaryjudge.integrations.kayenta.importer import load_kayenta as load_kayenta
     from canaryjudge.integrations.kayenta.pairs import from_kayenta as from_kayenta
@@ -59,6 +60,7 @@ _MODULES: Final = {
     "doctor_checks": "doctor",
     "errors": "CanaryJudgeError DataError MissingExtraError PolicyError ReleaseFailed ReleaseUndecided",
     "integrations.argo.importer": "load_argo",
+    "integrations.files.scan": "scan_parquet",
     "integrations.flagger.importer": "load_flagger",
     "integrations.kayenta.importer": "load_kayenta",
     "integrations.kayenta.pairs": "from_kayenta",

@@ -58,6 +58,8 @@ class ArmFacts(NamedTuple):
     """The steps between points; of one point infinite and its negative."""
     step: float
     """The median of the steps, where more than half are the shortest; NaN where it is not known."""
+    missing: float
+    """How many steps of that length the longer ones leave out."""
     pause: float
     """The longest time between two points that say something new; infinite where it is not known."""
     news: float
@@ -154,6 +156,7 @@ def _of_times(time: FloatArray | None, where: _Places) -> list[NDArray[np.generi
             np.where(alone, np.inf, 1.0),
             np.where(alone, -np.inf, 1.0),
             np.where(alone, np.nan, 1.0),
+            np.zeros(len(last)),
         ]
     first, last = time[where.starts], time[where.starts + where.sizes - 1]
     steps = where.steps(time)
@@ -162,6 +165,9 @@ def _of_times(time: FloatArray | None, where: _Places) -> list[NDArray[np.generi
     known = (2 * usual > where.sizes - 1) & np.isfinite(shortest) & (shortest > 0)
     steps[where.starts] = -np.inf
     longest = np.maximum.reduceat(steps, where.starts)
+    step = np.where(known, shortest, np.nan)
+    left_out = np.rint(steps / np.repeat(step, where.sizes)) - 1
+    missing = np.add.reduceat(np.maximum(left_out, 0), where.starts)
     known_ends = np.isfinite(first) & np.isfinite(last) & (np.maximum(np.abs(first), np.abs(last)) <= LATEST)
     return [
         known_ends if known_ends.all() else where.any(~np.isnan(time)),
@@ -171,7 +177,8 @@ def _of_times(time: FloatArray | None, where: _Places) -> list[NDArray[np.generi
         last,
         shortest,
         longest,
-        np.where(known, shortest, np.nan),
+        step,
+        missing,
     ]
 
 

@@ -36,8 +36,6 @@ from canaryjudge.policy.promql import made_up
 
 __all__ = ["as_it_is", "clean", "read_arm", "read_with_facts"]
 
-_A_GAP: Final = 1.5
-"""Steps of so many intervals leave one out."""
 _ENOUGH, _MOST, _WELL_ABOVE_ONE = 10, 0.8, 10.0
 """So many values, this part of them below 1, of totals like this: no counts of events look like that."""
 
@@ -95,8 +93,9 @@ def as_it_is(raw: RawSeries, metric: Metric) -> Series | None:
     if times is not None and times.unit is not None:
         notes.append(Note(code="time_unit", arm=series.arm, count=facts.size, facts={"unit": times.unit}))
     if not kind.is_raw and times is not None:
-        interval = metric.interval or facts.step
-        if not facts.longest / interval < _A_GAP:  # nor where the step is not known
+        if facts.missing >= 0 and metric.interval in (None, facts.step):
+            notes += _gap_note(series.arm, facts.missing, facts.step)
+        else:
             notes += _gaps(series, metric)
     return replace(series, notes=tuple(notes)) if notes else series
 
@@ -366,9 +365,11 @@ def _gaps(series: Series, metric: Metric) -> list[Note]:
     if interval is None:
         return []
     absent = np.maximum(np.rint(np.diff(series.time) / interval) - 1, 0).sum()
-    return (
-        [Note(code="gaps", arm=series.arm, count=int(absent), facts={"interval": interval})] if absent else []
-    )
+    return _gap_note(series.arm, absent, interval)
+
+
+def _gap_note(arm: str, absent: float, interval: float) -> list[Note]:
+    return [Note(code="gaps", arm=arm, count=int(absent), facts={"interval": interval})] if absent else []
 
 
 @dataclass(slots=True)

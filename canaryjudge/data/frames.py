@@ -119,7 +119,10 @@ def to_floats(column: Column, place: Location, name: str) -> FloatArray:
 def _from_series(column: Column) -> np.ndarray[Any, Any]:
     import narwhals as nw  # noqa: PLC0415 - there is a Series, so it is loaded
 
-    if column.dtype.is_numeric() or column.dtype == nw.Boolean:
+    kind = column.dtype
+    if kind == nw.Float64:
+        return np.asarray(column.to_numpy())
+    if kind.is_numeric() or kind == nw.Boolean:
         return np.asarray(column.cast(nw.Float64).to_numpy())
     return object_array(column.to_list())
 
@@ -145,7 +148,8 @@ def floats_at_once(column: Column) -> FloatArray | None:
     if not isinstance(column, np.ndarray):
         import narwhals as nw  # noqa: PLC0415 - there is a Series, so it is loaded
 
-        if not column.dtype.is_numeric() and column.dtype != nw.Boolean:
+        kind = column.dtype
+        if not kind.is_numeric() and kind != nw.Boolean:
             return None
     elif column.dtype.kind not in "buif":
         items = column.tolist()

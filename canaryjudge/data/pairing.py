@@ -15,7 +15,7 @@ from canaryjudge.data.arm_facts import ArmFacts
 from canaryjudge.data.buckets import coarsened, regrouped
 from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
-from canaryjudge.data.sameness import Sample, same_in_line, same_points, signatures
+from canaryjudge.data.sameness import Sample, same_in_line, same_points, signatures, some_in_common
 from canaryjudge.data.series import Series, merged, pooled, with_reports
 from canaryjudge.data.silence import Presence, never_silent, silences
 from canaryjudge.data.times import common_slots, iso, median_step
@@ -64,12 +64,10 @@ def align(
     >>> pair.pairing, pair.baseline.time.tolist()
     ('concurrent', [60.0, 120.0])
     """
-    arms = _pooled(metric, (baseline, canary))
-    check_arms(metric, arms)
-    arms, coarser = _with_equal_buckets(metric, arms)
+    arms, coarser = _comparable(metric, (baseline, canary), known=facts is not None)
     interval = _interval(metric, arms, facts)
     pooled_arms = arms
-    pairing, arms, notes = _paired(metric, arms, interval)
+    pairing, arms, notes = _paired(metric, arms, interval, facts)
     concurrent, ends = pairing == "concurrent", ends or (arms[0].end, arms[1].end)
     if facts is None or not never_silent(
         KINDS[metric.kind], facts, interval, concurrent=concurrent, ends=ends
@@ -107,6 +105,19 @@ def align(
 def _arm(series: Series) -> Arm:
     replicas = tuple(_arm(replica) for replica in series.replicas)
     return Arm(series.value, series.total, series.time, series.buckets, replicas)
+
+
+def _comparable(
+    metric: Metric, arms: tuple[Series, Series], *, known: bool
+) -> tuple[tuple[Series, Series], tuple[Note, ...]]:
+    """Bring both arms to one form, or refuse them; those that are known have neither replicas nor buckets, and no unit."""
+    if known:
+        if arms[0].zones != arms[1].zones or (arms[0].total is None) != (arms[1].total is None):
+            check_arms(metric, arms)
+        return arms, ()
+    arms = _pooled(metric, arms)
+    check_arms(metric, arms)
+    return _with_equal_buckets(metric, arms)
 
 
 def _pooled(metric: Metric, arms: tuple[Series, Series]) -> tuple[Series, Series]:
@@ -171,7 +182,10 @@ def _interval(
 
 
 def _paired(
-    metric: Metric, arms: tuple[Series, Series], interval: float | None
+    metric: Metric,
+    arms: tuple[Series, Series],
+    interval: float | None,
+    facts: tuple[ArmFacts, ArmFacts] | None,
 ) -> tuple[Literal["concurrent", "windows"], tuple[Series, Series], tuple[Note, ...]]:
     if not all(len(arm) for arm in arms):
         return "windows", arms, ()
@@ -183,7 +197,8 @@ def _paired(
         return "windows", arms, (Note(code="no_times", arm=untimed[0]),) if len(untimed) == 1 else ()
     if metric.pairing == "windows":
         return "windows", arms, ()
-    joined = _join(KINDS[metric.kind], arms, interval)
+    even = facts is not None and facts[0].shortest == facts[0].longest == interval
+    joined = _join(KINDS[metric.kind], arms, interval, even=even)
     if metric.pairing == "concurrent":
         if not all(joined.used):
             spans = "; ".join(_span(arm) for arm in arms)
@@ -207,8 +222,7 @@ def _same(arms: tuple[Series, Series], given: tuple[Series, Series]) -> list[Not
     if note is None:
         if arms[0] is not given[0] or arms[1] is not given[1]:
             first, second = (signatures(arm.value, arm.total, arm.buckets) for arm in given)
-        mine, theirs = set(first.tolist()), second.tolist()
-        if not mine.isdisjoint(theirs) and len(mine.intersection(theirs)) > 3:
+        if some_in_common(first, second):
             note = same_points((Sample.of(given[0]), Sample.of(given[1])))
     return [] if note is None else [note]
 
@@ -265,8 +279,12 @@ def partners(
 
 
 def _partnered(mine: FloatArray, theirs: FloatArray, *, one_each: bool) -> NDArray[np.bool_]:
-    rank = np.arange(len(mine)) - mine.searchsorted(mine) if one_each else 0
-    return np.asarray(rank < theirs.searchsorted(mine, "right") - theirs.searchsorted(mine))
+    if one_each:
+        rank = np.arange(len(mine)) - mine.searchsorted(mine)
+        return np.asarray(rank < theirs.searchsorted(mine, "right") - theirs.searchsorted(mine))
+    if not len(theirs):
+        return np.zeros(len(mine), dtype=np.bool_)
+    return np.asarray(theirs[np.minimum(theirs.searchsorted(mine), len(theirs) - 1)] == mine)
 
 
 def _share(arms: tuple[Series, Series], joined: _Joined) -> float:
@@ -281,37 +299,47 @@ def _span(arm: Series) -> str:
     return f"{arm.arm!r} from {iso(float(arm.time[0]))} to {iso(float(arm.time[-1]))}"
 
 
-def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> _Joined:
+def _join(kind: Kind, arms: tuple[Series, Series], interval: float | None, *, even: bool) -> _Joined:
+    """Leave what both arms have; `even` says that the baseline's points are an interval apart, each from the next."""
     times = [_times(arm) for arm in arms]
+    same = not kind.is_raw and np.array_equal(times[0], times[1])
+    if same and (even or _differ(common_slots(times[:1], interval)[0][0])):
+        return _Joined(arms, (), (len(times[0]), len(times[1])))
     half = (interval or 0.0) / 2
-    if not kind.is_raw and np.array_equal(times[0], times[1]):
-        slots, _ = common_slots(times[:1], interval)
-        if bool((slots[0][1:] != slots[0][:-1]).all()):
-            return _Joined(arms, (), (len(times[0]), len(times[1])))
     start, end = max(time[0] for time in times), min(time[-1] for time in times)
-    inside = [(time >= start - half) & (time <= end + half) for time in times]
     span: dict[str, float | str] = {"overlap_start": float(start), "overlap_end": float(end)}
-    notes = [
-        Note(code="outside_overlap", arm=arm.arm, count=int((~mask).sum()), facts=span)
-        for arm, mask in zip(arms, inside, strict=True)
-        if not mask.all()
-    ]
-    arms = (_cut(arms[0], inside[0]), _cut(arms[1], inside[1]))
-    if kind.is_raw or not all(len(arm) for arm in arms):
-        used = (len(arms[0]), len(arms[1])) if kind.is_raw else (0, 0)
-        return _Joined(arms, tuple(notes), used)
-    slots, _ = common_slots([_times(arm) for arm in arms], interval)
+    notes: list[Note] = []
+    first, second = arms
+    if times[0][0] < start - half or times[0][-1] > end + half:
+        first = _within(first, start - half, end + half, span, notes)
+    if times[1][0] < start - half or times[1][-1] > end + half:
+        second = _within(second, start - half, end + half, span, notes)
+    if kind.is_raw or not len(first) or not len(second):
+        used = (len(first), len(second)) if kind.is_raw else (0, 0)
+        return _Joined((first, second), tuple(notes), used)
+    slots, _ = common_slots([_times(first), _times(second)], interval)
     matched = partners(slots[0], slots[1], one_each=False)
-    notes += [
-        Note(code="unpaired", arm=arm.arm, count=int((~mask).sum()))
-        for arm, mask in zip(arms, matched, strict=True)
-        if not mask.all()
-    ]
-    joined = [
-        merged(kind, _cut(arm, mask), slot[mask])
-        for arm, mask, slot in zip(arms, matched, slots, strict=True)
-    ]
-    return _Joined((joined[0], joined[1]), tuple(notes), (int(matched[0].sum()), int(matched[1].sum())))
+    joined, used_points = [], []
+    for arm, mask, slot in zip((first, second), matched, slots, strict=True):
+        used_points.append(int(np.count_nonzero(mask)))
+        if used_points[-1] < len(mask):
+            notes.append(Note(code="unpaired", arm=arm.arm, count=len(mask) - used_points[-1]))
+            joined.append(merged(kind, arm.part(mask), slot[mask]))
+        else:
+            joined.append(merged(kind, arm, slot))
+    return _Joined((joined[0], joined[1]), tuple(notes), (used_points[0], used_points[1]))
+
+
+def _differ(slots: FloatArray) -> bool:
+    """Tell whether no two points are in one interval."""
+    return bool((slots[1:] != slots[:-1]).all())
+
+
+def _within(arm: Series, start: float, end: float, span: dict[str, float | str], notes: list[Note]) -> Series:
+    """Leave out what is not in the time that both arms cover, and say so."""
+    mask = (_times(arm) >= start) & (_times(arm) <= end)
+    notes.append(Note(code="outside_overlap", arm=arm.arm, count=int((~mask).sum()), facts=span))
+    return arm.part(mask)
 
 
 def _times(arm: Series) -> FloatArray:

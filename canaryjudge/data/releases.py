@@ -135,9 +135,9 @@ def _no_table(what: str) -> DataError:
 
 
 def release_columns(
-    columns: Mapping[str, Column], by: Sequence[str]
+    columns: Mapping[str, Column], by: Sequence[str], *, first: int = 1
 ) -> tuple[NDArray[np.intp], list[ReleaseKey]]:
-    """Give every row the number of its release, and the releases in the order in which they occur.
+    """Give every row the number of its release, and the releases in the order in which they occur; `first` is the number of the first row.
 
     Examples
     --------
@@ -146,13 +146,15 @@ def release_columns(
     >>> codes.tolist(), keys
     ([0, 1, 2], [('b', '1'), ('a', '1'), ('b', '2')])
     """
-    codes, names = labels(needed_column(columns, by[0]), by[0])
+    of_row = [needed_column(columns, name) for name in by]
+    numbers = np.arange(first, first + len(of_row[0]))
+    codes, names = labels(of_row[0], by[0], numbers)
     if len(by) == 1:
         return codes, [*names]
     parts: list[Labels] = [(codes, names)]
     firsts = codes
-    for name in by[1:]:
-        own, known = labels(needed_column(columns, name), name)
+    for name, column in zip(by[1:], of_row[1:], strict=True):
+        own, known = labels(column, name, numbers)
         parts.append((own, known))
         found, firsts, codes = np.unique(codes * len(known) + own, return_index=True, return_inverse=True)
         order = np.argsort(firsts)

@@ -13,7 +13,7 @@ from canaryjudge.data.series import Series
 from canaryjudge.packing import pack, unpack
 from canaryjudge.rules.rows import FloatArray
 
-__all__ = ["Sample", "same_in_line", "same_points", "signatures"]
+__all__ = ["Sample", "same_in_line", "same_points", "signatures", "some_in_common"]
 
 _LARGEST: Final = 1e30
 _MOST: Final = 36
@@ -21,6 +21,8 @@ _MOST: Final = 36
 _WHOLE: Final = 4096
 """The same where the whole window is at hand."""
 _FEWEST: Final = 6
+_MORE: Final = 3
+"""More different points than this are in both, to the last digit."""
 _PART: Final = 0.2
 """So many points, and this part of the smaller arm's, are in both."""
 _TIMES: Final = 2.0
@@ -80,8 +82,7 @@ class Sample:
         """Add points by their signatures."""
         if not len(values):
             return self
-        rounded = np.clip(values, -_LARGEST, _LARGEST).astype(np.float32).astype(np.float64)
-        return self._with(rounded, np.ones(len(values)), whole=True)
+        return self._with(_rounded(values), np.ones(len(values)), whole=True)
 
     def union(self, other: Sample) -> Sample:
         """Add another's points."""
@@ -127,6 +128,28 @@ def _hashes(values: FloatArray) -> NDArray[np.uint64]:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
         bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
     return bits
+
+
+def some_in_common(first: FloatArray, second: FloatArray) -> bool:
+    """Tell whether two arms have so many equal points, by their signatures, that `same_points` is to be asked.
+
+    Examples
+    --------
+    >>> some_in_common(np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0]))
+    False
+    """
+    mine, theirs = set(first.tolist()), second.tolist()
+    if mine.isdisjoint(theirs) or len(mine.intersection(theirs)) <= _MORE:
+        return False
+    # as samples have them: in single precision, where more are equal
+    rounded = [_rounded(each).tolist() for each in (first, second)]
+    sets = set(rounded[0]), set(rounded[1])
+    shared = min(sum(map(sets[1].__contains__, rounded[0])), sum(map(sets[0].__contains__, rounded[1])))
+    return shared >= max(_FEWEST, _PART * min(len(first), len(second)))
+
+
+def _rounded(values: FloatArray) -> FloatArray:
+    return np.clip(values, -_LARGEST, _LARGEST).astype(np.float32).astype(np.float64)
 
 
 def same_points(samples: tuple[Sample, Sample]) -> Note | None:
@@ -178,7 +201,7 @@ def same_in_line(first: FloatArray, second: FloatArray) -> Note | None:
     40
     >>> same_in_line(np.ones(40), np.ones(40))
     """
-    if len(first) != len(second) or not (first == second).all():
+    if len(first) != len(second) or first[0] != second[0] or not (first == second).all():
         return None
     runs = first[np.flatnonzero(np.diff(first, prepend=np.inf))]
     shares = np.unique(runs, return_counts=True)[1] / max(len(runs), 1)

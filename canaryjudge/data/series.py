@@ -144,9 +144,10 @@ def _joined(columns: list[FloatArray | None]) -> FloatArray | None:
 
 def merged(kind: Kind, series: Series, slots: FloatArray) -> Series:
     """Make one point of those that lie in one interval: a gauge's mean, the sum of anything else, at their mean time."""
-    starts = np.flatnonzero(np.diff(slots, prepend=np.nan) != 0)
-    if len(starts) == len(slots):
+    differ = slots[1:] != slots[:-1]
+    if differ.all():
         return series
+    starts = np.flatnonzero(np.append(True, differ))
     counts = np.diff(np.append(starts, len(slots)))
     value = np.add.reduceat(series.value, starts)
     time = series.time

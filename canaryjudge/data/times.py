@@ -134,11 +134,12 @@ def times_at_once(column: Column) -> Times | None:
 
 def _of_one_unit(numbers: FloatArray) -> Times | None:
     """Take numbers as times where the size of each tells the same unit."""
-    known = np.abs(numbers[np.isfinite(numbers)])
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    numbers[~np.isfinite(numbers)] = np.nan
+    size = np.abs(numbers)
+    low, high = float(np.fmin.reduce(size, initial=np.inf)), float(np.fmax.reduce(size, initial=0.0))
     if any(low <= least < high for least, _, _ in _UNITS):
         return None
-    return _from_numbers(numbers)
+    return _in_seconds(numbers, high)
 
 
 def _from_series(column: Column, place: Location) -> Times:
@@ -180,6 +181,11 @@ def _from_numbers(numbers: FloatArray) -> Times:
     size = (
         float(np.median(known)) if len(known) else 0.0
     )  # the median: one stray number must not rescale all others
+    return _in_seconds(numbers, size)
+
+
+def _in_seconds(numbers: FloatArray, size: float) -> Times:
+    """Take numbers of this size as times in the unit that it tells."""
     for least, per_second, unit in _UNITS:
         if size > least:
             return Times(numbers / per_second, unit=unit)
