@@ -554,7 +554,9 @@ class _Noise:
         """Find the deviate of the points alone that goes with the level whose half-width is the excess, all of one axis: on logarithms by regula falsi (Illinois)."""
         found, noise = np.empty(len(excess)), self
         left, wanted = np.arange(len(excess)), np.log(np.maximum(excess, np.finfo(float).tiny))
-        low, high = np.full(len(left), _SMALLEST), np.full(len(left), _GRID[-1])
+        with np.errstate(divide="ignore"):  # the points alone are no narrower than both parts
+            alone = np.arcsinh(2 * excess / self.error)
+        low, high = np.full(len(left), _SMALLEST), np.clip(alone, _SMALLEST, _GRID[-1])
         short, far = noise.beyond(low, wanted), noise.beyond(high, wanted)
         at = np.where(far <= 0, high, low)
         done = (far <= 0) | (short >= 0)
@@ -581,7 +583,8 @@ class _Noise:
 
     def __getitem__(self, chosen: NDArray[np.bool_]) -> _Noise:
         def part(column: Any) -> Any:
-            return np.broadcast_to(column, chosen.shape)[chosen]
+            whole = column if column.shape == chosen.shape else np.broadcast_to(column, chosen.shape)
+            return whole[chosen]
 
         own = part(self.error), self.n, part(self.row), part(self.lasting), part(self.lasting_df)
         return _Noise(*own, self.which)
