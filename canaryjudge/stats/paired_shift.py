@@ -556,7 +556,7 @@ class _Noise:
         left, wanted = np.arange(len(excess)), np.log(np.maximum(excess, np.finfo(float).tiny))
         with np.errstate(divide="ignore"):  # the points alone are no narrower than both parts
             alone = np.arcsinh(2 * excess / self.error)
-        low, high = np.full(len(left), _SMALLEST), np.clip(alone, _SMALLEST, _GRID[-1])
+        low, high = np.full(len(left), np.log(_SMALLEST)), np.log(np.clip(alone, _SMALLEST, _GRID[-1]))
         short, far = noise.beyond(low, wanted), noise.beyond(high, wanted)
         at = np.where(far <= 0, high, low)
         done = (far <= 0) | (short >= 0)
@@ -579,7 +579,7 @@ class _Noise:
             far, short = np.where(again_low, far / 2, far), np.where(again_high, short / 2, short)
             done = (np.abs(value) <= _ROUNDING) | (high - low <= _ROUNDING)
         found[left] = at
-        return found
+        return np.exp(found)
 
     def __getitem__(self, chosen: NDArray[np.bool_]) -> _Noise:
         def part(column: Any) -> Any:
@@ -589,8 +589,9 @@ class _Noise:
         own = part(self.error), self.n, part(self.row), part(self.lasting), part(self.lasting_df)
         return _Noise(*own, self.which)
 
-    def beyond(self, at: FloatArray, wanted: FloatArray) -> FloatArray:
+    def beyond(self, log_deviate: FloatArray, wanted: FloatArray) -> FloatArray:
         """Tell by how much the half-width at a deviate exceeds another, on logarithms."""
+        at = np.exp(log_deviate)
         half_width = self._half_width(np.sinh(at) / 2, self.law(at))
         return np.asarray(np.log(np.maximum(half_width, np.finfo(float).tiny)) - wanted)
 
