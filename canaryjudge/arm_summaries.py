@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from canaryjudge.data import Arm, MetricPair
 from canaryjudge.kinds import KINDS
 from canaryjudge.results import QUANTILE_LEVELS, ArmFacts, SeriesFacts
-from canaryjudge.rules.findings import ten_digits
+from canaryjudge.rules.findings import Draft, build, ten_digits
 
 __all__ = ["arm_facts", "with_gaps"]
 
@@ -40,16 +40,26 @@ def arm_facts(arm: Arm, pair: MetricPair) -> ArmFacts | None:
         spread = _bucket_quantiles(pair.edges, arm.buckets.sum(axis=0, keepdims=True), QUANTILE_LEVELS)[0]
     else:
         spread = _quantiles(np.sort(levels), QUANTILE_LEVELS)
-    return ArmFacts(series=_series(arm, levels, pair), quantiles=tuple(ten_digits(spread)))
-
-
-def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
     start = None if arm.time is None else float(arm.time[0])
     at = np.arange(len(arm), dtype=np.float64) if arm.time is None else arm.time - arm.time[0]
+    at, bands = _bands(arm, at, levels, pair)
+    numbers = ten_digits(np.concatenate([spread, at, bands.ravel()]))
+    rounded = [numbers[i : i + len(at)] for i in range(len(spread), len(numbers), len(at))]
+    places, columns = _broken(at, rounded)
+    series: dict[str, Any] = {"start": start, "at": places, "value": columns[len(columns) // 2]}
+    if len(columns) > 1:
+        band = "percentiles" if KINDS[pair.kind].has_observations else "extremes"
+        series |= {"low": columns[0], "high": columns[2], "band": band}
+    facts = {"series": Draft(SeriesFacts, series), "quantiles": tuple(numbers[: len(spread)])}
+    found: ArmFacts = build([Draft(ArmFacts, facts)])[0]
+    return found
+
+
+def _bands(arm: Arm, at: FloatArray, levels: FloatArray, pair: MetricPair) -> tuple[FloatArray, FloatArray]:
+    """Give where each position is, and what stands there: the level of few points, else the low end, the middle and the high end of what it stands for; shape (1 or 3, positions)."""
     buckets = arm.buckets if KINDS[pair.kind].has_buckets else None
     if buckets is None and len(arm) <= _MOST_POINTS:
-        places, (values,) = with_gaps(at, levels[np.newaxis])
-        return SeriesFacts(start=start, at=places, value=values)
+        return at, levels[np.newaxis]
     firsts, middles = _stretches(at)
     if buckets is not None and pair.edges is not None:
         counts = np.add.reduceat(buckets, firsts, axis=0)
@@ -62,15 +72,7 @@ def _series(arm: Arm, levels: FloatArray, pair: MetricPair) -> SeriesFacts:
         exposure = np.ones(len(arm)) if arm.total is None else arm.total
         pooled = np.add.reduceat(arm.value, firsts) / np.add.reduceat(exposure, firsts)
         bands = np.array([np.minimum.reduceat(levels, firsts), pooled, np.maximum.reduceat(levels, firsts)])
-    places, (low, value, high) = with_gaps(middles, bands)
-    return SeriesFacts(
-        start=start,
-        at=places,
-        value=value,
-        low=low,
-        high=high,
-        band="percentiles" if KINDS[pair.kind].has_observations else "extremes",
-    )
+    return middles, bands
 
 
 def _stretches(at: FloatArray) -> tuple[IntArray, FloatArray]:
@@ -86,11 +88,17 @@ def _stretches(at: FloatArray) -> tuple[IntArray, FloatArray]:
 
 def with_gaps(at: FloatArray, rows: FloatArray) -> tuple[tuple[float, ...], list[tuple[float | None, ...]]]:
     """Break a series (rows of numbers at ascending positions) where nothing came for a while: there a position is repeated, with None in each row, so that no line runs through it."""
+    numbers = ten_digits(np.concatenate([at, *rows]))
+    return _broken(at, [numbers[i : i + len(at)] for i in range(0, len(numbers), len(at))])
+
+
+def _broken(
+    at: FloatArray, rounded: list[list[float]]
+) -> tuple[tuple[float, ...], list[tuple[float | None, ...]]]:
     steps = np.diff(at)
     usual = float(np.sort(steps)[len(steps) // 2]) if len(steps) else 0.0
     gaps = np.flatnonzero(steps > _GAP * usual)[::-1].tolist() if usual > 0 else []
-    numbers = ten_digits(np.concatenate([at, *rows]))
-    places, *columns = (list[Any](numbers[i : i + len(at)]) for i in range(0, len(numbers), len(at)))
+    places, *columns = (list[Any](numbers) for numbers in rounded)
     for before in gaps:
         for column in columns:
             column.insert(before + 1, None)
