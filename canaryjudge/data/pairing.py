@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
@@ -103,7 +104,7 @@ def align(
 
 
 def _arm(series: Series) -> Arm:
-    replicas = tuple(_arm(replica) for replica in series.replicas)
+    replicas = tuple(map(_arm, series.replicas)) if series.replicas else ()
     return Arm(series.value, series.total, series.time, series.buckets, replicas)
 
 
@@ -174,9 +175,11 @@ def _interval(
     """Give the spacing: the policy's, or the wider of the arms' medians, so that each interval can hold a point of both."""
     if metric.interval is not None or KINDS[metric.kind].is_raw:
         return metric.interval
-    known = [each.step if each.timed else np.nan for each in facts] if facts else [np.nan] * 2
+    if facts is not None and facts[0].timed and facts[0].step == facts[1].step:
+        return facts[0].step
+    known = [each.step if each.timed else math.nan for each in facts] if facts else [math.nan] * 2
     medians = [
-        median_step([arm.time]) if np.isnan(step) else step for arm, step in zip(arms, known, strict=True)
+        median_step([arm.time]) if math.isnan(step) else step for arm, step in zip(arms, known, strict=True)
     ]
     return max((median for median in medians if median is not None), default=None)
 
@@ -289,7 +292,7 @@ def _partnered(mine: FloatArray, theirs: FloatArray, *, one_each: bool) -> NDArr
 
 def _share(arms: tuple[Series, Series], joined: _Joined) -> float:
     """Give the share of the shorter arm's points that found a partner."""
-    length, used = min((len(arm), used) for arm, used in zip(arms, joined.used, strict=True))
+    length, used = min((len(arms[0]), joined.used[0]), (len(arms[1]), joined.used[1]))
     return used / length
 
 
