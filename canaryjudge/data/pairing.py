@@ -220,14 +220,21 @@ def _same(arms: tuple[Series, Series], given: tuple[Series, Series]) -> list[Not
     """Note that both arms are the same points: each beside its partner, or any of their replicas."""
     if not all(map(len, arms)):
         return []
-    first, second = (signatures(arm.value, arm.total, arm.buckets) for arm in arms)
+    first, second = _signatures(arms)
     note = same_in_line(first, second)
     if note is None:
         if arms[0] is not given[0] or arms[1] is not given[1]:
-            first, second = (signatures(arm.value, arm.total, arm.buckets) for arm in given)
+            first, second = _signatures(given)
         if some_in_common(first, second):
             note = same_points((Sample.of(given[0]), Sample.of(given[1])))
     return [] if note is None else [note]
+
+
+def _signatures(arms: tuple[Series, Series]) -> tuple[FloatArray, FloatArray]:
+    first, second = arms
+    return signatures(first.value, first.total, first.buckets), signatures(
+        second.value, second.total, second.buckets
+    )
 
 
 def _silent(
@@ -404,14 +411,16 @@ def _with_replicas_cut(arms: tuple[Series, Series], interval: float | None) -> t
 def _final_notes(metric: Metric, arms: tuple[Series, Series], *, broken: bool) -> list[Note]:
     notes = []
     lengths = (len(arms[0]), len(arms[1]))
-    if all(lengths) and lengths[0] != lengths[1]:
+    if lengths[0] != lengths[1] and all(lengths):
         facts: dict[str, float | str] = {"baseline": lengths[0], "canary": lengths[1]}
         notes.append(Note(code="unequal_lengths", count=abs(lengths[0] - lengths[1]), facts=facts))
-    for arm in arms:
-        # the values of a histogram are numbers of observations, whose evenness is not odd
-        if len(arm) and not KINDS[metric.kind].has_buckets:
+    # the values of a histogram are numbers of observations, whose evenness is not odd
+    measured, needed = not KINDS[metric.kind].has_buckets, metric.needed_points
+    for arm, points in zip(arms, lengths, strict=True):
+        if points and measured:
             notes += _sameness(arm)
-        notes += [] if broken else too_few_points(metric, arm.arm, len(arm))
+        if points < needed and not broken:
+            notes += too_few_points(metric, arm.arm, points)
     return notes
 
 
@@ -521,8 +530,9 @@ def units_apart(levels: tuple[FloatArray, FloatArray], names: tuple[str, str]) -
     exact = any(abs(factor / times - 1) <= _NEAR for times in _THOUSANDS)
     if not exact:
         high, low = levels[larger], levels[1 - larger]
-        ends = np.quantile(high, 0.1), np.quantile(low, 0.9)
-        if factor < _UNITS_APART or min(high.min(), low.min()) <= 0 or ends[0] <= ends[1]:
+        if factor < _UNITS_APART or min(high.min(), low.min()) <= 0:
+            return []
+        if np.quantile(high, 0.1) <= np.quantile(low, 0.9):
             return []
         spreads = [max(float(np.log(level).std()), _STEADY) for level in (high, low)]
         if max(spreads) > _SHAPES_APART * min(spreads):
