@@ -79,25 +79,25 @@ def as_it_is(raw: RawSeries, metric: Metric) -> Series | None:
             return None
         if (facts.totals_grow if facts.totals else facts.grows) and "counter" not in metric.model_fields_set:
             return None
-    times = raw.time if facts.timed else None
+    times, arm = raw.time if facts.timed else None, raw.place.arm
+    notes: list[Note] = []
+    if times is not None and times.unit is not None:
+        notes.append(Note(code="time_unit", arm=arm, count=facts.size, facts={"unit": times.unit}))
+    steady = facts.missing >= 0 and metric.interval in (None, facts.step)
+    if steady and times is not None and not kind.is_raw:
+        notes += _gap_note(arm, facts.missing, facts.step)
     series = Series(
-        raw.place.arm,
+        arm,
         raw.value,
         raw.total if kind.counts_events and facts.totals else None,
         None if times is None else times.seconds,
         frozenset() if times is None else times.zones,
+        tuple(notes),
         end=facts.last,
         line=np.arange(facts.size, dtype=np.float64) if times is None else None,
     )
-    notes = []
-    if times is not None and times.unit is not None:
-        notes.append(Note(code="time_unit", arm=series.arm, count=facts.size, facts={"unit": times.unit}))
-    if not kind.is_raw and times is not None:
-        if facts.missing >= 0 and metric.interval in (None, facts.step):
-            notes += _gap_note(series.arm, facts.missing, facts.step)
-        else:
-            notes += _gaps(series, metric)
-    return replace(series, notes=tuple(notes)) if notes else series
+    gaps = [] if steady else _gaps(series, metric)
+    return replace(series, notes=(*notes, *gaps)) if gaps else series
 
 
 def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) -> Series:

@@ -315,15 +315,16 @@ _SMALL: Final = 1 << 28
 
 def _codes_of_arrow(column: Any) -> tuple[NDArray[np.intp], list[Any]]:
     """Take the labels of a column of pyarrow, in chunks or in one piece, from its dictionary."""
-    if hasattr(column, "unify_dictionaries"):
-        column = column.unify_dictionaries()
-        if column.nbytes < _SMALL:
-            column = column.combine_chunks()
+    given = hasattr(column.type, "index_type")
+    if hasattr(column, "combine_chunks"):
+        column = column.unify_dictionaries() if given else column
+        column = column.combine_chunks() if column.nbytes < _SMALL else column
     encoded = column.dictionary_encode()
     if hasattr(encoded, "combine_chunks"):
         encoded = encoded.combine_chunks()
     codes = np.asarray(encoded.indices.cast("int64").fill_null(-1), dtype=np.intp)
-    return _as_they_occur(codes, encoded.dictionary.to_pylist())
+    known = encoded.dictionary.to_pylist()
+    return _as_they_occur(codes, known) if given else (codes, known)
 
 
 def _as_they_occur(codes: NDArray[np.intp], known: list[Any]) -> tuple[NDArray[np.intp], list[Any]]:

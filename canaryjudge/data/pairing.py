@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
@@ -103,7 +104,7 @@ def align(
 
 
 def _arm(series: Series) -> Arm:
-    replicas = tuple(_arm(replica) for replica in series.replicas)
+    replicas = tuple(map(_arm, series.replicas)) if series.replicas else ()
     return Arm(series.value, series.total, series.time, series.buckets, replicas)
 
 
@@ -174,9 +175,11 @@ def _interval(
     """Give the spacing: the policy's, or the wider of the arms' medians, so that each interval can hold a point of both."""
     if metric.interval is not None or KINDS[metric.kind].is_raw:
         return metric.interval
-    known = [each.step if each.timed else np.nan for each in facts] if facts else [np.nan] * 2
+    if facts is not None and facts[0].timed and facts[0].step == facts[1].step:
+        return facts[0].step
+    known = [each.step if each.timed else math.nan for each in facts] if facts else [math.nan] * 2
     medians = [
-        median_step([arm.time]) if np.isnan(step) else step for arm, step in zip(arms, known, strict=True)
+        median_step([arm.time]) if math.isnan(step) else step for arm, step in zip(arms, known, strict=True)
     ]
     return max((median for median in medians if median is not None), default=None)
 
@@ -217,14 +220,21 @@ def _same(arms: tuple[Series, Series], given: tuple[Series, Series]) -> list[Not
     """Note that both arms are the same points: each beside its partner, or any of their replicas."""
     if not all(map(len, arms)):
         return []
-    first, second = (signatures(arm.value, arm.total, arm.buckets) for arm in arms)
+    first, second = _signatures(arms)
     note = same_in_line(first, second)
     if note is None:
         if arms[0] is not given[0] or arms[1] is not given[1]:
-            first, second = (signatures(arm.value, arm.total, arm.buckets) for arm in given)
+            first, second = _signatures(given)
         if some_in_common(first, second):
             note = same_points((Sample.of(given[0]), Sample.of(given[1])))
     return [] if note is None else [note]
+
+
+def _signatures(arms: tuple[Series, Series]) -> tuple[FloatArray, FloatArray]:
+    first, second = arms
+    return signatures(first.value, first.total, first.buckets), signatures(
+        second.value, second.total, second.buckets
+    )
 
 
 def _silent(
@@ -289,7 +299,7 @@ def _partnered(mine: FloatArray, theirs: FloatArray, *, one_each: bool) -> NDArr
 
 def _share(arms: tuple[Series, Series], joined: _Joined) -> float:
     """Give the share of the shorter arm's points that found a partner."""
-    length, used = min((len(arm), used) for arm, used in zip(arms, joined.used, strict=True))
+    length, used = min((len(arms[0]), joined.used[0]), (len(arms[1]), joined.used[1]))
     return used / length
 
 
@@ -401,14 +411,16 @@ def _with_replicas_cut(arms: tuple[Series, Series], interval: float | None) -> t
 def _final_notes(metric: Metric, arms: tuple[Series, Series], *, broken: bool) -> list[Note]:
     notes = []
     lengths = (len(arms[0]), len(arms[1]))
-    if all(lengths) and lengths[0] != lengths[1]:
+    if lengths[0] != lengths[1] and all(lengths):
         facts: dict[str, float | str] = {"baseline": lengths[0], "canary": lengths[1]}
         notes.append(Note(code="unequal_lengths", count=abs(lengths[0] - lengths[1]), facts=facts))
-    for arm in arms:
-        # the values of a histogram are numbers of observations, whose evenness is not odd
-        if len(arm) and not KINDS[metric.kind].has_buckets:
+    # the values of a histogram are numbers of observations, whose evenness is not odd
+    measured, needed = not KINDS[metric.kind].has_buckets, metric.needed_points
+    for arm, points in zip(arms, lengths, strict=True):
+        if points and measured:
             notes += _sameness(arm)
-        notes += [] if broken else too_few_points(metric, arm.arm, len(arm))
+        if points < needed and not broken:
+            notes += too_few_points(metric, arm.arm, points)
     return notes
 
 
@@ -518,8 +530,9 @@ def units_apart(levels: tuple[FloatArray, FloatArray], names: tuple[str, str]) -
     exact = any(abs(factor / times - 1) <= _NEAR for times in _THOUSANDS)
     if not exact:
         high, low = levels[larger], levels[1 - larger]
-        ends = np.quantile(high, 0.1), np.quantile(low, 0.9)
-        if factor < _UNITS_APART or min(high.min(), low.min()) <= 0 or ends[0] <= ends[1]:
+        if factor < _UNITS_APART or min(high.min(), low.min()) <= 0:
+            return []
+        if np.quantile(high, 0.1) <= np.quantile(low, 0.9):
             return []
         spreads = [max(float(np.log(level).std()), _STEADY) for level in (high, low)]
         if max(spreads) > _SHAPES_APART * min(spreads):

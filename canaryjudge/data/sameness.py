@@ -149,7 +149,7 @@ def some_in_common(first: FloatArray, second: FloatArray) -> bool:
 
 
 def _rounded(values: FloatArray) -> FloatArray:
-    return np.clip(values, -_LARGEST, _LARGEST).astype(np.float32).astype(np.float64)
+    return np.minimum(np.maximum(values, -_LARGEST), _LARGEST).astype(np.float32).astype(np.float64)
 
 
 def same_points(samples: tuple[Sample, Sample]) -> Note | None:

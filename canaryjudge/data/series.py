@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from canaryjudge.data.times import common_slots, median_step
 from canaryjudge.kinds import Kind
 
 __all__ = ["Series", "by_replica", "merged", "pooled", "with_reports"]
+
+
+_NO_TIMES: Final[FloatArray] = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +75,36 @@ class Series:
     factor: float = 1.0
     end: float = -np.inf
     line: FloatArray | None = None
-    beyond: FloatArray = field(default_factory=lambda: np.empty(0))
+    beyond: FloatArray = field(default_factory=lambda: _NO_TIMES)
 
     def __len__(self) -> int:
         return len(self.value)
 
     def part(self, points: NDArray[np.bool_] | NDArray[np.intp]) -> Series:
         """Give some of the points, by a mask or an index; the replicas stay as they are."""
-        return replace(
-            self,
-            value=self.value[points],
-            total=None if self.total is None else self.total[points],
-            time=None if self.time is None else self.time[points],
-            line=None if self.line is None else self.line[points],
-            buckets=None if self.buckets is None else self.buckets[points],
+        total, time, line, buckets = (
+            None if column is None else column[points]
+            for column in (self.total, self.time, self.line, self.buckets)
+        )
+        # one by one, since the arms of many metrics are cut and `replace` takes as long as all else here
+        return Series(
+            self.arm,
+            self.value[points],
+            total,
+            time,
+            self.zones,
+            self.notes,
+            buckets,
+            self.edges,
+            self.replicas,
+            self.reported,
+            self.differenced,
+            self.counters,
+            self.unit,
+            self.factor,
+            self.end,
+            line,
+            self.beyond,
         )
 
 
