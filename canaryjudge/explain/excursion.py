@@ -48,7 +48,7 @@ class _ExcursionWords(EffectWords[ExcursionFinding]):
             extreme = "highest" if upward else "lowest"
             return f"no {noun} lies {where} {bound}, the baseline's {extreme} and a tolerated {room} more ({self.sizes()})"
         said = f"1 {noun} lies" if many == 1 else f"{count(many)} {noun}s lie"
-        beyond = f"{said} {where} {bound}: beyond all of the baseline's, the worst of which is {worst}, and a tolerated {room} more{self.when()}"
+        beyond = f"{said} {where} {bound}, the baseline's worst of {worst} and a tolerated {room} more{self.when()}"
         needs_bound = (finding.pvalue or 0.0) <= finding.level
         suspicious = (
             "only a tolerance.absolute can say whether so much matters"
@@ -58,4 +58,5 @@ class _ExcursionWords(EffectWords[ExcursionFinding]):
         told = {Reason.PROVEN_WORSE: "", Reason.SUSPECTED: f"; {suspicious}"}.get(
             finding.reason, "; so few prove nothing" if many < 3 else "; not proven to be more than chance"
         )
-        return f"{beyond}{told}; {self.methods['precedence']} {pvalue(finding.pvalue or 0.0)}, {self.sizes()}"
+        test = f"{self.methods['precedence']} {pvalue(finding.pvalue or 0.0)}, {self.sizes()}"
+        return f"{beyond}{told}" if self.brief else f"{beyond}{told}; {test}"
