@@ -279,7 +279,7 @@ def _legend() -> str:
         '<line class="pass-interval" x1="5" x2="21" y1="7" y2="7"/><circle class="estimate" cx="13" cy="7" r="5"/></svg>'
         "effect, with the intervals that prove a pass (thick) and a fail (thin)</p>"
         '<p><svg class="key" aria-hidden="true"><rect class="beyond" x="0" y="0" width="26" height="14"/></svg>beyond what is tolerated; right is worse</p>'
-        '<p><svg class="key" aria-hidden="true"><line class="pass-limit" x1="13" x2="13" y1="0" y2="14"/></svg>beyond this a pass excludes harm, where that is another</p></div>'
+        '<p><svg class="key" aria-hidden="true"><line class="pass-limit" x1="13" x2="13" y1="0" y2="14"/></svg>beyond this a pass rules harm out, where that is another limit</p></div>'
     )
 
 
