@@ -154,7 +154,11 @@ class EffectWords(Words[E]):
     def limits(self) -> str:
         """Say how much is tolerated, and beyond what a pass excludes harm where that is another."""
         excluded = self.excluded()
-        return f"{self.held_against()}, a pass rules out more than {excluded}" if excluded else self.held_against()
+        return (
+            f"{self.held_against()}, a pass rules out more than {excluded}"
+            if excluded
+            else self.held_against()
+        )
 
     @property
     def _has_limit(self) -> bool:

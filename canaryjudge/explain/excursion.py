@@ -51,7 +51,7 @@ class _ExcursionWords(EffectWords[ExcursionFinding]):
         beyond = f"{said} {where} {bound}, the baseline's worst of {worst} and a tolerated {room} more{self.when()}"
         needs_bound = (finding.pvalue or 0.0) <= finding.level
         suspicious = (
-            "only a tolerance.absolute can say whether so much matters"
+            "give tolerance.absolute to say whether so much matters"
             if needs_bound
             else "suspicious, but not proven"
         )
