@@ -24,6 +24,7 @@ from canaryjudge.explain.sentences import (
     title,
     waivers,
 )
+from canaryjudge.explain.what_would_change import what_would_change_release
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult, ReleaseResult, SeriesFacts
 
@@ -89,30 +90,37 @@ def brief_blocks(release: ReleaseResult) -> Iterator[Block]:
     if release.deciding_metric is None:
         yield Block("No metric was judged.", "  ")
         return
-    decided = [result for result in counted if _decides(result, release)]
-    for result in decided[:_MOST]:
+    decided = [result for result in counted if _decides(result, release)][:_MOST]
+    if release.aggregate == "score":
+        yield Block(headline(release), "  ")
+    elif not decided:
+        yield Block(what_would_change_release(release), "  ")
+    for result in decided:
         said = metric_sentence(result, release, brief=True)
-        advice = result.reason.advice if result.outcome is Outcome.MARGINAL else ""
-        yield Block(f"{head(result)}{_role(result)}: {said}.{advice and ' '}{advice}", "  ", result)
-    if more := decided[_MOST:]:
-        yield Block(
-            f"{CAME_OUT[release.outcome].capitalize()} as well: {listed([r.name for r in more])}.", "  "
-        )
+        yield Block(f"{head(result)}{_role(result)}: {said}.", "  ", result)
+    advice = [result.reason.advice for result in decided if result.outcome is Outcome.MARGINAL]
+    for to_do in filter(None, dict.fromkeys(advice)):
+        yield Block(to_do, "  ")
     others = [result for result in counted if result not in decided]
     for outcome, word in CAME_OUT.items():
-        if named := [_named(result) for result in others if result.outcome is outcome]:
-            yield Block(f"{word.capitalize()}: {listed(named)}.", "  ")
+        if named := [_named(result, release) for result in others if result.outcome is outcome]:
+            as_well = " as well" if outcome is release.outcome and outcome is not Outcome.PASS else ""
+            yield Block(f"{word.capitalize()}{as_well}: {listed(named)}.", "  ")
     if release.outcome is Outcome.PASS:
         for waiver in waivers(release):
             yield Block(f"Waived: {waiver}.", "  ")
 
 
-def _named(result: MetricResult) -> str:
-    """Name a metric, and why it did not pass."""
-    if result.outcome is Outcome.PASS:
-        return result.name
-    role = "" if result.role == "required" else f"{result.role}, "
-    return f"{result.name} ({role}{result.reason.words})"
+def _named(result: MetricResult, release: ReleaseResult) -> str:
+    """Name a metric, and why it is undecided, or fails without failing the release."""
+    why: list[str] = []
+    if result.role != "required" and result.outcome is not Outcome.PASS:
+        why.append(result.role)
+    if result.outcome is Outcome.MARGINAL or (
+        result.outcome is Outcome.FAIL and release.outcome is not Outcome.FAIL
+    ):
+        why.append(result.reason.words)
+    return f"{result.name} ({', '.join(why)})" if why else result.name
 
 
 def _decides(result: MetricResult, release: ReleaseResult) -> bool:

@@ -43,7 +43,9 @@ def test_what_is_undecided_says_why_and_what_would_decide():
     assert said.startswith("MARGINAL: hold open_1 MARGINAL: canary is ")
     assert "about " in said
     assert "more points a side would decide" in said
-    assert "none_1 MARGINAL: no data in canary (0 v. 40 points)." in said
+    assert (
+        "none_1 MARGINAL: no data in canary (0 v. 40 points). See whether that arm runs, is scraped" in said
+    )
     assert said.endswith("Passed: good_1.")
 
 
@@ -82,3 +84,12 @@ def test_where_nothing_was_judged_it_says_so():
     policy = cj.Policy(metrics=[cj.Metric(name="cpu", direction="increase", no_data="ignore")])
     verdict = cj.judge({"cpu": {"baseline": [], "canary": []}}, policy)
     assert verdict.explain(brief=True) == "MARGINAL: hold\n  No metric was judged."
+
+
+def test_a_score_is_told_and_so_is_a_fail_of_an_earlier_look():
+    verdict = judged("good_1", "bad_1")
+    scored = verdict.model_copy(update={"aggregate": "score", "score": 50.0})
+    assert "score 50 of 100" in scored.explain(brief=True)
+    calm = dict.fromkeys(verdict.metrics, verdict.metrics["good_1"])
+    later = verdict.model_copy(update={"metrics": calm})
+    assert "It failed at an earlier look, and a fail stays." in later.explain(brief=True)
