@@ -167,6 +167,7 @@ class Reason(StrEnum):
         Outcome.MARGINAL,
         "an arm has no points",
         "no data",
+        "See whether that arm runs, is scraped and gets traffic, and whether its name or selector is right.",
     )
     PROVEN_SAFE = (
         "proven_safe",

@@ -75,11 +75,31 @@ class Verdict(ReleaseResult):
             "a verdict has three outcomes; ask verdict.outcome, or call verdict.raise_for_outcome() (marginal is neither true nor false)"
         )
 
-    def explain(self) -> str:
-        """Give the verdict in sentences, with numbers, units, intervals and counts."""
+    def explain(self, *, brief: bool = False) -> str:
+        """Give the verdict in sentences, with numbers, units, intervals and counts.
+
+        Parameters
+        ----------
+        brief : bool
+            Say it in a handful of lines: what to do, the metrics that decided with their numbers, and what is undecided and why.
+
+        Returns
+        -------
+        str
+            Lines of at most 110 characters.
+
+        Examples
+        --------
+        >>> import canaryjudge as cj
+        >>> policy = cj.Policy(metrics=[cj.Metric(name="cpu", unit="%", direction="increase")])
+        >>> verdict = cj.judge({"cpu": {"baseline": [50.0] * 20, "canary": [50.0] * 20}}, policy)
+        >>> print(verdict.explain(brief=True))
+        PASS: promote
+          cpu PASS: both arms are 50 % throughout (20 v. 20 points).
+        """
         from canaryjudge.explain import as_text  # noqa: PLC0415 - the words are loaded when they are wanted
 
-        return as_text(self)
+        return as_text(self, brief=brief)
 
     def to_markdown(self) -> str:
         """Give the verdict as Markdown, for a pull request or a pipeline's summary."""

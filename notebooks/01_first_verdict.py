@@ -23,7 +23,7 @@ import pandas as pd
 
 import canaryjudge as cj
 
-here = Path.cwd() if Path("docs/examples").exists() else Path.cwd().parents[1]
+here = next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "docs/examples").exists())
 example = here / "docs/examples/checkout"
 frame = pd.read_csv(example / "metrics.csv")
 frame.groupby(["metric", "arm"])["value"].describe().round(2)

@@ -151,7 +151,7 @@ for name, when in (("over", minutes < 5), ("still there", minutes >= 55)):
 # %%
 from pathlib import Path
 
-here = Path.cwd() if Path("docs/examples").exists() else Path.cwd().parents[0]
+here = next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "docs/examples").exists())
 found = cj.load_openslo(*sorted((here / "docs/examples/openslo").glob("*.yaml")))
 print(
     [

@@ -62,7 +62,15 @@ def test_a_pass_names_the_guards_that_are_not_proven():
         metric("good_0"), metric("open_0", "guard"), metric("none", "guard"), metric("good_1", "guard")
     )
     assert verdict.unproven == ("open_0", "none")
-    assert "Passed unproven: open_0, none." in verdict.explain()
+    for headline in (
+        verdict.explain().split("\n\n")[0],
+        verdict.to_markdown(),
+        verdict.to_html(),
+        verdict.reason,
+    ):
+        assert "the guards open_0 and none are not proven fine" in " ".join(headline.split()).replace(
+            "\\", ""
+        )
 
 
 def test_on_a_pass_the_metric_that_was_hardest_to_prove_is_named():

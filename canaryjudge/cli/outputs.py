@@ -35,6 +35,7 @@ class _Destination(NamedTuple):
     format: str
     path: str | None
     option: str
+    brief: bool = False
 
     @property
     def is_text_here(self) -> bool:
@@ -52,7 +53,9 @@ class _Destination(NamedTuple):
         """Write there."""
         form = FORMATS[self.format]
         if self.is_text_here and not isinstance(said, CanaryJudgeError):
-            text: str | Mapping[str, str] = terminal_text(said)
+            text: str | Mapping[str, str] = terminal_text(said, brief=self.brief)
+        elif self.brief and not isinstance(said, CanaryJudgeError):
+            text = said.explain(brief=True)
         else:
             text = form.write(said)
         if not isinstance(text, str):
@@ -78,6 +81,11 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         default="text",
         metavar="FORMAT",
         help=f"how to write the verdict (default: text). {formats}",
+    )
+    parser.add_argument(
+        "--brief",
+        action="store_true",
+        help="write text in a handful of lines: what to do, what decided, and what is undecided and why",
     )
     parser.add_argument("--output", metavar="FILE", help="write the verdict there instead of standard output")
     parser.add_argument(
@@ -143,7 +151,10 @@ def _destinations(options: argparse.Namespace) -> list[_Destination]:
             f"--format {options.format} writes several files",
             "Name their directory with --output, such as /tekton/results.",
         )
-    return [*options.also, _Destination(options.format, options.output, "--output")]
+    found = [*options.also, _Destination(options.format, options.output, "--output")]
+    if options.brief and all(destination.format != "text" for destination in found):
+        raise DataError("--brief is about text, and none is written", "Leave it out, or take --format text.")
+    return [each._replace(brief=options.brief and each.format == "text") for each in found]
 
 
 def _destination(text: str) -> _Destination:

@@ -72,14 +72,14 @@ def terminal_size(stream: Any) -> tuple[int, int]:
     return wished or found.columns or WIDTH, found.lines or _LINES
 
 
-def terminal_text(verdict: Verdict, stream: Any = None) -> str:
+def terminal_text(verdict: Verdict, stream: Any = None, *, brief: bool = False) -> str:
     """Explain a verdict as the stream can show it: with color and sparklines, or, where it is no terminal, byte for byte as `explain` does."""
     stream = stream or sys.stdout
     # longer lines than those of plain text are hard to read
     width = max(min(terminal_size(stream)[0], WIDTH), _NARROWEST)
     if takes_color(stream):
-        return as_terminal(verdict, width=width, sparklines=_shows_blocks(stream))
-    return as_text(verdict, width) if is_terminal(stream) else verdict.explain()
+        return as_terminal(verdict, width=width, sparklines=_shows_blocks(stream), brief=brief)
+    return as_text(verdict, width if is_terminal(stream) else WIDTH, brief=brief)
 
 
 def _shows_blocks(stream: Any) -> bool:

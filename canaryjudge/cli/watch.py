@@ -185,9 +185,9 @@ class _Screen(Protocol):
         """Make room for the verdict, and say why it ended where that needs to be said."""
 
 
-def screen_on(stream: Any) -> _Screen:
+def screen_on(stream: Any, *, brief: bool = False) -> _Screen:
     """Choose how to show looks on a stream."""
-    return _Picture(stream) if is_terminal(stream) else _Lines(stream)
+    return _Picture(stream, brief=brief) if is_terminal(stream) else _Lines(stream)
 
 
 def _why_it_ended(look: Look) -> str:
@@ -227,8 +227,9 @@ class _Lines:
 class _Picture:
     """The verdict as it stands, drawn over at every look; what stood on the terminal before stays."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, *, brief: bool) -> None:
         self._stream = stream
+        self._brief = brief
         self._remarks = _Remarks()
         self._shown: list[str] = []
 
@@ -242,7 +243,7 @@ class _Picture:
             return
         head = f"look {look.number}, {moment(look.at)}; the next in {_time_left(look)}"
         said = [head if look.trouble is None else f"{moment(look.at)} {_trouble(look)}"]
-        self._write([*said, "", *terminal_text(drawn, self._stream).split("\n")])
+        self._write([*said, "", *terminal_text(drawn, self._stream, brief=self._brief).split("\n")])
 
     def close(self, why: str) -> None:
         self._write([])
@@ -384,7 +385,7 @@ def _watched(options: argparse.Namespace, policy: Policy, monitor: Monitor, pace
 
     # standard output is for the verdict alone where a tool reads it
     aside = options.output is None and options.format != "text"
-    screen = screen_on(sys.stderr if aside else sys.stdout)
+    screen = screen_on(sys.stderr if aside else sys.stdout, brief=options.brief)
     last: Look | None = None
     try:
         for look in looks(take, pace, clock):

@@ -34,6 +34,10 @@ def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[
     names = list(known)
     if not names:
         return f"There are no {what}."
+    if len(names) == 1 and ";" in names[0]:
+        return (
+            f"The {what} seem to be separated by semicolons: read the table with sep=';' (and decimal=',')."
+        )
     free = [name for name in names if name not in set(taken)]
     near = difflib.get_close_matches(wrong, free, n=1, cutoff=0.5)
     rest = f" and {len(names) - 20} more" if len(names) > 20 else ""

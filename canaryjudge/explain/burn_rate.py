@@ -30,7 +30,8 @@ class _BurnRateWords(CountedWords[BurnRateFinding]):
         if burn is None:
             return ""
         deciding = next(alert for alert in burn.alerts if alert.decides)
-        return "; ".join([self._verdict(burn, deciding), *_unasked(burn), *_budget(burn)])
+        verdict = self._verdict(burn, deciding)
+        return verdict if self.brief else "; ".join([verdict, *_unasked(burn), *_budget(burn)])
 
     def main_number(self) -> tuple[str, str]:
         """Give the burn rate."""
@@ -66,7 +67,10 @@ class _BurnRateWords(CountedWords[BurnRateFinding]):
         finding = self.finding
         windows = [window for window in (alert.long, alert.short) if window is not None]
         limit = set_number(alert.burn_rate)
-        first, *rest = (_rate(window, finding, timed=burn.span_s is not None) for window in windows)
+        first, *rest = (
+            _rate(window, None if self.brief else finding, timed=burn.span_s is not None)
+            for window in windows
+        )
         what = f"canary burns its error budget at {first[0]} times the allowed rate{first[1]}"
         what += "".join(f" and at {rate} times{where}" for rate, where in rest)
         baseline = number(burn.baseline_burn_rate or 0.0)
@@ -81,11 +85,12 @@ class _BurnRateWords(CountedWords[BurnRateFinding]):
         return f"{what}: whether it stays within {limit} is not proven{self.missing()}"
 
 
-def _rate(window: BurnWindow, finding: BurnRateFinding, *, timed: bool) -> tuple[str, str]:
-    """Give a window's burn rate, and its interval (where it is the telling window) with the time that it covers."""
-    tells = window.interval == finding.interval and window.burn_rate == finding.estimate
-    interval = window.pass_interval if finding.outcome is Outcome.PASS else window.interval
-    ci = f" ({_span(interval)})" if tells else ""
+def _rate(window: BurnWindow, finding: BurnRateFinding | None, *, timed: bool) -> tuple[str, str]:
+    """Give a window's burn rate, and its interval (where it is the telling window of a finding) with the time that it covers."""
+    ci = ""
+    if finding is not None and (window.interval, window.burn_rate) == (finding.interval, finding.estimate):
+        interval = window.pass_interval if finding.outcome is Outcome.PASS else window.interval
+        ci = f" ({_span(interval)})"
     if not timed or window.covered_s is None:
         return number(window.burn_rate or 0.0), f"{ci} over all its data, which have no times"
     asked = window.window_s or 0.0

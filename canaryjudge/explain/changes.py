@@ -50,7 +50,7 @@ class LevelWords(EffectWords[L]):
             if finding.harmless:
                 return f"{what}, which is no harm: only {self._harm()} is"
             if finding.passes_wider:
-                return f"{what}: harm beyond {self.excluded()} is excluded, {self.why_excluded()}, but not all beyond {tolerance}"
+                return f"{what}: harm beyond {self.excluded()} is ruled out, {self.why_excluded()}, but harm beyond {tolerance} is not"
             return f"{what}, within {tolerance}"
         if finding.reason is Reason.NOTHING_FOUND and finding.harmless:
             return f"{what}: {self._harm()} is not proven"
@@ -59,7 +59,7 @@ class LevelWords(EffectWords[L]):
         if finding.reason is Reason.SUSPECTED:
             return f"{what}: suspicious, but not proven beyond {tolerance}"
         if finding.held_by_estimate:
-            return f"{what}: harm beyond {self.excluded()} is excluded, but the estimate itself lies beyond {tolerance}{self.missing()}"
+            return f"{what}: harm beyond {self.excluded()} is ruled out, but the estimate itself lies beyond {tolerance}{self.missing()}"
         if finding.reason is Reason.WORSE_BUT_MAYBE_TOLERABLE:
             return f"{what}: worse than the baseline, but not proven beyond {tolerance}{self.missing()}"
         if why := self.why_nothing_can_be_proven():
@@ -67,8 +67,8 @@ class LevelWords(EffectWords[L]):
         if finding.harmless:
             return f"{what}: {self._harm()} is neither proven nor ruled out{self.missing()}"
         if excluded := self.excluded():
-            return f"{what}: proven neither beyond {tolerance} nor within {excluded}{self.missing()}"
-        return f"{what}: proven neither beyond nor within {tolerance}{self.missing()}"
+            return f"{what}: not proven beyond {tolerance}, and harm beyond {excluded} is not ruled out{self.missing()}"
+        return f"{what}: it may lie within {tolerance} or beyond{self.missing()}"
 
     def why_nothing_can_be_proven(self) -> str:
         """Say what the test cannot prove, and why; nothing where it can."""

@@ -16,7 +16,7 @@ from canaryjudge.rules.late_shift import LateShiftFinding
 
 __all__ = ["TOO_FEW_TO_PROVE", "CountedWords", "EffectWords"]
 
-TOO_FEW_TO_PROVE = "its points are too few, or depend on each other too strongly, to prove"
+TOO_FEW_TO_PROVE = "its points are too few, or too alike from one to the next, to prove"
 
 E = TypeVar("E", bound=EffectFinding)
 
@@ -37,12 +37,17 @@ class EffectWords(Words[E]):
         if finding.reason is Reason.IDENTICAL:
             return f"both arms are {self.level(finding.canary_level)} throughout ({self.sizes()})"
         if self._asked_nothing:
-            return f"nothing could be asked ({self.sizes()})"
+            return f"too few points to look ({self.sizes()})"
         if finding.reason is Reason.NEEDS_ABSOLUTE_TOLERANCE:
             return self.without_percent()
         if finding.reason is Reason.TOO_LITTLE_DATA:
             return self.too_little_data()
-        return "; ".join(said for said in (self.found(), self.explanation(), self.evidence()) if said)
+        return self.joined(self.found(), self.explanation())
+
+    def joined(self, *parts: str) -> str:
+        """Join the parts of a sentence and the evidence: of a brief one the first alone."""
+        said = parts[:1] if self.brief else (*parts, self.evidence())
+        return "; ".join(part for part in said if part)
 
     @property
     def _asked_nothing(self) -> bool:
@@ -149,7 +154,11 @@ class EffectWords(Words[E]):
     def limits(self) -> str:
         """Say how much is tolerated, and beyond what a pass excludes harm where that is another."""
         excluded = self.excluded()
-        return f"{self.held_against()}, a pass excludes {excluded}" if excluded else self.held_against()
+        return (
+            f"{self.held_against()}, a pass rules out more than {excluded}"
+            if excluded
+            else self.held_against()
+        )
 
     @property
     def _has_limit(self) -> bool:
@@ -181,6 +190,8 @@ class EffectWords(Words[E]):
 
     def proof(self) -> str:
         """Give the interval that proves what was found, in parentheses; nothing where there is none."""
+        if self.brief:
+            return ""
         fine = proven_fine(self.finding)
         interval = self.finding.pass_interval if fine else self.finding.interval
         return f" ({self.told_interval(interval)})" if interval else ""

@@ -53,9 +53,9 @@ def looks_so_far(watch: WatchFacts) -> str:
     if planned is None:
         return ""
     if looks == planned:
-        return f"each of the {planned} planned looks came too early"
+        return f"all {planned} planned looks are used up, and none had points enough"
     if looks:
-        return f"look {looks} of the {planned} that are planned came too early"
+        return f"{looks} of {planned} planned looks {'is' if looks == 1 else 'are'} used up, and none had points enough"
     return f"the first of {planned} planned looks is still to come"
 
 

@@ -48,14 +48,15 @@ class _ExcursionWords(EffectWords[ExcursionFinding]):
             extreme = "highest" if upward else "lowest"
             return f"no {noun} lies {where} {bound}, the baseline's {extreme} and a tolerated {room} more ({self.sizes()})"
         said = f"1 {noun} lies" if many == 1 else f"{count(many)} {noun}s lie"
-        beyond = f"{said} {where} {bound}: beyond all of the baseline's, the worst of which is {worst}, and a tolerated {room} more{self.when()}"
+        beyond = f"{said} {where} {bound}, the baseline's worst of {worst} and a tolerated {room} more{self.when()}"
         needs_bound = (finding.pvalue or 0.0) <= finding.level
         suspicious = (
-            "only a tolerance.absolute can say whether so much matters"
+            "give tolerance.absolute to say whether so much matters"
             if needs_bound
             else "suspicious, but not proven"
         )
         told = {Reason.PROVEN_WORSE: "", Reason.SUSPECTED: f"; {suspicious}"}.get(
             finding.reason, "; so few prove nothing" if many < 3 else "; not proven to be more than chance"
         )
-        return f"{beyond}{told}; {self.methods['precedence']} {pvalue(finding.pvalue or 0.0)}, {self.sizes()}"
+        test = f"{self.methods['precedence']} {pvalue(finding.pvalue or 0.0)}, {self.sizes()}"
+        return f"{beyond}{told}" if self.brief else f"{beyond}{told}; {test}"

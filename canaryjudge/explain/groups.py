@@ -27,6 +27,8 @@ class _GroupWords(Words[GroupFinding]):
         finding = self.finding
         if not finding.parts:
             return self.too_little_data()
+        if self.brief and finding.deciding is not None:
+            return words_of(finding.deciding, self.result, self.told, brief=True).sentence()
         parts = sorted(finding.parts, key=lambda part: part.outcome is not finding.outcome)
         said = [
             f"{part.rule} {_SAYS[part.outcome]}, {words_of(part, self.result).sentence()}" for part in parts

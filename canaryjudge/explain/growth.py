@@ -35,7 +35,7 @@ class _GrowthWords(EffectWords[GrowthFinding]):
             return super().sentence()
         if finding.method == "none":
             return f"{self._ends()}, beyond the tolerated {self.tolerated()}, whatever the other rules find of the whole window ({self.sizes()})"
-        return "; ".join(said for said in (self.found(), self._crossing(), self.evidence()) if said)
+        return self.joined(self.found(), self._crossing())
 
     def found(self) -> str:
         """Say how far the canary grew away from the baseline, and how that stands to what is tolerated."""

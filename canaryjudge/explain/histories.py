@@ -104,6 +104,6 @@ def rates_of_what(results: Iterable[MetricResult]) -> str:
         return f"{proviso}, beyond what healthy ones differ by anyway"
     whose = "" if len(unknown) == len(judged) else f", of {len(unknown)} of {len(judged)} metrics,"
     return (
-        f"{proviso}. Nothing here says by how much healthy ones{whose} differ anyway, as history, replicas or a noise_floor would, so these are the rates of a comparison, "
-        "and not of this service"
+        f"{proviso}. By how much healthy ones{whose} differ anyway is not known here, so these are the rates of the comparison and not of your service; "
+        "history, replicas or a noise_floor would tell"
     )

@@ -26,13 +26,14 @@ from canaryjudge.explain.sentences import (
     is_quiet,
     main_number,
     metric_sentence,
+    not_proven,
     other_findings,
     promise,
     quiet_sentence,
     remarks,
     rule_sentence,
     title,
-    waiver_sentence,
+    waivers,
 )
 from canaryjudge.explain.text import by_badness
 from canaryjudge.explain.what_would_change import what_would_change_metric, what_would_change_release
@@ -134,13 +135,11 @@ def _details(result: MetricResult, release: ReleaseResult, *, opened: bool) -> s
     notes = len(result.warnings)
     said = metric_sentence(result, release)
     hint = f'<span class="hint">{count(notes)} warning{"s" if notes != 1 else ""}</span>' if notes else ""
-    waived = [waiver_sentence(one) for one in release.waived if one.metric == result.name]
     parts = [
         f"<p>{html_prose(_sentence(said[:1].upper() + said[1:]))}</p>",
         _findings(result),
         _list("Warnings about the data", [note_sentence(note) for note in result.warnings]),
         _list("What would change this", what_would_change_metric(result, release)),
-        _list("Waived", waived),
     ]
     return (
         f"<details{' open' if opened else ''}><summary>Findings, and what would change this{hint}</summary>"
@@ -222,6 +221,8 @@ def _banner(release: ReleaseResult) -> str:
         if result is None
         else f"<strong>{html_text(result.name)}</strong>: {html_prose(clause(result, release))}."
     )
+    if unproven := not_proven(release, but=release.deciding_metric):
+        why += html_prose(f" {unproven[0].upper()}{unproven[1:]}.")
     return (
         f'<header class="banner"><div class="wide"><div class="verdict">{mark(release.outcome)}'
         f'<h1>{release.outcome.value.capitalize()}<span class="action">{_ACTIONS[release.action]}</span></h1></div>'
@@ -278,7 +279,7 @@ def _legend() -> str:
         '<line class="pass-interval" x1="5" x2="21" y1="7" y2="7"/><circle class="estimate" cx="13" cy="7" r="5"/></svg>'
         "effect, with the intervals that prove a pass (thick) and a fail (thin)</p>"
         '<p><svg class="key" aria-hidden="true"><rect class="beyond" x="0" y="0" width="26" height="14"/></svg>beyond what is tolerated; right is worse</p>'
-        '<p><svg class="key" aria-hidden="true"><line class="pass-limit" x1="13" x2="13" y1="0" y2="14"/></svg>beyond this a pass excludes harm, where that is another</p></div>'
+        '<p><svg class="key" aria-hidden="true"><line class="pass-limit" x1="13" x2="13" y1="0" y2="14"/></svg>beyond this a pass rules harm out, where that is another limit</p></div>'
     )
 
 
@@ -302,7 +303,7 @@ def as_html(release: ReleaseResult) -> str:
         _metric_body(result, f'<p class="beside">{html_prose(metric_sentence(result, release))}</p>')
         for result in by_badness(release)
     )
-    waived = "".join(f"<p>Waived: {html_prose(waiver_sentence(one))}</p>" for one in release.waived)
+    waived = "".join(f"<p>Waived: {html_prose(waiver)}</p>" for waiver in waivers(release))
     return _scoped(
         f'{_banner(release)}{cards}<div class="promise">{waived}<p>{html_prose(promise(release))}</p></div>',
         release.outcome.value,

@@ -15,6 +15,7 @@ __all__ = [
     "cut",
     "html_prose",
     "html_text",
+    "listed",
     "markdown_text",
     "on_one_line",
     "wrapped",
@@ -30,6 +31,18 @@ def on_one_line(text: str) -> str:
     'p99 [31m red'
     """
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """List names in a sentence, no more than `most` of them.
+
+    Examples
+    --------
+    >>> listed(["cpu", "errors", "p99"]), listed(list("abcdef"))
+    ('cpu, errors and p99', 'a, b, c, d and 2 more')
+    """
+    shown = list(names[:most]) if len(names) <= most else [*names[:most], f"{len(names) - most:,} more"]
+    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)
 
 
 def cut(text: str, room: int) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from canaryjudge.explain.histories import rates_of_what
-from canaryjudge.explain.layout import cut, on_one_line
+from canaryjudge.explain.layout import cut, listed, on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, percent, score, set_percent
 from canaryjudge.explain.words import words_of
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.results import MetricResult, ReleaseResult, Waived
+from canaryjudge.results import MetricResult, ReleaseResult
 from canaryjudge.rules.findings import Finding
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "is_quiet",
     "main_number",
     "metric_sentence",
+    "not_proven",
     "one_line",
     "other_findings",
     "promise",
@@ -29,7 +30,7 @@ __all__ = [
     "rule_sentence",
     "silent_arms",
     "title",
-    "waiver_sentence",
+    "waivers",
 ]
 
 _NOTED: Final = {
@@ -49,37 +50,41 @@ _DOUBTS = (
 )
 
 
-def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
-    """Say what became of a metric and why."""
+def metric_sentence(result: MetricResult, release: ReleaseResult, *, brief: bool = False) -> str:
+    """Say what became of a metric and why; briefly, without intervals, tests and what the data would say if they were sound."""
     deciding = result.deciding
     if result.reason in _NOTED:
-        return _noted_sentence(result)
+        return _noted_sentence(result, brief=brief)
     if result.reason is Reason.NO_DATA_FAILS and min(result.n_baseline, result.n_canary):
         return f"{_noted(result, 'silent')}, which the policy fails"
     if deciding is not None:
+        said = rule_sentence(deciding, result, brief=brief)
+        otherwise = "" if brief else f"; otherwise: {said}"
         if result.reason in (Reason.DEADLINE_PASSES, Reason.DEADLINE_FAILS):
             does = "passes" if result.outcome is Outcome.PASS else "fails"
-            return f"the watch is over, and the policy {does} what is undecided by then: {rule_sentence(deciding, result)}"
+            return f"the watch is over, and the policy {does} what is undecided by then: {said}"
         if result.reason is Reason.SPLIT_MISMATCH:
             found = next(note.facts for note in result.warnings if note.code == "split_mismatch")
             got, planned = (percent(float(found[name])) for name in ("found", "expected"))
             return (
-                f"the canary got {got} of the traffic where the policy's split gives it {planned}, so the arms may not be alike; "
-                f"otherwise: {rule_sentence(deciding, result)}"
+                f"the canary got {got} of the traffic where the policy's split gives it {planned}, so the arms may not be alike"
+                f"{otherwise}"
             )
         if result.reason is Reason.MISREAD:
             odd = next(note for note in result.warnings if note.code in _DOUBTS)
-            return f"the data may not be what the policy says, so they decide nothing: {note_sentence(odd)}; otherwise: {rule_sentence(deciding, result)}"
+            return f"the data may not be what the policy says, so they decide nothing: {note_sentence(odd)}{otherwise}"
+        if result.reason is Reason.UNPAIRED:
+            return f"more than a fifth of the minutes have a point of one arm alone ({_sizes(result)} judged), and nobody knows what the other arm did in them{otherwise}"
         if result.watch_over:
-            return f"the watch is over, and nothing was decided: {rule_sentence(deciding, result)}"
+            return f"the watch is over, and nothing was decided: {said}"
         if result.reason is Reason.NOT_PROVEN_WORSE:
-            return f"{rule_sentence(deciding, result)}; it passes because the policy passes what is not proven worse"
+            return f"{said}; it passes because the policy passes what is not proven worse"
         if result.reason is Reason.TOO_LITTLE_DATA and deciding.outcome is Outcome.PASS:
             return (
                 "one arm lacks far more of its values than the other (missing or infinite, see the notes), and what is "
-                f"missing may be the fault itself; of those that are there: {rule_sentence(deciding, result)}"
+                f"missing may be the fault itself{otherwise}"
             )
-        return rule_sentence(deciding, result)
+        return said
     if result.reason in (Reason.NO_DATA, Reason.NO_DATA_FAILS):
         why = ", which the policy fails" if result.reason is Reason.NO_DATA_FAILS else ""
         return f"no data in {' and '.join(silent_arms(result, release))}{why} ({_sizes(result)})"
@@ -95,9 +100,11 @@ def metric_sentence(result: MetricResult, release: ReleaseResult) -> str:
     return f"too little data: {_sizes(result)}{least}"
 
 
-def _noted_sentence(result: MetricResult) -> str:
+def _noted_sentence(result: MetricResult, *, brief: bool) -> str:
     """Say what is wrong with the data, and what they would have said otherwise."""
     sentence = _noted(result, _NOTED[result.reason])
+    if brief:
+        return sentence
     if result.deciding is None:
         return f"{sentence} ({_sizes(result)} judged)"
     return f"{sentence}; otherwise: {rule_sentence(result.deciding, result)}"
@@ -118,9 +125,9 @@ def silent_arms(result: MetricResult, release: ReleaseResult) -> list[str]:
     return [arm for arm, n in sizes if n == 0]
 
 
-def rule_sentence(finding: Finding, result: MetricResult) -> str:
+def rule_sentence(finding: Finding, result: MetricResult, *, brief: bool = False) -> str:
     """Say what one rule found of a metric."""
-    return words_of(finding, result).sentence()
+    return words_of(finding, result, brief=brief).sentence()
 
 
 def main_number(result: MetricResult) -> tuple[str, str]:
@@ -162,8 +169,8 @@ def quiet_sentence(result: MetricResult) -> str:
             (unseen if finding.reason is Reason.NOTHING_FOUND else absent).append(what)
     said = [f"no {' and no '.join(absent)}"] if absent else []
     if unseen:
-        them = "one" if len(unseen) == 1 else "them"
-        said.append(f"no {' and no '.join(unseen)} found, which does not rule {them} out")
+        one = "a small one" if len(unseen) == 1 else "small ones"
+        said.append(f"no {' and no '.join(unseen)} seen, though {one} may have been missed")
     return "; ".join(said)
 
 
@@ -206,9 +213,22 @@ def headline(release: ReleaseResult) -> str:
     verb = {
         Outcome.FAIL: "decided",
         Outcome.MARGINAL: "holds it",
-        Outcome.PASS: "was the hardest to prove" if proven else "is unproven",
+        Outcome.PASS: "was the hardest to prove" if proven else "is not proven fine",
     }[release.outcome]
-    return f"{parts}; {release.deciding_metric} {verb}{by}."
+    others = f"; {what}" if (what := not_proven(release, but=release.deciding_metric)) else ""
+    return f"{parts}; {release.deciding_metric} {verb}{by}{others}."
+
+
+def not_proven(release: ReleaseResult, *, but: str | None = None) -> str:
+    """Say which metrics a pass leaves unproven, `but` one; empty where there are none."""
+    names = [on_one_line(name) for name in release.unproven if name != but]
+    if not names:
+        return ""
+    guards = all(
+        result.role == "guard" for name, result in release.metrics.items() if name in release.unproven
+    )
+    what, are = ("guard", "is") if len(names) == 1 else ("guards", "are")
+    return f"{f'the {what} ' if guards else ''}{listed(names)} {are} not proven fine"
 
 
 def one_line(release: ReleaseResult) -> str:
@@ -222,6 +242,8 @@ def one_line(release: ReleaseResult) -> str:
         for other in release.metrics.values()
     )
     tail = f" (and {others} more)" if others and release.outcome is not Outcome.PASS else ""
+    if what := not_proven(release, but=result.name):
+        tail = f" ({cut(what, _LONGEST_LINE // 3)})"
     rated = (
         f"score {score(release.score)}; "
         if release.aggregate == "score" and release.score is not None
@@ -258,23 +280,29 @@ def remarks(release: ReleaseResult) -> list[str]:
         said.append(
             f"Now that one metric has failed, these fail as well (Holm): {', '.join(release.also_failing)}"
         )
-    if release.unproven:
-        said.append(f"Passed unproven: {', '.join(release.unproven)}")
-    return [*said, *(f"Waived: {waiver_sentence(waived)}" for waived in release.waived)]
+    return [*said, *(f"Waived: {waiver}" for waiver in waivers(release))]
 
 
-def waiver_sentence(waived: Waived) -> str:
-    """Say which guarantee is given up, and by what."""
-    sentence = {
-        "aggregate_score": "aggregate: score weighs metrics against each other, so neither alpha nor beta holds",
-        "no_data_ignored": "no_data: ignore lets the release pass without this metric",
-        "not_proven_worse_passes": "pass_when: not_proven_worse passes what is undecided, so beta does not hold",
-        "point_evidence": "evidence: point compares an estimate without its interval, so neither alpha nor beta holds",
-        "independence_assumed": "points or events are taken as independent; if they are not, releases fail and pass too often",
-        "outside_proven_range": "so few or so dependent points lie outside the range in which the test's error rates are proven",
-        "replicas_pooled": "replicas are taken together, so by as much as they differ among themselves releases fail and pass too often",
-        "deadline_passes": "on_deadline: pass lets it pass undecided, so beta does not hold",
-        "deadline_fails": "on_deadline: fail fails it undecided, so alpha does not hold",
-        "nothing_required": "no metric is required, so a pass proves nothing",
-    }[waived.what]
-    return f"{waived.metric}: {sentence}" if waived.metric else sentence
+def waivers(release: ReleaseResult) -> list[str]:
+    """Say which guarantees are given up, each once, of which metrics, and by what."""
+    given_up: dict[str, list[str]] = {}
+    for waived in release.waived:
+        given_up.setdefault(waived.what, []).extend([waived.metric] if waived.metric else [])
+    return [
+        f"{listed(names)}: {_WAIVERS[what]}" if names else _WAIVERS[what] for what, names in given_up.items()
+    ]
+
+
+_WAIVERS: Final = {
+    "aggregate_score": "aggregate: score weighs metrics against each other, so neither alpha nor beta holds",
+    "no_data_ignored": "no_data: ignore lets the release pass where there is no data",
+    "not_proven_worse_passes": "pass_when: not_proven_worse passes what is undecided, so beta does not hold",
+    "point_evidence": "evidence: point compares an estimate without its interval, so neither alpha nor beta holds",
+    "independence_assumed": "points or events are taken as independent; where they are not, releases fail and pass too often",
+    "outside_proven_range": "its points are so few, or so alike from one to the next, that alpha and beta are not proven to hold; a longer window would mend that",
+    "replicas_pooled": "its replicas are taken together; the more they differ, the more often releases fail and pass wrongly",
+    "deadline_passes": "on_deadline: pass lets it pass undecided, so beta does not hold",
+    "deadline_fails": "on_deadline: fail fails it undecided, so alpha does not hold",
+    "nothing_required": "no metric is required, so a pass proves nothing",
+}
+"""What is given up, and by what."""

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from canaryjudge.explain.histories import history_sentence
-from canaryjudge.explain.layout import WIDTH, on_one_line
+from canaryjudge.explain.layout import WIDTH, listed, on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.quantities import span
 from canaryjudge.explain.sentences import (
+    CAME_OUT,
     headline,
     metric_sentence,
     other_findings,
@@ -21,7 +22,9 @@ from canaryjudge.explain.sentences import (
     remarks,
     rule_sentence,
     title,
+    waivers,
 )
+from canaryjudge.explain.what_would_change import what_would_change_release
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult, ReleaseResult, SeriesFacts
 
@@ -70,9 +73,63 @@ class Block(NamedTuple):
         return [line.replace(_GLUE, " ") for line in wrapped] or [""]
 
 
-def as_text(release: ReleaseResult, width: int = WIDTH) -> str:
-    """Explain a release in sentences."""
-    return "\n".join(line for block in text_blocks(release) for line in block.lines(width))
+def as_text(release: ReleaseResult, width: int = WIDTH, *, brief: bool = False) -> str:
+    """Explain a release in sentences; `brief` in a handful of lines."""
+    blocks = brief_blocks(release) if brief else text_blocks(release)
+    return "\n".join(line for block in blocks for line in block.lines(width))
+
+
+_MOST: Final = 3
+"""Metrics that a brief text speaks of; it names others."""
+
+
+def brief_blocks(release: ReleaseResult) -> Iterator[Block]:
+    """Give what one must know at three in the morning: what to do, the metrics that decided, what is open and what would close it."""
+    yield Block(title(release))
+    counted = [result for result in by_badness(release) if result.role != "muted"]
+    if release.deciding_metric is None:
+        yield Block("No metric was judged.", "  ")
+        return
+    decided = [result for result in counted if _decides(result, release)][:_MOST]
+    if release.aggregate == "score":
+        yield Block(headline(release), "  ")
+    elif not decided:
+        yield Block(what_would_change_release(release), "  ")
+    for result in decided:
+        said = metric_sentence(result, release, brief=True)
+        yield Block(f"{head(result)}{_role(result)}: {said}.", "  ", result)
+    advice = [result.reason.advice for result in decided if result.outcome is Outcome.MARGINAL]
+    for to_do in filter(None, dict.fromkeys(advice)):
+        yield Block(to_do, "  ")
+    others = [result for result in counted if result not in decided]
+    for outcome, word in CAME_OUT.items():
+        if named := [_named(result, release) for result in others if result.outcome is outcome]:
+            as_well = " as well" if outcome is release.outcome and outcome is not Outcome.PASS else ""
+            yield Block(f"{word.capitalize()}{as_well}: {listed(named)}.", "  ")
+    if release.outcome is Outcome.PASS:
+        for waiver in waivers(release):
+            yield Block(f"Waived: {waiver}.", "  ")
+
+
+def _named(result: MetricResult, release: ReleaseResult) -> str:
+    """Name a metric, and why it is undecided, or fails without failing the release."""
+    why: list[str] = []
+    if result.role != "required" and result.outcome is not Outcome.PASS:
+        why.append(result.role)
+    if result.outcome is Outcome.MARGINAL or (
+        result.outcome is Outcome.FAIL and release.outcome is not Outcome.FAIL
+    ):
+        why.append(result.reason.words)
+    return f"{result.name} ({', '.join(why)})" if why else result.name
+
+
+def _decides(result: MetricResult, release: ReleaseResult) -> bool:
+    """Tell whether a metric is one of those that made the release what it is; of a pass that is the hardest to prove."""
+    if release.outcome is Outcome.PASS or release.aggregate == "score":
+        return result.name == release.deciding_metric
+    if release.outcome is Outcome.FAIL:
+        return result.outcome is Outcome.FAIL and result.role != "advisory"
+    return result.outcome is not Outcome.PASS and (result.role != "guard" or result.holds)
 
 
 def text_blocks(release: ReleaseResult) -> Iterator[Block]:
@@ -200,15 +257,17 @@ _LONGEST: Final = 60
 """More blocks than this say no more."""
 
 
-def as_terminal(release: ReleaseResult, *, width: int = WIDTH, sparklines: bool = True) -> str:
-    """Explain a release with escape sequences for color, and a sparkline of each arm on a common scale."""
+def as_terminal(
+    release: ReleaseResult, *, width: int = WIDTH, sparklines: bool = True, brief: bool = False
+) -> str:
+    """Explain a release with escape sequences for color, and a sparkline of each arm on a common scale; `brief` in a handful of lines."""
     lines: list[str] = []
-    for place, block in enumerate(text_blocks(release)):
+    for place, block in enumerate(brief_blocks(release) if brief else text_blocks(release)):
         wrapped = block.lines(width)
         if place == 0:
             wrapped = [f"{_COLORS[release.outcome]}{line}{_RESET}" for line in wrapped]
         lines += _headed(wrapped, block)
-        if block.about is not None and sparklines:
+        if block.about is not None and sparklines and not brief:
             lines += _sparklines(block.about, width)
     return "\n".join(lines)
 

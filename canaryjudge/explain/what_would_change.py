@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from canaryjudge.explain.numbers import count
+from canaryjudge.explain.layout import listed
 from canaryjudge.explain.sentences import silent_arms
 from canaryjudge.explain.words import words_of
 from canaryjudge.reasons import Outcome, Reason
@@ -26,14 +26,14 @@ def what_would_change_release(release: ReleaseResult) -> str:
     if release.outcome is Outcome.FAIL:
         if not failing:
             return "It failed at an earlier look, and a fail stays."
-        what = f"any of {_listed(failing)}" if len(failing) > 1 else failing[0]
+        what = f"any of {listed(failing)}" if len(failing) > 1 else failing[0]
         return f"It stays a fail as long as {what} fails; no other metric can make up for that."
     if release.outcome is Outcome.MARGINAL:
         needs = []
         if unproven:
-            needs.append(f"{_listed(unproven)} {'is' if len(unproven) == 1 else 'are'} proven fine")
+            needs.append(f"{listed(unproven)} {'is' if len(unproven) == 1 else 'are'} proven fine")
         if complaining:
-            needs.append(f"{_listed(complaining)} no longer {'fails' if len(complaining) == 1 else 'fail'}")
+            needs.append(f"{listed(complaining)} no longer {'fails' if len(complaining) == 1 else 'fail'}")
         if not needs:
             return "It needs data of at least one metric that counts."
         return f"It passes once {' and '.join(needs)}, and fails as soon as a metric is proven worse than tolerated."
@@ -47,7 +47,7 @@ def what_would_change_metric(result: MetricResult, release: ReleaseResult) -> li
         finding is None or finding.more_points is None
     ):
         lacking = silent_arms(result, release)
-        return [f"It needs data of {_listed(lacking)}." if lacking else "It needs more points of both arms."]
+        return [f"It needs data of {listed(lacking)}." if lacking else "It needs more points of both arms."]
     if result.reason.advice:
         return [result.reason.advice]
     if finding is None:
@@ -61,10 +61,3 @@ def what_would_change_metric(result: MetricResult, release: ReleaseResult) -> li
             else "It is muted: it counts for nothing."
         )
     return said or ["Other data."]
-
-
-def _listed(names: list[str]) -> str:
-    most = 4
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {count(len(names) - most)} more"
-    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"

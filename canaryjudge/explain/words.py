@@ -31,9 +31,13 @@ def words(finding: type[Finding]) -> Callable[[W], W]:
     return register
 
 
-def words_of(finding: Finding, result: MetricResult, within: Finding | None = None) -> Words[Any]:
+def words_of(
+    finding: Finding, result: MetricResult, within: Finding | None = None, *, brief: bool = False
+) -> Words[Any]:
     """Find the words of a metric's finding; `within` is the group of rules that speaks by it."""
-    return _WORDS[type(finding)](finding, result, within or finding)
+    found = _WORDS[type(finding)](finding, result, within or finding)
+    found.brief = brief
+    return found
 
 
 class Words(ABC, Generic[F]):
@@ -48,6 +52,8 @@ class Words(ABC, Generic[F]):
         self.told = told
         """The metric's own finding: this one, or the group that it decided."""
         self.kind, self.unit = KINDS[result.kind], result.unit
+        self.brief = False
+        """Whether a sentence leaves out intervals and tests."""
 
     @abstractmethod
     def sentence(self) -> str:

@@ -17,6 +17,10 @@ __all__ = ["IMPORTERS", "Importer"]
 _ADD_SELECTOR: Final = Option(
     "add_selector", "put ${selector} into each choice of series of a query whose arms nobody knows"
 )
+_COUNT_FAILURES: Final = Option(
+    "count_failures",
+    "count failed measurements as the tool does, in place of proving what all of them say together",
+)
 _ARGUMENT: Final = Option(
     "args", "the value of an argument of the analyses; may be given several times", "NAME=VALUE", "--arg"
 )
@@ -54,12 +58,12 @@ IMPORTERS: Final[dict[str, Importer]] = {
     "argo": Importer(
         "canaryjudge.integrations.argo.importer:load_argo",
         "Argo Rollouts' manifests: AnalysisTemplates, and the Rollouts and Experiments that use them",
-        (_ARGUMENT, _ADD_SELECTOR),
+        (_ARGUMENT, _ADD_SELECTOR, _COUNT_FAILURES),
     ),
     "flagger": Importer(
         "canaryjudge.integrations.flagger.importer:load_flagger",
         "Flagger's manifests: Canaries and their MetricTemplates",
-        (_PROVIDER, _ADD_SELECTOR),
+        (_PROVIDER, _ADD_SELECTOR, _COUNT_FAILURES),
     ),
     "kayenta": Importer(
         "canaryjudge.integrations.kayenta.importer:load_kayenta",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from canaryjudge.errors import DataError, MissingExtraError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ARMS", "OUTCOMES", "axes", "finite", "legend", "tidy"]
+__all__ = ["ARMS", "OUTCOMES", "POINTS", "axes", "finite", "lay_out", "legend", "tidy"]
 
 FloatArray = NDArray[np.float64]
 
@@ -27,6 +28,10 @@ OUTCOMES: Final[dict[str, dict[str, Any]]] = {
     "fail": {"color": "#b02a0c", "marker": "X"},
 }
 """Color and shape of each outcome, as in the report."""
+
+
+POINTS: Final = 72.0
+"""An inch."""
 
 
 def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
@@ -75,6 +80,14 @@ def tidy(ax: Axes) -> Axes:
     ax.grid(visible=True, color="#e8ecf1", linewidth=0.8)
     ax.set_axisbelow(True)
     return ax
+
+
+def lay_out(ax: Axes) -> float:
+    """Give the axes their place in the figure, and return their width in points, which says how many labels there is room for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of too small a figure, which is told when it is drawn
+        ax.figure.canvas.figure.draw_without_rendering()
+    return float(ax.get_window_extent().width) * POINTS / ax.figure.dpi
 
 
 def legend(ax: Axes) -> None:

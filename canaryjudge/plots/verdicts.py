@@ -17,7 +17,7 @@ from canaryjudge.explain.numbers import span_of_time
 from canaryjudge.explain.sentences import main_number
 from canaryjudge.explain.text import by_badness
 from canaryjudge.kinds import KINDS
-from canaryjudge.plots.style import ARMS, OUTCOMES, FloatArray, axes, legend, tidy
+from canaryjudge.plots.style import ARMS, OUTCOMES, POINTS, FloatArray, axes, lay_out, legend, tidy
 from canaryjudge.results import MetricResult, ReleaseResult, SeriesFacts
 from canaryjudge.rules.burn_rate import BurnAlertFacts, BurnRateFinding, BurnWindow
 from canaryjudge.rules.findings import Finding, Interval, WatchFacts
@@ -33,9 +33,11 @@ _LINEAR = 0.6
 """Up to about here the scale is even; beyond, it is squeezed."""
 _SQUEEZED = 2.0
 """Where effects lie beyond so many tolerances, the axis says that it is squeezed."""
-_APART = 0.09
-"""Part of the width that labels of ticks must be apart."""
+_APART = 8.0
+"""Points that labels of ticks must be apart."""
 _LONGEST_NAME = 28
+_DATE_WIDTH = 50.0
+"""Points that a time or a day needs on an axis."""
 
 
 def effects(release: ReleaseResult, *, ax: Axes | None = None) -> Axes:
@@ -74,10 +76,6 @@ def effects(release: ReleaseResult, *, ax: Axes | None = None) -> Axes:
     tidy(ax)
     ax.grid(visible=False, axis="y")
     ax.set_xscale("asinh", linear_width=_LINEAR)
-    ticks = _ticks(least, reach)
-    names = {0: "no change", 1: "limit", int(_EDGE): f"≥ {_EDGE:g} ×", -int(_EDGE): f"≤ -{_EDGE:g} ×"}
-    ax.set_xticks(ticks, [names.get(tick, f"{tick} ×") for tick in ticks])
-    ax.minorticks_off()
     ax.axvspan(1, reach, facecolor="none", edgecolor="#d5a99c", hatch="///", linewidth=0, zorder=0)
     ax.axvline(0, color="#55616f", linewidth=1, linestyle=(0, (1, 2)))
     ax.axvline(1, color="#16202c", linewidth=1.5)
@@ -88,20 +86,31 @@ def effects(release: ReleaseResult, *, ax: Axes | None = None) -> Axes:
         ylim=(len(ordered) - 0.5, -0.5),
         xlabel=f"change, in parts of what is tolerated{squeezed}",
     )
+    ticks = _ticks(ax, least, reach)
+    ax.set_xticks(list(ticks), list(ticks.values()))
+    ax.minorticks_off()
     return ax
 
 
-def _ticks(least: float, reach: float) -> list[int]:
-    """Give marks that show where the scale is squeezed: as many as there is room for, up to the farthest effects."""
-    on = (0, 1, 2, 5, 10, 20, 40)
-    room = np.arcsinh([least / _LINEAR, reach / _LINEAR])
-    ticks: list[int] = []
-    for tick in sorted({*on, *(-tick for tick in on)}, key=abs):
-        place = np.arcsinh(tick / _LINEAR)
-        near = [abs(place - np.arcsinh(other / _LINEAR)) for other in ticks]
-        if least <= tick <= reach and all(gap > _APART * (room[1] - room[0]) for gap in near):
-            ticks.append(tick)
-    return sorted(ticks)
+def _ticks(ax: Axes, least: float, reach: float) -> dict[float, str]:
+    """Give marks with their labels that show where the scale is squeezed: the limit, no change, and as many more as there is room for, up to the farthest effects."""
+    on = (2, 5, 10, 20)
+    named: list[tuple[float, str]] = [(1, "limit"), (0, "no change"), (0, "0")]
+    named += [(_EDGE, f"≥ {_EDGE:g} ×"), (-_EDGE, f"≤ -{_EDGE:g} ×"), (-1, "-1 ×")]
+    named += [(tick * sign, f"{tick * sign} ×") for tick in on for sign in (1, -1)]
+    ax.set_xticks([0], [""])
+    lay_out(ax)
+    size = ax.xaxis.get_ticklabels()[0].get_fontsize()
+    found: dict[float, tuple[float, float, str]] = {}
+    for tick, label in named:
+        drawn = ax.text(0, 0, label, fontsize=size)
+        half = (drawn.get_window_extent().width + _APART * ax.figure.dpi / POINTS) / 2
+        drawn.remove()
+        place = float(ax.transData.transform((tick, 0))[0])
+        clear = all(place + half <= low or place - half >= high for low, high, _ in found.values())
+        if least <= tick <= reach and clear:
+            found[tick] = place - half, place + half, label
+    return {tick: found[tick][2] for tick in sorted(found)}
 
 
 def _row(ax: Axes, row: int, result: MetricResult) -> list[float]:
@@ -233,12 +242,20 @@ def _floats(values: Sequence[float | None]) -> FloatArray:
 
 def _label_time(ax: Axes, result: MetricResult, *, dated: bool) -> None:
     if dated:
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - only those who plot need it
+        from matplotlib import dates  # noqa: PLC0415 - only those who plot need it
 
-        locator = AutoDateLocator()  # type: ignore[no-untyped-call] # of matplotlib
+        most = max(4, int(lay_out(ax) / _DATE_WIDTH))
+        locator = dates.AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call] # of matplotlib
+        for every, longest in (
+            (dates.SECONDLY, 60),
+            (dates.MINUTELY, 60),
+            (dates.HOURLY, 24),
+            (dates.MONTHLY, 12),
+        ):
+            locator.intervald[every] = [*locator.intervald[every], longest]  # lest a few labels be too many
         ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call] # of matplotlib
-        ax.set_xlabel("time, UTC")
+        ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call] # of matplotlib
+        ax.set_xlabel("time, UTC", loc="left")  # the day stands on the right
         return
     timed = any(arm is not None and arm.series.start is not None for arm in (result.baseline, result.canary))
     ax.set_xlabel("seconds since the start of each window" if timed else "points, in the order given")

@@ -146,6 +146,16 @@ def test_a_bug_of_ours_is_an_error_too(capsys, monkeypatch):
     assert "at the worst moment" in ET.fromstring(out).find(".//error").text  # noqa: S314 - our own
 
 
+def test_brief_is_about_every_text(capsys, verdict):
+    code, out, err = judge(capsys, "--brief", "--also", "text=brief.txt", "--also", "json=verdict.json")
+    assert (code, err) == (1, "")
+    assert out == Path("brief.txt").read_text() == verdict.explain(brief=True) + "\n"
+    assert Path("verdict.json").read_text() == verdict.to_json()
+    code, out, err = judge(capsys, "--brief", "--format", "json")
+    assert (code, out) == (2, "")
+    assert "--brief is about text" in err
+
+
 @pytest.mark.parametrize("target", ["policy.yaml", "./fail.csv"])
 def test_nothing_that_the_verdict_is_made_from_is_written_over(capsys, target):
     before = Path(target).read_bytes()

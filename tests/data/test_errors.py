@@ -297,3 +297,10 @@ def test_totals_in_one_arm_only_are_an_error():
 def test_a_failing_lazy_query_is_an_error_without_a_traceback_of_its_library():
     lazy = pl.LazyFrame({"a": [1]}).select(pl.col("missing"))
     assert "the table cannot be read" in error(lazy)
+
+
+def test_a_table_that_was_cut_at_the_wrong_separator_is_said_to_be():
+    frame = pd.DataFrame({"metric;arm;value": ["cpu;a;0,5"]})
+    with pytest.raises(DataError) as error:
+        read_pairs(frame, Policy(metrics=[Metric(name="cpu", direction="increase")]))
+    assert "sep=';'" in error.value.hint

@@ -1,5 +1,6 @@
-"""Every notebook runs from top to bottom."""
+"""Every notebook runs from top to bottom, where Jupyter starts it: in its own folder."""
 
+import re
 from pathlib import Path
 
 import jupytext
@@ -9,6 +10,19 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.py"))
 
 
+@pytest.mark.parametrize("folder", ["notebooks", "."])
+def test_the_examples_are_found_from_there_and_from_the_checkout(folder, monkeypatch):
+    root = NOTEBOOKS[0].parents[1]
+    monkeypatch.chdir(root / folder)
+    texts = "\n".join(path.read_text(encoding="utf-8") for path in NOTEBOOKS)
+    lines = re.findall(r"^here = .*", texts, re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        names = {"Path": Path}
+        exec(line, names)  # noqa: S102 - a line of our own notebooks
+        assert names["here"] == root
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Jupyter's own, none of ours
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -16,7 +30,7 @@ def test_a_notebook_runs(path):
     notebook = jupytext.read(path)
     assert notebook.cells
     client = NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parents[1])}}
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
     )
     client.execute()
     assert all(

@@ -185,6 +185,22 @@ def test_a_page_fits_and_complains_of_nothing(site, browser, page, width):
     assert browser.complaints == []
 
 
+CUT_OFF = """
+    [...document.querySelectorAll(".md-content :is(pre, code, table, .md-typeset__scrollwrap)")]
+        .filter((each) => each.clientWidth && each.scrollWidth > each.clientWidth + 1)
+        .map((each) => each.textContent.trim().slice(0, 60))
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_cut_off_on_a_laptop(site, browser):
+    found = {}
+    for page in sorted(site.glob("**/*.html")):
+        browser.show(page, 1300)
+        found[page.name] = browser.run(CUT_OFF)
+    assert {name: cut for name, cut in found.items() if cut} == {}
+
+
 FIELD = """
     new Promise((done) => {
         const look = () => document.activeElement.shadowRoot?.activeElement ? done(true) : setTimeout(look, 50);

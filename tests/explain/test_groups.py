@@ -46,5 +46,5 @@ def test_a_group_that_a_tail_decided_tells_each_rule_in_its_own_unit():
 def test_a_group_of_which_a_rule_could_not_be_asked_says_so(kind, rules, points):
     verdict = told(kind, [{"rule": "any_of", "rules": rules}], [1, 2, 1, 2], [2, 1, 2, 1], min_points=1)
     assert re.search(
-        rf"is undecided, .*nothing could be asked \(\d v. 4 {points}\)", " ".join(verdict.explain().split())
+        rf"is undecided, .*too few points to look \(\d v. 4 {points}\)", " ".join(verdict.explain().split())
     )

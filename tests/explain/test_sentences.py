@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from told import verdict as told_verdict
 
 import canaryjudge as cj
 from canaryjudge.data import Note, NoteCode
 from canaryjudge.explain import note_sentence
 from canaryjudge.explain.numbers import number, percent, pvalue
 from canaryjudge.explain.quantities import change, span
-from canaryjudge.explain.sentences import waiver_sentence
+from canaryjudge.explain.sentences import waivers
 from canaryjudge.reasons import Reason
 from canaryjudge.results import Waived
 from canaryjudge.rules.findings import Waiver
@@ -44,17 +45,17 @@ Of 4 metrics 2 failed, 2 passed; errors decided (rule proportion).
   cpu PASS: canary is 1 % higher, 43.5 % v. 43.1 % (90 % CI -3.1 to 5.1 %), within the tolerated 10 %;
     non-inferiority by comparison minute by minute p = 3e-4 (worse in 60 % of minutes, assuming that pods
     differ by 2 %, lag-1 autocorrelation 0.61), 60 v. 60 points.
-    - no late shift; no burst and no growth found, which does not rule them out.
+    - no late shift; no burst and no growth seen, though small ones may have been missed.
 
   requests PASS (guard): canary is 0.82 % lower, 9,603 v. 9,682 (90 % CI -4.3 to 2.8 %), within the tolerated
     10 % up or 9.1 % down; non-inferiority by exact conditional test p = 3e-5 (assuming that pods differ by
     2 %), 57,620 v. 522,851 events in 60 v. 60 intervals.
-    - no burst found, which does not rule one out.
+    - no burst seen, though a small one may have been missed.
 
 At most 1 % of releases that are fine fail, and at most 5 % of verdicts pass a release with harm beyond the
 bound that they print, over all metrics, for this one look at finished data; provided that nothing but the
-release differs between the arms' windows. Nothing here says by how much healthy ones differ anyway, as
-history, replicas or a noise_floor would, so these are the rates of a comparison, and not of this service."""
+release differs between the arms' windows. By how much healthy ones differ anyway is not known here, so these
+are the rates of the comparison and not of your service; history, replicas or a noise_floor would tell."""
 
 
 def test_the_bundled_release_is_explained_to_the_letter():
@@ -266,7 +267,7 @@ def test_what_is_watched_for_too_short_a_time_says_what_is_missing():
     assert "too little data: 4 v. 4 samples where 10 a side are needed" in told[0]
     assert "too little data: 5 v. 5 points where 10 a side are needed" in told[1]
     assert "too little data for the rule sequential: 11 v. 11 points; the first of 5 planned looks" in told[2]
-    assert "14 v. 14 points; look 1 of the 5 that are planned came too early" in told[3]
+    assert "14 v. 14 points; 1 of 5 planned looks is used up, and none had points enough" in told[3]
 
 
 def test_a_one_line_reason_says_first_that_the_policy_decided_at_the_deadline():
@@ -387,8 +388,17 @@ def test_every_note_has_words(code):
 
 @pytest.mark.parametrize("what", get_args(Waiver))
 def test_every_waiver_has_words(what):
-    assert waiver_sentence(Waived(what=what, metric="m")).startswith("m: ")
-    assert len(waiver_sentence(Waived(what=what))) > 20
+    (said,) = waivers(told_verdict().model_copy(update={"waived": (Waived(what=what, metric="m"),)}))
+    assert said.startswith("m: ")
+    assert len(said) > 20
+
+
+def test_a_waiver_of_many_metrics_is_said_once():
+    waived = tuple(Waived(what=what, metric=f"m{i}") for i in range(7) for what in get_args(Waiver)[:2])
+    verdict = told_verdict().model_copy(update={"waived": waived})
+    assert [said.partition(":")[0] for said in waivers(verdict)] == ["m0, m1, m2, m3 and 3 more"] * 2
+    for text in (verdict.explain(), verdict.to_markdown(), verdict.to_html()):
+        assert text.count("Waived") == 2
 
 
 @given(value=st.floats(0, 1))

@@ -157,7 +157,7 @@ def test_what_does_not_say_by_how_much_arms_on_one_clock_differ_leaves_what_is_a
     assert verdict.metrics["m"].findings[0].noise_floor.assumed
     told = " ".join(verdict.explain().split())
     assert says in told
-    assert "the rates of a comparison, and not of this service" in told
+    assert "the rates of the comparison and not of your service" in told
 
 
 def test_two_series_whose_differences_vary_by_more_than_is_assumed_say_so():

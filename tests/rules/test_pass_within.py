@@ -136,7 +136,10 @@ def test_a_pass_says_what_it_excludes_and_why_and_no_more():
     assert (verdict.outcome, found.pass_by) == ("pass", "usual")
     assert found.limit_high == 0.1 < found.pass_interval.high <= found.pass_high
     said = told(verdict)
-    assert re.search(r"harm beyond \d+ % is excluded, by which the baseline itself varies, but not all", said)
+    assert re.search(
+        r"harm beyond \d+ % is ruled out, by which the baseline itself varies, but harm beyond .* is not",
+        said,
+    )
     assert re.search(r"non-inferiority by robust Mann-Whitney p = \S+ for more than \d+ %", said)
     assert "within the tolerated" not in said
     assert "within the tolerated" not in verdict.to_markdown()
@@ -162,7 +165,7 @@ def test_a_gauge_passes_only_with_an_estimate_that_is_tolerated():
     assert found.pvalue_pass <= found.beta
     assert found.held_by_estimate
     assert verdict.outcome == "marginal"
-    assert "is excluded, but the estimate itself lies beyond the tolerated 10 %" in told(verdict)
+    assert "is ruled out, but the estimate itself lies beyond the tolerated 10 %" in told(verdict)
 
 
 def test_the_release_promises_what_its_bounds_say():

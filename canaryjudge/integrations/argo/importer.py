@@ -93,6 +93,7 @@ def load_argo(
     text: str | None = None,
     args: Mapping[str, str] | None = None,
     add_selector: bool = False,
+    count_failures: bool = False,
 ) -> Imported:
     """Read Argo Rollouts' analyses as metrics of a policy.
 
@@ -109,6 +110,9 @@ def load_argo(
         Values of arguments; they win over those of Rollouts and over the defaults of templates.
     add_selector : bool
         Put ``${selector}`` into each choice of series of a Prometheus query whose arms nobody knows.
+    count_failures : bool
+        Count failed measurements against ``failureLimit``, as Argo Rollouts does (a rule `slo` with `evidence: point` and
+        `exceptions`), where otherwise the mean of all of them is proven to meet the condition.
 
     Returns
     -------
@@ -141,16 +145,25 @@ def load_argo(
     """
     if not paths and text is None:
         raise PolicyError("no manifest of Argo Rollouts is given", "Give files, or text=...")
-    return _Import(read_manifests(paths, text, _WHAT), dict(args or {}), add_selector=add_selector).done()
+    reader = _Import(
+        read_manifests(paths, text, _WHAT),
+        dict(args or {}),
+        add_selector=add_selector,
+        count_failures=count_failures,
+    )
+    return reader.done()
 
 
 class _Import:
     """One walk over the documents."""
 
-    def __init__(self, manifests: list[Manifest], args: dict[str, str], *, add_selector: bool) -> None:
+    def __init__(
+        self, manifests: list[Manifest], args: dict[str, str], *, add_selector: bool, count_failures: bool
+    ) -> None:
         self.manifests = manifests
         self.args = args
         self.add_selector = add_selector
+        self.count_failures = count_failures
         self.account = Account()
         self.complaints: list[Complaint] = []
         self.used: set[str] = set()
@@ -272,6 +285,7 @@ class _Import:
                 metric=metric,
                 dry_run=found_by(patterns, metric.name),
                 add_selector=self.add_selector,
+                count_failures=self.count_failures,
                 arms=_named_arms(values),
             )
             settings = _metric_settings(asked, account)
@@ -305,6 +319,7 @@ class _AnalysisMetric:
     metric: ArgoMetric
     dry_run: bool  # it counts for nothing
     add_selector: bool  # put ${selector} into a query whose arms nobody knows
+    count_failures: bool  # count measurements where their mean would be judged
     arms: Mapping[str, ArmName]  # which arm the values of arguments name, by the arguments' own names
 
     def arm(self, matcher: Matcher) -> ArmName:
@@ -342,26 +357,38 @@ def _metric(asked: _AnalysisMetric, say: Callable[..., None]) -> dict[str, Any]:
     bounds = _bounds(metric, say)
     limits = limits_of(without_open(metric.model_dump()))
     compared = _self_comparison(asked)
+    counted = bounds.every or (asked.count_failures and compared is None)
     settings: dict[str, Any] = {"name": asked.name}
     if compared is not None:
         settings |= _change_settings(compared, bounds, metric, say)
     else:
-        settings |= {"direction": direction_of(bounds.good), "rules": _rules(metric, bounds, limits)}
+        settings |= {
+            "direction": direction_of(bounds.good),
+            "rules": _rules(metric, bounds, limits, counted=counted),
+        }
         fails = (
             ""
             if bounds.bearable == bounds.good
             else f", and fails only where it is not {told(bounds.bearable)}"
         )
         of = "" if bounds.subject == "result" else f" ({bounds.subject})"
-        what = "every point, of each replica by itself," if bounds.every else "whose mean"
+        what = "every point, of each replica by itself," if counted else "whose mean"
         say(
             "taken",
             f"metric {asked.name}",
-            f"a gauge{of} {'of which ' * bounds.every}{what} must be {told(bounds.good)}{fails}; {_written(metric)}",
+            f"a gauge{of} {'of which ' * counted}{what} must be {told(bounds.good)}{fails}; {_written(metric)}",
         )
     if bounds.every:
         why = "a single point decides, as there, which is no proof (evidence: point); give each series of an answer as a replica of its own: a mean of several would hide the one that is bad"
         say("note", "every value", why)
+    elif counted:
+        say(
+            "note",
+            "measurements",
+            "failed ones are counted, as there, which is no proof (evidence: point); give a point a measurement",
+        )
+        if limits.wanted is not None and limits.wanted < _FEWEST_POINTS:
+            settings["min_points"] = limits.wanted
     if asked.dry_run:
         settings["role"] = "muted"
         say("taken", "dryRun", "role: muted: it is judged and shown, and counts for nothing")
@@ -370,7 +397,7 @@ def _metric(asked: _AnalysisMetric, say: Callable[..., None]) -> dict[str, Any]:
     ).items():
         if missing := arguments_in(value):
             say("adapted", name, f"no value is known for args.{missing[0]}, and nothing is made of it")
-    _about_limits(metric, limits, bounds, say)
+    _about_limits(metric, limits, bounds, say, counted=counted, countable=compared is None)
     _about_data(asked, limits, bounds, compared, settings, say)
     if compared is None:
         say(
@@ -392,13 +419,15 @@ class _Bounds(NamedTuple):
 
 def _excepted(metric: ArgoMetric, bounds: _Bounds, limits: MeasurementLimits) -> int:
     """Return how many measurements may fail, where a rule can leave out so many: of values of one time, bounded to one side."""
-    of_one_time = metric.source == "prometheus" and "rangeQuery" not in metric.settings
+    of_one_time = (metric.source == "prometheus" or not bounds.every) and "rangeQuery" not in metric.settings
     one_sided = bounds.good.low is None or bounds.good.high is None
-    return max(0, limits.failure) if bounds.every and one_sided and of_one_time else 0
+    return max(0, limits.failure) if one_sided and of_one_time else 0
 
 
-def _rules(metric: ArgoMetric, bounds: _Bounds, limits: MeasurementLimits) -> list[dict[str, Any]]:
-    if bounds.every:
+def _rules(
+    metric: ArgoMetric, bounds: _Bounds, limits: MeasurementLimits, *, counted: bool
+) -> list[dict[str, Any]]:
+    if counted:
         return every_rules(bounds.good, bounds.bearable, _excepted(metric, bounds, limits))
     return [slo_rule(bounds.good, bounds.bearable, "mean")]
 
@@ -504,20 +533,27 @@ def _written(metric: ArgoMetric) -> str:
 
 
 def _about_limits(
-    metric: ArgoMetric, limits: MeasurementLimits, bounds: _Bounds, say: Callable[..., None]
+    metric: ArgoMetric,
+    limits: MeasurementLimits,
+    bounds: _Bounds,
+    say: Callable[..., None],
+    *,
+    counted: bool,
+    countable: bool,
 ) -> None:
     """Say what becomes of counts and limits, which an interval on the mean has no use for."""
-    if excepted := _excepted(metric, bounds, limits):
+    excepted = _excepted(metric, bounds, limits) if counted else 0
+    if excepted:
         say(
             "taken",
             "failureLimit",
             f"exceptions: {excepted}: so many intervals may be beyond the bound; give a point a measurement",
         )
     elif limits.failure > 0:
-        why = f"up to {limits.failure} failed measurements are put up with; here {'not one may be beyond the bound' if bounds.every else 'all points are held against the bound together, by their mean (slo with of: max or min, evidence: point and exceptions counts them)'}"
+        why = f"up to {limits.failure} failed measurements are put up with; here {'not one may be beyond the bound' if counted else 'all points are held against the bound together, by their mean' + (' (--count-failures counts them)' if countable else '')}"
         say("adapted", "failureLimit", why)
     if limits.failure == -1:
-        what = "point" if bounds.every else "mean"
+        what = "point" if counted else "mean"
         say(
             "adapted",
             "failureLimit",
@@ -525,6 +561,9 @@ def _about_limits(
         )
     if limits.inconclusive > 0:
         say("adapted", "inconclusiveLimit", "it is not counted: what is undecided is marginal")
+    elif excepted and bounds.bearable != bounds.good:
+        why = "exceptions put up with these as with failures, where none is put up with there"
+        say("adapted", "inconclusive measurements", why)
     if limits.consecutive_success > 0:
         why = "it is not counted: canaryjudge monitor passes as soon as the data prove it"
         say("adapted", "consecutiveSuccessLimit", why)
@@ -539,7 +578,7 @@ def _about_limits(
             "count",
             "it is measured for as long as the analysis runs; give as many points as there are",
         )
-    elif limits.wanted < _FEWEST_POINTS:
+    elif limits.wanted < _FEWEST_POINTS and (bounds.every or not counted):
         taken = f"{limits.wanted} measurement{'s are' if limits.wanted > 1 else ' is'} taken"
         why = f"{taken}; canaryjudge wants {_FEWEST_POINTS} points an arm or more (min_points), so give finer data"
         say("note", "count", why)

@@ -1,11 +1,13 @@
 """CSV of any size -> a pandas frame of float and categorical columns, block by block, with the line of whatever is wrong.
 
 pandas parses; it pads a line that is too short and cuts one that is too long without a word, so that fields are counted beside it.
+Where commas do not part columns, they may stand before decimals, as semicolons and tabs between columns suggest; one file does not mix them with points.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -25,14 +27,19 @@ _NO_VALUE = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 _NEWLINE, _QUOTE = b'\n"'
 _SEPARATORS = {",": "commas", "\t": "tabs"}
 _OTHER_FORMATS = {",": ", or name its format: csv", "\t": ", or name its format: tsv"}
+_WITH_POINT = r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?"
+_WITH_COMMA = _WITH_POINT.replace(r"\.", ",")
+_PERHAPS_THOUSANDS = r"[+-]?[1-9]\d{0,2}[.,]\d{3}"
 
 
 def read_csv(stream: BinaryIO, source: str, layout: Layout = tidy, *, separator: str = ",") -> Any:
-    r"""Read a CSV table with a header, block by block.
+    r"""Read a CSV table with a header, block by block; one with semicolons between its columns as well.
 
     Examples
     --------
     >>> read_csv(BytesIO(b"metric,arm,value\ncpu,canary,0.5\n"), "data.csv").value.tolist()
+    [0.5]
+    >>> read_csv(BytesIO(b"metric;arm;value\ncpu;canary;0,5\n"), "data.csv").value.tolist()
     [0.5]
     """
     import pandas as pd  # noqa: PLC0415 - only those who read files pay for it
@@ -44,7 +51,7 @@ def read_csv(stream: BinaryIO, source: str, layout: Layout = tidy, *, separator:
             continue
         rows, first = block, line
         if parser is None:
-            header, rows = _header(block, source, separator)
+            header, rows, separator = _header(block, source, separator)
             first += block[: len(block) - len(rows)].count(b"\n")
             parser = _Parser(source, header, layout(header, source), separator)
         frames += parser.frames(rows, first)
@@ -107,7 +114,8 @@ def _outside_quotes(block: bytes, byte: int) -> NDArray[np.bool_]:
     return np.asarray(found, dtype=np.bool_)
 
 
-def _header(block: bytes, source: str, separator: str) -> tuple[list[str], bytes]:
+def _header(block: bytes, source: str, separator: str) -> tuple[list[str], bytes, str]:
+    """Read the names of the columns; with the lines below, and what parts columns after all."""
     text = block.removeprefix(_BOM).lstrip(b" \r\n" if separator == "\t" else b" \t\r\n")
     end = int(np.flatnonzero(_outside_quotes(text, _NEWLINE))[0]) + 1 if text else 0
     first = text[:end].decode().strip("\r\n")
@@ -120,13 +128,15 @@ def _header(block: bytes, source: str, separator: str) -> tuple[list[str], bytes
             f"{source}: the header cannot be read ({error})",
             "Give one line of column names, and end lines with LF.",
         ) from None
+    if len(names) == 1 and separator == "," and ";" in first:
+        return _header(block, source, ";")
     if len(names) == 1 and (other := next((mark for mark in ";\t|," if mark in first), None)):
         wanted = _SEPARATORS[separator]
         raise DataError(
             f"{source}: the columns are separated by {other!r}, not by {wanted}",
             f"Save it with {wanted} between the columns{_OTHER_FORMATS.get(other, '')}.",
         )
-    return names, text[end:]
+    return names, text[end:], separator
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -157,6 +167,8 @@ class _Parser:
         self._positions = [header.index(name) for name in roles.chosen]
         self._roles = roles
         self._separator = separator
+        self._decimal = "." if separator == "," else ""
+        """What stands before decimals; nothing as long as there were none."""
         self._must_be_numbers = set(roles.numbers)
 
     def frames(self, body: bytes, line: int) -> list[Any]:
@@ -164,6 +176,7 @@ class _Parser:
         starts = self._starts_of_rows(body, line)
         if not len(starts):
             return []
+        self._decimal = self._decimal or self._decimal_of(body)
         try:
             frame = self._parse(body, dict.fromkeys(self._roles.numbers, "float64"))
         except ValueError:  # a text among the numbers: read them as they are, to find it
@@ -181,7 +194,7 @@ class _Parser:
             elif self._roles.placed and name in self._roles.numbers:
                 frame[name] = self._with_places(part, body, line, starts)
             elif name in self._must_be_numbers:
-                index = _first_text(part)
+                index = int(np.argmax((self._numbers(part).isna() & part.notna()).to_numpy()))
                 row = line + body.count(b"\n", 0, int(starts[index]))
                 raise DataError(
                     f"{self._source}, line {row}: {name} is the text {shown(part.iloc[index])} where a number belongs",
@@ -194,14 +207,39 @@ class _Parser:
 
     def _with_places(self, column: Any, body: bytes, line: int, starts: NDArray[np.intp]) -> Any:
         """Give the numbers of a column, and in place of each text one that knows its line: whose metric it is, is told from the row."""
-        import pandas as pd  # noqa: PLC0415 - a table was read, so it is loaded
-
-        numbers = pd.to_numeric(column, errors="coerce")
+        numbers = self._numbers(column)
         cells = numbers.astype(object)
         for index in np.flatnonzero((numbers.isna() & column.notna()).to_numpy()).tolist():
             row = line + body.count(b"\n", 0, int(starts[index]))
             cells.iloc[index] = PlacedText(str(column.iloc[index]), f"{self._source}, line {row}")
         return cells
+
+    def _numbers(self, column: Any) -> Any:
+        """Give the numbers among some texts; missing ones where there are none."""
+        import pandas as pd  # noqa: PLC0415 - a table was read, so it is loaded
+
+        if self._decimal == ",":  # a point stands before no decimals here
+            column = column.map(
+                lambda cell: cell.replace(".", " ").replace(",", ".") if isinstance(cell, str) else cell
+            )
+        return pd.to_numeric(column, errors="coerce")
+
+    def _decimal_of(self, body: bytes) -> str:
+        """Find what stands before decimals: a comma where no number has a point. What may be thousands is refused, lest it be read as a thousandth."""
+        numbers = self._roles.numbers or set(self.names) - self._roles.names
+        columns = [name for name in self.names if name in numbers]
+        table = self._parse(body, dict.fromkeys(columns, "str"), columns)
+        texts = [str(cell).strip() for name in columns for cell in table[name].dropna()]
+        commas = [text for text in texts if re.fullmatch(_WITH_COMMA, text)]
+        points = [text for text in texts if re.fullmatch(_WITH_POINT, text)]
+        unclear = [] if points and commas else commas or (points if self._separator == ";" else [])
+        if unclear and all(re.fullmatch(_PERHAPS_THOUSANDS, text) for text in unclear):
+            one, _, three = unclear[0].replace(".", ",").partition(",")
+            raise DataError(
+                f"{self._source}: {shown(unclear[0])} may be {one}.{three} or {one}{three}, and no other number tells which",
+                "Save it with commas between the columns and points before decimals, and leave out what separates thousands.",
+            )
+        return "." if points else "," if commas else ""
 
     def _with_names_as_text(self, frame: Any, body: bytes) -> Any:
         """Read those names again that pandas has taken for numbers or truth values, such as 2.10 for 2.1."""
@@ -248,6 +286,7 @@ class _Parser:
             keep_default_na=False,
             skipinitialspace=True,
             sep=self._separator,
+            decimal=self._decimal or ".",
             low_memory=False,
             engine="c",
             **options,
@@ -269,14 +308,7 @@ class _Parser:
                 row = line + body.count(b"\n", 0, int(starts[index]))
                 raise DataError(
                     f"{self._source}, line {row}: the line has {fields[index]} fields where the header has {self._fields}",
-                    "Give each line the header's number of fields, with quotes around text that has commas in it.",
+                    "Give each line the header's number of fields: quotes around text that has commas in it, and points in decimals, or semicolons between the columns.",
                 )
             blank[index] = True
         return starts[~blank]
-
-
-def _first_text(column: Any) -> int:
-    import pandas as pd  # noqa: PLC0415 - a table was read, so it is loaded
-
-    text = pd.to_numeric(column, errors="coerce").isna() & column.notna()
-    return int(np.argmax(text.to_numpy()))

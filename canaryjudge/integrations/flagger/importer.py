@@ -13,6 +13,7 @@ from canaryjudge.integrations.bounds import (
     Edge,
     change_rules,
     direction_of,
+    every_rules,
     slo_rule,
     told,
 )
@@ -26,6 +27,7 @@ from canaryjudge.integrations.flagger.models import (
 )
 from canaryjudge.integrations.flagger.queries import (
     TemplateQuery,
+    checked_query,
     metric_query,
     named_arms,
     network_of,
@@ -72,7 +74,11 @@ _MS: Final = 1000.0
 
 
 def load_flagger(
-    *paths: str | Path, text: str | None = None, provider: str | None = None, add_selector: bool = False
+    *paths: str | Path,
+    text: str | None = None,
+    provider: str | None = None,
+    add_selector: bool = False,
+    count_failures: bool = False,
 ) -> Imported:
     """Read Flagger's Canaries as metrics of a policy.
 
@@ -89,6 +95,9 @@ def load_flagger(
         The mesh or ingress of Canaries that name none, as Flagger's own ``-mesh-provider`` has it: ``istio``, ``linkerd``, ``nginx``.
     add_selector : bool
         Put ``${selector}`` into each choice of series of a query in which nothing tells the arms apart.
+    count_failures : bool
+        Count failed checks against ``threshold``, as Flagger does (a rule `slo` with `evidence: point` and `exceptions`), where
+        otherwise all data together are proven to lie in the range.
 
     Returns
     -------
@@ -118,17 +127,25 @@ def load_flagger(
     """
     if not paths and text is None:
         raise PolicyError("no manifest of Flagger is given", "Give files, or text=...")
-    reader = _Import(read_manifests(paths, text, _WHAT), provider or "", add_selector=add_selector)
+    reader = _Import(
+        read_manifests(paths, text, _WHAT),
+        provider or "",
+        add_selector=add_selector,
+        count_failures=count_failures,
+    )
     return reader.done()
 
 
 class _Import:
     """One walk over the documents."""
 
-    def __init__(self, manifests: list[Manifest], provider: str, *, add_selector: bool) -> None:
+    def __init__(
+        self, manifests: list[Manifest], provider: str, *, add_selector: bool, count_failures: bool
+    ) -> None:
         self.manifests = manifests
         self.provider = provider
         self.add_selector = add_selector
+        self.count_failures = count_failures
         self.account = Account()
         self.complaints: list[Complaint] = []
         self.used: set[tuple[str, str]] = set()
@@ -188,6 +205,8 @@ class _Import:
                 names=_names(manifest, metric),
                 template=query,
                 add_selector=self.add_selector,
+                every=analysis.interval or "1m",
+                bearable=analysis_threshold(analysis.threshold) - 1 if self.count_failures else None,
             )
             settings = _metric_settings(asked, self.account)
             made += [] if settings is None else [settings]
@@ -228,8 +247,14 @@ class _Import:
             self.account.say(kind, manifest.title, f"spec.analysis.{what}", what, why)
 
         threshold = analysis_threshold(analysis.threshold)
-        if threshold > 1:
-            why = f"{threshold} failed checks roll back, counted over the whole release; here all points are held against the range together (slo with of: max or min, evidence: point and exceptions counts them)"
+        rolls_back = f"{threshold} failed check{'s roll' if threshold > 1 else ' rolls'} back"
+        if self.count_failures:
+            each = threshold > 1 and len(analysis.metrics or ()) > 1
+            how = "counted over all metrics there, and metric by metric here" if each else "and so it is here"
+            why = f"{rolls_back}, {how} (exceptions: {threshold - 1}, evidence: point); give a point a check"
+            say("adapted" if each else "taken", "threshold", why)
+        elif threshold > 1:
+            why = f"{rolls_back}, counted over the whole release; here all points are held against the range together (--count-failures counts them)"
             say("adapted", "threshold", why)
         if analysis.interval:
             say(
@@ -283,6 +308,26 @@ class _CanaryMetric:
     names: Mapping[str, str]  # the values of a query's placeholders
     template: tuple[str, str] | None  # the type of provider of its MetricTemplate, and the query
     add_selector: bool  # put ${selector} into a query in which nothing tells the arms apart
+    every: str  # from one check to the next
+    bearable: int | None  # how many checks may fail; None where they are not counted
+
+    def rules(self, bounds: AllowedRange, of: str, say: Callable[..., None]) -> list[dict[str, Any]]:
+        """Hold all data together against a range, or count checks outside of it."""
+        if self.bearable is None:
+            return [slo_rule(bounds, bounds, of)]
+        two_sided = bounds.low is not None and bounds.high is not None
+        if two_sided and self.bearable:
+            why = "failed checks on both sides of a range cannot be counted together; here not one may lie outside"
+            say("adapted", "thresholdRange", why)
+        return every_rules(bounds, bounds, 0 if two_sided else self.bearable)
+
+    def asked_of(self, of: str) -> str:
+        """Say what is held against the range."""
+        return (
+            of
+            if self.bearable is None
+            else f"{'every' if not self.bearable else f'all but {self.bearable}'} of whose points"
+        )
 
 
 def _metric_settings(asked: _CanaryMetric, account: Account) -> dict[str, Any] | None:
@@ -346,6 +391,8 @@ def _success_rate(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[...,
         raise NotJudgedError("thresholdRange", f"every rate of success is {told(bounds)} %")
     if good.empty or any(end is not None and not 0 <= end.value <= 1 for end in (good.low, good.high)):
         raise NotJudgedError("thresholdRange", f"no rate of success is {told(bounds)} %")
+    if asked.bearable is not None:
+        return _checked(asked, "%", bounds, say)
     settings: dict[str, Any] = {
         "name": asked.name,
         "kind": "ratio",
@@ -378,7 +425,23 @@ def _failing(end: Edge | None, *, lowest: float | None) -> Edge | None:
     return Edge(share if lowest is None else max(share, lowest))
 
 
+def _checked(
+    asked: _CanaryMetric, unit: str, bounds: AllowedRange, say: Callable[..., None]
+) -> dict[str, Any]:
+    """Judge what Flagger's own query of a built-in metric gives at each check."""
+    say("taken", f"metric {asked.name}", f"a gauge in {unit}, {asked.asked_of('')} must be {told(bounds)}")
+    settings = {"name": asked.name, "direction": direction_of(bounds), "unit": unit}
+    query = _built_in(asked, say)
+    return (
+        settings
+        | {"rules": asked.rules(bounds, "mean", say)}
+        | ({} if query is None else {"query": query | {"step": asked.every}})
+    )
+
+
 def _duration(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
+    if asked.bearable is not None:
+        return _checked(asked, "ms", bounds, say)
     query, network = _built_in(asked, say), network_of(asked.provider)
     settings: dict[str, Any] = {"name": asked.name, "direction": direction_of(bounds), "unit": "ms"}
     if query is not None and network is not None and not network.mean:
@@ -417,7 +480,8 @@ def _built_in(asked: _CanaryMetric, say: Callable[..., None]) -> dict[str, Any] 
             f"{named}, so there is no query: name the mesh or ingress with --provider, or give the data",
         )
         return None
-    query = metric_query(network, asked.metric.name, asked.names, asked.names["interval"])
+    write = metric_query if asked.bearable is None else checked_query
+    query = write(network, asked.metric.name, asked.names, asked.names["interval"])
     if query is None:
         say(
             "note",
@@ -434,11 +498,7 @@ def _built_in(asked: _CanaryMetric, say: Callable[..., None]) -> dict[str, Any] 
 
 
 def _custom(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]) -> dict[str, Any]:
-    settings: dict[str, Any] = {
-        "name": asked.name,
-        "direction": direction_of(bounds),
-        "rules": [slo_rule(bounds, bounds, "mean")],
-    }
+    settings: dict[str, Any] = {"name": asked.name, "direction": direction_of(bounds)}
     if asked.template is not None and asked.metric.query:
         say("adapted", "query", "Flagger checks it beside the template, and only the template is taken")
     kind, written = asked.template if asked.template is not None else ("prometheus", asked.metric.query)
@@ -449,8 +509,11 @@ def _custom(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]
     if query.of_the_primary or named_arms(written) == {"baseline"}:
         raise NotJudgedError("query", "it measures the primary, and not the canary")
     if {"baseline", "canary"} <= arms:
+        if asked.bearable:
+            say("adapted", "threshold", "a comparison of both arms is not counted check by check")
         return settings | _change(query, bounds, say)
-    say("taken", f"metric {asked.name}", f"a gauge whose mean must be {told(bounds)}")
+    say("taken", f"metric {asked.name}", f"a gauge {asked.asked_of('whose mean')} must be {told(bounds)}")
+    settings["rules"] = asked.rules(bounds, "mean", say)
     filled = abridged(with_names(written, asked.names))
     if not written.strip():
         say("note", "data", f"there is no query: give points of {asked.name} for each arm")
@@ -465,7 +528,7 @@ def _custom(asked: _CanaryMetric, bounds: AllowedRange, say: Callable[..., None]
             say("note", "data", f"give what Prometheus answers to {filled}, for each arm; {why}")
         else:
             say("taken" if "canary" in found else "adapted", "query", why)
-            settings["query"] = found
+            settings["query"] = found if asked.bearable is None else found | {"step": asked.every}
     return settings
 
 

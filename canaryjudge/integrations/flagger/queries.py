@@ -29,6 +29,7 @@ __all__ = [
     "Network",
     "TemplateQuery",
     "built_in_query",
+    "checked_query",
     "metric_query",
     "named_arms",
     "network_of",
@@ -222,22 +223,44 @@ def built_in_query(provider: str, metric: str, names: Mapping[str, str], interva
     network = network_of(provider)
     if network is None:
         return None
-    arm = (network.canary,)
+    query = _asked(network, metric, interval, network.canary)
+    query += " * 1000" if provider == "traefik" and metric == "request-duration" else ""
+    return _filled(network, query, names)
+
+
+def _asked(network: Network, metric: str, interval: str, selector: str) -> str:
+    """Write what Flagger asks of the series that a selector chooses."""
+    arm = (selector,)
     if metric == "request-success-rate":
         bottom = _chosen(network.requests, network.shared, arm, network.counted)
         top = _chosen(network.requests, network.shared, arm, (network.good,), network.counted)
-        query = _ratio(top, bottom, interval, 100)
-    elif network.mean:
+        return _ratio(top, bottom, interval, 100)
+    if network.mean:
         parts = [
             _chosen(f"{network.durations}_{each}", network.shared, arm, network.timed)
             for each in ("sum", "count")
         ]
-        query = _ratio(parts[0], parts[1], interval, 1000)
-    else:
-        buckets = _chosen(network.durations, network.shared, arm, network.timed)
-        query = f"histogram_quantile(0.99, sum(rate({buckets}[{interval}])) by (le))"
-        query += " * 1000" if provider == "traefik" else ""
-    return _filled(network, query, names)
+        return _ratio(parts[0], parts[1], interval, 1000)
+    buckets = _chosen(network.durations, network.shared, arm, network.timed)
+    return f"histogram_quantile(0.99, sum(rate({buckets}[{interval}])) by (le))"
+
+
+def checked_query(
+    network: Network, metric: str, names: Mapping[str, str], interval: str
+) -> dict[str, Any] | None:
+    """Write what Flagger asks at each check for both arms, as a policy has it: a percentage, or milliseconds.
+
+    Examples
+    --------
+    >>> checked_query(NETWORKS["http"], "request-duration", {"namespace": "test", "target": "podinfo"}, "1m")["value"][-15:]
+    'by (le)) * 1000'
+    """
+    if not network.primary:
+        return None
+    query = _asked(network, metric, interval, SELECTOR)
+    query += " * 1000" if metric == "request-duration" and network.unit == "s" and not network.mean else ""
+    texts = {"value": query, "baseline": network.primary, "canary": network.canary}
+    return {key: _filled(network, text, names) for key, text in texts.items()}
 
 
 def metric_query(

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import canaryjudge as cj
 from canaryjudge.cli import main
+from canaryjudge.compat.argo import replay
 from canaryjudge.integrations.argo.conditions import NotBoundsError, bounds_of
 from canaryjudge.integrations.bounds import told
 from canaryjudge.policy import parse_policy
@@ -163,6 +166,54 @@ def test_failures_that_are_put_up_with_are_exceptions_of_every_value():
     )
     assert [rule.exceptions for rule in found.metrics[0].rules] == [0, 0]
     assert "not one may be beyond the bound" in remarks(found, "adapted")[0]
+
+
+@given(
+    values=st.lists(st.sampled_from([0.9, 0.97, 0.99, 1.0]), min_size=5, max_size=30),
+    limit=st.integers(0, 4),
+    condition=st.sampled_from(["result[0] >= 0.98", "result[0] > 0.9", "result[0] < 0.995"]),
+)
+def test_counted_failures_fail_what_argo_fails(values, limit, condition):
+    metric = measured(successCondition=condition, failureLimit=limit, interval="1m", count=len(values))
+    found = load(template(metric), count_failures=True)
+    assert found.adapted == ()
+    time = [60.0 * minute for minute in range(len(values))]
+    baseline = {"time": time, "value": [0.95 if "<" in condition else 1.0] * len(values)}
+    data = {"rate": {"baseline": baseline, "canary": {"time": time, "value": values}}}
+    argo = replay([metric], {"rate": [[value] for value in values]})
+    assert cj.judge(data, found.policy()).outcome == {"Failed": "fail", "Successful": "pass"}[argo.phase]
+
+
+def test_what_cannot_be_counted_is_said():
+    for settings, why in (
+        ({"successCondition": "result[0] > 1 && result[0] < 5", "failureLimit": 2}, "not one may be beyond"),
+        (
+            {"successCondition": "result[0] < 5", "failureLimit": -1, "consecutiveSuccessLimit": 3},
+            "never the end",
+        ),
+        (
+            {"successCondition": "result[0] < 5", "failureCondition": "result[0] > 9", "failureLimit": 2},
+            "where none is put up with there",
+        ),
+    ):
+        found = load(template(measured(interval="1m", count=20, **settings)), count_failures=True)
+        assert any(why in remark for remark in remarks(found, "adapted")), settings
+    few = load(
+        template(measured(successCondition="result[0] < 5", interval="1m", count=5)), count_failures=True
+    )
+    assert few.metrics[0].min_points == 5
+
+
+@pytest.mark.parametrize("path", FILES[::8], ids=lambda path: path.name)
+def test_every_example_that_is_judged_can_be_counted(path):
+    try:
+        plain = cj.load_argo(path)
+    except cj.PolicyError:
+        return
+    counted = cj.load_argo(path, count_failures=True)
+    assert [metric.name for metric in counted.metrics] == [metric.name for metric in plain.metrics]
+    for metric in counted.metrics:
+        assert all(rule.change or rule.evidence == "point" for rule in metric.rules)
 
 
 def test_a_range_of_every_value_has_both_its_ends():

@@ -8,12 +8,16 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canaryjudge.data import read_pairs
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.files import csv_files, tables
+from canaryjudge.integrations.files.layouts import tidy_or_by_arms
 from canaryjudge.integrations.files.wide import WideTable
 from canaryjudge.integrations.sources import read_table
+from canaryjudge.judging import judge
 from canaryjudge.policy import Metric, Policy
 
 POLICY = Policy(
@@ -185,7 +189,16 @@ def lines(*changes):
             ["line 5: the line has 3 fields where the header has 6"],
         ),
         (lines((5, "cpu,canary,2024-05-01T12:00:00Z,1,2,3,4")), ["line 5: the line has 7 fields"]),
-        ("metric;arm;value\ncpu;a;1\n", ["separated by ';'"]),
+        ("metric;arm;value\ncpu;a;1,234\ncpu;a;5\n", ["'1,234' may be 1.234 or 1234"]),
+        ("metric;arm;value\ncpu;a;1.234\ncpu;a;55.678\n", ["'1.234' may be 1.234 or 1234"]),
+        ("metric;arm;value\ncpu;a;0,5\ncpu;a;1.5\n", ["line 2: value is the text '0,5'", "a point: 0.5"]),
+        ("metric;arm;value\ncpu;a;0,5\ncpu;a;1.234,5\n", ["line 3: value is the text '1.234,5'"]),
+        (
+            "metric,arm,value\ncpu,a,1,5\n",
+            ["line 2: the line has 4 fields", "semicolons between the columns"],
+        ),
+        ('metric,arm,value\ncpu,a,"1,5"\n', ["line 2: value is the text '1,5'", "with a point: 1.5"]),
+        ("metric|arm|value\ncpu|a|1\n", ["separated by '|'"]),
         ("metric\tarm\tvalue\ncpu\ta\t1\n", [r"separated by '\t'"]),
         ("metric,arm,vallue\ncpu,a,1\n", ["no column 'value'. Did you mean 'vallue'?", "--wide"]),
         ("metric,arm,value,value\ncpu,a,1,2\n", ["column 'value' stands there twice"]),
@@ -207,6 +220,61 @@ def test_a_csv_that_cannot_be_read_is_one_error_with_its_line(content, parts, tm
     message = error(write(tmp_path, "data.csv", content))
     for part in parts:
         assert part in message
+
+
+def european(separator):
+    """The table as a spreadsheet writes it where decimals have a comma."""
+    out = io.StringIO()
+    pd.read_csv(io.StringIO(TEXT)).to_csv(out, sep=separator, decimal=",", index=False)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("name", "separator"), [("data.csv", ";"), ("data.tsv", "\t")])
+@pytest.mark.parametrize("block", [60, 1 << 23])
+def test_decimal_commas_are_read_where_commas_part_no_columns(monkeypatch, tmp_path, name, separator, block):
+    monkeypatch.setattr(csv_files, "_BLOCK", block)
+    text = european(separator)
+    assert "0,25" in text
+    plain, told = (read_table(write(tmp_path, *file)) for file in (("plain.csv", TEXT), (name, text)))
+    for column in ("metric", "arm", "time", "value", "total"):
+        assert (
+            plain[column].astype("object").fillna("").tolist()
+            == told[column].astype("object").fillna("").tolist()
+        )
+
+
+def test_points_are_read_between_semicolons_too(tmp_path):
+    path = write(tmp_path, "data.csv", TEXT.replace('"b, c"', "b").replace(",", ";"))
+    assert read_table(path)["value"].dropna().tolist() == [0.5, 1, 0.25, 0.75, 1, 0, 0, 2]
+
+
+@given(
+    st.lists(st.floats(-1e9, 1e9).map(lambda value: round(value, 6)), min_size=1, max_size=5),
+    st.sampled_from(";\t"),
+)
+def test_a_decimal_comma_is_never_read_as_anything_else(values, separator):
+    lines = [separator.join(("cpu", "a", repr(value).replace(".", ","))) for value in values]
+    text = "\n".join([separator.join(("metric", "arm", "value")), *lines])
+    form = "csv" if separator == ";" else "tsv"
+    try:
+        assert read_table(io.StringIO(text), format=form)["value"].tolist() == values
+    except DataError as refused:
+        assert "may be" in refused.message  # noqa: PT017 - either is right
+
+
+def test_one_broken_cell_among_decimal_commas_breaks_its_metric_only(tmp_path):
+    rows = [
+        f"{name};{arm};{value},5"
+        for name in ("cpu", "p99")
+        for arm in ("baseline", "canary")
+        for value in range(20)
+    ]
+    path = write(tmp_path, "data.csv", "\n".join(["metric;arm;value", *rows, "cpu;canary;n.a."]) + "\n")
+    data = read_table(path, layout=tidy_or_by_arms(["cpu", "p99"], ("baseline", "canary")))
+    policy = Policy(metrics=[Metric(name=name, direction="increase") for name in ("cpu", "p99")])
+    verdict = judge(data, policy)
+    assert [result.reason for result in verdict.metrics.values()] == ["broken", "same_data"]
+    assert verdict.metrics["p99"].baseline.series.value[1] == 1.5
 
 
 def test_lines_are_counted_across_blocks(monkeypatch, tmp_path):

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import canaryjudge as cj
 from canaryjudge.cli import main
+from canaryjudge.compat.flagger import replay
 from canaryjudge.integrations.flagger.queries import NETWORKS, built_in_query
 from canaryjudge.policy import parse_policy
 
@@ -61,6 +64,66 @@ def test_the_rate_of_success_is_the_share_of_failed_requests_turned_round():
     assert 'response_code=~"5.*"' in metric.query.value
     assert "response_code" not in metric.query.total
     assert metric.query.baseline == 'destination_workload=~"podinfo-primary"'
+
+
+@given(
+    rates=st.lists(st.sampled_from([97.0, 98.9, 99.0, 99.9]), min_size=12, max_size=30),
+    threshold=st.integers(0, 5),
+    kind=st.sampled_from(["built-in", "template"]),
+)
+def test_counted_checks_fail_what_flagger_fails(rates, threshold, kind):
+    metric = SUCCESS if kind == "built-in" else custom(name="errors", thresholdRange={"min": 99})
+    analysis = {"threshold": threshold, "iterations": len(rates), "metrics": [metric]}
+    found = load(
+        canary(metric, provider="istio", threshold=threshold, iterations=len(rates)),
+        template("up"),
+        count_failures=True,
+    )
+    assert [remark for remark in found.adapted if remark.what == "threshold"] == []
+    time = [60.0 * minute for minute in range(len(rates))]
+    baseline = {"time": time, "value": [100.0] * len(rates)}
+    data = {found.metrics[0].name: {"baseline": baseline, "canary": {"time": time, "value": rates}}}
+    flagger = replay(analysis, [{metric["name"]: rate} for rate in rates])
+    assert (cj.judge(data, found.policy()).outcome == "fail") == (flagger.phase == "Failed")
+
+
+def test_a_counted_check_asks_what_flagger_asks_every_interval():
+    rate, duration = load(
+        canary(SUCCESS, DURATION, provider="kubernetes", interval="30s", threshold=3), count_failures=True
+    ).metrics
+    assert (rate.kind, rate.unit, rate.rules) == (
+        "gauge",
+        "%",
+        (cj.Slo(of="min", op="gte", value=99, evidence="point", exceptions=2),),
+    )
+    assert (duration.unit, duration.rules[0].value.number) == ("ms", 500)
+    assert duration.query.value.endswith("[1m])) by (le)) * 1000")
+    assert "${selector}" in rate.query.value
+    assert rate.query.step == duration.query.step
+
+
+def test_what_cannot_be_counted_is_said():
+    several = load(canary(SUCCESS, DURATION, provider="istio", threshold=3), count_failures=True)
+    assert "metric by metric here" in remarks(several, "adapted")[0]
+    both = load(
+        canary(custom(thresholdRange={"min": 1, "max": 5}), threshold=3), template("up"), count_failures=True
+    )
+    assert "both sides of a range" in remarks(both, "adapted")[0]
+    assert [rule.exceptions for rule in both.metrics[0].rules] == [0, 0]
+    one = load(canary(SUCCESS, DURATION, provider="istio", threshold=1), count_failures=True)
+    assert remarks(one, "adapted") == []
+
+
+@pytest.mark.parametrize("path", FILES[::8], ids=lambda path: path.name)
+def test_every_example_that_is_judged_can_be_counted(path):
+    try:
+        plain = cj.load_flagger(path)
+    except cj.PolicyError:
+        return
+    counted = cj.load_flagger(path, count_failures=True)
+    assert [metric.name for metric in counted.metrics] == [metric.name for metric in plain.metrics]
+    for metric in counted.metrics:
+        assert all(rule.change or rule.evidence == "point" for rule in metric.rules)
 
 
 def test_the_duration_is_a_p99_of_a_histogram():
