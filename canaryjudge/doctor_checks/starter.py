@@ -298,16 +298,7 @@ def _of_data(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggesti
     settings["tolerance"] = _tolerance(Metric(name=name, **settings), level, arm.value)
     at = level_of(level, form.name, settings.get("unit", "")) if not math.isnan(level) else ""
     comments["tolerance"] = f"decide: how much worse is fine{f'; the baseline: {at}' if at else ''}"
-    tolerated = Metric(name=name, **settings).tolerated_absolute
-    if (
-        form.is_averaged
-        and is_success(Metric(name=name, direction="decrease"))
-        and 0 < tolerated < 0.2 * level
-    ):
-        # pods differ by a part of their failures, and the default, a part of the level, is many times as much
-        settings["assumed_spread"] = f"{10 * tolerated / level:.1g}%"
-        comments["assumed_spread"] = "by how much pods of one version differ, as a part of the level"
-    order = ("kind", "counter", "direction", "role", "unit", "tolerance", "assumed_spread")
+    order = ("kind", "counter", "direction", "role", "unit", "tolerance")
     settings = {key: settings[key] for key in order if key in settings}
     slow, large = comments["direction"] == _SLOWER, re.search(r"mem|heap|rss", name.lower())
     perhaps = "ms" if slow else "MiB" if large and settings["direction"] == "increase" else ""

@@ -13,7 +13,7 @@ from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
 from canaryjudge.rules.findings import Facts, LevelFinding, NoiseFloorFacts, Number, Waiver
 from canaryjudge.rules.minute_by_minute import compare_minutes, shares_minutes
-from canaryjudge.rules.noise_floor import Floor, floor_of, part_that_lasts
+from canaryjudge.rules.noise_floor import Floor, falls, floor_of, part_that_lasts
 from canaryjudge.rules.registry import Columns, rule
 from canaryjudge.rules.replicas import Yardstick, least, yardstick
 from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
@@ -162,6 +162,8 @@ class _Change:
         What is asked of the limits, as shifts; last, no change.
     scales : ndarray, shape (k + 1,)
         What the baseline's noise is multiplied by at each.
+    falls : ndarray, shape (k + 1,)
+        By how much the level has fallen there, in the metric's unit.
     floor : Floor or None
         The noise floor.
     """
@@ -172,6 +174,7 @@ class _Change:
     level_unit: float
     shifts: FloatArray
     scales: FloatArray
+    falls: FloatArray
     floor: Floor | None
 
     @classmethod
@@ -192,6 +195,7 @@ class _Change:
             abs(level) if pair.logarithmic else 1.0,
             np.array([*at, 0.0]),
             np.array([*scales, 1.0]),
+            falls(limits, level),
             floor_of(pair, level),
         )
 
@@ -205,7 +209,7 @@ class _Change:
         """The noise floor at each limit, as a shift; 0 where there is none."""
         if self.floor is None:
             return np.zeros_like(self.scales)
-        return self.floor.noise(self.scales, self.level_unit).standard_error
+        return self.floor.noise(self.scales, self.falls, self.level_unit).standard_error
 
     def effect(self, shift: Any) -> float:
         """Put a shift into the scale of the limits."""
@@ -337,7 +341,7 @@ def _bucket_shift(pair: Pair) -> dict[str, Any]:
         levels=levels,
         scales=scales,
         concurrent=pair.concurrent,
-        lasting=None if floor is None else floor.noise(scales),
+        lasting=None if floor is None else floor.noise(scales, falls(limits, median)),
     )
     siblings = yardstick(
         replace(pair, baseline=_seen(pair.baseline), canary=_seen(pair.canary)),

@@ -12,7 +12,7 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, tolerated
 from canaryjudge.rules.findings import Waiver
-from canaryjudge.rules.noise_floor import Floor, floor_of, part_that_lasts
+from canaryjudge.rules.noise_floor import Floor, falls, floor_of, part_that_lasts
 from canaryjudge.rules.registry import Columns
 from canaryjudge.rules.replicas import Yardstick, least, yardstick
 from canaryjudge.rules.rows import Arm, FloatArray, Pair, Rows
@@ -140,7 +140,11 @@ class _Asked:
         at = np.array([np.log1p(limit) if effect == "ratio" else limit for limit in limits.asked])
         # what the baseline's pods differ by is as many times as large at the limit; of logarithms it is not
         scales = np.append(1 + at, 1.0) if effect == "relative" else np.ones(len(at) + 1)
-        lasts = np.zeros_like(scales) if floor is None else floor.noise(scales, unit).standard_error
+        lasts = (
+            np.zeros_like(scales)
+            if floor is None
+            else floor.noise(scales, falls(limits, level), unit).standard_error
+        )
         baseline, canary = (_points(pair, arm, effect) for arm in pair.arms)
         return cls(pair, limits, effect, unit, floor, baseline, canary, at, scales, lasts)
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from canaryjudge.rules.decision import Limits
 from canaryjudge.rules.findings import NoiseFloorFacts
 from canaryjudge.rules.replicas import lasting, told_apart
 from canaryjudge.rules.rows import FloatArray, Pair
 from canaryjudge.stats.replicas import LastingNoise, joined
 
-__all__ = ["Floor", "floor_of", "one_against_others", "part_that_lasts"]
+__all__ = ["Floor", "falls", "floor_of", "one_against_others", "part_that_lasts"]
 
 
 _OTHERS = 10
@@ -33,32 +34,38 @@ class Floor:
         Degrees of freedom with which the spread is known.
     assumed : bool
         Whether nothing has measured it.
+    each_fallen : float
+        By how much the spread is larger for each unit that a level has fallen: of a share it is a part of what lacks to the whole, and the canary at a limit lacks more.
     """
 
     spread: float
     parts: float
     df: float
     assumed: bool = False
+    each_fallen: float = 0.0
 
     @property
     def standard_error(self) -> float:
         """Standard deviation of the difference of two healthy arms, in the metric's unit."""
         return self.spread * math.sqrt(self.parts)
 
-    def noise(self, scales: FloatArray, unit: float = 1.0) -> LastingNoise:
-        """Give it to a test whose limits scale levels like this, and whose shifts are measured in so many of the metric's units."""
-        return LastingNoise(np.abs(scales) * self.standard_error / unit, self.df)
+    def noise(self, scales: FloatArray, falls: FloatArray, unit: float = 1.0) -> LastingNoise:
+        """Give it to a test at whose limits levels are scaled like this, and have fallen by so much, and whose shifts are measured in so many of the metric's units."""
+        at = np.abs(scales) * self.spread if self.each_fallen == 0 else self.spread + self.each_fallen * falls
+        return LastingNoise(at * math.sqrt(self.parts) / unit, self.df)
 
     def of_events(
-        self, rate: float, exposures: tuple[float, float], chance: float, df: float
+        self, rate: float, exposures: tuple[float, float], chance: float, df: float, *, fallen: float
     ) -> tuple[float, float]:
         """Tell how many times the variance of events grows by it, and with how many degrees of freedom that is known.
 
         Of the logarithm of the ratio of two rates, n independent events have the variance 1/n an arm; what the arms differ by adds to it. `chance` is 1 - rate of a
-        share and 1 of a count; the exposures are those divided by the events' dispersion.
+        share and 1 of a count; the exposures are those divided by the events' dispersion. It is asked at the limit that has fallen the most.
         """
-        independent = sum(chance / (rate * exposure) for exposure in exposures)
-        times, known = joined(1.0, df, self.standard_error / rate / math.sqrt(independent), self.df)
+        falls = fallen if self.each_fallen else 0.0
+        independent = sum((chance + falls) / (rate * exposure) for exposure in exposures)
+        error = (self.spread + self.each_fallen * falls) * math.sqrt(self.parts)
+        times, known = joined(1.0, df, error / rate / math.sqrt(independent), self.df)
         return float(times) ** 2, float(known)
 
     def facts(self, unit: float) -> NoiseFloorFacts:
@@ -72,10 +79,28 @@ def floor_of(pair: Pair, level: float) -> Floor | None:
     pods = [len(lasting(arm.replicas)) for arm in pair.arms]
     if spread > 0:
         return Floor(spread, sum(1 / max(1, n) for n in pods) if pair.concurrent else 2.0, pair.floor_df)
-    assumed = pair.assumed_spread * abs(level)
-    if not pair.concurrent or told_apart(pair) or assumed == 0:
+    if not pair.concurrent or told_apart(pair) or pair.assumed_spread == 0 or level == 0:
         return None
-    return Floor(assumed, one_against_others(*pods), math.inf, assumed=True)
+    part, others = pair.assumed_spread, one_against_others(*pods)
+    left = _left(pair, level)
+    if left is None:
+        return Floor(part * abs(level), others, math.inf, assumed=True)
+    return Floor(part * left, others, math.inf, assumed=True, each_fallen=part)
+
+
+def _left(pair: Pair, level: float) -> float | None:
+    """Give what lacks to the whole in the baseline, of a share that lacks the smaller part."""
+    if not pair.wholes.sizes:
+        return None
+    whole = pair.wholes.of(level, max(float(arm.levels.max()) for arm in pair.arms))
+    baseline = pair.baseline
+    return None if whole is None else max(0.0, whole - baseline.events / baseline.exposure)
+
+
+def falls(limits: Limits, level: float) -> FloatArray:
+    """Give by how much the level falls at each of the limits that are asked, and at no change, in the metric's unit."""
+    unit = 1.0 if limits.absolute else abs(level)
+    return np.array([*(max(0.0, -unit * limit) for limit in limits.asked), 0.0])
 
 
 def one_against_others(baseline: int = 0, canary: int = 0) -> float:

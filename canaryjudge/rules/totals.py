@@ -12,7 +12,7 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, tolerated, weigh_with
 from canaryjudge.rules.findings import ReplicaFacts, Waiver
-from canaryjudge.rules.noise_floor import Floor, floor_of
+from canaryjudge.rules.noise_floor import Floor, falls, floor_of
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair
 from canaryjudge.stats.bounds import Bounds, PValues
@@ -180,9 +180,12 @@ def between_replicas(pair: Pair, totals: Totals) -> Totals | None:
     return _scaled(totals, totals.factor / factor, factor=factor, df=float(found.df), rho=0.0)
 
 
-def _above_floor(totals: Totals, floor: Floor, rate: float, chance: float) -> tuple[Totals, float]:
+def _above_floor(
+    totals: Totals, floor: Floor, rate: float, chance: float, fallen: float
+) -> tuple[Totals, float]:
     """Give the same totals, worth as much less as healthy arms differ, and the part of their variance that is due to that."""
-    scale, df = floor.of_events(rate, (totals.canary_exposure, totals.baseline_exposure), chance, totals.df)
+    exposures = totals.canary_exposure, totals.baseline_exposure
+    scale, df = floor.of_events(rate, exposures, chance, totals.df, fallen=fallen)
     return _scaled(totals, 1 / scale, factor=totals.factor * scale, df=df), 1 - 1 / scale
 
 
@@ -264,7 +267,8 @@ def weigh_events(
     floor = floor_of(pair, pooled) if pooled > 0 and chance > 0 else None
     dispersed, fixed = totals, 0.0
     if floor is not None:
-        totals, fixed = _above_floor(totals, floor, pooled, chance)
+        fallen = float(falls(limits, rate).max())
+        totals, fixed = _above_floor(totals, floor, pooled, chance, fallen)
     method, evidence = ask(totals, limits)
     between = between_replicas(pair, totals)
     facts = weigh_with(
