@@ -141,6 +141,7 @@ def _clean_histogram(
     per_unit, notes = _first_notes(raw, metric)
     note = NoteList(arm, [*notes])
     seconds = None if times is None else times.seconds
+    end = float(np.nanmax(seconds)) if seconds is not None and np.isfinite(seconds).any() else -np.inf
     before = counters if metric.counter else None
     if before is not None:
         raw, seconds = _unknown(raw, seconds, before)
@@ -151,7 +152,7 @@ def _clean_histogram(
         if series is not None and counters is None and not note.has("unclear_resets"):
             note("first_of_counter", raw.histograms or len(raw.value))
         now = None if series is None else series.counters
-        return Series(arm, np.empty(0), notes=tuple(note.notes), counters=now)
+        return Series(arm, np.empty(0), notes=tuple(note.notes), counters=now, end=end)
     differenced = metric.counter or raw.increases
     undeclared = not differenced and "counter" not in metric.model_fields_set
     if (
@@ -164,7 +165,7 @@ def _clean_histogram(
     if empty:
         note("no_traffic", empty)
     if empty == len(series):
-        return Series(arm, np.empty(0), notes=tuple(note.notes), counters=series.counters)
+        return Series(arm, np.empty(0), notes=tuple(note.notes), counters=series.counters, end=end)
     series = replace(
         series.part(series.value > 0),
         replicas=tuple(own.part(own.value > 0) for own in series.replicas if own.value.any()),
@@ -177,7 +178,6 @@ def _clean_histogram(
             note("time_unit", len(series), unit=times.unit)
     gaps = [] if counters is not None and metric.counter else _gaps(series, metric)
     told = "" if metric.unit else raw.unit
-    end = float(np.nanmax(seconds)) if seconds is not None and np.isfinite(seconds).any() else -np.inf
     return replace(
         series, zones=zones, notes=(*note.notes, *gaps), unit=told, factor=float(per_unit), end=end
     )

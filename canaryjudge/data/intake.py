@@ -108,6 +108,8 @@ class Intake(ABC):
         self.reach = (Reach(), Reach())
         self.tally = Tally()
         self.presence = (Presence(), Presence())
+        self.ends = (-np.inf, -np.inf)
+        """When each arm's last row was, whether or not it could be used; without times, its place in line."""
         self.samples = (Sample(), Sample())
 
     def copy(self) -> Self:
@@ -160,11 +162,21 @@ class Intake(ABC):
         found[index] = found[index].plus(KINDS[self.metric.kind], time, value, total)
         self.presence = (found[0], found[1])
 
-    def alive(self, index: int, time: FloatArray) -> None:
-        """Remember when an arm reported what cannot be used."""
-        found = list(self.presence)
-        found[index] = found[index].alive(time)
-        self.presence = (found[0], found[1])
+    def rows(self, index: int, series: Series) -> None:
+        """Remember an arm's last row, the reports that cannot be used and, without times, where in line its points stand."""
+        if not np.isfinite(series.end) or self.timed is None:
+            return
+        found, ends = list(self.presence), list(self.ends)
+        end, beyond = series.end, series.beyond
+        if not self.timed:
+            start = ends[index] + 1 if np.isfinite(ends[index]) else 0.0
+            line = np.arange(len(series), dtype=np.float64) if series.line is None else series.line
+            total = None if self.agreement.reported else series.total
+            found[index] = found[index].plus(KINDS[self.metric.kind], start + line, series.value, total)
+            end, beyond = start + end, start + beyond
+        found[index] = found[index].alive(beyond)
+        ends[index] = max(ends[index], end)
+        self.presence, self.ends = (found[0], found[1]), (ends[0], ends[1])
 
     def meet(self) -> bool | None:
         """Tell whether the arms' times overlap; None while they do not and one has fewer than two points."""
@@ -195,6 +207,7 @@ class Intake(ABC):
             self.presence[0].union(other.presence[0]),
             self.presence[1].union(other.presence[1]),
         )
+        self.ends = (max(self.ends[0], other.ends[0]), max(self.ends[1], other.ends[1]))
         self.samples = (self.samples[0].union(other.samples[0]), self.samples[1].union(other.samples[1]))
         self.tally = self.tally.plus(other.tally)
 
@@ -205,6 +218,7 @@ class Intake(ABC):
             "windows": self.windows,
             "samples": [each.state() for each in self.samples],
             "presence": [each.state() for each in self.presence],
+            "ends": [end if np.isfinite(end) else None for end in self.ends],
             "reach": [[reach.count, *_span(reach)] for reach in self.reach],
             "tally": [*tally.points, tally.blocks, *_span(tally), f"{tally.digest:064x}"],
         }
@@ -216,6 +230,8 @@ class Intake(ABC):
         self.reach = (baseline, canary)
         before, after = (Presence.restore(each) for each in state["presence"])
         self.presence = (before, after)
+        until, end = (-np.inf if end is None else float(end) for end in state["ends"])
+        self.ends = (until, end)
         first_sample, second_sample = (Sample.restore(each) for each in state["samples"])
         self.samples = (first_sample, second_sample)
         first, second, blocks, *span, digest = state["tally"]

@@ -124,22 +124,34 @@ class Stream:
         return hashlib.sha256(head.encode() + edges).hexdigest()
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """When the last rows of the baseline and the canary were, usable or not, in seconds since 1970; minus infinity without times."""
+        return self._intake.ends if self._intake.timed else (-np.inf, -np.inf)
+
+    @property
     def notes(self) -> tuple[Note, ...]:
         """What was odd so far: counts add up over the updates, facts are the latest."""
+        return self.notes_until(self.ends)
+
+    def notes_until(self, ends: tuple[float, float]) -> tuple[Note, ...]:
+        """Give the same where the arms are known to have gone on until then, as their other metrics did."""
         same = same_points(self._intake.samples)
-        said = [*self._silences(), *([] if same is None else [same]), *self._misreadings()]
+        said = [*self._silences(ends), *([] if same is None else [same]), *self._misreadings()]
         return (*self._notes.notes, *said)
 
-    def _silences(self) -> list[Note]:
-        """Note which arm has fallen silent, if one has."""
-        if not self._intake.timed or self._intake.windows is None:
+    def _silences(self, ends: tuple[float, float]) -> list[Note]:
+        """Note which arm has fallen silent, or that both have."""
+        timed = self._intake.timed
+        if timed is None or self._intake.windows is None:
             return []
         return silences(
             self.metric,
             self._intake.presence,
             self._names,
-            self.interval,
+            self.interval if timed else None,
             concurrent=self.concurrent,
+            ends=ends if timed else self._intake.ends,
+            timed=timed,
         )
 
     def _misreadings(self) -> list[Note]:
@@ -177,8 +189,7 @@ class Stream:
         waited = self._waiting_before(began)
         late = self._intake.take(arms)
         for index, arm in enumerate(arms):
-            if self._intake.timed and len(arm.beyond):
-                self._intake.alive(index, arm.beyond)
+            self._intake.rows(index, arm)
         for arm, given, reach in zip(arms, before, self._intake.reach, strict=True):
             # what was odd about points that were all given before has been noted before
             if not len(arm) or reach.count > given:
