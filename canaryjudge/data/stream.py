@@ -190,23 +190,37 @@ class Stream:
         late = self._intake.take(arms)
         for index, arm in enumerate(arms):
             self._intake.rows(index, arm)
+            # observations and counters that are older than the last are known again by nothing but their time
+            unknown = (
+                arm.known if self.metric.counter else arm.time if KINDS[self.metric.kind].is_raw else None
+            )
+            if early := self._intake.from_before(
+                index, np.empty(0) if unknown is None else unknown, arm.start
+            ):
+                self._note(Note(code="before_watch", arm=arm.arm, count=early))
         for arm, given, reach in zip(arms, before, self._intake.reach, strict=True):
             # what was odd about points that were all given before has been noted before
             if not len(arm) or reach.count > given:
                 for note in arm.notes:
                     self._note(note)
         self._check_growing(arms)
+        came = self._waiting_before(began)
         self._settle()
         pairs, dropped = self._intake.complete()
         self._check_meeting()
-        for name, early, earlier in zip(self._names, self._waiting_before(began), waited, strict=True):
-            if early > earlier:
-                self._note(Note(code="before_watch", arm=name, count=early - earlier))
-        for name, too_late, unpaired in zip(self._names, late, dropped, strict=True):
-            if too_late:
-                self._note(Note(code="too_late", arm=name, count=too_late))
-            if unpaired:
-                self._note(Note(code="unpaired", arm=name, count=unpaired))
+        for index, name in enumerate(self._names):
+            found = sum(int((_times(pair, index) < began).sum()) for pair in pairs)
+            early, gone = (
+                came[index] - waited[index] - found,
+                came[index] - found - self._waiting_before(began)[index],
+            )
+            for code, count in (
+                ("before_watch", early),
+                ("too_late", late[index]),
+                ("unpaired", dropped[index] - gone),
+            ):
+                if count > 0:
+                    self._note(Note.model_validate({"code": code, "arm": name, "count": count}))
         if self.metric.warmup is not None:
             pairs = self._after_warmup(pairs)
         if not reported and not differenced:
@@ -361,6 +375,11 @@ class Stream:
                 "Give what was saved, for the same policy and by the same version.",
             ) from error
         return stream
+
+
+def _times(pair: MetricPair, index: int) -> FloatArray:
+    time = (pair.baseline, pair.canary)[index].time
+    return np.empty(0) if time is None else time
 
 
 def _listed(edges: FloatArray | None) -> list[float] | None:
