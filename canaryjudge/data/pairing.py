@@ -18,7 +18,7 @@ from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.sameness import Sample, same_in_line, same_points, signatures, some_in_common
 from canaryjudge.data.series import Series, merged, pooled, with_reports
-from canaryjudge.data.silence import Presence, never_silent, silences
+from canaryjudge.data.silence import Presence, never_silent, replica_silences, silences
 from canaryjudge.data.times import common_slots, iso, median_step
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
@@ -93,6 +93,7 @@ def align(
             *notes,
             *warmup,
             *quiet,
+            *(note for arm in arms for note in replica_silences(metric, arm, interval)),
             *_same(arms, (baseline, canary)),
             *_final_notes(metric, arms, broken=any(note.code == "broken" for note in baseline.notes)),
             *misreadings(metric, arms, facts, whole=arms[0] is baseline and arms[1] is canary),
@@ -245,13 +246,14 @@ def _silent(
     concurrent: bool,
     ends: tuple[float, float],
 ) -> list[Note]:
-    """Note which arm fell silent, if one did."""
+    """Note which arm fell silent, or that both did."""
     kind = KINDS[metric.kind]
     if not all(map(len, arms)) or (concurrent and _on_the_beat(kind, arms, interval)):
         return []
     first, second = (Presence.of(arm, kind) for arm in arms)
     names = arms[0].arm, arms[1].arm
     timed = all(arm.time is not None for arm in arms)
+    interval = interval if timed else None
     return silences(metric, (first, second), names, interval, concurrent=concurrent, ends=ends, timed=timed)
 
 
@@ -261,7 +263,8 @@ def _on_the_beat(kind: Kind, arms: tuple[Series, Series], interval: float | None
         return False
     times = [_times(arm) for arm in arms]
     steps = [float(np.diff(time).max(initial=0.0)) for time in times]
-    if max(*steps, abs(times[0][-1] - times[1][-1])) > 2.4 * interval:
+    ends = [*(float(time[-1]) for time in times), *(arm.end for arm in arms)]
+    if max(*steps, max(ends) - min(ends[:2])) > 2.4 * interval:
         return False
     return not kind.is_averaged or all(bool((np.diff(arm.value) != 0).all()) for arm in arms)
 
