@@ -248,7 +248,7 @@ def _silent(
 ) -> list[Note]:
     """Note which arm fell silent, or that both did."""
     kind = KINDS[metric.kind]
-    if not all(map(len, arms)) or (concurrent and _on_the_beat(kind, arms, interval)):
+    if not all(map(len, arms)) or (concurrent and _on_the_beat(kind, arms, interval, ends)):
         return []
     first, second = (Presence.of(arm, kind) for arm in arms)
     names = arms[0].arm, arms[1].arm
@@ -257,14 +257,16 @@ def _silent(
     return silences(metric, (first, second), names, interval, concurrent=concurrent, ends=ends, timed=timed)
 
 
-def _on_the_beat(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> bool:
+def _on_the_beat(
+    kind: Kind, arms: tuple[Series, Series], interval: float | None, ends: tuple[float, float]
+) -> bool:
     """Tell at a glance that both arms report all the time, as most do."""
     if kind.is_raw or kind.is_rate or interval is None:
         return False
     times = [_times(arm) for arm in arms]
     steps = [float(np.diff(time).max(initial=0.0)) for time in times]
-    ends = [*(float(time[-1]) for time in times), *(arm.end for arm in arms)]
-    if max(*steps, max(ends) - min(ends[:2])) > 2.4 * interval:
+    lasts = [float(time[-1]) for time in times]
+    if max(*steps, max(*lasts, *ends) - min(lasts)) > 2.4 * interval:
         return False
     return not kind.is_averaged or all(bool((np.diff(arm.value) != 0).all()) for arm in arms)
 

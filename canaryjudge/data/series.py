@@ -109,6 +109,8 @@ class Series:
             self.unit,
             self.factor,
             self.end,
+            self.start,
+            self.known,
             line,
             self.beyond,
         )

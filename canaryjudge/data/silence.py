@@ -379,7 +379,7 @@ def never_silent(
     if kind.is_raw or interval is None or interval < _LEAST or max(facts[0].size, facts[1].size) > _WHOLE:
         return False
     for mine, other, end in zip(facts, facts[::-1], ends, strict=True):
-        until = other.last if concurrent else end
+        until = max(other.last, *ends) if concurrent else end
         if mine.pause > _GAP * interval or until - mine.news > _TAIL * interval:
             return False
     return True
