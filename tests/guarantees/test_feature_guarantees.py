@@ -123,7 +123,7 @@ def late_fails(n, rho, shape, runs):
             pytest.param(n, rho, shape, 5000, marks=pytest.mark.slow)
             for n in (60, 120)
             for rho in (0.0, 0.5, 0.9)
-            for shape in ("normal", "t3", "rounded")
+            for shape in ("normal", "t3")
         ),
     ],
 )
