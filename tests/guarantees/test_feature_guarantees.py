@@ -5,11 +5,11 @@ import pytest
 from judging import judge_by
 from scipy.special import ndtr
 from scipy.stats import expon, t
-from simulation import ar1, assert_rate_at_most
+from simulation import ar1, assert_rate_at_most, fewest_runs
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules import ErrorRates
+from canaryjudge.data import Arm, MetricPair, row_of
+from canaryjudge.rules import ErrorRates, judge_pairs
 from canaryjudge.stats.excursions import excursion_test
 
 LEVEL = 0.01 / 6
@@ -98,6 +98,54 @@ def test_they_find_what_the_level_does_not(spoil, rule):
     verdicts = [release(rng, 1, 0.3, spoil) for _ in range(30)]
     assert sum(verdict.outcome == "fail" and verdict.deciding_rule == rule for verdict in verdicts) >= 27
     assert not any(verdict.outcome == "pass" for verdict in verdicts)
+
+
+def late_fails(n, rho, shape, runs):
+    """Judge healthy windows that follow each other by their last half and third, with nothing tolerated."""
+    rng = np.random.default_rng(20260207)
+    baseline, canary = (100 + SHAPES[shape](ar1(rng, runs, n, rho)) for _ in range(2))
+    metric = cj.Metric(name="m", direction="increase", tolerance="0%")
+    rows = [
+        row_of(MetricPair("m", "gauge", Arm(first), Arm(second)), metric, ErrorRates(0.01, 0.05))
+        for first, second in zip(baseline, canary, strict=True)
+    ]
+    found = judge_pairs(rows, cj.LateShift(tolerance="0%"))
+    assert {finding.level for finding in found} == {0.01}
+    return sum(finding.outcome == "fail" for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("n", "rho", "shape", "runs"),
+    [
+        (60, 0.0, "normal", fewest_runs(0.01)),
+        (60, 0.5, "t3", fewest_runs(0.01)),
+        *(
+            pytest.param(n, rho, shape, 5000, marks=pytest.mark.slow)
+            for n in (60, 120)
+            for rho in (0.0, 0.5, 0.9)
+            for shape in ("normal", "t3")
+        ),
+    ],
+)
+def test_late_shifts_of_two_parts_keep_their_level_together(n, rho, shape, runs):
+    assert_rate_at_most(late_fails(n, rho, shape, runs), runs, 0.01)
+
+
+@pytest.mark.parametrize(("points", "part"), [(60, "third"), (48, None)])
+def test_a_step_in_the_last_third_of_windows_is_found_where_it_has_points_enough(points, part):
+    rng = np.random.default_rng(20260208)
+    for kind in ("gauge", "samples"):
+        baseline, canary = rng.normal(100, 3, (2, points))
+        canary[-points // 3 :] += 50
+        data = {"m": {"baseline": baseline, "canary": canary}}
+        policy = cj.Policy(metrics=[cj.Metric(name="m", kind=kind, direction="increase")])
+        verdict = cj.judge(data, policy)
+        assert verdict.outcome == ("fail" if part else "marginal")
+        assert (verdict.deciding_rule == "late_shift") == bool(part)
+        if part:
+            assert "last third, by late_shift's own tolerance: canary is" in " ".join(
+                verdict.explain().split()
+            )
 
 
 WORLDS = {
