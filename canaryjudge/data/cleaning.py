@@ -72,6 +72,8 @@ def as_it_is(raw: RawSeries, metric: Metric) -> Series | None:
         return None
     if facts.timed and not (facts.in_time if kind.is_raw else facts.apart):
         return None
+    if facts.replica and kind.is_rate and not facts.totals:
+        return None  # the reports of replicas are its exposure
     if kind.counts_events:
         if facts.low < 0 or (kind.is_share and (facts.parts or not facts.out_of)):
             return None
@@ -96,6 +98,9 @@ def as_it_is(raw: RawSeries, metric: Metric) -> Series | None:
         end=facts.last,
         line=np.arange(facts.size, dtype=np.float64) if times is None else None,
     )
+    if facts.replica:
+        own = Series(facts.replica, series.value, series.total, series.time, end=facts.last)
+        series = replace(series, replicas=(own,))
     gaps = [] if steady else _gaps(series, metric)
     return replace(series, notes=(*notes, *gaps)) if gaps else series
 

@@ -65,6 +65,8 @@ def align(
     >>> pair.pairing, pair.baseline.time.tolist()
     ('concurrent', [60.0, 120.0])
     """
+    if facts is not None:  # neither arm has two replicas
+        baseline, canary = _forgotten(baseline), _forgotten(canary)
     arms, coarser = _comparable(metric, (baseline, canary), known=facts is not None)
     interval = _interval(metric, arms, facts)
     pooled_arms = arms
@@ -125,13 +127,15 @@ def _comparable(
 def _pooled(metric: Metric, arms: tuple[Series, Series]) -> tuple[Series, Series]:
     """Pool the replicas of each arm, and forget them where no arm has two."""
     if all(len(arm.replicas) < 2 for arm in arms):
-        arms = (
-            replace(arms[0], replicas=()) if arms[0].replicas else arms[0],
-            replace(arms[1], replicas=()) if arms[1].replicas else arms[1],
-        )
+        arms = _forgotten(arms[0]), _forgotten(arms[1])
         if all(arm.total is None or not arm.reported or (arm.total == 1).all() for arm in arms):
             return _without_reports(arms[0]), _without_reports(arms[1])
     return with_reports((pooled(arms[0], KINDS[metric.kind]), pooled(arms[1], KINDS[metric.kind])))
+
+
+def _forgotten(arm: Series) -> Series:
+    """Forget the replicas of an arm."""
+    return replace(arm, replicas=()) if arm.replicas else arm
 
 
 def _without_reports(arm: Series) -> Series:
