@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from judging import judge_by
+from judging import judge_all_by
 from scipy.special import ndtr
 from scipy.stats import expon, t
-from simulation import ar1, assert_rate_at_most, fewest_runs
+from simulation import ar1, assert_rate_at_most, failed, fewest_runs, judged
 
 import canaryjudge as cj
 from canaryjudge.data import Arm, MetricPair, row_of
@@ -58,20 +58,23 @@ def test_excursions_keep_their_level_in_full(shape, n, m, rho, times):
     check(shape, n, m, rho, times, 15_000)
 
 
+def policy_of(metrics):
+    return cj.Policy(metrics=[cj.Metric(name=f"m{i}", direction="increase") for i in range(metrics)])
+
+
 def release(rng, metrics, rho, spoil=lambda canary: canary):
     """Healthy gauges around 100, which all vary by 10 %, and what is to be done to the first canary."""
     arms = 100 + 10 * ar1(rng, 2 * metrics, 60, rho)
     data = {f"m{i}": {"baseline": arms[i], "canary": arms[metrics + i]} for i in range(metrics)}
     data["m0"]["canary"] = spoil(data["m0"]["canary"])
-    policy = cj.Policy(metrics=[cj.Metric(name=name, direction="increase") for name in data])
-    return cj.judge(data, policy)
+    return data
 
 
 def test_twenty_metrics_with_all_default_rules_fail_at_most_alpha_together():
     """Where points depend on each other the most, which each rule only estimates."""
     rng = np.random.default_rng(20260203)
     runs = 20
-    assert_rate_at_most(sum(release(rng, 20, 0.9).outcome == "fail" for _ in range(runs)), runs, 0.01)
+    assert_rate_at_most(failed([release(rng, 20, 0.9) for _ in range(runs)], policy_of(20)), runs, 0.01)
 
 
 @pytest.mark.slow
@@ -79,7 +82,7 @@ def test_twenty_metrics_with_all_default_rules_fail_at_most_alpha_together():
 def test_twenty_metrics_with_all_default_rules_fail_at_most_alpha_together_in_full(rho):
     rng = np.random.default_rng(20260204)
     runs = 400
-    assert_rate_at_most(sum(release(rng, 20, rho).outcome == "fail" for _ in range(runs)), runs, 0.01)
+    assert_rate_at_most(failed([release(rng, 20, rho) for _ in range(runs)], policy_of(20)), runs, 0.01)
 
 
 def burst(canary):
@@ -95,7 +98,7 @@ def from_half_way(canary):
 @pytest.mark.parametrize(("spoil", "rule"), [(burst, "excursion"), (from_half_way, "late_shift")])
 def test_they_find_what_the_level_does_not(spoil, rule):
     rng = np.random.default_rng(20260205)
-    verdicts = [release(rng, 1, 0.3, spoil) for _ in range(30)]
+    verdicts = judged([release(rng, 1, 0.3, spoil) for _ in range(30)], policy_of(1))
     assert sum(verdict.outcome == "fail" and verdict.deciding_rule == rule for verdict in verdicts) >= 27
     assert not any(verdict.outcome == "pass" for verdict in verdicts)
 
@@ -176,13 +179,8 @@ def false_excursions(world, kind, runs, level):
     (baseline, of), (canary, out_of) = events(rng, world, runs, kind)
     metric = cj.Metric(name="m", kind=kind, direction="increase", tolerance="0%")
     rule, rates = cj.Excursion(tolerance="0%"), ErrorRates(level=level, beta=0.05)
-    return sum(
-        judge_by(
-            MetricPair("m", kind, Arm(baseline[i], of[i]), Arm(canary[i], out_of[i])), metric, rule, rates
-        ).outcome
-        == "fail"
-        for i in range(runs)
-    )
+    pairs = [MetricPair("m", kind, Arm(baseline[i], of[i]), Arm(canary[i], out_of[i])) for i in range(runs)]
+    return sum(finding.outcome == "fail" for finding in judge_all_by(pairs, metric, rule, rates))
 
 
 @pytest.mark.parametrize("kind", ["ratio", "count"])
@@ -206,7 +204,7 @@ def test_excursions_of_errors_keep_their_level_whatever_the_traffic_in_full(worl
 def test_a_burst_of_errors_is_found_that_hides_in_its_own_noise(direction, flip):
     rng = np.random.default_rng(20260207)
     metric = cj.Metric(name="m", kind="ratio", direction=direction, tolerance={"relative": "0.1%"})
-    found = 0
+    releases = []
     for _ in range(20):
         total, share = np.full(60, 2000.0), np.full(60, 0.001)
         baseline = rng.binomial(2000, share)
@@ -216,8 +214,11 @@ def test_a_burst_of_errors_is_found_that_hides_in_its_own_noise(direction, flip)
             arm: {"value": flip(bad, total), "total": total}
             for arm, bad in (("baseline", baseline), ("canary", canary))
         }
-        verdict = cj.judge({"m": data}, cj.Policy(metrics=[metric]))
-        found += verdict.outcome == "fail" and "excursion" in [
-            finding.rule for finding in verdict.metrics["m"].findings if finding.outcome == "fail"
-        ]
-    assert found >= 18
+        releases.append({"m": data})
+    found = [
+        verdict.outcome == "fail"
+        and "excursion"
+        in [finding.rule for finding in verdict.metrics["m"].findings if finding.outcome == "fail"]
+        for verdict in judged(releases, cj.Policy(metrics=[metric]))
+    ]
+    assert sum(found) >= 18
