@@ -48,7 +48,6 @@ __all__ = [
     "judge",
     "judge_cases",
     "judge_many",
-    "judge_metric",
     "judge_releases",
     "rule_levels",
     "shares",
@@ -348,18 +347,6 @@ class Case:
         """Look up what a history says of a metric."""
         past = None if history is None else past_of(metric, history, Asked.of(pair))
         return cls(pair, metric if past is None else with_past(metric, past), alpha, past)
-
-
-def judge_metric(
-    pair: MetricPair,
-    metric: Metric,
-    policy: Policy,
-    alpha: float,
-    arms: tuple[str, str] = ("baseline", "canary"),
-    history: History | None = None,
-) -> MetricResult:
-    """Judge one metric, whose arms have their exposures, at its share of alpha; `arms` are the caller's names of baseline and canary."""
-    return judge_cases([Case.of(pair, metric, alpha, history)], policy, arms)[0]
 
 
 def judge_cases(
