@@ -169,7 +169,8 @@ def judge_many(
             errors[key], rows[key] = found, (ReleaseRow.broken(found), [])
         else:
             pairs[key] = found
-    tell(len(errors), len(rows))
+    unread = len(errors)
+    tell(unread, len(rows))
     several = max(1, _AT_ONCE // max(1, len(policy.metrics)))
     keys = list(pairs)
     for start in range(0, len(keys), several):
@@ -181,14 +182,11 @@ def judge_many(
                 del pairs[key]
             else:
                 rows[key] = judged
-        tell(len(errors) + start + len(some), len(rows))
+        tell(unread + start + len(some), len(rows))
     return Verdicts(names, rows, pairs, errors, lambda own: _verdict(own, policy, arms))
 
 
-_UNJUDGED: Final[tuple[ReleaseRow, list[MetricRow]]] = (
-    ReleaseRow(None, "hold", None, None, None, None),
-    [],
-)
+_UNJUDGED: Final = ReleaseRow(None, "hold", None, None, None, None), list[MetricRow]()
 _AT_ONCE: Final = 1024
 """Metrics that are judged at once: more are no faster."""
 
