@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -159,11 +161,39 @@ def judge_many(
     """
     _check(policy)
     arms, names = (str(baseline), str(canary)), (by,) if isinstance(by, str) else tuple(map(str, by))
-    tell = progress_of("judged", wanted=progress)
+    with _collected_later():
+        return _many(
+            read_releases(data, policy, by=by, baseline=arms[0], canary=arms[1]),
+            policy,
+            arms,
+            names,
+            progress_of("judged", wanted=progress),
+        )
+
+
+@contextmanager
+def _collected_later() -> Iterator[None]:
+    """Spare the collector of cycles, of which there are none here, its looks at thousands of findings again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _many(
+    releases: Iterable[tuple[ReleaseKey, dict[str, MetricPair] | CanaryJudgeError]],
+    policy: Policy,
+    arms: tuple[str, str],
+    names: Sequence[str],
+    tell: Progress,
+) -> Verdicts:
     pairs: dict[ReleaseKey, dict[str, MetricPair]] = {}
     errors: dict[ReleaseKey, CanaryJudgeError] = {}
     rows: dict[ReleaseKey, tuple[ReleaseRow, list[MetricRow]]] = {}
-    for key, found in read_releases(data, policy, by=by, baseline=arms[0], canary=arms[1]):
+    for key, found in releases:
         rows[key] = _UNJUDGED
         if isinstance(found, CanaryJudgeError):
             errors[key], rows[key] = found, (ReleaseRow.broken(found), [])
