@@ -17,7 +17,7 @@ from canaryjudge.data.frames import is_missing
 from canaryjudge.data.pairing import align
 from canaryjudge.data.sources import RawSeries, SeriesSource
 from canaryjudge.data.times import iso, median_step, to_times
-from canaryjudge.doctor_checks.policy import named_unit
+from canaryjudge.doctor_checks.policy import FAILURES, named_unit, names_failures
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.layout import on_one_line
 from canaryjudge.explain.numbers import percent
@@ -25,7 +25,7 @@ from canaryjudge.explain.quantities import level_of
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 from canaryjudge.policy.doubts import is_success
-from canaryjudge.quantities import is_share, written
+from canaryjudge.quantities import factor, is_share, written
 
 __all__ = [
     "Suggestion",
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _LESS: Final = ("decrease", "required", "less of it is worse")
-_SLOWER, _TRAFFIC = "slower is worse", "more and less of it are odd: decide"
+_MORE, _SLOWER, _TRAFFIC = "more of it is worse", "slower is worse", "more and less of it are odd: decide"
 _UNKNOWN: Final = (
     "either",
     "guard",
@@ -49,8 +49,8 @@ _NAMES: Final = (
     # words of names, the bad direction, the role, what is to be said; the first line that fits counts
     ("non_errors?|non_err|error_free", *_LESS),
     (
-        r"err(?:or)?s?|fail\w*|exceptions?|timeouts?|[45]xx|reject\w*|drop\w*|retr(?:y|ies)|restarts?|ooms?|crash\w*|throttl\w*|un(?:avail|success|healthy)\w*",
-        *("increase", "required", "more of it is worse"),
+        FAILURES,
+        *("increase", "required", _MORE),
     ),
     (
         r"latenc\w*|durations?|rtt|ttfb|delays?|lag|p(?:50|75|90|95|98|99|999)|times?|elapsed",
@@ -60,7 +60,7 @@ _NAMES: Final = (
     (_SUCCESS, *_LESS),
     (
         r"cpus?|mem\w*|rss|heap|gc|disk|fds?|threads?|goroutines?|connections?|queue\w*|pool|load|saturat\w*|usage|util\w*|backlog|swap",
-        *("increase", "guard", "more of it is worse"),
+        *("increase", "guard", _MORE),
     ),
     (
         "requests?|reqs?|rps|qps|tps|throughput|traffic|calls|messages|events|queries|transactions|hits",
@@ -138,7 +138,7 @@ def counts_failures(name: str) -> bool:
     """
     lower = name.lower()
     rate = re.search(r"rate|ratio|percent|pct|share|latency|duration|budget", lower)
-    return not rate and re.search(rf"(?:^|[^a-z0-9])(?:{_NAMES[1][0]})(?:[^a-z0-9]|$)", lower) is not None
+    return not rate and names_failures(name)
 
 
 def suggested(source: SeriesSource, arms: tuple[str, str]) -> list[Suggestion]:
@@ -282,10 +282,16 @@ def _of_data(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggesti
         settings.pop("unit", None)
     elif unit:
         settings["unit"] = written(unit)
-    elif is_share(settings.get("unit", "")) and len(arm) and arm.value.max() <= 1:
-        del settings["unit"]  # these are parts, not percent
+    elif is_share(settings.get("unit", "")) and len(arm) and arm.value.max() <= 1 and not _fails(comments):
+        del settings[
+            "unit"
+        ]  # these are parts, not percent; less than 1 % of failures is what there should be
     elif form.is_averaged and 90 < level <= 100 and is_success(Metric(name=name, **settings)):
         settings.setdefault("unit", "%")
+    if comments["direction"] == _UNKNOWN[2] and unit and factor(unit, "s") is not None:
+        settings |= {"direction": "increase"}
+        comments["direction"] = _SLOWER
+        settings.pop("role", None)
     comments |= {"kind": _KINDS.get(form.name, "")}
     if kind.get("counter") is False:
         comments["counter"] = "decide: it never falls here; is it a level that grows, or a counter?"
@@ -295,7 +301,12 @@ def _of_data(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggesti
     levels = [float(np.median(each.value)) for each in (pair.baseline, pair.canary) if len(each)]
     if comments["direction"] == _TRAFFIC and form.is_measured and _apart(levels):
         settings["role"], comments["role"] = "muted", _ROLES["muted"]
-    settings["tolerance"] = _tolerance(Metric(name=name, **settings), level, arm.value)
+    metric = Metric(name=name, **settings)
+    if _fails(comments) and form.is_averaged and is_share(metric.unit) and level < 1:
+        # a tenth of next to nothing is less than anybody can prove; as much is asked of ratios for a pass
+        settings["tolerance"] = {"relative": "10%", "absolute": "0.1%"}
+    else:
+        settings["tolerance"] = _tolerance(metric, level, arm.value)
     at = level_of(level, form.name, settings.get("unit", "")) if not math.isnan(level) else ""
     comments["tolerance"] = f"decide: how much worse is fine{f'; the baseline: {at}' if at else ''}"
     tolerated = Metric(name=name, **settings).tolerated_absolute
@@ -315,6 +326,11 @@ def _of_data(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggesti
     if unit:  # it is converted
         _read(source, Metric(name=name, **settings), arms)
     return Suggestion(name, settings, comments, traffic, "" if known else perhaps)
+
+
+def _fails(comments: Mapping[str, str]) -> bool:
+    """Tell whether a metric's name is that of failures."""
+    return comments["direction"] == _MORE and "role" not in comments
 
 
 def _apart(levels: Sequence[float]) -> bool:

@@ -216,6 +216,18 @@ def test_a_level_of_0_gets_an_absolute_tolerance(capsys):
     assert code == 0
 
 
+def test_few_failures_in_percent_get_an_amount_that_can_be_proven(capsys):
+    metrics = {"error_rate_pct": noise(0.12, 0.3), "cpu_percent": noise(0.4), "failed_percent": noise(4)}
+    policy, code, text = started(capsys, table(metrics))
+    found = settings(policy)
+    assert found["error_rate_pct"].unit == found["failed_percent"].unit == "%"
+    assert found["error_rate_pct"].tolerated_absolute == 0.1
+    assert found["failed_percent"].tolerated_absolute == 0
+    assert found["cpu_percent"].unit == ""  # parts of one core
+    assert "absolute: 0.1%} # decide" in text
+    assert code == 0
+
+
 HOSTILE = [
     "yes",
     "null",
@@ -380,6 +392,15 @@ def test_a_column_an_arm(capsys):
     lines = ["Time,baseline,canary", *(line.rsplit(",", 2)[0] for line in lines[1:])]
     policy, code, _ = started(capsys, "\n".join(lines))
     assert ([metric.name for metric in policy.metrics], code) == (["value"], 0)
+
+
+@pytest.mark.parametrize(("unit", "direction"), [("ms", "increase"), ("MiB", "either")])
+def test_a_time_that_the_cells_tell_is_worse_where_it_is_longer(capsys, unit, direction):
+    value = noise(10)
+    lines = ["Time,baseline,canary", *(f"2026-01-01T00:{m:02}:00Z,{value(0, m)} {unit},{value(0, m)} {unit}" for m in range(30))]  # fmt: skip
+    policy, code, _ = started(capsys, "\n".join(lines))
+    (metric,) = policy.metrics
+    assert (metric.unit, metric.direction, metric.role, code) == (unit, direction, "required", 0)
 
 
 SERIES = [
