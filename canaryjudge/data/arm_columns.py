@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from canaryjudge.data.diagnostics import likely_name
 from canaryjudge.data.frames import Column, labels, take
 from canaryjudge.data.times import TIME_NAMES, time_column
-from canaryjudge.data.unit_texts import without_units
+from canaryjudge.data.unit_texts import read_cells
 
 __all__ = ["arm_columns", "from_arm_columns", "named_by_arm", "other_layouts", "told_arms"]
 
@@ -177,18 +177,10 @@ def from_arm_columns(
 
 def _values(pair: Sequence[Column], rows: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
     """Take the values of both arms, and the unit where the cells have it, one for both."""
-    if any(map(_is_text, pair)):
-        parts = [take(column, rows) for column in pair]
-        read = without_units(
-            [part.tolist() if isinstance(part, np.ndarray) else part.to_list() for part in parts]
-        )
-        if read is not None:
-            return [{"value": values, "unit": read[1]} for values in read[0]]
+    read = read_cells([take(column, rows) for column in pair])
+    if read is not None:
+        return [{"value": values, "unit": read[1]} for values in read[0]]
     return [{"value": _native(column, rows)} for column in pair]
-
-
-def _is_text(column: Column) -> bool:
-    return column.dtype.kind in "OU" if isinstance(column, np.ndarray) else not column.dtype.is_numeric()
 
 
 def _native(column: Column, rows: np.ndarray[Any, Any]) -> Any:

@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from canaryjudge.data.frames import is_missing, object_array
+from canaryjudge.data.frames import Column, is_missing, object_array
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.quantities import factor, measures
 
-__all__ = ["has_unit", "without_units"]
+__all__ = ["has_unit", "read_cells", "without_units"]
 
 _CELL: Final = re.compile(
     r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z%\u00b5\u03bc][^\d,;:]*)?"
@@ -39,6 +39,21 @@ def has_unit(text: str) -> bool:
     """
     found = _CELL.fullmatch(text)
     return found is not None and found[2] is not None and _cell(text) is not None
+
+
+def read_cells(columns: Sequence[Column]) -> tuple[list[FloatArray], str] | None:
+    """Read columns of a table as `without_units` does; None where they are no texts of that kind.
+
+    Examples
+    --------
+    >>> read_cells([np.array(["1.5%", "2%"])])
+    ([array([1.5, 2. ])], '%')
+    """
+    if not any(map(_is_text, columns)):
+        return None
+    return without_units(
+        [column.tolist() if isinstance(column, np.ndarray) else column.to_list() for column in columns]
+    )
 
 
 def without_units(columns: Sequence[Any]) -> tuple[list[FloatArray], str] | None:
@@ -72,6 +87,10 @@ def without_units(columns: Sequence[Any]) -> tuple[list[FloatArray], str] | None
             return None
         found.append(np.asarray(object_array(numbers), dtype=np.float64))
     return found, unit
+
+
+def _is_text(column: Column) -> bool:
+    return column.dtype.kind in "OU" if isinstance(column, np.ndarray) else not column.dtype.is_numeric()
 
 
 def _cell(text: str) -> _Cell | None:

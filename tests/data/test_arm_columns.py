@@ -242,3 +242,39 @@ def test_the_doctor_and_a_watch_take_them():
     monitor.update(table.iloc[:20])
     monitor.update(table.iloc[20:])
     assert monitor.verdict().metrics["latency"].n_canary == N
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_cells_with_units_are_read_in_a_column_a_metric_too(library):
+    columns = {"Time": TIMES * 2, "version": ["baseline"] * N + ["canary"] * N}
+    shown = cj.from_wide(
+        library(columns | {"p99": formatted(OLD + NEW)}), arm="version", metrics={"latency": "p99"}
+    )
+    plain = [float(text.split()[0]) * (1000 if text.endswith(" s") else 1) for text in formatted(OLD + NEW)]
+    wanted = cj.from_wide(library(columns | {"p99": plain}), arm="version", metrics={"latency": "p99"})
+    asked = cj.Policy(metrics=[cj.Metric(name="latency", unit="ms", direction="increase")])
+    assert cj.judge(shown, asked).reason == cj.judge(wanted, asked).reason
+
+
+def test_a_table_panel_is_judged_as_it_was_downloaded(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        (at, arm, text, "0.3%")
+        for arm, values in zip(ARMS, (OLD, NEW), strict=True)
+        for at, text in zip(TIMES, formatted(values), strict=True)
+    ]
+    (tmp_path / "table.csv").write_text(written(("Time", "version", "p99", "errors"), rows), encoding="utf-8")
+    given = ["--data", "table.csv", "--wide", "version"]
+    assert main(["init", *given, "--output", "policy.yaml"]) == 0
+    assert {metric.name: metric.unit for metric in cj.load_policy("policy.yaml").metrics} == {
+        "p99": formatted(OLD)[0].split()[1],
+        "errors": "%",
+    }
+    assert main(["judge", "--policy", "policy.yaml", *given]) == 0
+    (tmp_path / "table.csv").write_text(
+        written(("Time", "version", "p99", "errors"), [*rows, (TIMES[0], "canary", "soon", "1%")]),
+        encoding="utf-8",
+    )
+    capsys.readouterr()
+    assert main(["judge", "--policy", "policy.yaml", *given]) == 2
+    assert f"line {2 * N + 2}: p99 is the text 'soon' where a number belongs" in capsys.readouterr().err

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.diagnostics import PlacedText, number_hint, shown
-from canaryjudge.data.unit_texts import has_unit
+from canaryjudge.data.unit_texts import has_unit, without_units
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, Roles, tidy
 
@@ -193,6 +193,8 @@ class _Parser:
         self._decimal = "." if separator == "," else ""
         """What stands before decimals; nothing as long as there were none."""
         self._must_be_numbers = set(roles.numbers)
+        self._plain: set[str] = set()
+        """Columns that have had numbers without a unit."""
 
     def frames(self, body: bytes, line: int) -> list[Any]:
         """Parse the lines of one block, the first of which has the given number: a frame, or none of blank lines."""
@@ -214,15 +216,16 @@ class _Parser:
             part = frame[name]
             if part.dtype.kind in "buif":
                 frame[name] = part.astype(np.float64)
+                if self._roles.units and name in self._roles.numbers and part.any():
+                    self._plain.add(name)
             elif self._roles.placed and name in self._roles.numbers:
                 frame[name] = self._with_places(part, body, line, starts)
             elif name in self._must_be_numbers:
+                if self._roles.units and self._have_units(name, part):
+                    continue
                 texts = (self._numbers(part).isna() & part.notna()).to_numpy()
-                if self._roles.units:
-                    texts = texts & [not (isinstance(cell, str) and has_unit(cell)) for cell in part]
-                    if not texts.any():
-                        continue
-                index = int(np.argmax(texts))
+                odd = texts & [not has_unit(str(cell)) for cell in part]
+                index = int(np.argmax(odd if odd.any() else texts))
                 row = line + body.count(b"\n", 0, int(starts[index]))
                 raise DataError(
                     f"{self._source}, line {row}: {name} is the text {shown(part.iloc[index])} where a number belongs",
@@ -232,6 +235,11 @@ class _Parser:
         if time in self.names and _has_numbers(frame[time]):  # times that began as numbers stay numbers
             self._must_be_numbers.add(time)
         return [frame]
+
+    def _have_units(self, name: str, cells: Any) -> bool:
+        """Tell whether cells are numbers with their units, as those of the blocks before were."""
+        read = without_units([cells.tolist()])
+        return read is not None and not (read[1] and name in self._plain)
 
     def _with_places(self, column: Any, body: bytes, line: int, starts: NDArray[np.intp]) -> Any:
         """Give the numbers of a column, and in place of each text one that knows its line: whose metric it is, is told from the row."""
