@@ -88,7 +88,7 @@ def named_by_arm(names: Sequence[str], arm: str) -> list[str]:
 
 
 def told_arms(names: Sequence[str]) -> tuple[str, str] | None:
-    """Guess the arms from the names of two columns, or of series that differ in one label; None where they do not tell.
+    """Guess the arms from the names of two columns, of a metric and an arm each, or of series that differ in one label; None where they do not tell.
 
     Examples
     --------
@@ -96,6 +96,8 @@ def told_arms(names: Sequence[str]) -> tuple[str, str] | None:
     ('1.4', '1.5')
     >>> told_arms(["v1", "v2"]), told_arms(["v1", "v2", "v3"])
     (('v1', 'v2'), None)
+    >>> told_arms(["p99 v1", "p99 v2", "error rate v1", "error rate v2"])
+    ('v1', 'v2')
     """
     series = [_SERIES.fullmatch(name.strip()) for name in names]
     known = [each for each in series if each is not None]
@@ -104,7 +106,15 @@ def told_arms(names: Sequence[str]) -> tuple[str, str] | None:
         values = {key: list(dict.fromkeys(each.get(key, "") for each in labels_of)) for key in labels_of[0]}
         two = [found for found in values.values() if len(found) == 2 and all(found)]
         return (two[0][0], two[0][1]) if len(two) == 1 else None
-    return (names[0], names[1]) if len(names) == 2 and not known else None
+    if known:
+        return None
+    if len(names) > 2:  # a metric and an arm each
+        parts = [name.rpartition(" ") for name in names]
+        arms = list(dict.fromkeys(arm for _, _, arm in parts))
+        metrics = {metric for metric, _, _ in parts}
+        paired = all(metrics) and len(arms) == 2 and len(set(parts)) == len(names) == 2 * len(metrics)
+        return (arms[0], arms[1]) if paired else None
+    return (names[0], names[1]) if len(names) == 2 else None
 
 
 def other_layouts(name: str, names: Sequence[str]) -> str:

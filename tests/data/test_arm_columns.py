@@ -128,6 +128,9 @@ def test_files_are_read_alike_and_a_word_is_named_with_its_line(tmp_path):
         (["Time", 'p99{version="1.4"}', 'p99{version="1.5"}'], "--baseline 1.4 --canary 1.5."),
         (["Time", '{pod="a",v="old one"}', '{pod="a",v="new"}'], "--baseline 'old one' --canary new."),
         (["ts", "version", "p99_ms"], "--wide version, or from_wide."),
+        (["Time", "p99 v1", "p99 v2", "error rate v1", "error rate v2"], "--baseline v1 --canary v2."),
+        (["Time", "p99 v1", "p99 v2", "error rate v1", "error rate v3"], "with the metric before them"),
+        (["Time", "p99 v1", "p99 v2", "cpu v1"], "with the metric before them"),
         (["Time", 'p99{version="1.4"}'], "in Grafana: Inspect, Data, Series joined by time"),
         # two labels differ, or three columns: anything may be meant
         (["Time", '{pod="a",v="1"}', '{pod="b",v="2"}'], "with the metric before them"),
