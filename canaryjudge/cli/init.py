@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,8 +27,6 @@ __all__ = ["add_init"]
 
 _ARMS: Final = ("baseline", "canary")
 _LISTINGS: Final = {name: each.listing for name, each in SERVERS.items() if each.listing is not None}
-_NEW: Final = re.compile(r"canary|new|candidate|experiment|treatment|green", re.IGNORECASE)
-_OLD: Final = re.compile(r"base|stable|primary|old|control|prod|current|blue", re.IGNORECASE)
 
 
 def add_init(commands: Any) -> None:
@@ -168,6 +165,8 @@ def _wide_source(options: argparse.Namespace) -> tuple[SeriesSource, dict[str, t
 
 def _arms(options: argparse.Namespace, known: Sequence[str]) -> tuple[str, str]:
     """Find which arm is which: as the options say, or, where they say nothing, of the two that there are."""
+    from canaryjudge.doctor_checks.starter import looks_new, old_to_new  # noqa: PLC0415 - as in _from_data
+
     given = options.baseline, options.canary
     if all(arm in known for arm in given) or not known:
         return given
@@ -180,26 +179,7 @@ def _arms(options: argparse.Namespace, known: Sequence[str]) -> tuple[str, str]:
             "Name the two with --baseline and --canary.",
         )
     if len(known) == 1:
-        return (given[0], known[0]) if _is_new(known[0], given) else (known[0], given[1])
-    first, second = sorted(
-        known,
-        key=lambda arm: (
-            arm != given[0],
-            arm == given[1],
-            _is_new(arm, given),
-            not _OLD.search(arm),
-            _version(arm),
-        ),
-    )
+        is_new = known[0] != given[0] and (known[0] == given[1] or looks_new(known[0]))
+        return (given[0], known[0]) if is_new else (known[0], given[1])
+    first, second = sorted(known, key=lambda arm: (arm != given[0], arm == given[1], old_to_new(arm)))
     return first, second
-
-
-def _is_new(arm: str, given: tuple[str, str]) -> bool:
-    return arm != given[0] and (arm == given[1] or bool(_NEW.search(arm)))
-
-
-def _version(arm: str) -> list[tuple[bool, int, str]]:
-    """Give what sorts 2.10 behind 2.9."""
-    return [
-        (part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.findall(r"\d+|\D+", arm)
-    ]

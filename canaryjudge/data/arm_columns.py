@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.diagnostics import likely_name
 from canaryjudge.data.frames import Column, labels, take
-from canaryjudge.data.times import time_column
+from canaryjudge.data.times import TIME_NAMES, time_column
+from canaryjudge.data.unit_texts import read_cells
 
-__all__ = ["arm_columns", "from_arm_columns", "named_by_arm"]
+__all__ = ["arm_columns", "from_arm_columns", "named_by_arm", "other_layouts", "told_arms"]
 
 _SEPARATOR: Final = r"[\s_.:/|-]*"
 _SERIES: Final = re.compile(r"([\w:.-]*)\s*\{([^{}]*)\}")
 _LABEL: Final = re.compile(r'[\w.]+\s*=\s*"?([^",]*)"?')
+_NAMES_ARMS: Final = re.compile(
+    r"arm|version|release|track|variant|group|deployment|revision|app_version|service_version|image_tag",
+    re.IGNORECASE,
+)
+_NAMED_LABEL: Final = re.compile(r'([\w.]+)\s*=\s*"?([^",]*)"?')
 
 
 def arm_columns(
@@ -79,6 +87,64 @@ def named_by_arm(names: Sequence[str], arm: str) -> list[str]:
     return list(found)
 
 
+def told_arms(names: Sequence[str]) -> tuple[str, str] | None:
+    """Guess the arms from the names of two columns, of a metric and an arm each, or of series that differ in one label; None where they do not tell.
+
+    Examples
+    --------
+    >>> told_arms(['p99{job="shop",version="1.4"}', 'p99{job="shop",version="1.5"}', 'cpu{version="1.4"}', 'cpu{version="1.5"}'])
+    ('1.4', '1.5')
+    >>> told_arms(["v1", "v2"]), told_arms(["v1", "v2", "v3"])
+    (('v1', 'v2'), None)
+    >>> told_arms(["p99 v1", "p99 v2", "error rate v1", "error rate v2"])
+    ('v1', 'v2')
+    """
+    series = [_SERIES.fullmatch(name.strip()) for name in names]
+    known = [each for each in series if each is not None]
+    if len(known) == len(names) > 1:
+        labels_of = [dict(_NAMED_LABEL.findall(each[2])) for each in known]
+        values = {key: list(dict.fromkeys(each.get(key, "") for each in labels_of)) for key in labels_of[0]}
+        two = [found for found in values.values() if len(found) == 2 and all(found)]
+        return (two[0][0], two[0][1]) if len(two) == 1 else None
+    if known:
+        return None
+    if len(names) > 2:  # a metric and an arm each
+        parts = [name.rpartition(" ") for name in names]
+        arms = list(dict.fromkeys(arm for _, _, arm in parts))
+        metrics = {metric for metric, _, _ in parts}
+        paired = all(metrics) and len(arms) == 2 and len(set(parts)) == len(names) == 2 * len(metrics)
+        return (arms[0], arms[1]) if paired else None
+    return (names[0], names[1]) if len(names) == 2 else None
+
+
+def other_layouts(name: str, names: Sequence[str]) -> str:
+    """Say how a table is read that lacks a column of tidy ones: first what its names suggest, then what there is.
+
+    Examples
+    --------
+    >>> other_layouts("metric", ["time", "version", "p99_ms"]).partition(". ")[0]
+    'For a column a metric, say that version names the arms: --wide version, or from_wide'
+    >>> other_layouts("metric", ["Time", "v1", "v2"]).partition(". ")[0]
+    'For a column an arm, name the arms: --baseline v1 --canary v2'
+    """
+    listed = likely_name(name, names, "columns")
+    others = [each for each in names if each.strip().lower() not in TIME_NAMES]
+    versions = [each for each in names if _NAMES_ARMS.fullmatch(each.strip())]
+    if name != "metric":
+        versions, others = [], []
+    if len(versions) == 1:
+        return f"For a column a metric, say that {versions[0]} names the arms: --wide {shlex.quote(versions[0])}, or from_wide. {listed}"
+    if len(others) == 1 and len(names) == 2:
+        return f"There is one series, and a release has two: let the dashboard join them (in Grafana: Inspect, Data, Series joined by time). {listed}"
+    if (arms := told_arms(others)) is not None:
+        baseline, canary = map(shlex.quote, arms)
+        return f"For a column an arm, name the arms: --baseline {baseline} --canary {canary}. {listed}"
+    return (
+        f"{listed} A tidy table has metric, arm and value; for a column a metric, name the arm's column (--wide, from_wide); for a column "
+        "an arm, name the arms as the columns are (--baseline, --canary), with the metric before them where there are several."
+    )
+
+
 def from_arm_columns(
     columns: Mapping[str, Column],
     metrics: Sequence[str],
@@ -106,16 +172,25 @@ def from_arm_columns(
         found = dict.fromkeys(known, arms)
     return {
         metric: {
-            arm: {
+            arm: value
+            | {
                 role: _native(columns[column], rows[metric])
-                for role, column in {"value": name, **beside}.items()
+                for role, column in beside.items()
                 if column is not None
             }
             | {"row": rows[metric] + 1 if numbers is None else numbers[rows[metric]]}
-            for arm, name in zip(arms, pair, strict=True)
+            for arm, value in zip(arms, _values([columns[name] for name in pair], rows[metric]), strict=True)
         }
         for metric, pair in found.items()
     }
+
+
+def _values(pair: Sequence[Column], rows: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    """Take the values of both arms, and the unit where the cells have it, one for both."""
+    read = read_cells([take(column, rows) for column in pair])
+    if read is not None:
+        return [{"value": values, "unit": read[1]} for values in read[0]]
+    return [{"value": _native(column, rows)} for column in pair]
 
 
 def _native(column: Column, rows: np.ndarray[Any, Any]) -> Any:

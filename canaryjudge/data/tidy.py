@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from canaryjudge.data.arm_columns import other_layouts
 from canaryjudge.data.arm_facts import ArmFacts, facts_of
 from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.frames import (
@@ -22,6 +23,7 @@ from canaryjudge.data.frames import (
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.times import Times, time_column, times_at_once
+from canaryjudge.errors import DataError
 from canaryjudge.kinds import Kind
 
 __all__ = ["TidyRows", "TidyTable"]
@@ -162,6 +164,8 @@ class TidyTable:
         self._places: dict[tuple[str, str], int] = {}
         if not columns:
             return
+        if "metric" not in columns:
+            raise DataError("the table has no column 'metric'", other_layouts("metric", list(columns)))
         metric, arm, _ = (needed_column(columns, name) for name in ("metric", "arm", "value"))
         groups = labels(metric, "metric", numbers), labels(arm, "arm", numbers)
         self._rows = TidyRows(columns, groups, numbers=numbers, kinds=kinds)

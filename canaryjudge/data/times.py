@@ -39,6 +39,8 @@ LATEST: Final = 253402300800.0
 _OFFSET = re.compile(r"[+-]\d{1,2}(?::?\d{2})?$")
 _UTC_NAMES = frozenset({"UTC", "Z", "GMT", "ETC/UTC", "+00:00", "-00:00", "TZUTC()", "ZULU"})
 _UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"))
+_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,? +(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?)?")
+"""What spreadsheets write where days come first; wherever dots part them, they do."""
 _HINT = "Write times like 2024-05-01T12:00:00Z, or as seconds since 1970."
 
 
@@ -260,8 +262,11 @@ def _parse(texts: Sequence[str | None], start: int, place: Location) -> FloatArr
     # pandas takes "now" and "today" for times and would read the clock; ISO 8601 begins with a digit
     plain = [text if text and text[:1].isdigit() else None for text in texts]
     parsed = pd.to_datetime(object_array(plain), format="ISO8601", utc=True, errors="coerce")
-    bad = parsed.isna()
-    if bad.any():
+    if (bad := parsed.isna()).any():
+        for index in np.flatnonzero(bad).tolist():
+            plain[index] = _day_first(texts[index])
+        parsed = pd.to_datetime(object_array(plain), format="ISO8601", utc=True, errors="coerce")
+        bad = parsed.isna()
         for index in np.flatnonzero(bad).tolist():
             text = texts[index]
             if text is not None and text.strip():
@@ -269,6 +274,12 @@ def _parse(texts: Sequence[str | None], start: int, place: Location) -> FloatArr
     seconds = parsed.as_unit("us").asi8 / 1e6
     seconds[bad] = np.nan
     return np.asarray(seconds, dtype=np.float64)
+
+
+def _day_first(text: str | None) -> str | None:
+    """Write 30.11.2026 09:00 as ISO 8601 does; nothing of what is anything else."""
+    found = _DOTTED.fullmatch(text.strip()) if text else None
+    return "{2}-{1:0>2}-{0:0>2}T{3:0>2}:{4}:{5}".format(*found.groups("00")) if found else None
 
 
 def _zones_of(texts: Sequence[str | None]) -> dict[str, int]:

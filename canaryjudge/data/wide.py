@@ -10,6 +10,7 @@ import numpy as np
 from canaryjudge.data.diagnostics import shown
 from canaryjudge.data.frames import Column, labels, needed_column, table_columns, take
 from canaryjudge.data.times import time_column
+from canaryjudge.data.unit_texts import read_cells
 from canaryjudge.errors import DataError
 
 __all__ = ["from_columns", "from_wide", "row_columns"]
@@ -90,10 +91,16 @@ def from_columns(
     """
     if not columns:
         return {metric: {} for metric in metrics}
-    found = {
+    found: dict[str, dict[str, Column]] = {
         metric: {role: needed_column(columns, name) for role, name in names.items()}
         for metric, names in metrics.items()
     }
+    units: dict[str, dict[str, str]] = {}
+    for metric, parts in found.items():
+        for role, column in parts.items():
+            if (read := read_cells([column])) is not None:
+                (parts[role],), unit = read
+                units |= {metric: {"unit": unit}} if role == "value" else {}
     used = {name for names in metrics.values() for name in names.values()}
     beside = row_columns([name for name in columns if name not in used], arm=arm, time=time, replica=replica)
     of_row: dict[str, Any] = {
@@ -106,7 +113,10 @@ def from_columns(
         arm_of_row, arms = labels(needed_column(columns, arm), arm)
         rows_of_arm = {name: np.flatnonzero(arm_of_row == code) for code, name in enumerate(arms)}
     return {
-        metric: {name: _part(parts | of_row, apart, rows) for name, rows in rows_of_arm.items()}
+        metric: {
+            name: _part(parts | of_row, apart, rows) | units.get(metric, {})
+            for name, rows in rows_of_arm.items()
+        }
         for metric, parts in found.items()
     }
 

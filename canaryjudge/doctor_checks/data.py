@@ -11,7 +11,7 @@ import numpy as np
 
 from canaryjudge.data import MetricPair, Series
 from canaryjudge.data.times import median_step
-from canaryjudge.doctor_checks.policy import is_percentile
+from canaryjudge.doctor_checks.policy import is_percentile, names_failures
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.kinds import KINDS
 from canaryjudge.outcomes import says_nothing
@@ -184,7 +184,9 @@ def _units(checked: CheckedMetric) -> Iterator[Symptom]:
     elif checked.metric.unit == "ms" and 0 < level < _SHORTEST_MS:
         yield checked.symptom("unit_and_level", "warning", {"level": level, "unit": "ms", "perhaps": "s"})
     elif (
-        checked.metric.unit == "%" and 0 < max(float(arm.value.max(initial=0.0)) for arm in checked.arms) <= 1
+        checked.metric.unit == "%"
+        and not names_failures(checked.metric.name)  # of which there should be less than 1 %
+        and 0 < max(float(arm.value.max(initial=0.0)) for arm in checked.arms) <= 1
     ):
         yield checked.symptom(
             "unit_and_level", "warning", {"level": level, "unit": "%", "perhaps": "a fraction"}

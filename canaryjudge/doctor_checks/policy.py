@@ -14,7 +14,7 @@ from canaryjudge.policy.query import timing
 from canaryjudge.quantities import convert, parse_duration
 from canaryjudge.reports import Symptom
 
-__all__ = ["POLICY_CHECKS", "is_percentile", "named_unit"]
+__all__ = ["FAILURES", "POLICY_CHECKS", "is_percentile", "named_unit", "names_failures"]
 
 PolicyCheck = Callable[[Metric, Policy], Iterator[Symptom]]
 
@@ -36,6 +36,24 @@ _NAMED: Final = (
     (re.compile(r"(?:^|_)mib(?![a-z0-9])"), "MiB"),
 )
 _NAMED_SHARE: Final = re.compile(r"(?:^|_)(?:percent|percentage|pct)(?:_|$)")
+
+
+FAILURES: Final = (
+    r"err(?:or)?s?|fail\w*|exceptions?|timeouts?|[45]xx|reject\w*|drop\w*"
+    r"|retr(?:y|ies)|restarts?|ooms?|crash\w*|throttl\w*|un(?:avail|success|healthy)\w*"
+)
+"""The words of names that are of failures."""
+
+
+def names_failures(name: str) -> bool:
+    """Tell whether a name is that of failures.
+
+    Examples
+    --------
+    >>> names_failures("HTTP_5xx_pct"), names_failures("cpu_pct")
+    (True, False)
+    """
+    return re.search(rf"(?:^|[^a-z0-9])(?:{FAILURES})(?:[^a-z0-9]|$)", name.lower()) is not None
 
 
 def named_unit(name: str) -> str:

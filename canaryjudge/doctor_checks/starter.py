@@ -13,11 +13,11 @@ import numpy as np
 
 from canaryjudge.data import MetricPair, Series
 from canaryjudge.data.cleaning import read_arm
-from canaryjudge.data.frames import is_missing
+from canaryjudge.data.frames import is_missing, to_floats
 from canaryjudge.data.pairing import align
 from canaryjudge.data.sources import RawSeries, SeriesSource
 from canaryjudge.data.times import iso, median_step, to_times
-from canaryjudge.doctor_checks.policy import named_unit
+from canaryjudge.doctor_checks.policy import FAILURES, named_unit, names_failures
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.layout import on_one_line
 from canaryjudge.explain.numbers import percent
@@ -25,21 +25,23 @@ from canaryjudge.explain.quantities import level_of
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 from canaryjudge.policy.doubts import is_success
-from canaryjudge.quantities import is_share, written
+from canaryjudge.quantities import factor, is_share, written
 
 __all__ = [
     "Suggestion",
     "counts_failures",
     "is_traffic",
     "looked_over",
+    "looks_new",
     "named_settings",
+    "old_to_new",
     "policy_text",
     "scalar",
     "suggested",
 ]
 
 _LESS: Final = ("decrease", "required", "less of it is worse")
-_SLOWER, _TRAFFIC = "slower is worse", "more and less of it are odd: decide"
+_MORE, _SLOWER, _TRAFFIC = "more of it is worse", "slower is worse", "more and less of it are odd: decide"
 _UNKNOWN: Final = (
     "either",
     "guard",
@@ -50,8 +52,8 @@ _NAMES: Final = (
     # words of names, the bad direction, the role, what is to be said; the first line that fits counts
     ("non_errors?|non_err|error_free", *_LESS),
     (
-        r"err(?:or)?s?|fail\w*|exceptions?|timeouts?|[45]xx|reject\w*|drop\w*|retr(?:y|ies)|restarts?|ooms?|crash\w*|throttl\w*|un(?:avail|success|healthy)\w*",
-        *("increase", "required", "more of it is worse"),
+        FAILURES,
+        *("increase", "required", _MORE),
     ),
     (
         r"latenc\w*|durations?|rtt|ttfb|delays?|lag|p(?:50|75|90|95|98|99|999)|times?|elapsed",
@@ -61,7 +63,7 @@ _NAMES: Final = (
     (_SUCCESS, *_LESS),
     (
         r"cpus?|mem\w*|rss|heap|gc|disk|fds?|threads?|goroutines?|connections?|queue\w*|pool|load|saturat\w*|usage|util\w*|backlog|swap",
-        *("increase", "guard", "more of it is worse"),
+        *("increase", "guard", _MORE),
     ),
     (
         "requests?|reqs?|rps|qps|tps|throughput|traffic|calls|messages|events|queries|transactions|hits",
@@ -78,11 +80,17 @@ _KINDS: Final = {
     "count": "events an interval; without a split both arms count as alike",
     "histogram": "value = observations up to le",
 }
-_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*|[0-9.]+%")
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*|[0-9.]+[%s]")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _COUNTERS: Final = re.compile(r"_(?:total|count)$")
 _LONG, _MANY_UNTIMED = 20, 300
 """From so many points on, irregular times, or none at all, are those of observations rather than of intervals."""
+_NEW: Final = re.compile(r"canary|new|candidate|experiment|treatment|green", re.IGNORECASE)
+_OLD: Final = re.compile(r"base|stable|primary|old|control|prod|current|blue", re.IGNORECASE)
+_CODES: Final = re.compile(r"(?:^|_|\.)(?:status|code|status_?code)$", re.IGNORECASE)
+_STEPS: Final = (1, 5, 10, 15, 30, 60, 300, 600, 1800, 3600)
+"""Seconds that single events are counted together in."""
+_MANY: Final = 5000
 _EQUAL: Final = 0.05
 """Shares this near to a half are halves."""
 
@@ -129,6 +137,25 @@ def named_settings(name: str, *, shares: bool = True) -> tuple[dict[str, Any], d
     return settings, comments
 
 
+def looks_new(arm: str) -> bool:
+    """Tell whether a name is one that canaries have."""
+    return _NEW.search(arm) is not None
+
+
+def old_to_new(arm: str) -> tuple[bool, bool, list[tuple[bool, int, str]]]:
+    """Give what sorts a baseline's name before a canary's, and 2.10 behind 2.9.
+
+    Examples
+    --------
+    >>> sorted(["2.10", "2.9"], key=old_to_new), sorted(["canary", "stable"], key=old_to_new)
+    (['2.9', '2.10'], ['stable', 'canary'])
+    """
+    version = [
+        (part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.findall(r"\d+|\D+", arm)
+    ]
+    return looks_new(arm), not _OLD.search(arm), version
+
+
 def counts_failures(name: str) -> bool:
     """Tell whether a name is that of a number of events that are bad.
 
@@ -139,7 +166,7 @@ def counts_failures(name: str) -> bool:
     """
     lower = name.lower()
     rate = re.search(r"rate|ratio|percent|pct|share|latency|duration|budget", lower)
-    return not rate and re.search(rf"(?:^|[^a-z0-9])(?:{_NAMES[1][0]})(?:[^a-z0-9]|$)", lower) is not None
+    return not rate and names_failures(name)
 
 
 def is_traffic(name: str) -> bool:
@@ -256,6 +283,8 @@ def scalar(value: Any) -> str:
     """
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{key}: {scalar(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(scalar, value))}]"
     if not isinstance(value, str):
         return json.dumps(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
@@ -276,6 +305,7 @@ def _suggested(source: SeriesSource, name: str, arms: tuple[str, str]) -> Sugges
 
 def _of_data(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggestion:
     kind, pair = _kind(source, name, arms)
+    _refuse_no_amounts(name, pair)
     form = KINDS[kind.get("kind", "gauge")]
     arm = pair.baseline if len(pair.baseline) else pair.canary
     level = math.nan
@@ -288,11 +318,19 @@ def _of_data(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggesti
         settings.pop("unit", None)
     elif unit:
         settings["unit"] = written(unit)
-    elif is_share(settings.get("unit", "")) and len(arm) and arm.value.max() <= 1:
-        del settings["unit"]  # these are parts, not percent
+    elif is_share(settings.get("unit", "")) and len(arm) and arm.value.max() <= 1 and not _fails(comments):
+        del settings[
+            "unit"
+        ]  # these are parts, not percent; less than 1 % of failures is what there should be
     elif form.is_averaged and 90 < level <= 100 and is_success(Metric(name=name, **settings)):
         settings.setdefault("unit", "%")
-    comments |= {"kind": _KINDS.get(form.name, "")}
+    if comments["direction"] == _UNKNOWN[2] and unit and factor(unit, "s") is not None:
+        settings["direction"], comments["direction"] = "increase", _SLOWER
+        settings.pop("role", None)
+    comments |= {
+        "kind": _KINDS.get(form.name, ""),
+        "interval": "a row an event: so long are they counted together",
+    }
     if kind.get("counter") is False:
         comments["counter"] = "decide: it never falls here; is it a level that grows, or a counter?"
     if form.has_buckets and not settings.get("unit"):
@@ -301,10 +339,14 @@ def _of_data(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggesti
     levels = [float(np.median(each.value)) for each in (pair.baseline, pair.canary) if len(each)]
     if comments["direction"] == _TRAFFIC and form.is_measured and _apart(levels):
         settings["role"], comments["role"] = "muted", _ROLES["muted"]
-    settings["tolerance"] = _tolerance(Metric(name=name, **settings), level, arm.value)
+    failures = _fails(comments) and form.is_averaged
+    settings["tolerance"] = _tolerance(Metric(name=name, **settings), level, arm.value, failures=failures)
     at = level_of(level, form.name, settings.get("unit", "")) if not math.isnan(level) else ""
     comments["tolerance"] = f"decide: how much worse is fine{f'; the baseline: {at}' if at else ''}"
-    order = ("kind", "counter", "direction", "role", "unit", "tolerance")
+    if comments["direction"] == _SLOWER and form.name in ("samples", "histogram") and _many(pair):
+        settings["rules"] = ["mann_whitney", "late_shift", "tail"]
+        comments["rules"] = "the middle, the last half, and the slowest 5 %, which may get slower alone"
+    order = ("kind", "interval", "counter", "direction", "role", "unit", "tolerance", "rules")
     settings = {key: settings[key] for key in order if key in settings}
     slow, large = comments["direction"] == _SLOWER, re.search(r"mem|heap|rss", name.lower())
     perhaps = "ms" if slow else "MiB" if large and settings["direction"] == "increase" else ""
@@ -314,11 +356,22 @@ def _of_data(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggesti
     return Suggestion(name, settings, comments, traffic, "" if known else perhaps)
 
 
+def _fails(comments: Mapping[str, str]) -> bool:
+    """Tell whether a metric's name is that of failures."""
+    return comments["direction"] == _MORE and "role" not in comments
+
+
+def _many(pair: MetricPair) -> bool:
+    """Tell whether there are so many observations that a healthy release can be proven to have no heavier tail."""
+    arms = pair.baseline, pair.canary
+    return min(len(arm) if arm.buckets is None else arm.buckets.sum() for arm in arms) >= _MANY
+
+
 def _apart(levels: Sequence[float]) -> bool:
     return len(levels) > 1 and min(levels) > 0 and max(levels) > 1.25 * min(levels)
 
 
-def _tolerance(metric: Metric, level: float, values: np.ndarray[Any, Any]) -> Any:
+def _tolerance(metric: Metric, level: float, values: np.ndarray[Any, Any], *, failures: bool) -> Any:
     """Suggest what to tolerate: a part of the level; of shares that should be near their best, and where the level is 0, an amount."""
     kind = KINDS[metric.kind]
     success = is_success(metric)
@@ -331,6 +384,9 @@ def _tolerance(metric: Metric, level: float, values: np.ndarray[Any, Any]) -> An
         if best is not None:
             amount = _near(best - level, best / 1000, best / 100)
         return {"absolute": f"{amount:.1g}%" if is_share(metric.unit) else float(f"{amount:.1g}")}
+    if failures and is_share(metric.unit) and level < 1:
+        # a tenth of next to nothing is less than anybody can prove; as much is asked of ratios for a pass
+        return {"relative": "10%", "absolute": "0.1%"}
     if level == 0 and kind.is_measured:
         largest = float(np.abs(values).max(initial=0.0))
         return {"relative": "10%", "absolute": float(f"{largest / 10:.1g}") or 1}
@@ -370,7 +426,7 @@ def _kind(source: SeriesSource, name: str, arms: tuple[str, str]) -> tuple[dict[
     if any(_filled(each.le) or each.buckets is not None for each in raw):
         guesses = [{"kind": "histogram"}]
     elif any(_filled(each.total) for each in raw):
-        guesses = [{"kind": "ratio"}, {"kind": "count"}, {}]
+        guesses = [{"kind": "ratio", **_together(raw)}, {"kind": "count"}, {}]
     elif any(each.increases for each in raw):
         guesses = [{"kind": "count"}, {}]
     failure: DataError | PolicyError | None = None
@@ -389,6 +445,37 @@ def _kind(source: SeriesSource, name: str, arms: tuple[str, str]) -> tuple[dict[
                 continue
         return guess, pair
     raise failure or DataError("it has no numbers", "")
+
+
+def _together(raw: Sequence[RawSeries]) -> dict[str, Any]:
+    """Give the interval in which single events are to be counted together, of which each row is one; nothing where rows are intervals."""
+    times = []
+    for each in raw:
+        if each.time is None or each.total is None or len(each.total) < _MANY_UNTIMED:
+            return {}
+        if not bool((to_floats(each.total, each.place, "total") == 1).all()):
+            return {}
+        times.append(to_times(each.time, each.place).seconds)
+    ends = np.concatenate(times)
+    span = float(np.nanmax(ends) - np.nanmin(ends))
+    wanted = max(span / 60, 5 * span / min(map(len, times)))
+    seconds = next((step for step in _STEPS if step >= wanted), None)
+    return {} if seconds is None else {"interval": f"{seconds}s"}
+
+
+def _refuse_no_amounts(name: str, pair: MetricPair) -> None:
+    """Refuse what is no amount: codes, and the 1 that stands for each row."""
+    values = np.concatenate([pair.baseline.value, pair.canary.value])
+    if pair.kind not in ("gauge", "samples") or len(values) < _LONG:
+        return
+    whole = bool((values == np.rint(values)).all())
+    if whole and _CODES.search(name) and values.min() >= 100 and values.max() < 600:
+        raise DataError(
+            "these are codes, of which there is no more or less",
+            "Give a column that is 1 where a request failed and 0 elsewhere, such as errors, and one that is 1 everywhere, requests.",
+        )
+    if pair.kind == "samples" and bool((values == 1).all()):
+        raise DataError("it is 1 in every row", "")
 
 
 def _filled(column: Any) -> bool:

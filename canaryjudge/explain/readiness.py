@@ -72,7 +72,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "gaps": (
         "{part} of the intervals have no point ({count})",
-        "See whether scrapes time out; what is missing may be the fault itself.",
+        "See whether scrapes time out; what is missing may be the fault itself. Where each row is one event, set the metric's interval, such as 30s.",
     ),
     "bad_values": (
         "{part} of the values are missing or infinite ({count})",

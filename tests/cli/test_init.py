@@ -205,6 +205,56 @@ def test_raw_latencies_are_samples_with_times_or_without(capsys):
         assert code in (0, 3)
 
 
+def requests(slower, failing, seed):
+    """A log of both arms' requests, the canary's slowest tenth slower and more of them failing."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for arm, tail, failed in zip(ARMS, (1.0, slower), (0.001, failing), strict=True):
+        latency = rng.lognormal(4, 0.4, 12_000)
+        latency[latency > np.quantile(latency, 0.9)] *= tail
+        columns = np.sort(rng.uniform(0, 900, len(latency))), latency, rng.random(len(latency)) < failed
+        rows += [
+            (f"{1767225600 + at:.4f}", arm, f"{ms:.3f}", int(bad))
+            for at, ms, bad in zip(*columns, strict=True)
+        ]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("slower", "failing", "outcomes"), [(1.0, 0.001, "pass pass"), (1.2, 0.006, "fail fail")]
+)
+def test_a_log_of_requests_is_judged_by_what_init_writes(capsys, slower, failing, outcomes):
+    rows = requests(slower, failing, 3)
+    lines = ["ts,version,latency_ms,status,errors,requests"]
+    lines += [f"{at},{arm},{ms},{503 if bad else 200},{bad},1" for at, arm, ms, bad in rows]
+    policy, code, text = started(capsys, "\n".join(lines), "--wide", "version")
+    latency, errors = policy.metrics
+    assert (latency.kind, [rule.rule for rule in latency.rules]) == (
+        "samples",
+        ["mann_whitney", "late_shift", "tail"],
+    )
+    assert (errors.name, errors.kind, errors.interval) == ("errors", "ratio", 15)
+    assert "# left out: status: these are codes" in text
+    assert "# left out: requests: it is 1 in every row." in text
+    assert "interval: 15s " in text
+    assert code == {"pass pass": 0, "fail fail": 1}[outcomes]
+    verdict = json.loads(
+        run(
+            capsys,
+            "judge",
+            "--policy",
+            "policy.yaml",
+            "--data",
+            "data.csv",
+            "--wide",
+            "version",
+            "--format",
+            "json",
+        )[1]
+    )
+    assert " ".join(metric["outcome"] for metric in verdict["metrics"].values()) == outcomes
+
+
 def test_a_level_that_only_grows_is_no_counter_and_one_of_whole_numbers_is(capsys):
     metrics = {
         "table_size_mib": lambda index, minute: 100.5 + minute * 1.25 + index / 8,
@@ -220,6 +270,18 @@ def test_a_level_that_only_grows_is_no_counter_and_one_of_whole_numbers_is(capsy
 def test_a_level_of_0_gets_an_absolute_tolerance(capsys):
     policy, code, _ = started(capsys, table({"queue_errors_rate": lambda *_: "0.0", "p99": noise(5)}))
     assert settings(policy)["queue_errors_rate"].tolerated_absolute > 0
+    assert code == 0
+
+
+def test_few_failures_in_percent_get_an_amount_that_can_be_proven(capsys):
+    metrics = {"error_rate_pct": noise(0.12, 0.3), "cpu_percent": noise(0.4), "failed_percent": noise(4)}
+    policy, code, text = started(capsys, table(metrics))
+    found = settings(policy)
+    assert found["error_rate_pct"].unit == found["failed_percent"].unit == "%"
+    assert found["error_rate_pct"].tolerated_absolute == 0.1
+    assert found["failed_percent"].tolerated_absolute == 0
+    assert found["cpu_percent"].unit == ""  # parts of one core
+    assert "absolute: 0.1%} # decide" in text
     assert code == 0
 
 
@@ -389,6 +451,15 @@ def test_a_column_an_arm(capsys):
     assert ([metric.name for metric in policy.metrics], code) == (["value"], 0)
 
 
+@pytest.mark.parametrize(("unit", "direction"), [("ms", "increase"), ("MiB", "either")])
+def test_a_time_that_the_cells_tell_is_worse_where_it_is_longer(capsys, unit, direction):
+    value = noise(10)
+    lines = ["Time,baseline,canary", *(f"2026-01-01T00:{m:02}:00Z,{value(0, m)} {unit},{value(0, m)} {unit}" for m in range(30))]  # fmt: skip
+    policy, code, _ = started(capsys, "\n".join(lines))
+    (metric,) = policy.metrics
+    assert (metric.unit, metric.direction, metric.role, code) == (unit, direction, "required", 0)
+
+
 SERIES = [
     {"__name__": "http_requests_total", "code": code, "version": version, "instance": "a:80"}
     for code in ("200", "503")
@@ -456,6 +527,26 @@ def test_a_servers_usual_series_become_queries(capsys):
     assert "# may tell versions apart: version (1.4, 1.5)" in out
     assert "# may tell versions apart: track (stable)" in out
     assert "# also there: up" in out
+
+
+@pytest.mark.parametrize(
+    ("label", "values", "arms"),
+    [
+        ("version", ["2.10", "2.9"], ("2.9", "2.10")),
+        ("version", ["1.10", "1.11", "1.9"], ("1.10", "1.11")),
+        ("track", ["canary", "stable"], ("stable", "canary")),
+    ],
+)
+def test_a_servers_newest_version_is_the_canary(capsys, label, values, arms):
+    series = [{"__name__": "http_requests_total", "code": "200", label: value} for value in values]
+    with serving(listing(series)) as server:
+        code, _, err = run(capsys, "init", "--prometheus", server.url, "--output", "shop policy.yaml")
+    assert (code, err) == (0, "")
+    text = Path("shop policy.yaml").read_text(encoding="utf-8")
+    asked = cj.load_policy("shop policy.yaml").prometheus
+    assert (asked.baseline, asked.canary) == tuple(f'{label}="{arm}"' for arm in arms)
+    assert (asked.window, asked.step) == (1800, 60)
+    assert f"#   canaryjudge judge --policy 'shop policy.yaml' --prometheus {server.url}" in text
 
 
 def test_a_server_of_other_names_gives_those_whose_direction_they_tell(capsys):

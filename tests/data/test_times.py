@@ -116,9 +116,18 @@ def error(*arguments, **settings):
     return str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["01.05.2024 12:00", "1.5.2024, 12:00:00", " 01.05.2024 12:00:00.000 "])
+@pytest.mark.parametrize("make", [list, np.array, pd.Series, pl.Series])
+def test_days_come_first_where_dots_part_them(text, make):
+    assert read(make([text, "2024-05-01 12:01:00.500"])).canary.time.tolist() == SECONDS
+    day = read(make(["01.05.2024", "02.05.2024"])).canary.time
+    assert day.tolist() == [SECONDS[0] - 43200, SECONDS[0] + 43200]
+
+
 @pytest.mark.parametrize(
-    "bad", ["yesterday", "now", "today", "12:30", "2024-13-01T00:00:00Z", "NaT", "01/05/2024"]
-)
+    "bad",
+    ["yesterday", "now", "today", "12:30", "2024-13-01T00:00:00Z", "NaT", "01/05/2024", "31.02.2024", "1.5.24", "01.05.2024 12:00Z"],
+)  # fmt: skip
 @pytest.mark.parametrize("make", [list, np.array, pd.Series, pl.Series])
 def test_text_that_is_no_time_is_named_with_its_place(bad, make):
     message = error(make([TEXT[0], bad]), TEXT)

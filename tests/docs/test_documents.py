@@ -85,7 +85,7 @@ def test_the_policy_reference_is_what_the_models_say():
 @pytest.mark.parametrize(
     ("script", "files"),
     [
-        ("checkout/make_data.py", ["metrics.csv", "export.csv"]),
+        ("checkout/make_data.py", ["metrics.csv", "export.csv", "panel.csv"]),
         ("rollout/make_rollout.py", ["good.csv", "bad.csv", "late.csv"]),
         ("otlp/make_export.py", ["metrics.jsonl"]),
         ("history/make_history.py", ["history.csv"]),

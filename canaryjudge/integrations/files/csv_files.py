@@ -6,7 +6,9 @@ Where commas do not part columns, they may stand before decimals, as semicolons 
 
 from __future__ import annotations
 
+import codecs
 import csv
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.diagnostics import PlacedText, number_hint, shown
+from canaryjudge.data.unit_texts import has_unit, without_units
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, Roles, tidy
 
@@ -68,7 +71,7 @@ def read_tsv(stream: BinaryIO, source: str, layout: Layout = tidy) -> Any:
 def _blocks(stream: BinaryIO, source: str) -> Iterator[tuple[int, bytes]]:
     """Cut the text at ends of lines that are not inside quotes; with each block's first line number."""
     line, rest = 1, b""
-    while read := stream.read(_BLOCK):
+    for read in _in_utf8(stream, source):
         rest += read
         if b"\0" in read:
             raise DataError(
@@ -91,6 +94,19 @@ def _blocks(stream: BinaryIO, source: str) -> Iterator[tuple[int, bytes]]:
         )
     if rest.strip():
         yield line, _checked(rest + b"\n", line, source)
+
+
+def _in_utf8(stream: BinaryIO, source: str) -> Iterator[bytes]:
+    """Read a stream; what is saved for spreadsheets may be UTF-16, which its first two bytes tell."""
+    start = stream.read(_BLOCK)
+    reads = itertools.chain([start], iter(lambda: stream.read(_BLOCK), b""))
+    if not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield from reads
+        return
+    try:
+        yield from (text.encode() for text in codecs.iterdecode(reads, "utf-16"))
+    except UnicodeError:
+        raise DataError(f"{source}: this is not UTF-16 text", "Save the file as UTF-8.") from None
 
 
 def _checked(block: bytes, line: int, source: str) -> bytes:
@@ -119,6 +135,10 @@ def _header(block: bytes, source: str, separator: str) -> tuple[list[str], bytes
     text = block.removeprefix(_BOM).lstrip(b" \r\n" if separator == "\t" else b" \t\r\n")
     end = int(np.flatnonzero(_outside_quotes(text, _NEWLINE))[0]) + 1 if text else 0
     first = text[:end].decode().strip("\r\n")
+    if (told := re.fullmatch(r'"?sep=([,;\t])"?', first)) is not None:  # what Excel is told
+        return _header(text[end:], source, told[1])
+    if separator == "," and (other := next((mark for mark in ",;\t" if _parts(first, mark)), ",")) != ",":
+        return _header(block, source, other)
     try:
         names = [
             name.strip() for name in next(csv.reader([first], skipinitialspace=True, delimiter=separator), [])
@@ -128,15 +148,18 @@ def _header(block: bytes, source: str, separator: str) -> tuple[list[str], bytes
             f"{source}: the header cannot be read ({error})",
             "Give one line of column names, and end lines with LF.",
         ) from None
-    if len(names) == 1 and separator == "," and ";" in first:
-        return _header(block, source, ";")
-    if len(names) == 1 and (other := next((mark for mark in ";\t|," if mark in first), None)):
+    if len(names) == 1 and (mark := next((mark for mark in ";\t|," if mark in first), None)):
         wanted = _SEPARATORS[separator]
         raise DataError(
-            f"{source}: the columns are separated by {other!r}, not by {wanted}",
-            f"Save it with {wanted} between the columns{_OTHER_FORMATS.get(other, '')}.",
+            f"{source}: the columns are separated by {mark!r}, not by {wanted}",
+            f"Save it with {wanted} between the columns{_OTHER_FORMATS.get(mark, '')}.",
         )
     return names, text[end:], separator
+
+
+def _parts(line: str, mark: str) -> bool:
+    """Tell whether a mark stands in a line outside quotes, so that it may part columns."""
+    return bool(_outside_quotes(line.encode(), ord(mark)).any())
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -170,6 +193,8 @@ class _Parser:
         self._decimal = "." if separator == "," else ""
         """What stands before decimals; nothing as long as there were none."""
         self._must_be_numbers = set(roles.numbers)
+        self._plain: set[str] = set()
+        """Columns that have had numbers without a unit."""
 
     def frames(self, body: bytes, line: int) -> list[Any]:
         """Parse the lines of one block, the first of which has the given number: a frame, or none of blank lines."""
@@ -191,10 +216,16 @@ class _Parser:
             part = frame[name]
             if part.dtype.kind in "buif":
                 frame[name] = part.astype(np.float64)
+                if self._roles.units and name in self._roles.numbers and part.any():
+                    self._plain.add(name)
             elif self._roles.placed and name in self._roles.numbers:
                 frame[name] = self._with_places(part, body, line, starts)
             elif name in self._must_be_numbers:
-                index = int(np.argmax((self._numbers(part).isna() & part.notna()).to_numpy()))
+                if self._roles.units and self._have_units(name, part):
+                    continue
+                texts = (self._numbers(part).isna() & part.notna()).to_numpy()
+                odd = texts & [not has_unit(str(cell)) for cell in part]
+                index = int(np.argmax(odd if odd.any() else texts))
                 row = line + body.count(b"\n", 0, int(starts[index]))
                 raise DataError(
                     f"{self._source}, line {row}: {name} is the text {shown(part.iloc[index])} where a number belongs",
@@ -204,6 +235,11 @@ class _Parser:
         if time in self.names and _has_numbers(frame[time]):  # times that began as numbers stay numbers
             self._must_be_numbers.add(time)
         return [frame]
+
+    def _have_units(self, name: str, cells: Any) -> bool:
+        """Tell whether cells are numbers with their units, as those of the blocks before were."""
+        read = without_units([cells.tolist()])
+        return read is not None and not (read[1] and name in self._plain)
 
     def _with_places(self, column: Any, body: bytes, line: int, starts: NDArray[np.intp]) -> Any:
         """Give the numbers of a column, and in place of each text one that knows its line: whose metric it is, is told from the row."""

@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from canaryjudge.data.arm_columns import arm_columns
-from canaryjudge.data.diagnostics import likely_name
+from canaryjudge.data.arm_columns import arm_columns, other_layouts
 from canaryjudge.data.times import time_column
 from canaryjudge.errors import DataError
 
@@ -36,6 +35,8 @@ class Roles:
         The one of times, if it is known.
     placed : bool
         Such a text is kept with its place, for those who tell from the row whose metric is broken.
+    units : bool
+        A number with its unit is none; it is kept as it stands there.
     """
 
     chosen: tuple[str, ...]
@@ -43,6 +44,7 @@ class Roles:
     numbers: frozenset[str] = frozenset()
     time: str | None = None
     placed: bool = False
+    units: bool = False
 
 
 Layout: TypeAlias = Callable[[Sequence[str], str], Roles]
@@ -84,7 +86,7 @@ def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, str]) -> Layout:
         time = time_column((name for name in names if name not in used), where=f"{source}: ")
         chosen = tuple(name for name in dict.fromkeys(names) if name in (*used, time, "replica", "metric"))
         check_once(names, chosen, source)
-        return Roles(chosen, _NAMES.intersection(chosen), frozenset(used), time)
+        return Roles(chosen, _NAMES.intersection(chosen), frozenset(used), time, units=True)
 
     return layout
 
@@ -103,12 +105,7 @@ def history(names: Sequence[str], source: str) -> Roles:
 def _rows_of_points(names: Sequence[str], source: str, known: Sequence[str], needed: Sequence[str]) -> Roles:
     for name in needed:
         if name not in names:
-            raise DataError(
-                f"{source}: there is no column {name!r}",
-                f"{likely_name(name, names, 'columns')} A tidy table has metric, arm and value; for a column a metric, name "
-                "the arm's column (--wide, from_wide); for a column an arm, name the arms as the columns are (--baseline, "
-                "--canary), with the metric before them where there are several.",
-            )
+            raise DataError(f"{source}: there is no column {name!r}", other_layouts(name, names))
     time = time_column(dict.fromkeys(names), where=f"{source}: ")
     chosen = tuple(name for name in dict.fromkeys(names) if name in known or name == time)
     check_once(names, chosen, source)

@@ -11,6 +11,7 @@ import numpy as np
 from canaryjudge.data.diagnostics import likely_name, number_hint, shown
 from canaryjudge.data.frames import Column, first_word, is_missing, table_columns
 from canaryjudge.data.sources import refuse_columns
+from canaryjudge.data.unit_texts import read_cells
 from canaryjudge.data.wide import from_columns, row_columns
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Roles, check_once
@@ -154,6 +155,7 @@ class WideTable:
             names=frozenset(name for name in labels if name is not None),
             numbers=frozenset(used.intersection(names)),
             time=beside["time"],
+            units=True,
         )
 
     def _beside(self, names: Sequence[str]) -> dict[str, str | None]:
@@ -321,7 +323,9 @@ def _candidates(
 
 def numeric_columns(columns: Mapping[str, Column]) -> list[str]:
     """Give the names of the columns of numbers."""
-    return [name for name, column in columns.items() if _is_numeric(column)]
+    return [
+        name for name, column in columns.items() if _is_numeric(column) or read_cells([column]) is not None
+    ]
 
 
 def _is_numeric(column: Column) -> bool:
@@ -332,7 +336,9 @@ def _is_numeric(column: Column) -> bool:
 
 
 def _check_numbers(column: Column, name: str, where: str) -> None:
-    """Find the word that has turned a whole column into text, whichever arm it is in."""
+    """Find the word that has turned a whole column into text, whichever arm it is in; numbers with their units are none."""
+    if read_cells([column]) is not None:
+        return
     items = (
         column.tolist()
         if hasattr(column, "tolist")

@@ -131,7 +131,7 @@ def starter_given(options: argparse.Namespace) -> str:
     from canaryjudge.integrations.prometheus.starter import starter_of  # noqa: PLC0415 - as in fetch_given
 
     _refuse_formats(options)
-    return asyncio.run(starter_of(_access(options), options.selector))
+    return asyncio.run(starter_of(_access(options), options.selector, options.output))
 
 
 def _refuse_formats(options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.integrations.prometheus.answers import from_prometheus, readable, said_by
 from canaryjudge.integrations.prometheus.client import Access, PrometheusClient, Span
@@ -281,7 +282,9 @@ def _silences(
         for column, text in texts.items():
             if silent[column, arm] and (column == "total" or "total" not in texts):
                 asked = readable(text.replace(SELECTOR, selector))
-                remarks.append(f"metric {name!r}, arm {arm!r}: Prometheus has nothing for {asked}")
+                start, end, step = (number / 1000 for number in question.span)
+                when = f"asked every {step:g} s from {iso(start)} to {iso(end)}"
+                remarks.append(f"metric {name!r}, arm {arm!r}: Prometheus has nothing for {asked} ({when})")
     if "total" in texts and all(silent["value", arm] for arm in arms) and not remarks:
         asked = readable(texts["value"])
         remarks.append(

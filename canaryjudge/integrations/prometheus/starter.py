@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from canaryjudge.doctor_checks.starter import Suggestion, named_settings, policy_text, scalar
+from canaryjudge.doctor_checks.starter import Suggestion, named_settings, old_to_new, policy_text, scalar
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.prometheus.answers import readable
 from canaryjudge.integrations.prometheus.client import Access, PrometheusClient
@@ -36,7 +37,7 @@ Labels = Mapping[str, set[str]]
 """The values of each label of a metric."""
 
 
-async def starter_of(access: Access, selector: str | None) -> str:
+async def starter_of(access: Access, selector: str | None, output: str | None = None) -> str:
     """Ask a server what it has, and write a policy for it."""
     narrowed = (selector or "").strip().strip("{}").strip(", ")
     now = time.time()
@@ -64,7 +65,7 @@ async def starter_of(access: Access, selector: str | None) -> str:
             "Look at --selector, or write the queries as docs/prometheus.md has them.",
         )
     arms = _arms(found)
-    command = f"--policy policy.yaml --prometheus {access.url}"
+    command = f"--policy {shlex.quote(output or 'policy.yaml')} --prometheus {access.url}"
     others = [readable(name) for name in names if name not in chosen and not _PARTS.search(name)]
     header = [
         "A policy to start from, written by canaryjudge init: what names and labels suggest.",
@@ -156,10 +157,13 @@ def _listed(values: set[str]) -> str:
 
 def _selectors(arms: Mapping[str, set[str]]) -> Iterator[str]:
     """Write which series are which arm's, as far as a label tells."""
-    label, values = next(((label, sorted(values)) for label, values in arms.items()), ("version", []))
-    told = [value for value in values if "$" not in value]
+    label, values = next(iter(arms.items()), ("version", set()))
+    # of several versions those that came last
+    told = sorted((value for value in values if "$" not in value), key=old_to_new)[-2:]
     yield "prometheus:"
     for arm, index in (("baseline", 0), ("canary", 1)):
         value = told[index] if len(told) > index else f"the {arm}'s"
         text = scalar(f"{label}={json.dumps(value, ensure_ascii=False)}")
         yield f"  {arm}: {text} # decide: the labels of the {arm}'s series"
+    yield "  window: 30m # decide: how far the data go back; so long should the canary have run"
+    yield "  step: 1m # the time between two points; no shorter than the scrape interval"

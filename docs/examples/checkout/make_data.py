@@ -28,7 +28,7 @@ def neighbors(rng: np.random.Generator, rho: float) -> np.ndarray:
 
 
 def main() -> None:
-    """Write metrics.csv and the same as a dashboard would export it, export.csv, beside this script."""
+    """Write metrics.csv, and the same as dashboards export it: export.csv, and panel.csv as Grafana writes it, beside this script."""
     rng = np.random.default_rng(20260304)
     load = 9000 * (
         1 + 0.12 * np.sin(np.linspace(0, 2.2, MINUTES)) + 0.04 * neighbors(rng, 0.6)
@@ -53,6 +53,19 @@ def main() -> None:
             exported.append((time, VERSIONS[arm], f"{p99[minute]:.1f}", errors[minute], requests[minute]))
     write("metrics.csv", [("metric", "arm", "time", "value", "total"), *rows])
     write("export.csv", [("Time", "version", "p99_ms", "error_count", "requests"), *sorted(exported)])
+    by_minute = [exported[minute::MINUTES] for minute in range(MINUTES)]
+    series = [
+        f'{name}{{version="{version}"}}' for name in ("p99", "error_rate") for version in VERSIONS.values()
+    ]
+    panel = [
+        (
+            str(arms[0][0])[:19].replace("T", " "),
+            *(f"{float(str(p99)):.0f} ms" for _, _, p99, _, _ in arms),
+            *(f"{100 * int(str(errors)) / int(str(requests)):.2f}%" for _, _, _, errors, requests in arms),
+        )
+        for arms in by_minute
+    ]
+    write("panel.csv", [("Time", *series), *panel])
 
 
 def write(name: str, rows: list[tuple[object, ...]]) -> None:

@@ -199,7 +199,6 @@ def lines(*changes):
         ),
         ('metric,arm,value\ncpu,a,"1,5"\n', ["line 2: value is the text '1,5'", "with a point: 1.5"]),
         ("metric|arm|value\ncpu|a|1\n", ["separated by '|'"]),
-        ("metric\tarm\tvalue\ncpu\ta\t1\n", [r"separated by '\t'"]),
         ("metric,arm,vallue\ncpu,a,1\n", ["no column 'value'. Did you mean 'vallue'?", "--wide"]),
         ("metric,arm,value,value\ncpu,a,1,2\n", ["column 'value' stands there twice"]),
         (
@@ -212,7 +211,11 @@ def lines(*changes):
         ("metric,arm,value\ncpu,a\r,1\n", ["from line 2 on: this is not CSV"]),
         (b"\x00\x01\x02\xff" * 100, ["binary data, not CSV"]),
         (b"PAR1\x15\x04\x15\x00", ["binary data, not CSV"]),
-        (TEXT.encode("utf-16"), ["binary data, not CSV"]),
+        (TEXT.encode("utf-16")[:-1], ["this is not UTF-16 text"]),
+        (
+            b"\xff\xfe" + "metric,arm,value\n".encode("utf-16-le") + b"\x00\xd8a\x00",
+            ["this is not UTF-16 text"],
+        ),
         (lines((4, "cpu,baseline,,1,,caf\xe9")).encode("latin-1"), ["line 4: this is not UTF-8 text"]),
     ],
 )
@@ -220,6 +223,22 @@ def test_a_csv_that_cannot_be_read_is_one_error_with_its_line(content, parts, tm
     message = error(write(tmp_path, "data.csv", content))
     for part in parts:
         assert part in message
+
+
+@pytest.mark.parametrize("block", [61, 1 << 23])
+def test_what_was_saved_for_a_spreadsheet_is_read_as_it_is(monkeypatch, tmp_path, block):
+    monkeypatch.setattr(csv_files, "_BLOCK", block)
+    plain = read_table(write(tmp_path, "plain.csv", TEXT))
+    tabs = TEXT.replace(" ", "").replace(",", "\t").replace("\n", "\r\n")
+    for content in (
+        TEXT.encode("utf-16"),
+        b"\xfe\xff" + tabs.encode("utf-16-be"),
+        "\ufeff" + tabs,
+        "sep=\t\r\n" + tabs,
+        "sep=,\n" + TEXT,
+    ):
+        told = read_table(write(tmp_path, "data.csv", content))
+        pd.testing.assert_frame_equal(told, plain)
 
 
 def european(separator):
