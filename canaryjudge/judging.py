@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -48,7 +50,6 @@ __all__ = [
     "judge",
     "judge_cases",
     "judge_many",
-    "judge_metric",
     "judge_releases",
     "rule_levels",
     "shares",
@@ -160,17 +161,46 @@ def judge_many(
     """
     _check(policy)
     arms, names = (str(baseline), str(canary)), (by,) if isinstance(by, str) else tuple(map(str, by))
-    tell = progress_of("judged", wanted=progress)
+    with _collected_later():
+        return _many(
+            read_releases(data, policy, by=by, baseline=arms[0], canary=arms[1]),
+            policy,
+            arms,
+            names,
+            progress_of("judged", wanted=progress),
+        )
+
+
+@contextmanager
+def _collected_later() -> Iterator[None]:
+    """Spare the collector of cycles, of which there are none here, its looks at thousands of findings again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _many(
+    releases: Iterable[tuple[ReleaseKey, dict[str, MetricPair] | CanaryJudgeError]],
+    policy: Policy,
+    arms: tuple[str, str],
+    names: Sequence[str],
+    tell: Progress,
+) -> Verdicts:
     pairs: dict[ReleaseKey, dict[str, MetricPair]] = {}
     errors: dict[ReleaseKey, CanaryJudgeError] = {}
     rows: dict[ReleaseKey, tuple[ReleaseRow, list[MetricRow]]] = {}
-    for key, found in read_releases(data, policy, by=by, baseline=arms[0], canary=arms[1]):
+    for key, found in releases:
         rows[key] = _UNJUDGED
         if isinstance(found, CanaryJudgeError):
             errors[key], rows[key] = found, (ReleaseRow.broken(found), [])
         else:
             pairs[key] = found
-    tell(len(errors), len(rows))
+    unread = len(errors)
+    tell(unread, len(rows))
     several = max(1, _AT_ONCE // max(1, len(policy.metrics)))
     keys = list(pairs)
     for start in range(0, len(keys), several):
@@ -182,14 +212,11 @@ def judge_many(
                 del pairs[key]
             else:
                 rows[key] = judged
-        tell(len(errors) + start + len(some), len(rows))
+        tell(unread + start + len(some), len(rows))
     return Verdicts(names, rows, pairs, errors, lambda own: _verdict(own, policy, arms))
 
 
-_UNJUDGED: Final[tuple[ReleaseRow, list[MetricRow]]] = (
-    ReleaseRow(None, "hold", None, None, None, None),
-    [],
-)
+_UNJUDGED: Final = ReleaseRow(None, "hold", None, None, None, None), list[MetricRow]()
 _AT_ONCE: Final = 1024
 """Metrics that are judged at once: more are no faster."""
 
@@ -348,18 +375,6 @@ class Case:
         """Look up what a history says of a metric."""
         past = None if history is None else past_of(metric, history, Asked.of(pair))
         return cls(pair, metric if past is None else with_past(metric, past), alpha, past)
-
-
-def judge_metric(
-    pair: MetricPair,
-    metric: Metric,
-    policy: Policy,
-    alpha: float,
-    arms: tuple[str, str] = ("baseline", "canary"),
-    history: History | None = None,
-) -> MetricResult:
-    """Judge one metric, whose arms have their exposures, at its share of alpha; `arms` are the caller's names of baseline and canary."""
-    return judge_cases([Case.of(pair, metric, alpha, history)], policy, arms)[0]
 
 
 def judge_cases(

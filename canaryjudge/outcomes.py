@@ -24,7 +24,7 @@ from canaryjudge.results import (
 )
 from canaryjudge.rules.findings import Draft, Finding, LevelFinding
 
-__all__ = ["DataSummary", "at_deadline", "conclude", "is_asked", "metric_result"]
+__all__ = ["DataSummary", "at_deadline", "conclude", "is_asked", "metric_result", "says_nothing"]
 
 _ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
 _SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
@@ -32,6 +32,8 @@ _UNUSABLE = ("missing_values", "infinite_values", "missing_times")
 _LOPSIDED = 0.2
 """A pass is withheld where an arm lacks this much more of its points than the other, or the arms this much of their minutes in common."""
 
+_LONG_SILENCE = 0.2
+"""A pass is withheld where both arms said nothing for so much of the window, up to its end."""
 _UNSEEN = 0.001
 """A pass is withheld where this part of an arm's observations is in none of its buckets."""
 
@@ -208,16 +210,24 @@ def _withheld(data: DataSummary, metric: Metric, outcome: Outcome) -> tuple[Outc
         return Outcome.MARGINAL, Reason.BROKEN
     if min(data.n_baseline, data.n_canary) == 0:
         return None
-    if "silent" in codes and metric.no_data == "fail":
+    silent = any(map(says_nothing, data.notes))
+    if silent and metric.no_data == "fail":
         return Outcome.FAIL, Reason.NO_DATA_FAILS
     if "same_data" in codes:
         return Outcome.MARGINAL, Reason.SAME_DATA
-    if "silent" in codes:
+    if silent and (outcome is Outcome.PASS or "silent" in codes):
         return Outcome.MARGINAL, Reason.SILENT
     wide = next((note.facts for note in data.notes if note.code == "tolerance_too_wide"), None)
     if outcome is Outcome.PASS and wide is not None and float(wide["change"]) > float(wide["allowed"]):
         return Outcome.MARGINAL, Reason.TOLERANCE_TOO_WIDE
     return None
+
+
+def says_nothing(note: Note) -> bool:
+    """Tell whether a note is of a silence that withholds a pass: of one arm; of both, where it lasts for a fifth of the window up to its end, as it does where the service is down."""
+    lasts = "silent_end" not in note.facts and "before" not in note.facts
+    long = float(note.facts.get("part", 0.0)) >= _LONG_SILENCE
+    return note.code == "silent" or (note.code == "both_silent" and lasts and long)
 
 
 def at_deadline(result: MetricResult, on_deadline: Literal["marginal", "pass", "fail"]) -> MetricResult:

@@ -1,13 +1,19 @@
 """One pair judged by one rule, and one watched, as `canaryjudge.judging` and `Monitor` do it for each metric of a policy."""
 
 import canaryjudge.results  # noqa: F401 - findings of groups hold any finding, which it knows
-from canaryjudge.data import question_of, row_of
-from canaryjudge.rules import judge_pair, start_watch
+from canaryjudge.data import question_of, rows_of
+from canaryjudge.rules import Horizon, judge_pairs, start_watch
 
 
 def judge_by(pair, metric, settings, rates, horizon=None):
     """Judge a pair by a rule at its error rates; settings are told in the metric's unit first."""
-    return judge_pair(row_of(pair, metric, rates, horizon), settings.in_unit_of(metric))
+    return judge_all_by([pair], metric, settings, rates, horizon)[0]
+
+
+def judge_all_by(pairs, metric, settings, rates, horizon=None):
+    """Judge pairs at once as `judge_by` judges one."""
+    rows = rows_of(((pair, metric, rates) for pair in pairs), horizon or Horizon())
+    return judge_pairs(rows, settings.in_unit_of(metric))
 
 
 def process_by(metric, settings, rates, horizon=None):

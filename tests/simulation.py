@@ -1,10 +1,20 @@
-"""Series and bounds for the seeded simulations of error rates."""
+"""Series, verdicts of many releases, and bounds for the seeded simulations of error rates."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import binom
+
+import canaryjudge as cj
+from canaryjudge.data import with_exposures
+from canaryjudge.data.reading import read_pairs_or_notes
+from canaryjudge.history import known_past
+from canaryjudge.judging import Case, judge_cases, judge_releases, shares
+from canaryjudge.results import MetricResult, ReleaseResult
 
 ACCIDENT = 1e-6
 """A right test fails once in so many runs, by chance."""
@@ -18,6 +28,34 @@ def ar1(rng: np.random.Generator, runs: int, n: int, rho: float) -> np.ndarray:
     for t in range(1, n):
         series[:, t] = rho * series[:, t - 1] + np.sqrt(1 - rho**2) * noise[:, t]
     return series
+
+
+def judged(releases: Iterable[Any], policy: cj.Policy) -> list[ReleaseResult]:
+    """Judge releases at once, each as `judge` would."""
+    arms = ("baseline", "canary")
+    pairs = [read_pairs_or_notes(data, policy, baseline=arms[0], canary=arms[1]) for data in releases]
+    return [release for release, _ in judge_releases(pairs, policy, arms)]
+
+
+def judged_apart(
+    releases: Sequence[Any], policies: Sequence[cj.Policy], histories: Sequence[Any] | None = None
+) -> list[MetricResult]:
+    """Judge releases of one metric at once, each by a policy of its own, which differ in that metric, and with a past of its own."""
+    cases, arms = [], ("baseline", "canary")
+    pasts = [None] * len(releases) if histories is None else histories
+    for data, policy, told in zip(releases, policies, pasts, strict=True):
+        (metric,) = policy.metrics
+        pair = read_pairs_or_notes(data, policy, baseline=arms[0], canary=arms[1])[metric.name]
+        history = known_past(told, policy, arms)
+        cases.append(
+            Case.of(with_exposures(pair, metric, policy), metric, shares(policy)[metric.name], history)
+        )
+    return judge_cases(cases, policies[0], arms)
+
+
+def failed(releases: Iterable[Any], policy: cj.Policy) -> int:
+    """Judge releases at once, and count those that fail."""
+    return sum(release.outcome == "fail" for release in judged(releases, policy))
 
 
 def best_rho(v_opt: float, level: float, *, one_sided: bool = False) -> float:

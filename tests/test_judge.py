@@ -7,7 +7,7 @@ import pytest
 
 import canaryjudge as cj
 from canaryjudge.data import read_pairs
-from canaryjudge.judging import Case, judge_cases, judge_metric
+from canaryjudge.judging import Case, judge_cases
 
 rng = np.random.default_rng(20260302)
 LEVELS = {"good": 100.0, "bad": 200.0, "open": 110.0}
@@ -456,7 +456,7 @@ def test_pairs_that_are_judged_at_once_are_judged_as_each_alone(kind):
                 arms[arm] = {"edges": edges, "buckets": counts}
         pairs.append(read_pairs({"m": arms}, cj.Policy(metrics=metrics[:1]))["m"])
     policy = cj.Policy(metrics=metrics[:1])
-    alone = [judge_metric(pair, metric, policy, 0.01) for pair, metric in zip(pairs, metrics, strict=True)]
     cases = [Case(pair, metric, 0.01) for pair, metric in zip(pairs, metrics, strict=True)]
+    alone = [result for case in cases for result in judge_cases([case], policy)]
     assert judge_cases(cases, policy) == alone
     assert len({result.outcome for result in alone}) > 1

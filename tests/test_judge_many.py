@@ -1,5 +1,6 @@
 """Many releases at once: each verdict is, to the byte, that of its own rows alone."""
 
+import gc
 import re
 from pathlib import Path
 
@@ -206,6 +207,20 @@ def test_a_column_of_the_frame_s_own_is_refused_in_one_sentence():
     verdicts = cj.judge_many(frame, policy(), by="reason")
     with pytest.raises(cj.DataError, match="the column 'reason' that tells releases apart is also"):
         verdicts.to_frame()
+
+
+def test_the_collector_of_cycles_is_as_it_was():
+    assert gc.isenabled()
+    cj.judge_many(many(RELEASES), policy(), by="service")
+    with pytest.raises(cj.DataError):
+        cj.judge_many([{"service": "a"}], policy(), by="nothing")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        cj.judge_many(many(RELEASES), policy(), by="service")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_a_policy_must_be_one():

@@ -78,8 +78,14 @@ def worlds(draw):
     )
     data = {metric: {arm: draw(columns()) for arm in ARMS} for metric in METRICS}
     timed, with_totals = draw(st.booleans()), draw(st.booleans())
+    replicas = draw(
+        st.sampled_from([None, None, ["a"], ["a", "b"], ["", "a"], [1, 2], [None, 1.0], ["", None]])
+    )
     for arms in data.values():
         for arm in arms.values():
+            if replicas is not None:
+                size, some = len(arm["value"]), draw(st.sampled_from([replicas, replicas[:1], replicas[-1:]]))
+                arm["replica"] = np.array([some[index % len(some)] for index in range(size)], dtype=object)
             if not timed:
                 del arm["time"]
             if not with_totals:

@@ -130,8 +130,8 @@ def _source(options: argparse.Namespace) -> tuple[SeriesSource, dict[str, tuple[
 
 
 def _wide_source(options: argparse.Namespace) -> tuple[SeriesSource, dict[str, tuple[str, str]]]:
-    from canaryjudge.doctor_checks.starter import counts_failures, named_settings  # noqa: PLC0415 - as in _from_data
-    from canaryjudge.integrations.files.wide import columns_of, numeric_columns  # noqa: PLC0415 - only wide tables
+    from canaryjudge.doctor_checks.starter import counts_failures, is_traffic  # noqa: PLC0415 - as in _from_data
+    from canaryjudge.integrations.files.wide import columns_of, likely_totals, named_column, numeric_columns  # noqa: PLC0415 - only wide tables
 
     arm = options.wide
     labels = frozenset(filter(None, (arm, options.replica, "replica")))
@@ -147,33 +147,20 @@ def _wide_source(options: argparse.Namespace) -> tuple[SeriesSource, dict[str, t
     numbers = [each for each in numeric_columns(columns) if each not in (arm, *beside.values())]
     found: dict[str, tuple[str, str]] = {}
     for text in options.column:
-        metric, _, named = text.partition("=")
-        if not metric or not named:
-            raise DataError(
-                f"--column {text}: this names no column", "Write METRIC=VALUE or METRIC=VALUE/TOTAL."
-            )
+        metric, named = named_column(text)
         own = columns_of(text, named, list(columns))
         found[metric] = (own.value, own.total or "")
-    taken = {value for value, _ in found.values()}
-    traffic = [each for each in numbers if each in ("total", "requests")] or [
-        each for each in numbers if named_settings(each)[1]["direction"].startswith("more and less")
-    ]
+    taken = {value for value, _ in found.values()} | {f"{each}_total" for each in numbers}
+    traffic = [each for each in numbers if is_traffic(each)]
     for each in numbers:
-        totals = [f"{each}_total"] if f"{each}_total" in numbers else traffic
-        total = totals[0] if counts_failures(each) and len(totals) == 1 else ""
-        if each not in taken and each not in {f"{other}_total" for other in numbers}:
-            found.setdefault(each, (each, total))
-    data = from_columns(
-        columns,
-        {
-            metric: {"value": value, **({"total": total} if total else {})}
-            for metric, (value, total) in found.items()
-        },
-        arm=arm,
-        time=options.time,
-        replica=options.replica,
-    )
-    return source_of(data), found
+        totals = (likely_totals(each, each, numbers) or traffic) if counts_failures(each) else []
+        if each not in taken:
+            found.setdefault(each, (each, totals[0] if len(totals) == 1 else ""))
+    roles = {
+        metric: {"value": value} | ({"total": total} if total else {})
+        for metric, (value, total) in found.items()
+    }
+    return source_of(from_columns(columns, roles, arm=arm, time=options.time, replica=options.replica)), found
 
 
 def _arms(options: argparse.Namespace, known: Sequence[str]) -> tuple[str, str]:

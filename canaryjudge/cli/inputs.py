@@ -41,6 +41,7 @@ __all__ = [
     "add_policy",
     "add_table_format",
     "feed_of",
+    "past_of_feed",
     "read_bytes",
     "read_data",
     "read_file",
@@ -362,6 +363,13 @@ def feed_of(options: argparse.Namespace, policy: Policy) -> Feed:
     if format is not None and FILE_FORMATS[format].grows and not is_packed_name(options.data):
         return _GrowingTable(options, policy, format)
     return _Document(options, policy)
+
+
+def past_of_feed(options: argparse.Namespace, policy: Policy) -> Any:
+    """Read what is known from before a watch, as for one look; of files a document may hold it, and lines do not."""
+    if options.history is None and isinstance(feed_of(options, policy), _Document):
+        return read_past(options, policy, read_data(options, policy))
+    return read_past(options, policy)
 
 
 class _Server:

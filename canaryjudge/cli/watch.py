@@ -17,7 +17,7 @@ from canaryjudge.cli.inputs import (
     add_arms,
     add_input,
     feed_of,
-    read_past,
+    past_of_feed,
     refuse_server_options,
     spare,
 )
@@ -335,7 +335,7 @@ def watch(options: argparse.Namespace, clock: Clock | None = None) -> int:
         policy = load_policy(options.policy)
         pace = _Pace(options.interval, options.patience, _limit(options, policy))
         with _kept(options):
-            monitor = resumed(options, policy) or begun(options, policy, read_past(options, policy))
+            monitor = resumed(options, policy) or begun(options, policy, past_of_feed(options, policy))
             return _watched(options, policy, monitor, pace, clock or Clock())
 
 

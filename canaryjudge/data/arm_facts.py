@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -64,6 +65,8 @@ class ArmFacts(NamedTuple):
     """The longest time between two points that say something new; infinite where it is not known."""
     news: float
     """When the last of those was."""
+    replica: str = ""
+    """The replica that all points are of; none where the data do not name it."""
 
 
 def facts_of(
@@ -91,7 +94,7 @@ def facts_of(
         columns = [sizes, *_of_values(value, where), *_of_totals(value, total, where)]
         columns += _of_times(time, where)
         columns += _of_news(value, total, time, where, kinds)
-    return list(map(ArmFacts._make, zip(*(column.tolist() for column in columns), strict=True)))
+    return list(starmap(ArmFacts, zip(*(column.tolist() for column in columns), strict=True)))
 
 
 class _Places(NamedTuple):

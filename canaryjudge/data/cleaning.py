@@ -72,6 +72,8 @@ def as_it_is(raw: RawSeries, metric: Metric) -> Series | None:
         return None
     if facts.timed and not (facts.in_time if kind.is_raw else facts.apart):
         return None
+    if facts.replica and kind.is_rate and not facts.totals:
+        return None  # the reports of replicas are its exposure
     if kind.counts_events:
         if facts.low < 0 or (kind.is_share and (facts.parts or not facts.out_of)):
             return None
@@ -96,6 +98,9 @@ def as_it_is(raw: RawSeries, metric: Metric) -> Series | None:
         end=facts.last,
         line=np.arange(facts.size, dtype=np.float64) if times is None else None,
     )
+    if facts.replica:
+        own = Series(facts.replica, series.value, series.total, series.time, end=facts.last)
+        series = replace(series, replicas=(own,))
     gaps = [] if steady else _gaps(series, metric)
     return replace(series, notes=(*notes, *gaps)) if gaps else series
 
@@ -142,9 +147,8 @@ def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) 
     if raw.total_by_name and total is not None and len(value):
         rows.note("total_by_name", len(value), column=raw.total_by_name)
     before = CounterState() if counters is None else counters
-    end = rows.end
-    if metric.counter:
-        leave_out_known(rows, before)
+    start, end = rows.start, rows.end
+    known = leave_out_known(rows, before) if metric.counter else np.empty(0)
     _leave_out_unusable(rows, metric)
     rows.sort()
     if times is not None and times.unit is not None and rows.time is not None and len(rows):
@@ -180,6 +184,8 @@ def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) 
         differenced=metric.counter or raw.increases,
         counters=now,
         end=end,
+        start=start,
+        known=known,
         line=None if rows.time is not None or metric.counter else rows.line,
         beyond=rows.beyond,
     )
@@ -196,9 +202,12 @@ def _clean_histogram(
     per_unit, notes = _first_notes(raw, metric)
     note = NoteList(arm, [*notes])
     seconds = None if times is None else times.seconds
+    given = np.empty(0) if seconds is None else seconds[np.isfinite(seconds)]
+    span: dict[str, Any] = {"start": given.min(), "end": given.max()} if len(given) else {}
     before = counters if metric.counter else None
     if before is not None:
         raw, seconds = _unknown(raw, seconds, before)
+        span["known"] = given if seconds is None else np.setdiff1d(given, seconds)
     series = read_buckets(raw, seconds, note, per_unit, counter=metric.counter, counters=before)
     if share := uncounted_share(raw, counter=metric.counter):
         note("uncounted", None, share=share)
@@ -206,7 +215,7 @@ def _clean_histogram(
         if series is not None and counters is None and not note.has("unclear_resets"):
             note("first_of_counter", raw.histograms or len(raw.value))
         now = None if series is None else series.counters
-        return Series(arm, np.empty(0), notes=tuple(note.notes), counters=now)
+        return Series(arm, np.empty(0), notes=tuple(note.notes), counters=now, **span)
     differenced = metric.counter or raw.increases
     undeclared = not differenced and "counter" not in metric.model_fields_set
     if (
@@ -219,7 +228,7 @@ def _clean_histogram(
     if empty:
         note("no_traffic", empty)
     if empty == len(series):
-        return Series(arm, np.empty(0), notes=tuple(note.notes), counters=series.counters)
+        return Series(arm, np.empty(0), notes=tuple(note.notes), counters=series.counters, **span)
     series = replace(
         series.part(series.value > 0),
         replicas=tuple(own.part(own.value > 0) for own in series.replicas if own.value.any()),
@@ -232,10 +241,7 @@ def _clean_histogram(
             note("time_unit", len(series), unit=times.unit)
     gaps = [] if counters is not None and metric.counter else _gaps(series, metric)
     told = "" if metric.unit else raw.unit
-    end = float(np.nanmax(seconds)) if seconds is not None and np.isfinite(seconds).any() else -np.inf
-    return replace(
-        series, zones=zones, notes=(*note.notes, *gaps), unit=told, factor=float(per_unit), end=end
-    )
+    return replace(series, zones=zones, notes=(*note.notes, *gaps), unit=told, factor=float(per_unit), **span)
 
 
 def _first_notes(raw: RawSeries, metric: Metric) -> tuple[Fraction, tuple[Note, ...]]:
@@ -403,6 +409,11 @@ class _Rows:
         return self.line if self.time is None else self.time
 
     @property
+    def start(self) -> float:
+        """When the first row was; infinity without times."""
+        return np.inf if self.time is None or np.isnan(self.time).all() else float(np.nanmin(self.time))
+
+    @property
     def end(self) -> float:
         """When the last row was."""
         places = self.places
@@ -489,13 +500,13 @@ _LONGEST: Final = 240
 """What a counter grew by over more intervals without a point than this says nothing of each of them, and is left out."""
 
 
-def leave_out_known(rows: _Rows, counters: CounterState) -> None:
-    """Leave out the points up to the last one of each replica that was given before."""
+def leave_out_known(rows: _Rows, counters: CounterState) -> FloatArray:
+    """Leave out the points up to the last one of each replica that was given before, and give the times at which nothing is left."""
     if not len(counters) or not len(rows):
-        return
+        return np.empty(0)
     if np.isnan(rows.value).all():
         rows.drop("missing_values", np.isnan(rows.value))
-        return
+        return np.empty(0)
     if (rows.time is None) != (counters.time is None):
         found, known = ("no times", "some") if rows.time is None else ("times", "none")
         raise DataError(
@@ -508,7 +519,7 @@ def leave_out_known(rows: _Rows, counters: CounterState) -> None:
             "Give 'total' in every update, or nowhere.",
         )
     if rows.time is None or counters.time is None:
-        return
+        return np.empty(0)
     names = rows.names or ("",)
     row, last = counters.rows(names)[rows.replica], counters.last(names)[rows.replica]
     changed = (rows.time == last) & (rows.columns != counters.columns[row]).any(axis=1)
@@ -519,7 +530,10 @@ def leave_out_known(rows: _Rows, counters: CounterState) -> None:
             f"{rows.place.at(index)}: the counter of {iso(float(last[index]))} has changed since it was given",
             "Give a point only once it is complete, and the replicas of an arm apart, in the column 'replica'.",
         )
-    rows.keep(~(rows.time <= last))
+    given = rows.time <= last
+    times = rows.time[given]
+    rows.keep(~given)
+    return np.setdiff1d(times, rows.places)
 
 
 def difference(rows: _Rows, metric: Metric, counters: CounterState) -> CounterState:

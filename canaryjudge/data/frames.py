@@ -28,6 +28,7 @@ __all__ = [
     "named_codes",
     "needed_column",
     "object_array",
+    "replica_labels",
     "table_columns",
     "take",
     "time_index",
@@ -283,6 +284,34 @@ def named_codes(column: Column) -> Labels:
     )
     same = len(names) == len(found)
     return codes if same else merged[codes], list(names)
+
+
+def replica_labels(column: Column) -> tuple[NDArray[np.intp], np.ndarray[Any, Any]]:
+    """Give every row the number of its replica's name, and the names, of which the last is empty: rows without one have it.
+
+    Examples
+    --------
+    >>> codes, names = replica_labels(np.array(["a", None, "b", ""], dtype=object))
+    >>> names[codes].tolist()
+    ['a', '', 'b', '']
+    """
+    if not isinstance(column, np.ndarray):
+        import narwhals as nw  # noqa: PLC0415 - there is a Series, so it is loaded
+
+        if column.dtype in (nw.String, nw.Categorical, nw.Enum):
+            codes, found = label_codes(column)
+            texts = ["" if is_missing(label) else str(label) for label in found]
+            empty = [code for code, text in enumerate(texts) if not text]
+            if empty:
+                codes = np.where(np.isin(codes, empty), -1, codes)
+            return codes, object_array([*texts, ""])
+    items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
+    known: dict[str, int] = {"": -1}
+    codes = np.array(
+        [known.setdefault("" if is_missing(item) else str(item), len(known) - 1) for item in items],
+        dtype=np.intp,
+    )
+    return codes, object_array([*list(known)[1:], ""])
 
 
 def label_codes(column: Column) -> tuple[NDArray[np.intp], list[Any]]:

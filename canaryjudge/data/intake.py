@@ -108,6 +108,12 @@ class Intake(ABC):
         self.reach = (Reach(), Reach())
         self.tally = Tally()
         self.presence = (Presence(), Presence())
+        self.ends = (-np.inf, -np.inf)
+        """When each arm's last row was, whether or not it could be used; without times, its place in line."""
+        self.starts = (np.inf, np.inf)
+        """When the first row was that each arm gave."""
+        self.early = ((np.inf, -np.inf), (np.inf, -np.inf))
+        """From when to when each arm's points were that were counted as from before its first."""
         self.samples = (Sample(), Sample())
 
     def copy(self) -> Self:
@@ -160,11 +166,33 @@ class Intake(ABC):
         found[index] = found[index].plus(KINDS[self.metric.kind], time, value, total)
         self.presence = (found[0], found[1])
 
-    def alive(self, index: int, time: FloatArray) -> None:
-        """Remember when an arm reported what cannot be used."""
-        found = list(self.presence)
-        found[index] = found[index].alive(time)
-        self.presence = (found[0], found[1])
+    def rows(self, index: int, series: Series) -> None:
+        """Remember an arm's last row, the reports that cannot be used and, without times, where in line its points stand."""
+        if not np.isfinite(series.end) or self.timed is None:
+            return
+        found, ends = list(self.presence), list(self.ends)
+        end, beyond = series.end, series.beyond
+        if not self.timed:
+            start = ends[index] + 1 if np.isfinite(ends[index]) else 0.0
+            line = np.arange(len(series), dtype=np.float64) if series.line is None else series.line
+            total = None if self.agreement.reported else series.total
+            found[index] = found[index].plus(KINDS[self.metric.kind], start + line, series.value, total)
+            end, beyond = start + end, start + beyond
+        found[index] = found[index].alive(beyond)
+        ends[index] = max(ends[index], end)
+        self.presence, self.ends = (found[0], found[1]), (ends[0], ends[1])
+
+    def from_before(self, index: int, times: FloatArray, start: float) -> int:
+        """Count an arm's points from before its first row, those that are not counted yet: a clock that jumps back gives such."""
+        starts, early = list(self.starts), list(self.early)
+        if np.isinf(starts[index]):
+            starts[index] = min(start, float(times.min(initial=np.inf)))
+        low, high = early[index]
+        new = times[(times < starts[index]) & ((times < low) | (times > high))]
+        if len(new):
+            early[index] = (min(low, float(new.min())), max(high, float(new.max())))
+        self.starts, self.early = (starts[0], starts[1]), (early[0], early[1])
+        return len(new)
 
     def meet(self) -> bool | None:
         """Tell whether the arms' times overlap; None while they do not and one has fewer than two points."""
@@ -195,19 +223,30 @@ class Intake(ABC):
             self.presence[0].union(other.presence[0]),
             self.presence[1].union(other.presence[1]),
         )
+        self.ends = (max(self.ends[0], other.ends[0]), max(self.ends[1], other.ends[1]))
+        self.starts = (min(self.starts[0], other.starts[0]), min(self.starts[1], other.starts[1]))
+        spans = zip(self.early, other.early, strict=True)
+        first, second = ((min(mine[0], theirs[0]), max(mine[1], theirs[1])) for mine, theirs in spans)
+        self.early = (first, second)
         self.samples = (self.samples[0].union(other.samples[0]), self.samples[1].union(other.samples[1]))
         self.tally = self.tally.plus(other.tally)
 
     def state(self) -> dict[str, Any]:
         """Give what `restore` reads."""
         tally = self.tally
-        return self.agreement.state() | {
-            "windows": self.windows,
-            "samples": [each.state() for each in self.samples],
-            "presence": [each.state() for each in self.presence],
-            "reach": [[reach.count, *_span(reach)] for reach in self.reach],
-            "tally": [*tally.points, tally.blocks, *_span(tally), f"{tally.digest:064x}"],
-        }
+        found = {} if np.isinf(self.early).all() else {"before": [_finite(*span) for span in self.early]}
+        return (
+            self.agreement.state()
+            | found
+            | {
+                "windows": self.windows,
+                "samples": [each.state() for each in self.samples],
+                "presence": [each.state() for each in self.presence],
+                "rows": [_finite(*span) for span in zip(self.starts, self.ends, strict=True)],
+                "reach": [[reach.count, *_span(reach)] for reach in self.reach],
+                "tally": [*tally.points, tally.blocks, *_span(tally), f"{tally.digest:064x}"],
+            }
+        )
 
     def restore(self, state: dict[str, Any]) -> None:
         """Read what `state` gave."""
@@ -216,10 +255,22 @@ class Intake(ABC):
         self.reach = (baseline, canary)
         before, after = (Presence.restore(each) for each in state["presence"])
         self.presence = (before, after)
+        (since, until), (start, end) = (
+            (np.inf if first is None else float(first), -np.inf if last is None else float(last))
+            for first, last in state["rows"]
+        )
+        self.starts, self.ends = (since, start), (until, end)
+        if "before" in state:
+            of_one, of_other = (_ends(span) for span in state["before"])
+            self.early = (of_one, of_other)
         first_sample, second_sample = (Sample.restore(each) for each in state["samples"])
         self.samples = (first_sample, second_sample)
         first, second, blocks, *span, digest = state["tally"]
         self.tally = Tally((int(first), int(second)), int(blocks), *_ends(span), int(digest, 16))
+
+
+def _finite(*times: float) -> list[float | None]:
+    return [time if np.isfinite(time) else None for time in times]
 
 
 def _span(of: Reach | Tally) -> list[float | None]:

@@ -26,6 +26,8 @@ NoteCode = Literal[
     "same_data",  # points that both arms have, more than chance makes equal
     "silent",  # intervals in which one arm said nothing while the other went on, up to the end or for a long part of the window
     "warmup",  # points inside the policy's warm-up, left out
+    "both_silent",  # the same of both arms at once; a pass is withheld where it lasts for a fifth of the window, up to its end
+    "replica_silent",  # replicas of an arm that fell silent while others of it went on; its facts tell the worst of them
     "before_watch",  # points of a stream from before its first complete interval that came later and found no partner, not counted
     "too_late",  # points of a stream older than what is remembered, ignored
     "no_overlap",  # pairing auto: the arms' times do not overlap, so windows were compared

@@ -18,7 +18,7 @@ from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.sameness import Sample, same_in_line, same_points, signatures, some_in_common
 from canaryjudge.data.series import Series, merged, pooled, with_reports
-from canaryjudge.data.silence import Presence, never_silent, silences
+from canaryjudge.data.silence import Presence, never_silent, replica_silences, silences
 from canaryjudge.data.times import common_slots, iso, median_step
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
@@ -65,6 +65,8 @@ def align(
     >>> pair.pairing, pair.baseline.time.tolist()
     ('concurrent', [60.0, 120.0])
     """
+    if facts is not None:  # neither arm has two replicas
+        baseline, canary = _forgotten(baseline), _forgotten(canary)
     arms, coarser = _comparable(metric, (baseline, canary), known=facts is not None)
     interval = _interval(metric, arms, facts)
     pooled_arms = arms
@@ -93,6 +95,7 @@ def align(
             *notes,
             *warmup,
             *quiet,
+            *(note for arm in arms for note in replica_silences(metric, arm, interval)),
             *_same(arms, (baseline, canary)),
             *_final_notes(metric, arms, broken=any(note.code == "broken" for note in baseline.notes)),
             *misreadings(metric, arms, facts, whole=arms[0] is baseline and arms[1] is canary),
@@ -124,13 +127,15 @@ def _comparable(
 def _pooled(metric: Metric, arms: tuple[Series, Series]) -> tuple[Series, Series]:
     """Pool the replicas of each arm, and forget them where no arm has two."""
     if all(len(arm.replicas) < 2 for arm in arms):
-        arms = (
-            replace(arms[0], replicas=()) if arms[0].replicas else arms[0],
-            replace(arms[1], replicas=()) if arms[1].replicas else arms[1],
-        )
+        arms = _forgotten(arms[0]), _forgotten(arms[1])
         if all(arm.total is None or not arm.reported or (arm.total == 1).all() for arm in arms):
             return _without_reports(arms[0]), _without_reports(arms[1])
     return with_reports((pooled(arms[0], KINDS[metric.kind]), pooled(arms[1], KINDS[metric.kind])))
+
+
+def _forgotten(arm: Series) -> Series:
+    """Forget the replicas of an arm."""
+    return replace(arm, replicas=()) if arm.replicas else arm
 
 
 def _without_reports(arm: Series) -> Series:
@@ -245,23 +250,27 @@ def _silent(
     concurrent: bool,
     ends: tuple[float, float],
 ) -> list[Note]:
-    """Note which arm fell silent, if one did."""
+    """Note which arm fell silent, or that both did."""
     kind = KINDS[metric.kind]
-    if not all(map(len, arms)) or (concurrent and _on_the_beat(kind, arms, interval)):
+    if not all(map(len, arms)) or (concurrent and _on_the_beat(kind, arms, interval, ends)):
         return []
     first, second = (Presence.of(arm, kind) for arm in arms)
     names = arms[0].arm, arms[1].arm
     timed = all(arm.time is not None for arm in arms)
+    interval = interval if timed else None
     return silences(metric, (first, second), names, interval, concurrent=concurrent, ends=ends, timed=timed)
 
 
-def _on_the_beat(kind: Kind, arms: tuple[Series, Series], interval: float | None) -> bool:
+def _on_the_beat(
+    kind: Kind, arms: tuple[Series, Series], interval: float | None, ends: tuple[float, float]
+) -> bool:
     """Tell at a glance that both arms report all the time, as most do."""
     if kind.is_raw or kind.is_rate or interval is None:
         return False
     times = [_times(arm) for arm in arms]
     steps = [float(np.diff(time).max(initial=0.0)) for time in times]
-    if max(*steps, abs(times[0][-1] - times[1][-1])) > 2.4 * interval:
+    lasts = [float(time[-1]) for time in times]
+    if max(*steps, max(*lasts, *ends) - min(lasts)) > 2.4 * interval:
         return False
     return not kind.is_averaged or all(bool((np.diff(arm.value) != 0).all()) for arm in arms)
 

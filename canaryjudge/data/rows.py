@@ -14,6 +14,7 @@ from canaryjudge.data.raw_intake import complete_parts
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
+from canaryjudge.policy.doubts import wholes_of
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Question, Sizes
 
 __all__ = ["about_metric", "question_of", "row_of", "rows_of"]
@@ -35,6 +36,7 @@ def question_of(
         logarithmic=metric.effect == "ratio",
         minute_ratios=metric.minute_ratios,
         assumed_spread=metric.assumed_spread,
+        wholes=wholes_of(metric),
         counting_interval=metric.interval,
         dispersion=metric.dispersion,
         min_points=metric.needed_points,

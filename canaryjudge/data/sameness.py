@@ -65,7 +65,7 @@ class Sample:
     """
 
     values: FloatArray = field(default_factory=_none)
-    """Their signatures in single precision, in order of their hashes; shape (n,)."""
+    """Their signatures in single precision, in order of their hashes where these are not all; shape (n,)."""
     counts: FloatArray = field(default_factory=_none)
     """How often each came; shape (n,)."""
     whole: bool = True
@@ -76,7 +76,11 @@ class Sample:
     @classmethod
     def of(cls, series: Series) -> Sample:
         """Give that of one arm, whole, its replicas side by side."""
-        return cls(most=_WHOLE).plus(signatures(series.value, series.total, series.buckets))
+        values = signatures(series.value, series.total, series.buckets)
+        every, counts = np.unique(_rounded(values), return_counts=True)
+        if len(every) > _WHOLE:
+            return cls(most=_WHOLE).plus(values)
+        return cls(every, counts.astype(np.float64), most=_WHOLE)
 
     def plus(self, values: FloatArray) -> Sample:
         """Add points by their signatures."""

@@ -53,6 +53,10 @@ class Series:
         By what the edges of histograms were multiplied to be in the metric's unit.
     end : float
         When the last row was, whether or not it could be used; without times its place in line.
+    start : float
+        When the first row was, usable or not; infinity without times.
+    known : ndarray, shape (k,)
+        Of counters in a stream: the times of points that were left out, because they are no later than their replica's last.
     line : ndarray, shape (n,), or None
         Without times: the place in line of each point among the rows, some of which may have been left out.
     beyond : ndarray, shape (m,)
@@ -74,6 +78,8 @@ class Series:
     unit: str = ""
     factor: float = 1.0
     end: float = -np.inf
+    start: float = np.inf
+    known: FloatArray = field(default_factory=lambda: np.empty(0))
     line: FloatArray | None = None
     beyond: FloatArray = field(default_factory=lambda: _NO_TIMES)
 
@@ -103,6 +109,8 @@ class Series:
             self.unit,
             self.factor,
             self.end,
+            self.start,
+            self.known,
             line,
             self.beyond,
         )

@@ -1,8 +1,9 @@
-"""When each arm reported, in memory that does not grow; and whether one fell silent while the other went on, however its rows show that."""
+"""When each arm reported, in memory that does not grow; and whether one fell silent, both did, or some of its replicas, however the rows show that."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -10,24 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.arm_facts import ArmFacts
-from canaryjudge.data.notes import Note
+from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.series import Series
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.policy import Metric
 from canaryjudge.rules.rows import FloatArray
 
-__all__ = ["Presence", "never_silent", "silences"]
+__all__ = [
+    "AT_THE_END",
+    "EXPECTED",
+    "FEWEST",
+    "IRREGULAR",
+    "Gap",
+    "Presence",
+    "never_silent",
+    "note_of_replicas",
+    "replica_silences",
+    "silences",
+]
 
 _MOST: Final = 48
 """Slots that a stream keeps of an arm; beyond, two neighbors become one."""
 _WHOLE: Final = 4096
 """The same where the whole window is at hand."""
-_FEWEST: Final = 3
+FEWEST: Final = 3
 """Intervals that a silence lasts; fewer are scrapes that failed."""
-_AT_THE_END, _INSIDE, _ALTOGETHER = 0.05, 0.1, 0.2
+AT_THE_END, _INSIDE, _ALTOGETHER = 0.05, 0.1, 0.2
 """The part of the window that it lasts: up to the end, inside, or in pieces."""
-_IRREGULAR: Final = 0.25
+IRREGULAR: Final = 0.25
 """An arm that lacks more of its intervals than this at other times is sparse, and says nothing by another gap."""
 _RARELY: Final = 1e-5
 """So improbable is it that an arm repeats itself as long as it stands still."""
@@ -36,8 +48,10 @@ _FAULTS: Final = re.compile(
     r"error|fail|exception|timeout|5xx|4xx|reject|retr(?:y|ies)|crash|drop|lost|restart|throttl"
 )
 """Names of levels that rest at 0 where all is well, as shares of successes do at 1 or 100."""
+_BURSTS: Final = 30.0
+"""Observations come in bursts: both arms have none for less than so many seconds, and are not silent."""
 _LARGEST: Final = 1e30
-_EXPECTED: Final = 20.0
+EXPECTED: Final = 20.0
 """Events that would have come meanwhile; of fewer, none may come by chance."""
 
 _SlotArray = NDArray[np.int64]
@@ -189,7 +203,40 @@ def _traffic(kind: Kind, value: FloatArray, total: FloatArray | None) -> FloatAr
     return value if total is None or kind.has_buckets else total
 
 
-class _Gap(NamedTuple):
+class _Said(NamedTuple):
+    """When an arm, or both, gave a row; which of the rows say something new, and the traffic of each."""
+
+    rows: FloatArray
+    fresh: NDArray[np.bool_]
+    weight: FloatArray
+    width: float
+    """How long a row stands for, where several became one."""
+
+    @classmethod
+    def by(cls, presence: Presence, metric: Metric) -> _Said:
+        """Take what one arm said."""
+        width = presence.width if presence.level else 0.0
+        return cls(presence.times, presence.fresh(metric), presence.weight, width)
+
+    @classmethod
+    def together(cls, arms: tuple[Presence, Presence], metric: Metric) -> _Said:
+        """Take what either arm said; where both count no events of what is named like a fault, all is well."""
+        level = max(arm.level for arm in arms)
+        slots = np.concatenate([arm.slots >> (level - arm.level) for arm in arms])
+        well = KINDS[metric.kind].is_rate and _FAULTS.search(metric.name.lower()) is not None
+        fresh = np.concatenate([arm.fresh(metric) | well for arm in arms])
+        order = np.argsort(slots, kind="stable")
+        starts = np.flatnonzero(np.diff(slots[order], prepend=slots.min() - 1))
+        both = Presence(level, slots[order][starts])
+        return cls(
+            both.times,
+            np.logical_or.reduceat(fresh[order], starts),
+            np.add.reduceat(np.concatenate([arm.weight for arm in arms])[order], starts),
+            both.width if level else 0.0,
+        )
+
+
+class Gap(NamedTuple):
     """A time in which an arm says nothing new."""
 
     since: float
@@ -213,8 +260,8 @@ def silences(
 ) -> list[Note]:
     """Note which arm fell silent for the last or any long part of the window.
 
-    On one clock an arm is silent where the other goes on: what both lack is an outage of the scrapes, or night, and says nothing
-    about either. Of windows that follow each other only an arm's own rows tell, up to its last one.
+    On one clock an arm is silent where the other goes on. What both lack is an outage of the scrapes, night, or of the service: it says nothing
+    about either, and is noted of both. Of windows that follow each other only an arm's own rows tell, up to its last one.
 
     Parameters
     ----------
@@ -235,25 +282,72 @@ def silences(
     """
     if not all(map(len, arms)):
         return []
-    found = []
-    for index, name in enumerate(names):
-        mine, other = arms[index], arms[1 - index]
-        gap = _longest(metric, mine, other if concurrent else None, interval, ends[index])
-        if gap is None:
-            continue
-        began = float(arms[1].times[0] - arms[0].times[0])
-        if concurrent and not index and gap.at_the_end and 2 * began >= gap.until - gap.since:
-            continue  # the old version made way for a canary that came later
-        if not concurrent:
-            also = _longest(metric, other, None, interval, ends[1 - index])
-            if also is not None and also.part > gap.part / 2:
-                continue
-        facts: dict[str, float | str] = {"silent_start": gap.since} if timed else {"after": gap.since + 1}
-        if timed and not gap.at_the_end:
-            facts["silent_end"] = gap.until
-        facts["part"] = gap.part
-        found.append(Note(code="silent", arm=name, count=gap.missing, facts=facts))
-    return found
+    kind, said = KINDS[metric.kind], [_Said.by(arm, metric) for arm in arms]
+    gaps = [
+        _longest(kind, mine, other if concurrent else None, interval, end)
+        for mine, other, end in zip(said, said[::-1], ends, strict=True)
+    ]
+    both = None
+    if concurrent:
+        began, first = float(arms[1].times[0] - arms[0].times[0]), gaps[0]
+        if first is not None and first.at_the_end and 2 * began >= first.until - first.since:
+            gaps[0] = None  # the old version made way for a canary that came later
+        if gaps == [None, None]:
+            both = _longest(kind, _Said.together(arms, metric), None, interval, max(ends))
+    elif gaps[0] is not None and gaps[1] is not None:
+        parts = [gap.part for gap in gaps if gap is not None]
+        both = gaps[1] if 2 * min(parts) > max(parts) else None
+        gaps = [None if 2 * gap.part <= max(parts) else gap for gap in gaps if gap is not None]
+    shortest = _BURSTS if kind.is_raw else 0.0
+    if both is not None and both.part >= _INSIDE and both.until - both.since >= shortest:
+        return [_noted("both_silent", None, both, timed=timed)]
+    found = zip(names, gaps, strict=True)
+    return [_noted("silent", name, gap, timed=timed) for name, gap in found if gap is not None]
+
+
+def _noted(code: NoteCode, arm: str | None, gap: Gap, *, timed: bool = True, **more: float | str) -> Note:
+    facts: dict[str, float | str] = {"silent_start": gap.since} if timed else {"after": gap.since + 1}
+    if timed and not gap.at_the_end:
+        facts["silent_end"] = gap.until
+    if not timed and not gap.at_the_end:
+        facts["before"] = gap.until + 1
+    return Note(code=code, arm=arm, count=gap.missing, facts=facts | {"part": gap.part} | more)
+
+
+def replica_silences(metric: Metric, arm: Series, interval: float | None) -> list[Note]:
+    """Note that some replicas of an arm fell silent while others went on, unless others came in their place; it withholds nothing, because these still say how the version does.
+
+    Examples
+    --------
+    >>> pods = [Series(name, np.arange(7.0, 7 + n), time=60.0 * np.arange(n)) for name, n in (("pod-1", 60), ("pod-2", 20))]
+    >>> whole = Series("canary", np.ones(80), replicas=tuple(pods), end=3540.0)
+    >>> [note.facts["replica"] for note in replica_silences(Metric(name="cpu", direction="increase"), whole, 60.0)]
+    ['pod-2']
+    """
+    own = [replica for replica in arm.replicas if replica.time is not None]
+    if len(own) < 2:
+        return []
+    kind, every = KINDS[metric.kind], [Presence.of(replica, KINDS[metric.kind]) for replica in arm.replicas]
+    together = every[0]
+    for each in every[1:]:
+        together = together.union(each)
+    others = _Said.by(together, metric)
+    gaps = [_longest(kind, _Said.by(each, metric), others, interval, arm.end) for each in every]
+    silent = [(gap, replica.arm) for gap, replica in zip(gaps, own, strict=True) if gap is not None]
+    return note_of_replicas(arm.arm, silent, [float(each.times[0]) for each in every])
+
+
+def note_of_replicas(arm: str, silent: Sequence[tuple[Gap, str]], starts: Sequence[float]) -> list[Note]:
+    """Note which replica was silent the longest, and how many were; those in whose place others began, by their starts, were replaced."""
+    left = sorted(silent, key=lambda each: (not each[0].at_the_end, each[0].since, each[1]))
+    for start in sorted(starts):
+        if left and left[0][0].at_the_end and start > left[0][0].since:
+            left = left[1:]
+    if not left:
+        return []
+    gap, name = max(left, key=lambda each: (each[0].at_the_end, each[0].part, each[1]))
+    note = _noted("replica_silent", arm, gap, replica=name, replicas=float(len(starts)))
+    return [note.model_copy(update={"count": len(left)})]
 
 
 _GAP, _TAIL, _LEAST = 3.4, 2.4, 0.1
@@ -285,22 +379,20 @@ def never_silent(
     if kind.is_raw or interval is None or interval < _LEAST or max(facts[0].size, facts[1].size) > _WHOLE:
         return False
     for mine, other, end in zip(facts, facts[::-1], ends, strict=True):
-        until = other.last if concurrent else end
+        until = max(other.last, *ends) if concurrent else end
         if mine.pause > _GAP * interval or until - mine.news > _TAIL * interval:
             return False
     return True
 
 
 def _longest(
-    metric: Metric, mine: Presence, other: Presence | None, interval: float | None, last_row: float
-) -> _Gap | None:
+    kind: Kind, mine: _Said, other: _Said | None, interval: float | None, last_row: float
+) -> Gap | None:
     """Find the longest time in which an arm says nothing while it should."""
-    kind, fresh = KINDS[metric.kind], mine.fresh(metric)
-    time, weight = mine.times[fresh], mine.weight[fresh]
+    time, weight = mine.rows[mine.fresh], mine.weight[mine.fresh]
     theirs = None
     if other is not None:
-        living = other.fresh(metric)
-        theirs = other.times[living], other.weight[living]
+        theirs = other.rows[other.fresh], other.weight[other.fresh]
         if len(theirs[0]):  # what comes before both report is a start, and no silence
             shared = time >= theirs[0][0] - (interval or 0.0)
             time, weight = time[shared], weight[shared]
@@ -310,7 +402,7 @@ def _longest(
     step = max(
         (interval or 0.0) if not kind.is_raw else 0.0,
         float(np.median(steps)) if len(steps) else 0.0,
-        mine.width if mine.level else 0.0,
+        mine.width,
     )
     if theirs is not None and not step and len(theirs[0]) > 1:
         step = float(np.median(np.diff(theirs[0])))
@@ -319,21 +411,19 @@ def _longest(
         return None
     gaps = [
         _gap(time, theirs, step, float(time[place]), float(time[place + 1]), tail=False)
-        for place in np.flatnonzero(steps > (_FEWEST + 0.5) * step)
+        for place in np.flatnonzero(steps > (FEWEST + 0.5) * step)
     ]
-    if end - time[-1] > (_FEWEST - 0.5) * step:
+    if end - time[-1] > (FEWEST - 0.5) * step:
         gaps.append(_gap(time, theirs, step, float(time[-1]), end, tail=True))
     gaps = [
         gap
         for gap in gaps
-        if gap.missing >= _FEWEST
-        and gap.part > 0
-        and _meant(kind, mine, fresh, gap, step, (time, weight), theirs)
+        if gap.missing >= FEWEST and gap.part > 0 and _meant(kind, mine, gap, step, (time, weight), theirs)
     ]
     if not gaps:
         return None
     gap = max(gaps, key=lambda each: each.part)
-    long = any(each.part >= (_AT_THE_END if each.at_the_end else _INSIDE) for each in gaps)
+    long = any(each.part >= (AT_THE_END if each.at_the_end else _INSIDE) for each in gaps)
     return gap if long or sum(each.part for each in gaps) >= _ALTOGETHER else None
 
 
@@ -345,23 +435,22 @@ def _gap(
     until: float,
     *,
     tail: bool,
-) -> _Gap:
+) -> Gap:
     missing = round((until - since) / step) - (0 if tail else 1)
     if theirs is None:
         whole = (max(until, float(time[-1])) - float(time[0])) / step + 1
-        return _Gap(since, until, missing, missing / whole, tail)
+        return Gap(since, until, missing, missing / whole, tail)
     window = theirs[0][theirs[0] >= time[0] - step / 2]
     inside = (window > since + step / 2) & (window < until + (step if tail else -step / 2))
-    if inside.sum() < _FEWEST:
-        return _Gap(since, until, 0, 0.0, tail)
-    return _Gap(since, until, missing, float(inside.sum()) / len(window), tail)
+    if inside.sum() < FEWEST:
+        return Gap(since, until, 0, 0.0, tail)
+    return Gap(since, until, missing, float(inside.sum()) / len(window), tail)
 
 
 def _meant(
     kind: Kind,
-    mine: Presence,
-    fresh: NDArray[np.bool_],
-    gap: _Gap,
+    mine: _Said,
+    gap: Gap,
     step: float,
     own: tuple[FloatArray, FloatArray],
     theirs: tuple[FloatArray, FloatArray] | None,
@@ -378,14 +467,14 @@ def _meant(
             expected = float(weight.sum() * theirs[1][meanwhile].sum()) / max(
                 float(theirs[1][besides].sum()), 1e-300
             )
-        if expected < _EXPECTED:
+        if expected < EXPECTED:
             return False
     if kind.is_raw:
         return True
-    rows = mine.times
+    rows, fresh = mine.rows, mine.fresh
     inside = (rows > gap.since) & (rows < gap.until + (step / 2 if gap.at_the_end else 0.0))
     still = float((~fresh & ~inside).sum() + 1) / float((~inside).sum() + 2)
     if 2 * inside.sum() >= gap.missing:  # its rows are there, and nothing moves
         return still <= _OFTEN_STILL and still**gap.missing <= _RARELY
     whole = rest / step + 1
-    return bool((max(whole - len(time), 0.0) + 1) / (whole + 2) <= _IRREGULAR)
+    return bool((max(whole - len(time), 0.0) + 1) / (whole + 2) <= IRREGULAR)

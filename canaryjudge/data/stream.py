@@ -124,22 +124,34 @@ class Stream:
         return hashlib.sha256(head.encode() + edges).hexdigest()
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """When the last rows of the baseline and the canary were, usable or not, in seconds since 1970; minus infinity without times."""
+        return self._intake.ends if self._intake.timed else (-np.inf, -np.inf)
+
+    @property
     def notes(self) -> tuple[Note, ...]:
         """What was odd so far: counts add up over the updates, facts are the latest."""
+        return self.notes_until(self.ends)
+
+    def notes_until(self, ends: tuple[float, float]) -> tuple[Note, ...]:
+        """Give the same where the arms are known to have gone on until then, as their other metrics did."""
         same = same_points(self._intake.samples)
-        said = [*self._silences(), *([] if same is None else [same]), *self._misreadings()]
+        said = [*self._silences(ends), *([] if same is None else [same]), *self._misreadings()]
         return (*self._notes.notes, *said)
 
-    def _silences(self) -> list[Note]:
-        """Note which arm has fallen silent, if one has."""
-        if not self._intake.timed or self._intake.windows is None:
+    def _silences(self, ends: tuple[float, float]) -> list[Note]:
+        """Note which arm has fallen silent, or that both have."""
+        timed = self._intake.timed
+        if timed is None or self._intake.windows is None:
             return []
         return silences(
             self.metric,
             self._intake.presence,
             self._names,
-            self.interval,
+            self.interval if timed else None,
             concurrent=self.concurrent,
+            ends=ends if timed else self._intake.ends,
+            timed=timed,
         )
 
     def _misreadings(self) -> list[Note]:
@@ -177,25 +189,38 @@ class Stream:
         waited = self._waiting_before(began)
         late = self._intake.take(arms)
         for index, arm in enumerate(arms):
-            if self._intake.timed and len(arm.beyond):
-                self._intake.alive(index, arm.beyond)
+            self._intake.rows(index, arm)
+            # observations and counters that are older than the last are known again by nothing but their time
+            unknown = (
+                arm.known if self.metric.counter else arm.time if KINDS[self.metric.kind].is_raw else None
+            )
+            if early := self._intake.from_before(
+                index, np.empty(0) if unknown is None else unknown, arm.start
+            ):
+                self._note(Note(code="before_watch", arm=arm.arm, count=early))
         for arm, given, reach in zip(arms, before, self._intake.reach, strict=True):
             # what was odd about points that were all given before has been noted before
             if not len(arm) or reach.count > given:
                 for note in arm.notes:
                     self._note(note)
         self._check_growing(arms)
+        came = self._waiting_before(began)
         self._settle()
         pairs, dropped = self._intake.complete()
         self._check_meeting()
-        for name, early, earlier in zip(self._names, self._waiting_before(began), waited, strict=True):
-            if early > earlier:
-                self._note(Note(code="before_watch", arm=name, count=early - earlier))
-        for name, too_late, unpaired in zip(self._names, late, dropped, strict=True):
-            if too_late:
-                self._note(Note(code="too_late", arm=name, count=too_late))
-            if unpaired:
-                self._note(Note(code="unpaired", arm=name, count=unpaired))
+        for index, name in enumerate(self._names):
+            found = sum(int((_times(pair, index) < began).sum()) for pair in pairs)
+            early, gone = (
+                came[index] - waited[index] - found,
+                came[index] - found - self._waiting_before(began)[index],
+            )
+            for code, count in (
+                ("before_watch", early),
+                ("too_late", late[index]),
+                ("unpaired", dropped[index] - gone),
+            ):
+                if count > 0:
+                    self._note(Note.model_validate({"code": code, "arm": name, "count": count}))
         if self.metric.warmup is not None:
             pairs = self._after_warmup(pairs)
         if not reported and not differenced:
@@ -350,6 +375,11 @@ class Stream:
                 "Give what was saved, for the same policy and by the same version.",
             ) from error
         return stream
+
+
+def _times(pair: MetricPair, index: int) -> FloatArray:
+    time = (pair.baseline, pair.canary)[index].time
+    return np.empty(0) if time is None else time
 
 
 def _listed(edges: FloatArray | None) -> list[float] | None:

@@ -15,9 +15,9 @@ from canaryjudge.data.frames import (
     Column,
     Labels,
     floats_at_once,
-    label_codes,
     labels,
     needed_column,
+    replica_labels,
     take,
 )
 from canaryjudge.data.pair import FloatArray
@@ -72,10 +72,15 @@ class TidyRows:
         self._floats: dict[str, FloatArray] = {}
         self._unread: dict[str, Column] = {}
         self._time: Times | None = None
-        for name in ("value", "total", "replica", "le"):
+        self._replica: NDArray[np.intp] | None = None
+        if "replica" in columns:
+            self._replica, self._replicas = replica_labels(columns["replica"])
+            if order is not None:
+                self._replica = self._replica[order]
+        for name in ("value", "total", "le"):
             if name not in columns:
                 continue
-            found = floats_at_once(columns[name]) if name in ("value", "total") else None
+            found = None if name == "le" else floats_at_once(columns[name])
             if found is None:
                 self._unread[name] = columns[name]
             else:
@@ -92,7 +97,7 @@ class TidyRows:
         return len(self.owners)
 
     def _all_facts(self, kinds: Mapping[str, Kind]) -> list[ArmFacts | None]:
-        """Tell what is so of each arm of metrics of these kinds, where all that is asked could be read at once and no replica is named."""
+        """Tell what is so of each arm of metrics of these kinds, where all that is asked could be read at once and it has no more than one replica."""
         value, seconds = self._floats.get("value"), None if self._time is None else self._time.seconds
         if not kinds or value is None or {"total", "time"} & set(self._unread):
             return [None] * len(self)
@@ -100,13 +105,14 @@ class TidyRows:
         metric = (self.owners // max(len(self.arms), 1)) % max(len(self.metrics), 1)
         of_arm = [known[code] for code in metric.tolist()]
         facts = facts_of(value, self._floats.get("total"), seconds, self._starts, of_arm)
-        named = np.zeros(len(self), dtype=np.bool_)
-        if "replica" in self._unread and len(self):
-            there = label_codes(self._unread["replica"])[0][self._order] >= 0
-            named = np.logical_or.reduceat(there, self._starts)
+        found = [fact if kind is not None else None for fact, kind in zip(facts, of_arm, strict=True)]
+        if self._replica is None or not len(self):
+            return found
+        lows = np.minimum.reduceat(self._replica, self._starts).tolist()
+        highs = np.maximum.reduceat(self._replica, self._starts).tolist()
         return [
-            None if kind is None or unclear else fact
-            for fact, kind, unclear in zip(facts, of_arm, named.tolist(), strict=True)
+            None if fact is None or low != high else fact._replace(replica=self._replicas[low])
+            for fact, low, high in zip(found, lows, highs, strict=True)
         ]
 
     def bounds_of_releases(self, count: int) -> list[int]:
@@ -128,6 +134,8 @@ class TidyRows:
         columns: dict[str, Any] = {name: column[start:end] for name, column in self._floats.items()}
         if self._time is not None:
             columns["time"] = self._time[start:end]
+        if self._replica is not None:
+            columns["replica"] = self._replicas[self._replica[start:end]]
         if self._unread:
             rows = self._order[start:end]
             columns |= {name: take(column, rows) for name, column in self._unread.items()}

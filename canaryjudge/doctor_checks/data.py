@@ -14,6 +14,7 @@ from canaryjudge.data.times import median_step
 from canaryjudge.doctor_checks.policy import is_percentile, names_failures
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.kinds import KINDS
+from canaryjudge.outcomes import says_nothing
 from canaryjudge.planning.power import PowerDesign, form_of, needed_points, visible_size
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.policy.doubts import too_wide
@@ -212,9 +213,10 @@ def _tolerance(checked: CheckedMetric) -> Iterator[Symptom]:
 
 def _silence(checked: CheckedMetric) -> Iterator[Symptom]:
     for note in checked.pair.notes:
-        if note.code == "silent":
+        if note.code in ("silent", "both_silent", "replica_silent"):
             numbers = {"said": note_sentence(note.model_copy(update={"arm": None}))}
-            yield checked.symptom("silent", "error", numbers, note.arm)
+            severity: Severity = "error" if says_nothing(note) else "warning"
+            yield checked.symptom("silent", severity, numbers, note.arm)
 
 
 def _percentiles(checked: CheckedMetric) -> Iterator[Symptom]:

@@ -30,6 +30,7 @@ from canaryjudge.quantities import factor, is_share, written
 __all__ = [
     "Suggestion",
     "counts_failures",
+    "is_traffic",
     "looked_over",
     "looks_new",
     "named_settings",
@@ -166,6 +167,11 @@ def counts_failures(name: str) -> bool:
     lower = name.lower()
     rate = re.search(r"rate|ratio|percent|pct|share|latency|duration|budget", lower)
     return not rate and names_failures(name)
+
+
+def is_traffic(name: str) -> bool:
+    """Tell whether a name is that of what is neither good nor bad, such as requests."""
+    return named_settings(name)[1]["direction"] == _TRAFFIC
 
 
 def suggested(source: SeriesSource, arms: tuple[str, str]) -> list[Suggestion]:
@@ -337,29 +343,10 @@ def _of_data(source: SeriesSource, name: str, arms: tuple[str, str]) -> Suggesti
     settings["tolerance"] = _tolerance(Metric(name=name, **settings), level, arm.value, failures=failures)
     at = level_of(level, form.name, settings.get("unit", "")) if not math.isnan(level) else ""
     comments["tolerance"] = f"decide: how much worse is fine{f'; the baseline: {at}' if at else ''}"
-    tolerated = Metric(name=name, **settings).tolerated_absolute
-    if (
-        form.is_averaged
-        and is_success(Metric(name=name, direction="decrease"))
-        and 0 < tolerated < 0.2 * level
-    ):
-        # pods differ by a part of their failures, and the default, a part of the level, is many times as much
-        settings["assumed_spread"] = f"{10 * tolerated / level:.1g}%"
-        comments["assumed_spread"] = "by how much pods of one version differ, as a part of the level"
     if comments["direction"] == _SLOWER and form.name in ("samples", "histogram") and _many(pair):
         settings["rules"] = ["mann_whitney", "late_shift", "tail"]
         comments["rules"] = "the middle, the last half, and the slowest 5 %, which may get slower alone"
-    order = (
-        "kind",
-        "interval",
-        "counter",
-        "direction",
-        "role",
-        "unit",
-        "tolerance",
-        "assumed_spread",
-        "rules",
-    )
+    order = ("kind", "interval", "counter", "direction", "role", "unit", "tolerance", "rules")
     settings = {key: settings[key] for key in order if key in settings}
     slow, large = comments["direction"] == _SLOWER, re.search(r"mem|heap|rss", name.lower())
     perhaps = "ms" if slow else "MiB" if large and settings["direction"] == "increase" else ""
@@ -392,12 +379,10 @@ def _tolerance(metric: Metric, level: float, values: np.ndarray[Any, Any], *, fa
         lost = _near(1 - level, 0.001, 0.01)
         return {"absolute": f"{100 * lost:.1g}%"} if success else {"relative": "10%", "absolute": "0.02%"}
     if success and not math.isnan(level):
-        best = 1.0 if level <= 1 else 100.0 if 90 < level <= 100 else None
-        amount = (
-            _near(0.1 * abs(level) or 0.1, 0, math.inf)
-            if best is None
-            else _near(best - level, best / 1000, best / 100)
-        )
+        best = next((best for best in (1.0, 100.0) if 0.9 * best < level <= best), None)
+        amount = 0.1 * abs(level) or 0.1
+        if best is not None:
+            amount = _near(best - level, best / 1000, best / 100)
         return {"absolute": f"{amount:.1g}%" if is_share(metric.unit) else float(f"{amount:.1g}")}
     if failures and is_share(metric.unit) and level < 1:
         # a tenth of next to nothing is less than anybody can prove; as much is asked of ratios for a pass

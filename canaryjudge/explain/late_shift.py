@@ -21,7 +21,7 @@ class _LateShiftWords(ShiftWords[LateShiftFinding]):
     def sentence(self) -> str:
         """Say what was found of the last half."""
         own = ", by late_shift's own tolerance" if self._has_own_tolerance() else ""
-        return f"last half{own}: {super().sentence()}"
+        return f"last {self.finding.part}{own}: {super().sentence()}"
 
     def _has_own_tolerance(self) -> bool:
         """Tell whether it is held against another limit than the metric's level."""

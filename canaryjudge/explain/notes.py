@@ -26,6 +26,8 @@ _SENTENCES = {
     "tolerance_too_wide": "the tolerated {tolerated} are more than the whole level of {level}, so a pass also wants the canary worse by no more than {allowed}",
     "unprovable_objective": "no amount of data proves an objective of exactly {objective}; give the least that you would bear, such as {perhaps}",
     "silent": "nothing since {silent_start}: {n} {intervals} without a report, {part} of the window, unlike the other arm",
+    "both_silent": "both arms fell silent, the canary since {silent_start}: {n} {intervals} without a report, {part} of the window",
+    "replica_silent": "{n} of {replicas} replicas fell silent while others went on: {replica} since {silent_start}, {part} of the window",
     "warmup": "{n} {points} of the warm-up left out",
     "before_watch": "{n} {points} from before the watch began, without a partner in the other arm, not counted; does a clock jump?",
     "too_late": "{n} {points} older than what is remembered ignored",
@@ -61,9 +63,38 @@ _WITH_COLUMN = {
 }
 """Sentences of notes that know which column is to blame."""
 _BY_FACT = {
-    "silent_end": "nothing between {silent_start} and {silent_end}: {n} {intervals} without a report, {part} of the window, unlike the other arm",
-    "best": "near {best} the tolerated fall of {tolerated} is many times the distance of {level} that is left, so a pass also wants the canary lower by no more than {allowed}",
-    "after": "nothing after its {after}th row: {n} {intervals} without a report, {part} of the window, unlike the other arm",
+    (
+        "silent",
+        "silent_end",
+    ): "nothing between {silent_start} and {silent_end}: {n} {intervals} without a report, {part} of the window, unlike the other arm",
+    (
+        "silent",
+        "before",
+    ): "nothing between rows {after} and {before}: {n} {intervals} without a report, {part} of the window, unlike the other arm",
+    (
+        "silent",
+        "after",
+    ): "nothing after its {after}th row: {n} {intervals} without a report, {part} of the window, unlike the other arm",
+    (
+        "both_silent",
+        "silent_end",
+    ): "both arms were silent for a while, the canary between {silent_start} and {silent_end}: {n} {intervals} without a report, {part} of the window, of which nothing is known",
+    (
+        "both_silent",
+        "before",
+    ): "both arms were silent for a while, the canary between rows {after} and {before}: {n} {intervals} without a report, {part} of the window, of which nothing is known",
+    (
+        "both_silent",
+        "after",
+    ): "both arms fell silent, the canary after its {after}th row: {n} {intervals} without a report, {part} of the window",
+    (
+        "replica_silent",
+        "silent_end",
+    ): "{n} of {replicas} replicas fell silent while others went on: {replica} between {silent_start} and {silent_end}, {part} of the window",
+    (
+        "tolerance_too_wide",
+        "best",
+    ): "near {best} the tolerated fall of {tolerated} is many times the distance of {level} that is left, so a pass also wants the canary lower by no more than {allowed}",
 }
 """Sentences of notes that have such a fact: a silence that ended, or in data without times; a tolerance near 100 %."""
 _PLURALS = {
@@ -94,7 +125,9 @@ def note_sentence(note: Note) -> str:
             if "part" in facts
             else f", all {count(n)}"
         )
-    special = next((text for fact, text in _BY_FACT.items() if fact in note.facts), None)
+    special = next(
+        (text for (code, fact), text in _BY_FACT.items() if code == note.code and fact in note.facts), None
+    )
     sentence = (special or sentences[note.code]).format_map(_Known(words | facts | {"n": count(n)}))
     where = f"{note.arm}: " if note.arm else ""
     return where + sentence

@@ -112,7 +112,8 @@ def _noted_sentence(result: MetricResult, *, brief: bool) -> str:
 
 def _noted(result: MetricResult, code: str) -> str:
     """Give the sentence of a note that decided."""
-    return next(note_sentence(note) for note in result.warnings if note.code == code)
+    codes = (code, "both_silent") if code == "silent" else (code,)
+    return next(note_sentence(note) for note in result.warnings if note.code in codes)
 
 
 def _sizes(result: MetricResult) -> str:

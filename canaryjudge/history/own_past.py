@@ -19,6 +19,7 @@ from canaryjudge.history.healthy_windows import HealthyPairs, Length, healthy_pa
 from canaryjudge.history.noise_floor import FEWEST_POINTS, as_floor, changes_of, floor_facts
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, NoiseFloor, Policy
+from canaryjudge.policy.doubts import wholes_of
 from canaryjudge.reports import FloorFacts
 from canaryjudge.results import HistoryFacts, Pairing
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
@@ -121,14 +122,18 @@ def _past_of(metric: Metric, known: History, asked: Asked) -> HistoryFacts:
     floor = floor_facts(found, changes)
     if found.windows < FEWEST_WINDOWS or floor is None:
         return HistoryFacts(**facts, lacks="windows")
-    if found.source == "replicas" and found.replicas < FEWEST_REPLICAS and _says_little(floor, metric):
+    if found.source == "replicas" and found.replicas < FEWEST_REPLICAS and _says_little(floor, metric, found):
         return HistoryFacts(**facts, lacks="replicas")
     return HistoryFacts(**facts, floor=floor)
 
 
-def _says_little(floor: FloorFacts, metric: Metric) -> bool:
+def _says_little(floor: FloorFacts, metric: Metric, found: HealthyPairs) -> bool:
     """Tell whether two series differ for good, or hardly: that is one difference, and other pods may differ by more."""
-    return floor.df <= 1 or not (floor.absolute or floor.spread > metric.assumed_spread)
+    arms = [arm.levels for pair in found.pairs for arm in (pair.baseline, pair.canary)]
+    level = float(np.median([arm.mean() for arm in arms]))
+    whole = wholes_of(metric).of(level, max(float(arm.max()) for arm in arms))
+    assumed = metric.assumed_spread * (1.0 if whole is None else whole / level - 1)
+    return floor.df <= 1 or not (floor.absolute or floor.spread > assumed)
 
 
 _PARTS: Final[dict[Pairing, str]] = {"concurrent": "between_replicas", "windows": "between_windows"}

@@ -18,7 +18,7 @@ from canaryjudge.judging import rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.latest_points import LatestPoints
 from canaryjudge.monitor.replica_levels import ReplicaLevel, ReplicaLevels
-from canaryjudge.outcomes import DataSummary, at_deadline, is_asked, metric_result
+from canaryjudge.outcomes import DataSummary, at_deadline, is_asked, metric_result, says_nothing
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import HistoryFacts, MetricResult, Pairing
@@ -99,19 +99,16 @@ class MetricWatch:
 
     def take(self, series: tuple[Series, Series], pairs: list[MetricPair]) -> None:
         """Take an update that the stream has taken: its replicas, and the intervals that it completed, which the rules get."""
-        self._levels.add(series, self.stream.compared_from)
+        kind = KINDS[self.metric.kind]
+        self._levels.add(series, self.stream.compared_from, kind=kind)
         if any(map(len, series)):
             self._broken = None
         several = max(len(arm.replicas) for arm in series) > 1
-        self._pooled = self._pooled or (several and not KINDS[self.metric.kind].is_averaged)
+        self._pooled = self._pooled or (several and not kind.is_averaged)
         for pair in pairs:
             if self.recent is not None:
                 self.recent.add(pair)
-            if (
-                KINDS[self.metric.kind].is_share
-                and pair.baseline.total is not None
-                and pair.canary.total is not None
-            ):
+            if kind.is_share and pair.baseline.total is not None and pair.canary.total is not None:
                 self._traffic.add_all(np.stack([pair.baseline.total, pair.canary.total], axis=-1))
             row = row_of(by_split(pair, self.metric, self._policy), self.metric, self._rates)
             for watched in self._watches:
@@ -122,12 +119,20 @@ class MetricWatch:
                     with about_metric(self.metric.name):
                         watched.update(left)
 
-    def result(self, *, early: bool) -> MetricResult:
-        """Put together what the rules say now; early in a watch, data that are still to come are no failure."""
+    def result(self, *, early: bool, ends: tuple[float, float]) -> MetricResult:
+        """Put together what the rules say now; early in a watch, data that are still to come are no failure. `ends` is until when the arms gave rows of any metric."""
         stream = self.stream
         first, last = stream.first_time, stream.last_time
         broken = () if self._broken is None else (self._broken,)
-        notes = (*stream.notes, *broken, *self._about_sizes(), *self._about_exposures())
+        kind = KINDS[self.metric.kind]
+        quiet = self._levels.silences(kind, self._arms, stream.interval)
+        notes = (
+            *stream.notes_until(ends),
+            *quiet,
+            *broken,
+            *self._about_sizes(),
+            *self._about_exposures(),
+        )
         span = None if first is None or last is None else (first, last)
         pairing: Pairing = "concurrent" if stream.concurrent else "windows"
         data = DataSummary(
@@ -143,7 +148,7 @@ class MetricWatch:
             findings = tuple(map(pool_replicas, findings))
         (result,) = build([metric_result(data, self.metric, self._alpha, findings, self._arms)])
         if result.reason is Reason.NO_DATA_FAILS:
-            waits = max((note.count or 0 for note in notes if note.code == "silent"), default=0) < PATIENCE
+            waits = max((note.count or 0 for note in notes if says_nothing(note)), default=0) < PATIENCE
             if min(stream.points) and waits:
                 result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.SILENT})
             elif early and not min(stream.points):

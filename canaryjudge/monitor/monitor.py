@@ -240,7 +240,9 @@ class Monitor:
             As `judge` gives it, `valid_for` all looks. What has been decided is kept.
         """
         early = self._waited < PATIENCE
-        results = {name: watched.result(early=early) for name, watched in self._metrics.items()}
+        first, second = zip(*(watched.stream.ends for watched in self._metrics.values()), strict=True)
+        ends = max(first), max(second)
+        results = {name: watched.result(early=early, ends=ends) for name, watched in self._metrics.items()}
         release = conclude(results, self._policy, self._arms, "all_looks")
         self._failed = self._failed or release.outcome is Outcome.FAIL
         if self._failed and release.outcome is not Outcome.FAIL:

@@ -13,6 +13,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from canaryjudge.data import FloatArray, question_of
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, RuleSettings
+from canaryjudge.policy.doubts import wholes_of
 from canaryjudge.reports import Form
 from canaryjudge.rules import ErrorRates, default_rules
 from canaryjudge.rules.decision import Limits, tolerated
@@ -153,6 +154,7 @@ class PowerDesign:
         relative, excluded = (at / self._level if limits.absolute else at for at in (limit, pass_limit))
         scale, safe_scale = (1.0 if limits.absolute else 1 + at for at in (relative, excluded))
         wrong = self._error(points, 1 + change, scale), self._error(points, 1.0, safe_scale)
+        floors = self._floor(relative, scale), self._floor(excluded, safe_scale)
         likely = 1.0
         if limits.by_estimate:
             error = math.hypot(self._error(points, 1.0, 1.0), self._floor()[0])
@@ -163,7 +165,7 @@ class PowerDesign:
             float(
                 np.mean(
                     [
-                        self._power(sign * (change - relative), wrong[0], points, rho, scale, level)
+                        self._power(sign * (change - relative), wrong[0], points, rho, floors[0], level)
                         for rho in found
                     ]
                 )
@@ -171,9 +173,7 @@ class PowerDesign:
             float(
                 np.mean(
                     [
-                        min(
-                            likely, self._power(sign * excluded, wrong[1], points, rho, safe_scale, self.beta)
-                        )
+                        min(likely, self._power(sign * excluded, wrong[1], points, rho, floors[1], self.beta))
                         for rho in found
                     ]
                 )
@@ -181,7 +181,13 @@ class PowerDesign:
         )
 
     def _power(
-        self, excess: float, error: float, points: int, rho: float, scale: float, level: float
+        self,
+        excess: float,
+        error: float,
+        points: int,
+        rho: float,
+        floor: tuple[float, float],
+        level: float,
     ) -> float:
         """Give the chance that a change is proven by its error and, where that is less, with what lasts as well."""
         alone, own_level = Scatter(error, projections(points, rho)), level
@@ -195,8 +201,7 @@ class PowerDesign:
             alone = Scatter(error, points - 1.0 if few else _MINUTES_DF)
             own_level = float(stdtr(alone.df, -critical))
             error *= critical / -float(stdtrit(alone.df, level))
-        floor, freedom = self._floor()
-        together, known = joined(error, alone.df, floor * scale, freedom)
+        together, known = joined(error, alone.df, *floor)
         both = Scatter(float(together), float(known))
         return min(shift_power(excess, alone, own_level), shift_power(excess, both, level))
 
@@ -215,12 +220,15 @@ class PowerDesign:
                 own.append(RANK_VARIANCE * spread**2 / max(seen, 1e-300) + shared)
         return math.sqrt(canary**2 * own[0] + scale**2 * own[1])
 
-    def _floor(self) -> tuple[float, float]:
-        floor = self.metric.noise_floor
+    def _floor(self, change: float = 0.0, scale: float = 1.0) -> tuple[float, float]:
+        """Give by what part of the level healthy arms differ at a change, where levels are scaled so, and with which degrees of freedom that is known."""
+        floor, level = self.metric.noise_floor, self._level
         stated = None if floor is None else floor.between_replicas
-        if floor is None or stated is None:
-            return math.sqrt(one_against_others()) * self.metric.assumed_spread, math.inf
-        return math.sqrt(2) * stated.size(self.metric, self._level) / self._level, floor.replicas_freedom
+        if floor is not None and stated is not None:
+            return scale * math.sqrt(2) * stated.size(self.metric, level) / level, floor.replicas_freedom
+        whole = None if self.assumed.level is None else wholes_of(self.metric).of(level, level)
+        of = scale if whole is None else whole / level - 1 + max(0.0, -change)
+        return of * math.sqrt(one_against_others()) * self.metric.assumed_spread, math.inf
 
     def _events(
         self, points: int, change: float, limits: tuple[float, float], level: float, sign: int
@@ -228,11 +236,12 @@ class PowerDesign:
         rate = self._level
         whole = points * (self.assumed.traffic or 1.0 if KINDS[self.metric.kind].is_share else 1.0)
         exposures = self.share * whole, (1 - self.share) * whole
-        floor = self._floor()[0]
         expected = [rate * exposure for exposure in exposures]
         factor = self.assumed.dispersion
-        if floor:
-            factor += floor**2 / sum(1 / events for events in expected)
+        change_at = min(limits) / rate if self._limits.absolute else min(limits)
+        if floor := self._floor(change_at)[0]:
+            chance = 1 - rate * (1 + min(0.0, change_at)) if KINDS[self.metric.kind].is_share else 1.0
+            factor += floor**2 / sum(chance / events for events in expected)
         arms = (exposures[0] / factor, exposures[1] / factor)
         few = max(expected) * (1 + change) / factor <= _FEW_EVENTS
         ask = self._counted if few else self._normal

@@ -11,17 +11,21 @@ from typing import Final
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.models import Metric
+from canaryjudge.quantities import is_share
 from canaryjudge.rules.groups import GroupSettings
+from canaryjudge.rules.rows import Wholes
 from canaryjudge.rules.slo import Slo
 
-__all__ = ["TooWide", "is_success", "too_wide", "unprovable"]
+__all__ = ["TooWide", "is_success", "too_wide", "unprovable", "wholes_of"]
 
 _SUCCESS: Final = re.compile(
     r"success|succeed|avail|uptime|healthy|hit|non_?error|sla(?![a-z])|sli(?![a-z])|slo(?![a-z])"
 )
-_SHARES: Final = ("%", "percent")
+_PERCENT: Final = ("%", "percent", "pp")
 _NEAR: Final = 0.9
 """Shares from here on are near their best."""
+_SMALLER: Final = 0.5
+"""From here on what lacks to the best is the smaller part."""
 _MANY_MORE, _SOME_MORE = 1.0, 0.0005
 """A pass near 100 % wants the failures no more than doubled, or more by this part of the whole."""
 _OF_THE_LEVEL: Final = 0.1
@@ -73,8 +77,36 @@ def is_success(metric: Metric) -> bool:
         and metric.direction != "increase"
         and metric.tolerated_relative > 0
         and _asks_for_change(metric)
-        and bool(_SUCCESS.search(metric.name.lower()))
+        and _is_named_success(metric)
     )
+
+
+def _is_named_success(metric: Metric) -> bool:
+    return bool(_SUCCESS.search(metric.name.lower()))
+
+
+def wholes_of(metric: Metric) -> Wholes:
+    """Tell what a metric of which less is worse may be a share of, as far as its kind, its name and its unit say.
+
+    Examples
+    --------
+    >>> wholes_of(Metric(name="cache_hits", unit="%", direction="decrease")).of(97.5, 99.0)
+    100.0
+    >>> wholes_of(Metric(name="cpu", unit="%", direction="increase")).of(97.5, 99.0) is None
+    True
+    """
+    kind = KINDS[metric.kind]
+    if metric.direction == "increase":
+        return Wholes()
+    if kind.is_share:
+        return Wholes(((1.0, _SMALLER, _SMALLER),))
+    if not (kind.is_averaged or kind.is_raw) or not (metric.unit == "" or is_share(metric.unit)):
+        return Wholes()
+    named, in_percent = _is_named_success(metric), metric.unit in _PERCENT
+    of_one = 1.0, _SMALLER if named else _NEAR, _NEAR if named or in_percent else 1.0
+    if in_percent or (named and not metric.unit):
+        return Wholes((of_one, (100.0, _SMALLER, _NEAR)))
+    return Wholes((of_one,))
 
 
 def _asks_for_change(metric: Metric) -> bool:
@@ -113,8 +145,8 @@ def too_wide(metric: Metric, baseline: float, canary: float, highest: float = ma
     """
     kind, absolute, relative = KINDS[metric.kind], metric.tolerated_absolute, metric.tolerated_relative
     sides = {"increase": (1,), "decrease": (-1,), "either": (1, -1)}[metric.direction]
-    best = _best(metric, baseline, max(baseline, canary), highest)
-    if best is not None and -1 in sides:
+    best = wholes_of(metric).of(max(baseline, canary), highest)
+    if best is not None and baseline > _NEAR * best:
         lost = best - baseline
         fall = relative / (1 + relative) * baseline
         allowed = max(_MANY_MORE * lost, _SOME_MORE * best, absolute)
@@ -126,16 +158,3 @@ def too_wide(metric: Metric, baseline: float, canary: float, highest: float = ma
         change = max(sign * (canary - baseline) for sign in sides)
         return TooWide(absolute, abs(baseline), None, change, allowed)
     return None
-
-
-def _best(metric: Metric, baseline: float, level: float, highest: float) -> float | None:
-    """Give the most that a share can be, where the baseline is near it."""
-    kind = KINDS[metric.kind]
-    if kind.is_share:
-        return 1.0 if baseline > _NEAR else None
-    if not kind.is_averaged and not kind.is_raw:
-        return None
-    named = metric.unit in _SHARES or (not metric.unit and bool(_SUCCESS.search(metric.name.lower())))
-    if baseline > _NEAR and level <= 1 and (named or highest <= 1):
-        return 1.0
-    return 100.0 if named and baseline > 100 * _NEAR and level <= 100 else None

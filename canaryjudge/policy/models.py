@@ -148,8 +148,8 @@ class Metric(PolicyModel):
     """How much healthy windows and replicas of this service differ, as `canaryjudge calibrate` measures it: `{between_windows: 3%, windows: 40}`. `mann_whitney`,
     `proportion`, `rate` and the planned looks of `sequential` widen their intervals by it."""
     assumed_spread: RelativeTolerance = 0.02
-    """Standard deviation by which one pod differs from the others though nothing is wrong, as a part of the level: `2%`. It counts where the arms share the clock, and neither named
-    replicas (three in all) nor a `noise_floor` nor a history tell by how much pods differ."""
+    """Standard deviation by which one pod differs from the others though nothing is wrong, as a part of the level: `2%`; of a share of which less is worse, such as a success rate, above a half, as a
+    part of what fails. It counts where the arms share the clock, and neither named replicas (three in all) nor a `noise_floor` nor a history tell by how much pods differ."""
     no_data: Literal["marginal", "fail", "ignore"] = "marginal"
     """What an arm without data does: `marginal`, `fail`, or `ignore` (as if the metric were not in the policy; listed as waived)."""
     pass_when: Literal["proven_safe", "not_proven_worse"] = "proven_safe"

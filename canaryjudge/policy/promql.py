@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["PromqlPart", "Token", "made_up", "number_of", "parse_promql", "tokens", "value_of_nothing"]
 
@@ -68,8 +68,7 @@ _MADE_UP: Final = {
 """How queries, of whatever language, put a value where nothing was measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A name, a number, a text or a mark, and where it stands."""
 
     kind: str
@@ -108,15 +107,17 @@ class PromqlPart:
     truth: bool = False
 
 
-def tokens(query: str) -> list[Token]:
-    """Cut a query into tokens; none where a quotation mark is never closed."""
+@lru_cache(maxsize=1)
+def tokens(query: str) -> tuple[Token, ...]:
+    """Cut a query into tokens; none where a quotation mark is never closed. Who reads a query asks several times."""
     found: list[Token] = []
     for match in _TOKEN.finditer(query):
-        if match[0] in ("'", '"', "`"):
-            return []
-        if match.lastgroup != "space":
-            found.append(Token(str(match.lastgroup), match[0], match.start()))
-    return found
+        kind, text = match.lastgroup, match[0]
+        if text in ("'", '"', "`"):
+            return ()
+        if kind != "space":
+            found.append(Token(str(kind), text, match.start()))
+    return tuple(found)
 
 
 def parse_promql(query: str) -> PromqlPart | None:
@@ -236,7 +237,7 @@ class _UnreadError(Exception):
 class _Reader:
     """One walk over the tokens."""
 
-    def __init__(self, read: list[Token]) -> None:
+    def __init__(self, read: Sequence[Token]) -> None:
         self.read = read
         self.position = 0
         self.depth = 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 
 from canaryjudge.kinds import KINDS
+from canaryjudge.reasons import Outcome
 from canaryjudge.rules.decision import without_proof
 from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
 from canaryjudge.rules.registry import Columns, find, judge_pairs, rule
@@ -16,6 +18,9 @@ from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.settings import RelativeTolerance
 
 __all__ = ["LateShift", "LateShiftFinding"]
+
+_FEWEST: Final = 20
+"""The rank test's error rates are proven from so many points on."""
 
 
 class LateShift(RuleSettings):
@@ -35,69 +40,100 @@ class LateShift(RuleSettings):
 
 
 class LateShiftFinding(ShiftFinding):
-    """Whether the last half of the canary is shifted."""
+    """Whether the last part of the canary is shifted."""
 
     rule: Literal["late_shift"]  # type: ignore[assignment] # findings are told apart by it
     """The rule's name."""
+    part: Literal["half", "third"] = "half"
+    """Of which part it tells."""
 
 
 @rule(LateShift, LateShiftFinding)
 def judge(rows: Rows, settings: LateShift, found: Columns) -> None:
     """Judge the last half by the rank test: against the whole baseline, or against the same time of it where the arms share the clock.
 
+    In a window that has no clock with the other the last third is asked as well, each at half the level: a step within the half looks like points that depend on each other.
     It fails where a shift is proven; where it is neither proven nor ruled out, it is a pass with the reason `nothing_found`, or marginal, `suspected`,
     where it would be proven at beta. The tolerance of the level holds here as well where it is the larger.
     """
-    raw = KINDS[rows.kind].is_raw and rows.concurrent
-    if raw or rows.baseline.replicated or rows.canary.replicated:
-        shifts = [
-            dict(shift) for shift in judge_pairs([_late(pair, settings) for pair in rows], MannWhitney())
+    parts = ["half"]
+    if not rows.concurrent and KINDS[rows.kind].is_measured and rows.canary.points >= 3 * _FEWEST:
+        parts = ["half", "third"]
+    tests = len(parts)
+    asked = replace(rows, rates=replace(rows.rates, level=rows.rates.level / tests))
+    each = zip(*(_shifts(asked, settings, part) for part in parts), strict=True)
+    told = [min(zip(parts, both, strict=True), key=lambda one: _doubt(one[1])) for both in each]
+    found.take([_of_all(shift, tests) | {"rule": settings.rule, "part": part} for part, shift in told])
+
+
+def _shifts(rows: Rows, settings: LateShift, part: str) -> list[dict[str, Any]]:
+    """Ask the rank test of a part of each row; as the fields of findings."""
+    if rows.baseline.replicated or rows.canary.replicated or (KINDS[rows.kind].is_raw and rows.concurrent):
+        return [
+            dict(found)
+            for found in judge_pairs([_late(pair, settings, part) for pair in rows], MannWhitney())
         ]
-    else:
-        late = _late_rows(rows, settings)
-        columns = find(late, MannWhitney())
-        shifts = [columns.fields(row) for row in range(len(rows))]
-    own = {"rule": settings.rule, "more_points": None}
-    found.take([without_proof(shift) | own for shift in shifts])
+    columns = find(_late_rows(rows, settings, part), MannWhitney())
+    return [columns.fields(row) for row in range(len(rows))]
 
 
-def _late_rows(whole: Rows, settings: LateShift) -> Rows:
-    """Take the last half of the canaries, and of the baselines where the arms share the clock: points that are aligned are cut at one place."""
-    half = slice(whole.canary.points // 2, None)
+def _doubt(shift: Mapping[str, Any]) -> tuple[bool, bool, float]:
+    """Give what sorts a proven shift before what is not ruled out."""
+    pvalue, outcome = shift.get("pvalue"), shift["outcome"]
+    return outcome is not Outcome.FAIL, outcome is Outcome.PASS, 1.0 if pvalue is None else pvalue
+
+
+def _of_all(shift: Mapping[str, Any], tests: int) -> dict[str, Any]:
+    """Give the facts of the part that tells the most, as of all that were asked."""
+    pvalue = shift.get("pvalue")
+    whole = {"pvalue": None if pvalue is None else min(1.0, tests * pvalue), "level": tests * shift["level"]}
+    return without_proof({**shift, **whole}) | {"more_points": None}
+
+
+def _late_rows(whole: Rows, settings: LateShift, part: str) -> Rows:
+    """Take the last part of the canaries, and of the baselines where the arms share the clock: points that are aligned are cut at one place."""
+    late = slice(_before(part, whole.canary.points), None)
     tolerance = Sizes(np.maximum(settings.tolerance, whole.tolerance.relative), whole.tolerance.absolute)
     return replace(
         whole,
-        canary=whole.canary.part(half),
-        baseline=whole.baseline.part(half) if whole.concurrent else whole.baseline,
+        canary=whole.canary.part(late),
+        baseline=whole.baseline.part(late) if whole.concurrent else whole.baseline,
         tolerance=tolerance,
         pass_within=at_least(tolerance, whole.pass_within),
         min_points=1,
     )
 
 
-def _late(whole: Pair, settings: LateShift) -> Pair:
-    """Take the last half of one canary, and of each of its replicas."""
+def _late(whole: Pair, settings: LateShift, part: str) -> Pair:
+    """Take the last part of one canary, of the baseline where the arms share the clock, and of each replica."""
     tolerance = Sizes(max(settings.tolerance, whole.tolerance.relative), whole.tolerance.absolute)
     pair = replace(whole, tolerance=tolerance, min_points=1)
-    canary, half = pair.canary, slice(len(pair.canary) // 2, None)
-    start = None if canary.time is None or not len(canary) else float(canary.time[len(canary) // 2])
-    late = replace(canary.part(half), replicas=_late_replicas(canary, start))
+    canary, first = pair.canary, _before(part, len(pair.canary))
+    late = slice(first, None)
+    start = None if canary.time is None or not len(canary) else float(canary.time[first])
+    own = replace(canary.part(late), replicas=_late_replicas(canary, start, part))
     if not pair.concurrent:
-        return replace(pair, canary=late)
+        return replace(pair, canary=own)
     baseline = pair.baseline
     # the arms' clocks may tell slightly different times of one interval
-    same = _since(baseline, start, half) if KINDS[pair.kind].is_raw else half
+    same = _since(baseline, start, late) if KINDS[pair.kind].is_raw else late
     return replace(
         pair,
-        canary=late,
-        baseline=replace(baseline.part(same), replicas=_late_replicas(baseline, start)),
+        canary=own,
+        baseline=replace(baseline.part(same), replicas=_late_replicas(baseline, start, part)),
     )
 
 
-def _late_replicas(arm: Arm, start: float | None) -> tuple[Arm, ...]:
-    """Take what each replica has from a time on; without times, its last half."""
+def _before(part: str, points: int) -> int:
+    """Count the points before a part."""
+    return points // 2 if part == "half" else points - points // 3
+
+
+def _late_replicas(arm: Arm, start: float | None, part: str) -> tuple[Arm, ...]:
+    """Take what each replica has from a time on; without times, its last part."""
     return tuple(
-        replica.part(_since(replica, start, slice(len(replica) // 2, None))) for replica in arm.replicas
+        replica.part(_since(replica, start, slice(_before(part, len(replica)), None)))
+        for replica in arm.replicas
     )
 
 

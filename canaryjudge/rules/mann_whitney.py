@@ -14,7 +14,7 @@ from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, EvidenceRows, LimitRows, Limits, tolerated, weigh_with
 from canaryjudge.rules.findings import Facts, LevelFinding, Number, Waiver
 from canaryjudge.rules.minute_by_minute import compare_minutes, shares_minutes
-from canaryjudge.rules.noise_floor import FloorRows, floor_of, part_that_lasts
+from canaryjudge.rules.noise_floor import FloorRows, falls, floor_of, part_that_lasts
 from canaryjudge.rules.registry import Columns, rule
 from canaryjudge.rules.replicas import Yardstick, least, yardstick
 from canaryjudge.rules.rows import Arm, BoolArray, FloatArray, Pair, Rows
@@ -159,6 +159,8 @@ class _Changes:
         What is asked of the limits, as shifts; last, no change.
     scales : ndarray, shape (rows, 2 s + 1)
         What the baseline's noise is multiplied by at each.
+    falls : ndarray, shape (rows, 2 s + 1)
+        By how much the level has fallen there, in the metric's unit.
     floor : FloorRows
         The noise floor.
     """
@@ -169,6 +171,7 @@ class _Changes:
     level_unit: FloatArray
     shifts: FloatArray
     scales: FloatArray
+    falls: FloatArray
     floor: FloorRows
 
     @classmethod
@@ -188,13 +191,14 @@ class _Changes:
             size if logs else np.ones_like(size),
             np.concatenate([at, 0 * last], axis=1),
             np.concatenate([scales, last], axis=1),
+            falls(limits, level),
             FloorRows.of(rows, level),
         )
 
     @property
     def lasting(self) -> FloatArray:
         """The noise floor at each limit, as a shift; 0 where there is none."""
-        return np.asarray(np.abs(self.scales) * (self.floor.standard_error / self.level_unit)[:, None])
+        return self.floor.noise(self.scales, self.falls, self.level_unit)
 
     def told(self, shift: FloatArray) -> FloatArray:
         """Put shifts, one a row or several, into the scale of the limits."""
@@ -348,7 +352,7 @@ def _bucket_shift(pair: Pair) -> dict[str, Any]:
     signs = np.array(limits.asked)
     scales = np.append(np.ones_like(signs) if limits.absolute else 1 + signs * np.sign(median), 1.0)
     levels = pair.rates.level / len(limits.sides), pair.rates.beta
-    floor = floor_of(pair, median)
+    floor, fallen = floor_of(pair, median), falls(LimitRows.alone(limits), np.array([median]))[0]
     test = bucket_shift_test(
         bands,
         baseline,
@@ -357,7 +361,7 @@ def _bucket_shift(pair: Pair) -> dict[str, Any]:
         levels=levels,
         scales=scales,
         concurrent=pair.concurrent,
-        lasting=None if floor is None else floor.noise(scales),
+        lasting=None if floor is None else floor.noise(scales, fallen[[*range(len(signs)), -1]]),
     )
     siblings = yardstick(
         replace(pair, baseline=_seen(pair.baseline), canary=_seen(pair.canary)),

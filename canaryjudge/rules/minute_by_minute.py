@@ -12,7 +12,7 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import EvidenceRows, LimitRows, Limits
 from canaryjudge.rules.findings import Waiver
-from canaryjudge.rules.noise_floor import FloorRows, part_that_lasts
+from canaryjudge.rules.noise_floor import FloorRows, falls, part_that_lasts
 from canaryjudge.rules.registry import Columns
 from canaryjudge.rules.replicas import Yardstick, least, yardstick
 from canaryjudge.rules.rows import Arm, Arms, BoolArray, FloatArray, Pair, Rows
@@ -153,7 +153,7 @@ class _Minutes:
         # what the baseline's pods differ by is as many times as large at the limit; of logarithms it is not
         by_share = (~absolute & ~logs)[:, None]
         scales = np.concatenate([np.where(by_share, 1 + at, 1.0), np.ones((len(at), 1))], axis=1)
-        lasts = np.abs(scales) * (floor.standard_error / unit)[:, None]
+        lasts = floor.noise(scales, falls(limits, level), unit)
         changes = np.empty((len(at), rows.canary.points))
         parts: list[tuple[BoolArray, list[PairedTest]]] = []
         for effect, chosen in limits.effects(ratio=ratio):

@@ -26,6 +26,7 @@ __all__ = [
     "Question",
     "Rows",
     "Sizes",
+    "Wholes",
     "at_least",
     "excluded",
     "usual_errors",
@@ -181,6 +182,26 @@ class Sizes(Generic[_Number]):
 
 
 @dataclass(frozen=True, slots=True)
+class Wholes:
+    """What a metric that should be large may be a share of, such as a success rate of 1 or of 100.
+
+    Attributes
+    ----------
+    sizes : tuple of (float, float, float)
+        Each such whole; from which part of it on a level is a share of it where all values are within it; and from which part on whatever the values are.
+    """
+
+    sizes: tuple[tuple[float, float, float], ...] = ()
+
+    def of(self, level: float, highest: float) -> float | None:
+        """Give the whole that a level, beside the highest of all values, is a share of; None where none is known, or what lacks to it is not the smaller part."""
+        for whole, within, anyway in self.sizes:
+            if level <= whole and level > (within if highest <= whole else anyway) * whole:
+                return whole
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorRates:
     """The error rates that one rule may use: `level` of a false fail, its part of the policy's alpha; and `beta` of a false pass."""
 
@@ -237,7 +258,9 @@ class Batch:
     minute_ratios : bool
         They are where the arms are compared minute by minute.
     assumed_spread : float
-        By what part of the level pods differ, where nothing has measured it.
+        By what part of the level pods differ, where nothing has measured it; of a share near its whole, by what part of what lacks to it.
+    wholes : Wholes
+        What such a share may be of.
     edges : ndarray, shape (k,), or None
         Of histograms: the upper edge of each bucket, inclusive, ascending; the last is infinite.
     interval : float or None
@@ -263,6 +286,7 @@ class Batch:
     logarithmic: bool = False
     minute_ratios: bool = False
     assumed_spread: float = 0.0
+    wholes: Wholes = Wholes()
     edges: FloatArray | None = None
     interval: float | None = None
     counting_interval: float | None = None

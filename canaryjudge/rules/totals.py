@@ -13,7 +13,7 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import EvidenceRows, LimitRows
 from canaryjudge.rules.findings import ReplicaFacts, Waiver
-from canaryjudge.rules.noise_floor import FloorRows
+from canaryjudge.rules.noise_floor import FloorRows, falls
 from canaryjudge.rules.registry import Columns
 from canaryjudge.rules.replicas import FEWEST_REPLICAS, lasting
 from canaryjudge.rules.rows import Arm, Arms, BoolArray, FloatArray, Pair, Rows
@@ -182,10 +182,11 @@ def between_replicas(pair: Pair, totals: Totals) -> Totals | None:
 
 
 def _above_floor(
-    totals: Totals, floor: FloorRows, rate: FloatArray, chance: FloatArray
+    totals: Totals, floor: FloorRows, rate: FloatArray, chance: FloatArray, fallen: FloatArray
 ) -> tuple[Totals, FloatArray]:
     """Give the same totals, worth as much less as healthy arms differ, and the part of their variance that is due to that."""
-    scale, df = floor.of_events(rate, (totals.canary_exposure, totals.baseline_exposure), chance, totals.df)
+    exposures = totals.canary_exposure, totals.baseline_exposure
+    scale, df = floor.of_events(rate, exposures, chance, totals.df, fallen=fallen)
     return replace(_scaled(totals, 1 / scale), factor=totals.factor * scale, df=df), 1 - 1 / scale
 
 
@@ -211,9 +212,11 @@ def weigh_events(rows: Rows, totals: Totals, rate: FloatArray, ask: Asks, found:
     pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
     chance = 1 - pooled if KINDS[rows.kind].is_share else np.ones_like(pooled)
     floor = FloorRows.of(rows, pooled)
-    floor = replace(floor, spread=np.where((pooled > 0) & (chance > 0), floor.spread, 0.0))
+    possible = (pooled > 0) & (chance > 0)
+    floor = replace(floor, spread=floor.spread * possible, each_fallen=floor.each_fallen * possible)
     dispersed = totals
-    totals, fixed = _above_floor(totals, floor, pooled, chance)
+    fallen = falls(limits, rate).max(axis=1)
+    totals, fixed = _above_floor(totals, floor, pooled, chance, fallen)
     methods, evidence = ask(rows, totals, limits)
     between = [
         between_replicas(rows.pair(row), totals[one]) if replicated else None

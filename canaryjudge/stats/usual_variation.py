@@ -56,7 +56,8 @@ def usual_variation(baseline: ArrayLike, tolerance: ArrayLike = 0.0) -> FloatArr
     middle = medians(points)
     spread = np.minimum(_robust_spread(points), _robust_spread(np.diff(points, axis=-1)) / np.sqrt(2))
     level = np.abs(middle)
-    usual = np.where(level > 0, spread / np.where(level > 0, level, 1.0), 0.0)
+    with np.errstate(over="ignore"):  # beyond all numbers is wider than what counts as well
+        usual = np.where(level > 0, spread / np.where(level > 0, level, 1.0), 0.0)
     return np.asarray(
         np.maximum(np.asarray(tolerance, dtype=np.float64), np.minimum(usual, WIDEST_VARIATION))
     )

@@ -1,10 +1,12 @@
 """The watch command: looks until it is decided, bears what sources do, and ends for a reason that it gives."""
 
+import gzip
 import io
 import json
 import re
 import sys
 
+import numpy as np
 import pytest
 from fake_prometheus import body, serving
 
@@ -114,6 +116,36 @@ def test_it_ends_with_a_pass_too_and_says_the_same_as_a_monitor(folder, grow, ca
 
     monitor.update(read_table(folder / "new.csv"))
     assert capsys.readouterr().out.endswith("\n\n" + monitor.verdict().explain() + "\n")
+
+
+@pytest.mark.parametrize("form", ["json", "json.gz"])
+def test_the_past_that_a_document_holds_counts_as_it_does_for_judge(folder, capsys, form):
+    rng = np.random.default_rng(1)
+
+    def arm(start, steps):
+        times = [60.0 * i for i in range(start, start + steps)]
+        bursts = [int(rng.choice([0, 40])) for _ in times]
+        return {"time": times, "value": bursts, "total": [1000] * steps}
+
+    data = {"errors": {"baseline": arm(500, 30), "canary": arm(500, 30), "history": arm(0, 480)}}
+    (folder / "policy.yaml").write_text(POLICY.replace("  dispersion: 1\n", "  pairing: windows\n"))
+    pack = gzip.compress if form.endswith("gz") else bytes
+    (folder / f"new.{form}").write_bytes(pack(json.dumps(data).encode()))
+    told = {}
+    for name, asked in (("watch", data), ("alone", {"errors": {**data["errors"]}})):
+        if name == "alone":
+            del asked["errors"]["history"]
+            (folder / f"new.{form}").write_bytes(pack(json.dumps(asked).encode()))
+        watched(folder, Played(), "--for", "5s", "--format", "json", data=f"new.{form}")
+        told[name] = cj.Verdict.from_json(capsys.readouterr().out)
+    policy = cj.load_policy(folder / "policy.yaml")
+    past = {"errors": {"history": data["errors"]["history"]}}
+    monitor = cj.Monitor(policy, history=past)
+    monitor.update(data)
+    assert told["watch"] == monitor.verdict()
+    assert told["watch"].metrics["errors"].history.windows > 0
+    assert told["alone"].metrics["errors"].history is None
+    assert told["alone"].data_digest != told["watch"].data_digest
 
 
 def test_other_formats_have_standard_output_for_themselves(folder, grow, capsys):

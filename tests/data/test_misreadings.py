@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from silent_arms import MINUTES, in_updates
+from silent_arms import KINDS, MINUTES, arm, in_updates, settings
 
 import canaryjudge as cj
 
@@ -141,6 +141,43 @@ def test_a_histogram_that_loses_a_member_has_not_either():
     }
     for result in asked(data, kind="histogram", counter=True):
         assert [(n.arm, n.count) for n in result.warnings if n.code == "lost_members"] == [("canary", 2)]
+
+
+@pytest.mark.parametrize("hours", [1, 3])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "count with total"])
+def test_points_from_before_a_watch_are_said_once_and_not_counted(kind, hours):
+    """A clock that jumps back, by more than is waited for as well; what is given twice is said once."""
+    rng = np.random.default_rng(31)
+    policy = cj.Policy(
+        metrics=[cj.Metric(**settings(kind))], max_points=60, split={"baseline": "50%", "canary": "50%"}
+    )
+    arms = {name: arm(kind, rng) for name in ("baseline", "canary")}
+    start = arms["canary"]["time"].min()
+
+    def part(name, first, last, back=0.0):
+        columns = arms[name]
+        chosen = (columns["time"] >= start + 60 * first) & (columns["time"] < start + 60 * last)
+        found = {key: column if key == "edges" else column[chosen] for key, column in columns.items()}
+        return found | {"time": found["time"] - back}
+
+    monitor = cj.Monitor(policy)
+    monitor.update({"m": {name: part(name, 0, 20) for name in arms}})
+    monitor.update({"m": {name: part(name, 0, 20) for name in arms}})  # a step that is run again
+    before = monitor.verdict()
+    assert "before_watch" not in {note.code for note in before.metrics["m"].warnings}
+    back = part("canary", 20, 40, 3600.0 * hours)
+    monitor.update({"m": {"baseline": part("baseline", 20, 40), "canary": back}})
+    monitor = cj.Monitor.from_json(monitor.to_json(), policy)
+    monitor.update({"m": {"canary": back}})
+    result = monitor.verdict().metrics["m"]
+    assert (
+        result.n_canary == before.metrics["m"].n_canary or kind == "samples"
+    )  # of which the last interval was open
+    (note,) = [note for note in result.warnings if note.code == "before_watch"]
+    assert (note.arm, note.count) == ("canary", len(back["time"]))
+    assert "too_late" not in {note.code for note in result.warnings}
+    unpaired = [n for n in result.warnings if (n.code, n.arm) == ("unpaired", "canary")]
+    assert not unpaired or kind == "samples"
 
 
 def test_points_from_before_a_watch_are_said():

@@ -94,7 +94,10 @@ def tables(draw):
     releases = {"a": first}
     for key in draw(st.sampled_from(["b", "bc", "bcd"])):
         releases[key] = {
-            metric: {arm: {name: draw(columns())[name] for name in part} for arm, part in arms.items()}
+            metric: {
+                arm: {name: part[name] if name == "replica" else draw(columns())[name] for name in part}
+                for arm, part in arms.items()
+            }
             if draw(st.booleans())
             else arms
             for metric, arms in first.items()

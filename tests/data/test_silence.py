@@ -119,17 +119,202 @@ def test_windows_and_data_without_times_fall_silent_too():
     assert judged(after).metrics["m"].reason == "silent"
 
 
-def test_an_outage_of_both_arms_is_no_silence_of_one():
-    noise = np.random.default_rng(12).normal(100, 3, (2, 60))
-    there = (MINUTES < T0 + 1200) | (MINUTES > T0 + 2400)
+def watched(data, asked):
+    """Judge data at once, and as they come to a monitor that is saved on the way."""
+    monitor = cj.Monitor(asked)
+    for number, update in enumerate(in_updates(data)):
+        monitor.update(update)
+        if number == 9:
+            monitor = cj.Monitor.from_json(monitor.to_json(), asked)
+    return cj.judge({"m": data}, asked), monitor.verdict()
+
+
+def said(verdict, code, metric="m"):
+    return [note for note in verdict.metrics[metric].warnings if note.code == code]
+
+
+def outage(kind, start, end, form):
+    """Both arms, which fall silent at once."""
+    data = both(kind, 12, start, end, form)
+    return data | {"baseline": silenced(kind, data["baseline"], start, end, form)}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "count counter"])
+def test_an_outage_of_both_arms_inside_is_said_and_what_is_there_is_judged(kind, form):
+    healthy = cj.judge({"m": both(kind, 12, 1, 1, form)}, policy(kind))
+    for verdict in watched(outage(kind, 1 / 3, 2 / 3, form), policy(kind)):
+        (note,) = said(verdict, "both_silent")
+        assert not said(verdict, "silent")
+        assert note.facts["silent_start"] == pytest.approx(T0 + 1140, abs=180)
+        assert note.facts["silent_end"] == pytest.approx(T0 + 2400, abs=180)
+        assert "both arms were silent for a while, the canary between" in " ".join(verdict.explain().split())
+    assert cj.judge({"m": outage(kind, 1 / 3, 2 / 3, "absent")}, policy(kind)).outcome == healthy.outcome
+
+
+@pytest.mark.parametrize("form", ["missing", "still"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_outage_of_both_arms_that_lasts_is_no_pass(kind, form):
+    """The service may be down; that rows are absent to the end, only other metrics tell."""
+    if kind == "samples" and form == "still":
+        pytest.skip("samples have no rows that stand still")
+    data = outage(kind, 2 / 3, 1, form)
+    for verdict in watched(data, policy(kind)):
+        # of buckets that are so coarse nothing passes anyway
+        reasons = ("silent", "abstains") if "histogram" in kind else ("silent",)
+        assert verdict.metrics["m"].reason in reasons
+        told = " ".join(verdict.explain().split())
+        assert "both arms fell silent, the canary since 2026-01-01T00:" in told
+    assert cj.judge({"m": data}, policy(kind, no_data="fail")).outcome == "fail"
+
+
+def test_what_ends_in_both_arms_before_their_other_metrics_is_silent():
+    metrics = [cj.Metric(name=name, direction="increase") for name in ("m", "n")]
+    rng = np.random.default_rng(20)
     data = {
-        name: {"value": noise[index][there], "time": MINUTES[there]}
-        for index, name in enumerate(("baseline", "canary"))
+        metric.name: {
+            arm: {"value": rng.normal(100, 3, 60), "time": MINUTES} for arm in ("baseline", "canary")
+        }
+        for metric in metrics
     }
-    assert judged(data).outcome == "pass"
+    for last, reason in ((57, "proven_safe"), (50, "proven_safe"), (30, "silent")):
+        ended = {arm: {key: column[:last] for key, column in own.items()} for arm, own in data["m"].items()}
+        asked = cj.Policy(metrics=metrics, max_points=60)
+        monitor = cj.Monitor(asked)
+        monitor.update({"n": data["n"]})
+        monitor.update({"m": ended})
+        for verdict in (cj.judge(data | {"m": ended}, asked), monitor.verdict()):
+            assert reason in (verdict.metrics["m"].reason, "proven_safe")
+            assert bool(said(verdict, "both_silent")) == (last < 57)
+
+
+@pytest.mark.parametrize("name", ["error_count", "http_5xx"])
+def test_faults_that_end_in_both_arms_are_no_silence(name):
+    rng = np.random.default_rng(21)
+    counts = rng.poisson(30, (2, 60)).astype(float)
+    counts[:, 30:] = 0
+    data = {
+        arm: {"value": own, "time": MINUTES} for arm, own in zip(("baseline", "canary"), counts, strict=True)
+    }
+    verdict = judged(data, name=name, kind="count")
+    assert not said(verdict, "both_silent", name)
+
+
+def replicas(kind, seed, *, lost, start, end=1, form="absent", who="canary", came=None):
+    """Three replicas an arm, of which some fall silent; one may come in their place."""
+    rng, rows = np.random.default_rng(seed), []
+    for name in ("baseline", "canary"):
+        for number in range(3 + (came is not None and name == who)):
+            columns = arm(kind, rng)
+            if name == who and number < lost:
+                columns = silenced(kind, columns, start, end, form)
+            if number == 3:
+                columns = silenced(kind, columns, 0, came, "absent")
+            rows += [
+                {"metric": "m", "arm": name, "replica": f"{name}-{number}"}
+                | {key: column[index] for key, column in columns.items() if key != "edges"}
+                for index in range(len(columns["time"]))
+            ]
+    return rows
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "histogram" not in kind])
+@pytest.mark.parametrize("who", ["baseline", "canary"])
+def test_a_replica_that_falls_silent_is_said_and_withholds_nothing(kind, form, who):
+    rows = replicas(kind, 22, lost=1, start=1 / 3, form=form, who=who)
+    monitor = cj.Monitor(policy(kind))
+    monitor.update(rows)
+    for verdict in (cj.judge(rows, policy(kind)), monitor.verdict()):
+        if verdict.valid_for == "all_looks" and kind == "gauge" and form == "still":
+            continue  # of a replica's level a watch remembers only when it came
+        (note,) = said(verdict, "replica_silent")
+        assert (note.arm, note.count, note.facts["replica"], note.facts["replicas"]) == (
+            who,
+            1,
+            f"{who}-0",
+            3,
+        )
+        assert note.facts["silent_start"] == pytest.approx(T0 + 1140, abs=120)
+        assert verdict.metrics["m"].reason not in ("silent", "no_data_fails")
+        told = " ".join(verdict.explain().split())
+        assert (
+            f"{who}: 1 of 3 replicas fell silent while others went on: {who}-0 since 2026-01-01T00:" in told
+        )
+
+
+@pytest.mark.parametrize("kind", ["gauge", "ratio", "count"])
+def test_a_replica_that_is_replaced_or_comes_back_soon_is_not_said(kind):
+    for rows in (
+        replicas(kind, 23, lost=1, start=0.5, came=0.52),
+        replicas(kind, 24, lost=1, start=0.5, end=0.53),
+        replicas(kind, 25, lost=0, start=1, came=0.4),
+    ):
+        monitor = cj.Monitor(policy(kind))
+        monitor.update(rows)
+        for verdict in (cj.judge(rows, policy(kind)), monitor.verdict()):
+            assert not said(verdict, "replica_silent")
+
+
+def test_replicas_that_fall_silent_one_by_one_are_counted_and_all_of_them_are_the_arm():
+    rows = replicas("gauge", 26, lost=2, start=0.5)
+    monitor = cj.Monitor(policy("gauge"))
+    monitor.update(rows)
+    for verdict in (cj.judge(rows, policy("gauge")), monitor.verdict()):
+        (note,) = said(verdict, "replica_silent")
+        assert note.count == 2
+    rows = replicas("gauge", 27, lost=3, start=0.5)
+    verdict = cj.judge(rows, policy("gauge"))
+    assert verdict.metrics["m"].reason == "silent"
+    assert not said(verdict, "replica_silent")
+
+
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize("form", ["missing", "absent"])
+def test_a_monitor_sees_windows_that_fall_silent_as_judge_does(form, timed):
+    """By their own rows, or by those of their other metrics."""
+    if form == "absent" and not timed:
+        pytest.skip("nothing tells it")
+    metrics = [cj.Metric(name=name, direction="increase", pairing="windows") for name in ("m", "n")]
+    asked = cj.Policy(metrics=metrics, max_points=60)
+    rng = np.random.default_rng(28)
+    data = {
+        name: {
+            arm: {"value": rng.normal(100, 3, 60)} | ({"time": MINUTES + lag} if timed else {})
+            for arm, lag in (("baseline", 0.0), ("canary", 7200.0))
+        }
+        for name in ("m", "n")
+    }
+    canary = data["m"]["canary"]
+    if form == "missing":
+        canary["value"][40:] = np.nan
+    else:
+        data["m"]["canary"] = {key: column[:40] for key, column in canary.items()}
+    monitor = cj.Monitor(asked)
+    for part in (slice(0, 25), slice(25, 60)):
+        monitor.update(
+            {
+                name: {arm: {key: column[part] for key, column in own.items()} for arm, own in arms.items()}
+                for name, arms in data.items()
+            }
+        )
+        monitor = cj.Monitor.from_json(monitor.to_json(), asked)
+    for verdict in (cj.judge(data, asked), monitor.verdict()):
+        assert verdict.metrics["m"].reason == "silent"
+        (note,) = said(verdict, "silent")
+        assert note.facts.get("after", 40) == 40
+        assert not said(verdict, "silent", "n")
+
+
+def test_windows_that_both_fall_silent_are_said_so():
+    noise = np.random.default_rng(29).normal(100, 3, (2, 60))
     noise[:, 40:] = np.nan
-    data = {name: {"value": noise[index], "time": MINUTES} for index, name in enumerate(data)}
-    assert judged(data).outcome == "pass"
+    verdict = judged({"baseline": noise[0], "canary": noise[1]})
+    assert verdict.metrics["m"].reason == "silent"
+    assert "both arms fell silent, the canary after its 40th row" in verdict.reason
+    noise[:, 50:] = 100 + noise[:, :10]
+    verdict = judged({"baseline": noise[0], "canary": noise[1]})
+    assert "the canary between rows 40 and 51" in " ".join(verdict.explain().split())
 
 
 @pytest.mark.parametrize("rate", [0.2, 1.0, 3.0])

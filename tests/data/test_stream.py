@@ -171,9 +171,9 @@ def test_points_older_than_64_intervals_do_not_wait_on():
     found = stream(interval="1m")
     feed(found, [0, 1, 2], [0, 1])
     feed(found, [66], [66])
-    assert counts(found) == {}
+    assert counts(found) == {("both_silent", None): 63}
     feed(found, [67], [67])
-    assert counts(found) == {("unpaired", "baseline"): 1}
+    assert counts(found) == {("unpaired", "baseline"): 1, ("both_silent", None): 63}
 
 
 def test_the_spacing_is_the_median_of_the_first_intervals():

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from judging import judge_by
+from judging import judge_all_by
 from scipy.special import ndtr
 from scipy.stats import expon, t
-from simulation import ar1, assert_rate_at_most
+from simulation import ar1, assert_rate_at_most, failed, fewest_runs, judged
 
 import canaryjudge as cj
-from canaryjudge.data import Arm, MetricPair
-from canaryjudge.rules import ErrorRates
+from canaryjudge.data import Arm, MetricPair, row_of
+from canaryjudge.rules import ErrorRates, judge_pairs
 from canaryjudge.stats.excursions import excursion_test
 
 LEVEL = 0.01 / 6
@@ -58,20 +58,23 @@ def test_excursions_keep_their_level_in_full(shape, n, m, rho, times):
     check(shape, n, m, rho, times, 15_000)
 
 
+def policy_of(metrics):
+    return cj.Policy(metrics=[cj.Metric(name=f"m{i}", direction="increase") for i in range(metrics)])
+
+
 def release(rng, metrics, rho, spoil=lambda canary: canary):
     """Healthy gauges around 100, which all vary by 10 %, and what is to be done to the first canary."""
     arms = 100 + 10 * ar1(rng, 2 * metrics, 60, rho)
     data = {f"m{i}": {"baseline": arms[i], "canary": arms[metrics + i]} for i in range(metrics)}
     data["m0"]["canary"] = spoil(data["m0"]["canary"])
-    policy = cj.Policy(metrics=[cj.Metric(name=name, direction="increase") for name in data])
-    return cj.judge(data, policy)
+    return data
 
 
 def test_twenty_metrics_with_all_default_rules_fail_at_most_alpha_together():
     """Where points depend on each other the most, which each rule only estimates."""
     rng = np.random.default_rng(20260203)
     runs = 20
-    assert_rate_at_most(sum(release(rng, 20, 0.9).outcome == "fail" for _ in range(runs)), runs, 0.01)
+    assert_rate_at_most(failed([release(rng, 20, 0.9) for _ in range(runs)], policy_of(20)), runs, 0.01)
 
 
 @pytest.mark.slow
@@ -79,7 +82,7 @@ def test_twenty_metrics_with_all_default_rules_fail_at_most_alpha_together():
 def test_twenty_metrics_with_all_default_rules_fail_at_most_alpha_together_in_full(rho):
     rng = np.random.default_rng(20260204)
     runs = 400
-    assert_rate_at_most(sum(release(rng, 20, rho).outcome == "fail" for _ in range(runs)), runs, 0.01)
+    assert_rate_at_most(failed([release(rng, 20, rho) for _ in range(runs)], policy_of(20)), runs, 0.01)
 
 
 def burst(canary):
@@ -95,9 +98,57 @@ def from_half_way(canary):
 @pytest.mark.parametrize(("spoil", "rule"), [(burst, "excursion"), (from_half_way, "late_shift")])
 def test_they_find_what_the_level_does_not(spoil, rule):
     rng = np.random.default_rng(20260205)
-    verdicts = [release(rng, 1, 0.3, spoil) for _ in range(30)]
+    verdicts = judged([release(rng, 1, 0.3, spoil) for _ in range(30)], policy_of(1))
     assert sum(verdict.outcome == "fail" and verdict.deciding_rule == rule for verdict in verdicts) >= 27
     assert not any(verdict.outcome == "pass" for verdict in verdicts)
+
+
+def late_fails(n, rho, shape, runs):
+    """Judge healthy windows that follow each other by their last half and third, with nothing tolerated."""
+    rng = np.random.default_rng(20260207)
+    baseline, canary = (100 + SHAPES[shape](ar1(rng, runs, n, rho)) for _ in range(2))
+    metric = cj.Metric(name="m", direction="increase", tolerance="0%")
+    rows = [
+        row_of(MetricPair("m", "gauge", Arm(first), Arm(second)), metric, ErrorRates(0.01, 0.05))
+        for first, second in zip(baseline, canary, strict=True)
+    ]
+    found = judge_pairs(rows, cj.LateShift(tolerance="0%"))
+    assert {finding.level for finding in found} == {0.01}
+    return sum(finding.outcome == "fail" for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("n", "rho", "shape", "runs"),
+    [
+        (60, 0.0, "normal", fewest_runs(0.01)),
+        (60, 0.5, "t3", fewest_runs(0.01)),
+        *(
+            pytest.param(n, rho, shape, 5000, marks=pytest.mark.slow)
+            for n in (60, 120)
+            for rho in (0.0, 0.5, 0.9)
+            for shape in ("normal", "t3")
+        ),
+    ],
+)
+def test_late_shifts_of_two_parts_keep_their_level_together(n, rho, shape, runs):
+    assert_rate_at_most(late_fails(n, rho, shape, runs), runs, 0.01)
+
+
+@pytest.mark.parametrize(("points", "part"), [(60, "third"), (48, None)])
+def test_a_step_in_the_last_third_of_windows_is_found_where_it_has_points_enough(points, part):
+    rng = np.random.default_rng(20260208)
+    for kind in ("gauge", "samples"):
+        baseline, canary = rng.normal(100, 3, (2, points))
+        canary[-points // 3 :] += 50
+        data = {"m": {"baseline": baseline, "canary": canary}}
+        policy = cj.Policy(metrics=[cj.Metric(name="m", kind=kind, direction="increase")])
+        verdict = cj.judge(data, policy)
+        assert verdict.outcome == ("fail" if part else "marginal")
+        assert (verdict.deciding_rule == "late_shift") == bool(part)
+        if part:
+            assert "last third, by late_shift's own tolerance: canary is" in " ".join(
+                verdict.explain().split()
+            )
 
 
 WORLDS = {
@@ -128,13 +179,8 @@ def false_excursions(world, kind, runs, level):
     (baseline, of), (canary, out_of) = events(rng, world, runs, kind)
     metric = cj.Metric(name="m", kind=kind, direction="increase", tolerance="0%")
     rule, rates = cj.Excursion(tolerance="0%"), ErrorRates(level=level, beta=0.05)
-    return sum(
-        judge_by(
-            MetricPair("m", kind, Arm(baseline[i], of[i]), Arm(canary[i], out_of[i])), metric, rule, rates
-        ).outcome
-        == "fail"
-        for i in range(runs)
-    )
+    pairs = [MetricPair("m", kind, Arm(baseline[i], of[i]), Arm(canary[i], out_of[i])) for i in range(runs)]
+    return sum(finding.outcome == "fail" for finding in judge_all_by(pairs, metric, rule, rates))
 
 
 @pytest.mark.parametrize("kind", ["ratio", "count"])
@@ -158,7 +204,7 @@ def test_excursions_of_errors_keep_their_level_whatever_the_traffic_in_full(worl
 def test_a_burst_of_errors_is_found_that_hides_in_its_own_noise(direction, flip):
     rng = np.random.default_rng(20260207)
     metric = cj.Metric(name="m", kind="ratio", direction=direction, tolerance={"relative": "0.1%"})
-    found = 0
+    releases = []
     for _ in range(20):
         total, share = np.full(60, 2000.0), np.full(60, 0.001)
         baseline = rng.binomial(2000, share)
@@ -168,8 +214,11 @@ def test_a_burst_of_errors_is_found_that_hides_in_its_own_noise(direction, flip)
             arm: {"value": flip(bad, total), "total": total}
             for arm, bad in (("baseline", baseline), ("canary", canary))
         }
-        verdict = cj.judge({"m": data}, cj.Policy(metrics=[metric]))
-        found += verdict.outcome == "fail" and "excursion" in [
-            finding.rule for finding in verdict.metrics["m"].findings if finding.outcome == "fail"
-        ]
-    assert found >= 18
+        releases.append({"m": data})
+    found = [
+        verdict.outcome == "fail"
+        and "excursion"
+        in [finding.rule for finding in verdict.metrics["m"].findings if finding.outcome == "fail"]
+        for verdict in judged(releases, cj.Policy(metrics=[metric]))
+    ]
+    assert sum(found) >= 18

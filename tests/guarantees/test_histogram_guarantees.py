@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from judging import judge_by
+from judging import judge_all_by
 from scipy import stats
+from scipy.optimize import brentq
 from simulation import ar1, assert_rate_at_most
 
 import canaryjudge as cj
@@ -48,11 +49,14 @@ def histograms(rng, cdf, edges, weather, requests, shift=0.0):
     return rng.multinomial(requests, shares / shares.sum(axis=2, keepdims=True)).astype(float)
 
 
-def judged(edges, baseline, canary, pairing="windows", settings=None, **given):
-    metric = cj.Metric(**({"name": "m", "kind": "histogram", "direction": "increase"} | given))
-    arms = (Arm(counts.sum(axis=1), buckets=counts) for counts in (baseline, canary))
-    pair = MetricPair("m", "histogram", *arms, pairing, edges=edges)
-    return judge_by(pair, metric, settings or cj.MannWhitney(), RATES)
+def judged(edges, baselines, canaries, pairing="windows", settings=None):
+    """Judge runs, one a row of each arm."""
+    pairs = []
+    for both in zip(baselines, canaries, strict=True):
+        arms = (Arm(counts.sum(axis=1), buckets=counts) for counts in both)
+        pairs.append(MetricPair("m", "histogram", *arms, pairing, edges=edges))
+    metric = cj.Metric(name="m", kind="histogram", direction="increase")
+    return judge_all_by(pairs, metric, settings or cj.MannWhitney(), RATES)
 
 
 def errors_at_the_edge(shape, layout, intervals, requests, rho, runs, *, spread=0.0, pairing="windows"):
@@ -65,13 +69,13 @@ def errors_at_the_edge(shape, layout, intervals, requests, rho, runs, *, spread=
         weather[1] = weather[0]
     # weather that is as often good as bad leaves the median where it is, to the second order; so that it is exact, it is measured
     nodes, weights = np.polynomial.hermite_e.hermegauss(31)
-    mixed = (weights / weights.sum()) @ cdf(GRID / np.exp(spread * nodes)[:, None])
-    median = np.interp(0.5, mixed, GRID)
+    weights, scales = weights / weights.sum(), np.exp(spread * nodes)
+    median = brentq(lambda x: weights @ cdf(x / scales) - 0.5, GRID[0], GRID[-1], xtol=1e-15)
     arms = [
         histograms(rng, cdf, edges, each, requests, shift)
         for each, shift in zip(weather, (0.0, LIMIT * median), strict=True)
     ]
-    found = [judged(edges, baseline, canary, pairing) for baseline, canary in zip(*arms, strict=True)]
+    found = judged(edges, *arms, pairing)
     return sum(each.outcome == "fail" for each in found), sum(each.outcome == "pass" for each in found)
 
 
@@ -140,7 +144,7 @@ def test_a_ramp_neither_fails_equal_arms_nor_passes_worse_ones(n, trend, runs):
     outcomes = {}
     for harm in (0.0, 0.1, 0.5):
         edges, arms = ramps(np.random.default_rng(4), runs, n, trend, harm)
-        found = [judged(edges, *both, "concurrent") for both in zip(*arms, strict=True)]
+        found = judged(edges, *arms, "concurrent")
         outcomes[harm] = [each.outcome for each in found]
         assert np.mean([each.estimate for each in found]) == pytest.approx(harm, abs=0.015 + 0.1 * harm)
     assert_rate_at_most(outcomes[0.0].count("fail"), runs, 0.05)
@@ -159,12 +163,14 @@ def test_what_moves_within_one_bucket_is_never_passed(size, change, runs):
     rng = np.random.default_rng(5)
     edges = np.array([0.005, 0.05, 0.25, 1.0, 4.0, np.inf])
     cdf = stats.lognorm(0.2, scale=0.11).cdf
-    for _ in range(runs):
-        calm = np.zeros((1, 1))
-        baseline, canary = (
-            histograms(rng, cdf, edges, calm + weather, size)[0] for weather in (0.0, np.log1p(change))
-        )
-        finding = judged(edges, baseline, canary)
+    both = [
+        [
+            histograms(rng, cdf, edges, np.full((1, 1), weather), size)[0]
+            for weather in (0.0, np.log1p(change))
+        ]
+        for _ in range(runs)
+    ]
+    for finding in judged(edges, *zip(*both, strict=True)):
         assert finding.outcome == "marginal"
         assert (finding.fullest_bucket.low, finding.fullest_bucket.high) == (0.05, 0.25)
 
@@ -225,20 +231,23 @@ def test_a_tail_at_its_tolerance_neither_fails_nor_passes_more_often_than_stated
     kind, n, rho, as_histograms, runs
 ):
     baselines, canaries = tail_worlds(np.random.default_rng(7), kind, runs, n, rho)
-    outcomes = []
-    for baseline, canary in zip(baselines, canaries, strict=True):
-        if as_histograms:
-            edges = np.append(np.linspace(-2, stats.norm.isf(0.05), 12), [2.5, np.inf])
-            blocks = [
+    if as_histograms:
+        edges = np.append(np.linspace(-2, stats.norm.isf(0.05), 12), [2.5, np.inf])
+        blocks = [
+            [
                 np.stack(
-                    [np.bincount(np.searchsorted(edges, part), minlength=14) for part in np.split(arm, 20)]
+                    [np.bincount(np.searchsorted(edges, part), minlength=14) for part in np.split(run, 20)]
                 ).astype(float)
-                for arm in (baseline, canary)
+                for run in arm
             ]
-            outcomes.append(judged(edges, *blocks, settings=cj.Tail()).outcome)
-        else:
-            pair = MetricPair("m", "samples", Arm(baseline), Arm(canary))
-            metric = cj.Metric(name="m", kind="samples", direction="increase")
-            outcomes.append(judge_by(pair, metric, cj.Tail(), RATES).outcome)
+            for arm in (baselines, canaries)
+        ]
+        found = judged(edges, *blocks, settings=cj.Tail())
+    else:
+        arms = zip(baselines, canaries, strict=True)
+        pairs = [MetricPair("m", "samples", Arm(baseline), Arm(canary)) for baseline, canary in arms]
+        metric = cj.Metric(name="m", kind="samples", direction="increase")
+        found = judge_all_by(pairs, metric, cj.Tail(), RATES)
+    outcomes = [each.outcome for each in found]
     for outcome in ("fail", "pass"):
         assert_rate_at_most(outcomes.count(outcome), runs, 1.2 * 0.05)

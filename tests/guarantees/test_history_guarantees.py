@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
-from simulation import ar1, assert_rate_at_most, fewest_runs, sizes
+from simulation import ar1, assert_rate_at_most, fewest_runs, judged_apart, sizes
 
 import canaryjudge as cj
 
@@ -71,12 +71,10 @@ WORLDS = {
 
 
 def fails(rng, world, count, runs, *, told):
-    found = 0
-    for _ in range(runs):
-        history, (baseline, canary) = world(rng, count)
-        data = {"m": {"baseline": baseline, "canary": canary}}
-        found += cj.judge(data, POLICY, history=history if told else None).outcome == "fail"
-    return found
+    histories, arms = zip(*(world(rng, count) for _ in range(runs)), strict=True)
+    releases = [{"m": dict(zip(("baseline", "canary"), both, strict=True))} for both in arms]
+    found = judged_apart(releases, [POLICY] * runs, histories if told else None)
+    return sum(result.outcome == "fail" for result in found)
 
 
 @sizes(ALPHA, 600)

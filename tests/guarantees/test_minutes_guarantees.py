@@ -106,6 +106,30 @@ def test_one_pod_that_differs_by_the_assumed_spread(unit, runs):
     assert_rate_at_most(passes, runs, RATES.beta)
 
 
+@pytest.mark.parametrize(
+    ("failing", "tolerated", "unit"), [(0.1, 0.1, "%"), (0.02, 0.5, "%"), (0.12, 0.02, "")]
+)
+@sizes(0.01, 20_000)
+def test_one_pod_whose_failures_differ_by_the_assumed_spread(failing, tolerated, unit, runs):
+    """The canary at the limit fails more, and its pods differ by a part of that."""
+    rng, n, whole = np.random.default_rng(20260311), 60, 100.0 if unit else 1.0
+    noise = [np.exp(0.005 * ar1(rng, runs, n, 0.5)) for _ in range(2)]
+    apart = 1 + SPREAD * rng.normal(size=(runs, 11, 1))
+    baseline = whole - failing * apart[:, :10].mean(axis=1) * noise[0]
+    canary = whole - (failing + tolerated) * apart[:, 10] * noise[1]
+    fails, passes = outcomes(
+        baseline,
+        canary,
+        unit=unit,
+        name="availability",
+        direction="decrease",
+        tolerance={"absolute": tolerated},
+        pass_within="tolerance",
+    )
+    assert_rate_at_most(fails, runs, RATES.level)
+    assert_rate_at_most(passes, runs, RATES.beta)
+
+
 def test_without_the_assumed_spread_one_pod_breaks_the_promise():
     rng, runs = np.random.default_rng(20260307), 1000
     baseline, canary = world("0", rng, runs, 60)

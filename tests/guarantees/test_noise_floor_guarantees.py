@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import binom
-from simulation import ar1, assert_rate_at_most, fewest_runs, sizes
+from simulation import ar1, assert_rate_at_most, failed, fewest_runs, judged, judged_apart, sizes
 
 import canaryjudge as cj
 from canaryjudge.stats.replicas import excess
@@ -35,18 +35,15 @@ def measured(rng, count):
     return None if spread == 0 else {"between_windows": f"{100 * spread}%", "windows": 2 * count, "df": df}
 
 
-def fails(rng, policies, shift=0.0, **arm):
-    found = 0
-    for policy in policies:
-        baseline, canary = windows(rng, 2)
-        data = {"m": {"baseline": baseline, "canary": canary * (1 + shift)}}
-        found += cj.judge(data, policy).outcome == "fail"
-    return found
+def release(rng, factor=1.0):
+    baseline, canary = windows(rng, 2)
+    return {"m": {"baseline": baseline, "canary": factor * canary}}
 
 
 def test_windows_that_differ_fail_far_too_often_without_a_floor():
     runs = fewest_runs(ALPHA)
-    found = fails(np.random.default_rng(1), [with_floor(None)] * runs)
+    rng = np.random.default_rng(1)
+    found = failed([release(rng) for _ in range(runs)], with_floor(None))
     assert binom.sf(found - 1, runs, ALPHA) < 1e-9
 
 
@@ -54,8 +51,9 @@ def test_windows_that_differ_fail_far_too_often_without_a_floor():
 @pytest.mark.parametrize("known", [20, 200])
 def test_with_the_floor_of_a_history_they_fail_no_more_than_promised(known, runs):
     rng = np.random.default_rng(2)
-    found = fails(rng, [with_floor(measured(rng, known)) for _ in range(runs)])
-    assert_rate_at_most(found, runs, ALPHA)
+    policies = [with_floor(measured(rng, known)) for _ in range(runs)]
+    found = judged_apart([release(rng) for _ in range(runs)], policies)
+    assert_rate_at_most(sum(result.outcome == "fail" for result in found), runs, ALPHA)
 
 
 @sizes(ALPHA, 300)
@@ -65,10 +63,7 @@ def test_a_release_at_the_tolerance_is_seldom_failed_and_seldom_passed(runs):
     policy = cj.Policy(
         alpha=ALPHA, beta=ALPHA, metrics=[cj.Metric(name="m", direction="increase", noise_floor=floor)]
     )
-    outcomes = []
-    for _ in range(runs):
-        baseline, canary = windows(rng, 2)
-        outcomes.append(cj.judge({"m": {"baseline": baseline, "canary": 1.1 * canary}}, policy).outcome)
+    outcomes = [verdict.outcome for verdict in judged([release(rng, 1.1) for _ in range(runs)], policy)]
     assert_rate_at_most(outcomes.count("fail"), runs, ALPHA)
     assert_rate_at_most(outcomes.count("pass"), runs, ALPHA)
 
@@ -76,7 +71,7 @@ def test_a_release_at_the_tolerance_is_seldom_failed_and_seldom_passed(runs):
 def test_what_is_far_beyond_the_floor_is_still_found():
     rng = np.random.default_rng(4)
     floor = {"between_windows": "3%", "windows": 40}
-    assert fails(rng, [with_floor(floor)] * 40, shift=0.25) >= 38
+    assert failed([release(rng, 1.25) for _ in range(40)], with_floor(floor)) >= 38
 
 
 def counts(rng, spread):
@@ -103,11 +98,8 @@ def test_events_whose_rate_differs_between_windows_keep_the_promise(kind, spread
         )
         for floor in floors
     ]
-    found = [0, 0]
-    for _ in range(runs):
-        data = {"m": {arm: counts(rng, spread) for arm in ("baseline", "canary")}}
-        for index, policy in enumerate(policies):
-            found[index] += cj.judge(data, policy).outcome == "fail"
+    releases = [{"m": {arm: counts(rng, spread) for arm in ("baseline", "canary")}} for _ in range(runs)]
+    found = [failed(releases, policy) for policy in policies]
     assert_rate_at_most(found[0], runs, ALPHA)
     assert binom.sf(found[1] - 1, runs, ALPHA) < 1e-9
 
@@ -118,7 +110,7 @@ def test_histograms_of_windows_that_differ_keep_the_promise(runs):
     edges = np.append(np.geomspace(10, 1000, 40), np.inf)
     floors = ({"between_windows": "10%", "windows": 40}, None)
     policies = [with_floor(floor, kind="histogram", rules=["mann_whitney"]) for floor in floors]
-    found = [0, 0]
+    releases = []
     for _ in range(runs):
         arms = {}
         for arm in ("baseline", "canary"):
@@ -126,8 +118,8 @@ def test_histograms_of_windows_that_differ_keep_the_promise(runs):
             values = level * rng.lognormal(0, 0.5, (30, 200))
             buckets = [np.bincount(np.searchsorted(edges, row), minlength=len(edges)) for row in values]
             arms[arm] = {"edges": edges, "buckets": buckets}
-        for index, policy in enumerate(policies):
-            found[index] += cj.judge({"m": arms}, policy).outcome == "fail"
+        releases.append({"m": arms})
+    found = [failed(releases, policy) for policy in policies]
     assert_rate_at_most(found[0], runs, ALPHA)
     assert binom.sf(found[1] - 1, runs, ALPHA) < 1e-9
 

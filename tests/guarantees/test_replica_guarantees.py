@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from replicated import LEVEL, SHAPES, SPREADS, N, services, simulate
-from simulation import assert_rate_at_most, fewest_runs, sizes
+from simulation import assert_rate_at_most, failed, fewest_runs, sizes
 
 import canaryjudge as cj
 
@@ -49,28 +49,25 @@ POLICY = cj.Policy(alpha=LEVEL, metrics=[cj.Metric(name="latency", direction="in
 )
 def test_replicas_of_one_version_that_differ_do_not_fail_a_release(many, few, spread, runs):
     rng = np.random.default_rng(7)
-    verdicts = [cj.judge(release(rng, many, few, spread), POLICY) for _ in range(runs)]
-    assert_rate_at_most(sum(verdict.outcome == "fail" for verdict in verdicts), runs, LEVEL)
+    releases = [release(rng, many, few, spread) for _ in range(runs)]
+    assert_rate_at_most(failed(releases, POLICY), runs, LEVEL)
 
 
 def test_without_replicas_the_same_data_fail():
     """What the yardstick is for: pooled, replicas that differ look like a change."""
     rng = np.random.default_rng(7)
-    fails = 0
-    for _ in range(100):
-        data = release(rng, 3, 1, 0.2)
+    releases = [release(rng, 3, 1, 0.2) for _ in range(100)]
+    for data in releases:
         for arm in data["latency"].values():
             values = arm.pop("value").reshape(-1, N).mean(axis=0)
             arm |= {"time": arm["time"][:N], "value": values}
             del arm["replica"]
-        fails += cj.judge(data, POLICY).outcome == "fail"
-    assert fails > 25
+    assert failed(releases, POLICY) > 25
 
 
 def test_a_change_beyond_what_replicas_differ_by_is_found():
     rng = np.random.default_rng(8)
-    found = [cj.judge(release(rng, 8, 2, 0.05, factor=1.5), POLICY).outcome == "fail" for _ in range(20)]
-    assert all(found)
+    assert failed([release(rng, 8, 2, 0.05, factor=1.5) for _ in range(20)], POLICY) == 20
 
 
 def errors(rng, many, few, spread):
@@ -108,8 +105,8 @@ def errors_policy(**settings):
 def test_replicas_whose_error_rates_differ_do_not_fail_a_release(many, few, spread, kind, runs):
     rng = np.random.default_rng(9)
     policy = errors_policy(kind=kind)
-    verdicts = [cj.judge(errors(rng, many, few, spread), policy) for _ in range(runs)]
-    assert_rate_at_most(sum(verdict.outcome == "fail" for verdict in verdicts), runs, LEVEL)
+    releases = [errors(rng, many, few, spread) for _ in range(runs)]
+    assert_rate_at_most(failed(releases, policy), runs, LEVEL)
 
 
 CHANGES = {
@@ -132,5 +129,4 @@ def test_nor_does_an_objective_against_the_baseline(many, few, of, runs):
     else:
         metric = cj.Metric(name="latency", direction="increase", rules=[rule])
         policy, make = cj.Policy(alpha=LEVEL, metrics=[metric]), lambda: release(rng, many, few, 0.2)
-    found = [cj.judge(make(), policy).outcome == "fail" for _ in range(runs)]
-    assert_rate_at_most(sum(found), runs, LEVEL)
+    assert_rate_at_most(failed([make() for _ in range(runs)], policy), runs, LEVEL)

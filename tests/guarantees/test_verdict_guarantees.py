@@ -6,7 +6,7 @@ and a false pass as well.
 
 import numpy as np
 import pytest
-from simulation import ar1, assert_rate_at_most, fewest_runs, sizes
+from simulation import ar1, assert_rate_at_most, fewest_runs, judged, sizes
 
 import canaryjudge as cj
 
@@ -41,20 +41,19 @@ def release(rng):
     }
 
 
+def counts(verdicts):
+    """How many fail, and how many pass."""
+    outcomes = [verdict.outcome for verdict in verdicts]
+    return outcomes.count("fail"), outcomes.count("pass")
+
+
 def check(runs, seed, **settings):
     rng = np.random.default_rng(seed)
     policy = cj.Policy(alpha=ALPHA, beta=BETA, metrics=METRICS, **settings)
     alone = [cj.Policy(alpha=ALPHA, beta=BETA, metrics=[metric]) for metric in METRICS]
-    fails = passes = 0
-    single = np.zeros((len(METRICS), 2), dtype=int)
-    for _ in range(runs):
-        data = release(rng)
-        verdict = cj.judge(data, policy)
-        fails += verdict.outcome == "fail"
-        passes += verdict.outcome == "pass"
-        for index, one in enumerate(alone):
-            outcome = cj.judge(data, one).outcome
-            single[index] += (outcome == "fail", outcome == "pass")
+    releases = [release(rng) for _ in range(runs)]
+    (fails, passes), *counted = (counts(judged(releases, asked)) for asked in (policy, *alone))
+    single = np.array(counted)
     assert_rate_at_most(fails, runs, ALPHA)
     assert_rate_at_most(passes, runs, BETA)
     for metric_fails, metric_passes in single.tolist():
@@ -101,20 +100,20 @@ def test_one_bad_metric_among_fine_ones_passes_no_more_often_than_beta(name, run
     """The intersection-union test at its hardest: every other metric passes."""
     rng = np.random.default_rng(20260308)
     policy = cj.Policy(alpha=ALPHA, beta=BETA, metrics=METRICS)
-    verdicts = [cj.judge(at_one_edge(rng, name), policy) for _ in range(runs)]
+    verdicts = judged([at_one_edge(rng, name) for _ in range(runs)], policy)
     others = {
         metric.outcome for verdict in verdicts for metric in verdict.metrics.values() if metric.name != name
     }
     assert others == {"pass"}
-    assert_rate_at_most(sum(verdict.outcome == "pass" for verdict in verdicts), runs, BETA)
-    assert_rate_at_most(sum(verdict.outcome == "fail" for verdict in verdicts), runs, ALPHA)
+    fails, passes = counts(verdicts)
+    assert_rate_at_most(passes, runs, BETA)
+    assert_rate_at_most(fails, runs, ALPHA)
 
 
 def test_releases_that_are_clearly_bad_fail_and_clearly_fine_ones_pass():
     rng = np.random.default_rng(20260309)
     policy = cj.Policy(metrics=METRICS)
-    for _ in range(20):
-        fine = at_one_edge(rng, "none")
-        assert cj.judge(fine, policy).outcome == "pass"
-        bad = fine | {"requests": {"baseline": [4000] * INTERVALS, "canary": [2000] * INTERVALS}}
-        assert cj.judge(bad, policy).outcome == "fail"
+    fine = [at_one_edge(rng, "none") for _ in range(20)]
+    halved = {"requests": {"baseline": [4000] * INTERVALS, "canary": [2000] * INTERVALS}}
+    assert {verdict.outcome for verdict in judged(fine, policy)} == {"pass"}
+    assert {verdict.outcome for verdict in judged([each | halved for each in fine], policy)} == {"fail"}

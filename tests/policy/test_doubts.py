@@ -5,7 +5,7 @@ import pytest
 
 import canaryjudge as cj
 from canaryjudge.doctor_checks import doctor
-from canaryjudge.policy.doubts import is_success, unprovable
+from canaryjudge.policy.doubts import is_success, unprovable, wholes_of
 
 T = 60.0 * np.arange(60)
 RNG = np.random.default_rng(1)
@@ -48,6 +48,77 @@ def test_a_ratio_of_successes_does_not_either():
     assert all(result.outcome == "marginal" for result in asked(both(good, bad, total=total), **settings))
     again = RNG.binomial(1000, 0.999, 60).astype(float)
     assert asked(both(good, again, total=total), **settings)[0].reason != "tolerance_too_wide"
+
+
+SHARES = [
+    # kind, name, unit, the whole
+    ("gauge", "success_rate", "%", 100),
+    ("gauge", "success_rate", "", 100),
+    ("gauge", "availability", "", 1),
+    ("gauge", "quality", "%", 100),
+    ("gauge", "quality", "", 1),
+    ("gauge", "cache_hit", "1", 1),
+    ("ratio", "ok", "", 1),
+    ("samples", "sli", "", 1),
+]
+
+
+@pytest.mark.parametrize("direction", ["decrease", "either"])
+@pytest.mark.parametrize(("kind", "name", "unit", "whole"), SHARES)
+def test_pods_differ_by_a_part_of_what_fails_where_little_does(kind, name, unit, whole, direction):
+    rng = np.random.default_rng(3)
+
+    def arm(failing):
+        if kind == "ratio":
+            return rng.binomial(20_000, 1 - failing, 60).astype(float)
+        return whole * (1 - failing * np.exp(0.2 * rng.normal(size=60)))
+
+    columns = {"total": np.full(60, 2e4)} if kind == "ratio" else {}
+    amount = "0.1%" if kind == "ratio" else 0.001 * whole
+    settings = {"name": name, "unit": unit, "kind": kind, "direction": direction}
+    settings |= {"tolerance": {"absolute": amount}, "pass_within": "tolerance"}
+    outcomes = {}
+    for failing in (0.001, 0.004):
+        outcomes[failing] = [
+            result.outcome for result in asked(both(arm(0.001), arm(failing), **columns), **settings)
+        ]
+    judged, watched = zip(*outcomes.values(), strict=True)
+    assert judged == ("pass", "fail")
+    assert kind == "samples" or watched == ("pass", "fail")  # which a watch asks without floors
+
+
+@pytest.mark.parametrize(
+    ("settings", "level", "highest", "whole"),
+    [
+        ({"name": "hit_ratio"}, 0.8, 0.9, 1),
+        ({"name": "hit_ratio"}, 0.8, 1.1, None),
+        ({"name": "hit_ratio"}, 0.95, 1.1, 1),
+        ({"name": "hit_ratio"}, 80.0, 90.0, 100),
+        ({"name": "hit_ratio"}, 0.4, 0.6, None),
+        ({"name": "free", "unit": "%"}, 70.0, 80.0, 100),
+        ({"name": "free", "unit": "%"}, 99.0, 100.5, 100),
+        ({"name": "free", "unit": "%"}, 0.8, 0.9, None),
+        ({"name": "free", "unit": "%"}, 350.0, 390.0, None),
+        ({"name": "free"}, 0.95, 0.99, 1),
+        ({"name": "free"}, 0.8, 0.9, None),
+        ({"name": "free"}, 0.95, 1.01, None),
+        ({"name": "free"}, 99.9, 100.0, None),
+        ({"name": "free", "unit": "GB/s"}, 0.95, 0.99, None),
+        ({"name": "success", "direction": "increase"}, 0.95, 0.99, None),
+        ({"name": "success", "kind": "count"}, 0.95, 0.99, None),
+        ({"name": "any", "kind": "ratio"}, 0.7, 0.9, 1),
+    ],
+)
+def test_what_is_read_as_a_share_of_a_whole(settings, level, highest, whole):
+    assert wholes_of(cj.Metric(**{"direction": "decrease"} | settings)).of(level, highest) == whole
+
+
+def test_a_plan_takes_pods_of_a_success_rate_to_differ_by_as_much():
+    metric = cj.Metric(name="success_rate", unit="%", direction="decrease", tolerance={"absolute": 0.1})
+    assumed = {"success_rate": {"level": "99.9%", "spread": "0.02%", "autocorrelation": 0.5}}
+    found = cj.plan(cj.Policy(metrics=[metric]), assume=assumed, size="0.4%").metrics["success_rate"]
+    assert found.shares[-1].needed_points == 10
+    assert found.curve[-1].passes > 0.95
 
 
 @pytest.mark.parametrize("worse", [1.25, 3.0])

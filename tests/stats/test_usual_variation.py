@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from simulation import ar1
 
-from canaryjudge.stats.usual_variation import usual_error_rate, usual_variation
+from canaryjudge.stats.usual_variation import WIDEST_VARIATION, usual_error_rate, usual_variation
 
 
 @pytest.mark.parametrize("n", [10, 11, 60])
@@ -72,3 +72,7 @@ def test_one_point_does_not_vary():
 )
 def test_error_rates_have_a_tenth_of_a_point_at_most_twice_their_own(events, totals, expected):
     assert_allclose(usual_error_rate(events, totals), expected)
+
+
+def test_more_than_a_number_can_hold_is_the_widest():
+    assert usual_variation([-1e305, 1e-5, 1e305, 1e-5, -1e305]) == WIDEST_VARIATION

@@ -17,7 +17,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Roles, check_once
 from canaryjudge.policy import Metric, Policy
 
-__all__ = ["NamedColumns", "WideTable", "columns_of", "numeric_columns", "widen_table"]
+__all__ = ["WideTable", "columns_of", "likely_totals", "named_column", "numeric_columns", "widen_table"]
 
 _TOTALS: Final = ("total", "requests")
 """What the total of a ratio may be called; of a count, whose exposure may be anything, none is guessed."""
@@ -67,15 +67,21 @@ def _metric_of(text: str, policy: Policy) -> tuple[Metric, str]:
         name = max(fitting, key=len)
         if columns := text[len(name) + 1 :]:
             return known[name], columns
-    name, equals, columns = text.partition("=")
-    if not equals or not columns:
+    name, _ = named_column(text)
+    raise DataError(
+        f"--column {text}: the policy has no metric {name!r}", likely_name(name, known, "metrics")
+    )
+
+
+def named_column(text: str) -> tuple[str, str]:
+    """Part a text like ``errors=error_count/requests`` at its first equals sign."""
+    name, _, columns = text.partition("=")
+    if not name or not columns:
         raise DataError(
             f"--column {text}: this names no column",
             "Write METRIC=VALUE or METRIC=VALUE/TOTAL, such as errors=error_count/requests.",
         )
-    raise DataError(
-        f"--column {text}: the policy has no metric {name!r}", likely_name(name, known, "metrics")
-    )
+    return name, columns
 
 
 def columns_of(text: str, columns: str, names: Sequence[str]) -> NamedColumns:
@@ -267,12 +273,9 @@ def _with_total(
         return _Found(found.value, given.total)
     if metric.kind not in ("ratio", "count"):
         return found
-    own = f"{metric.name}_total"
-    if own in names and own != found.value:
-        return _Found(found.value, own, by_name=True)
-    if metric.kind == "count":
+    likely, own = likely_totals(metric.name, found.value, names), f"{metric.name}_total"
+    if metric.kind == "count" and likely != [own]:
         return found
-    likely = [name for name in _TOTALS if name in names and name != found.value]
     option = f"--column {metric.name}={found.value}/"
     if len(likely) > 1:
         raise DataError(
@@ -289,6 +292,22 @@ def _with_total(
         f"the table has no column for the total of the metric {metric.name!r}; looked for {', '.join((own, *_TOTALS))}",
         f"Say what the events are of: {option}{there[0] if len(there) == 1 else 'COLUMN'}. {listed}",
     )
+
+
+def likely_totals(metric: str, value: str, names: Sequence[str]) -> list[str]:
+    """Find by their names the columns that may hold what a metric's events are of: its own, or else those of all.
+
+    Examples
+    --------
+    >>> likely_totals("errors", "errors", ["errors", "errors_total", "requests"]), likely_totals("5xx", "5xx", ["5xx", "requests"])
+    (['errors_total'], ['requests'])
+    """
+    own = f"{metric}_total"
+    return [
+        name
+        for name in ([own] if own in names and own != value else _TOTALS)
+        if name in names and name != value
+    ]
 
 
 def _candidates(

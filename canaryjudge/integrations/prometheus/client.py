@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -400,9 +401,19 @@ class PrometheusClient:
         )
 
 
+@lru_cache(maxsize=1)
+def _usual_certificates(*_: str | None) -> ssl.SSLContext:
+    """Read what is trusted by default once, however often a watch asks: that takes longer than all else about a client."""
+    import httpx  # noqa: PLC0415 - an extra
+
+    return httpx.create_ssl_context()
+
+
 def _certificates(access: Access) -> ssl.SSLContext | bool:
-    if access.insecure or access.ca_file is None:
-        return not access.insecure
+    if access.insecure:
+        return False
+    if access.ca_file is None:
+        return _usual_certificates(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
     try:
         return ssl.create_default_context(cafile=access.ca_file)
     except ssl.SSLError:

@@ -105,50 +105,29 @@ def _chosen(names: list[str]) -> list[str]:
 
 def _suggested(name: str, labels: Labels, narrowed: str) -> Iterator[Suggestion]:
     inside = ",".join(filter(None, ("${selector}", narrowed)))
-    replica = (
-        {}
-        if "instance" in labels and not name.startswith("container_")
-        else {"replica": "pod"}
-        if "pod" in labels
-        else {}
-    )
+    by_instance = "instance" in labels and not name.startswith("container_")
+    replica = {"replica": "pod"} if "pod" in labels and not by_instance else {}
     settings, comments = named_settings(name)
-    tolerance = {"tolerance": "10%"}
     comments["tolerance"] = "decide: how much worse is fine"
-    query: Any
+    told, value = name, f"{name}{{{inside}}}"
+    tolerance: Any = "10%"
+    total: dict[str, str] = {}
     if name.endswith("_bucket"):
-        whole = f"{name}{{{inside}}}"
-        query = {"value": whole, **replica} if replica else whole
-        settings = {"kind": "histogram", "counter": True, **settings, **tolerance, "query": query}
-        yield Suggestion(name.removesuffix("_bucket"), settings, comments)
+        told, settings = name.removesuffix("_bucket"), {"kind": "histogram", "counter": True, **settings}
     elif name in _USUAL:
-        asked = _USUAL[name].format(name=name, labels=inside)
-        settings |= {
-            "unit": "cores" if "cpu" in name else "B",
-            **tolerance,
-            "query": {"value": asked, **replica} if replica else asked,
-        }
-        yield Suggestion(name, settings, comments)
+        value = _USUAL[name].format(name=name, labels=inside)
+        settings["unit"] = "cores" if "cpu" in name else "B"
     elif name.endswith("_total"):
         failing = _failing(labels)
         if failing is None:
             return
-        query = {"value": f"{name}{{{inside},{failing}}}", "total": f"{name}{{{inside}}}", **replica}
-        settings = {
-            "kind": "ratio",
-            "counter": True,
-            "direction": "increase",
-            "tolerance": {"relative": "10%", "absolute": "0.02%"},
-        }
-        said = {"direction": "more errors are worse", "tolerance": comments["tolerance"]}
-        yield Suggestion(name.removesuffix("_total") + "_errors", {**settings, "query": query}, said)
-    else:
-        whole = f"{name}{{{inside}}}"
-        yield Suggestion(
-            name,
-            {**settings, **tolerance, "query": {"value": whole, **replica} if replica else whole},
-            comments,
-        )
+        total, value = {"total": value}, f"{name}{{{inside},{failing}}}"
+        told = name.removesuffix("_total") + "_errors"
+        settings = {"kind": "ratio", "counter": True, "direction": "increase"}
+        comments = {"direction": "more errors are worse", "tolerance": comments["tolerance"]}
+        tolerance = {"relative": "10%", "absolute": "0.02%"}
+    query: Any = {"value": value, **total, **replica} if total or replica else value
+    yield Suggestion(told, {**settings, "tolerance": tolerance, "query": query}, comments)
 
 
 def _failing(labels: Labels) -> str | None:
