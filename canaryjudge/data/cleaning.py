@@ -96,10 +96,11 @@ def as_it_is(raw: RawSeries, metric: Metric) -> Series | None:
         frozenset() if times is None else times.zones,
         tuple(notes),
         end=facts.last,
+        start=np.inf if times is None else facts.first,
         line=np.arange(facts.size, dtype=np.float64) if times is None else None,
     )
     if facts.replica:
-        own = Series(facts.replica, series.value, series.total, series.time, end=facts.last)
+        own = replace(series, arm=facts.replica, zones=frozenset(), notes=(), line=None)
         series = replace(series, replicas=(own,))
     gaps = [] if steady else _gaps(series, metric)
     return replace(series, notes=(*notes, *gaps)) if gaps else series

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryjudge.data import read_pairs
+from canaryjudge.data import read_pairs, read_series
 from canaryjudge.data.reading import read_pairs_or_notes
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric, Policy
@@ -113,3 +113,33 @@ def test_a_missing_label_of_an_arrow_table_names_its_row():
     policy = Policy(metrics=[Metric(name="cpu", direction="increase")])
     with pytest.raises(DataError, match="row 2: there is no arm"):
         read_pairs(pa.table(rows), policy)
+
+
+@pytest.mark.parametrize("kind", ["gauge", "samples", "ratio", "count"])
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize("replica", ["", "pod-1"])
+def test_an_arm_that_is_taken_as_it_is_has_all_that_cleaning_gives_it(kind, timed, replica):
+    """What a stream remembers of an arm, such as its start, is no part of the pair that is judged."""
+    rng = np.random.default_rng(1)
+    total = rng.poisson(1000, 40).astype(float)
+    rows = pd.DataFrame({"metric": "m", "arm": np.repeat(ARMS, 20), "value": rng.poisson(30, 40).astype(float)})
+    if kind == "ratio" or (replica and kind == "count"):
+        rows["total"] = total
+    if timed:
+        rows["time"] = np.tile(1.7e9 + 60.0 * np.arange(20), 2)
+    if replica:
+        rows["replica"] = replica
+    policy = Policy(metrics=[Metric(name="m", kind=kind, direction="increase")])
+    taken = read_series(rows, policy)["m"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("canaryjudge.data.cleaning.as_it_is", lambda *_: None)
+        cleaned = read_series(rows, policy)["m"]
+    for one, other in zip(taken, cleaned, strict=True):
+        assert fields(one) == fields(other)
+
+
+def fields(series):
+    """Give all that there is of an arm, arrays as lists."""
+    found = {name: getattr(series, name) for name in series.__slots__}
+    found["replicas"] = [fields(replica) for replica in series.replicas]
+    return {name: each.tolist() if isinstance(each, np.ndarray) else each for name, each in found.items()}

@@ -55,7 +55,7 @@ def scan_parquet(path: str | Path, *, by: str | Sequence[str]) -> Iterator[Any]:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     rows.to_parquet(f"{folder}/fleet.parquet")
     ...     [table.num_rows for table in scan_parquet(f"{folder}/fleet.parquet", by="service")]
-    [3]
+    [2, 1]
     """
     columns = (by,) if isinstance(by, str) else tuple(map(str, by))
     if not columns:
