@@ -161,39 +161,11 @@ def judge_many(
     """
     _check(policy)
     arms, names = (str(baseline), str(canary)), (by,) if isinstance(by, str) else tuple(map(str, by))
-    with _collected_later():
-        return _many(
-            read_releases(data, policy, by=by, baseline=arms[0], canary=arms[1]),
-            policy,
-            arms,
-            names,
-            progress_of("judged", wanted=progress),
-        )
-
-
-@contextmanager
-def _collected_later() -> Iterator[None]:
-    """Spare the collector of cycles, of which there are none here, its looks at thousands of findings again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _many(
-    releases: Iterable[tuple[ReleaseKey, dict[str, MetricPair] | CanaryJudgeError]],
-    policy: Policy,
-    arms: tuple[str, str],
-    names: Sequence[str],
-    tell: Progress,
-) -> Verdicts:
+    tell = progress_of("judged", wanted=progress)
     pairs: dict[ReleaseKey, dict[str, MetricPair]] = {}
     errors: dict[ReleaseKey, CanaryJudgeError] = {}
     rows: dict[ReleaseKey, tuple[ReleaseRow, list[MetricRow]]] = {}
-    for key, found in releases:
+    for key, found in read_releases(data, policy, by=by, baseline=arms[0], canary=arms[1]):
         rows[key] = _UNJUDGED
         if isinstance(found, CanaryJudgeError):
             errors[key], rows[key] = found, (ReleaseRow.broken(found), [])
@@ -205,7 +177,9 @@ def _many(
     keys = list(pairs)
     for start in range(0, len(keys), several):
         some = keys[start : start + several]
-        for key, judged in zip(some, _each_judged([pairs[key] for key in some], policy, arms), strict=True):
+        with _collected_later():
+            found_of_each = _each_judged([pairs[key] for key in some], policy, arms)
+        for key, judged in zip(some, found_of_each, strict=True):
             if isinstance(judged, CanaryJudgeError):
                 errors[key] = judged
                 rows[key] = ReleaseRow.broken(judged), []
@@ -219,6 +193,18 @@ def _many(
 _UNJUDGED: Final = ReleaseRow(None, "hold", None, None, None, None), list[MetricRow]()
 _AT_ONCE: Final = 1024
 """Metrics that are judged at once: more are no faster."""
+
+
+@contextmanager
+def _collected_later() -> Iterator[None]:
+    """Spare the collector of cycles, of which there are none here, its looks at thousands of findings again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _check(policy: Any) -> None:

@@ -122,7 +122,9 @@ def test_an_arm_that_is_taken_as_it_is_has_all_that_cleaning_gives_it(kind, time
     """What a stream remembers of an arm, such as its start, is no part of the pair that is judged."""
     rng = np.random.default_rng(1)
     total = rng.poisson(1000, 40).astype(float)
-    rows = pd.DataFrame({"metric": "m", "arm": np.repeat(ARMS, 20), "value": rng.poisson(30, 40).astype(float)})
+    rows = pd.DataFrame(
+        {"metric": "m", "arm": np.repeat(ARMS, 20), "value": rng.poisson(30, 40).astype(float)}
+    )
     if kind == "ratio" or (replica and kind == "count"):
         rows["total"] = total
     if timed:
