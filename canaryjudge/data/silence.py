@@ -324,10 +324,10 @@ def replica_silences(metric: Metric, arm: Series, interval: float | None) -> lis
     >>> [note.facts["replica"] for note in replica_silences(Metric(name="cpu", direction="increase"), whole, 60.0)]
     ['pod-2']
     """
-    own = [replica for replica in arm.replicas if replica.time is not None]
+    own = [replica for replica in arm.replicas if replica.time is not None and len(replica)]
     if len(own) < 2:
         return []
-    kind, every = KINDS[metric.kind], [Presence.of(replica, KINDS[metric.kind]) for replica in arm.replicas]
+    kind, every = KINDS[metric.kind], [Presence.of(replica, KINDS[metric.kind]) for replica in own]
     together = every[0]
     for each in every[1:]:
         together = together.union(each)

@@ -7,7 +7,8 @@ import pytest
 from silent_arms import FORMS, KINDS, MINUTES, T0, arm, in_updates, settings, silenced
 
 import canaryjudge as cj
-from canaryjudge.data.silence import Presence
+from canaryjudge.data.series import Series
+from canaryjudge.data.silence import Presence, replica_silences
 from canaryjudge.kinds import KINDS as RULES_OF
 
 
@@ -423,3 +424,18 @@ def test_not_even_a_guard_passes_in_silence(role):
     verdict = cj.judge(data, cj.Policy(metrics=ignored))
     assert verdict.outcome == "pass"
     assert "no_data: ignore" in verdict.explain()
+
+
+def test_a_replica_without_any_point_left_is_none():
+    """Warm-up and pairing may leave an arm with replicas that have no point."""
+    pods = [
+        Series(name, np.arange(7.0, 7 + n), time=60.0 * np.arange(n)) for name, n in (("a", 60), ("b", 0))
+    ]
+    whole = Series("canary", np.ones(60), replicas=tuple(pods), end=3540.0)
+    assert replica_silences(cj.Metric(name="cpu", direction="increase"), whole, 60.0) == []
+    single = [
+        {"metric": "m", "arm": "canary", "value": 9.0, "time": 60.0 * at, "replica": name}
+        for at, name in enumerate("ab")
+    ]
+    metric = cj.Metric(name="m", direction="increase", no_data="marginal")
+    assert cj.judge(single, cj.Policy(metrics=[metric])).metrics["m"].reason == "no_data"
