@@ -397,10 +397,6 @@ class Rows(Batch):
     def __iter__(self) -> Iterator[Pair]:
         return (self.pair(index) for index in range(len(self)))
 
-    def each(self) -> Iterator[BoolArray]:
-        """Give for each row what chooses it alone."""
-        return iter(np.eye(len(self), dtype=np.bool_))
-
     @property
     def fewest(self) -> int:
         """Points of the arm that has fewer."""

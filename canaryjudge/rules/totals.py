@@ -11,7 +11,7 @@ import numpy as np
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import EvidenceRows, LimitRows
+from canaryjudge.rules.decision import Evidence, EvidenceRows, LimitRows
 from canaryjudge.rules.findings import ReplicaFacts, Waiver
 from canaryjudge.rules.noise_floor import FloorRows, falls
 from canaryjudge.rules.registry import Columns
@@ -218,14 +218,14 @@ def weigh_events(rows: Rows, totals: Totals, rate: FloatArray, ask: Asks, found:
     fallen = falls(limits, rate).max(axis=1)
     totals, fixed = _above_floor(totals, floor, pooled, chance, fallen)
     methods, evidence = ask(rows, totals, limits)
-    between = [
-        between_replicas(rows.pair(row), totals[one]) if replicated else None
-        for row, (replicated, one) in enumerate(zip(rows.replicated, rows.each(), strict=True))
-    ]
-    told = [
-        None if own is None else ask(rows[one], own, limits[one])[1].row(0, limits.row(row))
-        for row, (own, one) in enumerate(zip(between, rows.each(), strict=True))
-    ]
+    told: list[Evidence | None] = [None] * len(rows)
+    replicas: list[ReplicaFacts | None] = [None] * len(rows)
+    for row in np.flatnonzero(rows.replicated).tolist():
+        one, pair = np.arange(len(rows)) == row, rows.pair(row)
+        between = between_replicas(pair, totals[one])
+        if between is not None:
+            told[row] = ask(rows[one], between, limits[one])[1].row(0, limits.row(row))
+            replicas[row] = _siblings(pair, between)
     found.put(
         method=methods,
         baseline_level=totals.baseline_rate,
@@ -237,7 +237,7 @@ def weigh_events(rows: Rows, totals: Totals, rate: FloatArray, ask: Asks, found:
         dispersion=dispersed.factor,
         df=totals.df,
         autocorrelation=totals.rho,
-        replicas=[None if own is None else _siblings(rows.pair(row), own) for row, own in enumerate(between)],
+        replicas=replicas,
         waived=[burst_waivers(rho, rows.fewest) for rho in totals.rho.tolist()],
         noise_floor=floor.facts(np.where(limits.absolute, 1.0, np.where(floor.some, pooled, 1.0))),
     )
