@@ -23,6 +23,7 @@ from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import HistoryFacts, MetricResult, Pairing
 from canaryjudge.rules import (
+    Asking,
     ErrorRates,
     Horizon,
     Pair,
@@ -97,7 +98,7 @@ class MetricWatch:
         """Forget what the stream was given since."""
         self.stream.__dict__.update(mark)
 
-    def take(self, series: tuple[Series, Series], pairs: list[MetricPair]) -> None:
+    def taking(self, series: tuple[Series, Series], pairs: list[MetricPair]) -> Asking:
         """Take an update that the stream has taken: its replicas, and the intervals that it completed, which the rules get."""
         kind = KINDS[self.metric.kind]
         self._levels.add(series, self.stream.compared_from, kind=kind)
@@ -117,7 +118,7 @@ class MetricWatch:
                     left = before_the_end(row, self._horizon, watched.points, self.stream.first_time)
                 if left is not None:
                     with about_metric(self.metric.name):
-                        watched.update(left)
+                        yield from watched.taking(left)
 
     def result(self, *, early: bool, ends: tuple[float, float]) -> MetricResult:
         """Put together what the rules say now; early in a watch, data that are still to come are no failure. `ends` is until when the arms gave rows of any metric."""

@@ -24,7 +24,7 @@ from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Policy
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import ArmFacts, HistoryFacts, Pairing
-from canaryjudge.rules import check_counts
+from canaryjudge.rules import answered, check_counts
 from canaryjudge.verdict import Verdict
 
 __all__ = ["Monitor"]
@@ -207,8 +207,7 @@ class Monitor:
                     watched.back_to(before[name])
                 self._metrics, self._pasts, self._known = begun
                 raise
-            for name, pairs in fed.items():
-                self._metrics[name].take(series[name], pairs)
+            answered([self._metrics[name].taking(series[name], pairs) for name, pairs in fed.items()])
             for name, wrong in broken.items():
                 self._metrics[name].leave_out(wrong)
             silent = any(min(watched.stream.points) == 0 for watched in self._metrics.values())

@@ -18,6 +18,8 @@ from canaryjudge.rules import (
 from canaryjudge.rules.growth import ending_beyond
 from canaryjudge.rules.registry import (
     RULES,
+    Asking,
+    answered,
     find,
     in_batches,
     in_order,
@@ -33,11 +35,13 @@ from canaryjudge.rules.settings import AskedMetric, RuleSettings
 
 __all__ = [
     "RULES",
+    "Asking",
     "ErrorRates",
     "Horizon",
     "Pair",
     "Rows",
     "Watch",
+    "answered",
     "before_the_end",
     "check_counts",
     "default_rules",

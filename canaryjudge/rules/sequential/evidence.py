@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Protocol, Self
@@ -13,6 +14,7 @@ from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, weigh
 from canaryjudge.rules.findings import EventsFinding, Finding, Number, WatchFacts
+from canaryjudge.rules.registry import Asking
 from canaryjudge.rules.rows import ErrorRates, FloatArray, Pair, Question
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.score_evidence import MeanEvidence
@@ -53,8 +55,8 @@ class Process(Protocol):
     def points(self) -> int:
         """Intervals (samples where they are taken one by one) that were seen."""
 
-    def update(self, pair: Pair) -> None:
-        """Take new intervals; of samples, one interval."""
+    def taking(self, pair: Pair) -> Asking:
+        """Take new intervals; of samples, one. Ask what is to be asked of a rule by then."""
 
     def finding(self) -> Finding:
         """Say what the evidence so far says."""
@@ -69,7 +71,7 @@ class Process(Protocol):
         """Take what another process has saved."""
 
 
-class CountingProcess:
+class CountingProcess(ABC):
     """What all processes share that add up evidence: how much they have seen, and how they say so."""
 
     method: ClassVar[str]
@@ -83,6 +85,15 @@ class CountingProcess:
     def points(self) -> int:
         """Intervals, or pairs of samples, that were seen."""
         return self._points
+
+    def taking(self, pair: Pair) -> Asking:
+        """Take new intervals, and ask nothing: what is added up says all."""
+        self.update(pair)
+        yield from ()
+
+    @abstractmethod
+    def update(self, pair: Pair) -> None:
+        """Take new intervals; of samples, one."""
 
     def _found(self, **facts: Any) -> SequentialFinding:
         """Give a finding about all that was seen."""

@@ -16,7 +16,7 @@ from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
 from canaryjudge.rules.groups import GroupFinding, GroupSettings
 from canaryjudge.rules.mann_whitney import MannWhitney
 from canaryjudge.rules.minute_by_minute import FEWEST_MINUTES
-from canaryjudge.rules.registry import RULES, judge_pair, read_finding
+from canaryjudge.rules.registry import RULES, Asking, answered, read_finding
 from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question, Sizes, excluded
 from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.rules.settings import RuleSettings
@@ -87,24 +87,24 @@ class LooksProcess:
         """Points seen."""
         return self._seen
 
-    def update(self, pair: Pair) -> None:
-        """Take new points, and look where a look is due; after the last one nothing more is kept."""
+    def taking(self, pair: Pair) -> Asking:
+        """Take new points, and look where looks are due; after the last one nothing more is kept."""
         self._seen += len(pair.canary)
         if self._done < self._plan.looks:
             self._window = self._cut(pair if self._window is None else _joined(self._window, pair))
-            self._ask()
+            yield from self._looking()
 
     def _cut(self, window: Pair) -> Pair:
         most = self._question.horizon.max_points
         return window if most is None or len(window.canary) <= most else window.part(slice(most))
 
-    def _ask(self) -> None:
+    def _looking(self) -> Asking:
         while self._done < self._plan.looks and not (self._last and self._last.outcome is Outcome.FAIL):
             size = self._due(self._done + 1)
             if size is None:
                 return
             self._done += 1
-            self._look(size)
+            yield from self._look(size)
 
     def _due(self, look: int) -> int | None:
         """Give the points of a look, once they are there."""
@@ -121,7 +121,7 @@ class LooksProcess:
         end = time[0] + part * horizon.max_duration
         return int(np.searchsorted(time, end + 1e-6, "right")) if time[-1] >= end - 1e-6 else None
 
-    def _look(self, size: int) -> None:
+    def _look(self, size: int) -> Asking:
         window, plan = self._window, self._plan
         if window is None or size < self._needed:
             return
@@ -139,7 +139,7 @@ class LooksProcess:
         # what a pass excludes is settled by what the baseline is at the first look
         self._pass_within = self._pass_within or excluded(asked)
         asked = replace(asked, pass_within=self._pass_within)
-        found = judge_pair(asked, plan.settings)
+        found = yield asked, plan.settings
         facts: dict[str, Any] = {
             "rule": plan.name,
             "level": self._question.rates.level,
@@ -225,7 +225,7 @@ class LooksProcess:
         self._seen += other._seen
         self._window, self._done, self._taken, self._last = self._cut(_in_order(both)), 0, [], None
         self._pass_within = None
-        self._ask()
+        answered([self._looking()])
         if failed:
             self._last = min(failed, key=lambda last: last.model_dump_json())
 

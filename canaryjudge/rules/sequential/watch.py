@@ -11,7 +11,7 @@ import numpy as np
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome
 from canaryjudge.rules.findings import EffectFinding, Finding, WatchFacts
-from canaryjudge.rules.registry import per_pair, read_finding, rule
+from canaryjudge.rules.registry import Asking, answered, per_pair, read_finding, rule
 from canaryjudge.rules.rows import Horizon, Pair, Question
 from canaryjudge.rules.sequential.evidence import Process, SequentialFinding, State
 from canaryjudge.rules.sequential.methods import METHODS, RESERVED
@@ -57,17 +57,17 @@ class Watch:
     def _has_failed(self) -> bool:
         return self._decided is not None and self._decided.outcome is Outcome.FAIL
 
-    def update(self, pair: Pair) -> None:
-        """Take new intervals; of samples, one."""
+    def taking(self, pair: Pair) -> Asking:
+        """Take new intervals; of samples, one. Ask what is to be asked of a rule by then."""
         if self._has_failed:
             return
-        self._main.update(pair)
+        yield from self._main.taking(pair)
         rest: Pair | None = pair
         while rest is not None and self._epoch is not None and not self._has_failed:
             room = max(self._length - self._epoch.points, 1)
             whole = KINDS[pair.kind].is_raw or len(rest.canary) <= room
             part, rest = (rest, None) if whole else (rest.part(slice(room)), rest.part(slice(room, None)))
-            self._epoch.update(part)
+            yield from self._epoch.taking(part)
             if self._epoch.points >= self._length:
                 self._end_epoch(None if part.canary.time is None else float(part.canary.time[-1]))
 
@@ -227,7 +227,7 @@ def _watch_all(pair: Pair, settings: Sequential) -> Finding:
         if not watched.decided and before_the_end(block, pair.horizon, watched.points, first) is None:
             break
         time = None if times[1] is None else float(times[1][-1])
-        watched.update(block)
+        answered([watched.taking(block)])
         if number % stride == 0:
             found = watched.look(time)
         if found.outcome is Outcome.FAIL:
