@@ -169,6 +169,19 @@ def read_series(
     """
     arms = str(baseline), str(canary)
     source = _source(data, policy, arms)
+    return series_of(source, policy, arms, partial=partial, counters=counters, broken=broken)
+
+
+def series_of(
+    source: SeriesSource,
+    policy: Policy,
+    arms: tuple[str, str],
+    *,
+    partial: bool = False,
+    counters: Mapping[str, tuple[CounterState, CounterState] | None] | None = None,
+    broken: dict[str, BrokenDataError] | None = None,
+) -> dict[str, tuple[Series, Series]]:
+    """Clean both arms of every metric of what has been read, as `read_series` does."""
     found = _read_arms(source, policy, arms, broken, partial=partial, counters=counters or {})
     return {name: (first, second) for name, ((first, _), (second, _)) in found.items()}
 

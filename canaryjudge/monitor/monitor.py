@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 
-from canaryjudge._version import __version__
 from canaryjudge.data import read_series
-from canaryjudge.errors import BrokenDataError, DataError, PolicyError
+from canaryjudge.data.reading import check_names
+from canaryjudge.errors import BrokenDataError, DataError
 from canaryjudge.explain import watch_html
 from canaryjudge.history import known_past
+from canaryjudge.judging import check_policy
 from canaryjudge.monitor.latest_points import LatestPoints
-from canaryjudge.monitor.release_watch import ReleaseWatch, policy_digest
+from canaryjudge.monitor.release_watch import ReleaseWatch
+from canaryjudge.monitor.saved_state import state_of, watch_of
 from canaryjudge.policy import Policy
 from canaryjudge.results import ArmFacts
 from canaryjudge.rules import answered
 from canaryjudge.verdict import Verdict
 
 __all__ = ["Monitor"]
-
-STATE_VERSION: Final = 1
 
 
 class Monitor:
@@ -71,16 +68,9 @@ class Monitor:
     def __init__(
         self, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", history: Any = None
     ) -> None:
-        if not isinstance(policy, Policy):
-            raise PolicyError(
-                f"the policy is a {type(policy).__name__}",
-                "Make it with Policy(...), or read it with load_policy(path).",
-            )
+        check_policy(policy)
         self._policy, self._arms = policy, (str(baseline), str(canary))
-        if self._arms[0] == self._arms[1]:
-            raise DataError(
-                f"baseline and canary are both named {self._arms[0]!r}", "Name two different arms."
-            )
+        check_names(self._arms)
         self._watch = ReleaseWatch(policy, self._arms, known_past(history, policy, self._arms))
 
     @property
@@ -180,16 +170,7 @@ class Monitor:
 
     def to_json(self) -> str:
         """Give everything that `from_json` needs to go on, as one line of JSON."""
-        body = {
-            "format": "canaryjudge.monitor",
-            "state_version": STATE_VERSION,
-            "version": __version__,
-            "policy_digest": policy_digest(self._policy),
-            **self._watch.save(),
-        }
-        return (
-            json.dumps(body | {"digest": _body_digest(body)}, allow_nan=False, separators=(",", ":")) + "\n"
-        )
+        return state_of(self._watch)
 
     @classmethod
     def from_json(cls, text: str | bytes, policy: Policy, *, history: Any = None) -> Self:
@@ -214,51 +195,7 @@ class Monitor:
         DataError
             If the text is not a monitor's state, was changed, or is of another policy, history or version.
         """
-        body = _checked_body(text)
-        found = body.get("policy_digest")
-        if found != policy_digest(policy):
-            raise DataError(
-                "the state was saved under another policy",
-                "Give the policy that it was saved under; a changed policy begins a new watch.",
-            )
-        names = body["arms"]
-        known = known_past(history, policy, (names[0], names[1]))
-        if known is not None and known.digest() != body["history_digest"]:
-            raise DataError(
-                "the state was saved with another history, or without one",
-                "Leave it out: what it says is kept in the state. A new history begins a new watch.",
-            )
-        monitor = cls(policy, baseline=names[0], canary=names[1])
-        try:
-            monitor._watch.load(body)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise DataError("the saved state cannot be read", "Begin a new watch.") from error
+        watch = watch_of(text, policy, history)
+        monitor = cls(policy, baseline=watch.arms[0], canary=watch.arms[1])
+        monitor._watch = watch
         return monitor
-
-
-def _body_digest(body: Mapping[str, Any]) -> str:
-    text = json.dumps(body, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _checked_body(text: str | bytes) -> dict[str, Any]:
-    hint = "Give what to_json wrote; if it is lost, begin a new watch."
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        raise DataError("the state is not JSON, or is cut short", hint) from None
-    if not isinstance(body, dict) or body.get("format") != "canaryjudge.monitor":
-        raise DataError("this is not the state of a monitor", hint)
-    if body.get("state_version") != STATE_VERSION or body.get("version") != __version__:
-        raise DataError(
-            f"the state was saved by canaryjudge {body.get('version')}, and this is {__version__}",
-            "Finish a watch with the version that began it, or begin a new one.",
-        )
-    claimed = body.pop("digest", None)
-    try:
-        intact = claimed == _body_digest(body)
-    except ValueError:
-        intact = False
-    if not intact:
-        raise DataError("the state was changed or damaged since it was saved: its digest does not fit", hint)
-    return body

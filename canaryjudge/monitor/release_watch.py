@@ -83,7 +83,7 @@ class ReleaseWatch:
         begun = self.metrics, self._pasts, self._known
         self._freeze(series)
         before = {name: watched.mark() for name, watched in self.metrics.items()}
-        known = self._given() if self._waited < PATIENCE else None
+        known = self._given() if self._waits and self._waited < PATIENCE else None
         fed: dict[str, list[MetricPair]] = {}
         try:
             for name, watched in self.metrics.items():
@@ -106,11 +106,15 @@ class ReleaseWatch:
             raise
         for name, wrong in broken.items():
             self.metrics[name].leave_out(wrong)
-        silent = any(min(watched.stream.points) == 0 for watched in self.metrics.values())
-        if silent and known is not None and (not known or known != self._given()):
+        if self._waits and known is not None and (not known or known != self._given()):
             # a step that is run again brings nothing new, and does not make the wait longer
             self._waited += 1
         return [self.metrics[name].taking(series[name], pairs) for name, pairs in fed.items()]
+
+    @property
+    def _waits(self) -> bool:
+        """Whether an arm of some metric has no point yet."""
+        return any(min(watched.stream.points) == 0 for watched in self.metrics.values())
 
     def _given(self) -> list[dict[str, Any]]:
         """Describe what the metrics were given so far; nothing of those that have not been given anything."""

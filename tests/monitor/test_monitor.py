@@ -513,9 +513,7 @@ def test_overlaps_saves_shuffles_and_shards_end_in_the_evidence_of_one_update(st
         one.merge(shard)
     whole = cj.Monitor(policy)
     whole.update(cut(data, 0, 60))
-    assert (
-        one._watch.metrics["errors"]._watches[0].save() == whole._watch.metrics["errors"]._watches[0].save()
-    )
+    assert one._watch.metrics["errors"].watches[0].save() == whole._watch.metrics["errors"].watches[0].save()
     assert one.verdict().metrics["errors"].findings == whole.verdict().metrics["errors"].findings
     assert (
         json.loads(one.to_json())["metrics"]["errors"]["traffic"]

@@ -46,6 +46,17 @@ class RateRows:
         self._level = np.ones(rows)
         self._beta = process.question.rates.beta
 
+    def grow(self, more: int) -> None:
+        """Make room for more rows."""
+        shape = self._sums.whole.shape[1:]
+        for name in ("whole", "parts"):
+            longer = np.concatenate([getattr(self._sums, name), np.zeros((more, *shape), dtype=np.int64)])
+            setattr(self._sums, name, longer)
+        none = np.zeros(more, dtype=np.intp)
+        self._informative = np.concatenate([self._informative, none])
+        self._points = np.concatenate([self._points, none])
+        self._level = np.concatenate([self._level, np.ones(more)])
+
     def fits(self, process: RateProcess) -> bool:
         """Tell whether a process can be a row: the same is asked of it, if at another level."""
         return self._process.is_like(process)

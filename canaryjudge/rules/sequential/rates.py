@@ -114,6 +114,16 @@ class RateProcess(CountingProcess):
         """What it is asked."""
         return self._question
 
+    def begun(self) -> RateProcess | None:
+        """Give it with what it has added up; one that has nothing yet as it will begin, None where that depends on its first interval."""
+        if self.flipped is not None:
+            return self
+        if KINDS[self._question.kind].is_share and self._question.sides != (1,):
+            return None
+        twin = RateProcess(self._question)
+        twin._start(flipped=False)
+        return twin
+
     def is_like(self, other: RateProcess) -> bool:
         """Tell whether the same is asked of another, if at another level, and it adds up the same."""
         rates = replace(other.question.rates, level=self._question.rates.level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
@@ -54,16 +55,29 @@ class Watch:
         return self._decided is not None
 
     @property
-    def _has_failed(self) -> bool:
+    def processes(self) -> tuple[Process, ...]:
+        """The evidence that may still decide something: that since the start, and after a pass that of the epoch."""
+        if self.has_failed:
+            return ()
+        return (self._main,) if self._epoch is None else (self._main, self._epoch)
+
+    @property
+    def until_epoch(self) -> float:
+        """How many more intervals there may be before an epoch ends, the last one among them; infinite where there is none."""
+        return math.inf if self._epoch is None else self._length - self._epoch.points
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has failed, which stays."""
         return self._decided is not None and self._decided.outcome is Outcome.FAIL
 
     def taking(self, pair: Pair) -> Asking:
         """Take new intervals; of samples, one. Ask what is to be asked of a rule by then."""
-        if self._has_failed:
+        if self.has_failed:
             return
         yield from self._main.taking(pair)
         rest: Pair | None = pair
-        while rest is not None and self._epoch is not None and not self._has_failed:
+        while rest is not None and self._epoch is not None and not self.has_failed:
             room = max(self._length - self._epoch.points, 1)
             whole = KINDS[pair.kind].is_raw or len(rest.canary) <= room
             part, rest = (rest, None) if whole else (rest.part(slice(room)), rest.part(slice(room, None)))
@@ -81,7 +95,7 @@ class Watch:
 
     def look(self, time: float | None = None) -> Finding:
         """Ask the evidence, at the time of the latest point, and keep what it decides: what was decided, or else what can be said so far."""
-        if self._decided is not None and self._has_failed:
+        if self._decided is not None and self.has_failed:
             return self._decided
         found = self._main.finding()
         if found.outcome is not Outcome.FAIL and self._epoch is not None:
