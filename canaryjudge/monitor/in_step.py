@@ -182,7 +182,7 @@ class InStep:
         """Tell which of some releases in step have to be looked at by themselves."""
         found = np.asarray(self._depth[rows] >= self._most[rows], dtype=np.bool_)
         for evidence in self._evidence.values():
-            found |= evidence.doubtful(rows)
+            found |= evidence.may_decide(rows, or_change=True)
         return found
 
 

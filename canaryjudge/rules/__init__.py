@@ -28,7 +28,7 @@ from canaryjudge.rules.registry import (
     read_finding,
 )
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Rows
-from canaryjudge.rules.sequential import watch
+from canaryjudge.rules.sequential import series
 from canaryjudge.rules.sequential.rates import check_counts
 from canaryjudge.rules.sequential.watch import Watch, before_the_end, pool_replicas, start_watch
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
@@ -56,7 +56,7 @@ __all__ = [
     "start_watch",
 ]
 
-in_order(mann_whitney, proportion, rate, watch, slo, burn_rate, tail, excursion, late_shift, growth, groups)
+in_order(mann_whitney, proportion, rate, series, slo, burn_rate, tail, excursion, late_shift, growth, groups)
 
 
 def default_rules(metric: AskedMetric, *, one_clock: bool) -> tuple[RuleSettings, ...]:

@@ -77,15 +77,14 @@ class WatchRows:
             own = slot.stands[rows] != 0
             slot.rates.add(rows[own], events[own], exposures[own])
 
-    def doubtful(self, rows: IntArray) -> BoolArray:
-        """Tell which of some rows may be decided by now, or are held for another reason than when they came."""
+    def may_decide(self, rows: IntArray, *, or_change: bool = False) -> BoolArray:
+        """Tell which of some rows may be decided by now, or be held for another reason than when they came."""
         found = np.zeros(len(rows), dtype=np.bool_)
         for slot in self._slots.values():
             there = slot.stands[rows] != 0
             own = rows[there]
-            now = slot.rates.standing(own, passes=slot.passes[own])
-            stood = slot.stands[own]
-            found[there] |= (now == 0) | ((stood != _ANYTHING) & (now != stood))
+            now, stood = slot.rates.standing(own, passes=slot.passes[own]), slot.stands[own]
+            found[there] |= (now == 0) | (or_change & (stood != _ANYTHING) & (now != stood))
         return found
 
 

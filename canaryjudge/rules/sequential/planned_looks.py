@@ -123,15 +123,17 @@ class LooksProcess:
 
     def until_due(self) -> tuple[float, float]:
         """Tell how many more points there may be before a look is due, that of the look among them, and when one is due by the clock; infinite where none is."""
-        window, horizon, never = self._window, self._question.horizon, (math.inf, math.inf)
-        over = self._done >= self._plan.looks or (self._last and self._last.outcome is Outcome.FAIL)
-        if over or window is None or not len(window.canary):
-            return never
+        window, horizon = self._window, self._question.horizon
+        if self._done >= self._plan.looks or (self._last and self._last.outcome is Outcome.FAIL):
+            return math.inf, math.inf
         part = (self._done + 1) / self._plan.looks
         if horizon.max_points is not None:
-            return math.ceil(part * horizon.max_points - 1e-9) - len(window.canary), math.inf
-        if window.canary.time is None or horizon.max_duration is None:
-            return never
+            seen = 0 if window is None else len(window.canary)
+            return math.ceil(part * horizon.max_points - 1e-9) - seen, math.inf
+        if horizon.max_duration is None:
+            return math.inf, math.inf
+        if window is None or window.canary.time is None or not len(window.canary):
+            return 1, math.inf  # the clock starts with it
         return math.inf, float(window.canary.time[0]) + part * horizon.max_duration - 1e-6
 
     def _look(self, size: int) -> Asking:

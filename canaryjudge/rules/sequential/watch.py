@@ -1,20 +1,20 @@
-"""The sequential rule: one rule about one metric, watched, and a whole series judged as it would have been watched."""
+"""One rule about one metric, watched: asked at many looks, and after a pass on the watch for late harm."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome
 from canaryjudge.rules.findings import EffectFinding, Finding, WatchFacts
-from canaryjudge.rules.registry import Asking, answered, per_pair, read_finding, rule
+from canaryjudge.rules.registry import Asking, read_finding
 from canaryjudge.rules.rows import Horizon, Pair, Question
-from canaryjudge.rules.sequential.evidence import Process, SequentialFinding, State
+from canaryjudge.rules.sequential.evidence import Process, State
 from canaryjudge.rules.sequential.methods import METHODS, RESERVED
 from canaryjudge.rules.sequential.planned_looks import LookPlan, LooksProcess
 from canaryjudge.rules.sequential.settings import Sequential
@@ -181,10 +181,6 @@ def _watch(found: Finding) -> WatchFacts:
     return found.watch or WatchFacts()
 
 
-_MOST_LOOKS: Final = 2000
-"""Of longer series not every interval is looked at, which costs time and decides a little later."""
-
-
 def start_watch(question: Question, settings: RuleSettings) -> Watch:
     """Start to watch a metric by a rule, at the error rates of all looks together; a rule for a fixed window is asked at planned looks."""
     if isinstance(settings, Sequential):
@@ -209,53 +205,9 @@ def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | Non
     return None if size <= 0 else pair if size == len(pair.canary) else pair.part(slice(size))
 
 
-@rule(Sequential, SequentialFinding)
-@per_pair
-def judge(pair: Pair, settings: Sequential) -> dict[str, Any]:
-    """Judge a whole series as it would have been watched, a look after every interval: by what would have been decided first, or what could be said at the end."""
-    # what the policy leaves to the baseline is settled by what there is of it at a look
-    asked = pair if pair.pass_stated else replace(pair, pass_within=None)
-    found = _watch_all(asked, settings)
-    several = max(len(arm.replicas) for arm in pair.arms) > 1
-    return dict(pool_replicas(found) if several else found)
-
-
 def pool_replicas(finding: Finding) -> Finding:
     """Say of a comparison of the arms that it took their replicas together."""
     objective = isinstance(finding, EffectFinding) and finding.scale == "objective"
     if objective or "replicas_pooled" in finding.waived:
         return finding
     return finding.model_copy(update={"waived": (*finding.waived, "replicas_pooled")})
-
-
-def _watch_all(pair: Pair, settings: Sequential) -> Finding:
-    watched = start_watch(pair, settings)
-    found = watched.look()
-    first: float | None = None
-    time: float | None = None
-    stride = max(1, len(pair.canary) // _MOST_LOOKS) if not KINDS[pair.kind].is_raw else 1
-    for number, block in enumerate(_intervals(pair), 1):
-        times = block.baseline.time, block.canary.time
-        if first is None and times[0] is not None and times[1] is not None:
-            first = float(min(times[0][0], times[1][0]) if KINDS[pair.kind].is_raw else times[1][0])
-        if not watched.decided and before_the_end(block, pair.horizon, watched.points, first) is None:
-            break
-        time = None if times[1] is None else float(times[1][-1])
-        answered([watched.taking(block)])
-        if number % stride == 0:
-            found = watched.look(time)
-        if found.outcome is Outcome.FAIL:
-            return found
-    return watched.look(time)
-
-
-def _intervals(pair: Pair) -> Iterator[Pair]:
-    """Cut a pair into what a stream would hand out: a point of each arm, or the samples of an interval."""
-    if not KINDS[pair.kind].is_raw:
-        for index in range(pair.fewest):
-            yield pair.part(slice(index, index + 1))
-    elif pair.horizon.intervals is None:
-        yield pair
-    else:
-        for baseline, canary in pair.horizon.intervals():
-            yield replace(pair, baseline=pair.baseline.part(baseline), canary=pair.canary.part(canary))
