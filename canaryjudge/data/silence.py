@@ -152,16 +152,18 @@ class Presence:
         columns = [
             np.concatenate(pair) for pair in ((self.weight, weight), (self.low, low), (self.high, high))
         ]
-        order, level = np.lexsort([columns[0], every]), self.level
-        every, columns = every[order], [column[order] for column in columns]
-        while True:
-            starts = np.flatnonzero(np.diff(every, prepend=every[0] - 1))
-            if len(starts) <= self.most:
-                break
-            every, level = every >> 1, level + 1
+        if (every[1:] < every[:-1]).any() or (columns[0] != columns[0][0]).any():
+            order = np.lexsort([columns[0], every])
+            every, columns = every[order], [column[order] for column in columns]
+        level, starts = self.level, np.flatnonzero(np.diff(every, prepend=every[0] - 1))
+        firsts = every[starts]
+        while len(starts) > self.most:
+            firsts, level = firsts >> 1, level + 1
+            kept = np.flatnonzero(np.diff(firsts, prepend=firsts[0] - 1))
+            firsts, starts = firsts[kept], starts[kept]
         how = (np.add, np.minimum, np.maximum)
         sums, lows, highs = (each.reduceat(column, starts) for each, column in zip(how, columns, strict=True))
-        return Presence(level, every[starts], sums, lows, highs, self.most)
+        return Presence(level, firsts, sums, lows, highs, self.most)
 
     def fresh(self, metric: Metric) -> NDArray[np.bool_]:
         """Mark the slots that say something new: events that came, a level that is not the one before to the last digit, or is at its best."""

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from canaryjudge.stats.bounds import FloatArray
 
-__all__ = ["Differences", "all_differences"]
+__all__ = ["Differences", "Merged", "all_differences"]
 
 Side = Literal["low", "high"]
 
@@ -30,6 +30,8 @@ _RANK_ERROR = 1e-6
 """Quantiles of large samples are exact to this share of the differences, far below what a test can tell."""
 _OVERSHOOT = 0.02
 """A step goes this much of the bracket past the interpolated place, so that the bracket closes from both sides."""
+_STRETCHES = 2**15
+"""A sample several times as large is counted by so many stretches of it, where that is as good as point by point."""
 
 
 class Differences(Protocol):
@@ -105,6 +107,39 @@ class _Outright:
         return low + (high - low) / 2
 
 
+class Merged:
+    """How two ascending samples lie among each other; a stable sort takes ascending runs as they are, so that merging them takes linear time.
+
+    Examples
+    --------
+    >>> merged = Merged(np.array([1.0, 2.0, 5.0]), np.array([2.0, 3.0]))
+    >>> merged.below().tolist(), merged.up_to().tolist(), merged.tied
+    ([0, 0, 2], [2, 2], True)
+    """
+
+    def __init__(self, first: FloatArray, second: FloatArray) -> None:
+        self._samples = first, second
+        self._of_second = np.argsort(np.concatenate([first, second]), kind="stable") >= len(first)
+
+    def below(self) -> NDArray[np.intp]:
+        """Count, for each point of the first, those of the second below it."""
+        found = np.flatnonzero(~self._of_second)
+        found -= np.arange(len(found))
+        return found
+
+    def up_to(self) -> NDArray[np.intp]:
+        """Count, for each point of the second, those of the first that are no larger."""
+        found = np.flatnonzero(self._of_second)
+        found -= np.arange(len(found))
+        return found
+
+    @property
+    def tied(self) -> bool:
+        """Some point of one equals one of the other."""
+        first, second = self._samples
+        return bool((first[np.maximum(self.up_to() - 1, 0)] == second).any())
+
+
 class _Counted:
     def __init__(self, baseline: FloatArray, canary: FloatArray) -> None:
         self._baseline = np.sort(baseline, axis=1)
@@ -117,7 +152,7 @@ class _Counted:
         self._rounding = (
             4 * np.finfo(float).eps * largest
         )  # equal differences of rounded points differ by less
-        self._sketch = _Outright(*(_thinned(rows) for rows in (self._baseline, self._canary)))
+        self._sketch = _Outright(*(_thinned(rows, _SKETCH) for rows in (self._baseline, self._canary)))
 
     def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
         positions = np.broadcast_to(
@@ -135,30 +170,50 @@ class _Counted:
 
     def _share_below(self, row: int, value: float) -> float:
         if (row, value) not in self._shares:
-            counted = self._count(row, value, strict=True) + self._count(row, value, strict=False)
-            self._shares[row, value] = counted / (2 * self.pairs)
+            lower, upper = self._moved(row, value)
+            merged = Merged(lower, upper)
+            count = below = int(merged.up_to().sum())
+            if merged.tied:
+                below = int(Merged(upper, lower).below().sum())
+            self._shares[row, value] = (below + count) / (2 * self.pairs)
         return self._shares[row, value]
 
     def median(self) -> FloatArray:
         return self.quantile([[0.5]], "low")[:, 0]
 
-    def _count(self, row: int, value: float, *, strict: bool) -> int:
-        """Count the differences up to a value (below it, where strict)."""
+    def _moved(self, row: int, value: float) -> tuple[FloatArray, FloatArray]:
+        """Move one sample so that a difference is up to a value where a point of the first is up to one of the second."""
         baseline, canary = self._baseline[row], self._canary[row]
-        # canary - baseline <= v  <=>  baseline >= canary - v: the longer is searched by the shorter
-        if len(canary) < len(baseline):
-            found = np.searchsorted(baseline, canary - value, "right" if strict else "left")
-            return len(canary) * len(baseline) - int(found.sum())
-        return int(np.searchsorted(canary, baseline + value, "left" if strict else "right").sum())
+        return (canary - value, baseline) if len(canary) < len(baseline) else (canary, baseline + value)
+
+    def _count(self, row: int, value: float) -> int:
+        """Count the differences up to a value."""
+        return int(Merged(*self._moved(row, value)).up_to().sum())
+
+    def _count_roughly(self, row: int, value: float) -> tuple[float, float]:
+        """Count by the middle of each stretch of the baseline, and tell how far off that is expected to be.
+
+        The points of a stretch differ in how many canary points they exceed by no more than its ends do, and by about as much above as below its middle.
+        """
+        baseline, canary = self._baseline[row], self._canary[row]
+        found = np.searchsorted(canary, _thinned(baseline[np.newaxis], _STRETCHES)[0] + value, "right")
+        size = len(baseline) / len(found)
+        steps = np.diff(found).astype(np.float64)
+        return size * float(found.sum()), size * float(np.sqrt((steps * steps).sum() / 12))
 
     def _next_above(self, row: int, value: float) -> float:
         """Give the least difference above a value that some pair of points has."""
         baseline, canary = self._baseline[row], self._canary[row]
-        following = np.searchsorted(canary, baseline + value, "right")
+        beyond = value + self._rounding[row]
+        following = Merged(canary, baseline + beyond).up_to()
         there = following < len(canary)
         gaps = canary[following[there]] - baseline[there]
         above = gaps[gaps > value]
         return float(above.min()) if len(above) else float(canary[-1] - baseline[0])
+
+    def _count_with(self, row: int, value: float) -> int:
+        """Count the differences up to a value, and those that only rounding puts above it."""
+        return self._count(row, value + float(self._rounding[row]))
 
     def _search(self, row: int, target: int) -> float:
         """Find the difference of a rank (from 0) by counting at ever closer values."""
@@ -174,8 +229,14 @@ class _Counted:
         slope = (high - low) / (2 * _SLOPE_SPAN)
         low, high = self._bracket(row, target / self.pairs, _SKETCH_ERROR)
         value = (low + high) / 2
+        rough = len(self._baseline[row]) >= 4 * _STRETCHES
         for _ in range(4):
-            missing = target + 0.5 - self._count(row, value, strict=False)
+            if rough:
+                count, error = self._count_roughly(row, value)
+                rough = 4 * error <= close
+            if not rough:
+                count = self._count(row, value)
+            missing = target + 0.5 - count
             if abs(missing) <= close:
                 return value
             value += missing / self.pairs * slope
@@ -197,7 +258,7 @@ class _Counted:
             )
             if not low < middle < high:
                 break
-            count = self._count(row, middle, strict=False)
+            count = self._count_with(row, middle)
             flat = count in (count_low, count_high)
             if count > target:
                 high, count_high = middle, count
@@ -205,10 +266,10 @@ class _Counted:
                 low, count_low = middle, count
             if flat:  # many equal differences: go from one that occurs to the next
                 following = self._next_above(row, low)
-                count = self._count(row, following + self._rounding[row], strict=False)
+                count = self._count_with(row, following)
                 if count > target:
                     return following
-                low, count_low = following + self._rounding[row], count
+                low, count_low = following, count
         return self._next_above(row, low)
 
     def _bracket(self, row: int, share: float, width: float) -> tuple[float, float]:
@@ -224,23 +285,23 @@ class _Counted:
         lowest = float(self._canary[row, 0] - self._baseline[row, -1])
         highest = float(self._canary[row, -1] - self._baseline[row, 0])
         spread = max(high - low, (highest - lowest) * 1e-9, np.finfo(float).tiny)
-        count_low, count_high = (self._count(row, end, strict=False) for end in (low, high))
+        count_low, count_high = (self._count_with(row, end) for end in (low, high))
         while count_low > target and low > lowest:
             high, count_high = low, count_low
             low, spread = max(low - spread, lowest), 4 * spread
-            count_low = self._count(row, low, strict=False)
+            count_low = self._count_with(row, low)
         while count_high <= target and high < highest:
             low, count_low = high, count_high
             high, spread = min(high + spread, highest), 4 * spread
-            count_high = self._count(row, high, strict=False)
+            count_high = self._count_with(row, high)
         return (low, count_low), ((high, count_high) if count_low <= target else (low, count_low))
 
 
-def _thinned(rows: FloatArray) -> FloatArray:
+def _thinned(rows: FloatArray, most: int) -> FloatArray:
     n = rows.shape[1]
-    if n <= _SKETCH:
+    if n <= most:
         return rows
-    return rows[:, ((np.arange(_SKETCH) + 0.5) * n / _SKETCH).astype(np.intp)]
+    return rows[:, ((np.arange(most) + 0.5) * n / most).astype(np.intp)]
 
 
 def _position(tail: ArrayLike, pairs: int, side: Side) -> NDArray[np.intp]:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from canaryjudge.stats.bounds import FloatArray
-from canaryjudge.stats.differences import Differences, all_differences
+from canaryjudge.stats.differences import Differences, Merged, all_differences
 from canaryjudge.stats.long_run import dependence, long_run_variance
 from canaryjudge.stats.replicas import LastingNoise, joined
 
@@ -430,24 +430,25 @@ def placements(baseline: FloatArray, canary: FloatArray) -> tuple[FloatArray, Fl
         equal = canary[:, :, None] == baseline[:, None, :]
         of_canary = (greater.sum(axis=2) + equal.sum(axis=2) / 2) / n
         return of_canary, (m - greater.sum(axis=1) - equal.sum(axis=1) / 2) / m
-    return (
-        np.stack(
-            [_shares_below(reference, points) for reference, points in zip(baseline, canary, strict=True)]
-        ),
-        np.stack(
-            [_shares_below(reference, points) for reference, points in zip(canary, baseline, strict=True)]
-        ),
-    )
+    of_canary, of_baseline = np.empty(canary.shape), np.empty(baseline.shape)
+    for row, points in enumerate(zip(baseline, canary, strict=True)):
+        of_baseline[row], of_canary[row] = _shares_below(*points)
+    return of_canary, of_baseline
 
 
-def _shares_below(reference: FloatArray, points: FloatArray) -> FloatArray:
-    ordered = np.sort(reference)
-    order = np.argsort(points, kind="stable")
-    ascending = points[order]
-    shares = np.empty(len(points))
-    shares[order] = (
-        np.searchsorted(ordered, ascending, "left") + np.searchsorted(ordered, ascending, "right")
-    ) / (2 * len(ordered))
+def _shares_below(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Give, for each point of either sample, the share of the other below it."""
+    orders = [np.argsort(points) for points in (first, second)]
+    ascending = [points[order] for points, order in zip((first, second), orders, strict=True)]
+    merged = Merged(*ascending)
+    below, up_to = merged.below(), merged.up_to()
+    counts = below + below, up_to + up_to
+    if merged.tied:
+        other = Merged(*ascending[::-1])
+        counts = below + other.up_to(), up_to + other.below()
+    shares = np.empty(len(first)), np.empty(len(second))
+    for own, order, count, size in zip(shares, orders, counts, (len(second), len(first)), strict=True):
+        own[order] = count / (2 * size)
     return shares
 
 
