@@ -164,7 +164,7 @@ def some_in_common(first: FloatArray, second: FloatArray) -> bool:
 
 def _also_in(ascending: FloatArray, points: FloatArray) -> FloatArray:
     """Give those of ascending points that other ascending points have too."""
-    nearest = ascending[np.maximum(Merged(ascending, points).up_to() - 1, 0)]
+    nearest = ascending.take(Merged(ascending, points).up_to - 1, mode="clip")
     return points[nearest == points]
 
 

@@ -205,7 +205,18 @@ def _one_chunk(
     slope = _slope(differences)
     if method == "robust":
         aligned = canary - estimate[:, None]
-        noise = estimated_noise(baseline, aligned, scales, concurrent=concurrent, waves=waves_for(levels))
+        ascending = differences.samples and (
+            differences.samples[0],
+            differences.samples[1] - estimate[:, None],
+        )
+        noise = estimated_noise(
+            baseline,
+            aligned,
+            scales,
+            concurrent=concurrent,
+            waves=waves_for(levels),
+            ascending=ascending,
+        )
         noises = [noise]
         if lasting is not None:
             slope = lasting.least_slope(slope)
@@ -279,7 +290,9 @@ def _extended_share(differences: Differences, values: FloatArray, slope: FloatAr
     with np.errstate(over="ignore"):
         left = 0.5 - CORE - (low - values) / steepness
         right = 0.5 + CORE + (values - high) / steepness
-    return np.where(values < low, left, np.where(values > high, right, differences.below(values)))
+    beyond = np.where(values < low, left, right)
+    outside = (values < low) | (values > high)
+    return np.where(outside, beyond, differences.below(np.where(outside, 0.0, values)))
 
 
 def _extended_bounds(
@@ -402,7 +415,9 @@ class Noise:
     rho: FloatArray
 
 
-def placements(baseline: FloatArray, canary: FloatArray) -> tuple[FloatArray, FloatArray]:
+def placements(
+    baseline: FloatArray, canary: FloatArray, ascending: tuple[FloatArray, FloatArray] | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Place each point in the other sample's distribution.
 
     Parameters
@@ -411,6 +426,8 @@ def placements(baseline: FloatArray, canary: FloatArray) -> tuple[FloatArray, Fl
         One sample a row.
     canary : ndarray, shape (batch, m)
         The other.
+    ascending : tuple of ndarray, shapes (batch, n) and (batch, m), optional
+        The same points in ascending order, where they are sorted already.
 
     Returns
     -------
@@ -431,25 +448,17 @@ def placements(baseline: FloatArray, canary: FloatArray) -> tuple[FloatArray, Fl
         of_canary = (greater.sum(axis=2) + equal.sum(axis=2) / 2) / n
         return of_canary, (m - greater.sum(axis=1) - equal.sum(axis=1) / 2) / m
     of_canary, of_baseline = np.empty(canary.shape), np.empty(baseline.shape)
-    for row, points in enumerate(zip(baseline, canary, strict=True)):
-        of_baseline[row], of_canary[row] = _shares_below(*points)
+    for row, samples in enumerate(
+        zip(*(ascending or (np.sort(baseline, axis=1), np.sort(canary, axis=1))), strict=True)
+    ):
+        merged = Merged(*samples)
+        below, up_to = merged.below / m, merged.up_to / n
+        if merged.tied:
+            other = Merged(*samples[::-1])
+            below, up_to = (below + other.up_to / m) / 2, (up_to + other.below / n) / 2
+        of_baseline[row, np.argsort(baseline[row])] = below
+        of_canary[row, np.argsort(canary[row])] = up_to
     return of_canary, of_baseline
-
-
-def _shares_below(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Give, for each point of either sample, the share of the other below it."""
-    orders = [np.argsort(points) for points in (first, second)]
-    ascending = [points[order] for points, order in zip((first, second), orders, strict=True)]
-    merged = Merged(*ascending)
-    below, up_to = merged.below(), merged.up_to()
-    counts = below + below, up_to + up_to
-    if merged.tied:
-        other = Merged(*ascending[::-1])
-        counts = below + other.up_to(), up_to + other.below()
-    shares = np.empty(len(first)), np.empty(len(second))
-    for own, order, count, size in zip(shares, orders, counts, (len(second), len(first)), strict=True):
-        own[order] = count / (2 * size)
-    return shares
 
 
 def waves_for(levels: FloatArray) -> int:
@@ -464,6 +473,7 @@ def estimated_noise(
     *,
     concurrent: bool,
     waves: int = _MORE_WAVES,
+    ascending: tuple[FloatArray, FloatArray] | None = None,
 ) -> Noise:
     """Estimate the noise from the placements of aligned samples.
 
@@ -479,6 +489,8 @@ def estimated_noise(
         Point i of both arms lies at the same time.
     waves : int
         No more waves than this are averaged; see `waves_for`.
+    ascending : tuple of ndarray, optional
+        As `placements` takes them.
 
     Returns
     -------
@@ -486,7 +498,7 @@ def estimated_noise(
         Separate variances and Welch-Satterthwaite degrees of freedom, with the weights of the sample sizes, or the variance of the
         difference where the arms share the clock.
     """
-    of_canary, of_baseline = placements(baseline, aligned)
+    of_canary, of_baseline = placements(baseline, aligned, ascending)
     resolution = 0.5 / (baseline.shape[1] * aligned.shape[1])
     return series_noise(
         of_canary, of_baseline, scales, concurrent=concurrent, resolution=resolution, waves=waves
