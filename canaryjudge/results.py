@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 
 from pydantic import Field
 
@@ -227,6 +227,12 @@ class ReleaseResult(Facts):
     """The caller's name of the canary."""
     metrics: dict[str, MetricResult]
     """Each metric's result, in the policy's order."""
+
+    @classmethod
+    def model_rebuild(cls, **options: Any) -> bool | None:
+        """Build the schema, on first use; first that of its metrics, which a verdict has as well."""
+        MetricResult.model_rebuild()
+        return super().model_rebuild(**options)
 
     @property
     def lacks_data(self) -> bool:

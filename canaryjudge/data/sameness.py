@@ -165,7 +165,7 @@ def some_in_common(first: FloatArray, second: FloatArray) -> bool:
 def _also_in(ascending: FloatArray, points: FloatArray) -> FloatArray:
     """Give those of ascending points that other ascending points have too."""
     nearest = ascending.take(Merged(ascending, points).up_to - 1, mode="clip")
-    return points[nearest == points]
+    return np.asarray(points[nearest == points])
 
 
 def _rounded(values: FloatArray) -> FloatArray:

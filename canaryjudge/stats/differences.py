@@ -41,10 +41,13 @@ _FINE_STRETCHES = 2**16
 class Differences(Protocol):
     """Distribution of the differences, for a batch of pairs of samples."""
 
-    samples: tuple[FloatArray, FloatArray] | None
-    """Baseline and canary, each row ascending, where they had to be sorted."""
     pairs: int
     """Differences a pair of samples."""
+
+    @property
+    def samples(self) -> tuple[FloatArray, FloatArray] | None:
+        """Baseline and canary, each row ascending, where they had to be sorted."""
+        ...
 
     def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
         """Give the order statistic number ``floor(tail * pairs)`` from that end, counted from 0; shapes (batch, k)."""

@@ -11,7 +11,8 @@ import pytest
 from fake_prometheus import body, serving
 
 import canaryjudge as cj
-from canaryjudge.cli import main, parser
+from canaryjudge.cli import main
+from canaryjudge.cli.commands import parser
 from canaryjudge.cli.watch import Clock, watch
 
 POLICY = """\

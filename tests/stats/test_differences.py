@@ -33,12 +33,13 @@ def test_the_median_is_the_hodges_lehmann_shift():
     assert found.median()[0] == pytest.approx(1.65)
 
 
+@pytest.mark.parametrize("sizes", [(700, 600), (600, 700)], ids=["shorter", "longer"])
 @pytest.mark.parametrize("decimals", [1, 2, 12])
-def test_large_samples_give_the_ranks_that_counting_all_pairs_gives(decimals):
+def test_large_samples_give_the_ranks_that_counting_all_pairs_gives(decimals, sizes):
     rng = np.random.default_rng(decimals)
     baseline, canary = (
-        rng.lognormal(size=(1, 700)).round(decimals),
-        rng.lognormal(0.1, size=(1, 600)).round(decimals),
+        rng.lognormal(level, size=(1, size)).round(decimals)
+        for level, size in zip((0.0, 0.1), sizes, strict=True)
     )
     expected = brute(baseline[0], canary[0])
     found = all_differences(baseline, canary)
@@ -50,6 +51,25 @@ def test_large_samples_give_the_ranks_that_counting_all_pairs_gives(decimals):
             np.searchsorted(expected, value + 1e-9, "right"),
         )
         assert first - 2 <= rank <= last + 2
+
+
+@pytest.mark.parametrize("decimals", [3, 12])
+def test_very_large_samples_are_counted_by_stretches_as_point_by_point(decimals):
+    rng = np.random.default_rng(decimals)
+    baseline, canary = (
+        np.sort(rng.lognormal(level, size=(1, 300_000)).round(decimals)) for level in (0.0, 0.1)
+    )
+    found = all_differences(baseline, canary)
+    at = np.array([-0.5, 0.0, 0.1])
+    counted = [
+        np.searchsorted(canary[0], baseline[0] + one, side).sum() for one in at for side in ("left", "right")
+    ]
+    exact = np.reshape(counted, (-1, 2)).sum(axis=1) / (2 * found.pairs)
+    np.testing.assert_allclose(found.below(at[None])[0], exact, rtol=0, atol=5e-8)
+    values = found.quantile([[0.3, 0.5, 0.62]], "low")[0]
+    shares = [np.searchsorted(canary[0], baseline[0] + one, "right").sum() / found.pairs for one in values]
+    tied = 10.0**-decimals  # no rank is met more closely than equal differences let it
+    np.testing.assert_allclose(shares, [0.3, 0.5, 0.62], rtol=0, atol=1e-6 + tied)
 
 
 def test_a_batch_gives_what_single_pairs_give():
