@@ -63,7 +63,7 @@ class Monitors(Mapping[ReleaseKey, Monitor]):
     ...         for arm, errors in (("baseline", 10), ("canary", canary))
     ...     ])
     >>> monitors
-    <Monitors of 2 releases: 1 marginal, 1 fail>
+    <Monitors of 2 releases: 1 pass, 1 fail>
     >>> monitors.verdicts()["cart"].outcome.value
     'fail'
     """
