@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, Self
 
 import numpy as np
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, weigh
@@ -35,6 +36,8 @@ __all__ = [
 
 State = dict[str, Any]
 """What a process remembers, as JSON has it."""
+_AT_ONCE: Final = 1024
+"""Intervals that are added up at once: what each adds to the sums is far larger than its points."""
 _PART_SIZE: Final = 5
 """Bytes of what sums have behind the point."""
 
@@ -88,7 +91,12 @@ class CountingProcess(ABC):
 
     def taking(self, pair: Pair) -> Asking:
         """Take new intervals, and ask nothing: what is added up says all."""
-        self.update(pair)
+        size = len(pair.canary)
+        if size <= _AT_ONCE or KINDS[pair.kind].is_raw:
+            self.update(pair)
+        else:
+            for start in range(0, size, _AT_ONCE):
+                self.update(pair.part(slice(start, start + _AT_ONCE)))
         yield from ()
 
     @abstractmethod

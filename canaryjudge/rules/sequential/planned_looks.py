@@ -95,8 +95,9 @@ class LooksProcess:
             yield from self._looking()
 
     def _cut(self, window: Pair) -> Pair:
-        most = self._question.horizon.max_points
-        return window if most is None or len(window.canary) <= most else window.part(slice(most))
+        size, most = len(window.canary), self._question.horizon.max_points
+        # by an index, which copies: a slice would keep all of what was given
+        return window.part(np.arange(size if most is None else min(size, most)))
 
     def _looking(self) -> Asking:
         while self._done < self._plan.looks and not (self._last and self._last.outcome is Outcome.FAIL):
