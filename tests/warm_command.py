@@ -70,13 +70,10 @@ def answer(caller, main):
     os.environ.update(environment)
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115 - as the locale says
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-    try:
-        code = main(arguments)
-    except SystemExit as stop:  # argparse
-        code = stop.code
+    code = main(arguments)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    caller.sendall(str(code or 0).encode())
+    caller.sendall(str(code).encode())
 
 
 if __name__ == "__main__":
