@@ -6,12 +6,13 @@ import json
 import re
 from typing import Any, Final
 
-__all__ = ["as_json", "cut", "on_one_line"]
+__all__ = ["as_json", "cut", "on_one_line", "visible"]
 
 _LONGEST_WORD: Final = 300
 """Characters without a space; no word of ours is as long."""
 _UNSEEN: Final = re.compile(
-    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufdd0-\ufdef\ufeff\ufff9-\ufffb\ufffe\uffff"
+    "\ud800-\udfff\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
 )
 """What JSON leaves as it is, though it steers a terminal, turns the order of letters round, is not seen, or is half a character; a fixed list, so that the same verdict is the same bytes for ever."""
 
@@ -38,6 +39,21 @@ def cut(text: str, room: int) -> str:
     ('latency…', 'cpu')
     """
     return text if len(text) <= room else text[: room - 1].rstrip() + "…"
+
+
+def visible(text: str, keep: str = "\n") -> str:
+    r"""Write what is not printable as an escape, where names that differ must not become one.
+
+    Examples
+    --------
+    >>> print(visible("p99\x1b[31m\u202e"))
+    p99\u{1b}[31m\u{202e}
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in keep else f"\\u{{{ord(letter):x}}}" for letter in text
+    )
 
 
 def as_json(document: Any) -> str:

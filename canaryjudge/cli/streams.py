@@ -189,14 +189,14 @@ class _Output(_Stream):
     """Standard output, which says that it is what cannot be written."""
 
     def write(self, text: str) -> int:
-        if self._is_closed:
-            raise OSError(errno.EBADF, "it is closed", _OUTPUT)
         with self._named():
             return int(self._stream.write(text))
 
     def flush(self) -> None:
         with self._named():
             self._stream.flush()
+            if self._is_closed and self._stream.getvalue():
+                raise OSError(errno.EBADF, "it is closed")
 
     @contextmanager
     def _named(self) -> Iterator[None]:

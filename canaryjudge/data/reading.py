@@ -174,7 +174,10 @@ def read_series(
 
 
 def check_names(arms: tuple[str, str]) -> None:
-    """Refuse one name for both arms."""
+    """Refuse one name for both arms, and names that are no text."""
+    for arm in arms:
+        if any("\ud800" <= letter <= "\udfff" for letter in arm):
+            raise DataError(f"the name of an arm, {arm!r}, has half a character", "Name it in UTF-8.")
     if arms[0] == arms[1]:
         raise DataError(f"baseline and canary are both named {arms[0]!r}", "Name two different arms.")
 
@@ -344,7 +347,7 @@ class History:
                 sha.update(_digest(track))
         for release in self.releases:
             for name, arms in release.metrics.items():
-                sha.update(f"{release.name}\0{release.healthy}\0{name}\0".encode())
+                sha.update(f"{release.name}\0{release.healthy}\0{name}\0".encode(errors="surrogatepass"))
                 for arm in arms:
                     sha.update(_digest(arm))
         return sha.hexdigest()

@@ -12,7 +12,7 @@ import numpy as np
 
 from canaryjudge._version import __version__
 from canaryjudge.data import History, MetricPair, Series, about_metric, read_series
-from canaryjudge.data.reading import without_points
+from canaryjudge.data.reading import check_names, without_points
 from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line, watch_html
 from canaryjudge.history import Asked, known_past, past_of
@@ -25,6 +25,7 @@ from canaryjudge.policy import Policy
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import ArmFacts, HistoryFacts, Pairing
 from canaryjudge.rules import check_counts
+from canaryjudge.texts import on_one_line
 from canaryjudge.verdict import Verdict
 
 __all__ = ["Monitor"]
@@ -86,10 +87,7 @@ class Monitor:
                 "Make it with Policy(...), or read it with load_policy(path).",
             )
         self._policy, self._arms = policy, (str(baseline), str(canary))
-        if self._arms[0] == self._arms[1]:
-            raise DataError(
-                f"baseline and canary are both named {self._arms[0]!r}", "Name two different arms."
-            )
+        check_names(self._arms)
         self._known = known_past(history, policy, self._arms)
         self._history_digest = None if self._known is None else self._known.digest()
         self._begin({} if self._known is None else _measured(self._known, policy))
@@ -148,7 +146,9 @@ class Monitor:
 
     def __repr__(self) -> str:
         points = {name: watched.stream.points for name, watched in self._metrics.items()}
-        said = ", ".join(f"{name} {canary} v. {baseline}" for name, (baseline, canary) in points.items())
+        said = ", ".join(
+            f"{on_one_line(name)} {canary} v. {baseline}" for name, (baseline, canary) in points.items()
+        )
         return f"<Monitor of {self._arms[1]!r} v. {self._arms[0]!r}, points so far: {said}>"
 
     def _repr_html_(self) -> str:
