@@ -296,8 +296,9 @@ def read_text_or_table(source: str | IO[bytes], layout: Layout, format: str | No
         name = source if isinstance(source, str) else str(getattr(source, "name", "the stream"))
         return read_table(source, format=format, layout=layout), name
     stream = standard_input()
-    start = stream.peek(1024) if hasattr(stream, "peek") else b""
-    return read_table(stream, format=format or begins_like(start), layout=layout), "standard input"
+    with naming("standard input"):
+        start = stream.peek(1024) if hasattr(stream, "peek") else b""
+        return read_table(stream, format=format or begins_like(start), layout=layout), "standard input"
 
 
 def _wide_table(options: argparse.Namespace, policy: Policy, *, past: bool) -> WideTable | None:

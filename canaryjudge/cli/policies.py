@@ -72,7 +72,7 @@ def _validate(options: argparse.Namespace) -> int:
         for row in readiness_rows(doctor(policy)):
             complain(f"{path}: {row['metric']}: {row['finding']}", row["advice"])
     for mistake in mistakes[:-1]:
-        complain(mistake.message, mistake.hint)
+        complain(mistake.message.split("\n"), mistake.hint)
     if mistakes:
         raise mistakes[-1]
     return 0

@@ -35,9 +35,9 @@ _LONGEST: Final = 2000
 _OUTPUT: Final = "standard output"
 
 
-def complain(message: str, hint: str) -> None:
+def complain(message: str | Sequence[str], hint: str) -> None:
     """Write what is wrong, a line each where a policy has several problems, and what to do about it."""
-    for line in message.split("\n"):
+    for line in [message] if isinstance(message, str) else message:
         print(f"canaryjudge: {on_one_line(line, _LONGEST)}", file=sys.stderr)
     if hint:
         print(f"hint: {on_one_line(hint, _LONGEST)}", file=sys.stderr)
@@ -89,7 +89,7 @@ def _run(arguments: Sequence[str]) -> int:
         options = parser().parse_args(arguments)
         code = int(options.run(options))
     except SystemExit as stop:  # argparse, which has said why
-        code = int(stop.code or 0)
+        code = BAD_INPUT if stop.code else 0
     sys.stdout.flush()  # what is still in the buffer may not fit on the disk
     return code
 
@@ -111,7 +111,7 @@ def _tell(error: BaseException) -> None:
             said = described(error)
         except Exception:  # noqa: BLE001 - an error that cannot say what it is
             said = CanaryJudgeError(type(error).__name__)
-        complain(said.message, said.hint)
+        complain(said.message.split("\n"), said.hint)
 
 
 def standard_input() -> IO[bytes]:

@@ -202,7 +202,7 @@ class UnspeakableError(Exception):
         (BrokenPipeError(32, "Broken pipe"), 2, "input or output: Broken pipe"),
         (KeyboardInterrupt(), 130, ""),
         (BaseExceptionGroup("several", [KeyboardInterrupt()]), 70, "BaseExceptionGroup"),
-        (SystemExit(3), 3, ""),
+        (SystemExit(1), 2, ""),
     ],
 )
 def test_whatever_goes_wrong_is_told_and_is_no_1(capsys, monkeypatch, fault, code, says):
