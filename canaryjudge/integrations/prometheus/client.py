@@ -165,19 +165,11 @@ def _spelled(letter: str) -> str:
     itself, code = re.escape(letter), ord(letter)
     if letter.isascii() and letter.isalnum():
         return itself
-    quoted = "".join(f"%{byte:02x}" for byte in letter.encode())
-    entity = codepoint2name.get(code, "apos" if letter == "'" else f"#{code}")
-    forms = (
-        rf"\\*{itself}",
-        rf"\\+(?:u00|x){code:02x}",
-        quoted,
-        f"(?:%25){quoted[1:]}",
-        f"&{entity};",
-        f"&#0*{code};",
-    )
-    hexadecimal = f"&#x0*{code:x};"
+    in_addresses = "".join(f"%(?:25)?{byte:02x}" for byte in letter.encode())
+    name = codepoint2name.get(code, "apos" if letter == "'" else f"#{code}")
     space = r"|\+" if letter == " " else ""
-    return f"(?i:{'|'.join((*forms, hexadecimal))}{space})"
+    in_html, in_programs = f"&(?:{name}|#0*{code}|#x0*{code:x});", rf"\\+(?:u{code:04x}|x{code:02x})"
+    return rf"(?i:{in_addresses}|{in_html}|{in_programs}|\\*{itself}{space})"
 
 
 def _taken_apart(url: str) -> tuple[str, str, str]:

@@ -217,6 +217,11 @@ def test_there_is_one_source_of_data(capsys):
             'version="1.4"',
             "both arms of the metric 'errors' have the selector version=\"1.4\"",
         ),
+        (
+            "--canary-selector",
+            'version="1.5"} or vector(0) or x{version=""',
+            "canary of the metric 'errors': the selector has more in it than label matchers",
+        ),
         ("--wide", "version", "--wide is for --data"),
         ("--data-format", "csv", "--data-format is for --data"),
         ("--header", "X-Scope-OrgID", "a header is written NAME=VALUE"),
