@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from canaryjudge.texts import on_one_line
 
 __all__ = ["Note", "NoteCode", "NoteList", "NoteTally"]
+
+_LONGEST: Final = 2000
+"""Characters of what data and servers say, as in an error."""
 
 NoteCode = Literal[
     "missing_values",  # NaN or null values, left out
@@ -90,7 +93,8 @@ class Note(BaseModel):
     def _fit_to_be_printed(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Take what data and servers name, such as a replica, as it can be shown."""
         return {
-            name: on_one_line(value) if isinstance(value, str) else value for name, value in facts.items()
+            name: on_one_line(value, _LONGEST) if isinstance(value, str) else value
+            for name, value in facts.items()
         }
 
 

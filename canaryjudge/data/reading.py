@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 _DIGITS = re.compile(r"[0-9]+")
+_LONGEST_NAME: Final = 1000
 _Known: TypeAlias = tuple[Series, ArmFacts | None]
 _NO_COUNTERS: Final[Mapping[str, tuple[CounterState, CounterState] | None]] = {}
 
@@ -174,8 +175,10 @@ def read_series(
 
 
 def check_names(arms: tuple[str, str]) -> None:
-    """Refuse one name for both arms, and names that are no text."""
+    """Refuse one name for both arms, and names that nobody can read."""
     for arm in arms:
+        if len(arm) > _LONGEST_NAME:
+            raise DataError(f"the name of an arm is longer than {_LONGEST_NAME:,} characters", "Shorten it.")
         if any("\ud800" <= letter <= "\udfff" for letter in arm):
             raise DataError(f"the name of an arm, {arm!r}, has half a character", "Name it in UTF-8.")
     if arms[0] == arms[1]:

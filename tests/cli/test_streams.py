@@ -183,6 +183,11 @@ def test_names_that_are_no_utf8_do_not_hide_the_true_error(capfdbinary, argument
     assert b"has half a character" in capfdbinary.readouterr().err
 
 
+def test_an_arm_of_endless_words_is_refused(capsys):
+    assert main(["judge", "--policy", "cpu.yaml", "--data", "untimed.csv", "--canary", "x " * 5000]) == 2
+    assert "longer than 1,000 characters" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("argument", ["a\0b", "\ud800"])
 def test_an_argument_that_no_process_is_given_is_refused(capsys, argument):
     assert main(["validate", argument]) == 2
