@@ -174,7 +174,8 @@ class _Stream:
         self._is_closed = stream is None
         self._stream = io.StringIO() if stream is None else stream
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+            with suppress(OSError, ValueError):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -186,25 +187,30 @@ class _Stream:
 
 
 class _Output(_Stream):
-    """Standard output, which says that it is what cannot be written."""
+    """Standard output, which says that it is what could not be written, and says so again at the end, for argparse does not listen."""
+
+    _lost: OSError | None = None
 
     def write(self, text: str) -> int:
-        with self._named():
+        if self._is_closed:
+            raise self._given_up(OSError(errno.EBADF, "it is closed"))
+        try:
             return int(self._stream.write(text))
+        except OSError as error:
+            raise self._given_up(error) from None
 
     def flush(self) -> None:
-        with self._named():
-            self._stream.flush()
-            if self._is_closed and self._stream.getvalue():
-                raise OSError(errno.EBADF, "it is closed")
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
         try:
-            yield
+            self._stream.flush()
         except OSError as error:
-            self._silence()
-            raise OSError(error.errno, error.strerror, _OUTPUT) from None
+            raise self._given_up(error) from None
+        if self._lost is not None:
+            raise self._lost
+
+    def _given_up(self, error: OSError) -> OSError:
+        self._silence()
+        self._lost = OSError(error.errno, error.strerror, _OUTPUT)
+        return self._lost
 
 
 class _Complaints(_Stream):
