@@ -18,6 +18,7 @@ from canaryjudge.monitor.saved_state import state_of, watch_of
 from canaryjudge.policy import Policy
 from canaryjudge.results import ArmFacts
 from canaryjudge.rules import answered
+from canaryjudge.texts import on_one_line
 from canaryjudge.verdict import Verdict
 
 __all__ = ["Monitor"]
@@ -104,7 +105,9 @@ class Monitor:
 
     def __repr__(self) -> str:
         points = {name: watched.stream.points for name, watched in self._watch.metrics.items()}
-        said = ", ".join(f"{name} {canary} v. {baseline}" for name, (baseline, canary) in points.items())
+        said = ", ".join(
+            f"{on_one_line(name)} {canary} v. {baseline}" for name, (baseline, canary) in points.items()
+        )
         return f"<Monitor of {self._arms[1]!r} v. {self._arms[0]!r}, points so far: {said}>"
 
     def _repr_html_(self) -> str:
