@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.diagnostics import likely_name
-from canaryjudge.data.frames import Column, labels, take
+from canaryjudge.data.frames import Column, labels, refuse_twins, take
 from canaryjudge.data.times import TIME_NAMES, time_column
 from canaryjudge.data.unit_texts import read_cells
 
@@ -163,6 +163,7 @@ def from_arm_columns(
     if not found:
         return None
     used = {name for pair in found.values() for name in pair}
+    refuse_twins([name for name in columns if name not in used], ["metric", "replica"])
     time = time_column(name for name in columns if name not in used)
     beside = {"time": time, "replica": "replica" if "replica" in columns else None}
     rows = dict.fromkeys(found, np.arange(len(next(iter(columns.values())))))

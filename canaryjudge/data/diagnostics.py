@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Location", "PlacedText", "likely_name", "number_hint", "shown"]
+__all__ = ["Location", "PlacedText", "likely_name", "near_twin", "number_hint", "shown"]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -43,6 +45,26 @@ def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[
     rest = f" and {len(names) - 20} more" if len(names) > 20 else ""
     listed = f"Known {what}: {', '.join(names[:20])}{rest}."
     return f"Did you mean {near[0]!r}? {listed}" if near else listed
+
+
+def near_twin(name: str, known: Iterable[str], taken: Iterable[str] = ()) -> str | None:
+    """Find a name that differs from another by white space or case only, but for those that are meant themselves.
+
+    Examples
+    --------
+    >>> near_twin("errors", ["errors", "Errors ", "error"]), near_twin("a", ["a", "A"], taken=["A"])
+    ('Errors ', None)
+    """
+    meant, same = {name, *taken}, _bare(name)
+    return next((other for other in known if other not in meant and _bare(other) == same), None)
+
+
+@lru_cache(maxsize=4096)
+def _bare(name: str) -> str:
+    letters = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(
+        letter for letter in letters if not letter.isspace() and unicodedata.category(letter) != "Cf"
+    )
 
 
 class PlacedText(str):

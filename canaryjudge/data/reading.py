@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -16,8 +16,8 @@ from canaryjudge.data.arm_columns import from_arm_columns
 from canaryjudge.data.arm_facts import ArmFacts
 from canaryjudge.data.cleaning import read_arm, read_with_facts
 from canaryjudge.data.counters import CounterState
-from canaryjudge.data.diagnostics import likely_name, shown
-from canaryjudge.data.frames import labels, object_array, table_columns, take
+from canaryjudge.data.diagnostics import likely_name, near_twin, shown
+from canaryjudge.data.frames import labels, object_array, refuse_twins, table_columns, take
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import MetricPair, column_bytes
 from canaryjudge.data.pairing import align
@@ -199,11 +199,15 @@ def _read_arms(
     else:
         _check_arms(source, policy, arms)
         _check_metrics(source, policy)
+    for arm in arms:
+        _refuse_twin(arm, source.arms, arms, "arms", DataError)
+    names = [metric.name for metric in policy.metrics]
     with np.errstate(over="ignore", under="ignore"):
         found: dict[str, tuple[_Known, _Known]] = {}
         for metric in policy.metrics:
             before = counters.get(metric.name) or (None, None)
             try:
+                _refuse_twin(metric.name, source.metrics, names, "metrics", BrokenDataError)
                 found[metric.name] = (
                     read_with_facts(source, metric, arms[0], before[0]),
                     read_with_facts(source, metric, arms[1], before[1]),
@@ -215,6 +219,18 @@ def _read_arms(
                 first, second = without_points(arms, None if partial else error)
                 found[metric.name] = (first, None), (second, None)
         return found
+
+
+def _refuse_twin(
+    name: str, known: list[str], taken: Collection[str], what: str, error: type[DataError]
+) -> None:
+    """Refuse a part of the data under a name that is almost one that is asked for: it would be left out without a word."""
+    twin = near_twin(name, known, taken)
+    if twin is not None:
+        raise error(
+            f"the data have the {what} {name!r} and {twin!r}, which differ by white space or case only",
+            "Give both one name, or leave out what is not meant.",
+        )
 
 
 def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, str] | None = None) -> SeriesSource:
@@ -375,6 +391,7 @@ def read_history(data: Any, policy: Policy, *, baseline: str = "baseline", canar
     columns = table_columns(data)
     if columns is None:
         return History(_tracks(source_of(data), policy))
+    refuse_twins(columns, ("arm", "release", "outcome"))
     if "release" in columns:
         return _releases(columns, policy, (baseline, canary))
     if columns and "arm" not in columns:
@@ -408,6 +425,9 @@ def _check_known(known: list[str], policy: Policy) -> None:
             f"the history has no metric of the policy, such as {name!r}",
             f"{likely_name(name, known, 'metrics')} Name them as in the policy.",
         )
+    names = [metric.name for metric in policy.metrics]
+    for name in names:
+        _refuse_twin(name, known, names, "metrics", DataError)
 
 
 def _releases(columns: Mapping[str, Any], policy: Policy, arms: tuple[str, str]) -> History:

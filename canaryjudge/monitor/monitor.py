@@ -25,6 +25,7 @@ from canaryjudge.policy import Policy
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import ArmFacts, HistoryFacts, Pairing
 from canaryjudge.rules import check_counts
+from canaryjudge.strict_json import read_strictly
 from canaryjudge.verdict import Verdict
 
 __all__ = ["Monitor"]
@@ -407,7 +408,7 @@ def _body_digest(body: Mapping[str, Any]) -> str:
 def _checked_body(text: str | bytes) -> dict[str, Any]:
     hint = "Give what to_json wrote; if it is lost, begin a new watch."
     try:
-        body = json.loads(text)
+        body = read_strictly(text)
     except (ValueError, RecursionError):
         raise DataError("the state is not JSON, or is cut short", hint) from None
     if not isinstance(body, dict) or body.get("format") != "canaryjudge.monitor":

@@ -14,15 +14,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from canaryjudge.errors import PolicyError
+from canaryjudge.limits import (
+    DOCUMENT_CHARACTERS,
+    DOCUMENT_DEPTH,
+    DOCUMENT_DIGITS,
+    DOCUMENT_VALUES,
+)
 from canaryjudge.quantities import shown
 from canaryjudge.settings import Path
 
 __all__ = ["Complaint", "Entry", "Node", "Place", "locate", "plain", "read_document", "read_documents"]
 
-_MAX_CHARACTERS: Final = 300_000
-_MAX_VALUES: Final = 100_000
-_MAX_DEPTH: Final = 20
-_MAX_DIGITS: Final = 300
 _TEXT_TAGS: Final = (None, "!", "tag:yaml.org,2002:str")
 _WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -224,11 +226,11 @@ def _scalar(text: str) -> str | float | bool | None:
     """Read an unquoted scalar by YAML's core schema."""
     if text in _WORDS:
         return _WORDS[text]
-    if _INTEGER.fullmatch(text) and len(text) <= _MAX_DIGITS:
+    if _INTEGER.fullmatch(text) and len(text) <= DOCUMENT_DIGITS:
         return int(text)
     if _FLOAT.fullmatch(text):
         return float(text)
-    if _BASED.fullmatch(text) and len(text) <= _MAX_DIGITS:
+    if _BASED.fullmatch(text) and len(text) <= DOCUMENT_DIGITS:
         return int(text, 0)
     return text
 
@@ -248,9 +250,9 @@ class _Reader:
         """Begin to read."""
         from ruamel.yaml import YAML  # noqa: PLC0415 - as in _in_sentences
 
-        if len(text) > _MAX_CHARACTERS:
+        if len(text) > DOCUMENT_CHARACTERS:
             raise PolicyError(
-                f"{name}: the document has more than {_MAX_CHARACTERS:,} characters", f"Is it {what}?"
+                f"{name}: the document has more than {DOCUMENT_CHARACTERS:,} characters", f"Is it {what}?"
             )
         return cls(name, YAML(typ="safe", pure=True).parse(text.removeprefix("\ufeff")), what)
 
@@ -290,7 +292,7 @@ class _Reader:
             self.check_tag(event, place)
             if isinstance(event, ScalarEvent):
                 node = Node(place, self.scalar(event, place))
-            elif depth >= _MAX_DEPTH:
+            elif depth >= DOCUMENT_DEPTH:
                 raise self.too_deep(place)
             elif isinstance(event, MappingStartEvent):
                 node = self.mapping(place, depth)
@@ -298,13 +300,13 @@ class _Reader:
                 node = self.sequence(place, depth)
             if event.anchor is not None:
                 self.anchors[event.anchor] = node
-        if depth + node.height > _MAX_DEPTH:
+        if depth + node.height > DOCUMENT_DEPTH:
             raise self.too_deep(place)
         return node
 
     def too_deep(self, place: Place) -> PolicyError:
         return PolicyError(
-            f"{place}: the document is nested more than {_MAX_DEPTH} deep", f"Is it {self.what}?"
+            f"{place}: the document is nested more than {DOCUMENT_DEPTH} deep", f"Is it {self.what}?"
         )
 
     def check_tag(self, event: Any, place: Place) -> None:
@@ -390,9 +392,9 @@ class _Reader:
         return entries
 
     def grown(self, size: int, item: Node) -> int:
-        if size + item.size > _MAX_VALUES:
+        if size + item.size > DOCUMENT_VALUES:
             raise PolicyError(
-                f"{item.place}: the document unfolds to more than {_MAX_VALUES:,} values",
+                f"{item.place}: the document unfolds to more than {DOCUMENT_VALUES:,} values",
                 f"Is it {self.what}?",
             )
         return size + item.size

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from canaryjudge.limits import QUERY_CHARACTERS
+
 __all__ = ["PromqlPart", "Token", "made_up", "number_of", "parse_promql", "tokens", "value_of_nothing"]
 
 _TOKEN: Final = re.compile(
@@ -49,7 +51,6 @@ _AS_IT_IS: Final = frozenset(
 _DEEPEST: Final = 60
 _TEXT: Final = re.compile(r'"(?:\\.|[^"\\])*(?:"|$)|\'(?:\\.|[^\'\\])*(?:\'|$)|`[^`]*(?:`|$)', re.DOTALL)
 _COMMENT: Final = re.compile(r"#[^\n]*")
-_LONGEST: Final = 10_000
 _OF_PROMQL: Final = ("or vector()", "default")
 _MADE_UP: Final = {
     name: re.compile(pattern, re.IGNORECASE)
@@ -175,7 +176,7 @@ def made_up(query: str) -> tuple[str, float | None] | None:
     >>> made_up("(sum(a) or vector(0)) / sum(b)"), made_up("sum(a) / sum(b)")
     (('or vector()', None), None)
     """
-    query = query[:_LONGEST]
+    query = query[:QUERY_CHARACTERS]
     bare = " ".join(_COMMENT.sub("", _TEXT.sub('""', query)).split())
     what = next((name for name, pattern in _MADE_UP.items() if pattern.search(bare)), "")
     tree = parse_promql(query) if what in ("", *_OF_PROMQL) else None

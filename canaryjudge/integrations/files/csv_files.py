@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.diagnostics import PlacedText, number_hint, shown
+from canaryjudge.data.frames import has_large, object_array
 from canaryjudge.data.unit_texts import has_unit, without_units
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, Roles, tidy
@@ -32,6 +33,7 @@ _SEPARATORS = {",": "commas", "\t": "tabs"}
 _OTHER_FORMATS = {",": ", or name its format: csv", "\t": ", or name its format: tsv"}
 _WITH_POINT = r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?"
 _WITH_COMMA = _WITH_POINT.replace(r"\.", ",")
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,300}\s*")
 _PERHAPS_THOUSANDS = r"[+-]?[1-9]\d{0,2}[.,]\d{3}"
 
 
@@ -215,7 +217,10 @@ class _Parser:
         for name in self.names:
             part = frame[name]
             if part.dtype.kind in "buif":
-                frame[name] = part.astype(np.float64)
+                numbers = part.to_numpy(dtype=np.float64)
+                frame[name] = numbers
+                if name in self._roles.numbers and has_large(numbers):
+                    frame[name] = self._whole_numbers(name, numbers, body)
                 if self._roles.units and name in self._roles.numbers and part.any():
                     self._plain.add(name)
             elif self._roles.placed and name in self._roles.numbers:
@@ -235,6 +240,13 @@ class _Parser:
         if time in self.names and _has_numbers(frame[time]):  # times that began as numbers stay numbers
             self._must_be_numbers.add(time)
         return [frame]
+
+    def _whole_numbers(self, name: str, numbers: NDArray[np.float64], body: bytes) -> Any:
+        """Give whole numbers beyond what floats hold as they are written, for counters that are differenced."""
+        texts = self._parse(body, {name: "str"}, [name])[name]
+        whole = [isinstance(text, str) and _WHOLE.fullmatch(text) for text in texts]
+        pairs = zip(texts, whole, numbers.tolist(), strict=True)
+        return object_array([int(text) if exact else number for text, exact, number in pairs])
 
     def _have_units(self, name: str, cells: Any) -> bool:
         """Tell whether cells are numbers with their units, as those of the blocks before were."""

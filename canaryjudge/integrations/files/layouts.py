@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from canaryjudge.data.arm_columns import arm_columns, other_layouts
+from canaryjudge.data.frames import refuse_twins
 from canaryjudge.data.times import time_column
 from canaryjudge.errors import DataError
 
@@ -106,6 +107,7 @@ def _rows_of_points(names: Sequence[str], source: str, known: Sequence[str], nee
     for name in needed:
         if name not in names:
             raise DataError(f"{source}: there is no column {name!r}", other_layouts(name, names))
+    refuse_twins(names, [name for name in known if name != "time"], f"{source}: ")
     time = time_column(dict.fromkeys(names), where=f"{source}: ")
     chosen = tuple(name for name in dict.fromkeys(names) if name in known or name == time)
     check_once(names, chosen, source)

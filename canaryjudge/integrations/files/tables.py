@@ -18,6 +18,7 @@ import numpy as np
 from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.files.layouts import Layout, tidy
+from canaryjudge.strict_json import RepeatedKeyError, read_strictly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +134,7 @@ def read_text(stream: BinaryIO, name: str, _: Layout = tidy) -> str:
 
 def read_json(stream: BinaryIO, name: str, _: Layout = tidy) -> Any:
     """Read a JSON document: a list of rows, or a mapping of metrics."""
-    data = _decoded(read_text(stream, name), name, 1)
+    data = _decoded(read_text(stream, name), name)
     if not isinstance(data, list | dict):
         raise DataError(f"{name}: the document is {shown(data)}", _SHAPES)
     return data
@@ -155,15 +156,19 @@ def read_ndjson(stream: BinaryIO, name: str, _: Layout = tidy) -> list[dict[str,
     return rows
 
 
-def _decoded(text: str, name: str, line: int) -> Any:
+def _decoded(text: str, name: str, line: int = 0) -> Any:
+    """Read JSON, a line of so many or, without a number, a whole file."""
+    place = f"{name}, line {line}" if line else name
     try:
-        return json.loads(text)
+        return read_strictly(text)
     except json.JSONDecodeError as error:
-        where = f"{name}, line {line + error.lineno - 1}, column {error.colno}"
+        where = f"{name}, line {max(line, 1) + error.lineno - 1}, column {error.colno}"
         reason = error.msg[:1].lower() + error.msg[1:]
         raise DataError(f"{where}: this is not JSON ({reason})", _SHAPES) from None
+    except RepeatedKeyError as error:
+        raise DataError(f"{place}: {error}", "Leave one out.") from None
     except (RecursionError, ValueError) as error:
-        raise DataError(f"{name}, line {line}: this JSON cannot be read ({error})", _SHAPES) from None
+        raise DataError(f"{place}: this JSON cannot be read ({error})", _SHAPES) from None
 
 
 def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:

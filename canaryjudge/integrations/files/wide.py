@@ -9,7 +9,14 @@ from typing import Any, Final
 import numpy as np
 
 from canaryjudge.data.diagnostics import likely_name, number_hint, shown
-from canaryjudge.data.frames import Column, first_word, is_missing, table_columns
+from canaryjudge.data.frames import (
+    Column,
+    check_column,
+    first_word,
+    is_missing,
+    refuse_twins,
+    table_columns,
+)
 from canaryjudge.data.sources import refuse_columns
 from canaryjudge.data.unit_texts import read_cells
 from canaryjudge.data.wide import from_columns, row_columns
@@ -142,6 +149,7 @@ class WideTable:
         (['version'], ['cpu'], 'ts')
         """
         check_once(names, dict.fromkeys(names), source)
+        self.check(names)
         try:
             used = {name for metric in _found(self, names, list).values() for name in metric.used}
         except DataError:
@@ -157,6 +165,12 @@ class WideTable:
             time=beside["time"],
             units=True,
         )
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse columns that are named and not there, before a format is read that takes only those that are named."""
+        for name in (self.arm, self.replica, self.time):
+            if name is not None and names:
+                check_column(names, name)
 
     def _beside(self, names: Sequence[str]) -> dict[str, str | None]:
         return row_columns(names, arm=self.arm, time=self.time, replica=self.replica)
@@ -174,6 +188,7 @@ def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict
     """
     columns = _columns(table)
     names = list(columns)
+    wide.check(names)
     found = _found(wide, names, lambda: numeric_columns(columns))
     if not found:
         return {}
@@ -184,6 +199,7 @@ def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict
             f"{where}the column 'release': a history of releases, each with two arms, is read from a tidy table only",
             "Give the columns metric, arm, release and value; or leave the column out, if each arm is a healthy series of its own.",
         )
+    refuse_twins(names, used, where)
     for name in used:
         if name in columns:
             _check_numbers(columns[name], name, where)

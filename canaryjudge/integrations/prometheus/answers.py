@@ -14,6 +14,7 @@ from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KindName
+from canaryjudge.strict_json import RepeatedKeyError, read_strictly
 
 __all__ = ["error_of", "from_prometheus", "readable", "said_by"]
 
@@ -107,7 +108,11 @@ def _read_response(response: Any, where: str) -> list[_PromSeries]:
 def _result(document: Any, where: str) -> list[Any]:
     if isinstance(document, str | bytes):
         try:
-            document = json.loads(document)
+            document = read_strictly(document)
+        except RepeatedKeyError as error:
+            raise DataError(
+                f"{where}: the answer is no JSON that can be trusted: {error}", _DOCUMENT
+            ) from None
         except (ValueError, RecursionError):
             raise DataError(f"{where}: the answer is not JSON, or is cut off", _DOCUMENT) from None
     if error := error_of(document):

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from canaryjudge._version import __version__
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.prometheus.answers import error_of, readable
+from canaryjudge.limits import ANSWER_BYTES, REDIRECTS
 
 if TYPE_CHECKING:
     import httpx
@@ -38,8 +39,6 @@ _PASSING = frozenset({429, 502, 503, 504})
 """Answers that a later try may better."""
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 30.0
-_MOST_BYTES = 100_000_000
-_MOST_REDIRECTS = 3
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -343,7 +342,7 @@ class PrometheusClient:
         # the values of labels are the one thing that no server answers to POST
         gets = path.endswith("/values")
         url = url.copy_merge_params(dict(form)) if gets else url
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(REDIRECTS + 1):
             answer = await self._exchanged(url, None if gets else form)
             if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
                 return answer
@@ -368,9 +367,9 @@ class PrometheusClient:
             async for part in response.aiter_bytes():
                 parts.append(part)
                 size += len(part)
-                if size > _MOST_BYTES:
+                if size > ANSWER_BYTES:
                     raise self._error(
-                        f"{self._access.url} answers more than {_MOST_BYTES // 1_000_000} MB",
+                        f"{self._access.url} answers more than {ANSWER_BYTES // 1_000_000} MB",
                         "Ask for fewer series, a shorter window or a longer step.",
                     )
             return _Answer(

@@ -347,13 +347,13 @@ def test_silence_between_two_bytes_is_bounded_too(capsys, monkeypatch):
 
 
 def test_size_is_bounded(capsys, monkeypatch):
-    monkeypatch.setattr(prometheus_client, "_MOST_BYTES", 5_000_000)
+    monkeypatch.setattr(prometheus_client, "ANSWER_BYTES", 5_000_000)
     with fake.serving(fake.endless()) as server:
         assert_complains(*judge(capsys, server.url), "answers more than 5 MB")
 
 
 def test_a_bomb_is_bounded_after_it_is_unpacked(capsys, monkeypatch):
-    monkeypatch.setattr(prometheus_client, "_MOST_BYTES", 5_000_000)
+    monkeypatch.setattr(prometheus_client, "ANSWER_BYTES", 5_000_000)
     with fake.serving(fake.zipped(" " * 50_000_000)) as server:
         assert_complains(*judge(capsys, server.url), "answers more than 5 MB")
 
