@@ -6,6 +6,7 @@ from typing import Final
 
 __all__ = [
     "ANSWER_BYTES",
+    "ANSWER_MEMORY",
     "CONVERTED_METRICS",
     "DOCUMENT_CHARACTERS",
     "DOCUMENT_DEPTH",
@@ -16,6 +17,7 @@ __all__ = [
     "KAYENTA_CHARACTERS",
     "KAYENTA_PAIRS",
     "KAYENTA_POINTS",
+    "MEMORY_AN_OBJECT",
     "MEMORY_A_BYTE",
     "MEMORY_A_CELL",
     "MEMORY_A_MARK",
@@ -26,20 +28,25 @@ __all__ = [
     "UNPACKED_MEMORY",
     "UNPACKED_TIMES",
     "WHOLE",
+    "memory_of",
 ]
 
 UNPACKED_MEMORY: Final = 1 << 30
-"""Bytes of memory that a packed file or a server's answer may take once it is unfolded: what a small build agent can spare."""
+"""Bytes of memory that a packed file may take once it is unfolded: what a small build agent can spare."""
 UNPACKED_TIMES: Final = 100
 """A large file may take so many times its own size instead: real tables take at most half of that, and a file that was made to burst a thousand times its size."""
 MEMORY_A_BYTE: Final = 3
 """What a byte of text takes while it is read: its bytes, their copy, and the text."""
 MEMORY_A_MARK: Final = 64
 """What stands between two marks of a text (brackets, commas, ends of lines) takes about as much: a number, a short text, or an empty list."""
+MEMORY_AN_OBJECT: Final = 128
+"""What an object of JSON takes beside that."""
 MEMORY_A_CELL: Final = 16
 """What a cell of a Parquet file takes at least: a number, or that of a label, and its copy."""
-ANSWER_BYTES: Final = 100_000_000
-"""Of one answer of a server, packed or not: 11,000 points of 400 series, a few hundred times what a canary needs."""
+ANSWER_BYTES: Final = 50_000_000
+"""Of one answer of a server, packed or not."""
+ANSWER_MEMORY: Final = 1 << 28
+"""What one answer may take once it is read, for there are four at once, of the value and the total of both arms: a million points, which are an hour of 4,500 series every 15 s."""
 REDIRECTS: Final = 3
 """Of one question: from http to https, to the address without a slash, and one to spare."""
 POLICY_BYTES: Final = 2_000_000
@@ -70,3 +77,17 @@ HISTOGRAM_CELLS: Final = 2 * 10**7
 """Counts of one arm, of as many histograms with as many different edges, which a few thousand rows could make billions: 160 MB, held several times."""
 WHOLE: Final = 2.0**53
 """Above it, floats leave out whole numbers: counters that large are differenced before they become floats."""
+
+_MARKS: Final = b"[{,;\t\n"
+
+
+def memory_of(text: bytes) -> int:
+    """Tell about how much memory a text takes once it is read, by its length and its marks.
+
+    Examples
+    --------
+    >>> memory_of(b"[]" * 1000), memory_of(b" " * 2000)
+    (70000, 6000)
+    """
+    marks = len(text) - len(text.translate(None, _MARKS))
+    return MEMORY_A_BYTE * len(text) + MEMORY_A_MARK * marks + MEMORY_AN_OBJECT * text.count(b"{")

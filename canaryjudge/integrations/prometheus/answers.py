@@ -109,9 +109,9 @@ def _result(document: Any, where: str) -> list[Any]:
     if isinstance(document, str | bytes):
         try:
             document = read_strictly(document)
-        except RepeatedKeyError as error:
+        except RepeatedKeyError as twice:
             raise DataError(
-                f"{where}: the answer is no JSON that can be trusted: {error}", _DOCUMENT
+                f"{where}: the answer is no JSON that can be trusted: {twice}", _DOCUMENT
             ) from None
         except (ValueError, RecursionError):
             raise DataError(f"{where}: the answer is not JSON, or is cut off", _DOCUMENT) from None
