@@ -7,13 +7,13 @@ from typing import Final
 __all__ = [
     "ANSWER_BYTES",
     "ANSWER_MEMORY",
+    "CELLS",
     "CONVERTED_METRICS",
     "DOCUMENT_CHARACTERS",
     "DOCUMENT_DEPTH",
     "DOCUMENT_DIGITS",
     "DOCUMENT_VALUES",
     "EXTENDED_FILES",
-    "HISTOGRAM_CELLS",
     "KAYENTA_CHARACTERS",
     "KAYENTA_PAIRS",
     "KAYENTA_POINTS",
@@ -73,7 +73,7 @@ KAYENTA_PAIRS: Final = 2_000
 """Metric set pairs in such a request."""
 KAYENTA_POINTS: Final = 1_000_000
 """Points in all of them: Kayenta itself takes its 90 seconds for 400,000."""
-HISTOGRAM_CELLS: Final = 2 * 10**7
+CELLS: Final = 2 * 10**7
 """Counts of one arm, of as many histograms with as many different edges, which a few thousand rows could make billions: 160 MB, held several times."""
 WHOLE: Final = 2.0**53
 """Above it, floats leave out whole numbers: counters that large are differenced before they become floats."""

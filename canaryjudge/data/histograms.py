@@ -20,7 +20,7 @@ from canaryjudge.data.series import Series
 from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.units import scaled_edges
 from canaryjudge.errors import BrokenDataError, DataError
-from canaryjudge.limits import HISTOGRAM_CELLS, WHOLE
+from canaryjudge.limits import CELLS, WHOLE
 
 __all__ = ["Grid", "continued", "negative_count", "read_buckets", "replica_codes", "uncounted_share"]
 
@@ -405,7 +405,7 @@ def _of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, c
     edges, column = np.unique(le[kept], return_inverse=True)
     replicas = int(replica.max(initial=0)) + 1
     groups, row = np.unique(interval * replicas + replica[kept], return_inverse=True)
-    if len(groups) * len(edges) > HISTOGRAM_CELLS:
+    if len(groups) * len(edges) > CELLS:
         raise DataError(
             f"{raw.place}: the column le has {len(edges)} different edges over {len(groups)} histograms",
             "Give all histograms of a metric the same buckets.",

@@ -49,6 +49,8 @@ _AS_IT_IS: Final = frozenset(
 )
 """Functions and aggregations that give a constant back as it is."""
 _DEEPEST: Final = 60
+_MOST_OPERATORS: Final = 200
+"""A chain of them is a tree as deep as it is long, through which everybody walks."""
 _TEXT: Final = re.compile(r'"(?:\\.|[^"\\])*(?:"|$)|\'(?:\\.|[^\'\\])*(?:\'|$)|`[^`]*(?:`|$)', re.DOTALL)
 _COMMENT: Final = re.compile(r"#[^\n]*")
 _OF_PROMQL: Final = ("or vector()", "default")
@@ -241,7 +243,7 @@ class _Reader:
     def __init__(self, read: Sequence[Token]) -> None:
         self.read = read
         self.position = 0
-        self.depth = 0
+        self.depth = self.operators = 0
 
     @property
     def word(self) -> str:
@@ -263,6 +265,9 @@ class _Reader:
             raise _UnreadError
         left = self.operand()
         while (strength := _STRENGTHS.get(self.word.lower(), -1)) >= weakest:
+            self.operators += 1
+            if self.operators > _MOST_OPERATORS:
+                raise _UnreadError
             name = self.next().text.lower()
             truth = self.word.lower() == "bool"
             self.position += truth

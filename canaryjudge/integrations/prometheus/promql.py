@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -99,9 +99,16 @@ def replace_matchers(query: str, chosen: Sequence[Matcher]) -> str:
     >>> replace_matchers(query, [each for each in matchers(query) if each.label == "d"])
     'a{b="c",${selector}} / a{${selector}}'
     """
-    for each in sorted(chosen, key=lambda matcher: matcher.start, reverse=True):
-        query = query[: each.start] + SELECTOR + query[each.end :]
-    return query
+    return _spliced(query, [(each.start, each.end, SELECTOR) for each in chosen])
+
+
+def _spliced(query: str, pieces: Iterable[tuple[int, int, str]]) -> str:
+    """Put texts in place of what stands between two places each, from the first to the last."""
+    parts, done = [], 0
+    for start, end, text in sorted(pieces):
+        parts += [query[done:start], text]
+        done = end
+    return "".join([*parts, query[done:]])
 
 
 def on_one_line(query: str) -> str:
@@ -131,9 +138,7 @@ def add_selector(query: str) -> str | None:
     places = [*_places(read)]
     if not places or query.count("{") != query.count("}"):
         return None
-    for at, text in sorted(places, reverse=True):
-        query = query[:at] + text + query[at:]
-    return query
+    return _spliced(query, [(at, at, text) for at, text in places])
 
 
 def _places(read: Sequence[Token]) -> Iterator[tuple[int, str]]:
