@@ -29,6 +29,7 @@ __all__ = [
     "UNPACKED_TIMES",
     "WHOLE",
     "memory_of",
+    "room_for",
 ]
 
 UNPACKED_MEMORY: Final = 1 << 30
@@ -41,7 +42,7 @@ MEMORY_A_MARK: Final = 64
 """What stands between two marks of a text (brackets, commas, ends of lines) takes about as much: a number, a short text, or an empty list."""
 MEMORY_AN_OBJECT: Final = 128
 """What an object of JSON takes beside that."""
-MEMORY_A_CELL: Final = 16
+MEMORY_A_CELL: Final = 24
 """What a cell of a Parquet file takes at least: a number, or that of a label, and its copy."""
 ANSWER_BYTES: Final = 50_000_000
 """Of one answer of a server, packed or not."""
@@ -77,6 +78,18 @@ CELLS: Final = 2 * 10**7
 """Counts of one arm, of as many histograms with as many different edges, which a few thousand rows could make billions: 160 MB, held several times."""
 WHOLE: Final = 2.0**53
 """Above it, floats leave out whole numbers: counters that large are differenced before they become floats."""
+
+
+def room_for(size: int) -> int:
+    """Tell how much memory a packed file of so many bytes may take once it is unfolded.
+
+    Examples
+    --------
+    >>> room_for(1000) >> 20, room_for(1 << 30) >> 30
+    (1024, 100)
+    """
+    return max(UNPACKED_MEMORY, UNPACKED_TIMES * size)
+
 
 _MARKS: Final = b"[{,;\t\n"
 

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from canaryjudge.errors import PolicyError
@@ -19,6 +19,7 @@ from canaryjudge.limits import (
     DOCUMENT_DEPTH,
     DOCUMENT_DIGITS,
     DOCUMENT_VALUES,
+    UNFOLDED_CHARACTERS,
 )
 from canaryjudge.quantities import shown
 from canaryjudge.settings import Path
@@ -78,6 +79,8 @@ class Node:
     """How many values it holds with itself, aliases unfolded."""
     height: int = 0
     """How deeply they are nested."""
+    length: int = 0
+    """How many characters their texts have together."""
 
 
 def read_document(text: str, name: str) -> tuple[Node, list[Complaint]]:
@@ -287,11 +290,11 @@ class _Reader:
                     f"{place}: the alias *{event.anchor} has no anchor before it",
                     f"Write &{event.anchor} where its value stands.",
                 )
-            node = Node(place, known.value, known.size, known.height)
+            node = Node(place, known.value, known.size, known.height, known.length)
         else:
             self.check_tag(event, place)
             if isinstance(event, ScalarEvent):
-                node = Node(place, self.scalar(event, place))
+                node = Node(place, self.scalar(event, place), length=len(event.value))
             elif depth >= DOCUMENT_DEPTH:
                 raise self.too_deep(place)
             elif isinstance(event, MappingStartEvent):
@@ -332,19 +335,19 @@ class _Reader:
         from ruamel.yaml.events import SequenceEndEvent  # noqa: PLC0415 - as in _in_sentences
 
         items: list[Node] = []
-        size, height = 1, 0
+        whole = Node(place, items, height=1)
         while not isinstance(event := next(self.events), SequenceEndEvent):
             item = self.node(event, depth + 1)
-            size, height = self.grown(size, item), max(height, item.height)
+            whole = self.grown(whole, item)
             items.append(item)
-        return Node(place, items, size, height + 1)
+        return whole
 
     def mapping(self, place: Place, depth: int) -> Node:
         from ruamel.yaml.events import MappingEndEvent, ScalarEvent  # noqa: PLC0415 - as in _in_sentences
 
         entries: dict[str, Entry] = {}
         merged: Entry | None = None
-        size, height = 1, 0
+        whole = Node(place, entries, height=1)
         while not isinstance(event := next(self.events), MappingEndEvent):
             key_place = self.place(event)
             written = self.node(event, depth + 1)
@@ -357,7 +360,7 @@ class _Reader:
                     event.end_mark
                 )  # nothing was written: its place is behind the key, not at the next token
                 value = Node(Place(self.name, end.line + 1, end.column + 1), None)
-            size, height = self.grown(size, value), max(height, value.height)
+            whole = self.grown(whole, value, len(key) if isinstance(key, str) else 0)
             if not isinstance(key, str):
                 self.complaints.append(
                     Complaint(key_place, f"{shown(key)} cannot be a key", "A key is text.")
@@ -372,7 +375,7 @@ class _Reader:
                 entries[key] = Entry(key_place, value)
         if merged is not None:
             entries = {**self.merged(merged.node), **entries}
-        return Node(place, entries, size, height + 1)
+        return replace(whole, value=entries)
 
     def merged(self, node: Node) -> dict[str, Entry]:
         """Lay together what a merge key (``<<``) names; the first of several wins."""
@@ -391,10 +394,16 @@ class _Reader:
                 )
         return entries
 
-    def grown(self, size: int, item: Node) -> int:
-        if size + item.size > DOCUMENT_VALUES:
-            raise PolicyError(
-                f"{item.place}: the document unfolds to more than {DOCUMENT_VALUES:,} values",
-                f"Is it {self.what}?",
-            )
-        return size + item.size
+    def grown(self, whole: Node, item: Node, key: int = 0) -> Node:
+        """Give a list or mapping with another item, under a key of so many characters: what it unfolds to is bounded."""
+        size, length = whole.size + item.size, whole.length + item.length + key
+        for found, most, what in (
+            (size, DOCUMENT_VALUES, "values"),
+            (length, UNFOLDED_CHARACTERS, "characters"),
+        ):
+            if found > most:
+                raise PolicyError(
+                    f"{item.place}: the document unfolds to more than {most:,} {what}",
+                    f"Is it {self.what}?",
+                )
+        return Node(whole.place, whole.value, size, max(whole.height, item.height + 1), length)

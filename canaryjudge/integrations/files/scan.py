@@ -13,7 +13,7 @@ from canaryjudge.data.frames import table_columns
 from canaryjudge.data.releases import ReleaseKey, release_columns
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.files.layouts import tidy
-from canaryjudge.integrations.files.tables import no_file
+from canaryjudge.integrations.files.tables import check_parquet, no_file, texts_of
 
 __all__ = ["scan_parquet"]
 
@@ -89,14 +89,12 @@ def _opened(path: str | Path, by: tuple[str, ...]) -> tuple[Any, list[str]]:
             chosen = list(
                 dict.fromkeys((*by, *tidy([each for each in chosen if each not in by], name).chosen))
             )
-        texts = [
-            column
-            for column in dict.fromkeys((*by, "metric", "arm"))
-            if column in schema.names and pa.types.is_string(schema.field(column).type)
-        ]
-        return pq.ParquetFile(path, read_dictionary=texts), chosen
+        texts = texts_of(schema, dict.fromkeys((*by, "metric", "arm", "replica")))
+        file = pq.ParquetFile(path, read_dictionary=texts)
+        check_parquet(file, chosen, Path(path).stat().st_size, name, in_parts=True)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(name, error) from None
+    return file, chosen
 
 
 def _parts(path: str | Path, by: tuple[str, ...], file: Any, columns: list[str]) -> Iterator[Any]:

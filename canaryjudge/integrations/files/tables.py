@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import contextmanager
 from io import BytesIO, TextIOBase
 from pathlib import Path
@@ -18,13 +19,14 @@ import numpy as np
 from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.files.layouts import Layout, tidy
+from canaryjudge.limits import MEMORY_A_BYTE, MEMORY_A_CELL, memory_of, room_for
 from canaryjudge.strict_json import RepeatedKeyError, read_strictly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    "MOST_UNPACKED",
+    "check_parquet",
     "data_text",
     "no_file",
     "opened",
@@ -32,11 +34,10 @@ __all__ = [
     "read_ndjson",
     "read_parquet",
     "read_text",
+    "texts_of",
     "write_data",
 ]
 
-MOST_UNPACKED: Final = 1 << 30
-"""Bytes; a file of a few MB may unpack to a thousand times as much, and is refused beyond this."""
 _PART: Final = 1 << 20
 _MAGIC: Final = b"\x1f\x8b"
 _SHAPES = "Give a list of rows {metric, arm, value}, or a mapping {metric: {arm: series}}."
@@ -62,7 +63,9 @@ class _Unpacked:
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self._file = gzip.GzipFile(fileobj=stream, mode="rb")
         self._name = name
-        self._given = 0
+        self._most = room_for(stream.seek(0, io.SEEK_END))
+        self._taken = 0
+        stream.seek(0)
 
     def read(self, size: int = -1) -> bytes:
         """Return so many bytes, or all that are left."""
@@ -80,10 +83,10 @@ class _Unpacked:
                 f"{self._name}: what gzip has packed cannot be unpacked ({error})",
                 "Check that the file is whole, or decompress it first.",
             ) from None
-        self._given += len(part)
-        if self._given > MOST_UNPACKED:
+        self._taken += memory_of(part)
+        if self._taken > self._most:
             raise DataError(
-                f"{self._name}: the file unpacks to more than {MOST_UNPACKED >> 20} MiB",
+                f"{self._name}: the file unpacks to what takes more than {self._most >> 20:,} MiB to read",
                 "Decompress it first, if it is meant to be that large.",
             )
         return part
@@ -182,13 +185,47 @@ def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
         ) from None
     try:
         whole = isinstance(stream, _Unpacked) or not stream.seekable()
-        file = pq.ParquetFile(BytesIO(stream.read()) if whole else stream)
-        return file.read(columns=list(layout(file.schema_arrow.names, name).chosen))
+        stream = BytesIO(stream.read()) if whole else stream
+        file = pq.ParquetFile(stream)
+        roles = layout(file.schema_arrow.names, name)
+        check_parquet(file, roles.chosen, stream.seek(0, io.SEEK_END), name)
+        # names that repeat are held once, however long they are
+        file = pq.ParquetFile(stream, read_dictionary=texts_of(file.schema_arrow, roles.chosen))
+        return file.read(columns=list(roles.chosen))
     except pa.ArrowException as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(
             f"{name}: this is not a Parquet file ({reason})", "Check the file, or name its format."
         ) from None
+
+
+def texts_of(schema: Any, columns: Iterable[str]) -> list[str]:
+    """Choose the columns of texts, whose cells are read as places in a list of those that occur."""
+    kinds = {name: str(schema.field(name).type) for name in columns if name in schema.names}
+    return [
+        name for name, kind in kinds.items() if kind in ("string", "large_string", "binary", "large_binary")
+    ]
+
+
+def check_parquet(
+    file: Any, columns: Collection[str], size: int, name: str, *, in_parts: bool = False
+) -> None:
+    """Refuse a Parquet file of so many bytes that is a thousand times as large once it is read, whole or a row group at a time: its own account of the chosen columns says it."""
+    room, taken, asked = room_for(size), 0, set(columns)
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        taken = 0 if in_parts else taken
+        for index in range(group.num_columns):
+            column = group.column(index)
+            if column.path_in_schema.partition(".")[0] in asked:
+                taken += (
+                    MEMORY_A_BYTE * max(column.total_uncompressed_size, 0) + MEMORY_A_CELL * column.num_values
+                )
+        if taken > room:
+            raise DataError(
+                f"{name}: the file unpacks to what takes more than {room >> 20:,} MiB to read",
+                "Write it without compression, if it is meant to be that large, or in parts.",
+            )
 
 
 def write_data(path: str | Path, data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canaryjudge import limits
 from canaryjudge.data import read_pairs
 from canaryjudge.errors import DataError, MissingExtraError
-from canaryjudge.integrations.files import csv_files, tables
+from canaryjudge.integrations.files import csv_files
 from canaryjudge.integrations.files.layouts import tidy_or_by_arms
 from canaryjudge.integrations.files.wide import WideTable
 from canaryjudge.integrations.sources import read_table
@@ -361,10 +362,13 @@ def test_what_gzip_has_packed_is_read(kind, tmp_path):
 
 
 def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(tables, "MOST_UNPACKED", 3 << 20)
+    monkeypatch.setattr(limits, "UNPACKED_MEMORY", 30 << 20)
     for name, start in (("data.csv.gz", HEADER), ("data.json.gz", "[")):
         bomb = write(tmp_path, name, gzip.compress(start.encode() + b"\n" * (4 << 20)))
-        assert f"{name}: the file unpacks to more than 3 MiB. Decompress it first" in error(bomb)
+        assert (
+            f"{name}: the file unpacks to what takes more than 30 MiB to read. Decompress it first"
+            in error(bomb)
+        )
 
 
 @pytest.mark.parametrize("content", [gzip.compress(TEXT.encode())[:-9], b"\x1f\x8b" + b"rubbish" * 9])
