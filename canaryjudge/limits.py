@@ -56,7 +56,7 @@ DOCUMENT_CHARACTERS: Final = 300_000
 """Of a policy or a manifest: a hundred times the longest known; YAML takes a second for so much."""
 DOCUMENT_VALUES: Final = 100_000
 """Aliases of YAML unfolded, or ten lines would be a billion values."""
-UNFOLDED_CHARACTERS: Final = 3_000_000
+UNFOLDED_CHARACTERS: Final = 1_000_000
 """The texts of all these values together, or a thousand aliases of one long text would be gigabytes to whoever writes them out."""
 DOCUMENT_DEPTH: Final = 20
 """The deepest setting of a policy is at nine, and what is nested deeper is a burden to all who walk through it."""

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Any, Final, Literal
 
 from canaryjudge.errors import PolicyError
-from canaryjudge.limits import CONVERTED_METRICS
+from canaryjudge.limits import CONVERTED_METRICS, DOCUMENT_CHARACTERS
 from canaryjudge.policy import Metric, Policy, parse_policy
 from canaryjudge.policy.doubts import unprovable
 from canaryjudge.policy.promql import made_up
@@ -230,6 +230,11 @@ def imported(
     plain = {"version": 1, **beside, "metrics": [dict(metric) for metric in metrics]}
     if not plain["metrics"]:
         return Imported((), tuple(remarks), "", beside)
+    if sum(map(len, texts_in(plain))) > DOCUMENT_CHARACTERS:
+        raise PolicyError(
+            f"the policy would have more than {DOCUMENT_CHARACTERS:,} characters",
+            "Give fewer documents at once.",
+        )
     text = _yaml(plain)
     found, said = parse_policy(text, "the imported policy").metrics, tuple(remarks)
     document = said[0].document if said else ""
