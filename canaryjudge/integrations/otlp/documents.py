@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError
+from canaryjudge.limits import WHOLE
 from canaryjudge.strict_json import RepeatedKeyError, read_strictly
 
 __all__ = ["Attributes", "MetricShape", "Timeseries", "TimeseriesSet", "read_documents"]
@@ -386,7 +387,9 @@ def _number(value: Any, where: str) -> float:
 def _value(point: Mapping[str, Any], where: str, shape: MetricShape) -> float:
     whole = _field(point, "asInt", "as_int")
     if whole is not None:
-        return _number(whole, f"{where}.asInt")
+        number = _number(whole, f"{where}.asInt")
+        # a counter that large is differenced before it becomes a float
+        return int(whole) if abs(number) >= WHOLE and not isinstance(whole, float) else number
     value = _field(point, "asDouble", "as_double")
     if value is None:
         raise DataError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -177,12 +178,12 @@ def _unit(series: list[Timeseries], where: str) -> dict[str, Any]:
 def _levels(series: list[Timeseries], replica: str | None) -> dict[str, Any]:
     """Put levels side by side; several of one instance are told apart."""
     names = [each.attributes.get(replica or "", "") for each in series]
-    several = {name for name in names if names.count(name) > 1}
+    several = {name for name, times in Counter(names).items() if times > 1}
     labels = [f"{name}/{index}" if name in several else name for index, name in enumerate(names)]
     time = np.array([time for each in series for time in each.times])
     order = np.argsort(time, kind="stable")
     columns: dict[str, Any] = {
-        "value": np.array([value for each in series for value in each.values])[order],
+        "value": np.array([value for each in series for value in each.values], dtype=np.float64)[order],
         "time": time[order],
     }
     if any(labels):
