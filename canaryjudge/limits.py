@@ -8,6 +8,7 @@ __all__ = [
     "ANSWER_BYTES",
     "ANSWER_MEMORY",
     "CELLS",
+    "COLUMN_CHARACTERS",
     "CONVERTED_METRICS",
     "DOCUMENT_CHARACTERS",
     "DOCUMENT_DEPTH",
@@ -21,6 +22,9 @@ __all__ = [
     "MEMORY_A_BYTE",
     "MEMORY_A_CELL",
     "MEMORY_A_MARK",
+    "NAMED_COLUMNS",
+    "NEAR_CHARACTERS",
+    "NEAR_NAMES",
     "POLICY_BYTES",
     "QUERY_CHARACTERS",
     "REDIRECTS",
@@ -76,6 +80,14 @@ KAYENTA_POINTS: Final = 1_000_000
 """Points in all of them: Kayenta itself takes its 90 seconds for 400,000."""
 CELLS: Final = 2 * 10**7
 """Counts of one arm, of as many histograms with as many different edges, which a few thousand rows could make billions: 160 MB, held several times."""
+COLUMN_CHARACTERS: Final = 1_000
+"""Of the name of a column in which a metric and an arm are looked for, with patterns that take time that grows with its square."""
+NAMED_COLUMNS: Final = 1_000
+"""Columns of rows that are each a mapping, if there are many rows: a row may name columns that no other has, and all have a cell for them."""
+NEAR_NAMES: Final = 2_000
+"""So many known names are compared with one that is wrong, for that takes long."""
+NEAR_CHARACTERS: Final = 200
+"""And so much of it, for that takes longer yet."""
 WHOLE: Final = 2.0**53
 """Above it, floats leave out whole numbers: counters that large are differenced before they become floats."""
 

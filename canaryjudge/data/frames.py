@@ -11,10 +11,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.diagnostics import Location, PlacedText, likely_name, near_twin, number_hint, shown
+from canaryjudge.data.diagnostics import Location, PlacedText, likely_name, near_twins, number_hint, shown
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import BrokenDataError, DataError
-from canaryjudge.limits import WHOLE
+from canaryjudge.limits import CELLS, NAMED_COLUMNS, WHOLE
 
 __all__ = [
     "Column",
@@ -321,6 +321,16 @@ def _columns_of_rows(rows: Sequence[Any]) -> dict[str, Column] | None:
                 f"row {number} is {shown(row)}, not a mapping of columns", "Give each row as {column: value}."
             )
         names.update(dict.fromkeys(row))
+        if len(names) > NAMED_COLUMNS and len(names) * len(rows) > CELLS:
+            raise DataError(
+                f"row {number}: up to here the {len(rows):,} rows have {len(names):,} different columns",
+                "Give all rows the same columns.",
+            )
+    if len(set(map(str, names))) < len(names):
+        twice = next(name for name in names if not isinstance(name, str) and str(name) in names)
+        raise DataError(
+            f"the column {str(twice)!r} stands there twice, as text and as {shown(twice)}", "Leave one out."
+        )
     return {str(name): object_array([row.get(name) for row in rows]) for name in names}
 
 
@@ -347,13 +357,11 @@ def refuse_twins(names: Collection[str], used: Iterable[str], where: str = "") -
         ...
     canaryjudge.errors.DataError: the column 'Total ' differs from 'total' by white space or case only. Rename it, or leave it out.
     """
-    for name in used:
-        twin = near_twin(name, names)
-        if twin is not None:
-            raise DataError(
-                f"{where}the column {twin!r} differs from {name!r} by white space or case only",
-                "Rename it, or leave it out.",
-            )
+    for name, twin in near_twins(used, names).items():
+        raise DataError(
+            f"{where}the column {twin!r} differs from {name!r} by white space or case only",
+            "Rename it, or leave it out.",
+        )
 
 
 def labels(column: Column, name: str, numbers: NDArray[np.intp] | None = None) -> Labels:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -16,7 +15,7 @@ from canaryjudge.data.arm_columns import from_arm_columns
 from canaryjudge.data.arm_facts import ArmFacts
 from canaryjudge.data.cleaning import read_arm, read_with_facts
 from canaryjudge.data.counters import CounterState
-from canaryjudge.data.diagnostics import likely_name, near_twin, shown
+from canaryjudge.data.diagnostics import likely_name, near_twins, nearest, shown
 from canaryjudge.data.frames import labels, object_array, refuse_twins, table_columns, take
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import MetricPair, column_bytes
@@ -199,15 +198,16 @@ def _read_arms(
     else:
         _check_arms(source, policy, arms)
         _check_metrics(source, policy)
-    for arm in arms:
-        _refuse_twin(arm, source.arms, arms, "arms", DataError)
-    names = [metric.name for metric in policy.metrics]
+    for arm, twin in near_twins(arms, source.arms).items():
+        raise _twins(arm, twin, "arms", DataError)
+    twins = near_twins([metric.name for metric in policy.metrics], source.metrics)
     with np.errstate(over="ignore", under="ignore"):
         found: dict[str, tuple[_Known, _Known]] = {}
         for metric in policy.metrics:
             before = counters.get(metric.name) or (None, None)
             try:
-                _refuse_twin(metric.name, source.metrics, names, "metrics", BrokenDataError)
+                if metric.name in twins:
+                    raise _twins(metric.name, twins[metric.name], "metrics", BrokenDataError)
                 found[metric.name] = (
                     read_with_facts(source, metric, arms[0], before[0]),
                     read_with_facts(source, metric, arms[1], before[1]),
@@ -221,16 +221,12 @@ def _read_arms(
         return found
 
 
-def _refuse_twin(
-    name: str, known: list[str], taken: Collection[str], what: str, error: type[DataError]
-) -> None:
-    """Refuse a part of the data under a name that is almost one that is asked for: it would be left out without a word."""
-    twin = near_twin(name, known, taken)
-    if twin is not None:
-        raise error(
-            f"the data have the {what} {name!r} and {twin!r}, which differ by white space or case only",
-            "Give both one name, or leave out what is not meant.",
-        )
+def _twins(name: str, twin: str, what: str, error: type[DataError]) -> DataError:
+    """Make the error for a part of the data under a name that is almost one that is asked for: it would be left out without a word."""
+    return error(
+        f"the data have the {what} {name!r} and {twin!r}, which differ by white space or case only",
+        "Give both one name, or leave out what is not meant.",
+    )
 
 
 def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, str] | None = None) -> SeriesSource:
@@ -274,7 +270,7 @@ def _check_arms(source: SeriesSource, policy: Policy, wanted: tuple[str, str]) -
 
 
 def _resembles(name: str, known: Iterable[str]) -> bool:
-    return bool(difflib.get_close_matches(name, list(known), n=1))
+    return nearest(name, known) is not None
 
 
 def _check_metrics(source: SeriesSource, policy: Policy) -> None:
@@ -425,9 +421,8 @@ def _check_known(known: list[str], policy: Policy) -> None:
             f"the history has no metric of the policy, such as {name!r}",
             f"{likely_name(name, known, 'metrics')} Name them as in the policy.",
         )
-    names = [metric.name for metric in policy.metrics]
-    for name in names:
-        _refuse_twin(name, known, names, "metrics", DataError)
+    for name, twin in near_twins([metric.name for metric in policy.metrics], known).items():
+        raise _twins(name, twin, "metrics", DataError)
 
 
 def _releases(columns: Mapping[str, Any], policy: Policy, arms: tuple[str, str]) -> History:

@@ -234,6 +234,11 @@ class ArmMapping:
                     f"metric {str(metric)!r}: {shown(arms)} is not a mapping of arms",
                     "Give a mapping {metric: {arm: series}}; columns of a table go into a frame.",
                 )
+            if str(metric) in self._series or len(set(map(str, arms))) < len(arms):
+                raise DataError(
+                    f"metric {str(metric)!r}: it, or an arm of it, stands there twice, as text and as something else",
+                    "Leave one out.",
+                )
             self._series[str(metric)] = {str(arm): series for arm, series in arms.items()}
         self.metrics = list(self._series)
         self.arms = list(dict.fromkeys(arm for arms in self._series.values() for arm in arms))

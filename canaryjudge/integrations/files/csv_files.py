@@ -189,7 +189,8 @@ class _Parser:
         self.names = roles.chosen
         self._source = source
         self._fields = len(header)
-        self._positions = [header.index(name) for name in roles.chosen]
+        places = {name: place for place, name in reversed([*enumerate(header)])}
+        self._positions = [places[name] for name in roles.chosen]
         self._roles = roles
         self._separator = separator
         self._decimal = "." if separator == "," else ""

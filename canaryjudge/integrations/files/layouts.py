@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
@@ -54,8 +55,9 @@ Layout: TypeAlias = Callable[[Sequence[str], str], Roles]
 
 def check_once(names: Sequence[str], chosen: Collection[str], source: str) -> None:
     """Make sure that each of some columns stands there once."""
+    times = Counter(names)
     for name in chosen:
-        if names.count(name) > 1:
+        if times[name] > 1:
             raise DataError(f"{source}: the column {name!r} stands there twice", "Leave one out.")
 
 

@@ -22,6 +22,7 @@ from canaryjudge.data.unit_texts import read_cells
 from canaryjudge.data.wide import from_columns, row_columns
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Roles, check_once
+from canaryjudge.limits import NAMED_COLUMNS
 from canaryjudge.policy import Metric, Policy
 
 __all__ = ["WideTable", "columns_of", "likely_totals", "named_column", "numeric_columns", "widen_table"]
@@ -153,13 +154,17 @@ class WideTable:
         try:
             used = {name for metric in _found(self, names, list).values() for name in metric.used}
         except DataError:
+            if len(names) > NAMED_COLUMNS:
+                raise
             return Roles(
                 tuple(names), names=frozenset({self.arm} if self.arm else ())
             )  # told once its columns are known
+        refuse_twins(names, used, f"{source}, ")
         beside = self._beside([name for name in names if name not in used])
         labels = {self.arm, beside["replica"], beside["apart"]} - {None}
+        chosen = used | labels | {beside["time"], "release"}
         return Roles(
-            tuple(names),
+            tuple(name for name in names if name in chosen),
             names=frozenset(name for name in labels if name is not None),
             numbers=frozenset(used.intersection(names)),
             time=beside["time"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data.diagnostics import likely_name, shown
+from canaryjudge.data.diagnostics import likely_name, nearest, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.counts import bucket_counts, event_counts
 from canaryjudge.integrations.otlp.documents import Timeseries, TimeseriesSet, read_documents
@@ -207,7 +206,7 @@ class _SeriesChoice:
                 f"{found.summaries[self.name]}: {self.name!r} is a summary, whose quantiles cannot be added up over instances and intervals",
                 "Export a histogram instead.",
             )
-        near = difflib.get_close_matches(self.name, found.names, n=1, cutoff=_SIMILAR)
+        near = nearest(self.name, found.names, _SIMILAR)
         if self.name not in found.names and near and not self.may_be_absent:
             raise DataError(
                 f"metric {metric!r}: the document has no {self.name!r}",
