@@ -150,8 +150,9 @@ def to_exact_floats(column: Column, place: Location, name: str) -> tuple[FloatAr
 
     Examples
     --------
-    >>> to_exact_floats(np.array([2**60 + 1, 2**60 + 7]), Location("requests", "canary"), "value")
-    (array([1.15292150e+18, 1.15292150e+18]), array([1., 7.]))
+    >>> numbers, rest = to_exact_floats(np.array([2**60 + 1, 2**60 + 7]), Location("requests", "canary"), "value")
+    >>> (numbers == 2.0**60).tolist(), rest.tolist()
+    ([True, True], [1.0, 7.0])
     """
     numbers = to_floats(column, place, name)
     if not has_large(numbers) or not _is_exact(column):

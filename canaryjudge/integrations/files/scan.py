@@ -11,7 +11,7 @@ import numpy as np
 from canaryjudge.data.diagnostics import likely_name
 from canaryjudge.data.frames import table_columns
 from canaryjudge.data.releases import ReleaseKey, release_columns
-from canaryjudge.errors import DataError, MissingExtraError
+from canaryjudge.errors import CanaryJudgeError, DataError, MissingExtraError
 from canaryjudge.integrations.files.layouts import tidy
 from canaryjudge.integrations.files.tables import check_parquet, no_file, texts_of
 
@@ -69,7 +69,6 @@ def _opened(path: str | Path, by: tuple[str, ...]) -> tuple[Any, list[str]]:
     """Open the file, with the columns of labels as dictionaries, and choose the columns."""
     name = str(path)
     try:
-        import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
     except ImportError:
         raise MissingExtraError(
@@ -81,7 +80,7 @@ def _opened(path: str | Path, by: tuple[str, ...]) -> tuple[Any, list[str]]:
         schema = pq.read_schema(path)
         missing = [column for column in by if column not in schema.names]
         if missing:
-            raise DataError(
+            raise DataError(  # noqa: TRY301 - as reading does
                 f"{name}: there is no column {missing[0]!r}", likely_name(missing[0], schema.names, "columns")
             )
         chosen = list(schema.names)
@@ -92,7 +91,9 @@ def _opened(path: str | Path, by: tuple[str, ...]) -> tuple[Any, list[str]]:
         texts = texts_of(schema, dict.fromkeys((*by, "metric", "arm", "replica")))
         file = pq.ParquetFile(path, read_dictionary=texts)
         check_parquet(file, chosen, Path(path).stat().st_size, name, in_parts=True)
-    except (pa.ArrowException, OSError) as error:
+    except CanaryJudgeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file may end in an error of any kind
         raise _unreadable(name, error) from None
     return file, chosen
 
@@ -107,7 +108,7 @@ def _parts(path: str | Path, by: tuple[str, ...], file: Any, columns: list[str])
     while True:
         try:
             batch = next(batches, None)
-        except (pa.ArrowException, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - as in _opened
             raise _unreadable(name, error) from None
         if batch is None:
             break

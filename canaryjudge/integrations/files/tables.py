@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 
 from canaryjudge.data.diagnostics import shown
-from canaryjudge.errors import DataError, MissingExtraError
+from canaryjudge.errors import CanaryJudgeError, DataError, MissingExtraError
 from canaryjudge.integrations.files.layouts import Layout, tidy
 from canaryjudge.limits import MEMORY_A_BYTE, MEMORY_A_CELL, memory_of, room_for
 from canaryjudge.strict_json import RepeatedKeyError, read_strictly
@@ -177,7 +177,6 @@ def _decoded(text: str, name: str, line: int = 0) -> Any:
 def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
     """Read the columns of a Parquet file that a layout chooses, as an Arrow table."""
     try:
-        import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
     except ImportError:
         raise MissingExtraError(
@@ -192,7 +191,9 @@ def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
         # names that repeat are held once, however long they are
         file = pq.ParquetFile(stream, read_dictionary=texts_of(file.schema_arrow, roles.chosen))
         return file.read(columns=list(roles.chosen))
-    except pa.ArrowException as error:
+    except CanaryJudgeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file may end in an error of any kind
         reason = " ".join(str(error).split())[:200]
         raise DataError(
             f"{name}: this is not a Parquet file ({reason})", "Check the file, or name its format."
