@@ -48,6 +48,11 @@ class Roles:
     placed: bool = False
     units: bool = False
 
+    @property
+    def used(self) -> frozenset[str]:
+        """Those of which it is known what they are."""
+        return self.names | self.numbers | (frozenset() if self.time is None else {self.time})
+
 
 Layout: TypeAlias = Callable[[Sequence[str], str], Roles]
 """Takes the names of the columns and the file's name, for errors."""

@@ -187,10 +187,16 @@ def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
         stream = BytesIO(stream.read()) if whole else stream
         file = pq.ParquetFile(stream)
         roles = layout(file.schema_arrow.names, name)
-        check_parquet(file, roles.chosen, stream.seek(0, io.SEEK_END), name)
+        chosen = [
+            each
+            for each in roles.chosen
+            if each in roles.used or not file.schema_arrow.field(each).type.num_fields
+        ]
+        check_parquet(file, chosen, stream.seek(0, io.SEEK_END), name)
         # names that repeat are held once, however long they are
-        file = pq.ParquetFile(stream, read_dictionary=texts_of(file.schema_arrow, roles.chosen))
-        return file.read(columns=list(roles.chosen))
+        file = pq.ParquetFile(stream, read_dictionary=texts_of(file.schema_arrow, chosen))
+        table = file.read(columns=chosen)
+        table.validate(full=True)  # texts that are no UTF-8
     except CanaryJudgeError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file may end in an error of any kind
@@ -198,6 +204,7 @@ def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
         raise DataError(
             f"{name}: this is not a Parquet file ({reason})", "Check the file, or name its format."
         ) from None
+    return table
 
 
 def texts_of(schema: Any, columns: Iterable[str]) -> list[str]:
@@ -211,21 +218,26 @@ def texts_of(schema: Any, columns: Iterable[str]) -> list[str]:
 def check_parquet(
     file: Any, columns: Collection[str], size: int, name: str, *, in_parts: bool = False
 ) -> None:
-    """Refuse a Parquet file of so many bytes that is a thousand times as large once it is read, whole or a row group at a time: its own account of the chosen columns says it."""
-    room, taken, asked = room_for(size), 0, set(columns)
+    """Refuse a Parquet file of so many bytes that is a thousand times as large once it is read, whole or a row group at a time, by its own account.
+
+    The account of a whole row group is asked, and not that of its columns: pyarrow ends the process where a damaged file lies about these.
+    """
+    room, taken = room_for(size), 0
     for number in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(number)
         taken = 0 if in_parts else taken
-        for index in range(group.num_columns):
-            column = group.column(index)
-            if column.path_in_schema.partition(".")[0] in asked:
-                taken += (
-                    MEMORY_A_BYTE * max(column.total_uncompressed_size, 0) + MEMORY_A_CELL * column.num_values
-                )
+        taken += MEMORY_A_BYTE * max(group.total_byte_size, 0) + MEMORY_A_CELL * len(columns) * group.num_rows
         if taken > room:
             raise DataError(
                 f"{name}: the file unpacks to what takes more than {room >> 20:,} MiB to read",
                 "Write it without compression, if it is meant to be that large, or in parts.",
+            )
+    for column in columns:
+        kind = file.schema_arrow.field(column).type
+        if kind.num_fields and not hasattr(kind, "index_type"):
+            raise DataError(
+                f"{name}: the column {column!r} holds {shown(str(kind))} in a cell",
+                "Give one number or text a cell.",
             )
 
 

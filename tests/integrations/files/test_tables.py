@@ -423,7 +423,7 @@ def test_parquet_without_a_needed_column_is_an_error(tmp_path):
     pd.DataFrame({"metric": ["cpu"], "arms": ["a"], "value": [1.0]}).to_parquet(path)
     assert "no column 'arm'. Did you mean 'arms'?" in error(path)
     wide = WideTable(Policy(metrics=[Metric(name="value", direction="increase")]), "arms")
-    assert read_table(path, layout=wide.layout).column_names == ["metric", "arms", "value"]
+    assert read_table(path, layout=wide.layout).column_names == ["arms", "value"]
 
 
 def test_parquet_without_pyarrow_names_the_extra(monkeypatch, tmp_path):
