@@ -182,6 +182,13 @@ def _has_numbers(part: Any) -> bool:
     return bool(part.dtype.kind == "f" and part.notna().any())
 
 
+def _float(cell: Any) -> float:
+    try:
+        return np.nan if isinstance(cell, str) and "_" in cell else float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
+
+
 class _Parser:
     """Lets pandas parse the blocks of one file, and finds the line of what it would pass over or cannot read."""
 
@@ -204,7 +211,7 @@ class _Parser:
         starts = self._starts_of_rows(body, line)
         if not len(starts):
             return []
-        self._decimal = self._decimal or self._decimal_of(body)
+        self._decimal = self._decimal or self._decimal_of(body, line)
         try:
             frame = self._parse(body, dict.fromkeys(self._roles.numbers, "float64"))
         except ValueError:  # a text among the numbers: read them as they are, to find it
@@ -271,13 +278,16 @@ class _Parser:
             column = column.map(
                 lambda cell: cell.replace(".", " ").replace(",", ".") if isinstance(cell, str) else cell
             )
-        return pd.to_numeric(column, errors="coerce")
+        try:
+            return pd.to_numeric(column, errors="coerce")
+        except OverflowError:  # a whole number beyond all floats stands among the texts: it is infinite
+            return column.map(_float)
 
-    def _decimal_of(self, body: bytes) -> str:
+    def _decimal_of(self, body: bytes, line: int) -> str:
         """Find what stands before decimals: a comma where no number has a point. What may be thousands is refused, lest it be read as a thousandth."""
         numbers = self._roles.numbers or set(self.names) - self._roles.names
         columns = [name for name in self.names if name in numbers]
-        table = self._parse(body, dict.fromkeys(columns, "str"), columns)
+        table = self._parsed_as_is(body, line, dict.fromkeys(columns, "str"), columns)
         texts = [str(cell).strip() for name in columns for cell in table[name].dropna()]
         commas = [text for text in texts if re.fullmatch(_WITH_COMMA, text)]
         points = [text for text in texts if re.fullmatch(_WITH_POINT, text)]
@@ -302,9 +312,11 @@ class _Parser:
             frame = frame.assign(**{name: texts[name].astype("category") for name in changed})
         return frame
 
-    def _parsed_as_is(self, body: bytes, line: int) -> Any:
+    def _parsed_as_is(
+        self, body: bytes, line: int, types: dict[str, str] | None = None, only: Sequence[str] | None = None
+    ) -> Any:
         try:
-            return self._parse(body, {})
+            return self._parse(body, types or {}, only)
         except (OverflowError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise DataError(

@@ -1,6 +1,7 @@
 """Tables in files: every format gives the same pairs, and what is wrong is named with file and line."""
 
 import builtins
+import contextlib
 import gzip
 import io
 import json
@@ -438,3 +439,22 @@ def test_parquet_without_pyarrow_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=r"Parquet needs pyarrow. .*canaryjudge\[parquet\]"):
         read_table(path)
+
+
+def test_a_whole_number_beyond_all_floats_beside_a_text_is_infinite(tmp_path):
+    policy = Policy(
+        metrics=[Metric(name="cpu", direction="increase"), Metric(name="rss", direction="increase")]
+    )
+    rows = [f"cpu,{arm},{value}" for arm in ("baseline", "canary") for value in (1, "9" * 400, 2)]
+    text = "\n".join(["metric,arm,value", *rows, "rss,baseline,1", "rss,canary,fast", ""])
+    layout = tidy_or_by_arms(["cpu", "rss"], ("baseline", "canary"))
+    verdict = judge(read_table(io.StringIO(text), format="csv", layout=layout), policy)
+    assert {note.code for note in verdict.metrics["cpu"].warnings} >= {"infinite_values"}
+    assert verdict.metrics["rss"].reason == "broken"
+
+
+@pytest.mark.parametrize("row", ["a\rb,c,1", 'a,"b\r",1', "\r\r,,", "\r,,"])
+def test_bare_carriage_returns_are_an_error_in_a_sentence(row, tmp_path):
+    for text in (f"metric,arm,value\n{row}\na,b,1\n", f"metric,arm,value\na,b,1\n{row}\n"):
+        with contextlib.suppress(DataError):  # and no error of another kind
+            read_table(write(tmp_path, "data.csv", text))
