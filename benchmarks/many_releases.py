@@ -126,6 +126,49 @@ def _at_once(repeats: int) -> list[list[str]]:
     return rows
 
 
+def _watches(releases: int = 2000, alone: int = 40, looks: int = 60) -> list[list[str]]:
+    """Watch releases of one ratio, a look a minute, together and each by a monitor of its own; of the looks after the first five."""
+    metric = cj.Metric(name="errors", kind="ratio", direction="increase", tolerance="50%")
+    policy, rng = cj.Policy(metrics=[metric]), np.random.default_rng(4)
+    together, apart = cj.Monitors(policy, by="service"), [cj.Monitor(policy) for _ in range(alone)]
+    names = [f"service-{number:05}" for number in range(releases)]
+    whole, each = [], []
+    for minute in range(looks):
+        total = rng.poisson(1000, (releases, 2))
+        value = rng.binomial(total, 0.01)
+        columns = {
+            "service": np.repeat(names, 2),
+            "metric": "errors",
+            "arm": ["baseline", "canary"] * releases,
+        }
+        frame = pd.DataFrame(
+            {**columns, "time": 60.0 * minute, "value": value.ravel(), "total": total.ravel()}
+        )
+        start = time.process_time()
+        together.update(frame)
+        together.verdicts().to_frame()
+        whole.append((time.process_time() - start) / releases)
+        start = time.process_time()
+        for number, monitor in enumerate(apart):
+            own = zip(("baseline", "canary"), value[number], total[number], strict=True)
+            points = {arm: {"time": [60.0 * minute], "value": [some], "total": [of]} for arm, some, of in own}
+            monitor.update({"errors": points})
+            monitor.verdict()
+        each.append((time.process_time() - start) / alone)
+    rows = []
+    for what, summed in (("the median look", median), ("all looks", np.mean)):
+        one, many = 1e6 * summed(each[5:]), 1e6 * summed(whole[5:])
+        rows.append(
+            [
+                f"Monitors, {releases:,} of one ratio, {what}",
+                f"{many:.0f}",
+                f"{one:.0f}",
+                f"{one / many:.0f} x",
+            ]
+        )
+    return rows
+
+
 _JUDGE = """
 import resource, sys, time
 import canaryjudge as cj
@@ -182,6 +225,9 @@ def main() -> None:
     print(grid("One release", heads, _one_release(asked.repeats)))
     print()
     print(grid("Many at once", heads, _at_once(max(1, asked.repeats // 3))))
+    print()
+    heads = ["a look, CPU", "us a release", "Monitor alone, us", "as fast"]
+    print(grid("Watches", heads, _watches()))
     if asked.services:
         print()
         print(grid("A file", ["", "time", "", "memory"], _file(asked.services)))

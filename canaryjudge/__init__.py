@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # the names of the table once more, for type checkers and edi
     from canaryjudge.judging import judge as judge
     from canaryjudge.judging import judge_many as judge_many
     from canaryjudge.monitor import Monitor as Monitor
+    from canaryjudge.monitor import Monitors as Monitors
     from canaryjudge.planning import plan as plan
     from canaryjudge.policy import AllOf as AllOf
     from canaryjudge.policy import AnyOf as AnyOf
@@ -68,7 +69,7 @@ _MODULES: Final = {
     "integrations.otlp.reader": "from_otlp",
     "integrations.prometheus.answers": "from_prometheus",
     "judging": "judge judge_many",
-    "monitor": "Monitor",
+    "monitor": "Monitor Monitors",
     "planning": "plan",
     "plots": "plots",
     "policy": "AllOf AnyOf BurnRate Excursion Growth LateShift MannWhitney Metric Policy Proportion Rate Sequential Slo Split Tail Tolerance load_policy",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from canaryjudge._version import __version__
-from canaryjudge.arm_summaries import arm_facts
+from canaryjudge.arm_summaries import facts_of_arms
 from canaryjudge.data import (
     History,
     MetricPair,
@@ -46,6 +46,8 @@ from canaryjudge.verdicts import MetricRow, ReleaseRow, Verdicts
 
 __all__ = [
     "Case",
+    "check_policy",
+    "collected_later",
     "digest",
     "judge",
     "judge_cases",
@@ -102,7 +104,7 @@ def judge(
     >>> verdict.outcome.value, verdict.action
     ('fail', 'rollback')
     """
-    _check(policy)
+    check_policy(policy)
     arms = str(baseline), str(canary)
     known = known_past(history, policy, arms)
     pairs = read_pairs_or_notes(data, policy, baseline=arms[0], canary=arms[1])
@@ -159,16 +161,17 @@ def judge_many(
     >>> cj.judge_many(frame, policy, by="service").to_frame()[["service", "outcome"]].values.tolist()
     [['cart', 'pass'], ['search', 'pass']]
     """
-    _check(policy)
+    check_policy(policy)
     arms, names = (str(baseline), str(canary)), (by,) if isinstance(by, str) else tuple(map(str, by))
     tell = progress_of("judged", wanted=progress)
     pairs: dict[ReleaseKey, dict[str, MetricPair]] = {}
     errors: dict[ReleaseKey, CanaryJudgeError] = {}
-    rows: dict[ReleaseKey, tuple[ReleaseRow, list[MetricRow]]] = {}
+    rows: dict[ReleaseKey, ReleaseRow] = {}
+    metrics: dict[ReleaseKey, list[MetricRow]] = {}
     for key, found in read_releases(data, policy, by=by, baseline=arms[0], canary=arms[1]):
         rows[key] = _UNJUDGED
         if isinstance(found, CanaryJudgeError):
-            errors[key], rows[key] = found, (ReleaseRow.broken(found), [])
+            errors[key], rows[key] = found, ReleaseRow.broken(found)
         else:
             pairs[key] = found
     unread = len(errors)
@@ -177,26 +180,27 @@ def judge_many(
     keys = list(pairs)
     for start in range(0, len(keys), several):
         some = keys[start : start + several]
-        with _collected_later():
+        with collected_later():
             found_of_each = _each_judged([pairs[key] for key in some], policy, arms)
         for key, judged in zip(some, found_of_each, strict=True):
             if isinstance(judged, CanaryJudgeError):
-                errors[key] = judged
-                rows[key] = ReleaseRow.broken(judged), []
+                errors[key], rows[key] = judged, ReleaseRow.broken(judged)
                 del pairs[key]
             else:
-                rows[key] = judged
+                rows[key], metrics[key] = judged
         tell(unread + start + len(some), len(rows))
-    return Verdicts(names, rows, pairs, errors, lambda own: _verdict(own, policy, arms))
+    return Verdicts(
+        names, rows, errors, lambda key: _verdict(pairs[key], policy, arms), lambda key: metrics[key]
+    )
 
 
-_UNJUDGED: Final = ReleaseRow(None, "hold", None, None, None, None), list[MetricRow]()
+_UNJUDGED: Final = ReleaseRow(None, "hold", None, None, None, None)
 _AT_ONCE: Final = 1024
 """Metrics that are judged at once: more are no faster."""
 
 
 @contextmanager
-def _collected_later() -> Iterator[None]:
+def collected_later() -> Iterator[None]:
     """Spare the collector of cycles, of which there are none here, its looks at thousands of findings again and again."""
     enabled = gc.isenabled()
     gc.disable()
@@ -207,7 +211,8 @@ def _collected_later() -> Iterator[None]:
             gc.enable()
 
 
-def _check(policy: Any) -> None:
+def check_policy(policy: Any) -> None:
+    """Refuse what is no policy."""
     if not isinstance(policy, Policy):
         raise PolicyError(
             f"the policy is a {type(policy).__name__}",
@@ -246,11 +251,14 @@ def judge_releases(
         for pairs in releases
     ]
     found = iter(judge_cases([case for own in cases for case in own], policy, arms))
+    kinds = {(id(case.metric), case.pair.pairing): case for own in cases for case in own}
+    at_looks = {
+        key: all(rule.rule == "sequential" for rule in _rules(case.metric, case.pair.pairing))
+        for key, case in kinds.items()
+    }
     for own in cases:
         results = {case.pair.name: next(found) for case in own}
-        sequential = all(
-            rule.rule == "sequential" for case in own for rule in _rules(case.metric, case.pair.pairing)
-        )
+        sequential = all(at_looks[id(case.metric), case.pair.pairing] for case in own)
         yield conclude(results, policy, arms, "all_looks" if sequential else "one_look"), own
 
 
@@ -261,11 +269,13 @@ def _verdict(
     from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
 
     ((release, cases),) = judge_releases([pairs], policy, arms, history)
+    arms_of = [(arm, case.pair) for case in cases for arm in (case.pair.baseline, case.pair.canary)]
+    facts = facts_of_arms(arms_of)
     drawn = {
-        name: result.model_copy(
-            update={arm: arm_facts(getattr(case.pair, arm), case.pair) for arm in ("baseline", "canary")}
+        name: result.model_copy(update={"baseline": baseline, "canary": canary})
+        for (name, result), baseline, canary in zip(
+            release.metrics.items(), facts[::2], facts[1::2], strict=True
         )
-        for case, (name, result) in zip(cases, release.metrics.items(), strict=True)
     }
     return Verdict(
         **dict(release) | {"metrics": drawn},

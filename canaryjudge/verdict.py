@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self
 
@@ -12,6 +11,7 @@ from canaryjudge.errors import DataError, ReleaseFailed, ReleaseUndecided
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import ReleaseResult
 from canaryjudge.rules.findings import Facts, Finding, NoiseFloorFacts, ReplicaFacts, WatchFacts
+from canaryjudge.texts import as_json, on_one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +170,7 @@ class Verdict(ReleaseResult):
 
     def to_json(self) -> str:
         """Give the verdict as JSON; the same data and policy give the same bytes, and `from_json` reads it back."""
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        text = as_json(self.to_dict())
         return _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text) + "\n"
 
     @classmethod
@@ -246,7 +246,7 @@ class Verdict(ReleaseResult):
         }
 
     def __repr__(self) -> str:
-        return f"<Verdict {self.reason}>"
+        return f"<Verdict {on_one_line(self.reason)}>"
 
     __str__ = __repr__
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from canaryjudge.data import MetricPair, ReleaseKey
+from canaryjudge.data import ReleaseKey
 from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult, ReleaseResult
@@ -95,7 +95,7 @@ class ReleaseRow(NamedTuple):
 
 
 class Verdicts(Mapping[ReleaseKey, Verdict]):
-    """What `judge_many` gives: the verdicts of many releases, each built where it is asked for.
+    """What `judge_many` and `Monitors` give: the verdicts of many releases, each built where it is asked for.
 
     A mapping from the releases that could be judged to their verdicts, in the order of the data. Those that could not be are rows of `to_frame` as well, and
     to ask for one raises its error.
@@ -103,7 +103,7 @@ class Verdicts(Mapping[ReleaseKey, Verdict]):
     Attributes
     ----------
     errors : dict
-        What is wrong with each release that could not be judged.
+        What is wrong with each release that could not be judged; of a watch, with the latest update of a release, whose verdict is that before it.
 
     Examples
     --------
@@ -129,13 +129,13 @@ class Verdicts(Mapping[ReleaseKey, Verdict]):
     def __init__(
         self,
         by: Sequence[str],
-        rows: Mapping[ReleaseKey, tuple[ReleaseRow, Sequence[MetricRow]]],
-        pairs: Mapping[ReleaseKey, Mapping[str, MetricPair]],
+        rows: Mapping[ReleaseKey, ReleaseRow],
         errors: Mapping[ReleaseKey, CanaryJudgeError],
-        build: Callable[[Mapping[str, MetricPair]], Verdict],
+        build: Callable[[ReleaseKey], Verdict],
+        metrics: Callable[[ReleaseKey], Sequence[MetricRow]],
     ) -> None:
         self.errors = dict(errors)
-        self._by, self._rows, self._pairs, self._build = tuple(by), rows, pairs, build
+        self._by, self._rows, self._build, self._metrics = tuple(by), rows, build, metrics
 
     def __getitem__(self, key: ReleaseKey) -> Verdict:
         """Build the verdict of one release: that which `judge` gives for its rows alone.
@@ -147,23 +147,23 @@ class Verdicts(Mapping[ReleaseKey, Verdict]):
         KeyError
             If there is no such release.
         """
-        if key in self.errors:
+        if self._rows[key].outcome is None:
             raise self.errors[key]
-        return self._build(self._pairs[key])
+        return self._build(key)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._pairs
+        return key in self._rows and self._rows[key].outcome is not None  # type: ignore[index]
 
     def __iter__(self) -> Iterator[ReleaseKey]:
-        return iter(self._pairs)
+        return (key for key, row in self._rows.items() if row.outcome is not None)
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return sum(row.outcome is not None for row in self._rows.values())
 
     @property
     def outcomes(self) -> dict[ReleaseKey, Outcome]:
         """The outcome of each release that could be judged."""
-        return {key: Outcome(str(self._rows[key][0].outcome)) for key in self._pairs}
+        return {key: Outcome(str(self._rows[key].outcome)) for key in self}
 
     def to_frame(self) -> pd.DataFrame:
         """Give a pandas frame with a row a release.
@@ -174,7 +174,7 @@ class Verdicts(Mapping[ReleaseKey, Verdict]):
             The columns that tell releases apart, `outcome` (missing where a release could not be judged), `action` (`hold` there), the `reason` of the metric that decided,
             `deciding_metric`, `deciding_rule`, `score`, and `error`: what is wrong with a release that could not be judged.
         """
-        return self._frame(((key, [row]) for key, (row, _) in self._rows.items()), ReleaseRow._fields)
+        return self._frame(((key, [row]) for key, row in self._rows.items()), ReleaseRow._fields)
 
     def metrics(self) -> pd.DataFrame:
         """Give a pandas frame with a row a metric, of the releases that could be judged.
@@ -185,7 +185,7 @@ class Verdicts(Mapping[ReleaseKey, Verdict]):
             The columns that tell releases apart; `metric`, `kind`, `role`, `outcome`, `reason`; of the finding that decided `rule`, `scale`, `estimate`, `low` and `high` (the
             interval that the outcome rests on: at beta for a pass, at alpha for all else), `limit_low`, `limit_high`, `pvalue`, `pvalue_pass`; `n_baseline` and `n_canary`.
         """
-        return self._frame(((key, rows) for key, (_, rows) in self._rows.items()), MetricRow._fields)
+        return self._frame(((key, self._metrics(key)) for key in self), MetricRow._fields)
 
     def _frame(self, rows: Iterator[tuple[ReleaseKey, Sequence[Any]]], names: Sequence[str]) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415 - only those who want a frame pay for it
@@ -200,7 +200,7 @@ class Verdicts(Mapping[ReleaseKey, Verdict]):
         return pd.DataFrame(found, columns=[*self._by, *names])
 
     def __repr__(self) -> str:
-        counts = Counter(row.outcome for row, _ in self._rows.values())
+        counts = Counter(row.outcome for row in self._rows.values())
         told = [f"{counts[outcome.value]} {outcome.value}" for outcome in Outcome if counts[outcome.value]]
         if counts[None]:
             told.append(f"{counts[None]} not judged")

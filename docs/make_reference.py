@@ -10,7 +10,7 @@ from pathlib import Path
 from command_reference import command_reference
 from name_reference import documented, name_reference
 
-from canaryjudge.cli import parser
+from canaryjudge.cli.commands import parser
 from canaryjudge.policy import field_table
 from canaryjudge.reasons import Reason
 

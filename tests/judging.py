@@ -2,7 +2,7 @@
 
 import canaryjudge.results  # noqa: F401 - findings of groups hold any finding, which it knows
 from canaryjudge.data import question_of, rows_of
-from canaryjudge.rules import Horizon, judge_pairs, start_watch
+from canaryjudge.rules import Horizon, answered, judge_pairs, start_watch
 
 
 def judge_by(pair, metric, settings, rates, horizon=None):
@@ -24,13 +24,12 @@ def process_by(metric, settings, rates, horizon=None):
 
 def feed(watched, pair):
     """Give a watch, or a process of one, new points; it is asked what it was started with."""
-    watched.update(
-        watched._question.of(
-            pair.baseline,
-            pair.canary,
-            concurrent=pair.pairing == "concurrent",
-            edges=pair.edges,
-            interval=pair.interval,
-            differenced=pair.differenced,
-        )
+    asked = watched._question.of(
+        pair.baseline,
+        pair.canary,
+        concurrent=pair.pairing == "concurrent",
+        edges=pair.edges,
+        interval=pair.interval,
+        differenced=pair.differenced,
     )
+    answered([watched.taking(asked)])

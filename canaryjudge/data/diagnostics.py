@@ -38,7 +38,7 @@ def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[
     names = list(known)
     if not names:
         return f"There are no {what}."
-    if len(names) == 1 and ";" in names[0]:
+    if what == "columns" and len(names) == 1 and ";" in names[0]:
         return (
             f"The {what} seem to be separated by semicolons: read the table with sep=';' (and decimal=',')."
         )

@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _DIGITS = re.compile(r"[0-9]+")
+_LONGEST_NAME: Final = 1000
 _Known: TypeAlias = tuple[Series, ArmFacts | None]
 _NO_COUNTERS: Final[Mapping[str, tuple[CounterState, CounterState] | None]] = {}
 
@@ -168,12 +169,30 @@ def read_series(
     """
     arms = str(baseline), str(canary)
     source = _source(data, policy, arms)
+    return series_of(source, policy, arms, partial=partial, counters=counters, broken=broken)
+
+
+def series_of(
+    source: SeriesSource,
+    policy: Policy,
+    arms: tuple[str, str],
+    *,
+    partial: bool = False,
+    counters: Mapping[str, tuple[CounterState, CounterState] | None] | None = None,
+    broken: dict[str, BrokenDataError] | None = None,
+) -> dict[str, tuple[Series, Series]]:
+    """Clean both arms of every metric of what has been read, as `read_series` does."""
     found = _read_arms(source, policy, arms, broken, partial=partial, counters=counters or {})
     return {name: (first, second) for name, ((first, _), (second, _)) in found.items()}
 
 
 def check_names(arms: tuple[str, str]) -> None:
-    """Refuse one name for both arms."""
+    """Refuse one name for both arms, and names that nobody can read."""
+    for arm in arms:
+        if len(arm) > _LONGEST_NAME:
+            raise DataError(f"the name of an arm is longer than {_LONGEST_NAME:,} characters", "Shorten it.")
+        if any("\ud800" <= letter <= "\udfff" for letter in arm):
+            raise DataError(f"the name of an arm, {arm!r}, has half a character", "Name it in UTF-8.")
     if arms[0] == arms[1]:
         raise DataError(f"baseline and canary are both named {arms[0]!r}", "Name two different arms.")
 
@@ -356,7 +375,7 @@ class History:
                 sha.update(_digest(track))
         for release in self.releases:
             for name, arms in release.metrics.items():
-                sha.update(f"{release.name}\0{release.healthy}\0{name}\0".encode())
+                sha.update(f"{release.name}\0{release.healthy}\0{name}\0".encode(errors="surrogatepass"))
                 for arm in arms:
                     sha.update(_digest(arm))
         return sha.hexdigest()

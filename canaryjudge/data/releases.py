@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -23,11 +24,11 @@ from canaryjudge.data.frames import (
 from canaryjudge.data.pair import MetricPair
 from canaryjudge.data.reading import check_names, kinds_of, pairs_or_notes
 from canaryjudge.data.sources import ArmMapping, SeriesSource
-from canaryjudge.data.tidy import TidyRows, TidyTable
+from canaryjudge.data.tidy import SinglePoints, TidyRows, TidyTable
 from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.policy import Policy
 
-__all__ = ["ReleaseKey", "read_releases", "release_columns"]
+__all__ = ["ReleaseKey", "Updates", "read_releases", "read_updates", "release_columns"]
 
 ReleaseKey: TypeAlias = str | tuple[str, ...]
 """What tells a release from the others: the text in its column, or a text of each of several columns."""
@@ -86,14 +87,53 @@ def read_releases(
     >>> search, error.message
     ('search', "the data have no arm 'baseline'")
     """
+    arms = str(baseline), str(canary)
+    check_names(arms)
+    return _releases(_tables(data), policy, columns_of(by), arms)
+
+
+def columns_of(by: str | Sequence[str]) -> tuple[str, ...]:
+    """Give the columns that tell releases apart, which are none of the points' own."""
     names = (by,) if isinstance(by, str) else tuple(map(str, by))
     taken = [name for name in names if name in _OF_POINTS]
     if not names or taken:
         what = f"names {taken[0]!r}, a column of the points" if taken else "names no column"
         raise DataError(f"by {what}", "Name the columns that tell releases apart, such as by='service'.")
-    arms = str(baseline), str(canary)
-    check_names(arms)
-    return _releases(_tables(data), policy, names, arms)
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """New points of some releases, brought together.
+
+    Attributes
+    ----------
+    keys : list of str or tuple of str
+        The releases.
+    points : SinglePoints or None
+        Their points as whole columns, where each arm has one.
+    """
+
+    keys: list[ReleaseKey]
+    points: SinglePoints | None
+    _block: _Block
+    _first: int
+
+    def source(self, index: int) -> SeriesSource:
+        """Give the rows of one release, to be read by themselves."""
+        return self._block.source(self._first + index)
+
+
+def read_updates(data: Any, policy: Policy, by: tuple[str, ...], arms: tuple[str, str]) -> Iterator[Updates]:
+    """Bring the new points of many releases together, of tables as `read_releases` takes them; a release may come in several."""
+    for columns in _tables(data):
+        if not columns:
+            continue
+        release, keys = release_columns(columns, by)
+        rest = {name: column for name, column in columns.items() if name not in by}
+        for first, last, rows in _blocks(release, len(keys)):
+            block = _Block(rest, release, rows, first, last, policy, arms)
+            yield Updates(keys[first:last], block.single_points(), block, first)
 
 
 def _releases(
@@ -225,14 +265,23 @@ class _Block:
         )
         self._bounds = self._rows.bounds_of_releases(len(self._alone))
 
+    def single_points(self) -> SinglePoints | None:
+        """Give the points of the releases where each arm has one."""
+        if self._rows is None or self._alone.any():
+            return None
+        metrics = [metric.name for metric in self._policy.metrics]
+        return self._rows.single_points(len(self._alone), metrics, self._arms)
+
     def pairs(self, code: int) -> dict[str, MetricPair] | CanaryJudgeError:
         """Give the pairs of one release, or what is wrong with it."""
         try:
-            return pairs_or_notes(self._source(code - self._first), self._policy, self._arms)
+            return pairs_or_notes(self.source(code), self._policy, self._arms)
         except CanaryJudgeError as error:
             return error
 
-    def _source(self, code: int) -> SeriesSource:
+    def source(self, number: int) -> SeriesSource:
+        """Give the rows of one release."""
+        code = number - self._first
         if self._rows is not None and not self._alone[code]:
             return TidyTable.of_rows(self._rows, self._bounds[code], self._bounds[code + 1])
         own = np.flatnonzero(self._release == code)

@@ -24,6 +24,7 @@ __all__ = [
     "FEWEST",
     "IRREGULAR",
     "Gap",
+    "LastSaid",
     "Presence",
     "never_silent",
     "note_of_replicas",
@@ -63,6 +64,13 @@ def _none() -> FloatArray:
 
 def _no_slots() -> _SlotArray:
     return np.empty(0, dtype=np.int64)
+
+
+class LastSaid(NamedTuple):
+    """When an arm said something new last, in seconds since 1970, and its level then; NaN where there is none, or not one."""
+
+    news: float
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +176,13 @@ class Presence:
         )  # of zeros the first is none
         best = (1.0, 100.0, 0.0) if _FAULTS.search(metric.name.lower()) else (1.0, 100.0)
         return np.asarray(~(still | dead) | np.isin(self.low, best))
+
+    def said_last(self, metric: Metric, until: float) -> LastSaid:
+        """Tell when something new was said last, up to some time, and the level that stands, where there is one."""
+        new = np.flatnonzero(self.fresh(metric))
+        news = min(until, float(self.times[new[-1]]) + self.width) if len(new) else -np.inf
+        stands = len(self) and self.low[-1] == self.high[-1]
+        return LastSaid(news, float(self.low[-1]) if stands else np.nan)
 
     def state(self) -> list[Any]:
         """Give what `restore` reads."""

@@ -24,7 +24,7 @@ from canaryjudge.data.pairing import (
 from canaryjudge.data.raw_intake import RawIntake, complete_parts
 from canaryjudge.data.sameness import same_points
 from canaryjudge.data.series import Series, with_reports
-from canaryjudge.data.silence import silences
+from canaryjudge.data.silence import LastSaid, silences
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
@@ -105,10 +105,32 @@ class Stream:
         return self._intake.timed is True and self._intake.windows is False
 
     @property
+    def met(self) -> float | None:
+        """When both arms reported last, in seconds since 1970, where they share the clock and nothing waits for a partner; None otherwise."""
+        first, second = self._intake.reach
+        if not self.concurrent or any(map(len, self._intake.waiting)) or first.last != second.last:
+            return None
+        return first.last if self._intake.tally.blocks else None
+
+    @property
+    def said_last(self) -> tuple[LastSaid, LastSaid]:
+        """What baseline and canary said last that was new."""
+        first, second = (
+            presence.said_last(self.metric, reach.last)
+            for presence, reach in zip(self._intake.presence, self._intake.reach, strict=True)
+        )
+        return first, second
+
+    @property
     def has_totals(self) -> bool:
         """Whether the points have totals, and not only as many as replicas reported."""
         agreement = self._intake.agreement
         return agreement.totals is True and not agreement.reported
+
+    @property
+    def zones(self) -> frozenset[str]:
+        """The time zones in which the times were written."""
+        return self._intake.agreement.zones
 
     @property
     def counters(self) -> tuple[CounterState, CounterState] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,22 @@ from canaryjudge.data.times import Times, time_column, times_at_once
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import Kind
 
-__all__ = ["TidyRows", "TidyTable"]
+__all__ = ["SinglePoints", "TidyRows", "TidyTable"]
 
 _NONE: Final[Mapping[str, Kind]] = {}
+
+
+class SinglePoints(NamedTuple):
+    """One point of each arm of each metric of many releases."""
+
+    whole: NDArray[np.bool_]
+    """Which releases have these and nothing else; shape (releases,)."""
+    value: FloatArray
+    """NaN where there is none, as below; shape (releases, metrics, 2)."""
+    total: FloatArray
+    time: FloatArray
+    zones: frozenset[str]
+    """The zones in which the times were written."""
 
 
 class TidyRows:
@@ -120,6 +133,35 @@ class TidyRows:
         """Give where the arms of each release begin among all, and where those of the last end."""
         size = max(len(self.metrics) * len(self.arms), 1)
         return [*self.owners.searchsorted(np.arange(count) * size).tolist(), len(self)]
+
+    def single_points(self, count: int, metrics: Sequence[str], arms: tuple[str, str]) -> SinglePoints | None:
+        """Give the points of so many releases where each arm has one, as whole columns; None where columns could not be read at once, or replicas are told apart."""
+        if self._unread or self._replica is not None or self._time is None or "value" not in self._floats:
+            return None
+        if self._time.unit is not None:
+            return None
+        places = np.full((max(len(self.metrics), 1), max(len(self.arms), 1)), -1)
+        for i, metric in enumerate(metrics):
+            for j, arm in enumerate(arms):
+                if metric in self.metrics and arm in self.arms:
+                    places[self.metrics.index(metric), self.arms.index(arm)] = 2 * i + j
+        release, own = np.divmod(self.owners, places.size)
+        place = places.ravel()[own]
+        sizes = np.diff(self._bounds)
+        wanted = 2 * len(metrics)
+        whole = np.bincount(release[(place >= 0) & (sizes == 1)], minlength=count) == wanted
+        whole &= np.bincount(release, minlength=count) == wanted
+        some = (place >= 0) & whole[release]
+        rows, where = self._starts[some], (release[some], place[some])
+
+        def of(column: FloatArray | None) -> FloatArray:
+            found = np.full((count, wanted), np.nan)
+            if column is not None:
+                found[where] = column[rows]
+            return found.reshape(count, len(metrics), 2)
+
+        value, total = of(self._floats["value"]), of(self._floats.get("total"))
+        return SinglePoints(whole, value, total, of(self._time.seconds), self._time.zones)
 
     def places(self, first: int, last: int) -> dict[tuple[str, str], int]:
         """Give the places of some arms by the names of their metrics and their own, in the order in which they occur."""

@@ -13,6 +13,7 @@ from canaryjudge.limits import CONVERTED_METRICS, DOCUMENT_CHARACTERS
 from canaryjudge.policy import Metric, Policy, parse_policy
 from canaryjudge.policy.doubts import unprovable
 from canaryjudge.policy.promql import made_up
+from canaryjudge.texts import on_one_line, visible
 
 __all__ = [
     "Account",
@@ -60,7 +61,7 @@ class Remark:
 
     def __str__(self) -> str:
         where = f"{self.document}: {self.place}" if self.place else self.document
-        return f"{self.kind.replace('_', ' ')}: {where}: {self.what}: {self.why}"
+        return on_one_line(f"{self.kind.replace('_', ' ')}: {where}: {self.what}: {self.why}")
 
 
 @dataclass(slots=True)
@@ -160,8 +161,7 @@ def abridged(text: str) -> str:
     >>> abridged("sum(\n  up\n)"), len(abridged("x" * 1000))
     ('sum( up )', 200)
     """
-    line = " ".join(text[: 10 * _LONGEST].split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    return on_one_line(text[: 10 * _LONGEST], _LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,4 +277,8 @@ def _yaml(plain: Mapping[str, Any]) -> str:
     writer.width = 10_000
     stream = StringIO()
     writer.dump(plain, stream)
+    if visible(stream.getvalue()) != stream.getvalue():  # then all that is not ASCII is written as an escape
+        writer.allow_unicode = False
+        stream = StringIO()
+        writer.dump(plain, stream)
     return stream.getvalue()

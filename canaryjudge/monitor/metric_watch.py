@@ -23,6 +23,7 @@ from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import HistoryFacts, MetricResult, Pairing
 from canaryjudge.rules import (
+    Asking,
     ErrorRates,
     Horizon,
     Pair,
@@ -54,22 +55,22 @@ class MetricWatch:
         pasts: Mapping[Pairing, HistoryFacts],
     ) -> None:
         metric = with_past(metric, *pasts.values())
-        self.metric, self._policy, self._alpha, self._arms, self._pasts = metric, policy, alpha, arms, pasts
+        self.metric, self.policy, self._alpha, self._arms, self._pasts = metric, policy, alpha, arms, pasts
         self.stream = Stream(metric, *arms)
         # a gauge's replicas are its yardstick; of other kinds a stream keeps too little of them
         replicas = self._replicas if KINDS[metric.kind].is_averaged else None
         self._rates = ErrorRates(alpha, policy.beta)
-        self._horizon = Horizon(policy.max_points, policy.max_duration, replicas)
+        self.horizon = Horizon(policy.max_points, policy.max_duration, replicas)
         rules = metric.rules or watched_rules(metric)
         for rule in rules:
             _check_watchable(rule, metric, policy)
-        self._watches = [
+        self.watches = tuple(
             start_watch(
-                question_of(metric, ErrorRates(level, policy.beta), horizon=self._horizon),
+                question_of(metric, ErrorRates(level, policy.beta), horizon=self.horizon),
                 rule.in_unit_of(metric),
             )
             for rule, level in zip(rules, rule_levels(rules, alpha), strict=True)
-        ]
+        )
         self._traffic = ExactSum((2,))
         self._levels = ReplicaLevels()
         self._pooled = False  # whether several replicas were taken together
@@ -85,6 +86,11 @@ class MetricWatch:
         baseline, canary = (_as_points(arm) for arm in self._levels.now)
         return baseline, canary
 
+    @property
+    def is_odd(self) -> bool:
+        """Whether it is more than its points: broken of late, told by replicas, or drawn."""
+        return self._broken is not None or bool(self._levels) or self.recent is not None
+
     def leave_out(self, error: BrokenDataError) -> None:
         """Remember what is wrong with an update, until the next one that is not."""
         self._broken = Note(code="broken", facts={"said": error.message, "hint": error.hint})
@@ -97,7 +103,7 @@ class MetricWatch:
         """Forget what the stream was given since."""
         self.stream.__dict__.update(mark)
 
-    def take(self, series: tuple[Series, Series], pairs: list[MetricPair]) -> None:
+    def taking(self, series: tuple[Series, Series], pairs: list[MetricPair]) -> Asking:
         """Take an update that the stream has taken: its replicas, and the intervals that it completed, which the rules get."""
         kind = KINDS[self.metric.kind]
         self._levels.add(series, self.stream.compared_from, kind=kind)
@@ -110,14 +116,14 @@ class MetricWatch:
                 self.recent.add(pair)
             if kind.is_share and pair.baseline.total is not None and pair.canary.total is not None:
                 self._traffic.add_all(np.stack([pair.baseline.total, pair.canary.total], axis=-1))
-            row = row_of(by_split(pair, self.metric, self._policy), self.metric, self._rates)
-            for watched in self._watches:
+            row = row_of(by_split(pair, self.metric, self.policy), self.metric, self._rates)
+            for watched in self.watches:
                 left: Pair | None = row
                 if not watched.decided:
-                    left = before_the_end(row, self._horizon, watched.points, self.stream.first_time)
+                    left = before_the_end(row, self.horizon, watched.points, self.stream.first_time)
                 if left is not None:
                     with about_metric(self.metric.name):
-                        watched.update(left)
+                        yield from watched.taking(left)
 
     def result(self, *, early: bool, ends: tuple[float, float]) -> MetricResult:
         """Put together what the rules say now; early in a watch, data that are still to come are no failure. `ends` is until when the arms gave rows of any metric."""
@@ -141,7 +147,7 @@ class MetricWatch:
         rules = self.metric.rules or watched_rules(self.metric)
         findings = tuple(
             watched.look(last)
-            for rule, watched in zip(rules, self._watches, strict=True)
+            for rule, watched in zip(rules, self.watches, strict=True)
             if is_asked(rule, data, self.metric)
         )
         if self._pooled:
@@ -153,9 +159,9 @@ class MetricWatch:
                 result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.SILENT})
             elif early and not min(stream.points):
                 result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.NO_DATA})
-        points = min((watched.points for watched in self._watches), default=0)
-        over = self._horizon.is_over(points, first, last)
-        return at_deadline(result, self._policy.on_deadline) if over else result
+        points = min((watched.points for watched in self.watches), default=0)
+        over = self.horizon.is_over(points, first, last)
+        return at_deadline(result, self.policy.on_deadline) if over else result
 
     def _about_sizes(self) -> list[Note]:
         """Say which arms have fewer points than are needed, and how many those are."""
@@ -164,13 +170,13 @@ class MetricWatch:
 
     def _about_exposures(self) -> tuple[Note, ...]:
         """Say whether the traffic is split as planned, by a test that may be asked at any time."""
-        split, totals = self._policy.split, self._traffic.value
+        split, totals = self.policy.split, self._traffic.value
         note: Note | None = None
         if split is not None and KINDS[self.metric.kind].is_share and totals.all():
             pvalue = float(sequential_pvalue(totals, np.array([split.baseline, split.canary])))
             note = split_mismatch(split.canary, float(totals[1] / totals.sum()), pvalue)
         elif self.stream.points[1]:
-            note = equal_exposure(self.metric, self._policy, untold=not self.stream.has_totals)
+            note = equal_exposure(self.metric, self.policy, untold=not self.stream.has_totals)
         return () if note is None else (note,)
 
     def merge(self, other: MetricWatch) -> None:
@@ -181,7 +187,7 @@ class MetricWatch:
         self._pooled = self._pooled or other._pooled
         self._broken = self._broken or other._broken
         with about_metric(self.metric.name):
-            for mine, theirs in zip(self._watches, other._watches, strict=True):
+            for mine, theirs in zip(self.watches, other.watches, strict=True):
                 mine.merge(theirs)
 
     def save(self) -> dict[str, Any]:
@@ -192,7 +198,7 @@ class MetricWatch:
             "broken": None if self._broken is None else self._broken.model_dump(mode="json"),
             "stream": self.stream.state(),
             "traffic": [self._traffic.whole.tolist(), self._traffic.parts.tolist()],
-            "watches": _told_once([watched.save() for watched in self._watches]),
+            "watches": _told_once([watched.save() for watched in self.watches]),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -205,7 +211,7 @@ class MetricWatch:
         self._levels = ReplicaLevels.restore(state["levels"])
         self._pooled = bool(state["pooled"])
         self._broken = None if state["broken"] is None else Note.model_validate(state["broken"])
-        for watched, saved in zip(self._watches, _told_in_full(state["watches"]), strict=True):
+        for watched, saved in zip(self.watches, _told_in_full(state["watches"]), strict=True):
             watched.load(saved)
 
 

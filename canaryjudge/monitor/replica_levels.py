@@ -123,6 +123,9 @@ class ReplicaLevels:
     def __init__(self) -> None:
         self._arms: tuple[dict[str, _Running], dict[str, _Running]] = ({}, {})
 
+    def __bool__(self) -> bool:
+        return any(self._arms)
+
     @property
     def now(self) -> tuple[tuple[ReplicaLevel, ...], tuple[ReplicaLevel, ...]]:
         """The level of each replica of the baseline and the canary, in the order of their names."""

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.errors import DataError, MissingExtraError
+from canaryjudge.texts import on_one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ARMS", "OUTCOMES", "POINTS", "axes", "finite", "lay_out", "legend", "tidy"]
+__all__ = ["ARMS", "OUTCOMES", "POINTS", "axes", "drawn_text", "finite", "lay_out", "legend", "tidy"]
 
 FloatArray = NDArray[np.float64]
 
@@ -51,6 +52,11 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
             "plots need matplotlib", "Install it with: pip install 'canaryjudge[plot]'."
         ) from None
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def drawn_text(words: str) -> str:
+    """Give what a user named as it is drawn: matplotlib would read a $ as the beginning of a formula."""
+    return on_one_line(words).replace("$", r"\$")
 
 
 def finite(values: Any, name: str, *, least: int = 1) -> FloatArray:

@@ -212,4 +212,4 @@ def refusal(complaints: Iterable[Complaint]) -> PolicyError:
         return PolicyError(f"{found[0].place}: {found[0].message}", found[0].hint)
     lines = [sentences(f"{place}: {message}", hint) for place, message, hint in found[:_MOST_LINES]]
     rest = [f"... and {len(found) - _MOST_LINES} more problems"] if len(found) > _MOST_LINES else []
-    return PolicyError("\n".join([*lines, *rest]))
+    return PolicyError([*lines, *rest])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from canaryjudge.kinds import KINDS
 from canaryjudge.rules import (
     burn_rate,
@@ -18,6 +20,8 @@ from canaryjudge.rules import (
 from canaryjudge.rules.growth import ending_beyond
 from canaryjudge.rules.registry import (
     RULES,
+    Asking,
+    answered,
     find,
     in_batches,
     in_order,
@@ -26,18 +30,20 @@ from canaryjudge.rules.registry import (
     read_finding,
 )
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Rows
-from canaryjudge.rules.sequential import watch
+from canaryjudge.rules.sequential import series
 from canaryjudge.rules.sequential.rates import check_counts
 from canaryjudge.rules.sequential.watch import Watch, before_the_end, pool_replicas, start_watch
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 
 __all__ = [
     "RULES",
+    "Asking",
     "ErrorRates",
     "Horizon",
     "Pair",
     "Rows",
     "Watch",
+    "answered",
     "before_the_end",
     "check_counts",
     "default_rules",
@@ -52,7 +58,7 @@ __all__ = [
     "start_watch",
 ]
 
-in_order(mann_whitney, proportion, rate, watch, slo, burn_rate, tail, excursion, late_shift, growth, groups)
+in_order(mann_whitney, proportion, rate, series, slo, burn_rate, tail, excursion, late_shift, growth, groups)
 
 
 def default_rules(metric: AskedMetric, *, one_clock: bool) -> tuple[RuleSettings, ...]:
@@ -67,5 +73,11 @@ def rules_on_one_clock(metric: AskedMetric) -> tuple[RuleSettings, ...]:
 
 
 def _fitting(names: tuple[str, ...], metric: AskedMetric) -> tuple[RuleSettings, ...]:
-    rules = (RULES[name].settings() for name in names)
+    rules = map(_default, names)
     return tuple(rule for rule in rules if not any(rule.misfits(metric)))
+
+
+@cache
+def _default(name: str) -> RuleSettings:
+    """Give a rule's settings where a policy gives none."""
+    return RULES[name].settings()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 
+from canaryjudge.errors import DataError
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, EvidenceRows, LimitRows, weigh_rows, weigh_with
 from canaryjudge.rules.findings import Draft, Finding, build
@@ -17,8 +18,10 @@ from canaryjudge.rules.settings import RuleSettings
 
 __all__ = [
     "RULES",
+    "Asking",
     "Columns",
     "Rule",
+    "answered",
     "find",
     "in_batches",
     "in_order",
@@ -206,6 +209,46 @@ def judge_pairs(pairs: Sequence[Pair], settings: RuleSettings) -> list[Finding]:
 def judge_pair(pair: Pair, settings: RuleSettings) -> Finding:
     """Judge one pair by a rule."""
     return judge_pairs([pair], settings)[0]
+
+
+Asking: TypeAlias = Generator[tuple[Pair, RuleSettings], Finding, None]
+"""Something under way that asks rules about pairs, and goes on with what they find."""
+
+
+def answered(askings: Sequence[Asking]) -> None:
+    """Let many that ask go on together, each to its end: what they ask of one rule at a time is judged at once.
+
+    Raises
+    ------
+    DataError
+        What is wrong with a pair, as the one that asked about it lets it pass.
+    """
+    asked: dict[int, tuple[Pair, RuleSettings]] = {}
+    for place, asking in enumerate(askings):
+        if (first := next(asking, None)) is not None:
+            asked[place] = first
+    while asked:
+        by_rule: dict[RuleSettings, list[int]] = {}
+        for place, (_, settings) in asked.items():
+            by_rule.setdefault(settings, []).append(place)
+        for settings, places in by_rule.items():
+            try:
+                found = judge_pairs([asked[place][0] for place in places], settings)
+            except DataError:
+                found = [_answered_alone(askings[place], *asked[place]) for place in places]
+            for place, own in zip(places, found, strict=True):
+                try:
+                    asked[place] = askings[place].send(own)
+                except StopIteration:
+                    del asked[place]
+
+
+def _answered_alone(asking: Asking, pair: Pair, settings: RuleSettings) -> Finding:
+    try:
+        return judge_pair(pair, settings)
+    except DataError as error:
+        asking.throw(error)  # who asked says of what it is
+        raise
 
 
 def read_finding(fields: Mapping[str, Any]) -> Finding:

@@ -333,6 +333,11 @@ class Pair(Question):
     canary: Arm
 
     @property
+    def question(self) -> Question:
+        """What is asked, without the arms."""
+        return Question(**{name: getattr(self, name) for name in _OF_QUESTION})
+
+    @property
     def arms(self) -> tuple[Arm, Arm]:
         """Baseline and canary."""
         return self.baseline, self.canary

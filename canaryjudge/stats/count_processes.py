@@ -41,6 +41,7 @@ from canaryjudge.stats.bounds import FloatArray
 __all__ = [
     "CONCENTRATION",
     "LOG_RATIOS",
+    "at_own_ratio",
     "at_ratio",
     "difference_bound",
     "likelihoods",
@@ -178,6 +179,34 @@ def at_ratio(sums: FloatArray, log_ratio: ArrayLike) -> FloatArray:
         return np.asarray(sums[..., first : first + 6] @ weights)
     found = [_interpolation(value, sums.shape[-1]) for value in at.tolist()]
     return np.stack([sums[..., first : first + 6] @ weights for first, weights in found], axis=-1)
+
+
+def at_own_ratio(sums: FloatArray, log_ratios: ArrayLike) -> FloatArray:
+    """Interpolate each row of sums over the grid at a log ratio of its own, as `at_ratio` does.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (rows, 121) or (rows, 31)
+        Smooth functions of the log ratio.
+    log_ratios : array_like, shape (rows,)
+        Where each is wanted.
+
+    Returns
+    -------
+    ndarray, shape (rows,)
+        The same as `at_ratio` of each row, but for the last bits.
+    """
+    count = sums.shape[-1]
+    stride = 2 * _HALF // (count - 1)
+    at = np.arcsinh(np.asarray(log_ratios, dtype=np.float64) / _SCALE) / (_STEP * stride) + (count - 1) / 2
+    at = np.clip(at, 0.0, count - 1.0)
+    first = np.clip(np.floor(at).astype(np.intp) - 2, 0, count - 6)
+    away = at - first
+    found = np.zeros(len(sums))
+    for i in range(6):
+        weight = math.prod((away - j) / (i - j) for j in range(6) if j != i)
+        found += weight * np.take_along_axis(sums, (first + i)[:, None], axis=-1)[:, 0]
+    return found
 
 
 def log_evidence(

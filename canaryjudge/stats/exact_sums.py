@@ -61,6 +61,13 @@ class ExactSum:
         parts = np.rint((numbers - floor) * _UNIT).astype(np.int64).sum(axis=0)
         self._carry(floor.astype(np.int64).sum(axis=0), parts)
 
+    def add_to(self, rows: NDArray[np.intp], terms: NDArray[np.float64]) -> None:
+        """Add one term to each sum of some rows of the array, which are all different: as each by itself would."""
+        part = ExactSum(())
+        part.whole, part.parts = self.whole[rows], self.parts[rows]
+        part.add(terms)
+        self.whole[rows], self.parts[rows] = part.whole, part.parts
+
     def merge(self, other: ExactSum) -> None:
         """Add the other's sums."""
         self._carry(other.whole, other.parts)

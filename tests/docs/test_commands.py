@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from canaryjudge.cli import parser
+from canaryjudge.cli.commands import parser
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

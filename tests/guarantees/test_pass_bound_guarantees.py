@@ -9,7 +9,7 @@ from simulation import ar1, assert_rate_at_most, sizes
 
 import canaryjudge as cj
 from canaryjudge.data import question_of
-from canaryjudge.rules import ErrorRates, Horizon, judge_pairs
+from canaryjudge.rules import ErrorRates, Horizon, answered, judge_pairs
 from canaryjudge.rules.rows import Arm
 from canaryjudge.rules.sequential.planned_looks import looks_at
 from canaryjudge.rules.sequential.rates import RateProcess
@@ -80,12 +80,10 @@ def test_planned_looks_keep_to_the_bound_of_the_first(runs):
     rng = np.random.default_rng(20261204)
     pairs, harm = gauges(rng, runs, 0.2, 0.3, lambda baseline: printed(baseline[:, : N // 2]))
     question = question_of(GAUGE, RATES, horizon=Horizon(max_points=N))
-    findings = []
-    for pair in pairs:
-        process = looks_at(question, looks=2, spending="obrien_fleming")
-        for half in (slice(N // 2), slice(N // 2, None)):
-            process.update(pair.part(half))
-        findings.append(process.finding())
+    processes = [looks_at(question, looks=2, spending="obrien_fleming") for _ in pairs]
+    for half in (slice(N // 2), slice(N // 2, None)):
+        answered([process.taking(pair.part(half)) for process, pair in zip(processes, pairs, strict=True)])
+    findings = [process.finding() for process in processes]
     np.testing.assert_allclose([found.pass_high for found in findings], harm, rtol=1e-9)
     assert_rate_at_most(wrong(findings, harm), runs, RATES.beta)
 

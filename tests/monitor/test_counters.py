@@ -110,7 +110,7 @@ class Recorder:
 
     def __init__(self, monitor):
         self.arms = {"baseline": [], "canary": []}
-        (metric,) = monitor._metrics.values()
+        (metric,) = monitor._watch.metrics.values()
         feed = metric.stream.feed
 
         def listening(*series):
@@ -164,7 +164,7 @@ def test_what_was_carried_knows_an_edge_in_an_empty_bucket():
     monitor = cj.Monitor(policy("histogram"))
     monitor.update(first[0])
     monitor.update(first[1] + later)
-    found = monitor._metrics["m"].stream._intake.edges.tolist()
+    found = monitor._watch.metrics["m"].stream._intake.edges.tolist()
     assert found == [0.1, 0.25, 0.5, np.inf]
 
 
@@ -283,7 +283,7 @@ def test_replicas_that_are_gone_are_forgotten():
             "time": np.full(40, T0 + 15 * step),
         }
         monitor.update({"m": {"baseline": columns, "canary": columns}})
-    counters = monitor._metrics["m"].stream.counters
+    counters = monitor._watch.metrics["m"].stream.counters
     assert [len(each) for each in counters] == [256, 256]
     assert counters[0].time.min() > T0 + 15 * 15
     assert monitor.verdict().metrics["m"].n_canary == 29
@@ -308,7 +308,7 @@ def test_monitors_of_other_replicas_are_merged(kind):
         monitors.append(first)
     assert monitors[0].verdict() == monitors[1].verdict()
     assert monitors[0].verdict().metrics["m"].n_canary == 2 * 19
-    assert len(monitors[0]._metrics["m"].stream.counters[0]) == 4
+    assert len(monitors[0]._watch.metrics["m"].stream.counters[0]) == 4
 
 
 def test_of_one_replica_in_both_the_later_point_is_carried():
@@ -369,7 +369,7 @@ def test_a_count_is_out_of_the_intervals_of_each_replica():
 
 
 def levels(monitor):
-    (metric,) = monitor._metrics.values()
+    (metric,) = monitor._watch.metrics.values()
     return metric.levels()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import canaryjudge as cj
 from canaryjudge.data import question_of
-from canaryjudge.rules import ErrorRates, Horizon, judge_pair
+from canaryjudge.rules import ErrorRates, Horizon, answered, judge_pair
 from canaryjudge.rules.rows import Arm, Sizes, excluded
 from canaryjudge.rules.sequential.planned_looks import looks_at
 
@@ -184,7 +184,7 @@ def test_planned_looks_keep_what_the_baseline_was_at_the_first():
     pair = question.of(*(Arm(100 + later * noise) for noise in NOISE))
     process, bounds = looks(question), []
     for start in range(0, 60, 20):
-        process.update(pair.part(slice(start, start + 20)))
+        answered([process.taking(pair.part(slice(start, start + 20)))])
         saved = json.loads(json.dumps(process.save()))
         process = looks(question)
         process.load(saved)

@@ -16,6 +16,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KindName
 from canaryjudge.limits import CELLS
 from canaryjudge.strict_json import RepeatedKeyError, read_strictly
+from canaryjudge.texts import on_one_line
 
 __all__ = ["error_of", "from_prometheus", "readable", "said_by"]
 
@@ -54,9 +55,7 @@ class _Points:
 
 def readable(text: Any) -> str:
     """Return what a server said as a line that is safe to print: no control characters, and not too long."""
-    line = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 4 * _MOST_SHOWN])
-    line = " ".join(line.split())
-    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."
+    return on_one_line(str(text)[: 4 * _MOST_SHOWN], _MOST_SHOWN)
 
 
 def error_of(document: Any, redacted: Callable[[str], str] = str) -> str | None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import errno
 import os
+import re
 import ssl
 import time
 import zlib
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from html.entities import codepoint2name
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -34,6 +36,21 @@ _TOKEN = "CANARYJUDGE_PROMETHEUS_TOKEN"
 _USER = "CANARYJUDGE_PROMETHEUS_USER"
 _PASSWORD = "CANARYJUDGE_PROMETHEUS_PASSWORD"
 _SHORTEST_SECRET = 4
+_FRAMING = frozenset(
+    [
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+"""Headers by which both sides agree where a request ends: not for others to set."""
 _WAITS = (0.5, 1.0, 2.0)
 """Seconds before each further try, where the server does not say."""
 _PASSING = frozenset({429, 502, 503, 504})
@@ -114,6 +131,8 @@ class Access:
         given = environment or {}
         place, *in_url = _taken_apart(url)
         sent = {name: _one_line(text, f"the header {name}") for name, text in (headers or {}).items()}
+        if framing := [name for name in sent if name.lower() in _FRAMING]:
+            raise DataError(f"the header {framing[0]} is set by the client itself", "Leave it out.")
         secrets = list(sent.values())
         kinds = [text for name, text in sent.items() if name.lower() == "authorization"]
         for user, password in (in_url, (given.get(_USER, ""), given.get(_PASSWORD, ""))):
@@ -134,10 +153,25 @@ class Access:
         return cls(place, sent, tuple(kept), ca_file, insecure, timeout)
 
     def redacted(self, text: str) -> str:
-        """Take out what a server may have quoted of the secrets that were sent to it."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+        """Take out what a server may have quoted of the secrets that were sent to it, however it escapes their letters."""
+        return _spellings(self.secrets).sub("***", text) if self.secrets else text
+
+
+@lru_cache(maxsize=8)
+def _spellings(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join("".join(map(_spelled, secret)) for secret in secrets))
+
+
+def _spelled(letter: str) -> str:
+    """Match a letter as it is, or as addresses, HTML, JSON or a program's text write it."""
+    itself, code = re.escape(letter), ord(letter)
+    if letter.isascii() and letter.isalnum():
+        return itself
+    in_addresses = "".join(f"%(?:25)?{byte:02x}" for byte in letter.encode())
+    name = codepoint2name.get(code, "apos" if letter == "'" else f"#{code}")
+    space = r"|\+" if letter == " " else ""
+    in_html, in_programs = f"&(?:{name}|#0*{code}|#x0*{code:x});", rf"\\+(?:u{code:04x}|x{code:02x})"
+    return rf"(?i:{in_addresses}|{in_html}|{in_programs}|\\*{itself}{space})"
 
 
 def _taken_apart(url: str) -> tuple[str, str, str]:
@@ -250,18 +284,25 @@ class PrometheusClient:
         self._httpx = httpx
         self._access = access
         self._end = time.monotonic() + access.timeout
-        self._client = httpx.AsyncClient(
-            headers={
-                "User-Agent": f"canaryjudge/{__version__}",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip, deflate",
-                **access.headers,
-            },
-            timeout=httpx.Timeout(
-                min(_READ_SECONDS, access.timeout), connect=min(_CONNECT_SECONDS, access.timeout)
-            ),
-            verify=_certificates(access),
-        )
+        certificates = _certificates(access)
+        try:
+            self._client = httpx.AsyncClient(
+                headers={
+                    "User-Agent": f"canaryjudge/{__version__}",
+                    "Accept": "application/json",
+                    "Accept-Encoding": "gzip, deflate",
+                    **access.headers,
+                },
+                timeout=httpx.Timeout(
+                    min(_READ_SECONDS, access.timeout), connect=min(_CONNECT_SECONDS, access.timeout)
+                ),
+                verify=certificates,
+            )
+        except (ImportError, ValueError, httpx.InvalidURL):  # what it says may quote a password
+            raise DataError(
+                "the proxy that the environment names cannot be used",
+                "Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; SOCKS needs pip install 'httpx[socks]'.",
+            ) from None
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -475,15 +516,17 @@ def _usual_certificates(*_: str | None) -> ssl.SSLContext:
 def _certificates(access: Access) -> ssl.SSLContext | bool:
     if access.insecure:
         return False
-    if access.ca_file is None:
-        return _usual_certificates(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
+    usual = access.ca_file is None
+    where = "SSL_CERT_FILE, or SSL_CERT_DIR" if usual else f"--ca-file {access.ca_file}"
     try:
+        if usual:
+            return _usual_certificates(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
         return ssl.create_default_context(cafile=access.ca_file)
     except ssl.SSLError:
         why = "there are no certificates in it"
-    except OSError as error:
-        why = readable(error.strerror or "it cannot be read")
-    raise DataError(f"--ca-file {access.ca_file}: {why}", "Give certificates in PEM.")
+    except (OSError, ValueError) as error:
+        why = readable(getattr(error, "strerror", None) or "it cannot be read")
+    raise DataError(f"{where}: {why}", "Give certificates in PEM.")
 
 
 def _same_server(url: httpx.URL, target: httpx.URL) -> bool:
@@ -513,6 +556,8 @@ def _reason(failure: Exception) -> str:
             return readable(cause.verify_message)
         if isinstance(cause, TimeoutError):
             return "no connection in time"
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS ({readable(cause.reason or 'broken off').replace('_', ' ').lower()})"
         if (
             isinstance(cause, OSError) and cause.strerror
         ):  # asyncio puts the address into the text of a known number

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Protocol, Self
 
 import numpy as np
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, weigh
 from canaryjudge.rules.findings import EventsFinding, Finding, Number, WatchFacts
+from canaryjudge.rules.registry import Asking
 from canaryjudge.rules.rows import ErrorRates, FloatArray, Pair, Question
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.score_evidence import MeanEvidence
@@ -33,6 +36,8 @@ __all__ = [
 
 State = dict[str, Any]
 """What a process remembers, as JSON has it."""
+_AT_ONCE: Final = 1024
+"""Intervals that are added up at once: what each adds to the sums is far larger than its points."""
 _PART_SIZE: Final = 5
 """Bytes of what sums have behind the point."""
 
@@ -53,8 +58,8 @@ class Process(Protocol):
     def points(self) -> int:
         """Intervals (samples where they are taken one by one) that were seen."""
 
-    def update(self, pair: Pair) -> None:
-        """Take new intervals; of samples, one interval."""
+    def taking(self, pair: Pair) -> Asking:
+        """Take new intervals; of samples, one. Ask what is to be asked of a rule by then."""
 
     def finding(self) -> Finding:
         """Say what the evidence so far says."""
@@ -69,7 +74,7 @@ class Process(Protocol):
         """Take what another process has saved."""
 
 
-class CountingProcess:
+class CountingProcess(ABC):
     """What all processes share that add up evidence: how much they have seen, and how they say so."""
 
     method: ClassVar[str]
@@ -83,6 +88,20 @@ class CountingProcess:
     def points(self) -> int:
         """Intervals, or pairs of samples, that were seen."""
         return self._points
+
+    def taking(self, pair: Pair) -> Asking:
+        """Take new intervals, and ask nothing: what is added up says all."""
+        size = len(pair.canary)
+        if size <= _AT_ONCE or KINDS[pair.kind].is_raw:
+            self.update(pair)
+        else:
+            for start in range(0, size, _AT_ONCE):
+                self.update(pair.part(slice(start, start + _AT_ONCE)))
+        yield from ()
+
+    @abstractmethod
+    def update(self, pair: Pair) -> None:
+        """Take new intervals; of samples, one."""
 
     def _found(self, **facts: Any) -> SequentialFinding:
         """Give a finding about all that was seen."""

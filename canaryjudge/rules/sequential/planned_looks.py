@@ -16,8 +16,8 @@ from canaryjudge.rules.findings import Finding, LevelFinding, WatchFacts
 from canaryjudge.rules.groups import GroupFinding, GroupSettings
 from canaryjudge.rules.mann_whitney import MannWhitney
 from canaryjudge.rules.minute_by_minute import FEWEST_MINUTES
-from canaryjudge.rules.registry import RULES, judge_pair, read_finding
-from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question, Sizes, excluded
+from canaryjudge.rules.registry import RULES, Asking, answered, read_finding
+from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question, Sizes, excluded
 from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.group_sequential import Spending, boundaries, repeated_pvalue
@@ -87,24 +87,25 @@ class LooksProcess:
         """Points seen."""
         return self._seen
 
-    def update(self, pair: Pair) -> None:
-        """Take new points, and look where a look is due; after the last one nothing more is kept."""
+    def taking(self, pair: Pair) -> Asking:
+        """Take new points, and look where looks are due; after the last one nothing more is kept."""
         self._seen += len(pair.canary)
         if self._done < self._plan.looks:
             self._window = self._cut(pair if self._window is None else _joined(self._window, pair))
-            self._ask()
+            yield from self._looking()
 
     def _cut(self, window: Pair) -> Pair:
-        most = self._question.horizon.max_points
-        return window if most is None or len(window.canary) <= most else window.part(slice(most))
+        size, most = len(window.canary), self._question.horizon.max_points
+        # by an index, which copies: a slice would keep all of what was given
+        return window.part(np.arange(size if most is None else min(size, most)))
 
-    def _ask(self) -> None:
+    def _looking(self) -> Asking:
         while self._done < self._plan.looks and not (self._last and self._last.outcome is Outcome.FAIL):
             size = self._due(self._done + 1)
             if size is None:
                 return
             self._done += 1
-            self._look(size)
+            yield from self._look(size)
 
     def _due(self, look: int) -> int | None:
         """Give the points of a look, once they are there."""
@@ -121,7 +122,22 @@ class LooksProcess:
         end = time[0] + part * horizon.max_duration
         return int(np.searchsorted(time, end + 1e-6, "right")) if time[-1] >= end - 1e-6 else None
 
-    def _look(self, size: int) -> None:
+    def until_due(self) -> tuple[float, float]:
+        """Tell how many more points there may be before a look is due, that of the look among them, and when one is due by the clock; infinite where none is."""
+        window, horizon = self._window, self._question.horizon
+        if self._done >= self._plan.looks or (self._last and self._last.outcome is Outcome.FAIL):
+            return math.inf, math.inf
+        part = (self._done + 1) / self._plan.looks
+        if horizon.max_points is not None:
+            seen = 0 if window is None else len(window.canary)
+            return math.ceil(part * horizon.max_points - 1e-9) - seen, math.inf
+        if horizon.max_duration is None:
+            return math.inf, math.inf
+        if window is None or window.canary.time is None or not len(window.canary):
+            return 1, math.inf  # the clock starts with it
+        return math.inf, float(window.canary.time[0]) + part * horizon.max_duration - 1e-6
+
+    def _look(self, size: int) -> Asking:
         window, plan = self._window, self._plan
         if window is None or size < self._needed:
             return
@@ -134,12 +150,12 @@ class LooksProcess:
         asked = replace(
             self._with_replicas(window.part(slice(size))),
             rates=ErrorRates(level, beta),
-            horizon=self._question.horizon,
+            horizon=Horizon(),  # which would keep it apart from what other watches ask
         )
         # what a pass excludes is settled by what the baseline is at the first look
         self._pass_within = self._pass_within or excluded(asked)
         asked = replace(asked, pass_within=self._pass_within)
-        found = judge_pair(asked, plan.settings)
+        found = yield asked, plan.settings
         facts: dict[str, Any] = {
             "rule": plan.name,
             "level": self._question.rates.level,
@@ -225,7 +241,7 @@ class LooksProcess:
         self._seen += other._seen
         self._window, self._done, self._taken, self._last = self._cut(_in_order(both)), 0, [], None
         self._pass_within = None
-        self._ask()
+        answered([self._looking()])
         if failed:
             self._last = min(failed, key=lambda last: last.model_dump_json())
 

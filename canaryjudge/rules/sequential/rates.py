@@ -43,14 +43,14 @@ from canaryjudge.stats.count_processes import (
 from canaryjudge.stats.dispersion import FEWEST_WATCHED_INTERVALS, overdispersion
 from canaryjudge.stats.exact_sums import ExactSum
 
-__all__ = ["RateProcess", "check_counts"]
+__all__ = ["RateProcess", "RateSums", "check_counts"]
 
 _RELATIVE_WEIGHT = 0.9
 """Part of the pass evidence that goes to the relative tolerance, where there is an absolute one as well,"""
 _EVEN_WEIGHT = 0.5
 """and where that is as wide as the baseline's own rate lets it be."""
 _TOTALS, _POINTS, _PEARSONS = 7, len(LOG_RATIOS), 31
-"""How many sums there are of each sort, see `_Sums`."""
+"""How many sums there are of each sort, see `RateSums`."""
 _MOST_EVENTS = 2.0**47
 _LEAST_EXPOSURE = 2.0**-20
 """Beyond these, sums that are exact to 2^-40 have no room."""
@@ -103,11 +103,33 @@ class RateProcess(CountingProcess):
     def __init__(self, question: Question) -> None:
         super().__init__(question)
         self._stated = question.dispersion
-        self._flipped: bool | None = None
+        self.flipped: bool | None = None
         self._directions = question.sides
-        self._tilted: tuple[tuple[int, float], ...] = ()
-        self._sums = ExactSum((0,))
-        self._informative = 0
+        self.tilted: tuple[tuple[int, float], ...] = ()
+        self.sums = ExactSum((0,))
+        self.informative = 0
+
+    @property
+    def question(self) -> Question:
+        """What it is asked."""
+        return self._question
+
+    def begun(self) -> RateProcess | None:
+        """Give it with what it has added up; one that has nothing yet as it will begin, None where that depends on its first interval."""
+        if self.flipped is not None:
+            return self
+        if KINDS[self._question.kind].is_share and self._question.sides != (1,):
+            return None
+        twin = RateProcess(self._question)
+        twin._start(flipped=False)
+        return twin
+
+    def is_like(self, other: RateProcess) -> bool:
+        """Tell whether the same is asked of another, if at another level, and it adds up the same."""
+        rates = replace(other.question.rates, level=self._question.rates.level)
+        horizon = self._question.horizon
+        asked = replace(other.question, rates=rates, horizon=horizon)
+        return self.flipped == other.flipped and asked == self._question
 
     def update(self, pair: Pair) -> None:
         """Take new intervals."""
@@ -116,45 +138,45 @@ class RateProcess(CountingProcess):
         if not len(x_b):
             return
         check_counts(*pair.arms)
-        if self._flipped is None:
+        if self.flipped is None:
             mostly = KINDS[self._question.kind].is_share and 2 * float(x_b[0]) > float(n_b[0])
             self._start(flipped=mostly and self._question.sides != (1,))
-        if self._flipped:
+        if self.flipped:
             x_b, x_c = n_b - x_b, n_c - x_c
         if len(x_b) == 1:  # the common case, in plain numbers: the same sums in a third of the time
             numbers = float(x_b[0]), float(x_c[0]), float(n_b[0]), float(n_c[0])
-            self._sums.add(self._terms(*numbers))
-            self._informative += numbers[0] + numbers[1] > 0
+            self.sums.add(self.terms(*numbers))
+            self.informative += numbers[0] + numbers[1] > 0
         else:
-            self._sums.add_all(self._terms(x_b, x_c, n_b, n_c))
-            self._informative += int((x_b + x_c > 0).sum())
+            self.sums.add_all(self.terms(x_b, x_c, n_b, n_c))
+            self.informative += int((x_b + x_c > 0).sum())
         self._points += len(x_b)
 
-    def _terms(self, x_b: Numbers, x_c: Numbers, n_b: Numbers, n_c: Numbers) -> FloatArray:
+    def terms(self, x_b: Numbers, x_c: Numbers, n_b: Numbers, n_c: Numbers) -> FloatArray:
         """Give what intervals add to the sums, in their order."""
         both, events = n_b + n_c, x_b + x_c
         mantel_haenszel = (x_c * n_b - x_b * n_c) / both, n_b * n_c / both
         counted = np.array([x_b, x_c, n_b, n_c, *mantel_haenszel, events * events / both]).T
         terms = [counted, likelihoods(x_b, x_c, n_b, n_c), pearson(x_b, x_c, n_b, n_c)]
-        for direction, log_ratio in self._tilted:
+        for direction, log_ratio in self.tilted:
             arms = (n_b, n_c) if direction > 0 else (n_c, n_b)
             terms.append(tilts(*arms, math.exp(log_ratio)))
         return np.concatenate(terms, axis=-1)
 
     def _start(self, *, flipped: bool) -> None:
-        self._flipped = flipped
-        self._tilted = tuple(
+        self.flipped = flipped
+        self.tilted = tuple(
             dict.fromkeys(
                 (sign * (-1 if flipped else 1), null.key)
                 for sign in self._directions
                 for sizes in (self._question.tolerance, self._widest)
-                for null in self._nulls(sizes, flipped=flipped)
+                for null in self.nulls(sizes)
                 if null.difference > 0
             )
         )
-        self._sums = ExactSum((_TOTALS + _POINTS + _PEARSONS + _POINTS * len(self._tilted),))
+        self.sums = ExactSum((_TOTALS + _POINTS + _PEARSONS + _POINTS * len(self.tilted),))
 
-    def _pass_within(self, total: float, events: float) -> Sizes[float]:
+    def pass_within(self, total: float, events: float) -> Sizes[float]:
         """Give what a pass excludes, where the baseline has had so many events; the evidence is valid at all limits together, so it may follow the baseline."""
         question = self._question
         return (
@@ -173,50 +195,51 @@ class RateProcess(CountingProcess):
         known = self._question.pass_within or Sizes(0.0, 1.0 if self._follows else math.nan)
         return at_least(self._question.tolerance, known)
 
-    def _nulls(self, sizes: Sizes[float], *, flipped: bool) -> tuple[_Null, ...]:
+    def nulls(self, sizes: Sizes[float]) -> tuple[_Null, ...]:
         """Give the hypotheses whose union is "worse by no more than this", for events that are bad when they rise."""
         relative, absolute = sizes.relative, sizes.absolute_or_zero
         if not absolute:
-            return (self._relative(relative, flipped=flipped, weight=1.0),)
+            return (self._relative(relative, 1.0),)
         if not relative:
             return (_Null(0.0, absolute, 1.0),)
         weight = _EVEN_WEIGHT if self._follows else _RELATIVE_WEIGHT
         return (
-            self._relative(relative, flipped=flipped, weight=weight),
+            self._relative(relative, weight),
             _Null(0.0, absolute, 1 - weight),
         )
 
-    @staticmethod
-    def _relative(tolerance: float, *, flipped: bool, weight: float) -> _Null:
-        if flipped:  # successes down to 1 / (1 + t): failures up to t / (1 + t) and the baseline's / (1 + t)
+    def _relative(self, tolerance: float, weight: float) -> _Null:
+        if (
+            self.flipped
+        ):  # successes down to 1 / (1 + t): failures up to t / (1 + t) and the baseline's / (1 + t)
             return _Null(-math.log1p(tolerance), tolerance / (1 + tolerance), weight)
         return _Null(math.log1p(tolerance), 0.0, weight)
 
     def merge(self, other: RateProcess) -> None:
         """Add the other's evidence, interval by interval."""
-        if other._flipped is None:
+        if other.flipped is None:
             return
-        if self._flipped is None:
+        if self.flipped is None:
             self.load(other.save())
             return
-        if self._flipped != other._flipped:
+        if self.flipped != other.flipped:
             raise DataError(
                 "the ratio is mostly successes in one shard and mostly failures in the other",
                 "Merge shards of one service.",
             )
-        self._sums.merge(other._sums)
+        self.sums.merge(other.sums)
         self._points += other._points
-        self._informative += other._informative
+        self.informative += other.informative
 
     def save(self) -> State:
         """Give what is remembered."""
-        if self._flipped is None:
+        if self.flipped is None:
             return {}
         return {
-            "flipped": self._flipped,
+            "flipped": self.flipped,
             "intervals": self._points,
-            "informative": self._informative,
-            "sums": save_sum(self._sums),
+            "informative": self.informative,
+            "sums": save_sum(self.sums),
         }
 
     def load(self, state: State) -> None:
@@ -224,26 +247,26 @@ class RateProcess(CountingProcess):
         if not state:
             return
         self._start(flipped=bool(state["flipped"]))
-        self._points, self._informative = int(state["intervals"]), int(state["informative"])
-        self._sums = load_sum(state["sums"], self._sums.whole.shape)
+        self._points, self.informative = int(state["intervals"]), int(state["informative"])
+        self.sums = load_sum(state["sums"], self.sums.whole.shape)
 
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
-        if self._flipped is None:
+        if self.flipped is None:
             return self._cannot_say(Reason.TOO_LITTLE_DATA, method="none")
-        sums = _Sums(self._sums.value, self._tilted)
+        sums = RateSums(self.sums.value, self.tilted)
         x_b, x_c, n_b, n_c, excess, weight, _ = sums.totals.tolist()
         rates = x_b / n_b, x_c / n_c
-        if self._flipped:
+        if self.flipped:
             x_b, x_c = n_b - x_b, n_c - x_c
             rates = 1 - rates[0], 1 - rates[1]
         # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
-        within = self._pass_within(n_b, x_b)
+        within = self.pass_within(n_b, x_b)
         question = replace(self._question, pass_within=within)
         limits = tolerated(question, rates[0]) or tolerated(question, float(np.finfo(float).tiny))
         assert limits is not None  # noqa: S101 - a positive level always has limits
-        flipped = self._flipped
-        nulls, safe = (self._nulls(sizes, flipped=flipped) for sizes in (self._question.tolerance, within))
+        flipped = self.flipped
+        nulls, safe = self.nulls(self._question.tolerance), self.nulls(within)
         look = _Look(limits, sums, nulls, safe, flipped=flipped)
         look.rate, look.difference = rates[0], (-1 if flipped else 1) * excess / weight
         look.dispersion = self._overdispersion(sums, look.log_ratio)
@@ -261,17 +284,17 @@ class RateProcess(CountingProcess):
             dispersion=look.dispersion,
         )
 
-    def _overdispersion(self, sums: _Sums, log_ratio: float) -> float:
+    def _overdispersion(self, sums: RateSums, log_ratio: float) -> float:
         """Estimate by how the arms share the events of an interval; where few intervals have any, by how all events are spread over intervals."""
-        if self._informative >= FEWEST_WATCHED_INTERVALS:
+        if self.informative >= FEWEST_WATCHED_INTERVALS:
             pearsons = float(at_ratio(sums.pearson, log_ratio))
-            return float(overdispersion(pearsons, self._informative, self._stated))
+            return float(overdispersion(pearsons, self.informative, self._stated))
         events, exposure = sums.totals[0] + sums.totals[1], sums.totals[2] + sums.totals[3]
         pearsons = float(sums.totals[6] * exposure / events - events) if events else 0.0
         return float(overdispersion(pearsons, self._points, self._stated))
 
 
-class _Sums:
+class RateSums:
     """What is added up over intervals, by name.
 
     `totals` are the events and exposures of both arms, numerator and denominator of Mantel and Haenszel's difference, and the squared
@@ -280,7 +303,7 @@ class _Sums:
 
     def __init__(self, sums: FloatArray, tilted: tuple[tuple[int, float], ...]) -> None:
         ends = np.cumsum([_TOTALS, _POINTS, _PEARSONS, *[_POINTS] * len(tilted)])
-        self.totals, self.likelihoods, self.pearson, *rest = np.split(sums, ends[:-1])
+        self.totals, self.likelihoods, self.pearson, *rest = np.split(sums, ends[:-1], axis=-1)
         self.tilts = dict(zip(tilted, rest, strict=True))
 
 
@@ -290,7 +313,7 @@ class _Look:
     def __init__(
         self,
         limits: Limits,
-        sums: _Sums,
+        sums: RateSums,
         nulls: tuple[_Null, ...],
         safe: tuple[_Null, ...],
         *,

@@ -1,19 +1,20 @@
-"""The sequential rule: one rule about one metric, watched, and a whole series judged as it would have been watched."""
+"""One rule about one metric, watched: asked at many looks, and after a pass on the watch for late harm."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome
 from canaryjudge.rules.findings import EffectFinding, Finding, WatchFacts
-from canaryjudge.rules.registry import per_pair, read_finding, rule
+from canaryjudge.rules.registry import Asking, read_finding
 from canaryjudge.rules.rows import Horizon, Pair, Question
-from canaryjudge.rules.sequential.evidence import Process, SequentialFinding, State
+from canaryjudge.rules.sequential.evidence import Process, State
 from canaryjudge.rules.sequential.methods import METHODS, RESERVED
 from canaryjudge.rules.sequential.planned_looks import LookPlan, LooksProcess
 from canaryjudge.rules.sequential.settings import Sequential
@@ -54,20 +55,33 @@ class Watch:
         return self._decided is not None
 
     @property
-    def _has_failed(self) -> bool:
+    def processes(self) -> tuple[Process, ...]:
+        """The evidence that may still decide something: that since the start, and after a pass that of the epoch."""
+        if self.has_failed:
+            return ()
+        return (self._main,) if self._epoch is None else (self._main, self._epoch)
+
+    @property
+    def until_epoch(self) -> float:
+        """How many more intervals there may be before an epoch ends, the last one among them; infinite where there is none."""
+        return math.inf if self._epoch is None else self._length - self._epoch.points
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has failed, which stays."""
         return self._decided is not None and self._decided.outcome is Outcome.FAIL
 
-    def update(self, pair: Pair) -> None:
-        """Take new intervals; of samples, one."""
-        if self._has_failed:
+    def taking(self, pair: Pair) -> Asking:
+        """Take new intervals; of samples, one. Ask what is to be asked of a rule by then."""
+        if self.has_failed:
             return
-        self._main.update(pair)
+        yield from self._main.taking(pair)
         rest: Pair | None = pair
-        while rest is not None and self._epoch is not None and not self._has_failed:
+        while rest is not None and self._epoch is not None and not self.has_failed:
             room = max(self._length - self._epoch.points, 1)
             whole = KINDS[pair.kind].is_raw or len(rest.canary) <= room
             part, rest = (rest, None) if whole else (rest.part(slice(room)), rest.part(slice(room, None)))
-            self._epoch.update(part)
+            yield from self._epoch.taking(part)
             if self._epoch.points >= self._length:
                 self._end_epoch(None if part.canary.time is None else float(part.canary.time[-1]))
 
@@ -81,7 +95,7 @@ class Watch:
 
     def look(self, time: float | None = None) -> Finding:
         """Ask the evidence, at the time of the latest point, and keep what it decides: what was decided, or else what can be said so far."""
-        if self._decided is not None and self._has_failed:
+        if self._decided is not None and self.has_failed:
             return self._decided
         found = self._main.finding()
         if found.outcome is not Outcome.FAIL and self._epoch is not None:
@@ -167,10 +181,6 @@ def _watch(found: Finding) -> WatchFacts:
     return found.watch or WatchFacts()
 
 
-_MOST_LOOKS: Final = 2000
-"""Of longer series not every interval is looked at, which costs time and decides a little later."""
-
-
 def start_watch(question: Question, settings: RuleSettings) -> Watch:
     """Start to watch a metric by a rule, at the error rates of all looks together; a rule for a fixed window is asked at planned looks."""
     if isinstance(settings, Sequential):
@@ -195,53 +205,9 @@ def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | Non
     return None if size <= 0 else pair if size == len(pair.canary) else pair.part(slice(size))
 
 
-@rule(Sequential, SequentialFinding)
-@per_pair
-def judge(pair: Pair, settings: Sequential) -> dict[str, Any]:
-    """Judge a whole series as it would have been watched, a look after every interval: by what would have been decided first, or what could be said at the end."""
-    # what the policy leaves to the baseline is settled by what there is of it at a look
-    asked = pair if pair.pass_stated else replace(pair, pass_within=None)
-    found = _watch_all(asked, settings)
-    several = max(len(arm.replicas) for arm in pair.arms) > 1
-    return dict(pool_replicas(found) if several else found)
-
-
 def pool_replicas(finding: Finding) -> Finding:
     """Say of a comparison of the arms that it took their replicas together."""
     objective = isinstance(finding, EffectFinding) and finding.scale == "objective"
     if objective or "replicas_pooled" in finding.waived:
         return finding
     return finding.model_copy(update={"waived": (*finding.waived, "replicas_pooled")})
-
-
-def _watch_all(pair: Pair, settings: Sequential) -> Finding:
-    watched = start_watch(pair, settings)
-    found = watched.look()
-    first: float | None = None
-    time: float | None = None
-    stride = max(1, len(pair.canary) // _MOST_LOOKS) if not KINDS[pair.kind].is_raw else 1
-    for number, block in enumerate(_intervals(pair), 1):
-        times = block.baseline.time, block.canary.time
-        if first is None and times[0] is not None and times[1] is not None:
-            first = float(min(times[0][0], times[1][0]) if KINDS[pair.kind].is_raw else times[1][0])
-        if not watched.decided and before_the_end(block, pair.horizon, watched.points, first) is None:
-            break
-        time = None if times[1] is None else float(times[1][-1])
-        watched.update(block)
-        if number % stride == 0:
-            found = watched.look(time)
-        if found.outcome is Outcome.FAIL:
-            return found
-    return watched.look(time)
-
-
-def _intervals(pair: Pair) -> Iterator[Pair]:
-    """Cut a pair into what a stream would hand out: a point of each arm, or the samples of an interval."""
-    if not KINDS[pair.kind].is_raw:
-        for index in range(pair.fewest):
-            yield pair.part(slice(index, index + 1))
-    elif pair.horizon.intervals is None:
-        yield pair
-    else:
-        for baseline, canary in pair.horizon.intervals():
-            yield replace(pair, baseline=pair.baseline.part(baseline), canary=pair.canary.part(canary))

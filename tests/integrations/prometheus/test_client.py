@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import html
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import socket
 import time
 import zlib
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import fake_prometheus as fake
 import numpy as np
@@ -57,10 +59,7 @@ def in_tmp(tmp_path, monkeypatch):
 
 
 def run(capsys, *arguments):
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stop:  # argparse
-        code = stop.code
+    code = main([str(argument) for argument in arguments])
     streams = capsys.readouterr()
     return code, streams.out, streams.err
 
@@ -336,6 +335,47 @@ def test_a_host_that_does_not_exist(capsys):
     assert_complains(*judge(capsys, f"http://{'a' * 80}.example"), "cannot be reached")
 
 
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        {"ALL_PROXY": "socks9://127.0.0.1:1"},
+        {"ALL_PROXY": f"nonsense://ada:{SECRET}@x"},
+        {"HTTP_PROXY": f"http://ada:{SECRET}@[::1"},
+        {"HTTP_PROXY": f"http://ada:{SECRET}@x:port"},
+        {"HTTPS_PROXY": "http://\x01"},
+        {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "[::1"},
+    ],
+)
+def test_a_proxy_that_is_none_is_said_to_be_none(capsys, monkeypatch, proxies):
+    for name, value in proxies.items():
+        monkeypatch.setenv(name, value)
+    code, out, err = judge(capsys, "http://127.0.0.1:1")
+    assert_complains(code, out, err, "the proxy that the environment names cannot be used")
+    assert SECRET not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("nowhere.pem", "No such file"), ("policy.yaml", "no certificates")]
+)
+def test_certificates_of_the_environment_that_are_none(capsys, monkeypatch, name, says):
+    monkeypatch.setenv("SSL_CERT_FILE", name)
+    assert_complains(*judge(capsys, "http://127.0.0.1:1"), "SSL_CERT_FILE, or SSL_CERT_DIR: ", says)
+
+
+@pytest.mark.parametrize(
+    "name", ["Content-Length", "transfer-encoding", "Connection", "UPGRADE", "content-type"]
+)
+def test_a_header_by_which_requests_are_told_apart_is_refused(capsys, name):
+    with fake.serving(GOOD) as server:
+        assert_complains(*judge(capsys, server.url, "--header", f"{name}=5"), "is set by the client itself")
+    assert not server.questions
+
+
+def test_a_server_that_speaks_no_tls_is_said_to_speak_none(capsys):
+    with fake.serving(GOOD) as server:
+        assert_complains(*judge(capsys, server.url.replace("http:", "https:")), "cannot be reached: no TLS (")
+
+
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_what_passes_is_waited_for(capsys, status):
     with fake.serving(fake.body("busy", status=status), fake.hanging_up, GOOD) as server:
@@ -513,6 +553,29 @@ def test_no_secret_is_ever_seen(capsys, caplog, monkeypatch, reply, given):
         assert SECRET not in text
         assert SECRET[:10] not in text
     assert SECRET in str(server.headers) or given in ("password", "url")
+
+
+ODD = "pa\"ss/w'o r&d<+=%\\"
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        str,
+        *(quote, quote_plus, html.escape, repr, ascii, json.dumps),
+        lambda text: quote(text, safe=""),
+        lambda text: quote(quote(text, safe=""), safe=""),
+        lambda text: quote(text, safe="").lower(),
+        lambda text: json.dumps(json.dumps(text)),
+        lambda text: "".join(each if each.isalnum() else f"\\u{ord(each):04x}" for each in text),
+        lambda text: "".join(each if each.isalnum() else f"&#x{ord(each):X};" for each in text),
+    ],
+)
+def test_a_secret_is_recognized_however_it_is_escaped(escape):
+    access = Access.to("http://127.0.0.1:1", {"CANARYJUDGE_PROMETHEUS_PASSWORD": ODD})
+    assert re.fullmatch(
+        r"it was [\"'\\]*\*\*\*[\"'\\]* that was sent", access.redacted(f"it was {escape(ODD)} that was sent")
+    )
 
 
 def test_a_redirect_that_quotes_a_secret_does_not_show_it(capsys, monkeypatch):

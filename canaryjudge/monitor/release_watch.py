@@ -1,0 +1,238 @@
+"""One release under watch: its metrics, what they were given so far, and what that says of the release."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from canaryjudge._version import __version__
+from canaryjudge.data import History, MetricPair, Series, about_metric
+from canaryjudge.data.counters import CounterState
+from canaryjudge.data.reading import without_points
+from canaryjudge.errors import BrokenDataError, DataError
+from canaryjudge.explain import one_line
+from canaryjudge.history import Asked, past_of
+from canaryjudge.judging import digest, shares
+from canaryjudge.kinds import KINDS
+from canaryjudge.monitor.metric_watch import PATIENCE, MetricWatch
+from canaryjudge.outcomes import conclude
+from canaryjudge.policy import Policy
+from canaryjudge.reasons import Outcome
+from canaryjudge.results import HistoryFacts, Pairing, ReleaseResult
+from canaryjudge.rules import Asking, check_counts
+from canaryjudge.verdict import Verdict
+
+__all__ = ["ReleaseWatch", "policy_digest"]
+
+_PAIRINGS: Final[tuple[Pairing, ...]] = ("concurrent", "windows")
+_DEFAULT_POINTS: Final = 60
+_Pasts: TypeAlias = Mapping[str, Mapping[Pairing, HistoryFacts]]
+
+
+class ReleaseWatch:
+    """The metrics of a release, watched together.
+
+    Parameters
+    ----------
+    policy : Policy
+        What is asked of the release.
+    arms : tuple of str
+        The names of baseline and canary.
+    known : History or None
+        The same metrics at times when nothing was wrong.
+    """
+
+    def __init__(self, policy: Policy, arms: tuple[str, str], known: History | None = None) -> None:
+        self.policy, self.arms, self._known = policy, arms, known
+        self.history_digest = None if known is None else known.digest()
+        self._failed = False
+        self._waited = 0
+        self._begin({} if known is None else _measured(known, policy))
+
+    def _begin(self, pasts: _Pasts) -> None:
+        """Begin the watch of each metric, with what its past says."""
+        alphas, self._pasts = shares(self.policy), pasts
+        self.metrics = {
+            metric.name: MetricWatch(
+                metric, self.policy, alphas[metric.name], self.arms, pasts.get(metric.name, {})
+            )
+            for metric in self.policy.metrics
+        }
+
+    def _freeze(self, series: Mapping[str, tuple[Series, Series]]) -> None:
+        """Settle what the history says once there are points: those of it that are not older are left out."""
+        given = [arm for arms in series.values() for arm in arms if len(arm)]
+        if self._known is None or not given:
+            return
+        known, self._known = self._known, None
+        start = min((float(arm.time[0]) for arm in given if arm.time is not None), default=math.inf)
+        ends = [past.end for pasts in self._pasts.values() for past in pasts.values() if past.end is not None]
+        if max(ends, default=-math.inf) >= start:
+            self._begin(_measured(known, self.policy, start))
+
+    @property
+    def counters(self) -> dict[str, tuple[CounterState, CounterState] | None]:
+        """The last points of each metric's counters, from which the next update goes on."""
+        return {name: watched.stream.counters for name, watched in self.metrics.items()}
+
+    def taking(
+        self, series: dict[str, tuple[Series, Series]], broken: dict[str, BrokenDataError]
+    ) -> Iterable[Asking]:
+        """Take new points, of which those of some metrics may be broken; gives what is still to be asked of the rules, which may be asked together with what others ask."""
+        begun = self.metrics, self._pasts, self._known
+        self._freeze(series)
+        before = {name: watched.mark() for name, watched in self.metrics.items()}
+        known = self._given() if self._waits and self._waited < PATIENCE else None
+        fed: dict[str, list[MetricPair]] = {}
+        try:
+            for name, watched in self.metrics.items():
+                try:
+                    fed[name] = watched.stream.feed(*series[name])
+                except BrokenDataError as error:
+                    broken[name] = error
+                    series[name] = without_points(self.arms)
+                    fed[name] = watched.stream.feed(*series[name])
+                self._check_clock(name, fed[name])
+                if KINDS[watched.metric.kind].counts_events:
+                    with about_metric(name):
+                        for pair in fed[name]:
+                            check_counts(pair.baseline, pair.canary)
+            _check_not_all(broken, series)
+        except DataError:
+            for name, watched in self.metrics.items():
+                watched.back_to(before[name])
+            self.metrics, self._pasts, self._known = begun
+            raise
+        for name, wrong in broken.items():
+            self.metrics[name].leave_out(wrong)
+        if self._waits and known is not None and (not known or known != self._given()):
+            # a step that is run again brings nothing new, and does not make the wait longer
+            self._waited += 1
+        return [self.metrics[name].taking(series[name], pairs) for name, pairs in fed.items()]
+
+    @property
+    def _waits(self) -> bool:
+        """Whether an arm of some metric has no point yet."""
+        return any(min(watched.stream.points) == 0 for watched in self.metrics.values())
+
+    def _given(self) -> list[dict[str, Any]]:
+        """Describe what the metrics were given so far; nothing of those that have not been given anything."""
+        states = [
+            watched.stream.state() for watched in self.metrics.values() if watched.stream.timed is not None
+        ]
+        return [{key: value for key, value in state.items() if key != "notes"} for state in states]
+
+    def _check_clock(self, name: str, pairs: list[MetricPair]) -> None:
+        if self.policy.max_duration is not None and any(pair.canary.time is None for pair in pairs):
+            raise DataError(
+                f"metric {name!r}: the policy's max_duration needs times, and the data have none",
+                "Give the column 'time', or give the policy max_points instead.",
+            )
+
+    def result(self) -> ReleaseResult:
+        """Put together what the rules say now; a fail stays."""
+        early = self._waited < PATIENCE
+        first, second = zip(*(watched.stream.ends for watched in self.metrics.values()), strict=True)
+        ends = max(first), max(second)
+        results = {name: watched.result(early=early, ends=ends) for name, watched in self.metrics.items()}
+        release = conclude(results, self.policy, self.arms, "all_looks")
+        self._failed = self._failed or release.outcome is Outcome.FAIL
+        if self._failed and release.outcome is not Outcome.FAIL:
+            release = release.model_copy(update={"outcome": Outcome.FAIL, "action": "rollback"})
+        return release
+
+    def verdict(self) -> Verdict:
+        """Give the whole verdict now."""
+        release = self.result()
+        return Verdict(
+            **dict(release),
+            reason=one_line(release),
+            version=__version__,
+            policy_digest=policy_digest(self.policy),
+            data_digest=digest(
+                [
+                    *self.arms,
+                    *(watched.stream.digest for watched in self.metrics.values()),
+                    *([] if self.history_digest is None else [self.history_digest]),
+                ]
+            ),
+        )
+
+    def merge(self, other: ReleaseWatch) -> None:
+        """Take over what another watch of the same policy has seen."""
+        for what, mine, theirs in (
+            ("policy", policy_digest(self.policy), policy_digest(other.policy)),
+            ("names of the arms", self.arms, other.arms),
+            ("history", (self.history_digest, self._pasts), (other.history_digest, other._pasts)),
+        ):
+            if mine != theirs:
+                raise DataError(f"the two monitors differ in their {what}", "Merge monitors of one release.")
+        before = {name: watched.save() for name, watched in self.metrics.items()}
+        try:
+            for name, watched in self.metrics.items():
+                watched.merge(other.metrics[name])
+        except DataError:
+            for name, watched in self.metrics.items():
+                watched.load(before[name])
+            raise
+        self._failed = self._failed or other._failed
+        self._waited += other._waited
+
+    def save(self) -> dict[str, Any]:
+        """Give what is remembered."""
+        return {
+            "history_digest": self.history_digest,
+            "history": {
+                name: {
+                    pairing: past.model_dump(mode="json", exclude_defaults=True)
+                    for pairing, past in pasts.items()
+                }
+                for name, pasts in self._pasts.items()
+            },
+            "arms": list(self.arms),
+            "failed": self._failed,
+            "waited": self._waited,
+            "metrics": {name: watched.save() for name, watched in self.metrics.items()},
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take what was saved; of something else, KeyError, TypeError, ValueError, IndexError or AttributeError."""
+        self.history_digest = state["history_digest"]
+        self._begin(_loaded(state["history"]))
+        for name, watched in self.metrics.items():
+            watched.load(state["metrics"][name])
+        self._failed, self._waited = bool(state["failed"]), int(state["waited"])
+
+
+def _check_not_all(
+    broken: Mapping[str, BrokenDataError], series: Mapping[str, tuple[Series, Series]]
+) -> None:
+    """Refuse an update of which nothing can be read."""
+    if broken and not any(len(arm) for pair in series.values() for arm in pair):
+        raise next(iter(broken.values()))
+
+
+def _measured(known: History, policy: Policy, before: float | None = None) -> _Pasts:
+    """Measure what the past says of each metric, for arms that are paired as they may turn out to be."""
+    points = policy.max_points or _DEFAULT_POINTS
+    return {
+        metric.name: {
+            pairing: past_of(metric, known, Asked(pairing, points, policy.max_duration, before))
+            for pairing in _PAIRINGS
+            if metric.pairing in ("auto", pairing)
+        }
+        for metric in policy.metrics
+    }
+
+
+def _loaded(saved: Mapping[str, Mapping[Pairing, Any]]) -> _Pasts:
+    return {
+        name: {pairing: HistoryFacts.model_validate(past) for pairing, past in pasts.items()}
+        for name, pasts in saved.items()
+    }
+
+
+def policy_digest(policy: Policy) -> str:
+    """Give the SHA-256 of what a policy asks."""
+    return digest([policy.model_dump_json(exclude={"extends"})])
