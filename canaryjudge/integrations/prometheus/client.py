@@ -339,7 +339,10 @@ class PrometheusClient:
             "end": f"{span.end / 1000:.3f}",
             "step": f"{span.step / 1000:.3f}",
         }
-        return self._read(await self._timed(_QUERY_PATH, form), f"{where}: ", f" to {readable(query)}")
+        found = self._read(await self._timed(_QUERY_PATH, form), f"{where}: ", f" to {readable(query)}")
+        if self._left < 0:  # what is large takes time to be read, too
+            raise self._late()
+        return found
 
     async def listed(self, what: str, form: Mapping[str, str]) -> list[Any]:
         """Ask for a list of what the server has.
@@ -366,10 +369,13 @@ class PrometheusClient:
             async with asyncio.timeout(max(0.0, self._left)):
                 return await self._tried(path, form)
         except TimeoutError:
-            raise self._error(
-                f"{self._access.url} did not answer all questions within {self._access.timeout:g} s",
-                "Ask for a shorter window or a longer step, or give more time with --timeout.",
-            ) from None
+            raise self._late() from None
+
+    def _late(self) -> DataError:
+        return self._error(
+            f"{self._access.url} did not answer all questions within {self._access.timeout:g} s",
+            "Ask for a shorter window or a longer step, or give more time with --timeout.",
+        )
 
     @property
     def _left(self) -> float:
