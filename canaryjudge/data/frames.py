@@ -284,13 +284,12 @@ def _in_usual_types(data: Any) -> Any:
     if not type(data).__module__.startswith("pyarrow") or not hasattr(data, "set_column"):
         return data
     import pyarrow as pa  # noqa: PLC0415 - there is a table of it, so it is loaded
+    import pyarrow.compute as pc  # noqa: PLC0415
 
     for index, field in enumerate(data.schema):
         kind, column = field.type, data.column(index)
         if pa.types.is_run_end_encoded(kind):
-            column = pa.chunked_array(
-                [pa.compute.run_end_decode(part) for part in column.chunks], kind.value_type
-            )
+            column = pa.chunked_array([pc.run_end_decode(part) for part in column.chunks], kind.value_type)
             kind = kind.value_type
         inner = kind.value_type if pa.types.is_dictionary(kind) else kind
         if str(inner) in _ODD_TEXTS:
