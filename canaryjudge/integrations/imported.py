@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any, Final, Literal
 
 from canaryjudge.errors import PolicyError
+from canaryjudge.limits import CONVERTED_METRICS, DOCUMENT_CHARACTERS
 from canaryjudge.policy import Metric, Policy, parse_policy
 from canaryjudge.policy.doubts import unprovable
 from canaryjudge.policy.promql import made_up
@@ -30,7 +31,6 @@ __all__ = [
 ]
 
 _LONGEST: Final = 200
-_MOST_METRICS: Final = 1_000
 
 RemarkKind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
 
@@ -90,9 +90,9 @@ def judged(
 ) -> dict[str, Any] | None:
     """Make the settings of a metric, and keep the account of it."""
     account.asked += 1
-    if account.asked > _MOST_METRICS:
+    if account.asked > CONVERTED_METRICS:
         raise PolicyError(
-            f"more than {_MOST_METRICS:,} metrics are asked for", "Give fewer documents at once."
+            f"more than {CONVERTED_METRICS:,} metrics are asked for", "Give fewer documents at once."
         )
     said: list[tuple[RemarkKind, str, str]] = []
 
@@ -230,6 +230,11 @@ def imported(
     plain = {"version": 1, **beside, "metrics": [dict(metric) for metric in metrics]}
     if not plain["metrics"]:
         return Imported((), tuple(remarks), "", beside)
+    if sum(map(len, texts_in(plain))) > DOCUMENT_CHARACTERS:
+        raise PolicyError(
+            f"the policy would have more than {DOCUMENT_CHARACTERS:,} characters",
+            "Give fewer documents at once.",
+        )
     text = _yaml(plain)
     found, said = parse_policy(text, "the imported policy").metrics, tuple(remarks)
     document = said[0].document if said else ""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Protocol
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from canaryjudge.kinds import KINDS, KindName
+from canaryjudge.limits import QUERY_CHARACTERS
 from canaryjudge.quantities import shown
 from canaryjudge.settings import Duration, Path, PolicyModel, Problem
 
@@ -33,7 +34,6 @@ _WINDOW: Final = 1800.0
 _HISTORY: Final = 21600.0
 _WINDOWS: Final = 8
 """Fewer windows do not tell by how much they differ."""
-_LONGEST: Final = 10_000
 _LABEL: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 _PLACEHOLDER: Final = re.compile(r"\$\{[^{}\"']*\}?|\$[A-Za-z_]\w*")
@@ -59,8 +59,8 @@ def _promql(value: object) -> str:
         raise ValueError(f"{shown(value)} is not text; put it in quotes")  # noqa: TRY004 - pydantic wants ValueError
     if not value.strip():
         raise ValueError("is empty; write PromQL, or leave the key out")
-    if len(value) > _LONGEST:
-        raise ValueError(f"is longer than {_LONGEST:,} characters; take a recording rule")
+    if len(value) > QUERY_CHARACTERS:
+        raise ValueError(f"is longer than {QUERY_CHARACTERS:,} characters; take a recording rule")
     return value.strip()
 
 
@@ -73,7 +73,7 @@ def _label(value: object) -> str:
 Promql = Annotated[
     str,
     BeforeValidator(_promql),
-    WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": _LONGEST}),
+    WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": QUERY_CHARACTERS}),
 ]
 """A query or a part of one; what it means is for the server to say."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import errno
-import json
 import os
 import re
 import ssl
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -21,6 +21,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from canaryjudge._version import __version__
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.prometheus.answers import error_of, readable
+from canaryjudge.limits import ANSWER_BYTES, ANSWER_MEMORY, REDIRECTS, memory_of
+from canaryjudge.strict_json import RepeatedKeyError, read_strictly
 
 if TYPE_CHECKING:
     import httpx
@@ -53,10 +55,10 @@ _WAITS = (0.5, 1.0, 2.0)
 """Seconds before each further try, where the server does not say."""
 _PASSING = frozenset({429, 502, 503, 504})
 """Answers that a later try may better."""
+_ZLIB = 15
+"""How zlib calls its own format; of gzip's it adds 16."""
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 30.0
-_MOST_BYTES = 100_000_000
-_MOST_REDIRECTS = 3
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -218,6 +220,47 @@ class _Answer(NamedTuple):
     body: bytes
 
 
+class _Unpacker:
+    """Unpacks what comes in parts, and no more of it than there is room for.
+
+    Examples
+    --------
+    >>> unpacker = _Unpacker.of("gzip")
+    >>> len(unpacker.unpacked(zlib.compress(bytes(1000), wbits=31), 10)), _Unpacker.of("gzip, gzip")
+    (10, None)
+    """
+
+    def __init__(self, bits: int | None) -> None:
+        self._bits = bits
+        self._stream: Any = None
+
+    @classmethod
+    def of(cls, encoding: str) -> _Unpacker | None:
+        """Read the header; None where it names what is not unpacked."""
+        names = [
+            name for name in encoding.lower().replace(" ", "").split(",") if name not in ("", "identity")
+        ]
+        known = {"gzip": _ZLIB + 16, "x-gzip": _ZLIB + 16, "deflate": _ZLIB}
+        if not names:
+            return cls(None)
+        return cls(known[names[0]]) if len(names) == 1 and names[0] in known else None
+
+    def unpacked(self, part: bytes, most: int) -> bytes:
+        """Unpack a part; what would be more than so many bytes is left."""
+        if self._bits is None:
+            return part
+        if self._stream is None and self._bits == _ZLIB and part[:1] and part[0] & 15 != 8:
+            self._bits = -_ZLIB  # some servers take deflate to have no head
+        found: list[bytes] = []
+        while part and most > 0:
+            if self._stream is None or self._stream.eof:
+                self._stream = zlib.decompressobj(self._bits)
+            found.append(self._stream.decompress(part, most))
+            most -= len(found[-1])
+            part = self._stream.unused_data
+        return b"".join(found)
+
+
 class PrometheusClient:
     """Asks one server, within the time that its access allows from here on.
 
@@ -247,6 +290,7 @@ class PrometheusClient:
                 headers={
                     "User-Agent": f"canaryjudge/{__version__}",
                     "Accept": "application/json",
+                    "Accept-Encoding": "gzip, deflate",
                     **access.headers,
                 },
                 timeout=httpx.Timeout(
@@ -295,7 +339,10 @@ class PrometheusClient:
             "end": f"{span.end / 1000:.3f}",
             "step": f"{span.step / 1000:.3f}",
         }
-        return self._read(await self._timed(_QUERY_PATH, form), f"{where}: ", f" to {readable(query)}")
+        found = self._read(await self._timed(_QUERY_PATH, form), f"{where}: ", f" to {readable(query)}")
+        if self._left < 0:  # what is large takes time to be read, too
+            raise self._late()
+        return found
 
     async def listed(self, what: str, form: Mapping[str, str]) -> list[Any]:
         """Ask for a list of what the server has.
@@ -322,10 +369,13 @@ class PrometheusClient:
             async with asyncio.timeout(max(0.0, self._left)):
                 return await self._tried(path, form)
         except TimeoutError:
-            raise self._error(
-                f"{self._access.url} did not answer all questions within {self._access.timeout:g} s",
-                "Ask for a shorter window or a longer step, or give more time with --timeout.",
-            ) from None
+            raise self._late() from None
+
+    def _late(self) -> DataError:
+        return self._error(
+            f"{self._access.url} did not answer all questions within {self._access.timeout:g} s",
+            "Ask for a shorter window or a longer step, or give more time with --timeout.",
+        )
 
     @property
     def _left(self) -> float:
@@ -371,10 +421,6 @@ class PrometheusClient:
         if isinstance(failure, connecting):
             what = f"{self._access.url} cannot be reached: {_reason(failure)}{times}"
             return self._error(what, "Is the URL right, and does the server run?")
-        if isinstance(failure, httpx.DecodingError):
-            return self._error(
-                f"{self._access.url} sent what cannot be unpacked", "Look at what stands before it."
-            )
         what = f"{self._access.url} broke off before its answer was complete{times}"
         return self._error(what, "Look at its log, and at what stands before it.")
 
@@ -384,7 +430,7 @@ class PrometheusClient:
         # the values of labels are the one thing that no server answers to POST
         gets = path.endswith("/values")
         url = url.copy_merge_params(dict(form)) if gets else url
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(REDIRECTS + 1):
             answer = await self._exchanged(url, None if gets else form)
             if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
                 return answer
@@ -405,23 +451,46 @@ class PrometheusClient:
             else self._client.stream("POST", url, data=dict(form))
         )
         async with sent as response:
-            parts, size = [], 0
-            async for part in response.aiter_bytes():
-                parts.append(part)
-                size += len(part)
-                if size > _MOST_BYTES:
+            body = await self._unpacked(response)
+            return _Answer(response.status_code, response.reason_phrase, dict(response.headers), body)
+
+    async def _unpacked(self, response: httpx.Response) -> bytes:
+        """Read and unpack an answer, as far as there is room and time for it."""
+        encoding = response.headers.get("content-encoding", "")
+        unpacker = _Unpacker.of(encoding)
+        if unpacker is None:
+            raise self._error(
+                f"{self._access.url} sent an answer that is packed as {readable(self._access.redacted(encoding))}, and only gzip or deflate, once, is unpacked",
+                "Look at what stands before it.",
+            )
+        parts, size, memory = [], 0, 0
+        try:
+            async for packed in response.aiter_raw():
+                # one byte more than there is room for tells that it is too much
+                parts.append(unpacker.unpacked(packed, ANSWER_BYTES + 1 - size))
+                size, memory = size + len(parts[-1]), memory + memory_of(parts[-1])
+                if max(size, response.num_bytes_downloaded) > ANSWER_BYTES or memory > ANSWER_MEMORY:
                     raise self._error(
-                        f"{self._access.url} answers more than {_MOST_BYTES // 1_000_000} MB",
+                        f"{self._access.url} answers more than {ANSWER_BYTES // 1_000_000} MB, or what takes more than {ANSWER_MEMORY >> 20:,} MiB to read",
                         "Ask for fewer series, a shorter window or a longer step.",
                     )
-            return _Answer(
-                response.status_code, response.reason_phrase, dict(response.headers), b"".join(parts)
-            )
+                if self._left < 0:  # what comes as fast as it is read never waits
+                    raise TimeoutError
+        except zlib.error:
+            raise self._error(
+                f"{self._access.url} sent what cannot be unpacked", "Look at what stands before it."
+            ) from None
+        return b"".join(parts)
 
     def _read(self, answer: _Answer, where: str, question: str) -> Mapping[str, Any]:
         code = f"{answer.status} {readable(self._access.redacted(answer.reason))}".strip()
         try:
-            document = json.loads(answer.body)
+            document = read_strictly(answer.body)
+        except RepeatedKeyError as twice:
+            raise self._error(
+                f"{where}{self._access.url} answered no JSON that can be trusted: {twice}",
+                "Look at what stands before it.",
+            ) from None
         except (ValueError, RecursionError):
             document = None
         if error := error_of(document, self._access.redacted):

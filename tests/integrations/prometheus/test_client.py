@@ -1,6 +1,7 @@
 """The client against servers that fail in every way: one clear line, in time, and no secret in it."""
 
 import asyncio
+import gzip
 import html
 import json
 import logging
@@ -8,6 +9,7 @@ import os
 import re
 import socket
 import time
+import zlib
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -152,6 +154,54 @@ def test_gzip_is_understood(capsys):
     with fake.serving(lambda handler, question: fake.zipped(healthy(question))(handler, question)) as server:
         assert judge(capsys, server.url, "--at", AT)[0] == 0
     assert "gzip" in server.headers[0]["Accept-Encoding"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("deflate", zlib.compress),
+        ("deflate", lambda data: zlib.compress(data, wbits=-15)),
+        ("x-gzip, identity", gzip.compress),
+        ("gzip", lambda data: gzip.compress(data[:500]) + gzip.compress(data[500:])),
+    ],
+    ids=["deflate", "deflate without a head", "identity beside it", "two members"],
+)
+def test_what_is_packed_once_is_unpacked(capsys, encoding, pack):
+    def reply(handler, question):
+        data = pack(json.dumps(healthy(question)).encode())
+        fake.body(data, Content_Encoding=encoding)(handler, question)
+
+    with fake.serving(reply) as server:
+        assert judge(capsys, server.url, "--at", AT)[0] == 0
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip,deflate", "br", "gzip, identity, gzip", "zstd"])
+def test_what_is_packed_in_another_way_is_refused_unread(capsys, encoding):
+    reply = fake.body(gzip.compress(gzip.compress(bytes(1 << 20))), Content_Encoding=encoding)
+    with fake.serving(reply) as server:
+        assert_complains(*judge(capsys, server.url), f"packed as {encoding}, and only gzip or deflate, once")
+    assert len(server.questions) == 1
+
+
+def test_a_small_answer_that_is_large_once_it_is_read_is_refused(capsys):
+    reply = fake.zipped([[]] * 2_000_000)
+    with fake.serving(reply) as server:
+        assert_complains(*judge(capsys, server.url), "or what takes more than 256 MiB to read")
+
+
+def test_time_is_bounded_while_an_answer_comes_as_fast_as_it_is_read(capsys, monkeypatch):
+    monkeypatch.setattr(prometheus_client, "ANSWER_BYTES", 10**12)
+    monkeypatch.setattr(prometheus_client, "ANSWER_MEMORY", 10**12)
+    with fake.serving(fake.endless(b" " * 10_000)) as server:
+        begin = time.monotonic()
+        said = judge(capsys, server.url, "--timeout", "0.5")
+        assert time.monotonic() - begin < 5
+    assert_complains(*said, "did not answer all questions within 0.5 s")
+
+
+def test_an_answer_that_says_something_twice_is_refused(capsys):
+    with fake.serving(fake.body('{"status": "success", "data": 1, "data": 2}')) as server:
+        assert_complains(*judge(capsys, server.url), "the key 'data' stands twice in one object")
 
 
 def test_warnings_of_the_server_are_passed_on(capsys):
@@ -387,13 +437,13 @@ def test_silence_between_two_bytes_is_bounded_too(capsys, monkeypatch):
 
 
 def test_size_is_bounded(capsys, monkeypatch):
-    monkeypatch.setattr(prometheus_client, "_MOST_BYTES", 5_000_000)
+    monkeypatch.setattr(prometheus_client, "ANSWER_BYTES", 5_000_000)
     with fake.serving(fake.endless()) as server:
         assert_complains(*judge(capsys, server.url), "answers more than 5 MB")
 
 
 def test_a_bomb_is_bounded_after_it_is_unpacked(capsys, monkeypatch):
-    monkeypatch.setattr(prometheus_client, "_MOST_BYTES", 5_000_000)
+    monkeypatch.setattr(prometheus_client, "ANSWER_BYTES", 5_000_000)
     with fake.serving(fake.zipped(" " * 50_000_000)) as server:
         assert_complains(*judge(capsys, server.url), "answers more than 5 MB")
 
