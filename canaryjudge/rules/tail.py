@@ -21,6 +21,7 @@ from canaryjudge.rules.rows import Arm, BoolArray, FloatArray, IntArray, Pair, S
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 from canaryjudge.settings import Problem, Quantity, RelativeTolerance
 from canaryjudge.stats.bucket_distributions import counts_at_most
+from canaryjudge.stats.ties import about, above
 
 __all__ = ["Tail", "TailFinding"]
 
@@ -162,7 +163,8 @@ def _of_histogram(pair: Pair, settings: Tail) -> float | None:
     finite, upward = pair.edges[:-1], 1 in pair.sides
     if isinstance(settings.beyond, Quantity):
         bound = settings.beyond.number
-        beyond = finite[finite >= bound][:1] if upward else finite[finite <= bound][-1:]
+        low, high = about(bound, 0.0)
+        beyond = finite[finite >= low][:1] if upward else finite[finite <= high][-1:]
         return float(beyond[0]) if len(beyond) else None
     at = settings.percentile or (_DEFAULT if upward else 1 - _DEFAULT)
     below = pair.baseline.buckets.sum(axis=0).cumsum()
@@ -183,7 +185,7 @@ def _counted(pair: Pair, bound: float, *, upward: bool) -> Pair:
         return _ratio(pair, arms, concurrent=concurrent)
 
     def beyond(arm: Arm) -> BoolArray:
-        return np.asarray(arm.value > bound if upward else arm.value < bound)
+        return above(arm.value, bound) if upward else above(bound, arm.value)
 
     far = [beyond(arm) for arm in pair.arms]
     which = _intervals(pair.baseline.time, pair.canary.time, concurrent=concurrent)
