@@ -554,7 +554,6 @@ def _by_estimate(
     canary: Measure, baseline: Measure, asked: tuple[_Asked, ...], *, relative: bool = False
 ) -> _Judged:
     """Hold the estimates alone against the bounds."""
-
     sides = tuple(
         _Side(
             asked=one,

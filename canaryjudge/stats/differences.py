@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from canaryjudge.stats.bounds import FloatArray
-from canaryjudge.stats.ties import ROUNDING, about
+from canaryjudge.stats.ties import about
 
 __all__ = ["Differences", "all_differences"]
 

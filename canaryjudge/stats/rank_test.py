@@ -97,7 +97,7 @@ class ShiftTest:
     method: RankMethod
 
 
-def shift_test(
+def shift_test(  # noqa: PLR0913 - all but the points have defaults
     baseline: ArrayLike,
     canary: ArrayLike,
     limits: ArrayLike,

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from canaryjudge.stats.bounds import FloatArray
 
-__all__ = ["ROUNDING", "above", "about", "at_least", "rounding", "snapped"]
+__all__ = ["ROUNDING", "about", "above", "at_least", "rounding", "snapped"]
 
 ROUNDING: Final = 2.0**-48
 """Sixteen units in the last place: a unit each for both arms' numbers, the limit and its product with the level, and some for the sums."""
@@ -66,7 +66,7 @@ def about(first: ArrayLike, second: ArrayLike, *of: ArrayLike) -> tuple[FloatArr
     (True, False)
     """
     total = np.add(first, second)
-    slack = rounding(first, second, total, *of)
+    slack = np.where(np.isfinite(total), rounding(first, second, total, *of), 0.0)
     return np.asarray(total - slack), np.asarray(total + slack)
 
 

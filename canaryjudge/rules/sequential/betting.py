@@ -33,6 +33,7 @@ from canaryjudge.stats.score_evidence import (
     log_wealth,
     wealth_terms,
 )
+from canaryjudge.stats.ties import about
 
 __all__ = ["MeanBettingProcess", "RankBettingProcess"]
 
@@ -220,11 +221,12 @@ class RankBettingProcess(CountingProcess):
 
     def _ranks(self, values: FloatArray, left: np.ndarray | None = None) -> np.ndarray:
         """Give twice the mid-ranks in the reference: whole numbers from 0 to twice its size."""
-        left = np.searchsorted(self._reference, values, "left") if left is None else left
-        tied = self._reference[np.minimum(left, len(self._reference) - 1)] == values
+        low, high = about(values, 0.0)
+        left = np.searchsorted(self._reference, low, "left") if left is None else left
+        tied = self._reference[np.minimum(left, len(self._reference) - 1)] <= high
         if tied.any():
             right = left.copy()
-            right[tied] = np.searchsorted(self._reference, values[tied], "right")
+            right[tied] = np.searchsorted(self._reference, high[tied], "right")
             return np.asarray(left + right)
         return np.asarray(2 * left)
 
