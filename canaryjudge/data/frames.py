@@ -111,6 +111,8 @@ def to_floats(column: Column, place: Location, name: str) -> FloatArray:
     [1.0, nan, 2.5]
     """
     array = column if isinstance(column, np.ndarray) else _from_series(column)
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
+        return as_written(array)
     if array.dtype.kind in "buif":
         with np.errstate(over="ignore"):  # a long double beyond all floats becomes infinite, which is counted
             return np.array(array, dtype=np.float64)
@@ -123,13 +125,46 @@ def _from_series(column: Column) -> np.ndarray[Any, Any]:
     kind = column.dtype
     if kind == nw.Float64:
         return np.asarray(column.to_numpy())
+    if kind == nw.Float32:
+        return np.asarray(column.cast(nw.Float64).to_numpy()).astype(np.float32)
     if kind.is_numeric() or kind == nw.Boolean:
         return np.asarray(column.cast(nw.Float64).to_numpy())
     return object_array(column.to_list())
 
 
+_SMALL = 1000
+"""Whole numbers up to here are what they are in any column."""
+
+
+def as_written(array: np.ndarray[Any, Any]) -> FloatArray:
+    """Read numbers of few digits as the shortest decimals that they are written as: 0.1 is .1 in any column, and the same points are the same numbers.
+
+    Examples
+    --------
+    >>> as_written(np.array([0.1, 250.3, np.nan], dtype=np.float32)).tolist()
+    [0.1, 250.3, nan]
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        exact = array.astype(np.float64)
+        found = exact.copy()
+        left = np.isfinite(exact) & ((exact != np.rint(exact)) | (np.abs(exact) > _SMALL))
+        for digits in range(3, 10):
+            if not left.any():
+                break
+            numbers = exact[left]
+            places = digits - 1 - np.floor(np.log10(np.abs(numbers)))
+            scale = 10.0 ** np.abs(places)
+            short = np.where(places < 0, np.rint(numbers / scale) * scale, np.rint(numbers * scale) / scale)
+            same = short.astype(array.dtype) == array[left]
+            where = np.flatnonzero(left)[same]
+            found[where], left[where] = short[same], False
+    return found
+
+
 def _from_objects(array: np.ndarray[Any, Any], place: Location, name: str) -> FloatArray:
     items = array.tolist()
+    if any(isinstance(item, np.float32 | np.float16) for item in items):
+        items = [float(str(item)) if isinstance(item, np.float32 | np.float16) else item for item in items]
     if all(issubclass(kind, (*_NUMBERS, type(None))) for kind in set(map(type, items))):
         try:
             return np.array(items, dtype=np.float64)
