@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, Union
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from canaryjudge.data import Note
 from canaryjudge.kinds import KindName
@@ -62,6 +62,14 @@ class SeriesFacts(Facts):
     """Upper end of the band."""
     band: Literal["extremes", "percentiles"] | None = None
     """What the band holds: all points of that stretch of time, or the middle 90 % of its observations; None where each position is one point."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if len(self.value) != len(self.at) or any(
+            len(end) not in (0, len(self.at)) for end in (self.low, self.high)
+        ):
+            raise ValueError("its columns differ in length")
+        return self
 
     def since(self, start: float | None) -> tuple[float, ...]:
         """Give where each position is in seconds since a time; since its own start, or in line, where there is none."""

@@ -252,6 +252,8 @@ def as_frame(data: Any) -> Any:
     try:
         if index is not None and hasattr(data, "assign") and "time" not in data.columns:
             data = data.assign(time=index)
+        foreign = _foreign_columns(data)
+        data = data.assign(**foreign) if foreign else data
         frame = nw.from_native(data, pass_through=True)
         if isinstance(frame, nw.LazyFrame):
             frame = frame.collect()
@@ -263,6 +265,17 @@ def as_frame(data: Any) -> Any:
             "Give a table with one name a column.",
         ) from error
     return frame if isinstance(frame, nw.DataFrame) else None
+
+
+def _foreign_columns(data: Any) -> dict[Any, Any]:
+    """Give a pandas frame's columns that pandas does not work with: whose bytes are in the other order, in this machine's, and records as objects."""
+    if type(data).__module__.partition(".")[0] != "pandas" or getattr(data, "ndim", 0) != 2:
+        return {}
+    return {
+        name: data[name].to_numpy().astype(object if kind.kind == "V" else kind.newbyteorder("="))
+        for name, kind in data.dtypes.items()
+        if isinstance(kind, np.dtype) and (kind.kind == "V" or not kind.isnative)
+    }
 
 
 def table_columns(data: Any) -> dict[str, Column] | None:

@@ -156,7 +156,8 @@ def _from_series(column: Column, place: Location) -> Times:
         return Times(np.asarray(microseconds, dtype=np.float64) / 1e6, zones)
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
         return _from_numbers(to_floats(column, place, "time"))
-    if column.dtype in (nw.String, nw.Categorical, nw.Enum):
+    named = column.dtype in (nw.Categorical, nw.Enum) and column.cat.get_categories().dtype == nw.String
+    if named or column.dtype == nw.String:
         return _from_text(column, place)
     return _from_objects(column.to_list(), place)
 

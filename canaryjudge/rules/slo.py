@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy.special import ndtri
 from canaryjudge.kinds import KINDS
 from canaryjudge.quantities import (
     PERCENT_PATTERN,
+    hundredth,
     parse_fraction,
     percent,
     relative_or_absolute,
@@ -311,7 +311,7 @@ class Slo(RuleSettings):
             raise ValueError(
                 f"{amount.number:g}{amount.unit} is not a share of the observations; write it like 99%"
             )
-        share = float(Decimal(repr(amount.number)).scaleb(-2)) if amount.unit else amount.number
+        share = hundredth(amount.number) if amount.unit else amount.number
         if not 0 <= share <= 1:
             meant = f"; did you mean {amount.number:g}%?" if not amount.unit and 1 < share <= 100 else ""
             raise ValueError(f"{amount.number:g}{amount.unit} is not a share between 0 % and 100 %{meant}")
@@ -333,9 +333,7 @@ class Slo(RuleSettings):
         match = _PERCENTILE.fullmatch(self.of)
         if match is None or float(match[1]) == 0:
             return None
-        return float(
-            Decimal(match[1]).scaleb(-2)
-        )  # 99.9 / 100 is above 0.999 in binary, and takes the next point
+        return hundredth(match[1])  # 99.9 / 100 is above 0.999 in binary, and takes the next point
 
 
 def _stricter(form: str) -> Problem:

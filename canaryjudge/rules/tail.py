@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, WithJsonSchema
 
 from canaryjudge.kinds import KINDS
-from canaryjudge.quantities import QUANTITY_PATTERN, parse_quantity
+from canaryjudge.quantities import QUANTITY_PATTERN, hundredth, parse_quantity
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EventsFinding, Number
 from canaryjudge.rules.proportion import Proportion
@@ -84,7 +83,7 @@ class Tail(RuleSettings):
     @property
     def percentile(self) -> float | None:
         """The percentile as a probability; None where the bound is fixed or left out."""
-        return float(Decimal(self.beyond[1:]).scaleb(-2)) if isinstance(self.beyond, str) else None
+        return hundredth(self.beyond[1:]) if isinstance(self.beyond, str) else None
 
     def in_unit_of(self, metric: AskedMetric) -> Self:
         """Give the same settings with every quantity in the metric's unit."""
