@@ -132,7 +132,7 @@ def _from_series(column: Column) -> np.ndarray[Any, Any]:
     return object_array(column.to_list())
 
 
-_SMALL = 1000
+_PLAIN: Final = 1000
 """Whole numbers up to here are what they are in any column."""
 
 
@@ -147,7 +147,7 @@ def as_written(array: np.ndarray[Any, Any]) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         exact = array.astype(np.float64)
         found = exact.copy()
-        left = np.isfinite(exact) & ((exact != np.rint(exact)) | (np.abs(exact) > _SMALL))
+        left = np.isfinite(exact) & ((exact != np.rint(exact)) | (np.abs(exact) > _PLAIN))
         for digits in range(3, 10):
             if not left.any():
                 break

@@ -48,6 +48,7 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
     size: Any = {"figsize": (width, height), "layout": "constrained"}
     try:
         import matplotlib  # noqa: ICN001, PLC0415 - only those who plot need it
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - as above
         from matplotlib.figure import Figure  # noqa: PLC0415 - as above
     except ImportError:
         raise MissingExtraError(
@@ -57,7 +58,8 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
         import matplotlib.pyplot as plt  # noqa: PLC0415 - as above
 
         return plt.subplots(**size)[1]
-    return Figure(**size).subplots()
+    drawn: Axes = FigureCanvasAgg(Figure(**size)).figure.subplots()
+    return drawn
 
 
 def finite(values: Any, name: str, *, least: int = 1) -> FloatArray:

@@ -125,7 +125,7 @@ class _Counted:
         self._rounding = (
             4 * np.finfo(float).eps * largest
         )  # equal differences of rounded points differ by less
-        self._sketch = _Outright(*(_thinned(rows) for rows in (self._baseline, self._canary)))
+        self._sketch = _Outright(_thinned(self._baseline), _thinned(self._canary))
 
     def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
         positions = np.broadcast_to(

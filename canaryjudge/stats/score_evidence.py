@@ -15,10 +15,10 @@ tuning, and its logarithms add up over intervals and shards.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaln, ndtri, stdtr
 
 from canaryjudge.stats.bounds import FloatArray
@@ -179,6 +179,8 @@ def exceedance_scores(
     below = np.searchsorted(high, edges, "left")
     at, between = at_most - below, np.append(below[1:], m) - at_most
     tick = _tick(low, high)
+    left: NDArray[Any]
+    right: NDArray[Any]
     if tick:
         left = right = _spread(low, tick, (edges[None, :] - shifts[:, None]) / scales[:, None])
     else:

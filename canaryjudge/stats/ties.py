@@ -7,7 +7,7 @@ digits or fewer are never equal by mistake; those that differ are farther apart.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,7 +103,7 @@ def at_least(numbers: ArrayLike, limits: ArrayLike, *of: ArrayLike) -> NDArray[n
     return ~above(limits, numbers, *of)
 
 
-def snapped(numbers: FloatArray, limits: FloatArray, *of: ArrayLike) -> FloatArray:
+def snapped(numbers: FloatArray, limits: NDArray[Any], *of: ArrayLike) -> FloatArray:
     """Put numbers that are equal to a limit but for rounding on that limit.
 
     Parameters

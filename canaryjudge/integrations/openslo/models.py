@@ -178,7 +178,7 @@ class Objective(PolicyModel):
         """The target as a fraction."""
         if self.target is not None:
             return self.target
-        return hundredth(self.targetPercent)
+        return hundredth(self.targetPercent or 0.0)
 
 
 class Condition(PolicyModel):
