@@ -57,8 +57,9 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
     if "ipykernel" in sys.modules or ("matplotlib.pyplot" in sys.modules and matplotlib.is_interactive()):
         import matplotlib.pyplot as plt  # noqa: PLC0415 - as above
 
-        return plt.subplots(**size)[1]
-    drawn: Axes = FigureCanvasAgg(Figure(**size)).figure.subplots()
+        drawn: Axes = plt.subplots(**size)[1]
+    else:
+        drawn = FigureCanvasAgg(Figure(**size)).figure.subplots()
     return drawn
 
 

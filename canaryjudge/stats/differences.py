@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from canaryjudge.stats.bounds import FloatArray
-from canaryjudge.stats.ties import about
+from canaryjudge.stats.ties import ROUNDING, about
 
 __all__ = ["Differences", "all_differences"]
 
@@ -90,6 +90,7 @@ class _Outright:
         self._baseline, self._canary, self._size = baseline, canary, size
         self._sorted = (canary[:, :, None] - baseline[:, None, :]).reshape(len(baseline), -1)
         self._sorted.sort(axis=1)
+        self._largest = np.maximum(np.abs(baseline).max(axis=1), size)
         self.pairs = self._sorted.shape[1]
 
     def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
@@ -99,13 +100,24 @@ class _Outright:
         return self._sorted[:, int(_position(tail, self.pairs, side))]
 
     def below(self, value: FloatArray) -> FloatArray:
-        low, high = about(self._baseline[:, None, :], value[:, :, None], self._size)
-        canary = self._canary[:, None, :, None]
-        counted = sum(
-            np.count_nonzero(found.reshape(*value.shape, -1), axis=2)
-            for found in (canary < low[:, :, None], canary <= high[:, :, None])
+        # no difference is off by more; where none is so close, none is equal
+        slack = ROUNDING * (self._largest[:, None] + np.abs(value))
+        ends = np.concatenate([value - slack, np.nextafter(value + slack, np.inf)], axis=1)
+        found = np.array([np.searchsorted(row, end) for row, end in zip(self._sorted, ends, strict=True)])
+        below, reached = found[:, : value.shape[1]], found[:, value.shape[1] :]
+        counted = below + reached
+        for row in np.flatnonzero((below != reached).any(axis=1)):
+            counted[row] = self._counted(row, value[row])
+        return counted / (2 * self.pairs)
+
+    def _counted(self, row: np.intp, value: FloatArray) -> NDArray[np.intp]:
+        """Count the differences below values, and those up to them, by the rounding of each."""
+        low, high = about(self._baseline[row], value[:, None], self._size)
+        canary = np.sort(self._canary[row])
+        return np.asarray(
+            np.searchsorted(canary, low, "left").sum(axis=1)
+            + np.searchsorted(canary, high, "right").sum(axis=1)
         )
-        return np.asarray(counted / (2 * self.pairs))
 
     def median(self) -> FloatArray:
         low, high = self._sorted[:, (self.pairs - 1) // 2], self._sorted[:, self.pairs // 2]

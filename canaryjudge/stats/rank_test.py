@@ -447,7 +447,7 @@ def placements(
         greater = canary[:, :, None] > high[:, None, :]
         reaches = canary[:, :, None] >= low[:, None, :]
         of_canary, below_baseline = (greater.sum(axis=axis) + reaches.sum(axis=axis) for axis in (2, 1))
-        return of_canary / (2 * n), 1 - below_baseline / (2 * m)
+        return of_canary / (2 * n), (2 * m - below_baseline) / (2 * m)
     of_canary = np.stack([_shares_below(*row) for row in zip(low, high, canary, strict=True)])
     ordered = np.sort(canary, axis=1)
     of_baseline = np.stack(
