@@ -283,7 +283,7 @@ def table_columns(data: Any) -> dict[str, Column] | None:
     if isinstance(data, list | tuple):
         return _columns_of_rows(data)
     frame = as_frame(data)
-    return None if frame is None else {str(name): frame[name] for name in frame.columns}
+    return None if frame is None else {str(name): frame[:, place] for place, name in enumerate(frame.columns)}
 
 
 def _columns_of_rows(rows: Sequence[Any]) -> dict[str, Column] | None:

@@ -108,7 +108,7 @@ class _Outright:
         counted = below + reached
         for row in np.flatnonzero((below != reached).any(axis=1)):
             counted[row] = self._counted(row, value[row])
-        return counted / (2 * self.pairs)
+        return np.asarray(counted / (2 * self.pairs))
 
     def _counted(self, row: np.intp, value: FloatArray) -> NDArray[np.intp]:
         """Count the differences below values, and those up to them, by the rounding of each."""
