@@ -65,8 +65,10 @@ class SeriesFacts(Facts):
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
-        if not self.at or len(self.value) != len(self.at) or any(
-            len(end) not in (0, len(self.at)) for end in (self.low, self.high)
+        if (
+            not self.at
+            or len(self.value) != len(self.at)
+            or any(len(end) not in (0, len(self.at)) for end in (self.low, self.high))
         ):
             raise ValueError("its columns differ in length, or are empty")
         return self
@@ -86,17 +88,19 @@ class SeriesFacts(Facts):
                 start = place + 1
 
 
-_QUANTILES: Final = 41
-Quantiles = Annotated[tuple[float, ...], Field(min_length=_QUANTILES, max_length=_QUANTILES)]
-
-
 class ArmFacts(Facts):
     """What one arm's data look like."""
 
     series: SeriesFacts
     """How they went over time."""
-    quantiles: Quantiles
+    quantiles: tuple[float, ...] = ()
     """Quantiles of its points (of histograms: of all observations), at 0, 2.5, 5, ... 97.5 and 100 %."""
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        if len(self.quantiles) not in (0, len(QUANTILE_LEVELS)):
+            raise ValueError("its quantiles are not whole")
+        return self
 
 
 class HistoryFacts(Facts):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import deepcopy
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -140,7 +141,9 @@ def trees_of(draw, tree, most=3):
             other, place = draw(st.sampled_from(places))
             holder[key] = json.loads(json.dumps(other[place]))
         else:
-            holder[key] = draw(st.sampled_from(CELLS))
+            holder[key] = deepcopy(
+                draw(st.sampled_from(CELLS))
+            )  # a list that is changed next time must not be the same
     return tree
 
 
