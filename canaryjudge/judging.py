@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
+
 from canaryjudge._version import __version__
 from canaryjudge.arm_summaries import facts_of_arms
 from canaryjudge.data import (
@@ -58,6 +60,9 @@ __all__ = [
 ]
 
 
+@np.errstate(
+    all="ignore"
+)  # what a caller wants of his own numbers; here what is beyond all floats is looked at
 def judge(
     data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", history: Any = None
 ) -> Verdict:
@@ -111,6 +116,7 @@ def judge(
     return _verdict(pairs, policy, arms, known)
 
 
+@np.errstate(all="ignore")
 def judge_many(
     data: Any,
     policy: Policy,
@@ -262,6 +268,7 @@ def judge_releases(
         yield conclude(results, policy, arms, "all_looks" if sequential else "one_look"), own
 
 
+@np.errstate(all="ignore")  # of many, a verdict is given later
 def _verdict(
     pairs: Mapping[str, MetricPair], policy: Policy, arms: tuple[str, str], history: History | None = None
 ) -> Verdict:
@@ -373,6 +380,7 @@ class Case:
         return cls(pair, metric if past is None else with_past(metric, past), alpha, past)
 
 
+@np.errstate(all="ignore")
 def judge_cases(
     cases: Sequence[Case], policy: Policy, arms: tuple[str, str] = ("baseline", "canary")
 ) -> list[MetricResult]:

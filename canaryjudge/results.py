@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, Union
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from canaryjudge.data import Note
 from canaryjudge.kinds import KindName
@@ -63,6 +63,16 @@ class SeriesFacts(Facts):
     band: Literal["extremes", "percentiles"] | None = None
     """What the band holds: all points of that stretch of time, or the middle 90 % of its observations; None where each position is one point."""
 
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (
+            not self.at
+            or len(self.value) != len(self.at)
+            or any(len(end) not in (0, len(self.at)) for end in (self.low, self.high))
+        ):
+            raise ValueError("its columns differ in length, or are empty")
+        return self
+
     def since(self, start: float | None) -> tuple[float, ...]:
         """Give where each position is in seconds since a time; since its own start, or in line, where there is none."""
         shift = 0.0 if start is None or self.start is None else self.start - start
@@ -85,6 +95,12 @@ class ArmFacts(Facts):
     """How they went over time."""
     quantiles: tuple[float, ...] = ()
     """Quantiles of its points (of histograms: of all observations), at 0, 2.5, 5, ... 97.5 and 100 %."""
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        if len(self.quantiles) not in (0, len(QUANTILE_LEVELS)):
+            raise ValueError("its quantiles are not whole")
+        return self
 
 
 class HistoryFacts(Facts):

@@ -125,6 +125,8 @@ def to_floats(column: Column, place: Location, name: str) -> FloatArray:
     [1.0, nan, 2.5]
     """
     array = column if isinstance(column, np.ndarray) else _from_series(column)
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
+        return as_written(array)
     if array.dtype.kind in "buif":
         with np.errstate(over="ignore"):  # a long double beyond all floats becomes infinite, which is counted
             return np.array(array, dtype=np.float64)
@@ -137,6 +139,8 @@ def _from_series(column: Column) -> np.ndarray[Any, Any]:
     kind = column.dtype
     if kind == nw.Float64:
         return np.asarray(column.to_numpy())
+    if kind == nw.Float32:
+        return np.asarray(column.cast(nw.Float64).to_numpy()).astype(np.float32)
     if kind != nw.Decimal and (kind.is_numeric() or kind == nw.Boolean):
         try:
             return np.asarray(column.cast(nw.Float64).to_numpy())
@@ -173,8 +177,39 @@ def _is_exact(column: Column) -> bool:
     return column.dtype not in (nw.Float32, nw.Float64)
 
 
+_PLAIN: Final = 1000
+"""Whole numbers up to here are what they are in any column."""
+
+
+def as_written(array: np.ndarray[Any, Any]) -> FloatArray:
+    """Read numbers of few digits as the shortest decimals that they are written as: 0.1 is .1 in any column, and the same points are the same numbers.
+
+    Examples
+    --------
+    >>> as_written(np.array([0.1, 250.3, np.nan], dtype=np.float32)).tolist()
+    [0.1, 250.3, nan]
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        exact = array.astype(np.float64)
+        found = exact.copy()
+        left = np.isfinite(exact) & ((exact != np.rint(exact)) | (np.abs(exact) > _PLAIN))
+        for digits in range(3, 10):
+            if not left.any():
+                break
+            numbers = exact[left]
+            places = digits - 1 - np.floor(np.log10(np.abs(numbers)))
+            scale = 10.0 ** np.abs(places)
+            short = np.where(places < 0, np.rint(numbers / scale) * scale, np.rint(numbers * scale) / scale)
+            same = short.astype(array.dtype) == array[left]
+            where = np.flatnonzero(left)[same]
+            found[where], left[where] = short[same], False
+    return found
+
+
 def _from_objects(array: np.ndarray[Any, Any], place: Location, name: str) -> FloatArray:
     items = array.tolist()
+    if any(isinstance(item, np.float32 | np.float16) for item in items):
+        items = [float(str(item)) if isinstance(item, np.float32 | np.float16) else item for item in items]
     if all(issubclass(kind, (*_NUMBERS, type(None))) for kind in set(map(type, items))):
         try:
             return np.array(items, dtype=np.float64)
@@ -266,7 +301,10 @@ def as_frame(data: Any) -> Any:
     try:
         if index is not None and hasattr(data, "assign") and "time" not in data.columns:
             data = data.assign(time=index)
-        frame = nw.from_native(_in_usual_types(data), pass_through=True)
+        data = _in_usual_types(data)
+        foreign = _foreign_columns(data)
+        data = data.assign(**foreign) if foreign else data
+        frame = nw.from_native(data, pass_through=True)
         if isinstance(frame, nw.LazyFrame):
             frame = frame.collect()
     except (
@@ -303,12 +341,23 @@ def _in_usual_types(data: Any) -> Any:
 _ODD_TEXTS: Final = frozenset(("string_view", "binary", "large_binary", "binary_view"))
 
 
+def _foreign_columns(data: Any) -> dict[Any, Any]:
+    """Give a pandas frame's columns that pandas does not work with: whose bytes are in the other order, in this machine's, and records as objects."""
+    if type(data).__module__.partition(".")[0] != "pandas" or getattr(data, "ndim", 0) != 2:
+        return {}
+    return {
+        name: data[name].to_numpy().astype(object if kind.kind == "V" else kind.newbyteorder("="))
+        for name, kind in data.dtypes.items()
+        if isinstance(kind, np.dtype) and (kind.kind == "V" or not kind.isnative)
+    }
+
+
 def table_columns(data: Any) -> dict[str, Column] | None:
     """Give the columns of a table or of a list of row dicts, by name."""
     if isinstance(data, list | tuple):
         return _columns_of_rows(data)
     frame = as_frame(data)
-    return None if frame is None else {str(name): frame[name] for name in frame.columns}
+    return None if frame is None else {str(name): frame[:, place] for place, name in enumerate(frame.columns)}
 
 
 def _columns_of_rows(rows: Sequence[Any]) -> dict[str, Column] | None:

@@ -491,7 +491,7 @@ _EXACT: Final = Context(prec=40)
 def _power(relative_error: float, exponent: int) -> float:
     """Give gamma to a power, correctly rounded: logarithms and powers of floats differ between machines in the last bit."""
     error = Decimal(repr(relative_error))
-    return float(_EXACT.power(_EXACT.divide(1 + error, 1 - error), exponent))
+    return float(_EXACT.power(_EXACT.divide(_EXACT.add(1, error), _EXACT.subtract(1, error)), exponent))
 
 
 class LogBuckets:

@@ -160,7 +160,11 @@ def _from_series(column: Column, place: Location) -> Times:
         return Times(np.asarray(microseconds, dtype=np.float64) / 1e6, zones)
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
         return _from_numbers(to_floats(column, place, "time"), place)
-    if column.dtype in (nw.String, nw.Categorical, nw.Enum):
+    if column.dtype == nw.String:
+        return _from_text(column, place)
+    if column.dtype in (nw.Categorical, nw.Enum) and all(
+        isinstance(text, str) or is_missing(text) for text in column.unique().to_list()
+    ):
         return _from_text(column, place)
     return _from_objects(column.to_list(), place)
 

@@ -25,9 +25,9 @@ def told_unit(given: Any, place: Location) -> str:
     if given is None or isinstance(given, str):
         return (given or "").strip()
     items = given.tolist() if hasattr(given, "tolist") else given if isinstance(given, Sequence) else [0]
-    told = [item for item in items if not is_missing(item)]
-    named = {item for item in told if isinstance(item, str)}
-    if len(named) > 1 or len(told) > sum(isinstance(item, str) for item in told):
+    items = [item for item in items if not is_missing(item)] if isinstance(items, Sequence) else [items]
+    named = {item if isinstance(item, str) else "" for item in items}
+    if len(named) > 1 or not all(isinstance(item, str) for item in items):
         raise DataError(
             f"{place}: the unit is {shown(given)}",
             "Give one unit, as text, such as 'ms'; bring all points to it.",

@@ -2,7 +2,8 @@
 
 The differences ``canary_i - baseline_j`` hold everything a rank test needs: their median is the Hodges-Lehmann shift, the
 share above a value is the Mann-Whitney statistic of the samples moved by it. Small samples are subtracted outright; of large
-ones the differences are never made: they are counted over the two sorted samples, in linear time a count.
+ones the differences are never made: they are counted over the two sorted samples, in linear time a count. Differences that equal a value
+but for rounding are equal to it (`canaryjudge.stats.ties`), so that the same points in another unit are counted alike.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from canaryjudge.stats.bounds import FloatArray
+from canaryjudge.stats.ties import ROUNDING, about
 
 __all__ = ["Differences", "all_differences"]
 
@@ -55,7 +57,7 @@ class Differences(Protocol):
         ...
 
 
-def all_differences(baseline: FloatArray, canary: FloatArray) -> Differences:
+def all_differences(baseline: FloatArray, canary: FloatArray, size: float = 0.0) -> Differences:
     """Prepare the differences ``canary_i - baseline_j`` of each pair of samples in a batch.
 
     Parameters
@@ -64,6 +66,8 @@ def all_differences(baseline: FloatArray, canary: FloatArray) -> Differences:
         One sample a row.
     canary : ndarray, shape (batch, m)
         The other.
+    size : float
+        They are rounded as numbers of this size at least: of logarithms 1.
 
     Returns
     -------
@@ -77,14 +81,16 @@ def all_differences(baseline: FloatArray, canary: FloatArray) -> Differences:
     [1.0]
     """
     if baseline.shape[-1] * canary.shape[-1] <= _OUTRIGHT:
-        return _Outright(baseline, canary)
-    return _Counted(baseline, canary)
+        return _Outright(baseline, canary, size)
+    return _Counted(baseline, canary, size)
 
 
 class _Outright:
-    def __init__(self, baseline: FloatArray, canary: FloatArray) -> None:
+    def __init__(self, baseline: FloatArray, canary: FloatArray, size: float = 0.0) -> None:
+        self._baseline, self._canary, self._size = baseline, canary, size
         self._sorted = (canary[:, :, None] - baseline[:, None, :]).reshape(len(baseline), -1)
         self._sorted.sort(axis=1)
+        self._largest = np.maximum(np.abs(baseline).max(axis=1), size)
         self.pairs = self._sorted.shape[1]
 
     def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
@@ -94,11 +100,24 @@ class _Outright:
         return self._sorted[:, int(_position(tail, self.pairs, side))]
 
     def below(self, value: FloatArray) -> FloatArray:
-        counted = [
-            np.searchsorted(row, at, "left") + np.searchsorted(row, at, "right")
-            for row, at in zip(self._sorted, value, strict=True)
-        ]
-        return np.array(counted).reshape(value.shape) / (2 * self.pairs)
+        # no difference is off by more; where none is so close, none is equal
+        slack = ROUNDING * (self._largest[:, None] + np.abs(value))
+        ends = np.concatenate([value - slack, np.nextafter(value + slack, np.inf)], axis=1)
+        found = np.array([np.searchsorted(row, end) for row, end in zip(self._sorted, ends, strict=True)])
+        below, reached = found[:, : value.shape[1]], found[:, value.shape[1] :]
+        counted = below + reached
+        for row in np.flatnonzero((below != reached).any(axis=1)):
+            counted[row] = self._counted(row, value[row])
+        return np.asarray(counted / (2 * self.pairs))
+
+    def _counted(self, row: np.intp, value: FloatArray) -> NDArray[np.intp]:
+        """Count the differences below values, and those up to them, by the rounding of each."""
+        low, high = about(self._baseline[row], value[:, None], self._size)
+        canary = np.sort(self._canary[row])
+        return np.asarray(
+            np.searchsorted(canary, low, "left").sum(axis=1)
+            + np.searchsorted(canary, high, "right").sum(axis=1)
+        )
 
     def median(self) -> FloatArray:
         low, high = self._sorted[:, (self.pairs - 1) // 2], self._sorted[:, self.pairs // 2]
@@ -106,7 +125,8 @@ class _Outright:
 
 
 class _Counted:
-    def __init__(self, baseline: FloatArray, canary: FloatArray) -> None:
+    def __init__(self, baseline: FloatArray, canary: FloatArray, size: float) -> None:
+        self._size = size
         self._baseline = np.sort(baseline, axis=1)
         self._canary = np.sort(canary, axis=1)
         self.pairs = baseline.shape[1] * canary.shape[1]
@@ -117,7 +137,7 @@ class _Counted:
         self._rounding = (
             4 * np.finfo(float).eps * largest
         )  # equal differences of rounded points differ by less
-        self._sketch = _Outright(*(_thinned(rows) for rows in (self._baseline, self._canary)))
+        self._sketch = _Outright(_thinned(self._baseline), _thinned(self._canary))
 
     def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
         positions = np.broadcast_to(
@@ -147,9 +167,11 @@ class _Counted:
         baseline, canary = self._baseline[row], self._canary[row]
         # canary - baseline <= v  <=>  baseline >= canary - v: the longer is searched by the shorter
         if len(canary) < len(baseline):
-            found = np.searchsorted(baseline, canary - value, "right" if strict else "left")
+            low, high = about(canary, -value, self._size)
+            found = np.searchsorted(baseline, high if strict else low, "right" if strict else "left")
             return len(canary) * len(baseline) - int(found.sum())
-        return int(np.searchsorted(canary, baseline + value, "left" if strict else "right").sum())
+        low, high = about(baseline, value, self._size)
+        return int(np.searchsorted(canary, low if strict else high, "left" if strict else "right").sum())
 
     def _next_above(self, row: int, value: float) -> float:
         """Give the least difference above a value that some pair of points has."""

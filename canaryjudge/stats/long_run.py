@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from canaryjudge.stats.bounds import FloatArray
+from canaryjudge.stats.ties import rounding
 
 __all__ = ["FEWEST_POINTS", "LongRun", "dependence", "long_run_variance", "projections"]
 
@@ -63,7 +64,7 @@ def dependence(series: ArrayLike, *, signed: bool = False) -> FloatArray:
     Returns
     -------
     ndarray, shape (...)
-        ``r + (1 + 3 r) / n`` (Kendall 1954, Biometrika 41:403), 0 for a constant series.
+        ``r + (1 + 3 r) / n`` (Kendall 1954, Biometrika 41:403), 0 for a series that is constant but for rounding.
 
     Examples
     --------
@@ -72,11 +73,13 @@ def dependence(series: ArrayLike, *, signed: bool = False) -> FloatArray:
     """
     points = np.asarray(series, dtype=np.float64)
     n = points.shape[-1]
-    centered = points - points.mean(axis=-1, keepdims=True)
+    mean = points.mean(axis=-1, keepdims=True)
+    centered = points - mean
     power = np.einsum("...i,...i->...", centered, centered)
     lagged = np.einsum("...i,...i->...", centered[..., 1:], centered[..., :-1])
-    r = np.divide(lagged, power, out=np.zeros_like(power), where=power > 0)
-    corrected = np.where(power > 0, r + (1 + 3 * r) / n, 0.0)
+    moves = power > n * np.square(rounding(mean[..., 0]))
+    r = np.divide(lagged, power, out=np.zeros_like(power), where=moves)
+    corrected = np.where(moves, r + (1 + 3 * r) / n, 0.0)
     return np.asarray(np.clip(corrected, -_STRONGEST if signed else 0.0, _STRONGEST))
 
 

@@ -22,7 +22,9 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.differences import Differences, all_differences
 from canaryjudge.stats.long_run import dependence, long_run_variance
+from canaryjudge.stats.quantiles import medians
 from canaryjudge.stats.replicas import LastingNoise, joined
+from canaryjudge.stats.ties import about, above, rounding
 
 __all__ = [
     "CORE",
@@ -95,7 +97,7 @@ class ShiftTest:
     method: RankMethod
 
 
-def shift_test(
+def shift_test(  # noqa: PLR0913 - all but the points have defaults
     baseline: ArrayLike,
     canary: ArrayLike,
     limits: ArrayLike,
@@ -105,6 +107,7 @@ def shift_test(
     concurrent: bool = False,
     method: RankMethod = "robust",
     lasting: LastingNoise | None = None,
+    size: float = 0.0,
 ) -> ShiftTest:
     r"""Test whether the canary is shifted beyond limits, with the shift's estimate and bounds.
 
@@ -128,6 +131,8 @@ def shift_test(
         ties or more than 2,500 differences.
     lasting : LastingNoise, optional
         Of `robust`: by how much the arms differ where nothing is wrong, beyond the scatter of their points. It makes no interval narrower.
+    size : float
+        Points are rounded as numbers of this size at least: of logarithms 1.
 
     Returns
     -------
@@ -167,7 +172,7 @@ def shift_test(
     )
     lasts = None if lasting is None else lasting.for_rows(batch, at.shape[-1])
     step = max(1, _CHUNK // (first.shape[1] * second.shape[1]))
-    if method == "exact" and not _exact_applies(first, second, at):
+    if method == "exact" and not _exact_applies(first, second, at, size):
         method = "asymptotic"
     parts = [
         _one_chunk(
@@ -175,7 +180,7 @@ def shift_test(
             second[i : i + step],
             at[i : i + step],
             wanted,
-            (factor[i : i + step], None if lasts is None else lasts.part(slice(i, i + step))),
+            (factor[i : i + step], None if lasts is None else lasts.part(slice(i, i + step)), size),
             concurrent,
             method,
         )
@@ -193,26 +198,27 @@ def _one_chunk(
     canary: FloatArray,
     limits: FloatArray,
     levels: FloatArray,
-    noisy: tuple[FloatArray, LastingNoise | None],
+    noisy: tuple[FloatArray, LastingNoise | None, float],
     concurrent: bool,  # noqa: FBT001 - passed on from the keyword of shift_test
     method: RankMethod,
 ) -> ShiftTest:
-    scales, lasting = noisy
-    differences = all_differences(baseline, canary)
+    scales, lasting, size = noisy
+    differences = all_differences(baseline, canary, size)
     estimate = differences.median()
     if method == "exact":
         return _exact(differences, estimate, limits, levels, baseline.shape[1], canary.shape[1])
     slope = _slope(differences)
     if method == "robust":
-        aligned = canary - estimate[:, None]
-        noise = estimated_noise(baseline, aligned, scales, concurrent=concurrent, waves=waves_for(levels))
+        moved = placements(baseline, canary, estimate, size)
+        noise = estimated_noise(moved, scales, concurrent=concurrent, waves=waves_for(levels))
         noises = [noise]
         if lasting is not None:
             slope = lasting.least_slope(slope)
             noises.append(_with_lasting(noise, lasting, slope))
-        share = _extended_share(differences, limits, slope)
+        typical = np.maximum(np.maximum(np.abs(medians(baseline)), np.abs(medians(canary))), size)
+        share = _extended_share(differences, limits, slope, typical)
     else:
-        noises = [textbook_noise(baseline, canary, limits)]
+        noises = [textbook_noise(baseline, canary, limits, size)]
         share = differences.below(limits)
     noise = noises[-1]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -272,14 +278,17 @@ def _slope(differences: Differences) -> FloatArray:
     return np.maximum(core, WIDE_SHARE * wide)
 
 
-def _extended_share(differences: Differences, values: FloatArray, slope: FloatArray) -> FloatArray:
-    """Share of the differences below each value; beyond the core it goes on in a straight line, past 0 and 1."""
+def _extended_share(
+    differences: Differences, values: FloatArray, slope: FloatArray, typical: FloatArray
+) -> FloatArray:
+    """Share of the differences below each value; beyond the core it goes on in a straight line, past 0 and 1. Points of a typical size tell what is beyond, and what is rounding."""
     low, high = (differences.anchor(0.5 - CORE, side)[:, None] for side in ("low", "high"))
     steepness = np.maximum(slope[:, None], np.finfo(float).tiny)
     with np.errstate(over="ignore"):
         left = 0.5 - CORE - (low - values) / steepness
         right = 0.5 + CORE + (values - high) / steepness
-    return np.where(values < low, left, np.where(values > high, right, differences.below(values)))
+    beyond = [above(*pair, typical[:, None]) for pair in ((low, values), (values, high))]
+    return np.where(beyond[0], left, np.where(beyond[1], right, differences.below(values)))
 
 
 def _extended_bounds(
@@ -315,13 +324,15 @@ def _critical(levels: FloatArray, df: FloatArray) -> FloatArray:
     return np.asarray(np.where(normal, -ndtri(levels), -stdtrit(finite, levels)))
 
 
-def _exact_applies(baseline: FloatArray, canary: FloatArray, limits: FloatArray) -> bool:
+def _exact_applies(baseline: FloatArray, canary: FloatArray, limits: FloatArray, size: float) -> bool:
     """Tell whether there are few differences, and no ties within a sample or at a limit."""
     if baseline.shape[1] * canary.shape[1] > 2500:
         return False
     tied_inside = any((np.diff(np.sort(rows, axis=1), axis=1) == 0).any() for rows in (baseline, canary))
+    ends = [about(baseline, at[:, None], size) for at in limits.T]
     return not tied_inside and not any(
-        (canary[:, :, None] - baseline[:, None, :] == at[:, None, None]).any() for at in limits.T
+        ((canary[:, :, None] >= low[:, None]) & (canary[:, :, None] <= high[:, None])).any()
+        for low, high in ends
     )
 
 
@@ -402,7 +413,9 @@ class Noise:
     rho: FloatArray
 
 
-def placements(baseline: FloatArray, canary: FloatArray) -> tuple[FloatArray, FloatArray]:
+def placements(
+    baseline: FloatArray, canary: FloatArray, shift: FloatArray | float = 0.0, size: float = 0.0
+) -> tuple[FloatArray, FloatArray]:
     """Place each point in the other sample's distribution.
 
     Parameters
@@ -411,6 +424,10 @@ def placements(baseline: FloatArray, canary: FloatArray) -> tuple[FloatArray, Fl
         One sample a row.
     canary : ndarray, shape (batch, m)
         The other.
+    shift : ndarray, shape (batch,), or float
+        By how much its points lie above where they are placed.
+    size : float
+        Points are rounded as numbers of this size at least: of logarithms 1.
 
     Returns
     -------
@@ -424,30 +441,31 @@ def placements(baseline: FloatArray, canary: FloatArray) -> tuple[FloatArray, Fl
     ([[0.75, 1.0]], [[0.0, 0.25]])
     """
     n, m = baseline.shape[1], canary.shape[1]
+    low, high = about(baseline, np.asarray(shift)[..., None], size)
     if n * m <= _FEW_PAIRS:
         # counts are exact, so that this gives the same bits as sorting
-        greater = canary[:, :, None] > baseline[:, None, :]
-        equal = canary[:, :, None] == baseline[:, None, :]
-        of_canary = (greater.sum(axis=2) + equal.sum(axis=2) / 2) / n
-        return of_canary, (m - greater.sum(axis=1) - equal.sum(axis=1) / 2) / m
-    return (
-        np.stack(
-            [_shares_below(reference, points) for reference, points in zip(baseline, canary, strict=True)]
-        ),
-        np.stack(
-            [_shares_below(reference, points) for reference, points in zip(canary, baseline, strict=True)]
-        ),
+        greater = canary[:, :, None] > high[:, None, :]
+        reaches = canary[:, :, None] >= low[:, None, :]
+        of_canary, below_baseline = (greater.sum(axis=axis) + reaches.sum(axis=axis) for axis in (2, 1))
+        return of_canary / (2 * n), (2 * m - below_baseline) / (2 * m)
+    of_canary = np.stack([_shares_below(*row) for row in zip(low, high, canary, strict=True)])
+    ordered = np.sort(canary, axis=1)
+    of_baseline = np.stack(
+        [
+            np.searchsorted(row, ends[0], "left") + np.searchsorted(row, ends[1], "right")
+            for row, *ends in zip(ordered, low, high, strict=True)
+        ]
     )
+    return of_canary, of_baseline / (2 * m)
 
 
-def _shares_below(reference: FloatArray, points: FloatArray) -> FloatArray:
-    ordered = np.sort(reference)
+def _shares_below(low: FloatArray, high: FloatArray, points: FloatArray) -> FloatArray:
     order = np.argsort(points, kind="stable")
     ascending = points[order]
     shares = np.empty(len(points))
     shares[order] = (
-        np.searchsorted(ordered, ascending, "left") + np.searchsorted(ordered, ascending, "right")
-    ) / (2 * len(ordered))
+        np.searchsorted(np.sort(high), ascending, "left") + np.searchsorted(np.sort(low), ascending, "right")
+    ) / (2 * len(low))
     return shares
 
 
@@ -457,8 +475,7 @@ def waves_for(levels: FloatArray) -> int:
 
 
 def estimated_noise(
-    baseline: FloatArray,
-    aligned: FloatArray,
+    placed: tuple[FloatArray, FloatArray],
     scales: FloatArray,
     *,
     concurrent: bool,
@@ -468,10 +485,8 @@ def estimated_noise(
 
     Parameters
     ----------
-    baseline : ndarray, shape (batch, n)
-        Points in order of time.
-    aligned : ndarray, shape (batch, m)
-        The canary's points, moved by the Hodges-Lehmann shift.
+    placed : tuple of ndarray, shapes (batch, m) and (batch, n)
+        Their `placements`, of points in order of time, the canary's moved by the Hodges-Lehmann shift.
     scales : ndarray, shape (k,) or (batch, k)
         What the baseline's noise is multiplied by at each limit.
     concurrent : bool
@@ -485,8 +500,8 @@ def estimated_noise(
         Separate variances and Welch-Satterthwaite degrees of freedom, with the weights of the sample sizes, or the variance of the
         difference where the arms share the clock.
     """
-    of_canary, of_baseline = placements(baseline, aligned)
-    resolution = 0.5 / (baseline.shape[1] * aligned.shape[1])
+    of_canary, of_baseline = placed
+    resolution = 0.5 / (of_baseline.shape[1] * of_canary.shape[1])
     return series_noise(
         of_canary, of_baseline, scales, concurrent=concurrent, resolution=resolution, waves=waves
     )
@@ -533,7 +548,7 @@ def series_noise(
     return Noise(np.maximum(np.sqrt(variance), resolution), df, rho)
 
 
-def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray) -> Noise:
+def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray, size: float = 0.0) -> Noise:
     """Give the noise of independent points without a shift, less where points are tied (Lehmann 1975, p. 20).
 
     Parameters
@@ -542,6 +557,8 @@ def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray)
         The samples.
     limits : ndarray, shape (batch, k)
         Shifts by which the canary is moved before ties are counted.
+    size : float
+        Points are rounded as numbers of this size at least.
 
     Returns
     -------
@@ -552,7 +569,7 @@ def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray)
     total = n + m
     ties = np.array(
         [
-            [_tie_sum(np.concatenate([first, second - at])) for at in line]
+            [_tie_sum(np.concatenate([first, second - at]), max(abs(at), size)) for at in line]
             for first, second, line in zip(baseline, canary, limits, strict=True)
         ]
     )
@@ -564,6 +581,8 @@ def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray)
     )
 
 
-def _tie_sum(points: FloatArray) -> float:
-    counts = np.unique(points, return_counts=True)[1].astype(np.float64)
+def _tie_sum(points: FloatArray, size: float) -> float:
+    inorder = np.sort(points)
+    apart = np.flatnonzero(np.diff(inorder) > 2 * rounding(inorder[1:], size))
+    counts = np.diff(apart, prepend=-1, append=len(inorder) - 1).astype(np.float64)
     return float((counts**3 - counts).sum())

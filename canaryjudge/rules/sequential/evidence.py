@@ -19,6 +19,7 @@ from canaryjudge.rules.registry import Asking
 from canaryjudge.rules.rows import ErrorRates, FloatArray, Pair, Question
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.score_evidence import MeanEvidence
+from canaryjudge.stats.ties import above
 
 __all__ = [
     "CHANGES",
@@ -304,7 +305,7 @@ class ChangeSequence:
         for place, (sign, limit) in zip(range(len(asked))[limits.at_pass], limits.pass_sides, strict=True):
             # evidence is kept at few changes: of a pass, at the farthest that is no farther
             asked[place] = sign * max(
-                0.0, *(sign * self._changes[sign * self._changes <= sign * limit + 1e-12])
+                0.0, *(sign * self._changes[~above(sign * self._changes, sign * limit)])
             )
         found = [self.at(limit) for limit in asked]
         evidence = LogEvidence(
