@@ -180,6 +180,12 @@ class MetricResult(Facts):
     canary: ArmFacts | None = None
     """What the canary's look like."""
 
+    @model_validator(mode="after")
+    def _decided_by_its_own(self) -> Self:
+        if self.deciding_rule is not None and not 0 <= self.deciding_rule < len(self.findings):
+            raise ValueError("the rule that decided is none of its own")
+        return self
+
     @property
     def deciding(self) -> Finding | None:
         """The finding that decided."""
@@ -243,6 +249,12 @@ class ReleaseResult(Facts):
     """The caller's name of the canary."""
     metrics: dict[str, MetricResult]
     """Each metric's result, in the policy's order."""
+
+    @model_validator(mode="after")
+    def _decided_by_its_own(self) -> Self:
+        if self.deciding_metric is not None and self.deciding_metric not in self.metrics:
+            raise ValueError("the metric that decided is none of its own")
+        return self
 
     @property
     def lacks_data(self) -> bool:

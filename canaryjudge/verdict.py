@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -183,7 +183,7 @@ class Verdict(ReleaseResult):
             If the text is not a verdict of this schema version.
         """
         try:
-            return cls.model_validate_json(text)
+            return _told(cls.model_validate_json(text))
         except ValidationError as error:
             versions = [each["input"] for each in error.errors() if each["loc"] == ("schema_version",)]
         if versions == [1]:
@@ -249,6 +249,22 @@ class Verdict(ReleaseResult):
         return f"<Verdict {on_one_line(self.reason)}>"
 
     __str__ = __repr__
+
+
+_Verdict = TypeVar("_Verdict", bound=Verdict)
+
+
+def _told(verdict: _Verdict) -> _Verdict:
+    """Refuse a verdict that somebody changed until its facts contradict each other: it cannot be told."""
+    try:
+        verdict.explain()
+        verdict.to_html()
+    except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
+        raise DataError(
+            f"this verdict contradicts itself ({type(error).__name__})",
+            "Give the JSON that canaryjudge wrote.",
+        ) from error
+    return verdict
 
 
 def _numbers(finding: Finding) -> dict[str, Any]:
