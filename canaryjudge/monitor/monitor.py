@@ -114,6 +114,7 @@ class Monitor:
         points = {name: watched.stream.points for name, watched in self._watch.metrics.items()}
         return watch_html(self._arms, points, self.reached)
 
+    @np.errstate(all="ignore")
     def update(self, data: Any) -> None:
         """Take new points.
 
@@ -141,9 +142,9 @@ class Monitor:
             counters=self._watch.counters,
             broken=broken,
         )
-        with np.errstate(over="ignore", under="ignore"):
-            answered([*self._watch.taking(series, broken)])
+        answered([*self._watch.taking(series, broken)])
 
+    @np.errstate(all="ignore")
     def verdict(self) -> Verdict:
         """Ask for the verdict now.
 
@@ -154,6 +155,7 @@ class Monitor:
         """
         return self._watch.verdict()
 
+    @np.errstate(all="ignore")
     def merge(self, other: Monitor) -> None:
         """Take over what another monitor of the same policy has seen: of another shard, region or span of time.
 
