@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without its bytecode, every process that a test starts would compile the library anew, which takes as long as all else that it does
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow check docs system clean
+.PHONY: demo test test-slow fuzz check docs system clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,11 @@ test: check
 # What takes long: guarantees in full, hypothesis with all of its examples, notebooks, the site, a browser, a real Prometheus.
 test-slow: $(READY)
 	$(PYTEST) -m 'slow or hypothesis' --hypothesis-profile=full
+
+# Mangled data, documents, states and command lines, RUNS of each kind: 2,000 take about an hour of one core.
+RUNS ?= 2000
+fuzz: $(READY)
+	RUNS=$(RUNS) OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q tests/fuzz tests/test_quiet.py tests/test_same_numbers.py --hypothesis-profile=fuzz
 
 # The documentation as a site in build/site, notebooks run: open build/site/index.html, no server needed.
 docs: $(READY)

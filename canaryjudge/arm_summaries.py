@@ -13,7 +13,7 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.results import QUANTILE_LEVELS, ArmFacts, SeriesFacts
 from canaryjudge.rules.findings import Draft, build, ten_digits
 
-__all__ = ["arm_facts", "with_gaps"]
+__all__ = ["arm_facts", "facts_of_arms", "with_gaps"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -30,31 +30,51 @@ _GAP = 2.5
 
 
 def arm_facts(arm: Arm, pair: MetricPair) -> ArmFacts | None:
-    """Describe one arm; None without points.
+    """Describe one arm; None without points."""
+    return facts_of_arms([(arm, pair)])[0]
+
+
+def facts_of_arms(arms: Sequence[tuple[Arm, MetricPair]]) -> list[ArmFacts | None]:
+    """Describe arms, each of a pair; None for one without points.
 
     Of gauges a stretch's band reaches from its lowest point to its highest, so that spikes stay visible; of raw observations and histograms it holds the
     middle 90 %, because among many requests some are always slow.
     """
-    if not len(arm):
-        return None
+    found: dict[int, Draft] = {}
+    parts = [_numbers(arm, pair) for arm, pair in arms if len(arm)]
+    numbers = ten_digits(np.concatenate([np.empty(0), *(part for own in parts for part in own)]))
+    start = 0
+    for index, (arm, pair) in enumerate(arms):
+        if not len(arm):
+            continue
+        spread, at, bands = parts[len(found)]
+        first, end = start + len(spread), start + len(spread) + len(at) + len(bands)
+        places, columns = _broken(at, [numbers[i : i + len(at)] for i in range(first, end, len(at))])
+        series: dict[str, Any] = {
+            "start": None if arm.time is None else float(arm.time[0]),
+            "at": places,
+            "value": columns[len(columns) // 2],
+        }
+        if len(columns) > 1:
+            band = "percentiles" if KINDS[pair.kind].has_observations else "extremes"
+            series |= {"low": columns[0], "high": columns[2], "band": band}
+        facts = {"series": Draft(SeriesFacts, series), "quantiles": tuple(numbers[start:first])}
+        found[index] = Draft(ArmFacts, facts)
+        start = end
+    built = iter(build(list(found.values())))
+    return [next(built) if index in found else None for index in range(len(arms))]
+
+
+def _numbers(arm: Arm, pair: MetricPair) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Give an arm's quantiles, its positions and what stands there, row by row."""
     levels = arm.value if arm.total is None else arm.value / arm.total
     if KINDS[pair.kind].has_buckets and arm.buckets is not None and pair.edges is not None:
         spread = _bucket_quantiles(pair.edges, arm.buckets.sum(axis=0, keepdims=True), QUANTILE_LEVELS)[0]
     else:
         spread = _quantiles(np.sort(levels), QUANTILE_LEVELS)
-    start = None if arm.time is None else float(arm.time[0])
     at = np.arange(len(arm), dtype=np.float64) if arm.time is None else arm.time - arm.time[0]
     at, bands = _bands(arm, at, levels, pair)
-    numbers = ten_digits(np.concatenate([spread, at, bands.ravel()]))
-    rounded = [numbers[i : i + len(at)] for i in range(len(spread), len(numbers), len(at))]
-    places, columns = _broken(at, rounded)
-    series: dict[str, Any] = {"start": start, "at": places, "value": columns[len(columns) // 2]}
-    if len(columns) > 1:
-        band = "percentiles" if KINDS[pair.kind].has_observations else "extremes"
-        series |= {"low": columns[0], "high": columns[2], "band": band}
-    facts = {"series": Draft(SeriesFacts, series), "quantiles": tuple(numbers[: len(spread)])}
-    found: ArmFacts = build([Draft(ArmFacts, facts)])[0]
-    return found
+    return np.asarray(spread), at, bands.ravel()
 
 
 def _bands(arm: Arm, at: FloatArray, levels: FloatArray, pair: MetricPair) -> tuple[FloatArray, FloatArray]:

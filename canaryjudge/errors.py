@@ -6,6 +6,11 @@ result with a reason, never an exception.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
+from canaryjudge.texts import on_one_line
+
 __all__ = [
     "CanaryJudgeError",
     "DataError",
@@ -16,24 +21,31 @@ __all__ = [
 ]
 
 
+_LONGEST_LINE: Final = 2000
+"""Characters of a line of a message, and of a hint, whatever a stranger named in it."""
+
+
 class CanaryJudgeError(Exception):
     """Base of every error that canaryjudge raises on purpose.
 
+    Whatever data, files and servers name in it is fit to be printed: no control characters, no line of more than 2,000 characters.
+
     Parameters
     ----------
-    message : str
-        One sentence: what is wrong and where.
+    message : str or sequence of str
+        One sentence: what is wrong and where. A sequence has one a line.
     hint : str, optional
         One sentence: what to do about it.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        self.message = message
-        self.hint = hint
-        super().__init__(f"{message}. {hint}" if hint else message)
+    def __init__(self, message: str | Sequence[str], hint: str = "") -> None:
+        lines = [message] if isinstance(message, str) else message
+        self.message = "\n".join(on_one_line(line, _LONGEST_LINE) for line in lines)
+        self.hint = on_one_line(hint, _LONGEST_LINE)
+        super().__init__(f"{self.message}. {self.hint}" if self.hint else self.message)
 
-    def __reduce__(self) -> tuple[type[CanaryJudgeError], tuple[str, str]]:
-        return type(self), (self.message, self.hint)
+    def __reduce__(self) -> tuple[type[CanaryJudgeError], tuple[list[str], str]]:
+        return type(self), (self.message.split("\n"), self.hint)
 
 
 class PolicyError(CanaryJudgeError, ValueError):

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
+
 from canaryjudge._version import __version__
-from canaryjudge.arm_summaries import arm_facts
+from canaryjudge.arm_summaries import facts_of_arms
 from canaryjudge.data import (
     History,
     MetricPair,
@@ -58,6 +60,9 @@ __all__ = [
 ]
 
 
+@np.errstate(
+    all="ignore"
+)  # what a caller wants of his own numbers; here what is beyond all floats is looked at
 def judge(
     data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", history: Any = None
 ) -> Verdict:
@@ -111,6 +116,7 @@ def judge(
     return _verdict(pairs, policy, arms, known)
 
 
+@np.errstate(all="ignore")
 def judge_many(
     data: Any,
     policy: Policy,
@@ -251,14 +257,18 @@ def judge_releases(
         for pairs in releases
     ]
     found = iter(judge_cases([case for own in cases for case in own], policy, arms))
+    kinds = {(id(case.metric), case.pair.pairing): case for own in cases for case in own}
+    at_looks = {
+        key: all(rule.rule == "sequential" for rule in _rules(case.metric, case.pair.pairing))
+        for key, case in kinds.items()
+    }
     for own in cases:
         results = {case.pair.name: next(found) for case in own}
-        sequential = all(
-            rule.rule == "sequential" for case in own for rule in _rules(case.metric, case.pair.pairing)
-        )
+        sequential = all(at_looks[id(case.metric), case.pair.pairing] for case in own)
         yield conclude(results, policy, arms, "all_looks" if sequential else "one_look"), own
 
 
+@np.errstate(all="ignore")  # of many, a verdict is given later
 def _verdict(
     pairs: Mapping[str, MetricPair], policy: Policy, arms: tuple[str, str], history: History | None = None
 ) -> Verdict:
@@ -266,11 +276,13 @@ def _verdict(
     from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
 
     ((release, cases),) = judge_releases([pairs], policy, arms, history)
+    arms_of = [(arm, case.pair) for case in cases for arm in (case.pair.baseline, case.pair.canary)]
+    facts = facts_of_arms(arms_of)
     drawn = {
-        name: result.model_copy(
-            update={arm: arm_facts(getattr(case.pair, arm), case.pair) for arm in ("baseline", "canary")}
+        name: result.model_copy(update={"baseline": baseline, "canary": canary})
+        for (name, result), baseline, canary in zip(
+            release.metrics.items(), facts[::2], facts[1::2], strict=True
         )
-        for case, (name, result) in zip(cases, release.metrics.items(), strict=True)
     }
     return Verdict(
         **dict(release) | {"metrics": drawn},
@@ -368,6 +380,7 @@ class Case:
         return cls(pair, metric if past is None else with_past(metric, past), alpha, past)
 
 
+@np.errstate(all="ignore")
 def judge_cases(
     cases: Sequence[Case], policy: Policy, arms: tuple[str, str] = ("baseline", "canary")
 ) -> list[MetricResult]:

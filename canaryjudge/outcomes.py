@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import operator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -394,11 +395,15 @@ def _score(counted: list[MetricResult], policy: Policy) -> float | None:
     if not groups:
         return None
     means = [
-        np.average([_SCORES[r.outcome] for r in members], weights=[r.weight for r in members])
+        _mean([_SCORES[r.outcome] for r in members], [r.weight for r in members])
         for members in groups.values()
     ]
     weights = [policy.groups.get(name, 1.0) if name is not None else 1.0 for name in groups]
-    return round(float(np.average(means, weights=weights)), 9)  # so that 95 is 95 in any order of the metrics
+    return round(_mean(means, weights), 9)  # so that 95 is 95 in any order of the metrics
+
+
+def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
+    return math.fsum(map(operator.mul, values, weights)) / math.fsum(weights)
 
 
 def _deciding(counted: list[MetricResult], outcome: Outcome) -> MetricResult | None:

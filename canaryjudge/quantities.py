@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +25,7 @@ __all__ = [
     "Rung",
     "convert",
     "factor",
+    "hundredth",
     "is_share",
     "measures",
     "parse_duration",
@@ -342,6 +343,8 @@ DURATION_PATTERN: Final = rf"^\s*(?:{_NUMBER}\s*({'|'.join(SECONDS)})|(?=[0-9]){
 _QUANTITY: Final = re.compile(QUANTITY_PATTERN)
 _COMPOUND: Final = re.compile(rf"\s*(?=[0-9]){_PARTS}\s*")
 _LONGEST_TEXT: Final = 100
+_EXACT: Final = Context(prec=40)
+"""Not the caller's, who may have set any precision."""
 
 
 def shown(value: object) -> str:
@@ -368,6 +371,17 @@ def shown(value: object) -> str:
     return f"a Python {type(value).__name__}"
 
 
+def hundredth(number: str | float | Decimal) -> float:
+    """Give a number in percent as a fraction, rounded once: 0.7 / 100 is 0.006999... in binary.
+
+    Examples
+    --------
+    >>> hundredth(0.7), hundredth("99.9")
+    (0.007, 0.999)
+    """
+    return float(Fraction(repr(number) if isinstance(number, float) else number) / 100)
+
+
 def percent(fraction: float) -> str:
     """Write a fraction in percent, so that `parse_fraction` reads the same number.
 
@@ -376,7 +390,7 @@ def percent(fraction: float) -> str:
     >>> percent(0.007), percent(12.0)
     ('0.7%', '1200%')
     """
-    number = Decimal(repr(fraction)).scaleb(2)
+    number = _EXACT.scaleb(Decimal(repr(fraction)), 2)
     return f"{number:f}%" if fraction == 0 or 1e-6 <= fraction < 1e16 else f"{number}%"
 
 
@@ -428,7 +442,7 @@ def parse_fraction(value: object) -> float:
     """
     number, unit = _number_and_unit(value, "a fraction", "10% or 0.1")
     if unit == "%":
-        return float(Decimal(number).scaleb(-2))  # decimal, for 0.7 / 100 is 0.006999... in binary
+        return hundredth(number)
     if unit:
         raise ValueError(
             f"{shown(value)} has the unit {unit!r} where a fraction is needed; write it like 10% or 0.1"

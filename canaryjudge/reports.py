@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -13,6 +12,7 @@ from scipy.special import betaincinv
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import Fault, KindName
 from canaryjudge.rules.findings import Facts, Number
+from canaryjudge.texts import as_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ class Report(Facts):
 
     def to_json(self) -> str:
         """Give it as JSON; the same input gives the same bytes, and `from_json` reads it back."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return as_json(self.to_dict()) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

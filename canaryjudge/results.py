@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, Union
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from canaryjudge.data import Note
 from canaryjudge.kinds import KindName
@@ -63,6 +63,16 @@ class SeriesFacts(Facts):
     band: Literal["extremes", "percentiles"] | None = None
     """What the band holds: all points of that stretch of time, or the middle 90 % of its observations; None where each position is one point."""
 
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (
+            not self.at
+            or len(self.value) != len(self.at)
+            or any(len(end) not in (0, len(self.at)) for end in (self.low, self.high))
+        ):
+            raise ValueError("its columns differ in length, or are empty")
+        return self
+
     def since(self, start: float | None) -> tuple[float, ...]:
         """Give where each position is in seconds since a time; since its own start, or in line, where there is none."""
         shift = 0.0 if start is None or self.start is None else self.start - start
@@ -85,6 +95,12 @@ class ArmFacts(Facts):
     """How they went over time."""
     quantiles: tuple[float, ...] = ()
     """Quantiles of its points (of histograms: of all observations), at 0, 2.5, 5, ... 97.5 and 100 %."""
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        if len(self.quantiles) not in (0, len(QUANTILE_LEVELS)):
+            raise ValueError("its quantiles are not whole")
+        return self
 
 
 class HistoryFacts(Facts):
@@ -164,6 +180,12 @@ class MetricResult(Facts):
     canary: ArmFacts | None = None
     """What the canary's look like."""
 
+    @model_validator(mode="after")
+    def _decided_by_its_own(self) -> Self:
+        if self.deciding_rule is not None and not 0 <= self.deciding_rule < len(self.findings):
+            raise ValueError("the rule that decided is none of its own")
+        return self
+
     @property
     def deciding(self) -> Finding | None:
         """The finding that decided."""
@@ -233,6 +255,12 @@ class ReleaseResult(Facts):
         """Build the schema, on first use; first that of its metrics, which a verdict has as well."""
         MetricResult.model_rebuild()
         return super().model_rebuild(**options)
+
+    @model_validator(mode="after")
+    def _decided_by_its_own(self) -> Self:
+        if self.deciding_metric is not None and self.deciding_metric not in self.metrics:
+            raise ValueError("the metric that decided is none of its own")
+        return self
 
     @property
     def lacks_data(self) -> bool:

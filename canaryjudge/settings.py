@@ -321,7 +321,7 @@ class _PolicyMeta(ModelMetaclass):
             found = problems(model, error)
         if len(found) == 1:
             raise PolicyError(_in_python(model, found[0]), found[0].hint)
-        raise PolicyError("\n".join(sentences(_in_python(model, each), each.hint) for each in found))
+        raise PolicyError([sentences(_in_python(model, each), each.hint) for each in found])
 
 
 def _in_python(model: type, problem: Problem) -> str:

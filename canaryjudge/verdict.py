@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -12,6 +11,7 @@ from canaryjudge.errors import DataError, ReleaseFailed, ReleaseUndecided
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import ReleaseResult
 from canaryjudge.rules.findings import Facts, Finding, NoiseFloorFacts, ReplicaFacts, WatchFacts
+from canaryjudge.texts import as_json, on_one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +170,7 @@ class Verdict(ReleaseResult):
 
     def to_json(self) -> str:
         """Give the verdict as JSON; the same data and policy give the same bytes, and `from_json` reads it back."""
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        text = as_json(self.to_dict())
         return _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text) + "\n"
 
     @classmethod
@@ -183,7 +183,7 @@ class Verdict(ReleaseResult):
             If the text is not a verdict of this schema version.
         """
         try:
-            return cls.model_validate_json(text)
+            return _told(cls.model_validate_json(text))
         except ValidationError as error:
             versions = [each["input"] for each in error.errors() if each["loc"] == ("schema_version",)]
         if versions == [1]:
@@ -246,9 +246,25 @@ class Verdict(ReleaseResult):
         }
 
     def __repr__(self) -> str:
-        return f"<Verdict {self.reason}>"
+        return f"<Verdict {on_one_line(self.reason)}>"
 
     __str__ = __repr__
+
+
+_Verdict = TypeVar("_Verdict", bound=Verdict)
+
+
+def _told(verdict: _Verdict) -> _Verdict:
+    """Refuse a verdict that somebody changed until its facts contradict each other: it cannot be told."""
+    try:
+        verdict.explain()
+        verdict.to_html()
+    except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
+        raise DataError(
+            f"this verdict contradicts itself ({type(error).__name__})",
+            "Give the JSON that canaryjudge wrote.",
+        ) from error
+    return verdict
 
 
 def _numbers(finding: Finding) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from nbclient import NotebookClient
 ROOT: Final = Path(__file__).resolve().parent.parent
 MOVED: Final = (
     (re.compile(r"\]\(\.\./CHANGELOG\.md"), "](changelog.md"),
+    (re.compile(r"\]\(\.\./SECURITY\.md"), "](security.md"),
     (re.compile(r"\]\(\.\./notebooks/(\w+)\.py"), r"](notebooks/\1.md"),
 )
 """Links of docs/ to files beside it, and where these are in the site."""
@@ -58,6 +59,8 @@ def lay_out(pages: Path, *, run: bool) -> None:
             text = link.sub(place, text)
         page.write_text(text, encoding="utf-8")
     shutil.copy(ROOT / "CHANGELOG.md", pages / "changelog.md")
+    security = (ROOT / "SECURITY.md").read_text(encoding="utf-8").replace("](docs/", "](")
+    (pages / "security.md").write_text(security, encoding="utf-8")
     (pages / "notebooks").mkdir()
     for notebook in sorted((ROOT / "notebooks").glob("*.py")):
         _write_notebook(notebook, pages / "notebooks", run=run)

@@ -12,10 +12,13 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[1] / "docs" / "examples" / "checkout"
 CLIENT = """#!{python} -IS
 import json, os, socket, sys
+closed = [number for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)) if stream is None]
+for number in closed:
+    os.open(os.devnull, os.O_RDWR)
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [b" "], [0, 1, 2])
-    server.sendall(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode())
+    server.sendall(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ), closed]).encode())
     server.shutdown(socket.SHUT_WR)
     sys.exit(int(server.recv(3)))
 """
@@ -64,19 +67,19 @@ def answer(caller, main):
         os.dup2(stream, number)
         os.close(stream)
     with caller.makefile("rb") as said:
-        arguments, folder, environment = json.load(said)
+        arguments, folder, environment, closed = json.load(said)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115 - as the locale says
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-    try:
-        code = main(arguments)
-    except SystemExit as stop:  # argparse
-        code = stop.code
-    for stream in (sys.stdout, sys.stderr):
+    for number in closed:
+        os.close(number)
+        setattr(sys, ("stdin", "stdout", "stderr")[number], None)
+    code = main(arguments)
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
-    caller.sendall(str(code or 0).encode())
+    caller.sendall(str(code).encode())
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ class Calibration(CalibrationFacts, Report):
         return pd.DataFrame(calibration_rows(self))
 
 
+@np.errstate(all="ignore")
 def calibrate(
     history: Any,
     policy: Policy,

@@ -22,6 +22,7 @@ from canaryjudge.cli.inputs import (
     save_data,
     spare,
 )
+from canaryjudge.cli.streams import write_file
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import load_policy
 from canaryjudge.policy.document import plain, read_documents
@@ -117,7 +118,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     before = read_text(Path(options.policy))
     after = edited(before, found.proposals, options.policy)
     if options.output is not None:
-        Path(options.output).write_text(after, encoding="utf-8")
+        write_file(options.output, after)
     diff = as_diff(before, after, options.policy)
     if options.format == "json" or not diff:
         _write(found, options.format)

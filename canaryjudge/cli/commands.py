@@ -1,11 +1,9 @@
-"""The commands, and what becomes of their errors. A command is a file and a line here."""
+"""The commands of the command line: each is a file, and a line here."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, Never
 
 from canaryjudge._version import __version__
@@ -13,14 +11,13 @@ from canaryjudge.cli.before_a_release import add_calibrate, add_doctor, add_plan
 from canaryjudge.cli.init import add_init
 from canaryjudge.cli.judge import add_judge, add_verify
 from canaryjudge.cli.monitor import add_monitor
-from canaryjudge.cli.outputs import BAD_INPUT, BUG, EXIT_HELP, INTERRUPTED
+from canaryjudge.cli.outputs import EXIT_HELP
 from canaryjudge.cli.policies import add_import, add_schema, add_validate
-from canaryjudge.cli.terminal import complain, described
+from canaryjudge.cli.streams import BAD_INPUT, complain
 from canaryjudge.cli.watch import add_watch
-from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.settings import nearest
 
-__all__ = ["parser", "run"]
+__all__ = ["parser"]
 
 _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_judge,
@@ -36,26 +33,6 @@ _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_import,
 )
 """Each command, in the order of the help."""
-
-
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command, and give its exit code."""
-    options = parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    try:
-        return int(options.run(options))
-    except BrokenPipeError:
-        # the reader went away; there is nobody to tell, and what is still in the buffer must not fail once more at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last line of defense: no traceback for users
-        said = described(error)
-        complain(said.message, said.hint)
-        return BAD_INPUT if isinstance(error, (CanaryJudgeError, OSError)) else BUG
 
 
 class _Parser(argparse.ArgumentParser):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.cli.inputs import add_arms, add_data, read_text_or_table, refuse_server_options, refuse_wide
+from canaryjudge.cli.streams import write_file
 from canaryjudge.data.arm_columns import from_arm_columns, named_by_arm
 from canaryjudge.data.diagnostics import likely_name
 from canaryjudge.data.frames import table_columns
@@ -56,7 +57,7 @@ def _init(options: argparse.Namespace) -> int:
     if options.output is None:
         sys.stdout.write(text)
     else:
-        Path(options.output).write_text(text, encoding="utf-8")
+        write_file(options.output, text)
     return 0
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
-from canaryjudge.cli.terminal import complain
+from canaryjudge.cli.streams import complain, naming, standard_input
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.growing_files import GrowingFile, Lines
 from canaryjudge.integrations.sources import (
@@ -223,9 +222,10 @@ def save_data(options: argparse.Namespace, data: Any, past: Any = None) -> None:
     from canaryjudge.integrations.files.tables import write_data  # noqa: PLC0415 - only where it is asked for
 
     known = {} if past is None or options.history is not None else past
-    write_data(
-        options.save_data, {metric: {**arms, **known.get(metric, {})} for metric, arms in data.items()}
-    )
+    with naming(options.save_data):
+        write_data(
+            options.save_data, {metric: {**arms, **known.get(metric, {})} for metric, arms in data.items()}
+        )
 
 
 def _told(found: Fetched) -> Any:
@@ -295,8 +295,10 @@ def read_text_or_table(source: str | IO[bytes], layout: Layout, format: str | No
     if source != "-":
         name = source if isinstance(source, str) else str(getattr(source, "name", "the stream"))
         return read_table(source, format=format, layout=layout), name
-    start = sys.stdin.buffer.peek(1024) if hasattr(sys.stdin.buffer, "peek") else b""
-    return read_table(sys.stdin.buffer, format=format or begins_like(start), layout=layout), "standard input"
+    stream = standard_input()
+    with naming("standard input"):
+        start = stream.peek(1024) if hasattr(stream, "peek") else b""
+        return read_table(stream, format=format or begins_like(start), layout=layout), "standard input"
 
 
 def _wide_table(options: argparse.Namespace, policy: Policy, *, past: bool) -> WideTable | None:

@@ -21,6 +21,7 @@ from canaryjudge.cli.inputs import (
 from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
 from canaryjudge.errors import DataError
 from canaryjudge.policy import load_policy
+from canaryjudge.texts import on_one_line
 
 __all__ = ["add_judge", "add_verify"]
 
@@ -90,7 +91,7 @@ def _verify(options: argparse.Namespace) -> int:
     past = read_past(options, policy, data)
     again = judge(data, policy, baseline=options.baseline, canary=options.canary, history=past)
     if again.to_json().encode() == written:
-        print(f"reproduced: {claimed.reason}")
+        print(f"reproduced: {on_one_line(claimed.reason)}")
         return 0
     raise _difference(json.loads(written), again.to_dict())
 

@@ -17,7 +17,7 @@ from canaryjudge.cli.inputs import (
     spare,
 )
 from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
-from canaryjudge.cli.terminal import complain
+from canaryjudge.cli.streams import complain, naming
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Policy, load_policy
 
@@ -121,7 +121,8 @@ def _watched(options: argparse.Namespace) -> Verdict:
         monitor.update(table)
         verdict = monitor.verdict()
         # before anything is said: who is killed from here on says it again in the next step
-        write_state(options.state, monitor.to_json())
+        with naming(options.state):
+            write_state(options.state, monitor.to_json())
     if untimed := monitor.untimed:
         complain(
             f"warning: {', '.join(untimed)}: without times, data that are given again count again",

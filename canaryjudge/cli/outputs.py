@@ -10,22 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from canaryjudge.cli.inputs import same_file, spare
-from canaryjudge.cli.terminal import described, terminal_text
+from canaryjudge.cli.streams import described, write_file
+from canaryjudge.cli.terminal import terminal_text
 from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.integrations.writers.formats import FORMATS
 
 if TYPE_CHECKING:
     from canaryjudge.verdict import Verdict
 
-__all__ = ["BAD_INPUT", "BUG", "EXIT_HELP", "INTERRUPTED", "add_output", "report", "telling"]
+__all__ = ["EXIT_HELP", "add_output", "report", "telling"]
 
 _EXIT_CODES: Final = {"pass": 0, "fail": 1, "marginal": 3, "no_data": 4}
-BAD_INPUT: Final = 2
-BUG: Final = 70
-INTERRUPTED: Final = 130
 EXIT_HELP: Final = (
     "exit codes of judge, monitor and watch: 0 pass, 1 fail, 3 marginal, 4 marginal where every marginal metric lacks data, "
-    "2 bad usage or unusable input, 70 a bug of canaryjudge"
+    "2 bad usage, unusable input or a verdict that cannot be delivered, 70 a bug of canaryjudge"
 )
 
 
@@ -61,15 +59,14 @@ class _Destination(NamedTuple):
         if not isinstance(text, str):
             for name, part in text.items():
                 # a result is the whole file: no line break may follow it
-                Path(self.path or "", name).write_text(part, encoding="utf-8", newline="\n")
+                write_file(str(Path(self.path or "", name)), part)
             return
         text = text if text.endswith("\n") else text + "\n"
         if self.path is None:
             sys.stdout.write(text)
             sys.stdout.flush()
         else:
-            with Path(self.path).open("a" if form.appends else "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            write_file(self.path, text, append=form.appends)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -127,7 +124,7 @@ def telling(options: argparse.Namespace, *inputs: str | None) -> Iterator[None]:
     except Exception as error:
         for destination in destinations:
             if FORMATS[destination.format].of_errors:
-                with contextlib.suppress(OSError):  # it may be what went wrong
+                with contextlib.suppress(Exception):  # it may be what went wrong, and that is told
                     destination.write(described(error))
         raise
 

@@ -7,11 +7,11 @@ import json
 import sys
 from typing import Any
 
-from canaryjudge.cli.terminal import complain
+from canaryjudge.cli.streams import complain
 from canaryjudge.errors import CanaryJudgeError, PolicyError
-from canaryjudge.explain.layout import on_one_line
 from canaryjudge.integrations.importers import IMPORTERS, Importer
 from canaryjudge.policy import json_schema, load_policy
+from canaryjudge.texts import on_one_line
 
 __all__ = ["add_import", "add_schema", "add_validate"]
 
@@ -68,11 +68,11 @@ def _validate(options: argparse.Namespace) -> int:
             mistakes.append(error)
             continue
         metrics = len(policy.metrics)
-        print(f"{path}: valid, {metrics} metric{'s' if metrics != 1 else ''}")
+        print(f"{on_one_line(path)}: valid, {metrics} metric{'s' if metrics != 1 else ''}")
         for row in readiness_rows(doctor(policy)):
             complain(f"{path}: {row['metric']}: {row['finding']}", row["advice"])
     for mistake in mistakes[:-1]:
-        complain(mistake.message, mistake.hint)
+        complain(mistake.message.split("\n"), mistake.hint)
     if mistakes:
         raise mistakes[-1]
     return 0
@@ -87,7 +87,7 @@ def _import(options: argparse.Namespace) -> int:
     importer: Importer = options.importer
     found = importer.load(*options.files, **{each.name: each.value(options) for each in importer.options})
     for remark in found.remarks:
-        sys.stderr.write(f"canaryjudge: {on_one_line(str(remark))}\n")
+        complain(str(remark), "")
     if not found.metrics:
         raise PolicyError("nothing in these documents can be judged", "The lines above say why.")
     lost = found.of_kind("adapted", "unjudged")

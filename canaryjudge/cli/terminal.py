@@ -1,4 +1,4 @@
-"""What a terminal is shown: one line and a hint of what is wrong, and verdicts in color where it can show them."""
+"""What a terminal is shown: verdicts in color, as wide as it is."""
 
 from __future__ import annotations
 
@@ -8,39 +8,16 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from canaryjudge._version import __version__
-from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.explain import WIDTH, as_terminal, as_text
 
 if TYPE_CHECKING:
     from canaryjudge.verdict import Verdict
 
-__all__ = ["complain", "described", "is_terminal", "takes_color", "terminal_size", "terminal_text"]
+__all__ = ["is_terminal", "takes_color", "terminal_size", "terminal_text"]
 
 _NARROWEST: Final = 40
 """Narrower ones break the lines themselves."""
 _LINES: Final = 24
-
-
-def complain(message: str, hint: str) -> None:
-    """Write what is wrong, a line each where a policy has several problems, and what to do about it."""
-    for line in message.splitlines():
-        print(f"canaryjudge: {' '.join(line.split())}", file=sys.stderr)
-    if hint:
-        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
-
-
-def described(error: Exception) -> CanaryJudgeError:
-    """Put whatever went wrong into a sentence and a hint."""
-    if isinstance(error, CanaryJudgeError):
-        return error
-    if isinstance(error, OSError):
-        where = error.filename or "input or output"
-        return DataError(f"{where}: {error.strerror or error}", "Check the path and its permissions.")
-    return CanaryJudgeError(
-        f"this is a bug of canaryjudge {__version__}: {type(error).__name__}: {error}",
-        "Please report it with the policy and data.",
-    )
 
 
 def takes_color(stream: Any, environment: Mapping[str, str] | None = None) -> bool:
@@ -78,13 +55,5 @@ def terminal_text(verdict: Verdict, stream: Any = None, *, brief: bool = False) 
     # longer lines than those of plain text are hard to read
     width = max(min(terminal_size(stream)[0], WIDTH), _NARROWEST)
     if takes_color(stream):
-        return as_terminal(verdict, width=width, sparklines=_shows_blocks(stream), brief=brief)
+        return as_terminal(verdict, width=width, brief=brief)
     return as_text(verdict, width if is_terminal(stream) else WIDTH, brief=brief)
-
-
-def _shows_blocks(stream: Any) -> bool:
-    try:
-        "▁█".encode(getattr(stream, "encoding", None) or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from canaryjudge.cli.inputs import (
@@ -22,8 +24,9 @@ from canaryjudge.cli.inputs import (
     spare,
 )
 from canaryjudge.cli.monitor import add_watch_options, begun, resumed
-from canaryjudge.cli.outputs import EXIT_HELP, INTERRUPTED, add_output, report, telling
-from canaryjudge.cli.terminal import complain, is_terminal, terminal_size, terminal_text
+from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
+from canaryjudge.cli.streams import INTERRUPTED, complain, naming
+from canaryjudge.cli.terminal import is_terminal, terminal_size, terminal_text
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain import moment, on_one_line, span_of_time
 from canaryjudge.integrations.options import duration
@@ -345,6 +348,12 @@ def _refuse(options: argparse.Namespace) -> None:
         raise DataError(
             "--data -: standard input cannot be read again", "Name a file, or take the steps with monitor."
         )
+    for name in ("policy", "data", "history", "state"):
+        if _waits_for_a_writer(getattr(options, name), again=name in ("data", "state")):
+            raise DataError(
+                f"--{name} {getattr(options, name)}: it is a pipe, which may be silent for ever and cannot be read again",
+                "Name a file, or take the steps with monitor.",
+            )
     for name in ("at", "save_data"):
         if getattr(options, name) is not None:
             option = "--" + name.replace("_", "-")
@@ -352,6 +361,13 @@ def _refuse(options: argparse.Namespace) -> None:
                 f"{option} is for one look, and a watch looks again and again",
                 "Leave it out, or use judge or monitor.",
             )
+
+
+def _waits_for_a_writer(path: str | None, *, again: bool) -> bool:
+    """Tell whether a name is that of a pipe; one that a shell gives has a writer, and may be read once."""
+    if path is None or not Path(path).is_fifo():
+        return False
+    return again or not os.path.realpath(path).startswith(("/dev/", "/proc/"))
 
 
 def _limit(options: argparse.Namespace, policy: Policy) -> float | None:
@@ -405,7 +421,8 @@ def _save(options: argparse.Namespace, monitor: Monitor) -> None:
     if options.state is not None:
         from canaryjudge.integrations.files.state_files import write_state  # noqa: PLC0415 - only those who keep a state
 
-        write_state(options.state, monitor.to_json())
+        with naming(options.state):
+            write_state(options.state, monitor.to_json())
 
 
 def _drawn(verdict: Verdict, monitor: Monitor) -> Verdict:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.diagnostics import likely_name
-from canaryjudge.data.frames import Column, labels, take
+from canaryjudge.data.frames import Column, labels, refuse_twins, take
 from canaryjudge.data.times import TIME_NAMES, time_column
 from canaryjudge.data.unit_texts import read_cells
+from canaryjudge.limits import COLUMN_CHARACTERS
 
 __all__ = ["arm_columns", "from_arm_columns", "named_by_arm", "other_layouts", "told_arms"]
 
@@ -74,7 +75,7 @@ def named_by_arm(names: Sequence[str], arm: str) -> list[str]:
     """
     between, own = r"[\s_.:/|-]+", re.escape(arm)
     found: dict[str, None] = {}
-    for name in (each.strip() for each in names):
+    for name in (each.strip() for each in names if len(each) <= COLUMN_CHARACTERS):
         if series := _SERIES.fullmatch(name):
             metric = (series[1] or "value") if arm in _LABEL.findall(series[2]) else ""
         elif name == arm:
@@ -163,6 +164,7 @@ def from_arm_columns(
     if not found:
         return None
     used = {name for pair in found.values() for name in pair}
+    refuse_twins([name for name in columns if name not in used], ["metric", "replica"])
     time = time_column(name for name in columns if name not in used)
     beside = {"time": time, "replica": "replica" if "replica" in columns else None}
     rows = dict.fromkeys(found, np.arange(len(next(iter(columns.values())))))

@@ -21,7 +21,7 @@ from canaryjudge.data.counters import (
     neighbors,
 )
 from canaryjudge.data.diagnostics import Location
-from canaryjudge.data.frames import label_codes, to_floats
+from canaryjudge.data.frames import label_codes, to_exact_floats, to_floats
 from canaryjudge.data.histograms import negative_count, read_buckets, replica_codes, uncounted_share
 from canaryjudge.data.notes import Note, NoteList
 from canaryjudge.data.pair import FloatArray
@@ -136,11 +136,12 @@ def clean(raw: RawSeries, metric: Metric, counters: CounterState | None = None) 
             "Set kind: histogram, or give the column 'value'.",
         )
     per_unit, notes = _first_notes(raw, metric)
-    value = scaled(to_floats(raw.value, place, "value"), per_unit)
+    value, rest = _values(raw, per_unit, counter=metric.counter)
     replica, names = replica_codes(raw.replica, len(value))
     seconds = None if times is None or np.isnan(times.seconds).all() else times.seconds
-    total = _totals(raw, kind)
+    total, of_total = _totals(raw, kind, counter=metric.counter)
     rows = _Rows(place, value, total, seconds, replica, names, NoteList(place.arm, [*notes]))
+    rows.rest = _rests(rows, rest, of_total)
     if raw.apart is not None and not names:
         rows.apart, rows.apart_name = label_codes(raw.apart)[0], raw.apart_name
     if metric.query is not None and not metric.counter:
@@ -283,11 +284,29 @@ def _unknown(
     return raw.rows(np.flatnonzero(new)), seconds[new]
 
 
-def _totals(raw: RawSeries, kind: Kind) -> FloatArray | None:
+def _values(raw: RawSeries, per_unit: Fraction, *, counter: bool) -> tuple[FloatArray, FloatArray | None]:
+    """Read the values and, of counters, what floats leave out of them: counts are in no unit that they could be converted from."""
+    if counter:
+        return to_exact_floats(raw.value, raw.place, "value")
+    return scaled(to_floats(raw.value, raw.place, "value"), per_unit), None
+
+
+def _totals(raw: RawSeries, kind: Kind, *, counter: bool) -> tuple[FloatArray | None, FloatArray | None]:
     if not kind.counts_events or raw.total is None:
+        return None, None
+    read = to_exact_floats if counter else lambda *given: (to_floats(*given), None)
+    totals, rest = read(raw.total, raw.place, "total")
+    # a table's column that is there for other metrics
+    return (None, None) if np.isnan(totals).all() else (totals, rest)
+
+
+def _rests(rows: _Rows, value: FloatArray | None, total: FloatArray | None) -> FloatArray | None:
+    """Put what floats leave out side by side, as the columns are; None where they leave out nothing."""
+    if value is None and total is None:
         return None
-    totals = to_floats(raw.total, raw.place, "total")
-    return None if np.isnan(totals).all() else totals  # a table's column that is there for other metrics
+    nothing = np.zeros(len(rows))
+    parts = [value, *([] if rows.total is None else [total])]
+    return np.column_stack([nothing if part is None else part for part in parts])
 
 
 def _leave_out_unusable(rows: _Rows, metric: Metric) -> None:
@@ -400,6 +419,8 @@ class _Rows:
     """The place of each row in line."""
     beyond: FloatArray = field(default_factory=lambda: np.empty(0))
     """The places of reports that are infinite."""
+    rest: FloatArray | None = None
+    """What the floats of `columns` leave out of counters so large that not every whole number is one; None where they hold them; shape (n, c)."""
 
     def __post_init__(self) -> None:
         self.line = np.arange(len(self.value), dtype=np.float64)
@@ -448,6 +469,7 @@ class _Rows:
         self.replica = self.replica[chosen]
         self.line = self.line[chosen]
         self.apart = None if self.apart is None else self.apart[chosen]
+        self.rest = None if self.rest is None else self.rest[chosen]
         if self.place.rows is not None:
             self.place = replace(self.place, rows=self.place.rows[chosen])
 
@@ -524,6 +546,8 @@ def leave_out_known(rows: _Rows, counters: CounterState) -> FloatArray:
     names = rows.names or ("",)
     row, last = counters.rows(names)[rows.replica], counters.last(names)[rows.replica]
     changed = (rows.time == last) & (rows.columns != counters.columns[row]).any(axis=1)
+    if rows.rest is not None or counters.rest is not None:
+        changed |= (rows.time == last) & (_rest_of(rows) != _rest_of(counters)[row]).any(axis=1)
     changed &= np.isfinite(rows.columns).all(axis=1)
     if changed.any():
         index = int(changed.argmax())
@@ -546,7 +570,7 @@ def difference(rows: _Rows, metric: Metric, counters: CounterState) -> CounterSt
     """
     _check_one_each(rows)
     both, replica = _after(rows, counters)
-    found = increases(both.columns, replica, memory=both.memory)
+    found = increases(both.columns, replica, memory=both.memory, rest=both.rest)
     both = replace(both, memory=found.memory)
     check_growing(str(rows.place), found.falls, found.steps)
     for code, count in (
@@ -603,16 +627,22 @@ def _after(rows: _Rows, counters: CounterState) -> tuple[CounterState, NDArray[n
     place = {name: index for index, name in enumerate(names)}
     numbers = np.array([place[name] for name in (*counters.names, *own)], dtype=np.intp)
     replica = np.concatenate([numbers[: len(counters)], numbers[len(counters) :][rows.replica]])
-    columns, time = rows.columns, rows.time
+    columns, time, rest = rows.columns, rows.time, rows.rest
     steps = np.full((len(names), EARLY), np.nan)
     memory = counters.memory_of(names)
     if len(counters):
+        if rest is not None or counters.rest is not None:
+            rest = np.concatenate([_rest_of(counters), _rest_of(rows)]) if len(rows) else counters.rest
         columns = np.concatenate([counters.columns, columns]) if len(rows) else counters.columns
         steps[numbers[: len(counters)]] = counters.steps
         time = (
             counters.time if not len(rows) or counters.time is None else np.concatenate([counters.time, time])
         )
-    return CounterState(names, columns, time, steps, memory=memory), replica
+    return CounterState(names, columns, time, steps, memory=memory, rest=rest), replica
+
+
+def _rest_of(points: _Rows | CounterState) -> FloatArray:
+    return np.zeros(points.columns.shape) if points.rest is None else points.rest
 
 
 def _last(points: CounterState, replica: NDArray[np.intp]) -> CounterState:
@@ -626,6 +656,7 @@ def _last(points: CounterState, replica: NDArray[np.intp]) -> CounterState:
         None if points.time is None else points.time[last[there]],
         points.steps[there],
         memory=points.memory[there],
+        rest=None if points.rest is None else points.rest[last[there]],
     ).bounded()
 
 

@@ -95,6 +95,7 @@ def increases(
     *,
     parts: bool = False,
     memory: FloatArray | None = None,
+    rest: FloatArray | None = None,
 ) -> Increases:
     r"""Difference the counters of each replica.
 
@@ -124,6 +125,8 @@ def increases(
     memory : ndarray, shape (r, 3), optional
         What is known of each replica from before: the largest step up of its largest counter so far (NaN where there was none), and of a sum that has lost a
         member what it was before and by how much it fell (0 where it has all).
+    rest : ndarray, shape (n, c), optional
+        What the floats of the columns leave out of counters beyond 2**53, so that these are differenced as the whole numbers that they are.
     parts : bool
         The columns are the parts of one counter, as the buckets of a histogram are: it cannot have begun anew in some of them only, so their
         sum tells whether it has.
@@ -157,6 +160,8 @@ def increases(
     """
     previous, points = neighbors(len(columns), replica)
     grown = columns[points] - columns[previous]
+    if rest is not None:
+        grown += rest[points] - rest[previous]
     fell: NDArray[np.bool_] = np.any(grown < 0, axis=1)
     told = columns.sum(axis=1, keepdims=True) if parts else columns
     fresh = np.all((told[points] < told[previous]) | (told[points] + 1 >= 2 * told[previous]), axis=1)
@@ -307,6 +312,8 @@ class CounterState:
     """Of histograms: the upper edges; shape (c,)."""
     memory: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
     """What `increases` is to know of each; shape (r, 3)."""
+    rest: FloatArray | None = None
+    """What the floats of `columns` leave out of counters that are larger than they can tell apart; None where they hold them; shape (r, c)."""
 
     def __post_init__(self) -> None:
         if len(self.memory) != len(self.names):
@@ -348,8 +355,9 @@ class CounterState:
     def _part(self, index: np.ndarray[Any, np.dtype[np.intp]]) -> CounterState:
         time = None if self.time is None else self.time[index]
         names = tuple(self.names[row] for row in index.tolist())
+        rest = None if self.rest is None else self.rest[index]
         return CounterState(
-            names, self.columns[index], time, self.steps[index], self.edges, self.memory[index]
+            names, self.columns[index], time, self.steps[index], self.edges, self.memory[index], rest
         )
 
     def union(self, other: CounterState) -> CounterState:
@@ -360,6 +368,7 @@ class CounterState:
         if not len(self) or not len(other):
             return self if len(self) else other
         time = None if self.time is None or other.time is None else np.concatenate([self.time, other.time])
+        rests = [np.zeros(each.columns.shape) if each.rest is None else each.rest for each in (self, other)]
         both = CounterState(
             (*self.names, *other.names),
             np.concatenate([self.columns, other.columns]),
@@ -367,6 +376,7 @@ class CounterState:
             np.concatenate([self.steps, other.steps]),
             self.edges,
             np.concatenate([self.memory, other.memory]),
+            None if self.rest is None and other.rest is None else np.concatenate(rests),
         )
         last: dict[str, tuple[Any, ...]] = {}
         for row, name in enumerate(both.names):
@@ -385,6 +395,8 @@ class CounterState:
         }
         if self.time is not None:
             found["time"] = pack(self.time)
+        if self.rest is not None and self.rest.any():
+            found["rest"] = pack(self.rest)
         return found if self.edges is None else found | {"edges": pack(self.edges)}
 
     @classmethod
@@ -408,4 +420,7 @@ class CounterState:
             or (columns < 0).any()
         ):
             raise ValueError("the counters are not numbers")
-        return cls(names, columns, time, steps, edges, unpack(state["memory"], shape=(count, 3)))
+        rest = unpack(state["rest"], shape=columns.shape) if "rest" in state else None
+        if rest is not None and not np.isfinite(rest).all():
+            raise ValueError("what the counters are beyond floats is no number")
+        return cls(names, columns, time, steps, edges, unpack(state["memory"], shape=(count, 3)), rest)

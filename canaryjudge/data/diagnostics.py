@@ -5,14 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Location", "PlacedText", "likely_name", "number_hint", "shown"]
+from canaryjudge.limits import NEAR_CHARACTERS, NEAR_NAMES
+
+__all__ = ["Location", "PlacedText", "likely_name", "near_twins", "nearest", "number_hint", "shown"]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -34,15 +38,48 @@ def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[
     names = list(known)
     if not names:
         return f"There are no {what}."
-    if len(names) == 1 and ";" in names[0]:
+    if what == "columns" and len(names) == 1 and ";" in names[0]:
         return (
             f"The {what} seem to be separated by semicolons: read the table with sep=';' (and decimal=',')."
         )
-    free = [name for name in names if name not in set(taken)]
-    near = difflib.get_close_matches(wrong, free, n=1, cutoff=0.5)
+    apart = set(taken)
+    free = (name for name in names if name not in apart)
+    near = nearest(wrong, free, 0.5)
     rest = f" and {len(names) - 20} more" if len(names) > 20 else ""
     listed = f"Known {what}: {', '.join(names[:20])}{rest}."
-    return f"Did you mean {near[0]!r}? {listed}" if near else listed
+    return f"Did you mean {near!r}? {listed}" if near is not None else listed
+
+
+def near_twins(names: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Find to each of some names another that differs from it by white space or case only, but for those that are meant themselves.
+
+    Examples
+    --------
+    >>> near_twins(["errors"], ["errors", "Errors ", "error"]), near_twins(["a", "A"], ["a", "A"])
+    ({'errors': 'Errors '}, {})
+    """
+    meant = set(names)
+    by_letters = {_letters(name): name for name in meant}
+    found: dict[str, str] = {}
+    for other in known:
+        if other not in meant and (name := by_letters.get(_letters(other))) is not None:
+            found.setdefault(name, other)
+    return found
+
+
+def _letters(name: str) -> str:
+    if name.isascii():
+        return "".join(name.split()).casefold()
+    letters = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(
+        letter for letter in letters if not letter.isspace() and unicodedata.category(letter) != "Cf"
+    )
+
+
+def nearest(wrong: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Find which known name was probably meant; of very many, the first are looked at."""
+    near = difflib.get_close_matches(wrong[:NEAR_CHARACTERS], islice(known, NEAR_NAMES), n=1, cutoff=cutoff)
+    return near[0] if near else None
 
 
 class PlacedText(str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, TypeAlias
@@ -11,27 +11,32 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.diagnostics import Location, PlacedText, likely_name, number_hint, shown
+from canaryjudge.data.diagnostics import Location, PlacedText, likely_name, near_twins, number_hint, shown
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import BrokenDataError, DataError
+from canaryjudge.limits import CELLS, NAMED_COLUMNS, WHOLE
 
 __all__ = [
     "Column",
     "Labels",
     "as_column",
     "as_frame",
+    "check_column",
     "first_word",
     "floats_at_once",
+    "has_large",
     "is_missing",
     "label_codes",
     "labels",
     "named_codes",
     "needed_column",
     "object_array",
+    "refuse_twins",
     "replica_labels",
     "table_columns",
     "take",
     "time_index",
+    "to_exact_floats",
     "to_floats",
 ]
 
@@ -80,12 +85,21 @@ def as_column(data: Any, place: Location, name: str) -> Column:
 
 
 def _from_sequence(data: Sequence[Any]) -> np.ndarray[Any, Any]:
-    if set(map(type, data)) <= {int, float, bool}:
+    kinds = set(map(type, data))
+    if kinds <= {int, float, bool}:
         try:
-            return np.array(data, dtype=np.float64)
+            numbers = np.array(data, dtype=np.float64)
         except OverflowError:
-            pass  # an integer beyond all floats: the slow way says which
+            return object_array(data)  # an integer beyond all floats: the slow way says which
+        if int not in kinds or not has_large(numbers):
+            return numbers
     return object_array(data)
+
+
+def has_large(numbers: FloatArray) -> bool:
+    """Tell whether there are numbers so large that floats leave out whole ones."""
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(numbers) >= WHOLE).any())
 
 
 def _from_library(data: Any, place: Location, name: str) -> Column:
@@ -111,6 +125,8 @@ def to_floats(column: Column, place: Location, name: str) -> FloatArray:
     [1.0, nan, 2.5]
     """
     array = column if isinstance(column, np.ndarray) else _from_series(column)
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
+        return as_written(array)
     if array.dtype.kind in "buif":
         with np.errstate(over="ignore"):  # a long double beyond all floats becomes infinite, which is counted
             return np.array(array, dtype=np.float64)
@@ -123,13 +139,77 @@ def _from_series(column: Column) -> np.ndarray[Any, Any]:
     kind = column.dtype
     if kind == nw.Float64:
         return np.asarray(column.to_numpy())
-    if kind.is_numeric() or kind == nw.Boolean:
-        return np.asarray(column.cast(nw.Float64).to_numpy())
-    return object_array(column.to_list())
+    if kind == nw.Float32:
+        return np.asarray(column.cast(nw.Float64).to_numpy()).astype(np.float32)
+    if kind != nw.Decimal and (kind.is_numeric() or kind == nw.Boolean):
+        try:
+            return np.asarray(column.cast(nw.Float64).to_numpy())
+        except ValueError:
+            pass  # pyarrow refuses to round whole numbers
+    return object_array(column.to_list())  # of decimals too, which not every library rounds correctly
+
+
+def to_exact_floats(column: Column, place: Location, name: str) -> tuple[FloatArray, FloatArray | None]:
+    """Read a column of counters: the nearest floats and, where there are whole numbers that these cannot hold, what they leave out.
+
+    Examples
+    --------
+    >>> numbers, rest = to_exact_floats(np.array([2**60 + 1, 2**60 + 7]), Location("requests", "canary"), "value")
+    >>> (numbers == 2.0**60).tolist(), rest.tolist()
+    ([True, True], [1.0, 7.0])
+    """
+    numbers = to_floats(column, place, name)
+    if not has_large(numbers) or not _is_exact(column):
+        return numbers, None
+    items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
+    rest = np.zeros(len(numbers))
+    for index in np.flatnonzero(np.isfinite(numbers)).tolist():
+        rest[index] = float(Fraction(items[index]) - Fraction(numbers[index]))
+    return numbers, rest
+
+
+def _is_exact(column: Column) -> bool:
+    """Tell whether a column may hold whole numbers that no float does."""
+    if isinstance(column, np.ndarray):
+        return column.dtype.kind in "iuO"
+    import narwhals as nw  # noqa: PLC0415 - there is a Series, so it is loaded
+
+    return column.dtype not in (nw.Float32, nw.Float64)
+
+
+_PLAIN: Final = 1000
+"""Whole numbers up to here are what they are in any column."""
+
+
+def as_written(array: np.ndarray[Any, Any]) -> FloatArray:
+    """Read numbers of few digits as the shortest decimals that they are written as: 0.1 is .1 in any column, and the same points are the same numbers.
+
+    Examples
+    --------
+    >>> as_written(np.array([0.1, 250.3, np.nan], dtype=np.float32)).tolist()
+    [0.1, 250.3, nan]
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        exact = array.astype(np.float64)
+        found = exact.copy()
+        left = np.isfinite(exact) & ((exact != np.rint(exact)) | (np.abs(exact) > _PLAIN))
+        for digits in range(3, 10):
+            if not left.any():
+                break
+            numbers = exact[left]
+            places = digits - 1 - np.floor(np.log10(np.abs(numbers)))
+            scale = 10.0 ** np.abs(places)
+            short = np.where(places < 0, np.rint(numbers / scale) * scale, np.rint(numbers * scale) / scale)
+            same = short.astype(array.dtype) == array[left]
+            where = np.flatnonzero(left)[same]
+            found[where], left[where] = short[same], False
+    return found
 
 
 def _from_objects(array: np.ndarray[Any, Any], place: Location, name: str) -> FloatArray:
     items = array.tolist()
+    if any(isinstance(item, np.float32 | np.float16) for item in items):
+        items = [float(str(item)) if isinstance(item, np.float32 | np.float16) else item for item in items]
     if all(issubclass(kind, (*_NUMBERS, type(None))) for kind in set(map(type, items))):
         try:
             return np.array(items, dtype=np.float64)
@@ -138,8 +218,8 @@ def _from_objects(array: np.ndarray[Any, Any], place: Location, name: str) -> Fl
     return _one_by_one(items, place, name)
 
 
-def floats_at_once(column: Column) -> FloatArray | None:
-    """Read a column of the numbers of many series; None where it takes a look at each to tell what they are.
+def floats_at_once(column: Column, *, exact: bool = True) -> FloatArray | None:
+    """Read a column of the numbers of many series; None where it takes a look at each to tell what they are, such as whole numbers beyond floats unless these will do.
 
     Examples
     --------
@@ -157,10 +237,14 @@ def floats_at_once(column: Column) -> FloatArray | None:
         if not set(map(type, items)) <= {int, float, bool, type(None)}:
             return None
         try:
-            return np.array(items, dtype=np.float64)
+            numbers = np.array(items, dtype=np.float64)
         except OverflowError:
             return None
-    return to_floats(column, Location("", ""), "")
+        return (
+            None if exact and has_large(numbers) and any(isinstance(item, int) for item in items) else numbers
+        )
+    numbers = to_floats(column, Location("", ""), "")
+    return None if exact and has_large(numbers) and _is_exact(column) else numbers
 
 
 def first_word(items: Sequence[Any]) -> int | None:
@@ -217,6 +301,9 @@ def as_frame(data: Any) -> Any:
     try:
         if index is not None and hasattr(data, "assign") and "time" not in data.columns:
             data = data.assign(time=index)
+        data = _in_usual_types(data)
+        foreign = _foreign_columns(data)
+        data = data.assign(**foreign) if foreign else data
         frame = nw.from_native(data, pass_through=True)
         if isinstance(frame, nw.LazyFrame):
             frame = frame.collect()
@@ -230,12 +317,47 @@ def as_frame(data: Any) -> Any:
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
+def _in_usual_types(data: Any) -> Any:
+    """Give a table of pyarrow with its texts in one of the forms that everybody reads: some are views, in dictionaries of views, runs, or bytes."""
+    if not type(data).__module__.startswith("pyarrow") or not hasattr(data, "set_column"):
+        return data
+    import pyarrow as pa  # noqa: PLC0415 - there is a table of it, so it is loaded
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    for index, field in enumerate(data.schema):
+        kind, column = field.type, data.column(index)
+        if pa.types.is_run_end_encoded(kind):
+            column = pa.chunked_array([pc.run_end_decode(part) for part in column.chunks], kind.value_type)
+            kind = kind.value_type
+        inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if str(inner) in _ODD_TEXTS:
+            column = column.cast(inner) if inner is not kind else column
+            column = column.cast(pa.large_string())
+        if column is not data.column(index):
+            data = data.set_column(index, field.name, column)
+    return data
+
+
+_ODD_TEXTS: Final = frozenset(("string_view", "binary", "large_binary", "binary_view"))
+
+
+def _foreign_columns(data: Any) -> dict[Any, Any]:
+    """Give a pandas frame's columns that pandas does not work with: whose bytes are in the other order, in this machine's, and records as objects."""
+    if type(data).__module__.partition(".")[0] != "pandas" or getattr(data, "ndim", 0) != 2:
+        return {}
+    return {
+        name: data[name].to_numpy().astype(object if kind.kind == "V" else kind.newbyteorder("="))
+        for name, kind in data.dtypes.items()
+        if isinstance(kind, np.dtype) and (kind.kind == "V" or not kind.isnative)
+    }
+
+
 def table_columns(data: Any) -> dict[str, Column] | None:
     """Give the columns of a table or of a list of row dicts, by name."""
     if isinstance(data, list | tuple):
         return _columns_of_rows(data)
     frame = as_frame(data)
-    return None if frame is None else {str(name): frame[name] for name in frame.columns}
+    return None if frame is None else {str(name): frame[:, place] for place, name in enumerate(frame.columns)}
 
 
 def _columns_of_rows(rows: Sequence[Any]) -> dict[str, Column] | None:
@@ -248,14 +370,47 @@ def _columns_of_rows(rows: Sequence[Any]) -> dict[str, Column] | None:
                 f"row {number} is {shown(row)}, not a mapping of columns", "Give each row as {column: value}."
             )
         names.update(dict.fromkeys(row))
+        if len(names) > NAMED_COLUMNS and len(names) * len(rows) > CELLS:
+            raise DataError(
+                f"row {number}: up to here the {len(rows):,} rows have {len(names):,} different columns",
+                "Give all rows the same columns.",
+            )
+    if len(set(map(str, names))) < len(names):
+        twice = next(name for name in names if not isinstance(name, str) and str(name) in names)
+        raise DataError(
+            f"the column {str(twice)!r} stands there twice, as text and as {shown(twice)}", "Leave one out."
+        )
     return {str(name): object_array([row.get(name) for row in rows]) for name in names}
 
 
 def needed_column(columns: Mapping[str, Column], name: str) -> Column:
     """Give a column that must be there."""
-    if name not in columns:
-        raise DataError(f"the table has no column {name!r}", likely_name(name, columns, "columns"))
+    check_column(columns, name)
     return columns[name]
+
+
+def check_column(names: Collection[str], name: str) -> None:
+    """Refuse the name of a column that is not there, or that is there once more but for white space or case."""
+    if name not in names:
+        raise DataError(f"the table has no column {name!r}", likely_name(name, names, "columns"))
+    refuse_twins(names, [name])
+
+
+def refuse_twins(names: Collection[str], used: Iterable[str], where: str = "") -> None:
+    """Refuse a column that differs from one that has a meaning by white space or case only: it would be lost without a word.
+
+    Examples
+    --------
+    >>> refuse_twins(["metric", "arm", "value", "Total "], ["value", "total"])
+    Traceback (most recent call last):
+        ...
+    canaryjudge.errors.DataError: the column 'Total ' differs from 'total' by white space or case only. Rename it, or leave it out.
+    """
+    for name, twin in near_twins(used, names).items():
+        raise DataError(
+            f"{where}the column {twin!r} differs from {name!r} by white space or case only",
+            "Rename it, or leave it out.",
+        )
 
 
 def labels(column: Column, name: str, numbers: NDArray[np.intp] | None = None) -> Labels:

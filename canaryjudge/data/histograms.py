@@ -20,13 +20,12 @@ from canaryjudge.data.series import Series
 from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.units import scaled_edges
 from canaryjudge.errors import BrokenDataError, DataError
+from canaryjudge.limits import CELLS, WHOLE
 
 __all__ = ["Grid", "continued", "negative_count", "read_buckets", "replica_codes", "uncounted_share"]
 
 _ROUNDING: Final = 1e-6
 """A smaller part of the observations is what rates and sums of floats lose."""
-_LARGEST_COUNT: Final = 2.0**53
-"""Above it, floats leave out whole numbers; no interval has so many observations."""
 
 
 def negative_count(where: str, wrong: str, *, counter: bool) -> DataError:
@@ -104,7 +103,7 @@ class Grid:
     def usable(self, given: NDArray[np.bool_], note: NoteList) -> NDArray[np.bool_]:
         """Mark the histograms without a count that is missing or infinite: without it, the others cannot be told apart."""
         missing = (given & np.isnan(self.cumulative)).any(axis=1)
-        infinite = ~missing & (given & (self.cumulative > _LARGEST_COUNT)).any(axis=1)
+        infinite = ~missing & (given & (self.cumulative > WHOLE)).any(axis=1)
         for code, unfit in (("missing_values", missing), ("infinite_values", infinite)):
             if unfit.any():
                 note(code, int(unfit.sum()))
@@ -374,8 +373,6 @@ def _whole(grid: Grid, note: NoteList) -> Grid:
 
 
 _ABSENT: Final = -1
-_MOST_CELLS: Final = 2 * 10**8
-"""Counts that are held at once, of as many histograms with as many different edges: 1.6 GB."""
 _HINT = "Give for each interval the count of observations at most as large as each le, as Prometheus does."
 
 
@@ -408,7 +405,7 @@ def _of_le_rows(raw: RawSeries, seconds: FloatArray | None, note: NoteList, *, c
     edges, column = np.unique(le[kept], return_inverse=True)
     replicas = int(replica.max(initial=0)) + 1
     groups, row = np.unique(interval * replicas + replica[kept], return_inverse=True)
-    if len(groups) * len(edges) > _MOST_CELLS:
+    if len(groups) * len(edges) > CELLS:
         raise DataError(
             f"{raw.place}: the column le has {len(edges)} different edges over {len(groups)} histograms",
             "Give all histograms of a metric the same buckets.",

@@ -336,7 +336,7 @@ class KnownPoints:
         floor = self.floor
         if len(keys) > _REMEMBERED:
             floor = max(floor, int(keys[-_REMEMBERED - 1]))
-            keys = keys[-_REMEMBERED:]
+            keys = keys[-_REMEMBERED:].copy()
         return self._with(floor, keys, np.array(prints, dtype=np.int64))
 
     def note(self, keys: IntArray, prints: IntArray) -> KnownPoints:
@@ -358,7 +358,8 @@ class KnownPoints:
             floor = max(floor, int(keys[-_REMEMBERED - 1]))
         # a time is remembered as a whole or not at all: unions then come to the same in any order
         start = int(keys.searchsorted(floor, "right")) if len(keys) and keys[0] <= floor else 0
-        return KnownPoints(floor, keys[start:], prints[start:])
+        # copies: parts of arrays would keep all of what was given
+        return KnownPoints(floor, keys[start:].copy(), prints[start:].copy())
 
     def shared(self, other: KnownPoints) -> tuple[int, int]:
         """Count the times that both remember, and those of them at which both hold the same."""

@@ -161,7 +161,7 @@ class IntervalIntake(Intake):
             else:
                 slots = [slots_of(rows[:, 0], self.slot) for rows in self._pending]
                 if len(baseline) == len(canary) and (slots[0] == slots[1]).all():
-                    self._pending = (baseline[:0], canary[:0])
+                    self._pending = (baseline[:0].copy(), canary[:0].copy())
                 else:
                     here, there = partners(slots[0], slots[1], one_each=True)
                     self._pending = (baseline[~here], canary[~there])

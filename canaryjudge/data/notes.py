@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from canaryjudge.texts import on_one_line
 
 __all__ = ["Note", "NoteCode", "NoteList", "NoteTally"]
+
+_LONGEST: Final = 2000
+"""Characters of what data and servers say, as in an error."""
 
 NoteCode = Literal[
     "missing_values",  # NaN or null values, left out
@@ -81,6 +87,15 @@ class Note(BaseModel):
     arm: str | None = None
     count: int | None = None
     facts: dict[str, float | str] = {}
+
+    @field_validator("facts", mode="before")
+    @classmethod
+    def _fit_to_be_printed(cls, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Take what data and servers name, such as a replica, as it can be shown."""
+        return {
+            name: on_one_line(value, _LONGEST) if isinstance(value, str) else value
+            for name, value in facts.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final, Literal
 
 import numpy as np
@@ -20,9 +21,12 @@ from canaryjudge.data.sameness import Sample, same_in_line, same_points, signatu
 from canaryjudge.data.series import Series, merged, pooled, with_reports
 from canaryjudge.data.silence import Presence, never_silent, replica_silences, silences
 from canaryjudge.data.times import common_slots, iso, median_step
+from canaryjudge.data.units import scaled
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
+from canaryjudge.quantities import factor, measures
+from canaryjudge.stats.ties import above
 
 __all__ = [
     "align",
@@ -254,6 +258,11 @@ def _silent(
     kind = KINDS[metric.kind]
     if not all(map(len, arms)) or (concurrent and _on_the_beat(kind, arms, interval, ends)):
         return []
+    if kind.is_raw and all(
+        arm.time is None and not len(arm.beyond) and end < len(arm)
+        for arm, end in zip(arms, ends, strict=True)
+    ):
+        return []  # each row in line is there, and nothing else tells when it came
     first, second = (Presence.of(arm, kind) for arm in arms)
     names = arms[0].arm, arms[1].arm
     timed = all(arm.time is not None for arm in arms)
@@ -572,11 +581,20 @@ def lifelong(
         grown.append(int((first[1:] > last[:-1]).sum()))
     named = bool(_TOTALS.search(metric.name)) and max(grown) > 0
     steep = min(map(len, low)) >= _STEEP and min(grown) >= _LONG
-    whole = all(bool((part == np.rint(part)).all()) for part in (*low, *high))
-    if not named and not steep and not (whole and min(grown) > 1 and sum(grown) >= _FLAT):
+    flat = min(grown) > 1 and sum(grown) >= _FLAT and _counts_something(metric.unit, [*low, *high])
+    if not named and not steep and not flat:
         return []
     code: NoteCode = "looks_like_counter" if named else "never_falls"
     return [Note(code=code, count=sum(map(len, low)))]
+
+
+def _counts_something(unit: str, parts: Sequence[FloatArray]) -> bool:
+    """Tell that all numbers are whole: of bytes in bytes; of times and other sizes, which are whole by their unit alone, never."""
+    size = factor(unit, "B") if measures(unit) else Fraction(1)
+    if size is None:
+        return False
+    numbers = [scaled(part, size) for part in parts]
+    return not any(above(np.abs(part - np.rint(part)), 0.0, part).any() for part in numbers)
 
 
 def _is_count(metric: Metric, arms: tuple[Series, Series]) -> bool:

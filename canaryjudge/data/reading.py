@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -16,8 +15,8 @@ from canaryjudge.data.arm_columns import from_arm_columns
 from canaryjudge.data.arm_facts import ArmFacts
 from canaryjudge.data.cleaning import read_arm, read_with_facts
 from canaryjudge.data.counters import CounterState
-from canaryjudge.data.diagnostics import likely_name, shown
-from canaryjudge.data.frames import labels, object_array, table_columns, take
+from canaryjudge.data.diagnostics import likely_name, near_twins, nearest, shown
+from canaryjudge.data.frames import labels, object_array, refuse_twins, table_columns, take
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import MetricPair, column_bytes
 from canaryjudge.data.pairing import align
@@ -42,6 +41,7 @@ __all__ = [
 ]
 
 _DIGITS = re.compile(r"[0-9]+")
+_LONGEST_NAME: Final = 1000
 _Known: TypeAlias = tuple[Series, ArmFacts | None]
 _NO_COUNTERS: Final[Mapping[str, tuple[CounterState, CounterState] | None]] = {}
 
@@ -187,7 +187,12 @@ def series_of(
 
 
 def check_names(arms: tuple[str, str]) -> None:
-    """Refuse one name for both arms."""
+    """Refuse one name for both arms, and names that nobody can read."""
+    for arm in arms:
+        if len(arm) > _LONGEST_NAME:
+            raise DataError(f"the name of an arm is longer than {_LONGEST_NAME:,} characters", "Shorten it.")
+        if any("\ud800" <= letter <= "\udfff" for letter in arm):
+            raise DataError(f"the name of an arm, {arm!r}, has half a character", "Name it in UTF-8.")
     if arms[0] == arms[1]:
         raise DataError(f"baseline and canary are both named {arms[0]!r}", "Name two different arms.")
 
@@ -212,11 +217,16 @@ def _read_arms(
     else:
         _check_arms(source, policy, arms)
         _check_metrics(source, policy)
+    for arm, twin in near_twins(arms, source.arms).items():
+        raise _twins(arm, twin, "arms", DataError)
+    twins = near_twins([metric.name for metric in policy.metrics], source.metrics)
     with np.errstate(over="ignore", under="ignore"):
         found: dict[str, tuple[_Known, _Known]] = {}
         for metric in policy.metrics:
             before = counters.get(metric.name) or (None, None)
             try:
+                if metric.name in twins:
+                    raise _twins(metric.name, twins[metric.name], "metrics", BrokenDataError)
                 found[metric.name] = (
                     read_with_facts(source, metric, arms[0], before[0]),
                     read_with_facts(source, metric, arms[1], before[1]),
@@ -228,6 +238,14 @@ def _read_arms(
                 first, second = without_points(arms, None if partial else error)
                 found[metric.name] = (first, None), (second, None)
         return found
+
+
+def _twins(name: str, twin: str, what: str, error: type[DataError]) -> DataError:
+    """Make the error for a part of the data under a name that is almost one that is asked for: it would be left out without a word."""
+    return error(
+        f"the data have the {what} {name!r} and {twin!r}, which differ by white space or case only",
+        "Give both one name, or leave out what is not meant.",
+    )
 
 
 def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, str] | None = None) -> SeriesSource:
@@ -271,7 +289,7 @@ def _check_arms(source: SeriesSource, policy: Policy, wanted: tuple[str, str]) -
 
 
 def _resembles(name: str, known: Iterable[str]) -> bool:
-    return bool(difflib.get_close_matches(name, list(known), n=1))
+    return nearest(name, known) is not None
 
 
 def _check_metrics(source: SeriesSource, policy: Policy) -> None:
@@ -357,7 +375,7 @@ class History:
                 sha.update(_digest(track))
         for release in self.releases:
             for name, arms in release.metrics.items():
-                sha.update(f"{release.name}\0{release.healthy}\0{name}\0".encode())
+                sha.update(f"{release.name}\0{release.healthy}\0{name}\0".encode(errors="surrogatepass"))
                 for arm in arms:
                     sha.update(_digest(arm))
         return sha.hexdigest()
@@ -388,6 +406,7 @@ def read_history(data: Any, policy: Policy, *, baseline: str = "baseline", canar
     columns = table_columns(data)
     if columns is None:
         return History(_tracks(source_of(data), policy))
+    refuse_twins(columns, ("arm", "release", "outcome"))
     if "release" in columns:
         return _releases(columns, policy, (baseline, canary))
     if columns and "arm" not in columns:
@@ -421,6 +440,8 @@ def _check_known(known: list[str], policy: Policy) -> None:
             f"the history has no metric of the policy, such as {name!r}",
             f"{likely_name(name, known, 'metrics')} Name them as in the policy.",
         )
+    for name, twin in near_twins([metric.name for metric in policy.metrics], known).items():
+        raise _twins(name, twin, "metrics", DataError)
 
 
 def _releases(columns: Mapping[str, Any], policy: Policy, arms: tuple[str, str]) -> History:

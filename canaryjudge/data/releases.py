@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from canaryjudge.data.arm_columns import arm_columns, from_arm_columns
 from canaryjudge.data.diagnostics import shown
-from canaryjudge.data.frames import Column, Labels, labels, named_codes, needed_column, table_columns, take
+from canaryjudge.data.frames import (
+    Column,
+    Labels,
+    labels,
+    named_codes,
+    needed_column,
+    refuse_twins,
+    table_columns,
+    take,
+)
 from canaryjudge.data.pair import MetricPair
 from canaryjudge.data.reading import check_names, kinds_of, pairs_or_notes
 from canaryjudge.data.sources import ArmMapping, SeriesSource
@@ -241,6 +250,7 @@ class _Block:
 
     def _read(self) -> None:
         metric, arm, _ = (needed_column(self._columns, name) for name in ("metric", "arm", "value"))
+        refuse_twins(self._columns, ("total", "replica", "le"))
         groups = named_codes(metric), named_codes(arm)
         unnamed = (groups[0][0] < 0) | (groups[1][0] < 0)
         columns, release, numbers = self._columns, self._release, self._numbers

@@ -16,6 +16,7 @@ from canaryjudge.data.series import Series
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.policy import Metric
+from canaryjudge.quantities import is_share, measures
 from canaryjudge.rules.rows import FloatArray
 
 __all__ = [
@@ -178,7 +179,8 @@ class Presence:
         dead = (
             (self.low == 0) & (self.high == 0) & np.append(still[1:], [False])
         )  # of zeros the first is none
-        best = (1.0, 100.0, 0.0) if _FAULTS.search(metric.name.lower()) else (1.0, 100.0)
+        best = [1.0, 100.0] if is_share(metric.unit) or not measures(metric.unit) else []
+        best += [0.0] if _FAULTS.search(metric.name.lower()) else []
         return np.asarray(~(still | dead) | np.isin(self.low, best))
 
     def said_last(self, metric: Metric, until: float) -> LastSaid:

@@ -20,6 +20,7 @@ from canaryjudge.data.frames import as_column, to_floats
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.times import to_times
 from canaryjudge.errors import DataError
+from canaryjudge.strict_json import RepeatedKeyError, read_strictly
 
 __all__ = [
     "LARGEST_COUNT",
@@ -429,7 +430,9 @@ def write_sketch(settings: Mapping[str, Any], counts: BucketCounts) -> str:
 def read_sketch(text: Any) -> dict[str, Any]:
     """Read what `write_sketch` has written, the counts not yet looked at."""
     try:
-        body = json.loads(text)
+        body = read_strictly(text)
+    except RepeatedKeyError as error:
+        raise _unreadable(str(error)) from None
     except (TypeError, ValueError, RecursionError):
         raise _unreadable("it is not JSON, or is cut short") from None
     if not isinstance(body, dict) or body.get("format") != _FORMAT:
@@ -488,7 +491,7 @@ _EXACT: Final = Context(prec=40)
 def _power(relative_error: float, exponent: int) -> float:
     """Give gamma to a power, correctly rounded: logarithms and powers of floats differ between machines in the last bit."""
     error = Decimal(repr(relative_error))
-    return float(_EXACT.power(_EXACT.divide(1 + error, 1 - error), exponent))
+    return float(_EXACT.power(_EXACT.divide(_EXACT.add(1, error), _EXACT.subtract(1, error)), exponent))
 
 
 class LogBuckets:

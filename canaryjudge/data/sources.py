@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.arm_facts import ArmFacts
 from canaryjudge.data.diagnostics import Location, likely_name, shown
-from canaryjudge.data.frames import Column, as_column, as_frame, take, time_index
+from canaryjudge.data.frames import Column, as_column, as_frame, refuse_twins, take, time_index
 from canaryjudge.data.sketches import Sketch
 from canaryjudge.data.times import Times, time_column
 from canaryjudge.data.units import told_unit
 from canaryjudge.errors import DataError
 
 __all__ = ["ArmMapping", "RawSeries", "SeriesSource", "raw_series", "refuse_columns"]
+
+
+_COLUMNS: Final = (
+    *("value", "total", "replica", "le", "buckets", "edges", "exponential"),
+    *("unit", "increases", "counts"),
+)
+"""What a series may have beside a time, whose name may be in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,7 @@ def raw_series(data: Any, place: Location) -> RawSeries:
     columns = {} if data is None else _columns(data)
     if not columns:
         return RawSeries(place, np.empty(0))
+    refuse_twins([name for name in columns if isinstance(name, str)], _COLUMNS, f"{place}: ")
     if "time" not in columns:
         time = time_column((name for name in columns if isinstance(name, str)), where=f"{place}: ")
         columns = {**columns, "time": columns.get(time)}
@@ -225,6 +233,11 @@ class ArmMapping:
                 raise DataError(
                     f"metric {str(metric)!r}: {shown(arms)} is not a mapping of arms",
                     "Give a mapping {metric: {arm: series}}; columns of a table go into a frame.",
+                )
+            if str(metric) in self._series or len(set(map(str, arms))) < len(arms):
+                raise DataError(
+                    f"metric {str(metric)!r}: it, or an arm of it, stands there twice, as text and as something else",
+                    "Leave one out.",
                 )
             self._series[str(metric)] = {str(arm): series for arm, series in arms.items()}
         self.metrics = list(self._series)

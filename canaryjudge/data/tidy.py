@@ -17,6 +17,7 @@ from canaryjudge.data.frames import (
     floats_at_once,
     labels,
     needed_column,
+    refuse_twins,
     replica_labels,
     take,
 )
@@ -209,6 +210,7 @@ class TidyTable:
         if "metric" not in columns:
             raise DataError("the table has no column 'metric'", other_layouts("metric", list(columns)))
         metric, arm, _ = (needed_column(columns, name) for name in ("metric", "arm", "value"))
+        refuse_twins(columns, ("total", "replica", "le"))
         groups = labels(metric, "metric", numbers), labels(arm, "arm", numbers)
         self._rows = TidyRows(columns, groups, numbers=numbers, kinds=kinds)
         self.metrics, self.arms = self._rows.metrics, self._rows.arms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ _UTC_NAMES = frozenset({"UTC", "Z", "GMT", "ETC/UTC", "+00:00", "-00:00", "TZUTC
 _UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"))
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,? +(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?)?")
 """What spreadsheets write where days come first; wherever dots part them, they do."""
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
+_PEEK = 16
+"""So many texts are looked at first."""
 _HINT = "Write times like 2024-05-01T12:00:00Z, or as seconds since 1970."
 
 
@@ -124,7 +128,7 @@ def times_at_once(column: Column) -> Times | None:
     >>> times_at_once(np.array([1.7e12, np.nan])).unit, times_at_once(np.array([1.7e12, 1.7e9]))
     ('milliseconds', None)
     """
-    numbers = floats_at_once(column)
+    numbers = floats_at_once(column, exact=False)
     if numbers is not None:
         return _of_one_unit(numbers)
     try:
@@ -139,7 +143,7 @@ def _of_one_unit(numbers: FloatArray) -> Times | None:
     numbers[~np.isfinite(numbers)] = np.nan
     size = np.abs(numbers)
     low, high = float(np.fmin.reduce(size, initial=np.inf)), float(np.fmax.reduce(size, initial=0.0))
-    if any(low <= least < high for least, _, _ in _UNITS):
+    if any(low <= least < high for least, _, _ in _UNITS) or _are_dates(numbers):
         return None
     return _in_seconds(numbers, high)
 
@@ -155,8 +159,12 @@ def _from_series(column: Column, place: Location) -> Times:
         zones = frozenset({NAIVE if zone is None else _zone_name(zone)})
         return Times(np.asarray(microseconds, dtype=np.float64) / 1e6, zones)
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
-        return _from_numbers(to_floats(column, place, "time"))
-    if column.dtype in (nw.String, nw.Categorical, nw.Enum):
+        return _from_numbers(to_floats(column, place, "time"), place)
+    if column.dtype == nw.String:
+        return _from_text(column, place)
+    if column.dtype in (nw.Categorical, nw.Enum) and all(
+        isinstance(text, str) or is_missing(text) for text in column.unique().to_list()
+    ):
         return _from_text(column, place)
     return _from_objects(column.to_list(), place)
 
@@ -165,7 +173,7 @@ def _from_array(array: np.ndarray[Any, Any], place: Location) -> Times:
     if array.dtype.kind == "M":
         return Times(_from_datetime64(array), frozenset({NAIVE}))
     if array.dtype.kind in "buif":
-        return _from_numbers(to_floats(array, place, "time"))
+        return _from_numbers(to_floats(array, place, "time"), place)
     if array.dtype.kind == "U":
         return _from_text(array, place)
     return _from_objects(array.astype(object).tolist(), place)
@@ -177,13 +185,33 @@ def _from_datetime64(array: np.ndarray[Any, Any]) -> FloatArray:
     return np.asarray(seconds)
 
 
-def _from_numbers(numbers: FloatArray) -> Times:
+def _from_numbers(numbers: FloatArray, place: Location) -> Times:
     numbers[~np.isfinite(numbers)] = np.nan
+    if _are_dates(numbers):
+        index = int(np.flatnonzero(~np.isnan(numbers))[0])
+        raise BrokenDataError(
+            f"{place.at(index)}: {numbers[index]:.0f} may be a date or seconds since 1970", _HINT
+        )
     known = np.abs(numbers[~np.isnan(numbers)])
     size = (
         float(np.median(known)) if len(known) else 0.0
     )  # the median: one stray number must not rescale all others
     return _in_seconds(numbers, size)
+
+
+def _are_dates(numbers: FloatArray) -> bool:
+    """Tell whether all numbers look like dates without what parts them, such as 20240501 and 20240501120000: read as seconds they would be other times."""
+    known = numbers[~np.isnan(numbers)]
+    if not len(known) or not 1e7 < known[0] < 1e14 or (known != np.rint(known)).any():
+        return False
+    days = np.where(known >= 1e13, known // 1e6, known)
+    years, months = days // 1e4, days // 100 % 100
+    of_day = np.where(known >= 1e13, known % 1e6, 0)
+    return bool(
+        ((years >= 1970) & (years < 2100) & (months >= 1) & (months <= 12)).all()
+        and ((days % 100 >= 1) & (days % 100 <= 31)).all()
+        and ((of_day // 1e4 < 24) & (of_day // 100 % 100 < 60) & (of_day % 100 < 60)).all()
+    )
 
 
 def _in_seconds(numbers: FloatArray, size: float) -> Times:
@@ -207,7 +235,7 @@ def _from_objects(items: list[Any], place: Location) -> Times:
         )
         raise _unreadable(place, index, shown(items[index]))
     if first == "numbers":
-        return _from_numbers(to_floats(object_array(items), place, "time"))
+        return _from_numbers(to_floats(object_array(items), place, "time"), place)
     if first == "text":
         return _from_text(object_array(items), place)
     if first == "datetimes":
@@ -243,6 +271,8 @@ def _from_datetimes(items: list[datetime | None], place: Location) -> Times:
 
 
 def _from_text(column: Column, place: Location) -> Times:
+    if (numbers := _spelled(column)) is not None:
+        return _from_numbers(numbers, place)
     seconds = np.full(len(column), np.nan)
     zones: dict[str, int] = {}
     for start in range(0, len(column), _CHUNK):
@@ -254,6 +284,23 @@ def _from_text(column: Column, place: Location) -> Times:
             zones.setdefault(zone, start + index)
     _one_zone(place, zones)
     return Times(seconds, frozenset(zones))
+
+
+def _spelled(column: Column) -> FloatArray | None:
+    """Read numbers of seconds that are written as text, as every other reader would; None where they are no such numbers."""
+    first = column[:_PEEK]
+    texts = [
+        text
+        for text in (first.tolist() if isinstance(first, np.ndarray) else first.to_list())
+        if not is_missing(text)
+    ]
+    if not all(_NUMBER.fullmatch(text) or not text.strip() for text in texts):
+        return None
+    items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
+    items = [None if is_missing(text) or not text.strip() else text for text in items]
+    if not any(items) or not all(text is None or _NUMBER.fullmatch(text) for text in items):
+        return None
+    return np.array([math.nan if text is None else float(text) for text in items])
 
 
 def _parse(texts: Sequence[str | None], start: int, place: Location) -> FloatArray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from canaryjudge.data.diagnostics import Location, shown
+from canaryjudge.data.frames import is_missing
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
@@ -23,9 +24,10 @@ def told_unit(given: Any, place: Location) -> str:
     """Read the unit of a series: a text, or a column that repeats one; nothing where there is none."""
     if given is None or isinstance(given, str):
         return (given or "").strip()
-    items = set(given.tolist() if hasattr(given, "tolist") else given if isinstance(given, Sequence) else [0])
-    named = {item for item in items if item is not None and item == item}  # noqa: PLR0124 - NaN
-    if len(named) > 1 or not all(isinstance(item, str) for item in named):
+    items = given.tolist() if hasattr(given, "tolist") else given if isinstance(given, Sequence) else [0]
+    items = [item for item in items if not is_missing(item)] if isinstance(items, Sequence) else [items]
+    named = {item if isinstance(item, str) else "" for item in items}
+    if len(named) > 1 or not all(isinstance(item, str) for item in items):
         raise DataError(
             f"{place}: the unit is {shown(given)}",
             "Give one unit, as text, such as 'ms'; bring all points to it.",

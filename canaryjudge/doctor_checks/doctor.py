@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from canaryjudge.data import with_exposures
 from canaryjudge.data.cleaning import read_arm
 from canaryjudge.data.pairing import align
@@ -57,6 +59,7 @@ class Readiness(ReadinessFacts, Report):
         return pd.DataFrame(readiness_rows(self))
 
 
+@np.errstate(all="ignore")
 def doctor(
     policy: Policy, data: Any = None, *, baseline: str = "baseline", canary: str = "canary"
 ) -> Readiness:

@@ -114,6 +114,8 @@ class EffectWords(Words[E]):
         """Say how large a change is tolerated."""
         limits = (self.finding.limit_high, self.finding.limit_low)
         sides = [self.set_change(limit) for limit in limits if limit is not None]
+        if not sides:  # beyond all numbers
+            return "change"
         return sides[0] if len(set(sides)) == 1 else f"{sides[0]} up or {sides[1]} down"
 
     def excluded(self) -> str:

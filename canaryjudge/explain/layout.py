@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
+from canaryjudge.texts import cut, on_one_line
+
 __all__ = [
     "WIDTH",
     "as_grid",
@@ -22,17 +24,6 @@ __all__ = [
 ]
 
 
-def on_one_line(text: str) -> str:
-    r"""Put a text on one line: what is not printable, and every run of spaces, becomes one space.
-
-    Examples
-    --------
-    >>> on_one_line("p99\n\x1b[31m  red")
-    'p99 [31m red'
-    """
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
 def listed(names: Sequence[str], most: int = 4) -> str:
     """List names in a sentence, no more than `most` of them.
 
@@ -45,17 +36,6 @@ def listed(names: Sequence[str], most: int = 4) -> str:
     return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)
 
 
-def cut(text: str, room: int) -> str:
-    """Shorten a text to `room` characters, the last of which then says that there was more.
-
-    Examples
-    --------
-    >>> cut("latency_p99", 8), cut("cpu", 8)
-    ('latency…', 'cpu')
-    """
-    return text if len(text) <= room else text[: room - 1].rstrip() + "…"
-
-
 WIDTH: Final = 110
 """Characters of a line, where nobody says how many there is room for."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
@@ -64,7 +44,11 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
 def wrapped(text: str, indent: str = "") -> str:
     """Break a text into lines; those after the first are set deeper."""
     return textwrap.fill(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent or "  ", break_on_hyphens=False
+        on_one_line(text),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent or "  ",
+        break_on_hyphens=False,
     )
 
 
@@ -78,7 +62,7 @@ def as_grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     cpu     3 %
     errors  0 %
     """
-    lines = [header, *rows]
+    lines = [[on_one_line(cell) for cell in line] for line in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -110,7 +94,7 @@ def markdown_text(text: str) -> str:
     >>> print(markdown_text("<script>|*p99*"))
     \<script\>\|\*p99\*
     """
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", on_one_line(text))
 
 
 def html_text(words: object) -> str:

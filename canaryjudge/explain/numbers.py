@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from decimal import Decimal
 from typing import Final
 
@@ -49,7 +50,7 @@ def number(value: float, digits: int = 3) -> str:
     """
     if value == 0:
         return "0"
-    size = abs(value)
+    size = min(abs(value), sys.float_info.max)
     magnitude = math.floor(math.log10(size))
     if magnitude >= 15 or magnitude < -6:
         text = f"{size:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")

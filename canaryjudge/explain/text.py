@@ -257,9 +257,7 @@ _LONGEST: Final = 60
 """More blocks than this say no more."""
 
 
-def as_terminal(
-    release: ReleaseResult, *, width: int = WIDTH, sparklines: bool = True, brief: bool = False
-) -> str:
+def as_terminal(release: ReleaseResult, *, width: int = WIDTH, brief: bool = False) -> str:
     """Explain a release with escape sequences for color, and a sparkline of each arm on a common scale; `brief` in a handful of lines."""
     lines: list[str] = []
     for place, block in enumerate(brief_blocks(release) if brief else text_blocks(release)):
@@ -267,7 +265,7 @@ def as_terminal(
         if place == 0:
             wrapped = [f"{_COLORS[release.outcome]}{line}{_RESET}" for line in wrapped]
         lines += _headed(wrapped, block)
-        if block.about is not None and sparklines and not brief:
+        if block.about is not None and not brief:
             lines += _sparklines(block.about, width)
     return "\n".join(lines)
 

@@ -9,9 +9,11 @@ from io import StringIO
 from typing import Any, Final, Literal
 
 from canaryjudge.errors import PolicyError
+from canaryjudge.limits import CONVERTED_METRICS, DOCUMENT_CHARACTERS
 from canaryjudge.policy import Metric, Policy, parse_policy
 from canaryjudge.policy.doubts import unprovable
 from canaryjudge.policy.promql import made_up
+from canaryjudge.texts import on_one_line, visible
 
 __all__ = [
     "Account",
@@ -29,7 +31,6 @@ __all__ = [
 ]
 
 _LONGEST: Final = 200
-_MOST_METRICS: Final = 1_000
 
 RemarkKind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
 
@@ -60,7 +61,7 @@ class Remark:
 
     def __str__(self) -> str:
         where = f"{self.document}: {self.place}" if self.place else self.document
-        return f"{self.kind.replace('_', ' ')}: {where}: {self.what}: {self.why}"
+        return on_one_line(f"{self.kind.replace('_', ' ')}: {where}: {self.what}: {self.why}")
 
 
 @dataclass(slots=True)
@@ -89,9 +90,9 @@ def judged(
 ) -> dict[str, Any] | None:
     """Make the settings of a metric, and keep the account of it."""
     account.asked += 1
-    if account.asked > _MOST_METRICS:
+    if account.asked > CONVERTED_METRICS:
         raise PolicyError(
-            f"more than {_MOST_METRICS:,} metrics are asked for", "Give fewer documents at once."
+            f"more than {CONVERTED_METRICS:,} metrics are asked for", "Give fewer documents at once."
         )
     said: list[tuple[RemarkKind, str, str]] = []
 
@@ -160,8 +161,7 @@ def abridged(text: str) -> str:
     >>> abridged("sum(\n  up\n)"), len(abridged("x" * 1000))
     ('sum( up )', 200)
     """
-    line = " ".join(text[: 10 * _LONGEST].split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    return on_one_line(text[: 10 * _LONGEST], _LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +230,11 @@ def imported(
     plain = {"version": 1, **beside, "metrics": [dict(metric) for metric in metrics]}
     if not plain["metrics"]:
         return Imported((), tuple(remarks), "", beside)
+    if sum(map(len, texts_in(plain))) > DOCUMENT_CHARACTERS:
+        raise PolicyError(
+            f"the policy would have more than {DOCUMENT_CHARACTERS:,} characters",
+            "Give fewer documents at once.",
+        )
     text = _yaml(plain)
     found, said = parse_policy(text, "the imported policy").metrics, tuple(remarks)
     document = said[0].document if said else ""
@@ -272,4 +277,8 @@ def _yaml(plain: Mapping[str, Any]) -> str:
     writer.width = 10_000
     stream = StringIO()
     writer.dump(plain, stream)
+    if visible(stream.getvalue()) != stream.getvalue():  # then all that is not ASCII is written as an escape
+        writer.allow_unicode = False
+        stream = StringIO()
+        writer.dump(plain, stream)
     return stream.getvalue()

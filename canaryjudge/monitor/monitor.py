@@ -18,6 +18,7 @@ from canaryjudge.monitor.saved_state import state_of, watch_of
 from canaryjudge.policy import Policy
 from canaryjudge.results import ArmFacts
 from canaryjudge.rules import answered
+from canaryjudge.texts import on_one_line
 from canaryjudge.verdict import Verdict
 
 __all__ = ["Monitor"]
@@ -104,13 +105,16 @@ class Monitor:
 
     def __repr__(self) -> str:
         points = {name: watched.stream.points for name, watched in self._watch.metrics.items()}
-        said = ", ".join(f"{name} {canary} v. {baseline}" for name, (baseline, canary) in points.items())
+        said = ", ".join(
+            f"{on_one_line(name)} {canary} v. {baseline}" for name, (baseline, canary) in points.items()
+        )
         return f"<Monitor of {self._arms[1]!r} v. {self._arms[0]!r}, points so far: {said}>"
 
     def _repr_html_(self) -> str:
         points = {name: watched.stream.points for name, watched in self._watch.metrics.items()}
         return watch_html(self._arms, points, self.reached)
 
+    @np.errstate(all="ignore")
     def update(self, data: Any) -> None:
         """Take new points.
 
@@ -138,9 +142,9 @@ class Monitor:
             counters=self._watch.counters,
             broken=broken,
         )
-        with np.errstate(over="ignore", under="ignore"):
-            answered([*self._watch.taking(series, broken)])
+        answered([*self._watch.taking(series, broken)])
 
+    @np.errstate(all="ignore")
     def verdict(self) -> Verdict:
         """Ask for the verdict now.
 
@@ -151,6 +155,7 @@ class Monitor:
         """
         return self._watch.verdict()
 
+    @np.errstate(all="ignore")
     def merge(self, other: Monitor) -> None:
         """Take over what another monitor of the same policy has seen: of another shard, region or span of time.
 

@@ -63,7 +63,7 @@ class Monitors(Mapping[ReleaseKey, Monitor]):
     ...         for arm, errors in (("baseline", 10), ("canary", canary))
     ...     ])
     >>> monitors
-    <Monitors of 2 releases: 1 marginal, 1 fail>
+    <Monitors of 2 releases: 1 pass, 1 fail>
     >>> monitors.verdicts()["cart"].outcome.value
     'fail'
     """
@@ -98,7 +98,7 @@ class Monitors(Mapping[ReleaseKey, Monitor]):
             `verdicts` until it is given an update that can be read.
         """
         self._updates += 1
-        with np.errstate(over="ignore", under="ignore"), collected_later():
+        with np.errstate(all="ignore"), collected_later():
             for updates in read_updates(data, self._policy, self._by, self._arms):
                 self._take(updates)
 
@@ -193,8 +193,9 @@ class Monitors(Mapping[ReleaseKey, Monitor]):
                     "Ask for verdicts() again, or for each verdict before the next update.",
                 )
             place = self._places[key]
-            self._catch_up([place])
-            return self._watches[place].verdict()
+            with np.errstate(all="ignore"):
+                self._catch_up([place])
+                return self._watches[place].verdict()
 
         def metrics_of(key: ReleaseKey) -> list[MetricRow]:
             return [MetricRow.of(result) for result in verdict_of(key).metrics.values()]
@@ -206,6 +207,7 @@ class Monitors(Mapping[ReleaseKey, Monitor]):
         """What is wrong with the latest update of each release whose points could not be read."""
         return dict(self._errors)
 
+    @np.errstate(all="ignore")
     def to_json(self, key: ReleaseKey) -> str:
         """Give the state of one release's monitor, which `Monitor.from_json` reads.
 
@@ -221,6 +223,7 @@ class Monitors(Mapping[ReleaseKey, Monitor]):
     def __getitem__(self, key: ReleaseKey) -> Monitor:
         return Monitor.from_json(self.to_json(key), self._policy)
 
+    @np.errstate(all="ignore")
     def __setitem__(self, key: ReleaseKey, monitor: Monitor) -> None:
         if not isinstance(monitor, Monitor):
             raise DataError(f"a {type(monitor).__name__} cannot be taken over", "Give a Monitor.")

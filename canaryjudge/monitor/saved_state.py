@@ -12,6 +12,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.history import known_past
 from canaryjudge.monitor.release_watch import ReleaseWatch, policy_digest
 from canaryjudge.policy import Policy
+from canaryjudge.strict_json import read_strictly
 
 __all__ = ["STATE_VERSION", "state_of", "watch_of"]
 
@@ -62,7 +63,7 @@ def _body_digest(body: Mapping[str, Any]) -> str:
 def _checked_body(text: str | bytes) -> dict[str, Any]:
     hint = "Give what to_json wrote; if it is lost, begin a new watch."
     try:
-        body = json.loads(text)
+        body = read_strictly(text)
     except (ValueError, RecursionError):
         raise DataError("the state is not JSON, or is cut short", hint) from None
     if not isinstance(body, dict) or body.get("format") != "canaryjudge.monitor":

@@ -145,6 +145,7 @@ class Plan(PlanFacts, Report):
         return power_curves(minutes, chances, labels=labels, target=self.power, unit="minutes", ax=ax)
 
 
+@np.errstate(all="ignore")
 def plan(
     policy: Policy,
     history: Any = None,

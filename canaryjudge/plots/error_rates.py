@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from canaryjudge.errors import DataError
-from canaryjudge.plots.style import OUTCOMES, axes, legend, tidy
+from canaryjudge.plots.style import OUTCOMES, axes, drawn_text, legend, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def false_fails(found: CalibrationFacts, *, ax: Axes | None = None) -> Axes:
         _draw(ax, row + 0.12, metric.failed_proposed, "pass", "as proposed" if not row else None)
     alpha = 100 * found.alpha
     ax.axvline(alpha, color="#16202c", linewidth=1, linestyle=(0, (4, 2)), label=f"alpha, {alpha:g} %")
-    ax.set_yticks(range(len(known)), [metric.name.replace("$", r"\$") for metric in known])
+    ax.set_yticks(range(len(known)), [drawn_text(metric.name) for metric in known])
     ax.set(xlabel="healthy pairs that fail, %", ylim=(len(known) - 0.5, -0.5))
     ax.set_xlim(left=0)
     legend(ax)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.errors import DataError, MissingExtraError
+from canaryjudge.texts import on_one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ARMS", "OUTCOMES", "POINTS", "axes", "finite", "lay_out", "legend", "tidy"]
+__all__ = ["ARMS", "OUTCOMES", "POINTS", "axes", "drawn_text", "finite", "lay_out", "legend", "tidy"]
 
 FloatArray = NDArray[np.float64]
 
@@ -35,7 +37,7 @@ POINTS: Final = 72.0
 
 
 def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
-    """Give the caller's axes, or new ones of this size in inches.
+    """Give the caller's axes, or new ones of this size in inches: where somebody looks on, in a figure of pyplot's, which is shown; else in one that nobody need close.
 
     Raises
     ------
@@ -44,13 +46,27 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
     """
     if ax is not None:
         return ax
+    size: Any = {"figsize": (width, height), "layout": "constrained"}
     try:
-        import matplotlib.pyplot as plt  # noqa: PLC0415 - only those who plot need it
+        import matplotlib  # noqa: ICN001, PLC0415 - only those who plot need it
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - as above
+        from matplotlib.figure import Figure  # noqa: PLC0415 - as above
     except ImportError:
         raise MissingExtraError(
             "plots need matplotlib", "Install it with: pip install 'canaryjudge[plot]'."
         ) from None
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+    if "ipykernel" in sys.modules or ("matplotlib.pyplot" in sys.modules and matplotlib.is_interactive()):
+        import matplotlib.pyplot as plt  # noqa: PLC0415 - as above
+
+        drawn: Axes = plt.subplots(**size)[1]
+    else:
+        drawn = FigureCanvasAgg(Figure(**size)).figure.subplots()
+    return drawn
+
+
+def drawn_text(words: str) -> str:
+    """Give what a user named as it is drawn: matplotlib would read a $ as the beginning of a formula."""
+    return on_one_line(words).replace("$", r"\$")
 
 
 def finite(values: Any, name: str, *, least: int = 1) -> FloatArray:

@@ -17,10 +17,21 @@ from canaryjudge.explain.numbers import span_of_time
 from canaryjudge.explain.sentences import main_number
 from canaryjudge.explain.text import by_badness
 from canaryjudge.kinds import KINDS
-from canaryjudge.plots.style import ARMS, OUTCOMES, POINTS, FloatArray, axes, lay_out, legend, tidy
+from canaryjudge.plots.style import (
+    ARMS,
+    OUTCOMES,
+    POINTS,
+    FloatArray,
+    axes,
+    drawn_text,
+    lay_out,
+    legend,
+    tidy,
+)
 from canaryjudge.results import MetricResult, ReleaseResult, SeriesFacts
 from canaryjudge.rules.burn_rate import BurnAlertFacts, BurnRateFinding, BurnWindow
 from canaryjudge.rules.findings import Finding, Interval, WatchFacts
+from canaryjudge.texts import cut, on_one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,8 +168,7 @@ def _ends(interval: Interval, scale: EffectScale) -> list[float]:
 
 
 def _shortened(name: str) -> str:
-    text = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-    return text.replace("$", r"\$")  # matplotlib would read it as a formula
+    return drawn_text(cut(on_one_line(name), _LONGEST_NAME))
 
 
 def series(result: MetricResult, *, ax: Axes | None = None) -> Axes:
@@ -218,7 +228,7 @@ def series(result: MetricResult, *, ax: Axes | None = None) -> Axes:
             label=f"decided: {result.outcome.value}",
         )
     unit = "%" if KINDS[result.kind].is_share else result.unit
-    ax.set_ylabel(f"{result.name}{f', {unit}' if unit else ''}".replace("$", r"\$"))
+    ax.set_ylabel(drawn_text(f"{result.name}{f', {unit}' if unit else ''}"))
     _label_time(ax, result, dated=dated)
     legend(ax)
     return ax

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
+from canaryjudge.texts import on_one_line
+
 if TYPE_CHECKING:
     from canaryjudge.policy.models import Metric, PassWithin, Policy, Tolerance
 
@@ -53,4 +55,4 @@ def _percent(fraction: float) -> str:
 
 
 def _cells(tag: str, words: Iterable[str]) -> str:
-    return "".join(f'<{tag} style="text-align:left">{escape(word)}</{tag}>' for word in words)
+    return "".join(f'<{tag} style="text-align:left">{escape(on_one_line(word))}</{tag}>' for word in words)

@@ -10,19 +10,22 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from canaryjudge.errors import PolicyError
+from canaryjudge.limits import (
+    DOCUMENT_CHARACTERS,
+    DOCUMENT_DEPTH,
+    DOCUMENT_DIGITS,
+    DOCUMENT_VALUES,
+    UNFOLDED_CHARACTERS,
+)
 from canaryjudge.quantities import shown
 from canaryjudge.settings import Path
 
 __all__ = ["Complaint", "Entry", "Node", "Place", "locate", "plain", "read_document", "read_documents"]
 
-_MAX_CHARACTERS: Final = 300_000
-_MAX_VALUES: Final = 100_000
-_MAX_DEPTH: Final = 20
-_MAX_DIGITS: Final = 300
 _TEXT_TAGS: Final = (None, "!", "tag:yaml.org,2002:str")
 _WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -76,6 +79,8 @@ class Node:
     """How many values it holds with itself, aliases unfolded."""
     height: int = 0
     """How deeply they are nested."""
+    length: int = 0
+    """How many characters their texts have together."""
 
 
 def read_document(text: str, name: str) -> tuple[Node, list[Complaint]]:
@@ -224,11 +229,11 @@ def _scalar(text: str) -> str | float | bool | None:
     """Read an unquoted scalar by YAML's core schema."""
     if text in _WORDS:
         return _WORDS[text]
-    if _INTEGER.fullmatch(text) and len(text) <= _MAX_DIGITS:
+    if _INTEGER.fullmatch(text) and len(text) <= DOCUMENT_DIGITS:
         return int(text)
     if _FLOAT.fullmatch(text):
         return float(text)
-    if _BASED.fullmatch(text) and len(text) <= _MAX_DIGITS:
+    if _BASED.fullmatch(text) and len(text) <= DOCUMENT_DIGITS:
         return int(text, 0)
     return text
 
@@ -248,9 +253,9 @@ class _Reader:
         """Begin to read."""
         from ruamel.yaml import YAML  # noqa: PLC0415 - as in _in_sentences
 
-        if len(text) > _MAX_CHARACTERS:
+        if len(text) > DOCUMENT_CHARACTERS:
             raise PolicyError(
-                f"{name}: the document has more than {_MAX_CHARACTERS:,} characters", f"Is it {what}?"
+                f"{name}: the document has more than {DOCUMENT_CHARACTERS:,} characters", f"Is it {what}?"
             )
         return cls(name, YAML(typ="safe", pure=True).parse(text.removeprefix("\ufeff")), what)
 
@@ -285,12 +290,12 @@ class _Reader:
                     f"{place}: the alias *{event.anchor} has no anchor before it",
                     f"Write &{event.anchor} where its value stands.",
                 )
-            node = Node(place, known.value, known.size, known.height)
+            node = Node(place, known.value, known.size, known.height, known.length)
         else:
             self.check_tag(event, place)
             if isinstance(event, ScalarEvent):
-                node = Node(place, self.scalar(event, place))
-            elif depth >= _MAX_DEPTH:
+                node = Node(place, self.scalar(event, place), length=len(event.value))
+            elif depth >= DOCUMENT_DEPTH:
                 raise self.too_deep(place)
             elif isinstance(event, MappingStartEvent):
                 node = self.mapping(place, depth)
@@ -298,13 +303,13 @@ class _Reader:
                 node = self.sequence(place, depth)
             if event.anchor is not None:
                 self.anchors[event.anchor] = node
-        if depth + node.height > _MAX_DEPTH:
+        if depth + node.height > DOCUMENT_DEPTH:
             raise self.too_deep(place)
         return node
 
     def too_deep(self, place: Place) -> PolicyError:
         return PolicyError(
-            f"{place}: the document is nested more than {_MAX_DEPTH} deep", f"Is it {self.what}?"
+            f"{place}: the document is nested more than {DOCUMENT_DEPTH} deep", f"Is it {self.what}?"
         )
 
     def check_tag(self, event: Any, place: Place) -> None:
@@ -330,19 +335,19 @@ class _Reader:
         from ruamel.yaml.events import SequenceEndEvent  # noqa: PLC0415 - as in _in_sentences
 
         items: list[Node] = []
-        size, height = 1, 0
+        whole = Node(place, items, height=1)
         while not isinstance(event := next(self.events), SequenceEndEvent):
             item = self.node(event, depth + 1)
-            size, height = self.grown(size, item), max(height, item.height)
+            whole = self.grown(whole, item)
             items.append(item)
-        return Node(place, items, size, height + 1)
+        return whole
 
     def mapping(self, place: Place, depth: int) -> Node:
         from ruamel.yaml.events import MappingEndEvent, ScalarEvent  # noqa: PLC0415 - as in _in_sentences
 
         entries: dict[str, Entry] = {}
         merged: Entry | None = None
-        size, height = 1, 0
+        whole = Node(place, entries, height=1)
         while not isinstance(event := next(self.events), MappingEndEvent):
             key_place = self.place(event)
             written = self.node(event, depth + 1)
@@ -355,7 +360,7 @@ class _Reader:
                     event.end_mark
                 )  # nothing was written: its place is behind the key, not at the next token
                 value = Node(Place(self.name, end.line + 1, end.column + 1), None)
-            size, height = self.grown(size, value), max(height, value.height)
+            whole = self.grown(whole, value, len(key) if isinstance(key, str) else 0)
             if not isinstance(key, str):
                 self.complaints.append(
                     Complaint(key_place, f"{shown(key)} cannot be a key", "A key is text.")
@@ -370,7 +375,7 @@ class _Reader:
                 entries[key] = Entry(key_place, value)
         if merged is not None:
             entries = {**self.merged(merged.node), **entries}
-        return Node(place, entries, size, height + 1)
+        return replace(whole, value=entries)
 
     def merged(self, node: Node) -> dict[str, Entry]:
         """Lay together what a merge key (``<<``) names; the first of several wins."""
@@ -389,10 +394,16 @@ class _Reader:
                 )
         return entries
 
-    def grown(self, size: int, item: Node) -> int:
-        if size + item.size > _MAX_VALUES:
-            raise PolicyError(
-                f"{item.place}: the document unfolds to more than {_MAX_VALUES:,} values",
-                f"Is it {self.what}?",
-            )
-        return size + item.size
+    def grown(self, whole: Node, item: Node, key: int = 0) -> Node:
+        """Give a list or mapping with another item, under a key of so many characters: what it unfolds to is bounded."""
+        size, length = whole.size + item.size, whole.length + item.length + key
+        for found, most, what in (
+            (size, DOCUMENT_VALUES, "values"),
+            (length, UNFOLDED_CHARACTERS, "characters"),
+        ):
+            if found > most:
+                raise PolicyError(
+                    f"{item.place}: the document unfolds to more than {most:,} {what}",
+                    f"Is it {self.what}?",
+                )
+        return Node(whole.place, whole.value, size, max(whole.height, item.height + 1), length)

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from canaryjudge.errors import PolicyError
+from canaryjudge.limits import EXTENDED_FILES, POLICY_BYTES
 from canaryjudge.policy.document import Complaint, Entry, Node, Place, locate, plain, read_document
 from canaryjudge.policy.models import Policy
 from canaryjudge.quantities import shown
@@ -15,8 +16,6 @@ from canaryjudge.settings import dotted, problems, sentences
 
 __all__ = ["load_policy", "parse_policy", "read_text", "refusal"]
 
-_MAX_BYTES = 2_000_000
-_LONGEST_CHAIN = 20
 _MOST_LINES = 20
 
 
@@ -95,9 +94,9 @@ def _gathered(path: Path) -> tuple[Node, list[Complaint]]:
             raise PolicyError(
                 f"{asked_at}: {shown(parent.value)} extends itself in a circle", "Break the circle."
             )
-        if len(layers) >= _LONGEST_CHAIN:
+        if len(layers) >= EXTENDED_FILES:
             raise PolicyError(
-                f"{asked_at}: more than {_LONGEST_CHAIN} files extend each other", "Shorten the chain."
+                f"{asked_at}: more than {EXTENDED_FILES} files extend each other", "Shorten the chain."
             )
     merged = layers.pop()
     while layers:
@@ -116,7 +115,7 @@ def read_text(path: Path, asked_at: Place | None = None, what: str = "a policy")
     where = f"{asked_at}: extends {str(path)!r}" if asked_at else str(path)
     try:
         with path.open("rb") as file:
-            content = file.read(_MAX_BYTES)  # bounded, for a device has no end
+            content = file.read(POLICY_BYTES)  # bounded, for a device has no end
     except FileNotFoundError:
         raise PolicyError(f"{where}: there is no such file", "Check the path.") from None
     except OSError as error:
@@ -124,8 +123,8 @@ def read_text(path: Path, asked_at: Place | None = None, what: str = "a policy")
         raise PolicyError(f"{where}: {reason}", "Check the path and its permissions.") from None
     except ValueError:
         raise PolicyError(f"{where}: this cannot be the name of a file", "Check the path.") from None
-    if len(content) == _MAX_BYTES:
-        raise PolicyError(f"{where}: the file has {_MAX_BYTES:,} bytes or more", f"Is it {what}?")
+    if len(content) == POLICY_BYTES:
+        raise PolicyError(f"{where}: the file has {POLICY_BYTES:,} bytes or more", f"Is it {what}?")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -213,4 +212,4 @@ def refusal(complaints: Iterable[Complaint]) -> PolicyError:
         return PolicyError(f"{found[0].place}: {found[0].message}", found[0].hint)
     lines = [sentences(f"{place}: {message}", hint) for place, message, hint in found[:_MOST_LINES]]
     rest = [f"... and {len(found) - _MOST_LINES} more problems"] if len(found) > _MOST_LINES else []
-    return PolicyError("\n".join([*lines, *rest]))
+    return PolicyError([*lines, *rest])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -19,7 +18,7 @@ from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.display import policy_html
 from canaryjudge.policy.noise_floor import NoiseFloor
 from canaryjudge.policy.query import Prometheus, Query, query_problems
-from canaryjudge.quantities import is_share, measures, percent, relative_or_absolute, shown
+from canaryjudge.quantities import hundredth, is_share, measures, percent, relative_or_absolute, shown
 from canaryjudge.rules.mann_whitney import MannWhitney
 from canaryjudge.rules.sequential.settings import Sequential
 from canaryjudge.settings import (
@@ -284,7 +283,7 @@ class Metric(PolicyModel):
             raise ValueError(
                 f"{number:g} could be a fraction or a percentage; write {percent(number)} or {number:g}%"
             )
-        fraction = float(Decimal(repr(number)).scaleb(-2)) if unit else number
+        fraction = hundredth(number) if unit else number
         if not 0 <= fraction <= 1:
             meant = f"; did you mean {number:g}%?" if not unit and 1 < number <= 100 else ""
             raise ValueError(f"{number:g}{unit} is not between 0 % and 100 %, as a ratio is{meant}")

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from canaryjudge.limits import QUERY_CHARACTERS
+
 __all__ = ["PromqlPart", "Token", "made_up", "number_of", "parse_promql", "tokens", "value_of_nothing"]
 
 _TOKEN: Final = re.compile(
@@ -47,9 +49,10 @@ _AS_IT_IS: Final = frozenset(
 )
 """Functions and aggregations that give a constant back as it is."""
 _DEEPEST: Final = 60
+_MOST_OPERATORS: Final = 200
+"""A chain of them is a tree as deep as it is long, through which everybody walks."""
 _TEXT: Final = re.compile(r'"(?:\\.|[^"\\])*(?:"|$)|\'(?:\\.|[^\'\\])*(?:\'|$)|`[^`]*(?:`|$)', re.DOTALL)
 _COMMENT: Final = re.compile(r"#[^\n]*")
-_LONGEST: Final = 10_000
 _OF_PROMQL: Final = ("or vector()", "default")
 _MADE_UP: Final = {
     name: re.compile(pattern, re.IGNORECASE)
@@ -175,7 +178,7 @@ def made_up(query: str) -> tuple[str, float | None] | None:
     >>> made_up("(sum(a) or vector(0)) / sum(b)"), made_up("sum(a) / sum(b)")
     (('or vector()', None), None)
     """
-    query = query[:_LONGEST]
+    query = query[:QUERY_CHARACTERS]
     bare = " ".join(_COMMENT.sub("", _TEXT.sub('""', query)).split())
     what = next((name for name, pattern in _MADE_UP.items() if pattern.search(bare)), "")
     tree = parse_promql(query) if what in ("", *_OF_PROMQL) else None
@@ -240,7 +243,7 @@ class _Reader:
     def __init__(self, read: Sequence[Token]) -> None:
         self.read = read
         self.position = 0
-        self.depth = 0
+        self.depth = self.operators = 0
 
     @property
     def word(self) -> str:
@@ -262,6 +265,9 @@ class _Reader:
             raise _UnreadError
         left = self.operand()
         while (strength := _STRENGTHS.get(self.word.lower(), -1)) >= weakest:
+            self.operators += 1
+            if self.operators > _MOST_OPERATORS:
+                raise _UnreadError
             name = self.next().text.lower()
             truth = self.word.lower() == "bool"
             self.position += truth

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Protocol
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from canaryjudge.kinds import KINDS, KindName
+from canaryjudge.limits import QUERY_CHARACTERS
 from canaryjudge.quantities import shown
 from canaryjudge.settings import Duration, Path, PolicyModel, Problem
 
@@ -19,6 +20,7 @@ __all__ = [
     "Query",
     "history_of",
     "query_problems",
+    "selector_problem",
     "timing",
     "timing_problem",
 ]
@@ -32,7 +34,6 @@ _WINDOW: Final = 1800.0
 _HISTORY: Final = 21600.0
 _WINDOWS: Final = 8
 """Fewer windows do not tell by how much they differ."""
-_LONGEST: Final = 10_000
 _LABEL: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 _PLACEHOLDER: Final = re.compile(r"\$\{[^{}\"']*\}?|\$[A-Za-z_]\w*")
@@ -40,6 +41,9 @@ _TEXT: Final = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|`[^`]*`')
 _RATE: Final = re.compile(r"\b(?:rate|irate|increase|delta|idelta|deriv)\s*\(")
 _COUNTER: Final = re.compile(r"\w_(?:total|bucket)\s*\{")
 _AGGREGATION: Final = re.compile(r"\b(?:sum|avg|min|max|count)\s*(?:\(|by\b|without\b)")
+_CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
+_BRACKET: Final = re.compile(r"[()\[\]{}]")
+_MATCHER: Final = re.compile(r"(?:\"\"|[\w.:]+)\s*(?:=~|!~|!=|=(?!=))")
 _BY: Final = re.compile(r"\bby\s*\(([^()]*)\)")
 
 
@@ -55,8 +59,8 @@ def _promql(value: object) -> str:
         raise ValueError(f"{shown(value)} is not text; put it in quotes")  # noqa: TRY004 - pydantic wants ValueError
     if not value.strip():
         raise ValueError("is empty; write PromQL, or leave the key out")
-    if len(value) > _LONGEST:
-        raise ValueError(f"is longer than {_LONGEST:,} characters; take a recording rule")
+    if len(value) > QUERY_CHARACTERS:
+        raise ValueError(f"is longer than {QUERY_CHARACTERS:,} characters; take a recording rule")
     return value.strip()
 
 
@@ -69,7 +73,7 @@ def _label(value: object) -> str:
 Promql = Annotated[
     str,
     BeforeValidator(_promql),
-    WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": _LONGEST}),
+    WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": QUERY_CHARACTERS}),
 ]
 """A query or a part of one; what it means is for the server to say."""
 
@@ -209,10 +213,45 @@ def _selector_problems(place: Prometheus | Query) -> Iterator[Problem]:
             if SELECTOR in selector:
                 advice = "Write the label selectors that it stands for."
                 yield Problem((name,), f"the selector has {SELECTOR} in it, which it replaces", advice)
+            if problem := selector_problem(selector):
+                yield problem._replace(path=(name,))
             yield from _unknown_placeholders(selector, (name,))
     if place.baseline is not None and place.baseline == place.canary:
         advice = "Name a label that differs, such as the version."
         yield Problem(("canary",), "both arms have the same selector, so they would be the same data", advice)
+
+
+def selector_problem(selector: str) -> Problem | None:
+    """Find what makes more of a selector than one: the name of a release that is put into it may not end the text, or the braces, that it stands in.
+
+    Examples
+    --------
+    >>> selector_problem('version="1.5"'), selector_problem("avg(new_load)")
+    (None, None)
+    >>> selector_problem('version="1.5"} or vector(0) or x{version=""').message
+    'the selector has more in it than label matchers'
+    """
+    bare = _TEXT.sub('""', selector).strip()
+    what = ""
+    if any(mark in bare.replace('""', "") for mark in "\"'`#"):
+        what = "has a quotation mark that is never closed, or a comment"
+    elif bare.startswith("{") or _MATCHER.match(bare):
+        inside = bare[1:-1] if bare.startswith("{") and bare.endswith("}") else bare
+        what = "has more in it than label matchers" if _BRACKET.search(inside) else ""
+    elif not _is_balanced(bare):
+        what = "has brackets that do not belong together"
+    advice = 'Write label matchers, such as version="1.5", and put no text into them that nobody checked.'
+    return Problem((), f"the selector {what}", advice) if what else None
+
+
+def _is_balanced(text: str) -> bool:
+    opened: list[str] = []
+    for mark in _BRACKET.findall(text):
+        if mark in _CLOSING:
+            opened.append(_CLOSING[mark])
+        elif not opened or opened.pop() != mark:
+            return False
+    return not opened
 
 
 def _unknown_placeholders(text: str, path: Path) -> Iterator[Problem]:

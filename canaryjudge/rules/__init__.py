@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from canaryjudge.kinds import KINDS
 from canaryjudge.rules import (
     burn_rate,
@@ -71,5 +73,11 @@ def rules_on_one_clock(metric: AskedMetric) -> tuple[RuleSettings, ...]:
 
 
 def _fitting(names: tuple[str, ...], metric: AskedMetric) -> tuple[RuleSettings, ...]:
-    rules = (RULES[name].settings() for name in names)
+    rules = map(_default, names)
     return tuple(rule for rule in rules if not any(rule.misfits(metric)))
+
+
+@cache
+def _default(name: str) -> RuleSettings:
+    """Give a rule's settings where a policy gives none."""
+    return RULES[name].settings()

@@ -21,6 +21,7 @@ from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.proportions import proportion_bounds, proportion_pvalues, score_bounds, score_pvalues
 from canaryjudge.stats.quantiles import Estimate, QuantileTest, mean_bounds, mean_pvalues
 from canaryjudge.stats.rates import rate_bounds, rate_pvalues
+from canaryjudge.stats.ties import about, above, at_least
 
 __all__ = ["Aggregate", "Measure", "counts_within", "is_constant", "measure", "observed"]
 
@@ -179,7 +180,7 @@ def _mean(points: FloatArray, *, mirrored: bool) -> Measure:
     only = float(points[0])
 
     def certain(value: ArrayLike) -> PValues:
-        at_most = np.greater_equal(value, only) if not mirrored else np.greater(value, only)
+        at_most = at_least(value, only) if not mirrored else above(value, only)
         return PValues(np.where(at_most, 1.0, 0.0), np.where(at_most, 0.0, 1.0))
 
     return Measure(len(points), len(points), only, "mean", certain, lambda _: (only, only))
@@ -223,8 +224,9 @@ def counts_within(arm: Arm, edges: FloatArray, bound: float) -> tuple[FloatArray
     """Count the observations of each interval that are at most a bound: at least and at most so many, which differ unless it is an edge."""
     assert arm.buckets is not None  # noqa: S101 - a histogram has buckets
     below = np.concatenate([np.zeros((len(arm), 1)), arm.buckets.cumsum(axis=1)], axis=1)
-    fewest = np.searchsorted(edges, bound, side="right")
-    most = np.searchsorted(edges, bound, side="left") + 1
+    low, high = about(bound, 0.0)
+    fewest = np.searchsorted(edges, high, side="right")
+    most = np.searchsorted(edges, low, side="left") + 1
     return below[:, fewest], below[:, most]
 
 
@@ -234,8 +236,9 @@ def _within_buckets(arm: Arm, aggregate: Aggregate) -> Measure:
     assert arm.buckets is not None  # noqa: S101 - a histogram has buckets
     fewest, most = counts_within(arm, aggregate.edges, aggregate.bound)
     found = _events(fewest, most, arm.value, aggregate)
-    if aggregate.bound in aggregate.edges:
-        return found
+    low, high = (np.searchsorted(aggregate.edges, end) for end in about(aggregate.bound, 0.0))
+    if low < high:
+        return found  # it is an edge
     odds = float(BucketCurve(aggregate.edges, arm.buckets.sum(axis=0)).log_odds([aggregate.bound])[0])
     least, greatest = (float(count.sum() / arm.value.sum()) for count in (fewest, most))
     estimate = 1 / (1 + np.exp(odds)) if np.isfinite(odds) else (least + greatest) / 2
@@ -307,20 +310,20 @@ def _bucket_percentile(arm: Arm, aggregate: Aggregate) -> Measure:
     found = dispersion(below, totals, family="binomial")
     test = proportion_pvalues(below.sum(axis=1) / found.factor, totals.sum() / found.factor, q)
     # few observations up to an edge prove that the percentile lies above it
-    above, beneath = temper(test.less, found.df), temper(test.greater, found.df)
+    higher, lower = temper(test.less, found.df), temper(test.greater, found.df)
 
     def pvalues(value: ArrayLike) -> PValues:
         # between two edges, as many may be at most the value as at the edge above it, and as few as at the edge below
-        at = np.asarray(value, dtype=np.float64)
+        low, high = about(value, 0.0)
         return PValues(
-            np.append(above, 1.0)[np.searchsorted(finite, at, side="left")],
-            np.append(1.0, beneath)[np.searchsorted(finite, at, side="right")],
+            np.append(higher, 1.0)[np.searchsorted(finite, low, side="left")],
+            np.append(1.0, lower)[np.searchsorted(finite, high, side="right")],
         )
 
     def bounds(level: float) -> tuple[float, float]:
-        lower = int(np.logical_and.accumulate(above < level).sum())
-        upper = len(finite) - int(np.logical_and.accumulate(beneath[::-1] < level).sum())
-        return _edge(finite, lower - 1), _edge(edges, upper)
+        first = int(np.logical_and.accumulate(higher < level).sum())
+        last = len(finite) - int(np.logical_and.accumulate(lower[::-1] < level).sum())
+        return _edge(finite, first - 1), _edge(edges, last)
 
     cumulative = np.append(below.sum(axis=1), totals.sum())
     index = int(np.searchsorted(cumulative, q * totals.sum() * (1 - 1e-12)))

@@ -40,6 +40,7 @@ from canaryjudge.stats.rates import (
     rate_ratio_pvalues,
 )
 from canaryjudge.stats.replicas import ReplicaTest, replica_test
+from canaryjudge.stats.ties import about, rounding
 
 __all__ = ["Comparison", "Limit", "Line", "compare"]
 
@@ -352,7 +353,7 @@ def _recovered(
     tied = 0.0
     if paired:
         beyond = (
-            each.value > (each_measure.estimate if aggregate.bound is None else aggregate.bound)
+            each.value > about(each_measure.estimate if aggregate.bound is None else aggregate.bound, 0.0)[1]
             for each, each_measure in ((pair.canary, canary), (pair.baseline, baseline))
         )
         tied = estimates_correlation(*beyond)
@@ -366,9 +367,10 @@ def _recovered(
         return low - line.shift, high - line.shift
 
     def part(line: Line, error: float) -> PValues:
+        slack = float(rounding(canary.estimate, line.factor * baseline.estimate, line.shift))
         return PValues(
-            np.asarray(level_of_proof(lambda level: margin(line, level)[0] > 0, error)),
-            np.asarray(level_of_proof(lambda level: margin(line, level)[1] < 0, error)),
+            np.asarray(level_of_proof(lambda level: margin(line, level)[0] > slack, error)),
+            np.asarray(level_of_proof(lambda level: margin(line, level)[1] < -slack, error)),
         )
 
     sizes = 1 / canary.observations, 1 / baseline.observations

@@ -14,6 +14,7 @@ from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import Draft, Interval, PassBound, build
 from canaryjudge.rules.rows import Batch, BoolArray, ErrorRates, FloatArray, IntArray, Question, Rows, Sizes
 from canaryjudge.stats.paired_shift import Effect
+from canaryjudge.stats.ties import above
 
 __all__ = [
     "Evidence",
@@ -127,10 +128,10 @@ class LimitRows:
     ) -> Self:
         """Give them for sizes that are told apart from the rows."""
         size = np.abs(level)
-        absolute = np.asarray((tolerance.absolute_or_zero > tolerance.relative * size) | (level == 0))
+        absolute = above(tolerance.absolute_or_zero, tolerance.relative * size) | (level == 0)
         ends, pass_ends = (_ends(part, size, absolute, batch.sides) for part in (tolerance, within))
         signs = np.array(batch.sides)
-        farther = signs * pass_ends > signs * ends
+        farther = above(signs * pass_ends, signs * ends)
         by: PassBound = "stated" if batch.pass_stated else "usual"
         return cls(
             batch.sides,
@@ -323,7 +324,8 @@ def weigh_rows(evidence: EvidenceRows, limits: LimitRows, rates: ErrorRates, poi
     worse = (none <= level).any(axis=1)
     pvalue, pvalue_pass = np.minimum(1.0, count * fails.min(axis=1)), passes.max(axis=1)
     estimate = evidence.estimate[:, None]
-    tolerated_estimate = (signs * estimate <= signs * limits.ends).all(axis=1)
+    beyond_limit = above(signs * estimate, signs * limits.ends, np.where(limits.absolute, 0.0, 1.0)[:, None])
+    tolerated_estimate = ~beyond_limit.any(axis=1)
     allowed = tolerated_estimate | ~limits.wider | (not limits.by_estimate)
     failed = (pvalue <= rates.level) & ~evidence.abstains
     passed = ~failed & (np.where(allowed, pvalue_pass, 1.0) <= rates.beta) & ~evidence.abstains_pass

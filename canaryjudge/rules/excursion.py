@@ -19,6 +19,7 @@ from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.settings import RelativeTolerance
 from canaryjudge.stats.excursions import excursion_pvalue, excursion_test
 from canaryjudge.stats.quantiles import medians
+from canaryjudge.stats.ties import about, above
 
 __all__ = ["Excursion", "ExcursionFinding"]
 
@@ -245,7 +246,7 @@ class _Side(NamedTuple):
         deciding = np.take_along_axis(np.sort(looked.raw, axis=1), -order[:, None], axis=1)[:, 0]
         suspicion = np.ones(len(beyond))
         suspicion[beyond > 0] = excursion_pvalue(*sizes, beyond[beyond > 0])
-        far = (looked.canary.max(axis=1) - worst > _FAR * margin) & (margin > 0)
+        far = above(looked.canary.max(axis=1) - worst, _FAR * margin, worst) & (margin > 0)
         return cls(looked, margin, test.pvalue[:, 0], suspicion, far, worst, deciding, beyond, test.rho)
 
     def facts(self) -> list[dict[str, Any]]:
@@ -265,7 +266,7 @@ class _Side(NamedTuple):
 
     def places(self, row: int) -> IntArray:
         """Give which of a canary's points lie out there, in order of time."""
-        return np.flatnonzero(self.looked.canary[row] > self.worst[row] + self.margin[row])
+        return np.flatnonzero(self.looked.canary[row] > about(self.worst[row], self.margin[row])[1])
 
 
 def _when(rows: Rows, row: int, places: IntArray) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.growth import FEWEST_BLOCKS, GrowthTest, growth_test, largest_swing, seen_smoothing
 from canaryjudge.stats.paired_shift import Effect, paired_changes
 from canaryjudge.stats.quantiles import medians
+from canaryjudge.stats.ties import snapped
 
 __all__ = ["Growth", "GrowthFinding", "ending_beyond"]
 
@@ -170,6 +171,7 @@ def _grown(rows: Rows, level: FloatArray) -> tuple[dict[str, list[Any]], BoolArr
         for levels, arm in zip((baseline, canary), scaled, strict=True):
             arm[part] = _scaled(levels[part], effect)
     at = np.abs(_inner(limits.ends, logs))
+    size = np.where(limits.absolute, np.abs(level), 1.0)
     smoothing = seen_smoothing(*scaled)
     usual, tests = np.empty(len(rows)), dict[int, list[GrowthTest]]()
     for length in np.unique(smoothing).tolist():
@@ -182,6 +184,7 @@ def _grown(rows: Rows, level: FloatArray) -> tuple[dict[str, list[Any]], BoolArr
                 levels=(rows.rates.level / len(signs), rows.rates.beta),
                 smoothing=length,
                 usual=usual[alike],
+                size=size[alike],
             )
             for side, sign in enumerate(limits.sides)
         ]
@@ -205,7 +208,7 @@ def _grown(rows: Rows, level: FloatArray) -> tuple[dict[str, list[Any]], BoolArr
     growth, bounds = tested("growth"), np.stack([tested("low"), tested("high")], axis=-1)
     thirds = rows.canary.points // _END
     last = slice(-thirds, None)
-    end = medians(changes[:, last])
+    end = snapped(medians(changes[:, last]), signs * at, size)
     beyond = signs * end[:, None] - at
     side = beyond.argmax(axis=1)
     chosen: Any = np.arange(len(rows)), side

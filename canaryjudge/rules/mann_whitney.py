@@ -25,6 +25,7 @@ from canaryjudge.stats.bucket_rank_test import FEWEST_INTERVALS, BucketShift, bu
 from canaryjudge.stats.quantiles import median, medians
 from canaryjudge.stats.rank_test import shift_test
 from canaryjudge.stats.replicas import LastingNoise
+from canaryjudge.stats.ties import snapped
 from canaryjudge.stats.traffic_mix import same_mix, split_moves
 
 __all__ = ["BucketFacts", "MannWhitney", "ShiftFinding", "judge"]
@@ -163,6 +164,8 @@ class _Changes:
         By how much the level has fallen there, in the metric's unit.
     floor : FloorRows
         The noise floor.
+    size : ndarray, shape (rows,)
+        How large the points are whose differences the shifts are: it tells what is rounding.
     """
 
     rows: Rows
@@ -173,6 +176,7 @@ class _Changes:
     scales: FloatArray
     falls: FloatArray
     floor: FloorRows
+    size: FloatArray
 
     @classmethod
     def of(cls, rows: Rows, limits: LimitRows, level: FloatArray) -> _Changes:
@@ -193,6 +197,7 @@ class _Changes:
             np.concatenate([scales, last], axis=1),
             falls(limits, level),
             FloorRows.of(rows, level),
+            np.ones_like(size) if logs else size,
         )
 
     @property
@@ -279,6 +284,7 @@ class _Ranks:
                 concurrent=asked.concurrent and not KINDS[asked.kind].is_raw,
                 method=settings.method,
                 lasting=LastingNoise(change.lasting[rows][:, limits], asked.floor_df[rows]),
+                size=1.0 if asked.logarithmic else 0.0,
             )
             # where a pass is held against the same limit, what was asked once counts twice
             places = [*range(2 * sides), -1] if wider[rows[0]] else [*range(sides), *own]
@@ -299,7 +305,7 @@ class _Ranks:
         at_fail, at_pass = slice(sides), slice(sides, 2 * sides)
         lasting = part_that_lasts(floor.standard_error / change.level_unit, self.standard_error[:, -1])
         return EvidenceRows(
-            estimate=change.told(self.estimate),
+            estimate=change.told(snapped(self.estimate, change.shifts, change.size)),
             pvalues=pvalues[:, :-1],
             pvalues_none=pvalues[:, -1],
             fail_bounds=bounds[:, at_fail, 0],

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -16,6 +14,7 @@ from scipy.special import ndtri
 from canaryjudge.kinds import KINDS
 from canaryjudge.quantities import (
     PERCENT_PATTERN,
+    hundredth,
     parse_fraction,
     percent,
     relative_or_absolute,
@@ -30,12 +29,12 @@ from canaryjudge.rules.registry import per_pair, rule
 from canaryjudge.rules.rows import ErrorRates, Pair
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 from canaryjudge.settings import Amount, Path, PolicyModel, Problem, Quantity
+from canaryjudge.stats.ties import above, at_least
 
 __all__ = ["Change", "ObjectiveFacts", "Slo", "SloFinding", "aggregate_of"]
 
 _UNBOUNDED = (-np.inf, np.inf)
 _SMALLEST_PVALUE = 1e-300
-_HOLDS = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
 
 
 _PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,12})?)")
@@ -312,7 +311,7 @@ class Slo(RuleSettings):
             raise ValueError(
                 f"{amount.number:g}{amount.unit} is not a share of the observations; write it like 99%"
             )
-        share = float(Decimal(repr(amount.number)).scaleb(-2)) if amount.unit else amount.number
+        share = hundredth(amount.number) if amount.unit else amount.number
         if not 0 <= share <= 1:
             meant = f"; did you mean {amount.number:g}%?" if not amount.unit and 1 < share <= 100 else ""
             raise ValueError(f"{amount.number:g}{amount.unit} is not a share between 0 % and 100 %{meant}")
@@ -334,9 +333,7 @@ class Slo(RuleSettings):
         match = _PERCENTILE.fullmatch(self.of)
         if match is None or float(match[1]) == 0:
             return None
-        return float(
-            Decimal(match[1]).scaleb(-2)
-        )  # 99.9 / 100 is above 0.999 in binary, and takes the next point
+        return hundredth(match[1])  # 99.9 / 100 is above 0.999 in binary, and takes the next point
 
 
 def _stricter(form: str) -> Problem:
@@ -399,10 +396,20 @@ class _Asked:
     fail_limit: float
     """Beyond what it fails; the limit itself, or a laxer one."""
 
+    size: float = 0.0
+    """How large the numbers are that the limits were computed from."""
+
     @property
     def upward(self) -> bool:
         """Whether the canary must not lie above the limit; otherwise not below."""
         return self.op in ("lt", "lte")
+
+    def holds(self, estimate: float, limit: float) -> bool:
+        """Tell whether an estimate stands to a limit as it must; what differs by rounding is equal."""
+        one, other = (estimate, limit) if self.upward else (limit, estimate)
+        return bool(
+            at_least(other, one, self.size) if self.op in ("lte", "gte") else above(other, one, self.size)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,7 +475,7 @@ def judge(pair: Pair, settings: Slo) -> dict[str, Any]:
         for change in (settings.change, settings.fail_change or settings.change)
     )
     level = baseline.estimate
-    one = _Asked(settings.op or "lte", limit.at(level), fail_limit.at(level))
+    one = _Asked(settings.op or "lte", limit.at(level), fail_limit.at(level), level)
     if settings.evidence == "point":
         judged = _by_estimate(canary, baseline, (one,), relative=True)
     else:
@@ -545,18 +552,14 @@ def _by_estimate(
     canary: Measure, baseline: Measure, asked: tuple[_Asked, ...], *, relative: bool = False
 ) -> _Judged:
     """Hold the estimates alone against the bounds."""
-
-    def certain(estimate: float, op: str, limit: float) -> float:
-        return 1.0 if _HOLDS[op](estimate, limit) else 0.0
-
     sides = tuple(
         _Side(
             asked=one,
-            breached=certain(canary.estimate, one.op, one.fail_limit),
-            warned=certain(canary.estimate, one.op, one.limit),
-            met=1 - certain(canary.estimate, one.op, one.limit),
-            baseline_breaches=not relative and not _HOLDS[one.op](baseline.estimate, one.fail_limit),
-            baseline_warns=not relative and not _HOLDS[one.op](baseline.estimate, one.limit),
+            breached=float(one.holds(canary.estimate, one.fail_limit)),
+            warned=float(one.holds(canary.estimate, one.limit)),
+            met=1 - float(one.holds(canary.estimate, one.limit)),
+            baseline_breaches=not relative and not one.holds(baseline.estimate, one.fail_limit),
+            baseline_warns=not relative and not one.holds(baseline.estimate, one.limit),
         )
         for one in asked
     )
@@ -579,13 +582,13 @@ def _by_comparison(
     """Hold the canary against a limit that moves with the baseline."""
     limit, fail_limit = limits
     worse, better = ("greater", "less") if one.upward else ("less", "greater")
-    held = _HOLDS[one.op](comparison.canary.estimate, one.limit)
+    held = one.holds(comparison.canary.estimate, one.limit)
     certain = KINDS[pair.kind].is_measured and all(
         is_constant(observed(arm)) for arm in (pair.canary, pair.baseline)
     )
     same = comparison.canary.estimate == comparison.baseline.estimate
     if certain and (same or comparison.canary.method == "mean"):
-        fails = not _HOLDS[one.op](comparison.canary.estimate, one.fail_limit)
+        fails = not one.holds(comparison.canary.estimate, one.fail_limit)
         only = (comparison.canary.estimate, comparison.canary.estimate)
         side = _Side(one, 0.0 if fails else 1.0, float(held), 1 - float(held), only, only)
     else:

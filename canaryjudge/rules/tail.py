@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, WithJsonSchema
 
 from canaryjudge.kinds import KINDS
-from canaryjudge.quantities import QUANTITY_PATTERN, parse_quantity
+from canaryjudge.quantities import QUANTITY_PATTERN, hundredth, parse_quantity
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EventsFinding, Number
 from canaryjudge.rules.proportion import Proportion
@@ -21,6 +20,7 @@ from canaryjudge.rules.rows import Arm, BoolArray, FloatArray, IntArray, Pair, S
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 from canaryjudge.settings import Problem, Quantity, RelativeTolerance
 from canaryjudge.stats.bucket_distributions import counts_at_most
+from canaryjudge.stats.ties import about, above
 
 __all__ = ["Tail", "TailFinding"]
 
@@ -83,7 +83,7 @@ class Tail(RuleSettings):
     @property
     def percentile(self) -> float | None:
         """The percentile as a probability; None where the bound is fixed or left out."""
-        return float(Decimal(self.beyond[1:]).scaleb(-2)) if isinstance(self.beyond, str) else None
+        return hundredth(self.beyond[1:]) if isinstance(self.beyond, str) else None
 
     def in_unit_of(self, metric: AskedMetric) -> Self:
         """Give the same settings with every quantity in the metric's unit."""
@@ -162,7 +162,8 @@ def _of_histogram(pair: Pair, settings: Tail) -> float | None:
     finite, upward = pair.edges[:-1], 1 in pair.sides
     if isinstance(settings.beyond, Quantity):
         bound = settings.beyond.number
-        beyond = finite[finite >= bound][:1] if upward else finite[finite <= bound][-1:]
+        low, high = about(bound, 0.0)
+        beyond = finite[finite >= low][:1] if upward else finite[finite <= high][-1:]
         return float(beyond[0]) if len(beyond) else None
     at = settings.percentile or (_DEFAULT if upward else 1 - _DEFAULT)
     below = pair.baseline.buckets.sum(axis=0).cumsum()
@@ -183,7 +184,7 @@ def _counted(pair: Pair, bound: float, *, upward: bool) -> Pair:
         return _ratio(pair, arms, concurrent=concurrent)
 
     def beyond(arm: Arm) -> BoolArray:
-        return np.asarray(arm.value > bound if upward else arm.value < bound)
+        return above(arm.value, bound) if upward else above(bound, arm.value)
 
     far = [beyond(arm) for arm in pair.arms]
     which = _intervals(pair.baseline.time, pair.canary.time, concurrent=concurrent)

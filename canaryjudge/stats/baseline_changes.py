@@ -26,6 +26,7 @@ from scipy import special
 
 from canaryjudge.stats.bounds import FloatArray, PValues, bisect, t_pvalues
 from canaryjudge.stats.long_run import FEWEST_POINTS, dependence, long_run_variance
+from canaryjudge.stats.ties import rounding
 
 __all__ = [
     "Contrast",
@@ -57,17 +58,21 @@ class Contrast:
         Its standard error; infinite of too few points.
     df : float
         Degrees of freedom of the error.
+    size : float
+        How large the numbers are that were subtracted: it tells what is rounding.
     """
 
     estimate: float
     error: float
     df: float
+    size: float = 0.0
 
     def pvalues(self, value: float) -> PValues:
         """Give the p-values of the nulls that it is at most (`greater`), and at least (`less`), a value."""
         if np.isinf(self.error):
             return PValues(np.array(1.0), np.array(1.0))
-        return t_pvalues(self.estimate - value, self.error, self.df)
+        excess = self.estimate - value
+        return t_pvalues(np.where(abs(excess) > rounding(value, self.size), excess, 0.0), self.error, self.df)
 
     def bounds(self, level: float) -> tuple[float, float]:
         """Bound it from both sides, each end at a level."""
@@ -107,7 +112,10 @@ def mean_contrast(baseline: ArrayLike, canary: ArrayLike, factor: float, *, pair
     [True, False]
     """
     b, c = np.asarray(baseline, dtype=np.float64), np.asarray(canary, dtype=np.float64)
-    estimate = float(c.mean() - factor * b.mean())
+    estimate, size = (
+        float(c.mean() - factor * b.mean()),
+        max(abs(float(c.mean())), abs(factor * float(b.mean()))),
+    )
     if min(len(b), len(c)) < FEWEST_POINTS:
         return Contrast(estimate, np.inf, 1.0)
     if paired:
@@ -128,7 +136,7 @@ def mean_contrast(baseline: ArrayLike, canary: ArrayLike, factor: float, *, pair
         df = sum(shares) ** 2 / spent
     # rounding is no noise
     noise = 1e-12 * float(max(abs(c).max(), abs(b).max()))
-    return Contrast(estimate, float(np.sqrt(variance)) if variance > noise**2 else 0.0, df)
+    return Contrast(estimate, float(np.sqrt(variance)) if variance > noise**2 else 0.0, df, size)
 
 
 def either_pvalue(first: ArrayLike, second: ArrayLike, correlation: ArrayLike) -> FloatArray:

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
 from canaryjudge.stats.bounds import FloatArray
+from canaryjudge.stats.ties import about
 
 __all__ = [
     "BucketBands",
@@ -351,8 +352,9 @@ def counts_at_most(edges: ArrayLike, counts: ArrayLike, value: float) -> tuple[F
     [[20.0, 0.0], [50.0, 4.0]]
     """
     upper, observed = np.asarray(edges, dtype=np.float64), np.asarray(counts, dtype=np.float64)
-    whole = int(np.searchsorted(upper, value, side="right"))  # buckets that end at the value or before
-    cut = int(np.searchsorted(upper, value, side="left")) + 1  # and the one that it lies in
+    low, high = about(value, 0.0)
+    whole = int(np.searchsorted(upper, high, side="right"))  # buckets that end at the value or before
+    cut = int(np.searchsorted(upper, low, side="left")) + 1  # and the one that it lies in
     return observed[..., :whole].sum(axis=-1), observed[..., :cut].sum(axis=-1)
 
 

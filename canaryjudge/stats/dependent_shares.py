@@ -32,6 +32,7 @@ from canaryjudge.stats.bounds import Bounds, FloatArray, PValues, floats
 from canaryjudge.stats.dispersion import bursts_outlast, dispersion, temper, tempered_level
 from canaryjudge.stats.long_run import FEWEST_POINTS, dependence, long_run_variance
 from canaryjudge.stats.proportions import proportion_bounds, proportion_pvalues
+from canaryjudge.stats.ties import about
 
 __all__ = ["BadShare", "ShareTest", "WindowShare", "bad_share"]
 
@@ -59,7 +60,7 @@ class ShareTest:
 
     def __init__(self, series: ArrayLike, bound: float) -> None:
         points = np.asarray(series, dtype=np.float64)
-        having = (points <= bound).astype(np.float64)
+        having = (points <= about(bound, 0.0)[1]).astype(np.float64)
         self.count, self._size = float(having.sum()), len(points)
         if self._size < FEWEST_POINTS:
             return

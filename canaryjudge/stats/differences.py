@@ -2,7 +2,8 @@
 
 The differences ``canary_i - baseline_j`` hold everything a rank test needs: their median is the Hodges-Lehmann shift, the
 share above a value is the Mann-Whitney statistic of the samples moved by it. Small samples are subtracted outright; of large
-ones the differences are never made: they are counted over the two sorted samples, in linear time a count.
+ones the differences are never made: they are counted over the two sorted samples, in linear time a count. Differences that equal a value
+but for rounding are equal to it (`canaryjudge.stats.ties`), so that the same points in another unit are counted alike.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from canaryjudge.stats.bounds import FloatArray
+from canaryjudge.stats.ties import ROUNDING, about
 
-__all__ = ["Differences", "Merged", "all_differences"]
+__all__ = ["Differences", "Merged", "all_differences", "reached"]
 
 Side = Literal["low", "high"]
 
@@ -66,7 +68,7 @@ class Differences(Protocol):
         ...
 
 
-def all_differences(baseline: FloatArray, canary: FloatArray) -> Differences:
+def all_differences(baseline: FloatArray, canary: FloatArray, size: float = 0.0) -> Differences:
     """Prepare the differences ``canary_i - baseline_j`` of each pair of samples in a batch.
 
     Parameters
@@ -75,6 +77,8 @@ def all_differences(baseline: FloatArray, canary: FloatArray) -> Differences:
         One sample a row.
     canary : ndarray, shape (batch, m)
         The other.
+    size : float
+        They are rounded as numbers of this size at least: of logarithms 1.
 
     Returns
     -------
@@ -88,16 +92,18 @@ def all_differences(baseline: FloatArray, canary: FloatArray) -> Differences:
     [1.0]
     """
     if baseline.shape[-1] * canary.shape[-1] <= _OUTRIGHT:
-        return _Outright(baseline, canary)
-    return _Counted(baseline, canary)
+        return _Outright(baseline, canary, size)
+    return _Counted(baseline, canary, size)
 
 
 class _Outright:
     samples = None
 
-    def __init__(self, baseline: FloatArray, canary: FloatArray) -> None:
+    def __init__(self, baseline: FloatArray, canary: FloatArray, size: float = 0.0) -> None:
+        self._baseline, self._canary, self._size = baseline, canary, size
         self._sorted = (canary[:, :, None] - baseline[:, None, :]).reshape(len(baseline), -1)
         self._sorted.sort(axis=1)
+        self._largest = np.maximum(np.abs(baseline).max(axis=1), size)
         self.pairs = self._sorted.shape[1]
 
     def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
@@ -107,11 +113,24 @@ class _Outright:
         return self._sorted[:, int(_position(tail, self.pairs, side))]
 
     def below(self, value: FloatArray) -> FloatArray:
-        counted = [
-            np.searchsorted(row, at, "left") + np.searchsorted(row, at, "right")
-            for row, at in zip(self._sorted, value, strict=True)
-        ]
-        return np.array(counted).reshape(value.shape) / (2 * self.pairs)
+        # no difference is off by more; where none is so close, none is equal
+        slack = ROUNDING * (self._largest[:, None] + np.abs(value))
+        ends = np.concatenate([value - slack, np.nextafter(value + slack, np.inf)], axis=1)
+        found = np.array([np.searchsorted(row, end) for row, end in zip(self._sorted, ends, strict=True)])
+        below, reached = found[:, : value.shape[1]], found[:, value.shape[1] :]
+        counted = below + reached
+        for row in np.flatnonzero((below != reached).any(axis=1)):
+            counted[row] = self._counted(row, value[row])
+        return np.asarray(counted / (2 * self.pairs))
+
+    def _counted(self, row: np.intp, value: FloatArray) -> NDArray[np.intp]:
+        """Count the differences below values, and those up to them, by the rounding of each."""
+        low, high = about(self._baseline[row], value[:, None], self._size)
+        canary = np.sort(self._canary[row])
+        return np.asarray(
+            np.searchsorted(canary, low, "left").sum(axis=1)
+            + np.searchsorted(canary, high, "right").sum(axis=1)
+        )
 
     def median(self) -> FloatArray:
         low, high = self._sorted[:, (self.pairs - 1) // 2], self._sorted[:, self.pairs // 2]
@@ -124,17 +143,14 @@ class Merged:
     Examples
     --------
     >>> merged = Merged(np.array([1.0, 2.0, 5.0]), np.array([2.0, 3.0]))
-    >>> merged.below.tolist(), merged.up_to.tolist(), merged.tied
-    ([0, 0, 2], [2, 2], True)
+    >>> merged.below.tolist(), merged.up_to.tolist()
+    ([0, 0, 2], [2, 2])
     """
 
     def __init__(self, first: FloatArray, second: FloatArray) -> None:
-        of_second = np.argsort(np.concatenate([first, second]), kind="stable") >= len(first)
-        self.up_to = _places(of_second)
+        self._of_second = np.argsort(np.concatenate([first, second]), kind="stable") >= len(first)
+        self.up_to = _places(self._of_second)
         """For each point of the second, how many of the first are no larger."""
-        self.tied = bool((first.take(self.up_to - 1, mode="clip") == second).any())
-        """Some point of one equals one of the other."""
-        self._of_second = of_second
 
     @property
     def below(self) -> NDArray[np.intp]:
@@ -149,8 +165,14 @@ def _places(marked: NDArray[np.bool_]) -> NDArray[np.intp]:
     return found
 
 
+def reached(upper: FloatArray, up_to: NDArray[np.intp], lower: FloatArray) -> bool:
+    """Tell whether the last of those that count as up to a point is equal to it, of any point: then some are."""
+    return bool(((up_to > 0) & (upper.take(up_to - 1, mode="clip") >= lower)).any())
+
+
 class _Counted:
-    def __init__(self, baseline: FloatArray, canary: FloatArray) -> None:
+    def __init__(self, baseline: FloatArray, canary: FloatArray, size: float) -> None:
+        self._size = size
         self.samples = self._baseline, self._canary = np.sort(baseline, axis=1), np.sort(canary, axis=1)
         self.pairs = baseline.shape[1] * canary.shape[1]
         self._shares: dict[tuple[int, float], float] = {}
@@ -160,7 +182,7 @@ class _Counted:
         self._rounding = (
             4 * np.finfo(float).eps * largest
         )  # equal differences of rounded points differ by less
-        self._sketch = _Outright(*(_thinned(rows, _SKETCH) for rows in (self._baseline, self._canary)))
+        self._sketch = _Outright(_thinned(self._baseline, _SKETCH), _thinned(self._canary, _SKETCH))
 
     def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
         positions = np.broadcast_to(
@@ -178,27 +200,35 @@ class _Counted:
 
     def _share_below(self, row: int, value: float) -> float:
         if (row, value) not in self._shares:
-            below, count, error = self._count_roughly(row, value, _FINE_STRETCHES)
+            below, up_to, error = self._count_roughly(row, value, _FINE_STRETCHES)
             if error > _SHARE_ERROR * self.pairs:
-                lower, upper = self._moved(row, value)
-                merged = Merged(lower, upper)
-                below = count = int(merged.up_to.sum())
-                if merged.tied:
-                    below = int(Merged(upper, lower).below.sum())
-            self._shares[row, value] = (below + count) / (2 * self.pairs)
+                below, up_to = self._count_both(row, value)
+            self._shares[row, value] = (below + up_to) / (2 * self.pairs)
         return self._shares[row, value]
 
     def median(self) -> FloatArray:
         return self.quantile([[0.5]], "low")[:, 0]
 
-    def _moved(self, row: int, value: float) -> tuple[FloatArray, FloatArray]:
-        """Move one sample so that a difference is up to a value where a point of the first is up to one of the second."""
+    def _count_both(self, row: int, value: float) -> tuple[int, int]:
+        """Count the differences below a value, and those up to it."""
         baseline, canary = self._baseline[row], self._canary[row]
-        return (canary - value, baseline) if len(canary) < len(baseline) else (canary, baseline + value)
+        # canary - baseline <= v  <=>  baseline >= canary - v: the shorter is moved
+        if len(canary) < len(baseline):
+            low, high = about(canary, -value, self._size)
+            found = Merged(low, baseline).up_to
+            up_to = int(found.sum())
+            return int(Merged(baseline, high).below.sum()) if reached(high, found, baseline) else up_to, up_to
+        low, high = about(baseline, value, self._size)
+        found = Merged(canary, high).up_to
+        up_to = int(found.sum())
+        return int(Merged(low, canary).below.sum()) if reached(canary, found, low) else up_to, up_to
 
     def _count(self, row: int, value: float) -> int:
         """Count the differences up to a value."""
-        return int(Merged(*self._moved(row, value)).up_to.sum())
+        baseline, canary = self._baseline[row], self._canary[row]
+        if len(canary) < len(baseline):
+            return int(Merged(about(canary, -value, self._size)[0], baseline).up_to.sum())
+        return int(Merged(canary, about(baseline, value, self._size)[1]).up_to.sum())
 
     def _count_roughly(self, row: int, value: float, stretches: int) -> tuple[float, float, float]:
         """Count the differences below a value and up to it by the middle of each stretch of the baseline, and tell how far off that may be.
@@ -208,10 +238,10 @@ class _Counted:
         baseline, canary = self._baseline[row], self._canary[row]
         if len(baseline) < 4 * stretches:
             return 0.0, 0.0, np.inf
-        at = _thinned(baseline[np.newaxis], stretches)[0] + value
-        below = up_to = np.searchsorted(canary, at, "right")
-        if (canary.take(up_to - 1, mode="clip") == at).any():
-            below = np.searchsorted(canary, at, "left")
+        low, high = about(_thinned(baseline[np.newaxis], stretches)[0], value, self._size)
+        below = up_to = np.searchsorted(canary, high, "right")
+        if reached(canary, up_to, low):
+            below = np.searchsorted(canary, low, "left")
         size, steps = len(baseline) / stretches, np.diff(up_to).astype(np.float64)
         error = 2 * size * float(np.sqrt((steps * steps).sum() / 12))
         return size * float(below.sum()), size * float(up_to.sum()), error
@@ -219,16 +249,11 @@ class _Counted:
     def _next_above(self, row: int, value: float) -> float:
         """Give the least difference above a value that some pair of points has."""
         baseline, canary = self._baseline[row], self._canary[row]
-        beyond = value + self._rounding[row]
-        following = Merged(canary, baseline + beyond).up_to
+        following = Merged(canary, about(baseline, value, self._size)[1]).up_to
         there = following < len(canary)
         gaps = canary[following[there]] - baseline[there]
         above = gaps[gaps > value]
         return float(above.min()) if len(above) else float(canary[-1] - baseline[0])
-
-    def _count_with(self, row: int, value: float) -> int:
-        """Count the differences up to a value, and those that only rounding puts above it."""
-        return self._count(row, value + float(self._rounding[row]))
 
     def _search(self, row: int, target: int) -> float:
         """Find the difference of a rank (from 0) by counting at ever closer values."""
@@ -270,7 +295,7 @@ class _Counted:
             )
             if not low < middle < high:
                 break
-            count = self._count_with(row, middle)
+            count = self._count(row, middle)
             flat = count in (count_low, count_high)
             if count > target:
                 high, count_high = middle, count
@@ -278,10 +303,10 @@ class _Counted:
                 low, count_low = middle, count
             if flat:  # many equal differences: go from one that occurs to the next
                 following = self._next_above(row, low)
-                count = self._count_with(row, following)
+                count = self._count(row, following + self._rounding[row])
                 if count > target:
                     return following
-                low, count_low = following, count
+                low, count_low = following + self._rounding[row], count
         return self._next_above(row, low)
 
     def _bracket(self, row: int, share: float, width: float) -> tuple[float, float]:
@@ -297,15 +322,15 @@ class _Counted:
         lowest = float(self._canary[row, 0] - self._baseline[row, -1])
         highest = float(self._canary[row, -1] - self._baseline[row, 0])
         spread = max(high - low, (highest - lowest) * 1e-9, np.finfo(float).tiny)
-        count_low, count_high = (self._count_with(row, end) for end in (low, high))
+        count_low, count_high = (self._count(row, end) for end in (low, high))
         while count_low > target and low > lowest:
             high, count_high = low, count_low
             low, spread = max(low - spread, lowest), 4 * spread
-            count_low = self._count_with(row, low)
+            count_low = self._count(row, low)
         while count_high <= target and high < highest:
             low, count_low = high, count_high
             high, spread = min(high + spread, highest), 4 * spread
-            count_high = self._count_with(row, high)
+            count_high = self._count(row, high)
         return (low, count_low), ((high, count_high) if count_low <= target else (low, count_low))
 
 

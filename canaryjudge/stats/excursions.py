@@ -23,6 +23,7 @@ from scipy.special import betainc
 from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.quantiles import medians
+from canaryjudge.stats.ties import about
 
 __all__ = ["ExcursionTest", "excursion_orders", "excursion_pvalue", "excursion_test"]
 
@@ -167,7 +168,8 @@ def excursion_test(
     middle, largest = medians(first)[..., None], first.max(axis=-1)[..., None]
     reach = largest - middle
     flat = reach <= 0
-    far = second[..., None, :] > (largest + margin)[..., None]
+    beyond = about(largest, margin)[1]
+    far = second[..., None, :] > beyond[..., None]
     shown = np.where(flat, dependence(far), dependence(first)[..., None])
     rho = np.minimum(shown + _UNSEEN_DEPENDENCE / n, _MOST_DEPENDENCE)
     most = np.asarray(most_independent, dtype=np.float64)[..., None]
@@ -176,9 +178,9 @@ def excursion_test(
     places = np.argsort(-second, axis=-1, kind="stable")
     ordered = np.take_along_axis(second, places, axis=-1)[..., None, :]
     height = ordered[..., orders - 1] - (middle + margin)[..., None]
-    out = height > reach[..., None]
+    out = ordered[..., orders - 1] > beyond[..., None]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        times = np.where(out & ~flat[..., None], height / reach[..., None], 1.0)
+        times = np.where(out & ~flat[..., None], np.maximum(height / reach[..., None], 1.0), 1.0)
     size = np.maximum(n * independent, 1.0)
     index = np.minimum(_TAIL_INDEX, size / _POINTS_PER_INDEX)
     apart = _FORGOTTEN_AFTER / -np.log(np.clip(rho, _LEAST_DEPENDENCE, None))

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
 from canaryjudge.stats.bounds import FloatArray
+from canaryjudge.stats.ties import above, rounding, snapped
 
 __all__ = ["FEWEST_BLOCKS", "GrowthTest", "block_means", "growth_test", "largest_swing", "seen_smoothing"]
 
@@ -88,6 +89,7 @@ def growth_test(
     levels: ArrayLike = (0.01, 0.05),
     smoothing: int = 1,
     usual: ArrayLike = 0.0,
+    size: ArrayLike = 0.0,
 ) -> GrowthTest:
     """Test whether a series of changes grew by more than limits within its window.
 
@@ -104,6 +106,8 @@ def growth_test(
     usual : array_like, shape (...)
         How far a healthy series moves within a window: `largest_swing` of the baseline, of its replicas, or of history. Growth that is not larger is none: a saw of garbage collections
         that the arms run at different times looks like a leak.
+    size : array_like, shape (...)
+        How large the numbers are that the changes were computed from, in the series' unit: it tells what is rounding.
 
     Returns
     -------
@@ -139,16 +143,21 @@ def growth_test(
     ends = max(1, _END_POINTS // length)
     abstains = count < max(FEWEST_BLOCKS, 2 * ends)
     start = means[..., :ends].mean(axis=-1)
-    end = means[..., -ends:].mean(axis=-1)
-    growth = end - start
-    error = np.sqrt(_step_variance(means) * (count - 1) * 3 * length**2 / (2 * length**2 + 1))
+    of = np.asarray(size, dtype=np.float64)
+    end = snapped(means[..., -ends:].mean(axis=-1), at, of)
+    growth = snapped(end - start, at, of)
+    variance = _step_variance(means)
+    variance = np.where(np.sqrt(variance) > rounding(of, start, end), variance, 0.0)
+    error = np.sqrt(variance * (count - 1) * 3 * length**2 / (2 * length**2 + 1))
     df = float(max(count - 2, 1))
     excess = growth[..., None] - at
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(error[..., None] > 0, excess / error[..., None], np.sign(excess) * np.inf)
         t = np.where(excess == 0, 0.0, t)
     greater = np.where(
-        (end[..., None] > at) & (growth > np.asarray(usual, dtype=np.float64))[..., None], stdtr(df, -t), 1.0
+        (end[..., None] > at) & above(growth, usual, of)[..., None],
+        stdtr(df, -t),
+        1.0,
     )
     reach = np.where(abstains, np.inf, -stdtrit(df, wanted) * error[..., None])
     rate = growth / max(length * (count - ends), length)
@@ -270,6 +279,9 @@ def seen_smoothing(*series: ArrayLike) -> NDArray[np.intp]:
     steps = np.stack([np.diff(np.asarray(each, dtype=np.float64), axis=-1) for each in series])
     centered = steps - steps.sum(axis=-1, keepdims=True) / max(steps.shape[-1], 1)
     power = np.square(centered).sum(axis=-1)
+    # steps that are all alike, but for rounding, tell nothing
+    size = np.stack([rounding(np.asarray(each)[..., 0], np.asarray(each)[..., -1]) for each in series])
+    power = np.where(power > steps.shape[-1] * np.square(size), power, 0.0)
     moving = np.maximum((power > 0).sum(axis=0), 1)
     alike = np.ones(power.shape[1:], dtype=np.bool_)
     found = np.ones(power.shape[1:], dtype=np.intp)

@@ -37,6 +37,7 @@ from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.quantiles import medians
 from canaryjudge.stats.replicas import joined
+from canaryjudge.stats.ties import above, at_least, rounding, snapped
 
 __all__ = [
     "FEWEST_FOR_A_LEVEL",
@@ -230,8 +231,12 @@ def paired_test(
         np.asarray(lasting, dtype=np.float64), np.asarray(lasting_df, dtype=np.float64)
     )
     series = paired_changes(first, second, effect, winsorize=n >= _FEWEST_FOR_WAVES)
-    still = np.ptp(series, axis=-1) <= _ROUNDING * np.abs(series).max(axis=-1)
-    estimate = np.where(still, series[..., 0], series.mean(axis=-1))
+    size = _size(first, second, effect)
+    smallest, largest = series.min(axis=-1), series.max(axis=-1)
+    still = largest - smallest <= np.maximum(
+        rounding(size), _ROUNDING * np.maximum(np.abs(smallest), np.abs(largest))
+    )
+    estimate = snapped(np.where(still, series[..., 0], series.mean(axis=-1)), at, size)
     series = np.where(still[..., None], estimate[..., None], series)
     shown = dependence(series - estimate[..., None], signed=True)
     rho = np.maximum(shown, 0.0)
@@ -260,7 +265,10 @@ def paired_test(
         spread / np.sqrt(points), points, np.zeros(spread.shape, dtype=np.intp), floor, floor_df, "gross"
     )
     twice = np.log1p(_GROSS_TIMES * np.expm1(at)) if effect == "ratio" else _GROSS_TIMES * at
-    gross = (series.min(axis=-1)[..., None] > at) & (estimate[..., None] >= np.where(at > 0, twice, at))
+    sizes = size[..., None]
+    gross = above(smallest[..., None], at, sizes) & at_least(
+        estimate[..., None], np.where(at > 0, twice, at), sizes
+    )
     if gross.any():
         greater = np.where(gross, np.minimum(greater, coarse.tail(np.abs(excess))), greater)
         bound = estimate[..., None, None] - coarse.reach(wanted)
@@ -527,7 +535,7 @@ def _dependence_class(rho: FloatArray, n: int, which: _Which = "shown") -> NDArr
     """Give the row of `_laws` for an autocorrelation."""
     shown_by_few = which == "shown" and n < _FEWEST_FOR_WAVES
     first, last = (_FEW_LAWS[0], _FEW_LAWS[-1]) if shown_by_few else (0, _CLASSES - 1)
-    return (np.clip(np.ceil(np.arctanh(rho) / _STEP), first, last) - first).astype(np.intp)
+    return (np.clip(np.ceil(np.arctanh(rho) / _STEP - _ROUNDING), first, last) - first).astype(np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -667,13 +675,14 @@ def paired_changes(
     [0.1, 0.1]
     """
     if effect == "ratio":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            change = np.where((baseline == 0) & (canary == 0), 0.0, np.log(canary) - np.log(baseline))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            change = np.where((baseline == 0) & (canary == 0), 0.0, np.log(canary / baseline))
         change = np.clip(change, -_LARGEST_LOG_RATIO, _LARGEST_LOG_RATIO)
-        return _winsorized(change)[0] if winsorize else change
+        return _winsorized(change, np.ones(change.shape[:-1]))[0] if winsorize else change
     change = canary - baseline
+    sizes = _size(baseline, canary, "difference") if winsorize else np.zeros(change.shape[:-1])
     if effect == "difference":
-        return _winsorized(change)[0] if winsorize else change
+        return _winsorized(change, sizes)[0] if winsorize else change
     level = baseline.mean(axis=-1, keepdims=True)
     sign = np.where(level < 0, -1.0, 1.0)
     size = np.maximum(np.abs(level), np.finfo(float).tiny)
@@ -685,17 +694,28 @@ def paired_changes(
     typical = medians(change)[..., None] / np.where(middle > 0, middle, 1.0)
     share = np.where(middle > size / 2, typical, share)
     for _ in range(_ROUNDS):
-        left, inside = _winsorized(change - share * sign * baseline)
+        left, inside = _winsorized(change - share * sign * baseline, sizes)
         size = np.where(inside, sign * baseline, 0.0).sum(axis=-1, keepdims=True) / baseline.shape[-1]
         size = np.maximum(size, np.abs(level) / 2 + np.finfo(float).tiny)
         share = share + left.mean(axis=-1, keepdims=True) / size
-    left, _ = _winsorized(change - share * sign * baseline)
+    left, _ = _winsorized(change - share * sign * baseline, sizes)
     return np.asarray(share + left / size)
 
 
-def _winsorized(series: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Draw points in to 3 robust standard deviations of their median; where most of them are the same, none."""
+def _size(baseline: FloatArray, canary: FloatArray, effect: Effect) -> FloatArray:
+    """Give the size of the numbers that each row's changes are computed from, in the effect's unit: it tells what is rounding."""
+    if effect == "ratio":
+        return np.ones(np.broadcast_shapes(baseline.shape[:-1], canary.shape[:-1]))
+    whole = np.maximum(medians(np.abs(baseline)), medians(np.abs(canary)))
+    if effect == "difference":
+        return whole
+    level = np.abs(baseline.mean(axis=-1))
+    return np.where(level > 0, whole / np.where(level > 0, level, 1.0), 0.0)
+
+
+def _winsorized(series: FloatArray, size: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Draw points in to 3 robust standard deviations of their median; where most of them are the same, but for the rounding of numbers of this size, none."""
     middle = medians(series)[..., None]
     reach = _ROBUST * _MAD_TO_SD * medians(np.abs(series - middle))[..., None]
-    reach = np.where(reach > 0, reach, np.inf)
+    reach = np.where(reach > _ROBUST * rounding(size)[..., None], reach, np.inf)
     return np.clip(series, middle - reach, middle + reach), np.abs(series - middle) <= reach

@@ -30,6 +30,7 @@ from scipy import special
 
 from canaryjudge.stats.bounds import FloatArray, PValues, bisect, t_pvalues
 from canaryjudge.stats.long_run import FEWEST_POINTS, long_run_variance
+from canaryjudge.stats.ties import about, snapped
 
 __all__ = [
     "Estimate",
@@ -118,9 +119,7 @@ class QuantileTest:
             most the value; of the shape of `values`.
         """
         n, q = len(self._ranked), self._q
-        count = np.searchsorted(self._ranked, np.asarray(values, dtype=np.float64), side="right").astype(
-            np.float64
-        )
+        count = np.searchsorted(self._ranked, about(values, 0.0)[1], side="right").astype(np.float64)
         greater, less = _at_most(count, n, q), _at_most(n - count, n, 1 - q)
         greater = np.maximum(greater, _t_tail(count - n * q, n - count, self._spread, self._df))
         less = np.maximum(less, _t_tail(n * q - count, count, self._spread, self._df))
@@ -207,7 +206,8 @@ def mean_pvalues(series: ArrayLike, value: ArrayLike) -> PValues:
     True
     """
     mean, error, df = _mean(series)
-    found, bounded = t_pvalues(mean - np.asarray(value, dtype=np.float64), error, df), np.isfinite(error)
+    at = np.asarray(value, dtype=np.float64)
+    found, bounded = t_pvalues(snapped(mean, at[..., None]) - at, error, df), np.isfinite(error)
     return PValues(np.where(bounded, found.greater, 1.0), np.where(bounded, found.less, 1.0))
 
 

@@ -20,9 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from canaryjudge.stats.bounds import FloatArray
-from canaryjudge.stats.differences import Differences, Merged, all_differences
+from canaryjudge.stats.differences import Differences, Merged, all_differences, reached
 from canaryjudge.stats.long_run import dependence, long_run_variance
+from canaryjudge.stats.quantiles import medians
 from canaryjudge.stats.replicas import LastingNoise, joined
+from canaryjudge.stats.ties import about, above, rounding
 
 __all__ = [
     "CORE",
@@ -95,7 +97,7 @@ class ShiftTest:
     method: RankMethod
 
 
-def shift_test(
+def shift_test(  # noqa: PLR0913 - all but the points have defaults
     baseline: ArrayLike,
     canary: ArrayLike,
     limits: ArrayLike,
@@ -105,6 +107,7 @@ def shift_test(
     concurrent: bool = False,
     method: RankMethod = "robust",
     lasting: LastingNoise | None = None,
+    size: float = 0.0,
 ) -> ShiftTest:
     r"""Test whether the canary is shifted beyond limits, with the shift's estimate and bounds.
 
@@ -128,6 +131,8 @@ def shift_test(
         ties or more than 2,500 differences.
     lasting : LastingNoise, optional
         Of `robust`: by how much the arms differ where nothing is wrong, beyond the scatter of their points. It makes no interval narrower.
+    size : float
+        Points are rounded as numbers of this size at least: of logarithms 1.
 
     Returns
     -------
@@ -167,7 +172,7 @@ def shift_test(
     )
     lasts = None if lasting is None else lasting.for_rows(batch, at.shape[-1])
     step = max(1, _CHUNK // (first.shape[1] * second.shape[1]))
-    if method == "exact" and not _exact_applies(first, second, at):
+    if method == "exact" and not _exact_applies(first, second, at, size):
         method = "asymptotic"
     parts = [
         _one_chunk(
@@ -175,7 +180,7 @@ def shift_test(
             second[i : i + step],
             at[i : i + step],
             wanted,
-            (factor[i : i + step], None if lasts is None else lasts.part(slice(i, i + step))),
+            (factor[i : i + step], None if lasts is None else lasts.part(slice(i, i + step)), size),
             concurrent,
             method,
         )
@@ -193,37 +198,28 @@ def _one_chunk(
     canary: FloatArray,
     limits: FloatArray,
     levels: FloatArray,
-    noisy: tuple[FloatArray, LastingNoise | None],
+    noisy: tuple[FloatArray, LastingNoise | None, float],
     concurrent: bool,  # noqa: FBT001 - passed on from the keyword of shift_test
     method: RankMethod,
 ) -> ShiftTest:
-    scales, lasting = noisy
-    differences = all_differences(baseline, canary)
+    scales, lasting, size = noisy
+    differences = all_differences(baseline, canary, size)
     estimate = differences.median()
     if method == "exact":
         return _exact(differences, estimate, limits, levels, baseline.shape[1], canary.shape[1])
     slope = _slope(differences)
     if method == "robust":
-        aligned = canary - estimate[:, None]
-        ascending = differences.samples and (
-            differences.samples[0],
-            differences.samples[1] - estimate[:, None],
-        )
-        noise = estimated_noise(
-            baseline,
-            aligned,
-            scales,
-            concurrent=concurrent,
-            waves=waves_for(levels),
-            ascending=ascending,
-        )
+        moved = placements(baseline, canary, estimate, size, differences.samples)
+        noise = estimated_noise(moved, scales, concurrent=concurrent, waves=waves_for(levels))
         noises = [noise]
         if lasting is not None:
             slope = lasting.least_slope(slope)
             noises.append(_with_lasting(noise, lasting, slope))
-        share = _extended_share(differences, limits, slope)
+        levels_of = [medians(points) for points in differences.samples or (baseline, canary)]
+        typical = np.maximum(np.maximum(*np.abs(levels_of)), size)
+        share = _extended_share(differences, limits, slope, typical)
     else:
-        noises = [textbook_noise(baseline, canary, limits)]
+        noises = [textbook_noise(baseline, canary, limits, size)]
         share = differences.below(limits)
     noise = noises[-1]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -283,16 +279,19 @@ def _slope(differences: Differences) -> FloatArray:
     return np.maximum(core, WIDE_SHARE * wide)
 
 
-def _extended_share(differences: Differences, values: FloatArray, slope: FloatArray) -> FloatArray:
-    """Share of the differences below each value; beyond the core it goes on in a straight line, past 0 and 1."""
+def _extended_share(
+    differences: Differences, values: FloatArray, slope: FloatArray, typical: FloatArray
+) -> FloatArray:
+    """Share of the differences below each value; beyond the core it goes on in a straight line, past 0 and 1. Points of a typical size tell what is beyond, and what is rounding."""
     low, high = (differences.anchor(0.5 - CORE, side)[:, None] for side in ("low", "high"))
     steepness = np.maximum(slope[:, None], np.finfo(float).tiny)
     with np.errstate(over="ignore"):
         left = 0.5 - CORE - (low - values) / steepness
         right = 0.5 + CORE + (values - high) / steepness
-    beyond = np.where(values < low, left, right)
-    outside = (values < low) | (values > high)
-    return np.where(outside, beyond, differences.below(np.where(outside, 0.0, values)))
+    beyond = [above(*pair, typical[:, None]) for pair in ((low, values), (values, high))]
+    outside = beyond[0] | beyond[1]
+    within = differences.below(np.where(outside, 0.0, values))  # no difference is asked of anyway
+    return np.where(outside, np.where(beyond[0], left, right), within)
 
 
 def _extended_bounds(
@@ -328,13 +327,15 @@ def _critical(levels: FloatArray, df: FloatArray) -> FloatArray:
     return np.asarray(np.where(normal, -ndtri(levels), -stdtrit(finite, levels)))
 
 
-def _exact_applies(baseline: FloatArray, canary: FloatArray, limits: FloatArray) -> bool:
+def _exact_applies(baseline: FloatArray, canary: FloatArray, limits: FloatArray, size: float) -> bool:
     """Tell whether there are few differences, and no ties within a sample or at a limit."""
     if baseline.shape[1] * canary.shape[1] > 2500:
         return False
     tied_inside = any((np.diff(np.sort(rows, axis=1), axis=1) == 0).any() for rows in (baseline, canary))
+    ends = [about(baseline, at[:, None], size) for at in limits.T]
     return not tied_inside and not any(
-        (canary[:, :, None] - baseline[:, None, :] == at[:, None, None]).any() for at in limits.T
+        ((canary[:, :, None] >= low[:, None]) & (canary[:, :, None] <= high[:, None])).any()
+        for low, high in ends
     )
 
 
@@ -387,6 +388,8 @@ def _null_distribution(n: int, m: int) -> FloatArray:
     return np.cumsum(counts / comb(n + m, n))
 
 
+_LARGE, _LARGEST = 100_000, 2_000_000
+"""Of a baseline of so many points, how it is sorted is kept; of more it would hold too much memory."""
 _FEW_PAIRS = 10_000
 """So few pairs of points are compared outright."""
 _LOWEST_WAVES, _MORE_WAVES = 8, 32
@@ -416,7 +419,11 @@ class Noise:
 
 
 def placements(
-    baseline: FloatArray, canary: FloatArray, ascending: tuple[FloatArray, FloatArray] | None = None
+    baseline: FloatArray,
+    canary: FloatArray,
+    shift: FloatArray | float = 0.0,
+    size: float = 0.0,
+    ascending: tuple[FloatArray, FloatArray] | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Place each point in the other sample's distribution.
 
@@ -426,6 +433,10 @@ def placements(
         One sample a row.
     canary : ndarray, shape (batch, m)
         The other.
+    shift : ndarray, shape (batch,), or float
+        By how much its points lie above where they are placed.
+    size : float
+        Points are rounded as numbers of this size at least: of logarithms 1.
     ascending : tuple of ndarray, shapes (batch, n) and (batch, m), optional
         The same points in ascending order, where they are sorted already.
 
@@ -442,23 +453,36 @@ def placements(
     """
     n, m = baseline.shape[1], canary.shape[1]
     if n * m <= _FEW_PAIRS:
+        low, high = about(baseline, np.asarray(shift)[..., None], size)
         # counts are exact, so that this gives the same bits as sorting
-        greater = canary[:, :, None] > baseline[:, None, :]
-        equal = canary[:, :, None] == baseline[:, None, :]
-        of_canary = (greater.sum(axis=2) + equal.sum(axis=2) / 2) / n
-        return of_canary, (m - greater.sum(axis=1) - equal.sum(axis=1) / 2) / m
+        greater = canary[:, :, None] > high[:, None, :]
+        reaches = canary[:, :, None] >= low[:, None, :]
+        of_canary, below_baseline = (greater.sum(axis=axis) + reaches.sum(axis=axis) for axis in (2, 1))
+        return of_canary / (2 * n), (2 * m - below_baseline) / (2 * m)
     of_canary, of_baseline = np.empty(canary.shape), np.empty(baseline.shape)
-    for row, samples in enumerate(
-        zip(*(ascending or (np.sort(baseline, axis=1), np.sort(canary, axis=1))), strict=True)
+    first, second = ascending or (np.sort(baseline, axis=1), np.sort(canary, axis=1))
+    for row, (low, high) in enumerate(
+        zip(*about(first, np.broadcast_to(shift, len(first))[:, None], size), strict=True)
     ):
-        merged = Merged(*samples)
+        merged = Merged(low, second[row])
         below, up_to = merged.below / m, merged.up_to / n
-        if merged.tied:
-            other = Merged(*samples[::-1])
-            below, up_to = (below + other.up_to / m) / 2, (up_to + other.below / n) / 2
-        of_baseline[row, np.argsort(baseline[row])] = below
+        if reached(high, merged.up_to, second[row]):
+            other = Merged(second[row], high)
+            below, up_to = (
+                (merged.below + other.up_to) / (2 * m),
+                (merged.up_to + other.below) / (2 * n),
+            )
+        large = _LARGE <= n <= _LARGEST
+        order = _order(baseline[row].tobytes()) if large else np.argsort(baseline[row])
+        of_baseline[row, order] = below
         of_canary[row, np.argsort(canary[row])] = up_to
     return of_canary, of_baseline
+
+
+@lru_cache(maxsize=1)
+def _order(points: bytes) -> NDArray[np.intp]:
+    """Give what sorts points; of the last, because rules that ask of a part of the canary ask of the same baseline again."""
+    return np.argsort(np.frombuffer(points))
 
 
 def waves_for(levels: FloatArray) -> int:
@@ -467,30 +491,24 @@ def waves_for(levels: FloatArray) -> int:
 
 
 def estimated_noise(
-    baseline: FloatArray,
-    aligned: FloatArray,
+    placed: tuple[FloatArray, FloatArray],
     scales: FloatArray,
     *,
     concurrent: bool,
     waves: int = _MORE_WAVES,
-    ascending: tuple[FloatArray, FloatArray] | None = None,
 ) -> Noise:
     """Estimate the noise from the placements of aligned samples.
 
     Parameters
     ----------
-    baseline : ndarray, shape (batch, n)
-        Points in order of time.
-    aligned : ndarray, shape (batch, m)
-        The canary's points, moved by the Hodges-Lehmann shift.
+    placed : tuple of ndarray, shapes (batch, m) and (batch, n)
+        Their `placements`, of points in order of time, the canary's moved by the Hodges-Lehmann shift.
     scales : ndarray, shape (k,) or (batch, k)
         What the baseline's noise is multiplied by at each limit.
     concurrent : bool
         Point i of both arms lies at the same time.
     waves : int
         No more waves than this are averaged; see `waves_for`.
-    ascending : tuple of ndarray, optional
-        As `placements` takes them.
 
     Returns
     -------
@@ -498,8 +516,8 @@ def estimated_noise(
         Separate variances and Welch-Satterthwaite degrees of freedom, with the weights of the sample sizes, or the variance of the
         difference where the arms share the clock.
     """
-    of_canary, of_baseline = placements(baseline, aligned, ascending)
-    resolution = 0.5 / (baseline.shape[1] * aligned.shape[1])
+    of_canary, of_baseline = placed
+    resolution = 0.5 / (of_baseline.shape[1] * of_canary.shape[1])
     return series_noise(
         of_canary, of_baseline, scales, concurrent=concurrent, resolution=resolution, waves=waves
     )
@@ -546,7 +564,7 @@ def series_noise(
     return Noise(np.maximum(np.sqrt(variance), resolution), df, rho)
 
 
-def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray) -> Noise:
+def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray, size: float = 0.0) -> Noise:
     """Give the noise of independent points without a shift, less where points are tied (Lehmann 1975, p. 20).
 
     Parameters
@@ -555,6 +573,8 @@ def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray)
         The samples.
     limits : ndarray, shape (batch, k)
         Shifts by which the canary is moved before ties are counted.
+    size : float
+        Points are rounded as numbers of this size at least.
 
     Returns
     -------
@@ -565,7 +585,7 @@ def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray)
     total = n + m
     ties = np.array(
         [
-            [_tie_sum(np.concatenate([first, second - at])) for at in line]
+            [_tie_sum(np.concatenate([first, second - at]), max(abs(at), size)) for at in line]
             for first, second, line in zip(baseline, canary, limits, strict=True)
         ]
     )
@@ -577,6 +597,8 @@ def textbook_noise(baseline: FloatArray, canary: FloatArray, limits: FloatArray)
     )
 
 
-def _tie_sum(points: FloatArray) -> float:
-    counts = np.unique(points, return_counts=True)[1].astype(np.float64)
+def _tie_sum(points: FloatArray, size: float) -> float:
+    inorder = np.sort(points)
+    apart = np.flatnonzero(np.diff(inorder) > 2 * rounding(inorder[1:], size))
+    counts = np.diff(apart, prepend=-1, append=len(inorder) - 1).astype(np.float64)
     return float((counts**3 - counts).sum())

@@ -15,15 +15,16 @@ tuning, and its logarithms add up over intervals and shards.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaln, ndtri, stdtr
 
 from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.confidence_sequences import normal_log_mixture
 from canaryjudge.stats.long_run import dependence, long_run_variance
+from canaryjudge.stats.ties import about, rounding
 
 __all__ = [
     "BETS",
@@ -43,6 +44,10 @@ _PRIOR = 2.0
 _SCALES = {1: (1, 3), 2: (1, 2)}
 """Neighbors that are averaged, by the intervals that a score stands for; of longer blocks none."""
 _LEAST_VARIANCE = 1e-12
+"""Of the largest score's square."""
+_ROUNDING = 1e-12
+_TIMES = 4.0
+"""So many times as much as one rounding is what adds up in a score."""
 _SMALLEST_PVALUE = 1e-300
 _UNTIED = 0.9
 """Where fewer neighbors than a tenth are tied, a clock ticks too finely to matter."""
@@ -70,7 +75,9 @@ class MeanEvidence:
     rho: FloatArray
 
 
-def mean_evidence(scores: ArrayLike, weights: ArrayLike | None = None, *, each: int = 1) -> MeanEvidence:
+def mean_evidence(
+    scores: ArrayLike, weights: ArrayLike | None = None, *, each: int = 1, size: float = 1.0
+) -> MeanEvidence:
     r"""Weigh the evidence that the mean of scores is above, or below, 0.
 
     Parameters
@@ -81,6 +88,8 @@ def mean_evidence(scores: ArrayLike, weights: ArrayLike | None = None, *, each: 
         How much each counts; all the same where left out.
     each : int
         Intervals that each score stands for.
+    size : float
+        How large the numbers are that the scores are computed from: it tells what is rounding.
 
     Returns
     -------
@@ -103,8 +112,15 @@ def mean_evidence(scores: ArrayLike, weights: ArrayLike | None = None, *, each: 
     if weights is not None:
         weight = np.asarray(weights, dtype=np.float64)
         points = points * (weight / weight.mean())
+    # what is rounding is nothing, and what differs by rounding does not vary
+    slack = _TIMES * rounding(size)
+    points = np.where(np.abs(points) > slack, points, 0.0)
+    largest = np.abs(points).max(axis=-1)
+    still = np.ptp(points, axis=-1) <= np.maximum(slack, _ROUNDING * largest)
+    points = np.where(still[..., None], points[..., :1], points)
     n = points.shape[-1]
-    tails = [_tails(points, scale) for scale in _SCALES.get(each, (1,))]
+    least = np.maximum(_LEAST_VARIANCE * np.square(largest), np.finfo(float).tiny)
+    tails = [_tails(points, scale, least) for scale in _SCALES.get(each, (1,))]
     intervals = float(n * each)
     above, below = (
         normal_log_mixture(
@@ -118,13 +134,13 @@ def mean_evidence(scores: ArrayLike, weights: ArrayLike | None = None, *, each: 
     return MeanEvidence(above, below, points.mean(axis=-1), dependence(points))
 
 
-def _tails(points: FloatArray, scale: int) -> tuple[FloatArray, FloatArray]:
-    """Give the deviates of the mean's p-values, upward and downward, from means of `scale` neighbors."""
+def _tails(points: FloatArray, scale: int, least: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Give the deviates of the mean's p-values, upward and downward, from means of `scale` neighbors; the variance is at least so large."""
     n = points.shape[-1] // scale
     # the oldest points that fill no block are left out of the variance, and count in the mean
     means = points[..., points.shape[-1] - n * scale :].reshape(*points.shape[:-1], n, scale).mean(axis=-1)
     found = long_run_variance(means)
-    error = np.sqrt(np.maximum(found.variance, _LEAST_VARIANCE) / n)
+    error = np.sqrt(np.maximum(found.variance, least) / n)
     t = points.mean(axis=-1) / error
     up, down = (-ndtri(np.clip(stdtr(found.df, sign * t), _SMALLEST_PVALUE, 1 - 1e-16)) for sign in (-1, 1))
     return up, down
@@ -162,12 +178,14 @@ def exceedance_scores(
     at_most = np.searchsorted(high, edges, "right")
     below = np.searchsorted(high, edges, "left")
     at, between = at_most - below, np.append(below[1:], m) - at_most
-    wanted = (edges[None, :] - shifts[:, None]) / scales[:, None]
     tick = _tick(low, high)
+    left: NDArray[Any]
+    right: NDArray[Any]
     if tick:
-        left = right = _spread(low, tick, wanted)
+        left = right = _spread(low, tick, (edges[None, :] - shifts[:, None]) / scales[:, None])
     else:
-        left, right = np.searchsorted(low, wanted, "left"), np.searchsorted(low, wanted, "right")
+        first, last = (end / scales[:, None] for end in about(edges[None, :], -shifts[:, None]))
+        left, right = np.searchsorted(low, first, "left"), np.searchsorted(low, last, "right")
     following = np.concatenate([left[:, 1:], np.full((len(scales), 1), len(low))], axis=1)
     wins = at * (left + right) / 2 + between * (right + following) / 2
     return np.asarray(wins.sum(axis=1) / (len(low) * m) - 0.5)

@@ -34,10 +34,7 @@ def in_tmp(tmp_path, monkeypatch):
 
 
 def run(capsys, *arguments):
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stop:  # argparse
-        code = stop.code
+    code = main([str(argument) for argument in arguments])
     streams = capsys.readouterr()
     return code, streams.out, streams.err
 

@@ -23,10 +23,7 @@ def in_tmp(tmp_path, monkeypatch):
 
 
 def run(capsys, *arguments):
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as exit_:
-        code = exit_.code
+    code = main([str(argument) for argument in arguments])
     out = capsys.readouterr()
     return code, out.out, out.err
 

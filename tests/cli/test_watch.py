@@ -340,9 +340,7 @@ def test_what_a_watch_has_no_use_for_is_refused(folder, capsys, more, said):
 
 @pytest.mark.parametrize("interval", ["0s", "100ms", "soon", "10"])
 def test_an_interval_that_is_none_is_refused(folder, capsys, interval):
-    with pytest.raises(SystemExit) as ended:
-        main(["watch", "--policy", "p.yaml", "--data", "d.csv", "--interval", interval])
-    assert ended.value.code == 2
+    assert main(["watch", "--policy", "p.yaml", "--data", "d.csv", "--interval", interval]) == 2
     assert "--interval" in capsys.readouterr().err
 
 

@@ -34,10 +34,7 @@ def wide(minutes=60, separator=","):
 
 
 def run(capsys, *arguments):
-    try:
-        code = main(list(arguments))
-    except SystemExit as exit_:
-        code = exit_.code
+    code = main(list(arguments))
     return code, *capsys.readouterr()
 
 

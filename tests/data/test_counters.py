@@ -1,5 +1,8 @@
 """Counters that only grow: what they grew by, against a slow oracle, and what a policy with `counter: true` makes of them."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryjudge.data import read_pairs
-from canaryjudge.data.counters import ever_growing, increases, missed
+from canaryjudge.data.counters import EARLY, CounterState, ever_growing, increases, missed
+from canaryjudge.data.diagnostics import Location
+from canaryjudge.data.frames import object_array, to_exact_floats
 from canaryjudge.errors import DataError
 from canaryjudge.judging import judge
+from canaryjudge.packing import pack
 from canaryjudge.policy import Metric, Policy
 
 T0 = 1_700_000_000.0
@@ -412,3 +418,51 @@ def test_counts_are_not_taken_for_counters():
     assert not ever_growing(np.arange(9.0)[:, np.newaxis], one[:9])
     with_a_pause = np.repeat(np.arange(10.0), 2)[:, np.newaxis]
     assert not ever_growing(with_a_pause, np.zeros(20, dtype=np.intp))
+
+
+@pytest.mark.parametrize("first", [2**53 + 1, 2**60 + 1, 2**63 - 1])
+def test_counters_beyond_floats_are_differenced_as_whole_numbers(first):
+    counts = [first + step for step in (0, 1, 3, 6, 10, 15)]
+    numbers, rest = to_exact_floats(object_array(counts), Location("m", "canary"), "value")
+    found = increases(numbers[:, np.newaxis], None, rest=rest[:, np.newaxis])
+    assert found.columns[:, 0].tolist() == [1, 2, 3, 4, 5]
+    assert found.resets == found.unclear == 0
+
+
+def test_a_restart_of_a_counter_beyond_floats_is_seen():
+    counts = [2**60 + 1, 2**60 + 4, 5, 9]
+    numbers, rest = to_exact_floats(object_array(counts), Location("m", "canary"), "value")
+    found = increases(numbers[:, np.newaxis], None, rest=rest[:, np.newaxis])
+    assert found.columns[:, 0].tolist() == [3, 5, 4]
+    assert found.resets == 1
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [1, None, 2**60 + 1],
+        [1.5, 2**60 + 1],
+        [Decimal(2**60 + 1), Decimal("1.5")],
+        [np.int64(2**60 + 1), True],
+        [Fraction(2**61 + 2, 2)],
+    ],
+)
+def test_what_floats_leave_out_is_told_of_numbers_of_any_kind(column):
+    numbers, rest = to_exact_floats(object_array(column), Location("m", "canary"), "value")
+    pairs = zip(np.nan_to_num(numbers).tolist(), rest.tolist(), strict=True)
+    whole = {int(number) + int(more) for number, more in pairs}
+    assert 2**60 + 1 in whole
+
+
+def test_what_is_carried_of_a_counter_beyond_floats_is_carried_exactly():
+    names, columns, times = ("a", "b"), np.array([[2.0**60], [5.0]]), np.array([1.0, 2.0])
+    steps = np.full((2, EARLY), np.nan)
+    state = CounterState(names, columns, times, steps, rest=np.array([[1.0], [0.0]]))
+    again = CounterState.restore(state.state())
+    assert again.rest.tolist() == [[1.0], [0.0]]
+    assert "rest" not in CounterState(names, columns, times, steps, rest=np.zeros((2, 1))).state()
+    later = CounterState(("a",), columns[:1], times[1:], steps[:1])
+    assert state.union(later).rest is not None
+    assert state.union(later).names == names
+    with pytest.raises(ValueError, match="no number"):
+        CounterState.restore(state.state() | {"rest": pack(np.array([[np.nan], [0.0]]))})

@@ -223,3 +223,40 @@ def test_many_texts_are_read_across_chunks_and_the_right_row_is_named():
     texts[250_000] = "2024-05-01T12:00:00"
     with pytest.raises(DataError, match="index 250000: the times mix"):
         read(texts)
+
+
+@pytest.mark.parametrize(
+    "make", [list, np.array, pd.Series, pl.Series, lambda texts: np.array(texts, dtype=object)]
+)
+def test_seconds_that_are_written_as_text_are_seconds(make):
+    assert read(make([f"{SECONDS[0]:.1f}", str(SECONDS[1])])).canary.time.tolist() == SECONDS
+    milliseconds = read(make([f"{1000 * second:.0f}" for second in SECONDS]))
+    assert milliseconds.canary.time.tolist() == SECONDS
+    assert [note.code for note in milliseconds.notes][:2] == ["time_unit"] * 2
+    spaced = read(make([f" {SECONDS[0]} ", "", f"{SECONDS[1]}"]), make([str(second) for second in SECONDS]))
+    assert spaced.canary.time.tolist() == SECONDS
+
+
+@pytest.mark.parametrize(
+    "dates", [[20240501, 20240502], [20240501120000, 20240501120100], ["20240501", "20240502"]]
+)
+def test_dates_without_what_parts_them_are_refused_in_every_form(dates):
+    for times in (dates, pd.Series(dates), pl.Series(dates)):
+        assert f"index 0: {dates[0]} may be a date or seconds since 1970. Write times like 2024" in error(
+            times
+        )
+    rows = [
+        {"metric": "m", "arm": arm, "value": 1, "time": time}
+        for arm in ("baseline", "canary")
+        for time in dates
+    ]
+    for table in (rows, pd.DataFrame(rows), pl.DataFrame(rows)):
+        with pytest.raises(DataError, match="may be a date or seconds since 1970"):
+            read_pairs(table, POLICY)
+
+
+@pytest.mark.parametrize(
+    "times", [[20240501, 20240599], [0, 60], [19691231, 19691232], [1_767_225_600, 1_767_225_660]]
+)
+def test_other_numbers_are_seconds(times):
+    assert read(times).canary.time.tolist() == times

@@ -1,6 +1,7 @@
 """Healthy windows that truly differ do not fail a release whose policy knows by how much; without that they do."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binom
 from simulation import ar1, assert_rate_at_most, failed, fewest_runs, judged, judged_apart, sizes
@@ -124,6 +125,16 @@ def test_histograms_of_windows_that_differ_keep_the_promise(runs):
     assert binom.sf(found[1] - 1, runs, ALPHA) < 1e-9
 
 
+def releases_of(rng, runs):
+    """Releases of two windows each, one under the other."""
+    values = np.stack([windows(rng, 2) for _ in range(runs)])
+    columns = {"release": np.repeat(np.arange(runs), 2 * WINDOW).astype(str), "metric": "m"}
+    columns["arm"] = np.tile(np.repeat(["baseline", "canary"], WINDOW), runs)
+    return pd.DataFrame(
+        {**columns, "time": np.tile(60.0 * np.arange(WINDOW), 2 * runs), "value": values.ravel()}
+    )
+
+
 @pytest.mark.parametrize(
     ("rules", "runs"),
     [(["sequential"], fewest_runs(ALPHA)), pytest.param(None, 300, marks=pytest.mark.slow)],
@@ -137,19 +148,8 @@ def test_planned_looks_of_replicas_that_differ_keep_the_promise(rules, runs):
             name="m", direction="increase", tolerance="0%", noise_floor=floor, assumed_spread=0, rules=rules
         )
         policy = cj.Policy(alpha=ALPHA, max_points=WINDOW, metrics=[metric])
-        found[name] = 0
-        for _ in range(runs if floor else short):
-            baseline, canary = windows(rng, 2)
-            monitor = cj.Monitor(policy)
-            time = 60.0 * np.arange(WINDOW)
-            monitor.update(
-                {
-                    "m": {
-                        "baseline": {"time": time, "value": baseline},
-                        "canary": {"time": time, "value": canary},
-                    }
-                }
-            )
-            found[name] += monitor.verdict().outcome == "fail"
+        watched = cj.Monitors(policy, by="release")
+        watched.update(releases_of(rng, runs if floor else short))
+        found[name] = [*watched.verdicts().outcomes.values()].count("fail")
     assert_rate_at_most(found["with"], runs, ALPHA)
     assert binom.sf(found["without"] - 1, short, ALPHA) < 1e-6

@@ -23,6 +23,7 @@ from canaryjudge.rules.sequential.betting import (
     RankBettingProcess,
 )
 from canaryjudge.stats.score_evidence import BETS, discordance, log_wealth, wealth_terms
+from canaryjudge.stats.ties import about
 
 SIZE = 1000
 EVERY = 5
@@ -74,7 +75,8 @@ def discordances():
 
 
 def ranks(reference, values):
-    return np.searchsorted(reference, values, "left") + np.searchsorted(reference, values, "right")
+    low, high = about(values, 0.0)  # what differs by rounding is tied
+    return np.searchsorted(reference, low, "left") + np.searchsorted(reference, high, "right")
 
 
 def pair_evidence(baseline, canary, tolerance, direction):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -519,3 +520,36 @@ def test_overlaps_saves_shuffles_and_shards_end_in_the_evidence_of_one_update(st
         json.loads(one.to_json())["metrics"]["errors"]["traffic"]
         == json.loads(whole.to_json())["metrics"]["errors"]["traffic"]
     )
+
+
+@pytest.mark.parametrize("kind", ["ratio", "count", "gauge"])
+def test_many_points_at_once_leave_no_more_than_the_state(kind):
+    rng, points = np.random.default_rng(1), 30_000
+    policy = cj.Policy(
+        metrics=[cj.Metric(name="m", kind=kind, direction="increase")],
+        max_points=300 if kind == "gauge" else None,
+    )
+    columns = {"value": rng.integers(1, 30, points).astype(float), "time": 60.0 * np.arange(points)}
+    if kind == "ratio":
+        columns["total"] = np.full(points, 1000.0)
+    warm = cj.Monitor(policy)
+    warm.update(
+        {
+            "m": {
+                arm: {name: column[:400] for name, column in columns.items()}
+                for arm in ("baseline", "canary")
+            }
+        }
+    )
+    warm.verdict()
+    monitor = cj.Monitor(policy)
+    tracemalloc.start()
+    try:
+        monitor.update({"m": dict.fromkeys(("baseline", "canary"), columns)})
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    given = 2 * sum(column.nbytes for column in columns.values())
+    assert kept < 200_000
+    assert peak < 10 * given
+    assert len(monitor.to_json()) < 25_000

@@ -307,8 +307,21 @@ def test_what_cannot_be_drawn_is_said_in_one_sentence(draw, words):
         draw()
 
 
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_figure_is_left_open(name):
+    ax = DRAWN[name]()
+    assert not plt.get_fignums()
+    assert ax.figure.axes
+
+
+def test_where_somebody_looks_on_pyplot_shows_the_figure():
+    with plt.ion():
+        ax = plots.ecdf([1], [2])
+    assert [plt.figure(number) for number in plt.get_fignums()] == [ax.figure]
+
+
 def test_without_matplotlib_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(cj.MissingExtraError, match=r"canaryjudge\[plot\]"):
         plots.ecdf([1], [2])
 

@@ -225,6 +225,14 @@ BOMBS = {
         + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 15)),
         "unfolds to more than 100,000 values",
     ),
+    "long-laughs": (
+        f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 40)}]\n",
+        "unfolds to more than 1,000,000 characters",
+    ),
+    "long-keys": (
+        f"a: &a {{{'x' * 1000}: 1}}\nb: [{', '.join(['*a'] * 2000)}]\n",
+        "unfolds to more than 1,000,000 characters",
+    ),
     "tower-of-aliases": (
         "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 2000)),
         "nested more than 20 deep",

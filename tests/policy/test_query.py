@@ -4,7 +4,7 @@ import pytest
 
 from canaryjudge.errors import PolicyError
 from canaryjudge.policy import Metric, Policy, Prometheus, Query, parse_policy
-from canaryjudge.policy.query import timing
+from canaryjudge.policy.query import selector_problem, timing
 
 SELECTED = "up{${selector}}"
 SHARED = {"baseline": 'version="1.4"', "canary": 'version="1.5"', "step": "15s", "window": "30m"}
@@ -122,6 +122,48 @@ def test_mistakes_are_answered_in_a_sentence(settings, says):
     with pytest.raises(PolicyError) as raised:
         Policy(metrics=[metric(**settings)])
     assert says in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        *(
+            'version="1.5"',
+            'version=~"1\\\\.5|2\\\\.0",job!="a"',
+            '{version="1.5"}',
+            'a="}",b!~"{"',
+            "a='b\"c',",
+        ),
+        *('"my.label"="x"', 'a="b" or c="d"', "avg(new_load)", 'avg(load{version="1.5"}[5m])', "new_load"),
+    ],
+)
+def test_a_selector_may_be_label_matchers_or_a_query(selector):
+    assert selector_problem(selector) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "says"),
+    [
+        ('1.5"} or vector(0) or x{version="', "more in it than label matchers"),
+        ('1.5"}[1m])) or vector(0) #', "a quotation mark that is never closed"),
+        ('1.5", code="200"} #', "a quotation mark that is never closed"),
+        ('1.5"', "a quotation mark that is never closed"),
+        ('1.5"[5m],a="', "more in it than label matchers"),
+    ],
+)
+@pytest.mark.parametrize("around", ['version="{}"', '{{version="{}"}}', 'a="b",version="{}"'])
+def test_a_tag_in_a_selector_cannot_end_it(tag, says, around):
+    selector = around.format(tag)
+    with pytest.raises(PolicyError, match=says):
+        Policy(metrics=[metric(query=SELECTED)], prometheus={"baseline": 'version="1"', "canary": selector})
+    with pytest.raises(PolicyError, match=says):
+        Query(value=SELECTED, baseline=selector)
+
+
+@pytest.mark.parametrize("selector", ["avg(a", "a)", "a) or (b", "avg(a]", "a #"])
+def test_a_query_for_a_selector_is_whole(selector):
+    with pytest.raises(PolicyError, match=r"brackets that do not belong together|a comment"):
+        Query(value="${selector}", canary=selector)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from canaryjudge._version import __version__
 from canaryjudge.compat.kayenta.classifier import SEED, Classified, classify, statistics, transformed
 from canaryjudge.compat.kayenta.scores import Labeled, Scored, score, verdict_word
@@ -90,7 +92,15 @@ def judge_kayenta(request: Mapping[str, Any] | str | bytes) -> dict[str, Any]:
     >>> answer["resultMetadata"]["canaryjudge"]["outcome"]
     'fail'
     """
-    request = read_json(request)
+    try:
+        with np.errstate(all="ignore"):
+            return _answered(read_json(request))
+    except RecursionError:
+        raise DataError("the request is nested too deep", "Is it what Kayenta posts?") from None
+
+
+def _answered(request: Any) -> dict[str, Any]:
+    """Answer a request that is read."""
     if not isinstance(request, Mapping):
         raise DataError(
             f"the request is {shown(request)}", "It has canaryConfig, scoreThresholds and metricSetPairList."

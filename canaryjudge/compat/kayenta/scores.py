@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
 __all__ = ["Labeled", "Scored", "score", "verdict_word"]
@@ -103,7 +103,7 @@ def _group_score(name: str, results: Sequence[Labeled]) -> float | None:
 def _rounded(total: float) -> float:
     """Round half up on the decimal text of the double, as Kayenta does."""
     return (
-        float(Decimal(repr(total)).quantize(Decimal("0.01"), ROUND_HALF_UP))
+        float(Decimal(repr(total)).quantize(Decimal("0.01"), ROUND_HALF_UP, Context()))
         if math.isfinite(total)
         else total
     )

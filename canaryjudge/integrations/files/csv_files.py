@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.diagnostics import PlacedText, number_hint, shown
+from canaryjudge.data.frames import has_large, object_array
 from canaryjudge.data.unit_texts import has_unit, without_units
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Layout, Roles, tidy
@@ -32,6 +33,7 @@ _SEPARATORS = {",": "commas", "\t": "tabs"}
 _OTHER_FORMATS = {",": ", or name its format: csv", "\t": ", or name its format: tsv"}
 _WITH_POINT = r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?"
 _WITH_COMMA = _WITH_POINT.replace(r"\.", ",")
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,300}\s*")
 _PERHAPS_THOUSANDS = r"[+-]?[1-9]\d{0,2}[.,]\d{3}"
 
 
@@ -180,6 +182,13 @@ def _has_numbers(part: Any) -> bool:
     return bool(part.dtype.kind == "f" and part.notna().any())
 
 
+def _float(cell: Any) -> float:
+    try:
+        return np.nan if isinstance(cell, str) and "_" in cell else float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
+
+
 class _Parser:
     """Lets pandas parse the blocks of one file, and finds the line of what it would pass over or cannot read."""
 
@@ -187,7 +196,8 @@ class _Parser:
         self.names = roles.chosen
         self._source = source
         self._fields = len(header)
-        self._positions = [header.index(name) for name in roles.chosen]
+        places = {name: place for place, name in reversed([*enumerate(header)])}
+        self._positions = [places[name] for name in roles.chosen]
         self._roles = roles
         self._separator = separator
         self._decimal = "." if separator == "," else ""
@@ -201,7 +211,7 @@ class _Parser:
         starts = self._starts_of_rows(body, line)
         if not len(starts):
             return []
-        self._decimal = self._decimal or self._decimal_of(body)
+        self._decimal = self._decimal or self._decimal_of(body, line)
         try:
             frame = self._parse(body, dict.fromkeys(self._roles.numbers, "float64"))
         except ValueError:  # a text among the numbers: read them as they are, to find it
@@ -215,7 +225,10 @@ class _Parser:
         for name in self.names:
             part = frame[name]
             if part.dtype.kind in "buif":
-                frame[name] = part.astype(np.float64)
+                numbers = part.to_numpy(dtype=np.float64)
+                frame[name] = numbers
+                if name in self._roles.numbers and has_large(numbers):
+                    frame[name] = self._whole_numbers(name, numbers, body)
                 if self._roles.units and name in self._roles.numbers and part.any():
                     self._plain.add(name)
             elif self._roles.placed and name in self._roles.numbers:
@@ -235,6 +248,13 @@ class _Parser:
         if time in self.names and _has_numbers(frame[time]):  # times that began as numbers stay numbers
             self._must_be_numbers.add(time)
         return [frame]
+
+    def _whole_numbers(self, name: str, numbers: NDArray[np.float64], body: bytes) -> Any:
+        """Give whole numbers beyond what floats hold as they are written, for counters that are differenced."""
+        texts = self._parse(body, {name: "str"}, [name])[name]
+        whole = [isinstance(text, str) and _WHOLE.fullmatch(text) for text in texts]
+        pairs = zip(texts, whole, numbers.tolist(), strict=True)
+        return object_array([int(text) if exact else number for text, exact, number in pairs])
 
     def _have_units(self, name: str, cells: Any) -> bool:
         """Tell whether cells are numbers with their units, as those of the blocks before were."""
@@ -258,13 +278,16 @@ class _Parser:
             column = column.map(
                 lambda cell: cell.replace(".", " ").replace(",", ".") if isinstance(cell, str) else cell
             )
-        return pd.to_numeric(column, errors="coerce")
+        try:
+            return pd.to_numeric(column, errors="coerce")
+        except OverflowError:  # a whole number beyond all floats stands among the texts: it is infinite
+            return column.map(_float)
 
-    def _decimal_of(self, body: bytes) -> str:
+    def _decimal_of(self, body: bytes, line: int) -> str:
         """Find what stands before decimals: a comma where no number has a point. What may be thousands is refused, lest it be read as a thousandth."""
         numbers = self._roles.numbers or set(self.names) - self._roles.names
         columns = [name for name in self.names if name in numbers]
-        table = self._parse(body, dict.fromkeys(columns, "str"), columns)
+        table = self._parsed_as_is(body, line, dict.fromkeys(columns, "str"), columns)
         texts = [str(cell).strip() for name in columns for cell in table[name].dropna()]
         commas = [text for text in texts if re.fullmatch(_WITH_COMMA, text)]
         points = [text for text in texts if re.fullmatch(_WITH_POINT, text)]
@@ -289,9 +312,11 @@ class _Parser:
             frame = frame.assign(**{name: texts[name].astype("category") for name in changed})
         return frame
 
-    def _parsed_as_is(self, body: bytes, line: int) -> Any:
+    def _parsed_as_is(
+        self, body: bytes, line: int, types: dict[str, str] | None = None, only: Sequence[str] | None = None
+    ) -> Any:
         try:
-            return self._parse(body, {})
+            return self._parse(body, types or {}, only)
         except (OverflowError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise DataError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from canaryjudge.data.arm_columns import arm_columns, other_layouts
+from canaryjudge.data.frames import refuse_twins
 from canaryjudge.data.times import time_column
 from canaryjudge.errors import DataError
 
@@ -46,6 +48,11 @@ class Roles:
     placed: bool = False
     units: bool = False
 
+    @property
+    def used(self) -> frozenset[str]:
+        """Those of which it is known what they are."""
+        return self.names | self.numbers | (frozenset() if self.time is None else {self.time})
+
 
 Layout: TypeAlias = Callable[[Sequence[str], str], Roles]
 """Takes the names of the columns and the file's name, for errors."""
@@ -53,8 +60,9 @@ Layout: TypeAlias = Callable[[Sequence[str], str], Roles]
 
 def check_once(names: Sequence[str], chosen: Collection[str], source: str) -> None:
     """Make sure that each of some columns stands there once."""
+    times = Counter(names)
     for name in chosen:
-        if names.count(name) > 1:
+        if times[name] > 1:
             raise DataError(f"{source}: the column {name!r} stands there twice", "Leave one out.")
 
 
@@ -106,6 +114,7 @@ def _rows_of_points(names: Sequence[str], source: str, known: Sequence[str], nee
     for name in needed:
         if name not in names:
             raise DataError(f"{source}: there is no column {name!r}", other_layouts(name, names))
+    refuse_twins(names, [name for name in known if name != "time"], f"{source}: ")
     time = time_column(dict.fromkeys(names), where=f"{source}: ")
     chosen = tuple(name for name in dict.fromkeys(names) if name in known or name == time)
     check_once(names, chosen, source)

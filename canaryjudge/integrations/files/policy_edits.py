@@ -11,6 +11,7 @@ from typing import Any
 
 from canaryjudge.policy.document import read_document
 from canaryjudge.reports import Proposal
+from canaryjudge.texts import visible
 
 __all__ = ["as_diff", "edited"]
 
@@ -68,7 +69,10 @@ def as_diff(before: str, after: str, name: str) -> str:
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), name, f"{name}, proposed"
     )
-    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+    return "".join(
+        visible(line if line.endswith("\n") else f"{line}\n", "\t\n").replace("\\u{d}\n", "\r\n")
+        for line in lines
+    )
 
 
 def _put(document: Any, proposals: Iterable[Proposal], *, in_yaml: bool = False) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from canaryjudge.data.diagnostics import likely_name
 from canaryjudge.data.frames import table_columns
 from canaryjudge.data.releases import ReleaseKey, release_columns
-from canaryjudge.errors import DataError, MissingExtraError
+from canaryjudge.errors import CanaryJudgeError, DataError, MissingExtraError
 from canaryjudge.integrations.files.layouts import tidy
-from canaryjudge.integrations.files.tables import no_file
+from canaryjudge.integrations.files.tables import check_parquet, no_file, texts_of
 
 __all__ = ["scan_parquet"]
 
@@ -69,7 +69,6 @@ def _opened(path: str | Path, by: tuple[str, ...]) -> tuple[Any, list[str]]:
     """Open the file, with the columns of labels as dictionaries, and choose the columns."""
     name = str(path)
     try:
-        import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
     except ImportError:
         raise MissingExtraError(
@@ -81,7 +80,7 @@ def _opened(path: str | Path, by: tuple[str, ...]) -> tuple[Any, list[str]]:
         schema = pq.read_schema(path)
         missing = [column for column in by if column not in schema.names]
         if missing:
-            raise DataError(
+            raise DataError(  # noqa: TRY301 - as reading does
                 f"{name}: there is no column {missing[0]!r}", likely_name(missing[0], schema.names, "columns")
             )
         chosen = list(schema.names)
@@ -89,14 +88,14 @@ def _opened(path: str | Path, by: tuple[str, ...]) -> tuple[Any, list[str]]:
             chosen = list(
                 dict.fromkeys((*by, *tidy([each for each in chosen if each not in by], name).chosen))
             )
-        texts = [
-            column
-            for column in dict.fromkeys((*by, "metric", "arm"))
-            if column in schema.names and pa.types.is_string(schema.field(column).type)
-        ]
-        return pq.ParquetFile(path, read_dictionary=texts), chosen
-    except (pa.ArrowException, OSError) as error:
+        texts = texts_of(schema, dict.fromkeys((*by, "metric", "arm", "replica")))
+        file = pq.ParquetFile(path, read_dictionary=texts)
+        check_parquet(file, chosen, Path(path).stat().st_size, name, in_parts=True)
+    except CanaryJudgeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file may end in an error of any kind
         raise _unreadable(name, error) from None
+    return file, chosen
 
 
 def _parts(path: str | Path, by: tuple[str, ...], file: Any, columns: list[str]) -> Iterator[Any]:
@@ -109,7 +108,7 @@ def _parts(path: str | Path, by: tuple[str, ...], file: Any, columns: list[str])
     while True:
         try:
             batch = next(batches, None)
-        except (pa.ArrowException, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - as in _opened
             raise _unreadable(name, error) from None
         if batch is None:
             break

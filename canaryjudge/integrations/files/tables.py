@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import contextmanager
 from io import BytesIO, TextIOBase
 from pathlib import Path
@@ -16,14 +17,16 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 
 from canaryjudge.data.diagnostics import shown
-from canaryjudge.errors import DataError, MissingExtraError
+from canaryjudge.errors import CanaryJudgeError, DataError, MissingExtraError
 from canaryjudge.integrations.files.layouts import Layout, tidy
+from canaryjudge.limits import MEMORY_A_BYTE, MEMORY_A_CELL, memory_of, room_for
+from canaryjudge.strict_json import RepeatedKeyError, read_strictly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    "MOST_UNPACKED",
+    "check_parquet",
     "data_text",
     "no_file",
     "opened",
@@ -31,11 +34,10 @@ __all__ = [
     "read_ndjson",
     "read_parquet",
     "read_text",
+    "texts_of",
     "write_data",
 ]
 
-MOST_UNPACKED: Final = 1 << 30
-"""Bytes; a file of a few MB may unpack to a thousand times as much, and is refused beyond this."""
 _PART: Final = 1 << 20
 _MAGIC: Final = b"\x1f\x8b"
 _SHAPES = "Give a list of rows {metric, arm, value}, or a mapping {metric: {arm: series}}."
@@ -61,7 +63,9 @@ class _Unpacked:
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self._file = gzip.GzipFile(fileobj=stream, mode="rb")
         self._name = name
-        self._given = 0
+        self._most = room_for(stream.seek(0, io.SEEK_END))
+        self._taken = 0
+        stream.seek(0)
 
     def read(self, size: int = -1) -> bytes:
         """Return so many bytes, or all that are left."""
@@ -79,10 +83,10 @@ class _Unpacked:
                 f"{self._name}: what gzip has packed cannot be unpacked ({error})",
                 "Check that the file is whole, or decompress it first.",
             ) from None
-        self._given += len(part)
-        if self._given > MOST_UNPACKED:
+        self._taken += memory_of(part)
+        if self._taken > self._most:
             raise DataError(
-                f"{self._name}: the file unpacks to more than {MOST_UNPACKED >> 20} MiB",
+                f"{self._name}: the file unpacks to what takes more than {self._most >> 20:,} MiB to read",
                 "Decompress it first, if it is meant to be that large.",
             )
         return part
@@ -133,7 +137,7 @@ def read_text(stream: BinaryIO, name: str, _: Layout = tidy) -> str:
 
 def read_json(stream: BinaryIO, name: str, _: Layout = tidy) -> Any:
     """Read a JSON document: a list of rows, or a mapping of metrics."""
-    data = _decoded(read_text(stream, name), name, 1)
+    data = _decoded(read_text(stream, name), name)
     if not isinstance(data, list | dict):
         raise DataError(f"{name}: the document is {shown(data)}", _SHAPES)
     return data
@@ -155,21 +159,24 @@ def read_ndjson(stream: BinaryIO, name: str, _: Layout = tidy) -> list[dict[str,
     return rows
 
 
-def _decoded(text: str, name: str, line: int) -> Any:
+def _decoded(text: str, name: str, line: int = 0) -> Any:
+    """Read JSON, a line of so many or, without a number, a whole file."""
+    place = f"{name}, line {line}" if line else name
     try:
-        return json.loads(text)
+        return read_strictly(text)
     except json.JSONDecodeError as error:
-        where = f"{name}, line {line + error.lineno - 1}, column {error.colno}"
+        where = f"{name}, line {max(line, 1) + error.lineno - 1}, column {error.colno}"
         reason = error.msg[:1].lower() + error.msg[1:]
         raise DataError(f"{where}: this is not JSON ({reason})", _SHAPES) from None
+    except RepeatedKeyError as error:
+        raise DataError(f"{place}: {error}", "Leave one out.") from None
     except (RecursionError, ValueError) as error:
-        raise DataError(f"{name}, line {line}: this JSON cannot be read ({error})", _SHAPES) from None
+        raise DataError(f"{place}: this JSON cannot be read ({error})", _SHAPES) from None
 
 
 def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
     """Read the columns of a Parquet file that a layout chooses, as an Arrow table."""
     try:
-        import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
     except ImportError:
         raise MissingExtraError(
@@ -177,13 +184,61 @@ def read_parquet(stream: BinaryIO, name: str, layout: Layout) -> Any:
         ) from None
     try:
         whole = isinstance(stream, _Unpacked) or not stream.seekable()
-        file = pq.ParquetFile(BytesIO(stream.read()) if whole else stream)
-        return file.read(columns=list(layout(file.schema_arrow.names, name).chosen))
-    except pa.ArrowException as error:
+        stream = BytesIO(stream.read()) if whole else stream
+        file = pq.ParquetFile(stream)
+        roles = layout(file.schema_arrow.names, name)
+        chosen = [
+            each
+            for each in roles.chosen
+            if each in roles.used or not file.schema_arrow.field(each).type.num_fields
+        ]
+        check_parquet(file, chosen, stream.seek(0, io.SEEK_END), name)
+        # names that repeat are held once, however long they are
+        file = pq.ParquetFile(stream, read_dictionary=texts_of(file.schema_arrow, chosen))
+        table = file.read(columns=chosen)
+        table.validate(full=True)  # texts that are no UTF-8
+    except CanaryJudgeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file may end in an error of any kind
         reason = " ".join(str(error).split())[:200]
         raise DataError(
             f"{name}: this is not a Parquet file ({reason})", "Check the file, or name its format."
         ) from None
+    return table
+
+
+def texts_of(schema: Any, columns: Iterable[str]) -> list[str]:
+    """Choose the columns of texts, whose cells are read as places in a list of those that occur."""
+    kinds = {name: str(schema.field(name).type) for name in columns if name in schema.names}
+    return [
+        name for name, kind in kinds.items() if kind in ("string", "large_string", "binary", "large_binary")
+    ]
+
+
+def check_parquet(
+    file: Any, columns: Collection[str], size: int, name: str, *, in_parts: bool = False
+) -> None:
+    """Refuse a Parquet file of so many bytes that is a thousand times as large once it is read, whole or a row group at a time, by its own account.
+
+    The account of a whole row group is asked, and not that of its columns: pyarrow ends the process where a damaged file lies about these.
+    """
+    room, taken = room_for(size), 0
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        taken = 0 if in_parts else taken
+        taken += MEMORY_A_BYTE * max(group.total_byte_size, 0) + MEMORY_A_CELL * len(columns) * group.num_rows
+        if taken > room:
+            raise DataError(
+                f"{name}: the file unpacks to what takes more than {room >> 20:,} MiB to read",
+                "Write it without compression, if it is meant to be that large, or in parts.",
+            )
+    for column in columns:
+        kind = file.schema_arrow.field(column).type
+        if kind.num_fields and not hasattr(kind, "index_type"):
+            raise DataError(
+                f"{name}: the column {column!r} holds {shown(str(kind))} in a cell",
+                "Give one number or text a cell.",
+            )
 
 
 def write_data(path: str | Path, data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:

@@ -9,12 +9,20 @@ from typing import Any, Final
 import numpy as np
 
 from canaryjudge.data.diagnostics import likely_name, number_hint, shown
-from canaryjudge.data.frames import Column, first_word, is_missing, table_columns
+from canaryjudge.data.frames import (
+    Column,
+    check_column,
+    first_word,
+    is_missing,
+    refuse_twins,
+    table_columns,
+)
 from canaryjudge.data.sources import refuse_columns
 from canaryjudge.data.unit_texts import read_cells
 from canaryjudge.data.wide import from_columns, row_columns
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.files.layouts import Roles, check_once
+from canaryjudge.limits import NAMED_COLUMNS
 from canaryjudge.policy import Metric, Policy
 
 __all__ = ["WideTable", "columns_of", "likely_totals", "named_column", "numeric_columns", "widen_table"]
@@ -142,21 +150,32 @@ class WideTable:
         (['version'], ['cpu'], 'ts')
         """
         check_once(names, dict.fromkeys(names), source)
+        self.check(names)
         try:
             used = {name for metric in _found(self, names, list).values() for name in metric.used}
         except DataError:
+            if len(names) > NAMED_COLUMNS:
+                raise
             return Roles(
                 tuple(names), names=frozenset({self.arm} if self.arm else ())
             )  # told once its columns are known
+        refuse_twins(names, used, f"{source}, ")
         beside = self._beside([name for name in names if name not in used])
         labels = {self.arm, beside["replica"], beside["apart"]} - {None}
+        chosen = used | labels | {beside["time"], "release"}
         return Roles(
-            tuple(names),
+            tuple(name for name in names if name in chosen),
             names=frozenset(name for name in labels if name is not None),
             numbers=frozenset(used.intersection(names)),
             time=beside["time"],
             units=True,
         )
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse columns that are named and not there, before a format is read that takes only those that are named."""
+        for name in (self.arm, self.replica, self.time):
+            if name is not None and names:
+                check_column(names, name)
 
     def _beside(self, names: Sequence[str]) -> dict[str, str | None]:
         return row_columns(names, arm=self.arm, time=self.time, replica=self.replica)
@@ -174,6 +193,7 @@ def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict
     """
     columns = _columns(table)
     names = list(columns)
+    wide.check(names)
     found = _found(wide, names, lambda: numeric_columns(columns))
     if not found:
         return {}
@@ -184,6 +204,7 @@ def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict
             f"{where}the column 'release': a history of releases, each with two arms, is read from a tidy table only",
             "Give the columns metric, arm, release and value; or leave the column out, if each arm is a healthy series of its own.",
         )
+    refuse_twins(names, used, where)
     for name in used:
         if name in columns:
             _check_numbers(columns[name], name, where)

@@ -22,6 +22,7 @@ from canaryjudge.integrations.prometheus.promql import (
     on_one_line,
     replace_matchers,
 )
+from canaryjudge.limits import QUERY_CHARACTERS
 from canaryjudge.policy.query import SELECTOR
 
 __all__ = [
@@ -44,7 +45,6 @@ _OBSERVERS: Final = {"kubernetes": "http"}
 _PLACEHOLDER: Final = re.compile(r"\{\{-?\s*([\w.]+)\s*-?\}\}")
 _ANY_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
 _NAMED_ARM: Final = re.compile(r"\b(target|service|name)\s*-?\}\}(-canary|-primary)?")
-_LONGEST: Final = 10_000
 _TARGET: Final = "\x02target\x03"
 _SERVICE: Final = "\x02service\x03"
 
@@ -308,7 +308,7 @@ def with_names(query: str, names: Mapping[str, str]) -> str:
 
 def open_placeholders(query: str) -> list[str]:
     """List what is still to be filled in."""
-    return list(dict.fromkeys(_ANY_PLACEHOLDER.findall(query[:_LONGEST])))
+    return list(dict.fromkeys(_ANY_PLACEHOLDER.findall(query[:QUERY_CHARACTERS])))
 
 
 def named_arms(query: str) -> set[ArmName]:
@@ -320,7 +320,7 @@ def named_arms(query: str) -> set[ArmName]:
     (['baseline', 'canary'], set())
     """
     found: set[ArmName] = set()
-    for name, ending in _NAMED_ARM.findall(query[:_LONGEST]):
+    for name, ending in _NAMED_ARM.findall(query[:QUERY_CHARACTERS]):
         if ending == "-primary":
             found.add("baseline")
         elif ending or name == "target":
@@ -355,8 +355,10 @@ class TemplateQuery:
     @property
     def gap(self) -> str:
         """Why it cannot be read; nothing where it can."""
-        if len(self.marked) > _LONGEST:
-            return f"it has {len(self.marked):,} characters, and a policy's query at most {_LONGEST:,}"
+        if len(self.marked) > QUERY_CHARACTERS:
+            return (
+                f"it has {len(self.marked):,} characters, and a policy's query at most {QUERY_CHARACTERS:,}"
+            )
         left = open_placeholders(self.marked)
         return f"it has {left[0]}, which is not filled in here" if left else ""
 

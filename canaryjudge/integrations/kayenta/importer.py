@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -461,17 +461,17 @@ def _tolerated(metric: Mapping[str, Any], options: MetricOptions, about: _About)
     return direction, tolerance
 
 
-def _parts(options: MetricOptions, direction: str) -> dict[str, Decimal]:
+def _parts(options: MetricOptions, direction: str) -> dict[str, Fraction]:
     """Return what the effect sizes tolerate, as fractions of the baseline's level."""
     parts = {}
     if direction != "decrease" and options.allowed_increase > 1:
-        parts["allowedIncrease"] = Decimal(repr(options.allowed_increase)) - 1
+        parts["allowedIncrease"] = Fraction(repr(options.allowed_increase)) - 1
     if direction != "increase" and options.allowed_decrease < 1:
-        parts["allowedDecrease"] = 1 / Decimal(repr(options.allowed_decrease)) - 1
+        parts["allowedDecrease"] = 1 / Fraction(repr(options.allowed_decrease)) - 1
     return parts
 
 
-def _percent(fraction: Decimal) -> str:
+def _percent(fraction: Fraction) -> str:
     return f"{float(100 * fraction):.6g}%"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from canaryjudge.data.diagnostics import shown
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.kayenta.config import metric_options, read_config
+from canaryjudge.limits import KAYENTA_CHARACTERS, KAYENTA_PAIRS, KAYENTA_POINTS
 from canaryjudge.policy import Policy
+from canaryjudge.strict_json import RepeatedKeyError, read_strictly
 
 __all__ = [
-    "MOST_PAIRS",
-    "MOST_POINTS",
     "MetricSetPair",
     "document_data",
     "from_kayenta",
@@ -26,11 +25,6 @@ __all__ = [
     "read_pairs",
 ]
 
-MOST_POINTS: Final = 1_000_000
-"""More points in one request are refused: Kayenta itself takes its 90 seconds for 400,000."""
-MOST_PAIRS: Final = 2_000
-"""More metric set pairs in one request are refused."""
-_MOST_TEXT: Final = 50_000_000
 _WORDS: Final = {
     "NaN": math.nan,
     "Infinity": math.inf,
@@ -166,14 +160,17 @@ def read_json(document: Any) -> Any:
     """Read a document where it is text."""
     if not isinstance(document, str | bytes):
         return document
-    if len(document) > _MOST_TEXT:
+    if len(document) > KAYENTA_CHARACTERS:
         raise DataError(
-            f"the document has {len(document):,} characters, and at most {_MOST_TEXT:,} are read", "Split it."
+            f"the document has {len(document):,} characters, and at most {KAYENTA_CHARACTERS:,} are read",
+            "Split it.",
         )
     try:
-        return json.loads(document)
+        return read_strictly(document)
     except RecursionError:
         raise DataError("the document is nested too deep", "Is it what Kayenta writes?") from None
+    except RepeatedKeyError as error:
+        raise DataError(f"the document: {error}", "Leave one out.") from None
     except ValueError as error:
         raise DataError(f"the document is not JSON ({error})", "Give it whole.") from None
 
@@ -182,9 +179,9 @@ def read_pairs(pairs: Any, where: str) -> tuple[MetricSetPair, ...]:
     """Read a metric set pair list."""
     if not isinstance(pairs, list):
         raise DataError(f"{where} is {shown(pairs)}, which is not a list of metric set pairs", _SHAPE)
-    if len(pairs) > MOST_PAIRS:
+    if len(pairs) > KAYENTA_PAIRS:
         raise DataError(
-            f"{where}: there are {len(pairs):,} pairs, and at most {MOST_PAIRS:,} are judged", "Split it."
+            f"{where}: there are {len(pairs):,} pairs, and at most {KAYENTA_PAIRS:,} are judged", "Split it."
         )
     points = 0
     found = []
@@ -192,9 +189,9 @@ def read_pairs(pairs: Any, where: str) -> tuple[MetricSetPair, ...]:
         place = f"{where}[{index}]"
         name, sides = _checked(pair, place)
         points += sum(map(len, sides))
-        if points > MOST_POINTS:
+        if points > KAYENTA_POINTS:
             raise DataError(
-                f"{place}: up to here there are {points:,} points, and at most {MOST_POINTS:,} are judged",
+                f"{place}: up to here there are {points:,} points, and at most {KAYENTA_POINTS:,} are judged",
                 "Take a longer step, or fewer metrics.",
             )
         control, experiment = (

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from canaryjudge.quantities import shown
+from canaryjudge.quantities import hundredth, shown
 from canaryjudge.rules.burn_rate import TimeZone, WallTime
 from canaryjudge.settings import PolicyModel, Problem
 
@@ -179,7 +178,7 @@ class Objective(PolicyModel):
         """The target as a fraction."""
         if self.target is not None:
             return self.target
-        return float(Decimal(repr(self.targetPercent)).scaleb(-2))
+        return hundredth(self.targetPercent or 0.0)
 
 
 class Condition(PolicyModel):

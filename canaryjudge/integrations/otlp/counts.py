@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from canaryjudge.data.buckets import too_few_common
 from canaryjudge.data.counters import increases
-from canaryjudge.data.diagnostics import shown
+from canaryjudge.data.diagnostics import Location, shown
 from canaryjudge.data.exponential_histograms import (
     SparseBuckets,
     Where,
@@ -22,10 +22,12 @@ from canaryjudge.data.exponential_histograms import (
     exponential_buckets,
     read_counts,
 )
+from canaryjudge.data.frames import object_array, to_exact_floats
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.times import iso
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.documents import Timeseries
+from canaryjudge.limits import CELLS
 
 __all__ = ["bucket_counts", "event_counts"]
 
@@ -71,7 +73,7 @@ class _InstanceCounts:
 
 def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> _InstanceCounts:
     """Count events: sums as they are, of histograms the number of observations."""
-    values: list[float] = []
+    values: list[Any] = []
     for each in series:
         if each.is_level:
             raise DataError(
@@ -79,7 +81,8 @@ def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) 
                 "Name a monotonic sum or a histogram.",
             )
         values += each.values if each.shape == "sum" else _sizes(each)
-    return _summed(series, np.array(values, dtype=np.float64).reshape(-1, 1), replica)
+    numbers, rest = to_exact_floats(object_array(values), Location(where, ""), "value")
+    return _summed(series, numbers.reshape(-1, 1), replica, rest)
 
 
 def _sizes(series: Timeseries) -> list[float]:
@@ -103,7 +106,13 @@ def bucket_counts(
     if exponential:
         bounds.append(bounded_edges(SparseBuckets.joined(exponential), where)[0])
     edges: FloatArray = np.unique(np.concatenate(bounds))
-    cumulative = SparseBuckets.joined(parts).up_to(edges)
+    every = SparseBuckets.joined(parts)
+    if every.size * len(edges) > CELLS:
+        raise DataError(
+            f"{where}: the {every.size:,} histograms of {series[0].metric!r} have {len(edges):,} different bounds",
+            "Give its instrument the same boundaries in every process.",
+        )
+    cumulative = every.up_to(edges)
     known = np.asarray(~np.isnan(cumulative).any(axis=0))
     edges = edges[known]
     if len(edges) < 2 and cumulative[:, known].any():
@@ -214,8 +223,10 @@ def _ascend(bounds: tuple[float, ...]) -> bool:
     return all(map(math.isfinite, bounds)) and all(low < high for low, high in pairwise(bounds))
 
 
-def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | None) -> _InstanceCounts:
-    """Difference what is cumulative, each timeseries by itself, and add up those of one instance and time."""
+def _summed(
+    series: Sequence[Timeseries], columns: FloatArray, replica: str | None, rest: FloatArray | None = None
+) -> _InstanceCounts:
+    """Difference what is cumulative, each timeseries by itself, and add up those of one instance and time; `rest` is what floats leave out of one column."""
     time, start, owner = _flat(series)
     cumulative = np.array([each.cumulative for each in series], dtype=np.bool_)
     opening = np.flatnonzero(np.array([each.opening for each in series], dtype=np.bool_) & cumulative)
@@ -226,10 +237,18 @@ def _summed(series: Sequence[Timeseries], columns: FloatArray, replica: str | No
     start = np.concatenate([np.zeros(len(opening)), start])
     order = np.argsort(time, kind="stable")
     owner, columns, time, start = owner[order], columns[order], time[order], start[order]
-    grown, rest = np.flatnonzero(cumulative[owner]), np.flatnonzero(~cumulative[owner])
-    found = increases(columns[grown], owner[grown], _moved(owner[grown], start[grown]), parts=True)
-    points = np.concatenate([grown[found.points], rest])
-    counts, time, owner = np.concatenate([found.columns, columns[rest]]), time[points], owner[points]
+    if rest is not None:
+        rest = np.concatenate([np.zeros(len(opening)), rest])[order, np.newaxis]
+    grown, deltas = np.flatnonzero(cumulative[owner]), np.flatnonzero(~cumulative[owner])
+    found = increases(
+        columns[grown],
+        owner[grown],
+        _moved(owner[grown], start[grown]),
+        parts=True,
+        rest=None if rest is None else rest[grown],
+    )
+    points = np.concatenate([grown[found.points], deltas])
+    counts, time, owner = np.concatenate([found.columns, columns[deltas]]), time[points], owner[points]
     names = [each.attributes.get(replica or "", "") for each in series]
     known = sorted(set(names))
     code = np.array([known.index(name) for name in names], dtype=np.intp)[owner]

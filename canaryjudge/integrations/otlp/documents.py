@@ -11,6 +11,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from canaryjudge.data.diagnostics import shown
 from canaryjudge.errors import DataError
+from canaryjudge.limits import WHOLE
+from canaryjudge.strict_json import RepeatedKeyError, read_strictly
 
 __all__ = ["Attributes", "MetricShape", "Timeseries", "TimeseriesSet", "read_documents"]
 
@@ -216,10 +218,12 @@ def _decoded(text: str, line: int) -> Any:
     if not text.strip():
         return DataError("the document is empty", _HINT)
     try:
-        return json.loads(text)
+        return read_strictly(text)
     except json.JSONDecodeError as error:
         where = f"line {line + error.lineno - 1}, column {error.colno}"
         return DataError(f"{where}: this is not JSON ({error.msg[:1].lower()}{error.msg[1:]})", _HINT)
+    except RepeatedKeyError as error:
+        return DataError(f"line {line}: {error}", "Leave one out.")
     except (RecursionError, ValueError) as error:
         return DataError(f"line {line}: this JSON cannot be read ({error})", _HINT)
 
@@ -383,7 +387,9 @@ def _number(value: Any, where: str) -> float:
 def _value(point: Mapping[str, Any], where: str, shape: MetricShape) -> float:
     whole = _field(point, "asInt", "as_int")
     if whole is not None:
-        return _number(whole, f"{where}.asInt")
+        number = _number(whole, f"{where}.asInt")
+        # a counter that large is differenced before it becomes a float
+        return int(whole) if abs(number) >= WHOLE and not isinstance(whole, float) else number
     value = _field(point, "asDouble", "as_double")
     if value is None:
         raise DataError(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data.diagnostics import likely_name, shown
+from canaryjudge.data.diagnostics import likely_name, nearest, shown
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.counts import bucket_counts, event_counts
 from canaryjudge.integrations.otlp.documents import Timeseries, TimeseriesSet, read_documents
@@ -177,12 +177,12 @@ def _unit(series: list[Timeseries], where: str) -> dict[str, Any]:
 def _levels(series: list[Timeseries], replica: str | None) -> dict[str, Any]:
     """Put levels side by side; several of one instance are told apart."""
     names = [each.attributes.get(replica or "", "") for each in series]
-    several = {name for name in names if names.count(name) > 1}
+    several = {name for name, times in Counter(names).items() if times > 1}
     labels = [f"{name}/{index}" if name in several else name for index, name in enumerate(names)]
     time = np.array([time for each in series for time in each.times])
     order = np.argsort(time, kind="stable")
     columns: dict[str, Any] = {
-        "value": np.array([value for each in series for value in each.values])[order],
+        "value": np.array([value for each in series for value in each.values], dtype=np.float64)[order],
         "time": time[order],
     }
     if any(labels):
@@ -206,7 +206,7 @@ class _SeriesChoice:
                 f"{found.summaries[self.name]}: {self.name!r} is a summary, whose quantiles cannot be added up over instances and intervals",
                 "Export a histogram instead.",
             )
-        near = difflib.get_close_matches(self.name, found.names, n=1, cutoff=_SIMILAR)
+        near = nearest(self.name, found.names, _SIMILAR)
         if self.name not in found.names and near and not self.may_be_absent:
             raise DataError(
                 f"metric {metric!r}: the document has no {self.name!r}",

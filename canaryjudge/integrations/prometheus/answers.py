@@ -14,6 +14,9 @@ from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KindName
+from canaryjudge.limits import CELLS
+from canaryjudge.strict_json import RepeatedKeyError, read_strictly
+from canaryjudge.texts import on_one_line
 
 __all__ = ["error_of", "from_prometheus", "readable", "said_by"]
 
@@ -52,9 +55,7 @@ class _Points:
 
 def readable(text: Any) -> str:
     """Return what a server said as a line that is safe to print: no control characters, and not too long."""
-    line = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 4 * _MOST_SHOWN])
-    line = " ".join(line.split())
-    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."
+    return on_one_line(str(text)[: 4 * _MOST_SHOWN], _MOST_SHOWN)
 
 
 def error_of(document: Any, redacted: Callable[[str], str] = str) -> str | None:
@@ -107,7 +108,11 @@ def _read_response(response: Any, where: str) -> list[_PromSeries]:
 def _result(document: Any, where: str) -> list[Any]:
     if isinstance(document, str | bytes):
         try:
-            document = json.loads(document)
+            document = read_strictly(document)
+        except RepeatedKeyError as twice:
+            raise DataError(
+                f"{where}: the answer is no JSON that can be trusted: {twice}", _DOCUMENT
+            ) from None
         except (ValueError, RecursionError):
             raise DataError(f"{where}: the answer is not JSON, or is cut off", _DOCUMENT) from None
     if error := error_of(document):
@@ -140,6 +145,9 @@ def _written(labels: Mapping[str, str]) -> str:
 
 
 def _add(points: _Points, entry: Mapping[str, Any], where: str) -> None:
+    if not points.values and (plain := _all_numbers(entry)) is not None:
+        points.values = plain
+        return
     for time, text in _samples(entry, "value", "values", where):
         number = _number(text, where)
         before = points.values.setdefault(time, number)
@@ -153,6 +161,23 @@ def _add(points: _Points, entry: Mapping[str, Any], where: str) -> None:
         points.counts[time] = _number(histogram.get("count", "NaN"), where)
         if points.buckets.setdefault(time, buckets) != buckets:
             raise DataError(f"{where}: there are two histograms for the time {time:g}", _TOGETHER)
+
+
+def _all_numbers(entry: Mapping[str, Any]) -> dict[float, float] | None:
+    """Read a series at once, which an answer has thousands of; None where a point takes a closer look."""
+    samples = entry.get("values")
+    if not isinstance(samples, list) or {"value", "histogram", "histograms"} & set(entry):
+        return None
+    if not all(type(sample) is list and len(sample) == 2 for sample in samples):
+        return None
+    times, texts = [sample[0] for sample in samples], [sample[1] for sample in samples]
+    if not set(map(type, times)) <= {int, float} or not set(map(type, texts)) <= {str}:
+        return None
+    try:
+        found = dict(zip(map(float, times), map(float, texts), strict=True))
+    except (ValueError, OverflowError):
+        return None
+    return found if len(found) == len(samples) and np.isfinite([*found]).all() else None
 
 
 def _samples(entry: Mapping[str, Any], one: str, many: str, where: str) -> list[tuple[float, Any]]:
@@ -385,16 +410,18 @@ def _counts(values: list[_PromSeries], totals: list[_PromSeries] | None, asked: 
     every = [*values, *(totals or [])]
     names = asked.names(every)
     parts = []
-    for name in dict.fromkeys(map(names, every)):
-        events = [each for each in values if names(each) == name]
-        amounts = None if totals is None else [each for each in totals if names(each) == name]
+    own = _grouped(values, names)
+    of_all = None if totals is None else _grouped(totals, names)
+    for name in dict.fromkeys([*own, *(of_all or ())]):
+        events = own.get(name, [])
+        amounts = None if of_all is None else of_all.get(name, [])
         if amounts == []:
             of = f" for {name}" if name else ""
             raise DataError(
                 f"{asked.where}: there are events{of}, and no total that they are of",
                 f"Let both queries keep the same labels, {asked.replica} among them.",
             )
-        grid = _Grid.of([*events, *(amounts or [])], counter=asked.counter)
+        grid = _Grid.of([*events, *(amounts or [])], asked)
         rows: NDArray[np.bool_] = np.ones(len(grid.time), dtype=np.bool_)
         columns = {"value": grid.numbers[: len(events)].sum(axis=0)}
         if amounts is not None:
@@ -418,20 +445,27 @@ def _classic(values: list[_PromSeries], asked: _Asked) -> SeriesColumns:
     values = _one_spelling(values, own)
     names = own.names(values)
     parts = []
-    for name in dict.fromkeys(map(names, values)):
-        for number, group in enumerate(_layouts([each for each in values if names(each) == name], own)):
-            grid = _Grid.of(group, counter=asked.counter)
-            edges = [_edge(each.labels["le"], asked) for each in group]
-            order = sorted(dict.fromkeys(edges))
-            counts = np.stack(
-                [grid.numbers[[edge == wanted for edge in edges]].sum(axis=0) for wanted in order], axis=1
-            )
-            labels = ["+Inf" if edge == np.inf else repr(edge) for edge in order]
+    for name, histograms in _grouped(values, names).items():
+        for number, group in enumerate(_layouts(histograms, own)):
+            grid = _Grid.of(group, asked)
+            order, place = np.unique([_edge(each.labels["le"], asked) for each in group], return_inverse=True)
+            counts = np.zeros((len(grid.time), len(order)))
+            np.add.at(counts.T, place, grid.numbers)
+            labels = ["+Inf" if edge == np.inf else repr(edge) for edge in order.tolist()]
             columns = {"value": counts.ravel(), "le": np.array(labels * len(grid.time), dtype=object)}
             parts.append(
                 (columns, np.repeat(grid.time, len(order)), f"{name} ({number + 1})" if number else name)
             )
     return _stacked(parts)
+
+
+def _grouped(
+    series: Iterable[_PromSeries], names: Callable[[_PromSeries], str]
+) -> dict[str, list[_PromSeries]]:
+    found: dict[str, list[_PromSeries]] = {}
+    for each in series:
+        found.setdefault(names(each), []).append(each)
+    return found
 
 
 def _one_spelling(series: list[_PromSeries], asked: _Asked) -> list[_PromSeries]:
@@ -483,15 +517,17 @@ def _edge(text: str, asked: _Asked) -> float:
 
 def _native(values: list[_PromSeries], asked: _Asked) -> SeriesColumns:
     names = asked.names(values, apart=True)
-    begin = {id(each): each.time[0] for each in values}
     replicas = asked.names(values)
+    known = {
+        name: np.unique(np.concatenate([each.time for each in own]))
+        for name, own in _grouped(values, replicas).items()
+    }
     parts = []
     for each in values:
         time, rows = each.time, list(each.buckets or ())
         counts = np.full(len(time), np.nan) if each.counts is None else each.counts
-        alike = [other for other in values if replicas(other) == replicas(each)]
-        earlier = np.unique(np.concatenate([other.time for other in alike]))
-        earlier = earlier[earlier < begin[id(each)]]
+        earlier = known[replicas(each)]
+        earlier = earlier[: earlier.searchsorted(time[0])]
         if asked.counter and len(earlier):  # its replica was there before it, so it began empty
             time, rows, counts = np.append(earlier[-1], time), [[], *rows], np.append(0.0, counts)
         parts.append(({"buckets": _objects(rows), "counts": counts}, time, names(each)))
@@ -533,16 +569,21 @@ class _Grid:
     present: NDArray[np.bool_]  # (s, n)
 
     @classmethod
-    def of(cls, series: Sequence[_PromSeries], *, counter: bool) -> _Grid:
+    def of(cls, series: Sequence[_PromSeries], asked: _Asked) -> _Grid:
         """Lay series on one clock; a missing point of an interval's count is 0, of a counter see `_carried`."""
         time = np.unique(np.concatenate([each.time for each in series]))
+        if len(series) * len(time) > CELLS:
+            raise DataError(
+                f"{asked.where}: there are {len(series):,} series with {len(time):,} different times",
+                "Ask for all of them at the same times, for fewer series or a shorter window.",
+            )
         numbers = np.full((len(series), len(time)), np.nan)
         present = np.zeros(numbers.shape, dtype=np.bool_)
         for row, each in enumerate(series):
             at = time.searchsorted(each.time)
             numbers[row, at] = each.value
             present[row, at] = True
-        if counter:
+        if asked.counter:
             return cls(time, _carried(numbers, present), present)
         return cls(time, np.where(present, numbers, 0.0), present)
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import errno
-import json
 import os
+import re
 import ssl
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from html.entities import codepoint2name
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from canaryjudge._version import __version__
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.prometheus.answers import error_of, readable
+from canaryjudge.limits import ANSWER_BYTES, ANSWER_MEMORY, REDIRECTS, memory_of
+from canaryjudge.strict_json import RepeatedKeyError, read_strictly
 
 if TYPE_CHECKING:
     import httpx
@@ -32,14 +36,29 @@ _TOKEN = "CANARYJUDGE_PROMETHEUS_TOKEN"
 _USER = "CANARYJUDGE_PROMETHEUS_USER"
 _PASSWORD = "CANARYJUDGE_PROMETHEUS_PASSWORD"
 _SHORTEST_SECRET = 4
+_FRAMING = frozenset(
+    [
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+"""Headers by which both sides agree where a request ends: not for others to set."""
 _WAITS = (0.5, 1.0, 2.0)
 """Seconds before each further try, where the server does not say."""
 _PASSING = frozenset({429, 502, 503, 504})
 """Answers that a later try may better."""
+_ZLIB = 15
+"""How zlib calls its own format; of gzip's it adds 16."""
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 30.0
-_MOST_BYTES = 100_000_000
-_MOST_REDIRECTS = 3
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -112,6 +131,8 @@ class Access:
         given = environment or {}
         place, *in_url = _taken_apart(url)
         sent = {name: _one_line(text, f"the header {name}") for name, text in (headers or {}).items()}
+        if framing := [name for name in sent if name.lower() in _FRAMING]:
+            raise DataError(f"the header {framing[0]} is set by the client itself", "Leave it out.")
         secrets = list(sent.values())
         kinds = [text for name, text in sent.items() if name.lower() == "authorization"]
         for user, password in (in_url, (given.get(_USER, ""), given.get(_PASSWORD, ""))):
@@ -132,10 +153,25 @@ class Access:
         return cls(place, sent, tuple(kept), ca_file, insecure, timeout)
 
     def redacted(self, text: str) -> str:
-        """Take out what a server may have quoted of the secrets that were sent to it."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+        """Take out what a server may have quoted of the secrets that were sent to it, however it escapes their letters."""
+        return _spellings(self.secrets).sub("***", text) if self.secrets else text
+
+
+@lru_cache(maxsize=8)
+def _spellings(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join("".join(map(_spelled, secret)) for secret in secrets))
+
+
+def _spelled(letter: str) -> str:
+    """Match a letter as it is, or as addresses, HTML, JSON or a program's text write it."""
+    itself, code = re.escape(letter), ord(letter)
+    if letter.isascii() and letter.isalnum():
+        return itself
+    in_addresses = "".join(f"%(?:25)?{byte:02x}" for byte in letter.encode())
+    name = codepoint2name.get(code, "apos" if letter == "'" else f"#{code}")
+    space = r"|\+" if letter == " " else ""
+    in_html, in_programs = f"&(?:{name}|#0*{code}|#x0*{code:x});", rf"\\+(?:u{code:04x}|x{code:02x})"
+    return rf"(?i:{in_addresses}|{in_html}|{in_programs}|\\*{itself}{space})"
 
 
 def _taken_apart(url: str) -> tuple[str, str, str]:
@@ -184,6 +220,47 @@ class _Answer(NamedTuple):
     body: bytes
 
 
+class _Unpacker:
+    """Unpacks what comes in parts, and no more of it than there is room for.
+
+    Examples
+    --------
+    >>> unpacker = _Unpacker.of("gzip")
+    >>> len(unpacker.unpacked(zlib.compress(bytes(1000), wbits=31), 10)), _Unpacker.of("gzip, gzip")
+    (10, None)
+    """
+
+    def __init__(self, bits: int | None) -> None:
+        self._bits = bits
+        self._stream: Any = None
+
+    @classmethod
+    def of(cls, encoding: str) -> _Unpacker | None:
+        """Read the header; None where it names what is not unpacked."""
+        names = [
+            name for name in encoding.lower().replace(" ", "").split(",") if name not in ("", "identity")
+        ]
+        known = {"gzip": _ZLIB + 16, "x-gzip": _ZLIB + 16, "deflate": _ZLIB}
+        if not names:
+            return cls(None)
+        return cls(known[names[0]]) if len(names) == 1 and names[0] in known else None
+
+    def unpacked(self, part: bytes, most: int) -> bytes:
+        """Unpack a part; what would be more than so many bytes is left."""
+        if self._bits is None:
+            return part
+        if self._stream is None and self._bits == _ZLIB and part[:1] and part[0] & 15 != 8:
+            self._bits = -_ZLIB  # some servers take deflate to have no head
+        found: list[bytes] = []
+        while part and most > 0:
+            if self._stream is None or self._stream.eof:
+                self._stream = zlib.decompressobj(self._bits)
+            found.append(self._stream.decompress(part, most))
+            most -= len(found[-1])
+            part = self._stream.unused_data
+        return b"".join(found)
+
+
 class PrometheusClient:
     """Asks one server, within the time that its access allows from here on.
 
@@ -207,17 +284,25 @@ class PrometheusClient:
         self._httpx = httpx
         self._access = access
         self._end = time.monotonic() + access.timeout
-        self._client = httpx.AsyncClient(
-            headers={
-                "User-Agent": f"canaryjudge/{__version__}",
-                "Accept": "application/json",
-                **access.headers,
-            },
-            timeout=httpx.Timeout(
-                min(_READ_SECONDS, access.timeout), connect=min(_CONNECT_SECONDS, access.timeout)
-            ),
-            verify=_certificates(access),
-        )
+        certificates = _certificates(access)
+        try:
+            self._client = httpx.AsyncClient(
+                headers={
+                    "User-Agent": f"canaryjudge/{__version__}",
+                    "Accept": "application/json",
+                    "Accept-Encoding": "gzip, deflate",
+                    **access.headers,
+                },
+                timeout=httpx.Timeout(
+                    min(_READ_SECONDS, access.timeout), connect=min(_CONNECT_SECONDS, access.timeout)
+                ),
+                verify=certificates,
+            )
+        except (ImportError, ValueError, httpx.InvalidURL):  # what it says may quote a password
+            raise DataError(
+                "the proxy that the environment names cannot be used",
+                "Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; SOCKS needs pip install 'httpx[socks]'.",
+            ) from None
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -254,7 +339,10 @@ class PrometheusClient:
             "end": f"{span.end / 1000:.3f}",
             "step": f"{span.step / 1000:.3f}",
         }
-        return self._read(await self._timed(_QUERY_PATH, form), f"{where}: ", f" to {readable(query)}")
+        found = self._read(await self._timed(_QUERY_PATH, form), f"{where}: ", f" to {readable(query)}")
+        if self._left < 0:  # what is large takes time to be read, too
+            raise self._late()
+        return found
 
     async def listed(self, what: str, form: Mapping[str, str]) -> list[Any]:
         """Ask for a list of what the server has.
@@ -281,10 +369,13 @@ class PrometheusClient:
             async with asyncio.timeout(max(0.0, self._left)):
                 return await self._tried(path, form)
         except TimeoutError:
-            raise self._error(
-                f"{self._access.url} did not answer all questions within {self._access.timeout:g} s",
-                "Ask for a shorter window or a longer step, or give more time with --timeout.",
-            ) from None
+            raise self._late() from None
+
+    def _late(self) -> DataError:
+        return self._error(
+            f"{self._access.url} did not answer all questions within {self._access.timeout:g} s",
+            "Ask for a shorter window or a longer step, or give more time with --timeout.",
+        )
 
     @property
     def _left(self) -> float:
@@ -330,10 +421,6 @@ class PrometheusClient:
         if isinstance(failure, connecting):
             what = f"{self._access.url} cannot be reached: {_reason(failure)}{times}"
             return self._error(what, "Is the URL right, and does the server run?")
-        if isinstance(failure, httpx.DecodingError):
-            return self._error(
-                f"{self._access.url} sent what cannot be unpacked", "Look at what stands before it."
-            )
         what = f"{self._access.url} broke off before its answer was complete{times}"
         return self._error(what, "Look at its log, and at what stands before it.")
 
@@ -343,7 +430,7 @@ class PrometheusClient:
         # the values of labels are the one thing that no server answers to POST
         gets = path.endswith("/values")
         url = url.copy_merge_params(dict(form)) if gets else url
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(REDIRECTS + 1):
             answer = await self._exchanged(url, None if gets else form)
             if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
                 return answer
@@ -364,23 +451,46 @@ class PrometheusClient:
             else self._client.stream("POST", url, data=dict(form))
         )
         async with sent as response:
-            parts, size = [], 0
-            async for part in response.aiter_bytes():
-                parts.append(part)
-                size += len(part)
-                if size > _MOST_BYTES:
+            body = await self._unpacked(response)
+            return _Answer(response.status_code, response.reason_phrase, dict(response.headers), body)
+
+    async def _unpacked(self, response: httpx.Response) -> bytes:
+        """Read and unpack an answer, as far as there is room and time for it."""
+        encoding = response.headers.get("content-encoding", "")
+        unpacker = _Unpacker.of(encoding)
+        if unpacker is None:
+            raise self._error(
+                f"{self._access.url} sent an answer that is packed as {readable(self._access.redacted(encoding))}, and only gzip or deflate, once, is unpacked",
+                "Look at what stands before it.",
+            )
+        parts, size, memory = [], 0, 0
+        try:
+            async for packed in response.aiter_raw():
+                # one byte more than there is room for tells that it is too much
+                parts.append(unpacker.unpacked(packed, ANSWER_BYTES + 1 - size))
+                size, memory = size + len(parts[-1]), memory + memory_of(parts[-1])
+                if max(size, response.num_bytes_downloaded) > ANSWER_BYTES or memory > ANSWER_MEMORY:
                     raise self._error(
-                        f"{self._access.url} answers more than {_MOST_BYTES // 1_000_000} MB",
+                        f"{self._access.url} answers more than {ANSWER_BYTES // 1_000_000} MB, or what takes more than {ANSWER_MEMORY >> 20:,} MiB to read",
                         "Ask for fewer series, a shorter window or a longer step.",
                     )
-            return _Answer(
-                response.status_code, response.reason_phrase, dict(response.headers), b"".join(parts)
-            )
+                if self._left < 0:  # what comes as fast as it is read never waits
+                    raise TimeoutError
+        except zlib.error:
+            raise self._error(
+                f"{self._access.url} sent what cannot be unpacked", "Look at what stands before it."
+            ) from None
+        return b"".join(parts)
 
     def _read(self, answer: _Answer, where: str, question: str) -> Mapping[str, Any]:
         code = f"{answer.status} {readable(self._access.redacted(answer.reason))}".strip()
         try:
-            document = json.loads(answer.body)
+            document = read_strictly(answer.body)
+        except RepeatedKeyError as twice:
+            raise self._error(
+                f"{where}{self._access.url} answered no JSON that can be trusted: {twice}",
+                "Look at what stands before it.",
+            ) from None
         except (ValueError, RecursionError):
             document = None
         if error := error_of(document, self._access.redacted):
@@ -412,15 +522,17 @@ def _usual_certificates(*_: str | None) -> ssl.SSLContext:
 def _certificates(access: Access) -> ssl.SSLContext | bool:
     if access.insecure:
         return False
-    if access.ca_file is None:
-        return _usual_certificates(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
+    usual = access.ca_file is None
+    where = "SSL_CERT_FILE, or SSL_CERT_DIR" if usual else f"--ca-file {access.ca_file}"
     try:
+        if usual:
+            return _usual_certificates(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
         return ssl.create_default_context(cafile=access.ca_file)
     except ssl.SSLError:
         why = "there are no certificates in it"
-    except OSError as error:
-        why = readable(error.strerror or "it cannot be read")
-    raise DataError(f"--ca-file {access.ca_file}: {why}", "Give certificates in PEM.")
+    except (OSError, ValueError) as error:
+        why = readable(getattr(error, "strerror", None) or "it cannot be read")
+    raise DataError(f"{where}: {why}", "Give certificates in PEM.")
 
 
 def _same_server(url: httpx.URL, target: httpx.URL) -> bool:
@@ -450,6 +562,8 @@ def _reason(failure: Exception) -> str:
             return readable(cause.verify_message)
         if isinstance(cause, TimeoutError):
             return "no connection in time"
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS ({readable(cause.reason or 'broken off').replace('_', ' ').lower()})"
         if (
             isinstance(cause, OSError) and cause.strerror
         ):  # asyncio puts the address into the text of a known number

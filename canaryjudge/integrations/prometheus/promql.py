@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal
 
 from canaryjudge.integrations.bounds import AllowedRange
@@ -67,7 +68,8 @@ class Matcher:
         return f"{self.label}{self.operator}{mark}{value}{mark}"
 
 
-def matchers(query: str) -> list[Matcher]:
+@lru_cache(maxsize=8)
+def matchers(query: str) -> tuple[Matcher, ...]:
     """Return all label matchers of a query.
 
     Examples
@@ -87,7 +89,7 @@ def matchers(query: str) -> list[Matcher]:
             if operator.text in ("=", "!=", "=~", "!~") and value.kind == "text":
                 end = value.at + len(value.text)
                 found.append(Matcher(token.at, end, token.text, operator.text, value.text, choice))
-    return found
+    return tuple(found)
 
 
 def replace_matchers(query: str, chosen: Sequence[Matcher]) -> str:
@@ -99,9 +101,16 @@ def replace_matchers(query: str, chosen: Sequence[Matcher]) -> str:
     >>> replace_matchers(query, [each for each in matchers(query) if each.label == "d"])
     'a{b="c",${selector}} / a{${selector}}'
     """
-    for each in sorted(chosen, key=lambda matcher: matcher.start, reverse=True):
-        query = query[: each.start] + SELECTOR + query[each.end :]
-    return query
+    return _spliced(query, [(each.start, each.end, SELECTOR) for each in chosen])
+
+
+def _spliced(query: str, pieces: Iterable[tuple[int, int, str]]) -> str:
+    """Put texts in place of what stands between two places each, from the first to the last."""
+    parts, done = [], 0
+    for start, end, text in sorted(pieces):
+        parts += [query[done:start], text]
+        done = end
+    return "".join([*parts, query[done:]])
 
 
 def on_one_line(query: str) -> str:
@@ -131,9 +140,7 @@ def add_selector(query: str) -> str | None:
     places = [*_places(read)]
     if not places or query.count("{") != query.count("}"):
         return None
-    for at, text in sorted(places, reverse=True):
-        query = query[:at] + text + query[at:]
-    return query
+    return _spliced(query, [(at, at, text) for at, text in places])
 
 
 def _places(read: Sequence[Token]) -> Iterator[tuple[int, str]]:
@@ -199,15 +206,25 @@ def arms_in(query: str, arm: Callable[[Matcher], ArmName]) -> set[ArmName]:
     for each in matchers(query):
         if named := arm(each):
             chosen.setdefault(each.choice, set()).add(named)
+    for choice, words in _arms_in_names(query):
+        chosen.setdefault(choice, set()).update(words)
+    return {next(iter(arms)) for arms in chosen.values() if len(arms) == 1}
+
+
+@lru_cache(maxsize=8)
+def _arms_in_names(query: str) -> tuple[tuple[int, frozenset[ArmName]], ...]:
+    """Give the arms in the names of series, as a recording rule may have one, with the number of the choice; one of its own where nothing is chosen."""
     read, choice, inside = tokens(query), 0, 0
-    for index, token in enumerate(read):  # a recording rule may have an arm in its name
+    found = []
+    for index, token in enumerate(read):
         choice += token.text == "{" and not inside
         inside += {"{": 1, "}": -1}.get(token.text, 0)
         after = read[index + 1].text if index + 1 < len(read) else ""
         if token.kind == "name" and not inside and after != "(":
             of = choice + 1 if after == "{" else -index - 1
-            chosen.setdefault(of, set()).update(arms_in_words(token.text))
-    return {next(iter(arms)) for arms in chosen.values() if len(arms) == 1}
+            if words := arms_in_words(token.text):
+                found.append((of, frozenset(words)))
+    return tuple(found)
 
 
 def arms_in_words(text: str) -> set[ArmName]:

@@ -13,7 +13,15 @@ from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.integrations.prometheus.answers import from_prometheus, readable, said_by
 from canaryjudge.integrations.prometheus.client import Access, PrometheusClient, Span
 from canaryjudge.policy import Metric, Policy, Query
-from canaryjudge.policy.query import MOST_STEPS, SELECTOR, history_of, timing, timing_problem
+from canaryjudge.policy.query import (
+    MOST_STEPS,
+    SELECTOR,
+    history_of,
+    selector_problem,
+    timing,
+    timing_problem,
+)
+from canaryjudge.quantities import shown
 
 __all__ = ["Fetched", "QueryOverrides", "fetch", "fetch_history"]
 
@@ -192,6 +200,10 @@ def _asked(metric: Metric, policy: Policy, wanted: QueryOverrides) -> _Asked:
             advice = f"Give the policy prometheus.{arm}, such as 'version=\"1.4\"', or the command line --{arm}-selector."
             raise PolicyError(
                 f"nothing says what {SELECTOR} is for the {arm} of the metric {metric.name!r}", advice
+            )
+        if problem := selector_problem(found):
+            raise PolicyError(
+                f"{arm} of the metric {metric.name!r}: {problem.message}: {shown(found)}", problem.hint
             )
         selectors.append(found)
     if selectors[0] == selectors[1]:

@@ -13,6 +13,7 @@ from canaryjudge.doctor_checks.starter import Suggestion, named_settings, old_to
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.prometheus.answers import readable
 from canaryjudge.integrations.prometheus.client import Access, PrometheusClient
+from canaryjudge.policy.query import selector_problem
 
 __all__ = ["starter_of"]
 
@@ -39,6 +40,8 @@ Labels = Mapping[str, set[str]]
 
 async def starter_of(access: Access, selector: str | None, output: str | None = None) -> str:
     """Ask a server what it has, and write a policy for it."""
+    if problem := selector_problem(selector or ""):
+        raise DataError(f"--selector: {problem.message}", problem.hint)
     narrowed = (selector or "").strip().strip("{}").strip(", ")
     now = time.time()
     span = {"start": f"{now - _PAST:.0f}", "end": f"{now:.0f}"}

@@ -103,7 +103,7 @@ def github_summary(said: VerdictOrError) -> str:
     """
     if isinstance(said, CanaryJudgeError):
         return f"## 🛑 ERROR: nothing was judged\n\n{markdown_text(said.message)}\n\n{markdown_text(said.hint)}\n"
-    text = said.to_markdown().encode("utf-8", "replace").decode()  # a name may hold half a character
+    text = said.to_markdown()
     if len(text.encode()) <= _LONGEST_SUMMARY:
         return text
     *lines, _, last = text.rstrip("\n").split("\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 
 from canaryjudge.errors import CanaryJudgeError
@@ -13,6 +12,7 @@ from canaryjudge.explain.text import as_text, by_badness
 from canaryjudge.integrations.writers.summary import VerdictOrError, summary
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult
+from canaryjudge.texts import visible
 from canaryjudge.verdict import Verdict
 
 __all__ = ["junit_xml"]
@@ -20,8 +20,6 @@ __all__ = ["junit_xml"]
 _SUITE = "canaryjudge"
 _RELEASE = "release"
 _METRICS = f"{_SUITE}.metrics"
-_ILLEGAL = "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-"""What XML 1.0 cannot hold, not even as a reference (section 2.2, production 2)."""
 _KINDS = ("failure", "error", "skipped")
 
 
@@ -148,4 +146,5 @@ def _distinct(name: str) -> str:
 
 
 def _legal(text: str) -> str:
-    return re.sub(_ILLEGAL, lambda found: f"\\u{{{ord(found[0]):x}}}", text)  # compiled when it is asked for
+    """Leave what XML cannot hold, not even as a reference, and what steers a terminal, as escapes."""
+    return visible(text)

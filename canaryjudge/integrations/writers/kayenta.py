@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from canaryjudge.errors import DataError
 from canaryjudge.explain.sentences import metric_sentence
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import MetricResult
+from canaryjudge.texts import as_json
 from canaryjudge.verdict import Verdict
 
 __all__ = ["kayenta_json", "kayenta_result"]
@@ -71,7 +71,7 @@ def kayenta_result(
 
 def kayenta_json(verdict: Verdict) -> str:
     """Write a verdict as the JSON of Kayenta's result, for Kayenta's usual thresholds of 95 and 75."""
-    return json.dumps(kayenta_result(verdict), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return as_json(kayenta_result(verdict)) + "\n"
 
 
 def _result(result: MetricResult, verdict: Verdict) -> dict[str, Any]:

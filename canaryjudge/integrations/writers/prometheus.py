@@ -14,6 +14,7 @@ from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.integrations.writers.summary import JSON, Answer, VerdictOrError, summary
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult
+from canaryjudge.texts import visible
 from canaryjudge.verdict import Verdict
 
 __all__ = ["EXPOSITION", "Gauge", "gauges", "prometheus_answer", "prometheus_text"]
@@ -120,7 +121,7 @@ def _add_release(found: dict[str, Samples], verdict: Verdict) -> None:
 
 
 def _add_metric(found: dict[str, Samples], result: MetricResult) -> None:
-    metric = {"metric": result.name.encode("utf-8", "replace").decode()}
+    metric = {"metric": visible(result.name)}
     became = metric | {"role": result.role, "reason": result.reason}
     found["canaryjudge_metric_outcome"].append((became, _SCALE[result.outcome.value]))
     for arm, points in (("baseline", result.n_baseline), ("canary", result.n_canary)):

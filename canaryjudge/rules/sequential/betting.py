@@ -33,6 +33,7 @@ from canaryjudge.stats.score_evidence import (
     log_wealth,
     wealth_terms,
 )
+from canaryjudge.stats.ties import about
 
 __all__ = ["MeanBettingProcess", "RankBettingProcess"]
 
@@ -166,13 +167,13 @@ class RankBettingProcess(CountingProcess):
         if size:
             self._reference = values[np.arange(size) * len(values) // size]
         if size == _CELLS:
-            self._count(*(np.searchsorted(self._reference, self._seen[:, arm], "left") for arm in (0, 1)))
+            self._count(*(self._places(self._seen[:, arm]) for arm in (0, 1)))
             self._seen = np.zeros((0, 2))
 
     def _score(self, baseline: FloatArray, canary: FloatArray, *, final: bool) -> None:
         if not len(self._reference):
             return
-        places = [np.searchsorted(self._reference, values, "left") for values in (baseline, canary)]
+        places = [self._places(values) for values in (baseline, canary)]
         if final:
             self._count(*places)
         median = float(np.median(self._reference))
@@ -220,13 +221,17 @@ class RankBettingProcess(CountingProcess):
 
     def _ranks(self, values: FloatArray, left: np.ndarray | None = None) -> np.ndarray:
         """Give twice the mid-ranks in the reference: whole numbers from 0 to twice its size."""
-        left = np.searchsorted(self._reference, values, "left") if left is None else left
-        tied = self._reference[np.minimum(left, len(self._reference) - 1)] == values
+        left, high = self._places(values) if left is None else left, about(values, 0.0)[1]
+        tied = self._reference[np.minimum(left, len(self._reference) - 1)] <= high
         if tied.any():
             right = left.copy()
-            right[tied] = np.searchsorted(self._reference, values[tied], "right")
+            right[tied] = np.searchsorted(self._reference, high[tied], "right")
             return np.asarray(left + right)
         return np.asarray(2 * left)
+
+    def _places(self, values: FloatArray) -> np.ndarray:
+        """Count the values of the reference below each, by more than rounding."""
+        return np.searchsorted(self._reference, about(values, 0.0)[0], "left")
 
     def _count(self, baseline: np.ndarray, canary: np.ndarray) -> None:
         """Count values by their places in the final reference: at or below its value i lies what is placed at i or before."""
@@ -248,7 +253,7 @@ class RankBettingProcess(CountingProcess):
             )
         if self._counted:
             self._seen = np.zeros((0, 2))
-            self._count(*(np.searchsorted(self._reference, seen[:, arm], "left") for arm in (0, 1)))
+            self._count(*(self._places(seen[:, arm]) for arm in (0, 1)))
         else:
             self._seen = seen
             self._learn()

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, Self
 
 import numpy as np
 
+from canaryjudge.kinds import KINDS
 from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, weigh
@@ -18,6 +19,7 @@ from canaryjudge.rules.registry import Asking
 from canaryjudge.rules.rows import ErrorRates, FloatArray, Pair, Question
 from canaryjudge.stats.exact_sums import ExactSum
 from canaryjudge.stats.score_evidence import MeanEvidence
+from canaryjudge.stats.ties import above
 
 __all__ = [
     "CHANGES",
@@ -35,6 +37,8 @@ __all__ = [
 
 State = dict[str, Any]
 """What a process remembers, as JSON has it."""
+_AT_ONCE: Final = 1024
+"""Intervals that are added up at once: what each adds to the sums is far larger than its points."""
 _PART_SIZE: Final = 5
 """Bytes of what sums have behind the point."""
 
@@ -88,7 +92,12 @@ class CountingProcess(ABC):
 
     def taking(self, pair: Pair) -> Asking:
         """Take new intervals, and ask nothing: what is added up says all."""
-        self.update(pair)
+        size = len(pair.canary)
+        if size <= _AT_ONCE or KINDS[pair.kind].is_raw:
+            self.update(pair)
+        else:
+            for start in range(0, size, _AT_ONCE):
+                self.update(pair.part(slice(start, start + _AT_ONCE)))
         yield from ()
 
     @abstractmethod
@@ -296,7 +305,7 @@ class ChangeSequence:
         for place, (sign, limit) in zip(range(len(asked))[limits.at_pass], limits.pass_sides, strict=True):
             # evidence is kept at few changes: of a pass, at the farthest that is no farther
             asked[place] = sign * max(
-                0.0, *(sign * self._changes[sign * self._changes <= sign * limit + 1e-12])
+                0.0, *(sign * self._changes[~above(sign * self._changes, sign * limit)])
             )
         found = [self.at(limit) for limit in asked]
         evidence = LogEvidence(

@@ -223,7 +223,8 @@ class MeanScoreProcess(_ScoreProcess):
         shifts = changes if limits.absolute else np.zeros(len(changes))
         tolerable = (scales[:, None] - 1) * rows[:, 2] + shifts[:, None] * weights
         scores = (rows[:, 3] - tolerable) / weights.mean()
-        sequence = ChangeSequence(changes, mean_evidence(scores, each=self._each))
+        size = float(np.abs(rows[:, 2:4]).max() / weights.mean())
+        sequence = ChangeSequence(changes, mean_evidence(scores, each=self._each, size=size))
         return self._found(
             **sequence.finding(limits, rates, self._points), baseline_level=levels[0], canary_level=levels[1]
         )

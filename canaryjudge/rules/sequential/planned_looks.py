@@ -17,7 +17,7 @@ from canaryjudge.rules.groups import GroupFinding, GroupSettings
 from canaryjudge.rules.mann_whitney import MannWhitney
 from canaryjudge.rules.minute_by_minute import FEWEST_MINUTES
 from canaryjudge.rules.registry import RULES, Asking, answered, read_finding
-from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Pair, Question, Sizes, excluded
+from canaryjudge.rules.rows import Arm, ErrorRates, FloatArray, Horizon, Pair, Question, Sizes, excluded
 from canaryjudge.rules.sequential.evidence import State
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.group_sequential import Spending, boundaries, repeated_pvalue
@@ -95,8 +95,9 @@ class LooksProcess:
             yield from self._looking()
 
     def _cut(self, window: Pair) -> Pair:
-        most = self._question.horizon.max_points
-        return window if most is None or len(window.canary) <= most else window.part(slice(most))
+        size, most = len(window.canary), self._question.horizon.max_points
+        # by an index, which copies: a slice would keep all of what was given
+        return window.part(np.arange(size if most is None else min(size, most)))
 
     def _looking(self) -> Asking:
         while self._done < self._plan.looks and not (self._last and self._last.outcome is Outcome.FAIL):
@@ -149,7 +150,7 @@ class LooksProcess:
         asked = replace(
             self._with_replicas(window.part(slice(size))),
             rates=ErrorRates(level, beta),
-            horizon=self._question.horizon,
+            horizon=Horizon(),  # which would keep it apart from what other watches ask
         )
         # what a pass excludes is settled by what the baseline is at the first look
         self._pass_within = self._pass_within or excluded(asked)

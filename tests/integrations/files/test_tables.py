@@ -1,6 +1,7 @@
 """Tables in files: every format gives the same pairs, and what is wrong is named with file and line."""
 
 import builtins
+import contextlib
 import gzip
 import io
 import json
@@ -11,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canaryjudge import limits
 from canaryjudge.data import read_pairs
 from canaryjudge.errors import DataError, MissingExtraError
-from canaryjudge.integrations.files import csv_files, tables
+from canaryjudge.integrations.files import csv_files
 from canaryjudge.integrations.files.layouts import tidy_or_by_arms
 from canaryjudge.integrations.files.wide import WideTable
 from canaryjudge.integrations.sources import read_table
@@ -361,10 +363,13 @@ def test_what_gzip_has_packed_is_read(kind, tmp_path):
 
 
 def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(tables, "MOST_UNPACKED", 3 << 20)
+    monkeypatch.setattr(limits, "UNPACKED_MEMORY", 30 << 20)
     for name, start in (("data.csv.gz", HEADER), ("data.json.gz", "[")):
         bomb = write(tmp_path, name, gzip.compress(start.encode() + b"\n" * (4 << 20)))
-        assert f"{name}: the file unpacks to more than 3 MiB. Decompress it first" in error(bomb)
+        assert (
+            f"{name}: the file unpacks to what takes more than 30 MiB to read. Decompress it first"
+            in error(bomb)
+        )
 
 
 @pytest.mark.parametrize("content", [gzip.compress(TEXT.encode())[:-9], b"\x1f\x8b" + b"rubbish" * 9])
@@ -419,7 +424,7 @@ def test_parquet_without_a_needed_column_is_an_error(tmp_path):
     pd.DataFrame({"metric": ["cpu"], "arms": ["a"], "value": [1.0]}).to_parquet(path)
     assert "no column 'arm'. Did you mean 'arms'?" in error(path)
     wide = WideTable(Policy(metrics=[Metric(name="value", direction="increase")]), "arms")
-    assert read_table(path, layout=wide.layout).column_names == ["metric", "arms", "value"]
+    assert read_table(path, layout=wide.layout).column_names == ["arms", "value"]
 
 
 def test_parquet_without_pyarrow_names_the_extra(monkeypatch, tmp_path):
@@ -434,3 +439,22 @@ def test_parquet_without_pyarrow_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=r"Parquet needs pyarrow. .*canaryjudge\[parquet\]"):
         read_table(path)
+
+
+def test_a_whole_number_beyond_all_floats_beside_a_text_is_infinite(tmp_path):
+    policy = Policy(
+        metrics=[Metric(name="cpu", direction="increase"), Metric(name="rss", direction="increase")]
+    )
+    rows = [f"cpu,{arm},{value}" for arm in ("baseline", "canary") for value in (1, "9" * 400, 2)]
+    text = "\n".join(["metric,arm,value", *rows, "rss,baseline,1", "rss,canary,fast", ""])
+    layout = tidy_or_by_arms(["cpu", "rss"], ("baseline", "canary"))
+    verdict = judge(read_table(io.StringIO(text), format="csv", layout=layout), policy)
+    assert {note.code for note in verdict.metrics["cpu"].warnings} >= {"infinite_values"}
+    assert verdict.metrics["rss"].reason == "broken"
+
+
+@pytest.mark.parametrize("row", ["a\rb,c,1", 'a,"b\r",1', "\r\r,,", "\r,,"])
+def test_bare_carriage_returns_are_an_error_in_a_sentence(row, tmp_path):
+    for text in (f"metric,arm,value\n{row}\na,b,1\n", f"metric,arm,value\na,b,1\n{row}\n"):
+        with contextlib.suppress(DataError):  # and no error of another kind
+            read_table(write(tmp_path, "data.csv", text))

@@ -93,7 +93,7 @@ def test_numbers_beyond_all_doubles_are_infinite():
 
 
 def test_a_text_too_long_is_refused_unread(monkeypatch):
-    monkeypatch.setattr(kayenta_pairs, "_MOST_TEXT", 100)
+    monkeypatch.setattr(kayenta_pairs, "KAYENTA_CHARACTERS", 100)
     with pytest.raises(cj.DataError, match="has 101 characters, and at most 100 are read"):
         cj.from_kayenta("[" * 101)
 

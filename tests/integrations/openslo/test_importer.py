@@ -652,9 +652,7 @@ def test_the_command_fails_where_nothing_can_be_judged(tmp_path, capsys):
 def test_every_importer_has_help_and_gives_the_same_shape(capsys):
     for name, importer in IMPORTERS.items():
         assert callable(importer.load)
-        with pytest.raises(SystemExit) as left:
-            main(["import", name, "--help"])
-        assert left.value.code == 0
+        assert main(["import", name, "--help"]) == 0
         assert importer.reads.split(":")[0] in capsys.readouterr().out
 
 

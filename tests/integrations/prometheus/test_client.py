@@ -1,13 +1,17 @@
 """The client against servers that fail in every way: one clear line, in time, and no secret in it."""
 
 import asyncio
+import gzip
+import html
 import json
 import logging
 import os
 import re
 import socket
 import time
+import zlib
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import fake_prometheus as fake
 import numpy as np
@@ -55,10 +59,7 @@ def in_tmp(tmp_path, monkeypatch):
 
 
 def run(capsys, *arguments):
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stop:  # argparse
-        code = stop.code
+    code = main([str(argument) for argument in arguments])
     streams = capsys.readouterr()
     return code, streams.out, streams.err
 
@@ -153,6 +154,54 @@ def test_gzip_is_understood(capsys):
     with fake.serving(lambda handler, question: fake.zipped(healthy(question))(handler, question)) as server:
         assert judge(capsys, server.url, "--at", AT)[0] == 0
     assert "gzip" in server.headers[0]["Accept-Encoding"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("deflate", zlib.compress),
+        ("deflate", lambda data: zlib.compress(data, wbits=-15)),
+        ("x-gzip, identity", gzip.compress),
+        ("gzip", lambda data: gzip.compress(data[:500]) + gzip.compress(data[500:])),
+    ],
+    ids=["deflate", "deflate without a head", "identity beside it", "two members"],
+)
+def test_what_is_packed_once_is_unpacked(capsys, encoding, pack):
+    def reply(handler, question):
+        data = pack(json.dumps(healthy(question)).encode())
+        fake.body(data, Content_Encoding=encoding)(handler, question)
+
+    with fake.serving(reply) as server:
+        assert judge(capsys, server.url, "--at", AT)[0] == 0
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip,deflate", "br", "gzip, identity, gzip", "zstd"])
+def test_what_is_packed_in_another_way_is_refused_unread(capsys, encoding):
+    reply = fake.body(gzip.compress(gzip.compress(bytes(1 << 20))), Content_Encoding=encoding)
+    with fake.serving(reply) as server:
+        assert_complains(*judge(capsys, server.url), f"packed as {encoding}, and only gzip or deflate, once")
+    assert len(server.questions) == 1
+
+
+def test_a_small_answer_that_is_large_once_it_is_read_is_refused(capsys):
+    reply = fake.zipped([[]] * 2_000_000)
+    with fake.serving(reply) as server:
+        assert_complains(*judge(capsys, server.url), "or what takes more than 256 MiB to read")
+
+
+def test_time_is_bounded_while_an_answer_comes_as_fast_as_it_is_read(capsys, monkeypatch):
+    monkeypatch.setattr(prometheus_client, "ANSWER_BYTES", 10**12)
+    monkeypatch.setattr(prometheus_client, "ANSWER_MEMORY", 10**12)
+    with fake.serving(fake.endless(b" " * 10_000)) as server:
+        begin = time.monotonic()
+        said = judge(capsys, server.url, "--timeout", "0.5")
+        assert time.monotonic() - begin < 5
+    assert_complains(*said, "did not answer all questions within 0.5 s")
+
+
+def test_an_answer_that_says_something_twice_is_refused(capsys):
+    with fake.serving(fake.body('{"status": "success", "data": 1, "data": 2}')) as server:
+        assert_complains(*judge(capsys, server.url), "the key 'data' stands twice in one object")
 
 
 def test_warnings_of_the_server_are_passed_on(capsys):
@@ -286,6 +335,47 @@ def test_a_host_that_does_not_exist(capsys):
     assert_complains(*judge(capsys, f"http://{'a' * 80}.example"), "cannot be reached")
 
 
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        {"ALL_PROXY": "socks9://127.0.0.1:1"},
+        {"ALL_PROXY": f"nonsense://ada:{SECRET}@x"},
+        {"HTTP_PROXY": f"http://ada:{SECRET}@[::1"},
+        {"HTTP_PROXY": f"http://ada:{SECRET}@x:port"},
+        {"HTTPS_PROXY": "http://\x01"},
+        {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "[::1"},
+    ],
+)
+def test_a_proxy_that_is_none_is_said_to_be_none(capsys, monkeypatch, proxies):
+    for name, value in proxies.items():
+        monkeypatch.setenv(name, value)
+    code, out, err = judge(capsys, "http://127.0.0.1:1")
+    assert_complains(code, out, err, "the proxy that the environment names cannot be used")
+    assert SECRET not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("nowhere.pem", "No such file"), ("policy.yaml", "no certificates")]
+)
+def test_certificates_of_the_environment_that_are_none(capsys, monkeypatch, name, says):
+    monkeypatch.setenv("SSL_CERT_FILE", name)
+    assert_complains(*judge(capsys, "http://127.0.0.1:1"), "SSL_CERT_FILE, or SSL_CERT_DIR: ", says)
+
+
+@pytest.mark.parametrize(
+    "name", ["Content-Length", "transfer-encoding", "Connection", "UPGRADE", "content-type"]
+)
+def test_a_header_by_which_requests_are_told_apart_is_refused(capsys, name):
+    with fake.serving(GOOD) as server:
+        assert_complains(*judge(capsys, server.url, "--header", f"{name}=5"), "is set by the client itself")
+    assert not server.questions
+
+
+def test_a_server_that_speaks_no_tls_is_said_to_speak_none(capsys):
+    with fake.serving(GOOD) as server:
+        assert_complains(*judge(capsys, server.url.replace("http:", "https:")), "cannot be reached: no TLS (")
+
+
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_what_passes_is_waited_for(capsys, status):
     with fake.serving(fake.body("busy", status=status), fake.hanging_up, GOOD) as server:
@@ -347,13 +437,13 @@ def test_silence_between_two_bytes_is_bounded_too(capsys, monkeypatch):
 
 
 def test_size_is_bounded(capsys, monkeypatch):
-    monkeypatch.setattr(prometheus_client, "_MOST_BYTES", 5_000_000)
+    monkeypatch.setattr(prometheus_client, "ANSWER_BYTES", 5_000_000)
     with fake.serving(fake.endless()) as server:
         assert_complains(*judge(capsys, server.url), "answers more than 5 MB")
 
 
 def test_a_bomb_is_bounded_after_it_is_unpacked(capsys, monkeypatch):
-    monkeypatch.setattr(prometheus_client, "_MOST_BYTES", 5_000_000)
+    monkeypatch.setattr(prometheus_client, "ANSWER_BYTES", 5_000_000)
     with fake.serving(fake.zipped(" " * 50_000_000)) as server:
         assert_complains(*judge(capsys, server.url), "answers more than 5 MB")
 
@@ -463,6 +553,29 @@ def test_no_secret_is_ever_seen(capsys, caplog, monkeypatch, reply, given):
         assert SECRET not in text
         assert SECRET[:10] not in text
     assert SECRET in str(server.headers) or given in ("password", "url")
+
+
+ODD = "pa\"ss/w'o r&d<+=%\\"
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        str,
+        *(quote, quote_plus, html.escape, repr, ascii, json.dumps),
+        lambda text: quote(text, safe=""),
+        lambda text: quote(quote(text, safe=""), safe=""),
+        lambda text: quote(text, safe="").lower(),
+        lambda text: json.dumps(json.dumps(text)),
+        lambda text: "".join(each if each.isalnum() else f"\\u{ord(each):04x}" for each in text),
+        lambda text: "".join(each if each.isalnum() else f"&#x{ord(each):X};" for each in text),
+    ],
+)
+def test_a_secret_is_recognized_however_it_is_escaped(escape):
+    access = Access.to("http://127.0.0.1:1", {"CANARYJUDGE_PROMETHEUS_PASSWORD": ODD})
+    assert re.fullmatch(
+        r"it was [\"'\\]*\*\*\*[\"'\\]* that was sent", access.redacted(f"it was {escape(ODD)} that was sent")
+    )
 
 
 def test_a_redirect_that_quotes_a_secret_does_not_show_it(capsys, monkeypatch):

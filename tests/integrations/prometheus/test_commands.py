@@ -58,10 +58,7 @@ def in_tmp(tmp_path, monkeypatch):
 
 
 def run(capsys, *arguments):
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stop:  # argparse
-        code = stop.code
+    code = main([str(argument) for argument in arguments])
     streams = capsys.readouterr()
     return code, streams.out, streams.err
 
@@ -219,6 +216,11 @@ def test_there_is_one_source_of_data(capsys):
             "--canary-selector",
             'version="1.4"',
             "both arms of the metric 'errors' have the selector version=\"1.4\"",
+        ),
+        (
+            "--canary-selector",
+            'version="1.5"} or vector(0) or x{version=""',
+            "canary of the metric 'errors': the selector has more in it than label matchers",
         ),
         ("--wide", "version", "--wide is for --data"),
         ("--data-format", "csv", "--data-format is for --data"),

@@ -144,7 +144,7 @@ def test_nothing_there_is_a_want_of_data(url):
 def test_its_own_complaints_are_passed_on(url):
     broken = run(
         *("judge", "--policy", EXAMPLE / "policy.yaml", "--prometheus", url),
-        *("--canary-selector", 'version="1.5', "--at", str(time.time())),
+        *("--canary-selector", 'version=="1.5"', "--at", str(time.time())),
     )
     assert broken.returncode == 2
     assert broken.stderr.count("\n") == 2

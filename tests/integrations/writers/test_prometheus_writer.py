@@ -13,6 +13,7 @@ from told import NASTY, renamed, texts, verdict
 
 import canaryjudge as cj
 from canaryjudge.integrations.writers import prometheus_answer, prometheus_text
+from canaryjudge.texts import visible
 
 ERROR = cj.DataError("the server cannot be reached")
 NOW = 1772442000.0
@@ -88,10 +89,10 @@ def test_without_a_verdict_there_is_no_old_one():
     assert [(sample.name, sample.value) for sample in samples(ERROR)] == [("canaryjudge_judged", 0)]
 
 
-@given(st.lists(texts, min_size=1, max_size=5, unique_by=lambda text: text.encode("utf-8", "replace")))
-def test_names_come_back_as_they_were(names):
+@given(st.lists(texts, min_size=1, max_size=5, unique_by=visible))
+def test_names_come_back_as_they_were_but_for_what_steers_a_terminal(names):
     found = [s.labels["metric"] for s in samples(renamed(names)) if s.name == "canaryjudge_metric_outcome"]
-    assert found == [name.encode("utf-8", "replace").decode() for name in names]
+    assert found == [visible(name) for name in names]
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: make system")
