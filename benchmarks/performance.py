@@ -255,7 +255,7 @@ def _watches(releases: int = 2000, alone: int = 40, looks: int = 60) -> list[lis
                 f"a look of `Monitors`, {releases:,} releases of one ratio: {what}",
                 f"{many:.0f} µs a release",
                 "a twentieth of a `Monitor` alone",
-                f"a {one / many:.0f}th of {one:.0f} µs",
+                f"{one / many:.0f} x as fast as a `Monitor` alone ({one:.0f} µs)",
             ]
         )
     return rows
