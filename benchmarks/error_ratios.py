@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from corpus import Case, load_cases
 from tables import grid
 
@@ -23,14 +24,15 @@ _ALPHAS = (0.01, 0.05)
 _EFFECTS = ("null_0.1pct", "0.1_to_0.2pct", "0.1_to_0.5pct")
 
 
-def outcome(case: Case, alpha: float) -> str:
-    """Judge one case."""
-    arms = {}
-    for name, ticks in (("baseline", case.baseline), ("canary", case.canary)):
-        known = ticks[np.isfinite(ticks).all(axis=1)]
-        arms[name] = {"total": known[:, 0], "value": known[:, 1]}
-    metric = cj.Metric(name="errors", kind="ratio", direction="increase")
-    return cj.judge({"errors": arms}, cj.Policy(alpha=alpha, metrics=[metric])).outcome.value
+def frame_of(cases: list[Case]) -> pd.DataFrame:
+    """Give all cases as one table."""
+    parts = []
+    for case in cases:
+        for arm, ticks in (("baseline", case.baseline), ("canary", case.canary)):
+            total, value = ticks[np.isfinite(ticks).all(axis=1)].T
+            own = {"case": case.case_id, "metric": "errors", "arm": arm, "total": total, "value": value}
+            parts.append(pd.DataFrame(own))
+    return pd.concat(parts)
 
 
 def main() -> None:
@@ -42,12 +44,15 @@ def main() -> None:
     cases, _ = load_cases(parser.parse_args().corpus, ("err",))
     if not cases:
         sys.exit(2)
+    metric = cj.Metric(name="errors", kind="ratio", direction="increase")
     rows = []
     for effect in _EFFECTS:
         chosen = [case for case in cases if case.effect == effect]
+        frame = frame_of(chosen)
         row = [effect, str(len(chosen))]
         for alpha in _ALPHAS:
-            found = Counter(outcome(case, alpha) for case in chosen)
+            policy = cj.Policy(alpha=alpha, metrics=[metric])
+            found = Counter(cj.judge_many(frame, policy, by="case").outcomes.values())
             row += [f"{100 * found[what] / len(chosen):.1f} %" for what in ("fail", "marginal", "pass")]
         rows.append(row)
     head = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,7 +90,13 @@ __all__ = sorted([*_MODULE_OF, "__version__"])  # noqa: PLE0605 - the table has 
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_MODULE_OF[name]}")
+    collecting = gc.isenabled()
+    gc.disable()  # what modules make stays
+    try:
+        module = import_module(f"{__name__}.{_MODULE_OF[name]}")
+    finally:
+        if collecting:
+            gc.enable()
     found = globals()[name] = module if name == _MODULE_OF[name] else getattr(module, name)
     return found
 

@@ -23,6 +23,8 @@ _MOST_POINTS = 100
 _STRETCHES = 40
 """More are shown by the level and the band of this many equal stretches of time."""
 _BAND = (0.05, 0.5, 0.95)
+_LARGE = 20_000
+"""Of so many points the stretches are sorted one by one."""
 _GAP = 2.5
 """A step this many times the usual one is a gap: the line must not run through it."""
 
@@ -97,13 +99,13 @@ def _bands(arm: Arm, at: FloatArray, levels: FloatArray, pair: MetricPair) -> tu
 
 def _stretches(at: FloatArray) -> tuple[IntArray, FloatArray]:
     """Find the first point of each stretch of time that has points, and where its middle is."""
-    distinct, firsts = np.unique(at, return_index=True)
-    if len(distinct) <= _MOST_POINTS:
-        return firsts, distinct
+    firsts = np.flatnonzero(np.diff(at, prepend=-1.0))
+    if len(firsts) <= _MOST_POINTS:
+        return firsts, at[firsts]
     width = at[-1] / _STRETCHES
     numbers = np.minimum(at / width, _STRETCHES - 1).astype(np.intp)
-    filled, firsts = np.unique(numbers, return_index=True)
-    return firsts, (filled + 0.5) * width
+    firsts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    return firsts, (numbers[firsts] + 0.5) * width
 
 
 def with_gaps(at: FloatArray, rows: FloatArray) -> tuple[tuple[float, ...], list[tuple[float | None, ...]]]:
@@ -135,8 +137,12 @@ def _quantiles(ascending: FloatArray, levels: Sequence[float]) -> FloatArray:
 
 def _quantiles_of_stretches(levels: FloatArray, firsts: IntArray, wanted: Sequence[float]) -> FloatArray:
     """Read quantiles, one row a level, off each stretch of a series as `_quantiles` does, all stretches at once."""
-    sizes = np.diff(firsts, append=len(levels))
-    ranked = levels[np.lexsort((levels, np.repeat(firsts, sizes)))]
+    sizes, ranked = np.diff(firsts, append=len(levels)), levels.copy()
+    if len(levels) < _LARGE:
+        ranked = levels[np.lexsort((levels, np.repeat(firsts, sizes)))]
+    else:
+        for stretch in np.split(ranked, firsts[1:]):
+            stretch.sort()
     place = firsts + np.asarray(wanted)[:, np.newaxis] * (sizes - 1)
     below = np.floor(place).astype(np.intp)
     part = place - below

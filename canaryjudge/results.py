@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, Union
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, Union
 
 from pydantic import Field, model_validator
 
@@ -249,6 +249,12 @@ class ReleaseResult(Facts):
     """The caller's name of the canary."""
     metrics: dict[str, MetricResult]
     """Each metric's result, in the policy's order."""
+
+    @classmethod
+    def model_rebuild(cls, **options: Any) -> bool | None:
+        """Build the schema, on first use; first that of its metrics, which a verdict has as well."""
+        MetricResult.model_rebuild()
+        return super().model_rebuild(**options)
 
     @model_validator(mode="after")
     def _decided_by_its_own(self) -> Self:

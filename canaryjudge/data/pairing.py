@@ -258,6 +258,11 @@ def _silent(
     kind = KINDS[metric.kind]
     if not all(map(len, arms)) or (concurrent and _on_the_beat(kind, arms, interval, ends)):
         return []
+    if kind.is_raw and all(
+        arm.time is None and not len(arm.beyond) and end < len(arm)
+        for arm, end in zip(arms, ends, strict=True)
+    ):
+        return []  # each row in line is there, and nothing else tells when it came
     first, second = (Presence.of(arm, kind) for arm in arms)
     names = arms[0].arm, arms[1].arm
     timed = all(arm.time is not None for arm in arms)

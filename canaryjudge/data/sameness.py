@@ -12,6 +12,7 @@ from canaryjudge.data.notes import Note
 from canaryjudge.data.series import Series
 from canaryjudge.packing import pack, unpack
 from canaryjudge.rules.rows import FloatArray
+from canaryjudge.stats.differences import Merged
 
 __all__ = ["Sample", "same_in_line", "same_points", "signatures", "some_in_common"]
 
@@ -25,6 +26,8 @@ _MORE: Final = 3
 """More different points than this are in both, to the last digit."""
 _PART: Final = 0.2
 """So many points, and this part of the smaller arm's, are in both."""
+_MANY: Final = 2000
+"""So many points are sorted rather than put into sets."""
 _TIMES: Final = 2.0
 """At least so many times what chance makes equal."""
 _RARELY: Final = 1e-6
@@ -142,14 +145,27 @@ def some_in_common(first: FloatArray, second: FloatArray) -> bool:
     >>> some_in_common(np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0]))
     False
     """
-    mine, theirs = set(first.tolist()), second.tolist()
-    if mine.isdisjoint(theirs) or len(mine.intersection(theirs)) <= _MORE:
-        return False
-    # as samples have them: in single precision, where more are equal
-    rounded = [_rounded(each).tolist() for each in (first, second)]
-    sets = set(rounded[0]), set(rounded[1])
-    shared = min(sum(map(sets[1].__contains__, rounded[0])), sum(map(sets[0].__contains__, rounded[1])))
+    if min(len(first), len(second)) >= _MANY:
+        mine, theirs = np.sort(first), np.sort(second)
+        if len(np.unique(_also_in(mine, theirs))) <= _MORE:
+            return False
+        mine, theirs = _rounded(mine), _rounded(theirs)
+        shared = min(len(_also_in(mine, theirs)), len(_also_in(theirs, mine)))
+    else:
+        numbers, others = set(first.tolist()), second.tolist()
+        if numbers.isdisjoint(others) or len(numbers.intersection(others)) <= _MORE:
+            return False
+        # as samples have them: in single precision, where more are equal
+        rounded = [_rounded(each).tolist() for each in (first, second)]
+        sets = set(rounded[0]), set(rounded[1])
+        shared = min(sum(map(sets[1].__contains__, rounded[0])), sum(map(sets[0].__contains__, rounded[1])))
     return shared >= max(_FEWEST, _PART * min(len(first), len(second)))
+
+
+def _also_in(ascending: FloatArray, points: FloatArray) -> FloatArray:
+    """Give those of ascending points that other ascending points have too."""
+    nearest = ascending.take(Merged(ascending, points).up_to - 1, mode="clip")
+    return np.asarray(points[nearest == points])
 
 
 def _rounded(values: FloatArray) -> FloatArray:

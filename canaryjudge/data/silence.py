@@ -149,20 +149,24 @@ class Presence:
         return coarse._with(slots, fine.weight, fine.low, fine.high) if len(fine) else coarse  # noqa: SLF001 - its own
 
     def _with(self, slots: _SlotArray, weight: FloatArray, low: FloatArray, high: FloatArray) -> Presence:
-        every = np.concatenate([self.slots, slots])
-        columns = [
-            np.concatenate(pair) for pair in ((self.weight, weight), (self.low, low), (self.high, high))
-        ]
-        order, level = np.lexsort([columns[0], every]), self.level
-        every, columns = every[order], [column[order] for column in columns]
-        while True:
-            starts = np.flatnonzero(np.diff(every, prepend=every[0] - 1))
-            if len(starts) <= self.most:
-                break
-            every, level = every >> 1, level + 1
+        every, columns = slots, [weight, low, high]
+        if len(self):
+            held = (self.slots, self.weight, self.low, self.high)
+            every, *columns = (np.concatenate(pair) for pair in zip(held, (every, *columns), strict=True))
+        if (every[1:] < every[:-1]).any() or (columns[0] != columns[0][0]).any():
+            order = np.lexsort([columns[0], every])
+            every, columns = every[order], [column[order] for column in columns]
+        # of some of them there are no more different slots than of all
+        some = every[:: max(1, len(every) // (4 * self.most))]
+        wider = 0
+        while len(_starts(some >> wider)) > self.most:
+            wider += 1
+        while len(starts := _starts(every >> wider)) > self.most:
+            wider += 1
+        level, firsts = self.level + wider, every[starts] >> wider
         how = (np.add, np.minimum, np.maximum)
         sums, lows, highs = (each.reduceat(column, starts) for each, column in zip(how, columns, strict=True))
-        return Presence(level, every[starts], sums, lows, highs, self.most)
+        return Presence(level, firsts, sums, lows, highs, self.most)
 
     def fresh(self, metric: Metric) -> NDArray[np.bool_]:
         """Mark the slots that say something new: events that came, a level that is not the one before to the last digit, or is at its best."""
@@ -211,6 +215,11 @@ class Presence:
             for text in columns
         )
         return cls(int(level), found, weight, low, high)
+
+
+def _starts(ascending: _SlotArray) -> NDArray[np.intp]:
+    """Find where each different one begins."""
+    return np.flatnonzero(np.diff(ascending, prepend=ascending[0] - 1))
 
 
 def _traffic(kind: Kind, value: FloatArray, total: FloatArray | None) -> FloatArray:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.ties import ROUNDING, about
 
-__all__ = ["Differences", "all_differences"]
+__all__ = ["Differences", "Merged", "all_differences", "reached"]
 
 Side = Literal["low", "high"]
 
@@ -32,6 +32,12 @@ _RANK_ERROR = 1e-6
 """Quantiles of large samples are exact to this share of the differences, far below what a test can tell."""
 _OVERSHOOT = 0.02
 """A step goes this much of the bracket past the interpolated place, so that the bracket closes from both sides."""
+_SHARE_ERROR = 5e-8
+"""Shares of very large samples are exact to this: a p-value of 1 % to a thousandth of a percent point."""
+_STRETCHES = 2**13
+"""For a quantile a sample several times as large is counted by so many stretches of it, where that is as good as point by point."""
+_FINE_STRETCHES = 2**16
+"""The same for a share."""
 
 
 class Differences(Protocol):
@@ -39,6 +45,11 @@ class Differences(Protocol):
 
     pairs: int
     """Differences a pair of samples."""
+
+    @property
+    def samples(self) -> tuple[FloatArray, FloatArray] | None:
+        """Baseline and canary, each row ascending, where they had to be sorted."""
+        ...
 
     def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
         """Give the order statistic number ``floor(tail * pairs)`` from that end, counted from 0; shapes (batch, k)."""
@@ -86,6 +97,8 @@ def all_differences(baseline: FloatArray, canary: FloatArray, size: float = 0.0)
 
 
 class _Outright:
+    samples = None
+
     def __init__(self, baseline: FloatArray, canary: FloatArray, size: float = 0.0) -> None:
         self._baseline, self._canary, self._size = baseline, canary, size
         self._sorted = (canary[:, :, None] - baseline[:, None, :]).reshape(len(baseline), -1)
@@ -124,11 +137,43 @@ class _Outright:
         return low + (high - low) / 2
 
 
+class Merged:
+    """How two ascending samples lie among each other; a stable sort takes ascending runs as they are, so that merging them takes linear time.
+
+    Examples
+    --------
+    >>> merged = Merged(np.array([1.0, 2.0, 5.0]), np.array([2.0, 3.0]))
+    >>> merged.below.tolist(), merged.up_to.tolist()
+    ([0, 0, 2], [2, 2])
+    """
+
+    def __init__(self, first: FloatArray, second: FloatArray) -> None:
+        self._of_second = np.argsort(np.concatenate([first, second]), kind="stable") >= len(first)
+        self.up_to = _places(self._of_second)
+        """For each point of the second, how many of the first are no larger."""
+
+    @property
+    def below(self) -> NDArray[np.intp]:
+        """For each point of the first, how many of the second are less."""
+        return _places(~self._of_second)
+
+
+def _places(marked: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Count, for each that is marked, those before it that are not."""
+    found = np.flatnonzero(marked)
+    found -= np.arange(len(found))
+    return found
+
+
+def reached(upper: FloatArray, up_to: NDArray[np.intp], lower: FloatArray) -> bool:
+    """Tell whether the last of those that count as up to a point is equal to it, of any point: then some are."""
+    return bool(((up_to > 0) & (upper.take(up_to - 1, mode="clip") >= lower)).any())
+
+
 class _Counted:
     def __init__(self, baseline: FloatArray, canary: FloatArray, size: float) -> None:
         self._size = size
-        self._baseline = np.sort(baseline, axis=1)
-        self._canary = np.sort(canary, axis=1)
+        self.samples = self._baseline, self._canary = np.sort(baseline, axis=1), np.sort(canary, axis=1)
         self.pairs = baseline.shape[1] * canary.shape[1]
         self._shares: dict[tuple[int, float], float] = {}
         largest = np.maximum(
@@ -137,7 +182,7 @@ class _Counted:
         self._rounding = (
             4 * np.finfo(float).eps * largest
         )  # equal differences of rounded points differ by less
-        self._sketch = _Outright(_thinned(self._baseline), _thinned(self._canary))
+        self._sketch = _Outright(_thinned(self._baseline, _SKETCH), _thinned(self._canary, _SKETCH))
 
     def quantile(self, tail: ArrayLike, side: Side) -> FloatArray:
         positions = np.broadcast_to(
@@ -155,28 +200,56 @@ class _Counted:
 
     def _share_below(self, row: int, value: float) -> float:
         if (row, value) not in self._shares:
-            counted = self._count(row, value, strict=True) + self._count(row, value, strict=False)
-            self._shares[row, value] = counted / (2 * self.pairs)
+            below, up_to, error = self._count_roughly(row, value, _FINE_STRETCHES)
+            if error > _SHARE_ERROR * self.pairs:
+                below, up_to = self._count_both(row, value)
+            self._shares[row, value] = (below + up_to) / (2 * self.pairs)
         return self._shares[row, value]
 
     def median(self) -> FloatArray:
         return self.quantile([[0.5]], "low")[:, 0]
 
-    def _count(self, row: int, value: float, *, strict: bool) -> int:
-        """Count the differences up to a value (below it, where strict)."""
+    def _count_both(self, row: int, value: float) -> tuple[int, int]:
+        """Count the differences below a value, and those up to it."""
         baseline, canary = self._baseline[row], self._canary[row]
-        # canary - baseline <= v  <=>  baseline >= canary - v: the longer is searched by the shorter
+        # canary - baseline <= v  <=>  baseline >= canary - v: the shorter is moved
         if len(canary) < len(baseline):
             low, high = about(canary, -value, self._size)
-            found = np.searchsorted(baseline, high if strict else low, "right" if strict else "left")
-            return len(canary) * len(baseline) - int(found.sum())
+            found = Merged(low, baseline).up_to
+            up_to = int(found.sum())
+            return int(Merged(baseline, high).below.sum()) if reached(high, found, baseline) else up_to, up_to
         low, high = about(baseline, value, self._size)
-        return int(np.searchsorted(canary, low if strict else high, "left" if strict else "right").sum())
+        found = Merged(canary, high).up_to
+        up_to = int(found.sum())
+        return int(Merged(low, canary).below.sum()) if reached(canary, found, low) else up_to, up_to
+
+    def _count(self, row: int, value: float) -> int:
+        """Count the differences up to a value."""
+        baseline, canary = self._baseline[row], self._canary[row]
+        if len(canary) < len(baseline):
+            return int(Merged(about(canary, -value, self._size)[0], baseline).up_to.sum())
+        return int(Merged(canary, about(baseline, value, self._size)[1]).up_to.sum())
+
+    def _count_roughly(self, row: int, value: float, stretches: int) -> tuple[float, float, float]:
+        """Count the differences below a value and up to it by the middle of each stretch of the baseline, and tell how far off that may be.
+
+        How many canary points the points of a stretch exceed differs by no more than the ends of the stretch do, and by about as much above its middle as below.
+        """
+        baseline, canary = self._baseline[row], self._canary[row]
+        if len(baseline) < 4 * stretches:
+            return 0.0, 0.0, np.inf
+        low, high = about(_thinned(baseline[np.newaxis], stretches)[0], value, self._size)
+        below = up_to = np.searchsorted(canary, high, "right")
+        if reached(canary, up_to, low):
+            below = np.searchsorted(canary, low, "left")
+        size, steps = len(baseline) / stretches, np.diff(up_to).astype(np.float64)
+        error = 2 * size * float(np.sqrt((steps * steps).sum() / 12))
+        return size * float(below.sum()), size * float(up_to.sum()), error
 
     def _next_above(self, row: int, value: float) -> float:
         """Give the least difference above a value that some pair of points has."""
         baseline, canary = self._baseline[row], self._canary[row]
-        following = np.searchsorted(canary, baseline + value, "right")
+        following = Merged(canary, about(baseline, value, self._size)[1]).up_to
         there = following < len(canary)
         gaps = canary[following[there]] - baseline[there]
         above = gaps[gaps > value]
@@ -197,7 +270,10 @@ class _Counted:
         low, high = self._bracket(row, target / self.pairs, _SKETCH_ERROR)
         value = (low + high) / 2
         for _ in range(4):
-            missing = target + 0.5 - self._count(row, value, strict=False)
+            _, count, error = self._count_roughly(row, value, _STRETCHES)
+            if error > close:
+                count = self._count(row, value)
+            missing = target + 0.5 - count
             if abs(missing) <= close:
                 return value
             value += missing / self.pairs * slope
@@ -219,7 +295,7 @@ class _Counted:
             )
             if not low < middle < high:
                 break
-            count = self._count(row, middle, strict=False)
+            count = self._count(row, middle)
             flat = count in (count_low, count_high)
             if count > target:
                 high, count_high = middle, count
@@ -227,7 +303,7 @@ class _Counted:
                 low, count_low = middle, count
             if flat:  # many equal differences: go from one that occurs to the next
                 following = self._next_above(row, low)
-                count = self._count(row, following + self._rounding[row], strict=False)
+                count = self._count(row, following + self._rounding[row])
                 if count > target:
                     return following
                 low, count_low = following + self._rounding[row], count
@@ -246,23 +322,23 @@ class _Counted:
         lowest = float(self._canary[row, 0] - self._baseline[row, -1])
         highest = float(self._canary[row, -1] - self._baseline[row, 0])
         spread = max(high - low, (highest - lowest) * 1e-9, np.finfo(float).tiny)
-        count_low, count_high = (self._count(row, end, strict=False) for end in (low, high))
+        count_low, count_high = (self._count(row, end) for end in (low, high))
         while count_low > target and low > lowest:
             high, count_high = low, count_low
             low, spread = max(low - spread, lowest), 4 * spread
-            count_low = self._count(row, low, strict=False)
+            count_low = self._count(row, low)
         while count_high <= target and high < highest:
             low, count_low = high, count_high
             high, spread = min(high + spread, highest), 4 * spread
-            count_high = self._count(row, high, strict=False)
+            count_high = self._count(row, high)
         return (low, count_low), ((high, count_high) if count_low <= target else (low, count_low))
 
 
-def _thinned(rows: FloatArray) -> FloatArray:
+def _thinned(rows: FloatArray, most: int) -> FloatArray:
     n = rows.shape[1]
-    if n <= _SKETCH:
+    if n <= most:
         return rows
-    return rows[:, ((np.arange(_SKETCH) + 0.5) * n / _SKETCH).astype(np.intp)]
+    return rows[:, ((np.arange(most) + 0.5) * n / most).astype(np.intp)]
 
 
 def _position(tail: ArrayLike, pairs: int, side: Side) -> NDArray[np.intp]:

@@ -317,8 +317,9 @@ def medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     n = values.shape[-1]
     low, high = (n - 1) // 2, n // 2
-    parted = np.partition(values, (low, high), axis=-1)
-    return np.asarray((parted[..., low] + parted[..., high]) / 2)
+    parted = np.partition(values, high, axis=-1)
+    below = parted[..., high] if low == high else parted[..., :high].max(axis=-1)
+    return np.asarray((below + parted[..., high]) / 2)
 
 
 def dkw_margin(n: int, level: float) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from canaryjudge.stats.bounds import FloatArray
-from canaryjudge.stats.differences import Differences, all_differences
+from canaryjudge.stats.differences import Differences, Merged, all_differences, reached
 from canaryjudge.stats.long_run import dependence, long_run_variance
 from canaryjudge.stats.quantiles import medians
 from canaryjudge.stats.replicas import LastingNoise, joined
@@ -209,13 +209,14 @@ def _one_chunk(
         return _exact(differences, estimate, limits, levels, baseline.shape[1], canary.shape[1])
     slope = _slope(differences)
     if method == "robust":
-        moved = placements(baseline, canary, estimate, size)
+        moved = placements(baseline, canary, estimate, size, differences.samples)
         noise = estimated_noise(moved, scales, concurrent=concurrent, waves=waves_for(levels))
         noises = [noise]
         if lasting is not None:
             slope = lasting.least_slope(slope)
             noises.append(_with_lasting(noise, lasting, slope))
-        typical = np.maximum(np.maximum(np.abs(medians(baseline)), np.abs(medians(canary))), size)
+        levels_of = [medians(points) for points in differences.samples or (baseline, canary)]
+        typical = np.maximum(np.maximum(*np.abs(levels_of)), size)
         share = _extended_share(differences, limits, slope, typical)
     else:
         noises = [textbook_noise(baseline, canary, limits, size)]
@@ -288,7 +289,9 @@ def _extended_share(
         left = 0.5 - CORE - (low - values) / steepness
         right = 0.5 + CORE + (values - high) / steepness
     beyond = [above(*pair, typical[:, None]) for pair in ((low, values), (values, high))]
-    return np.where(beyond[0], left, np.where(beyond[1], right, differences.below(values)))
+    outside = beyond[0] | beyond[1]
+    within = differences.below(np.where(outside, 0.0, values))  # no difference is asked of anyway
+    return np.where(outside, np.where(beyond[0], left, right), within)
 
 
 def _extended_bounds(
@@ -385,6 +388,8 @@ def _null_distribution(n: int, m: int) -> FloatArray:
     return np.cumsum(counts / comb(n + m, n))
 
 
+_LARGE, _LARGEST = 100_000, 2_000_000
+"""Of a baseline of so many points, how it is sorted is kept; of more it would hold too much memory."""
 _FEW_PAIRS = 10_000
 """So few pairs of points are compared outright."""
 _LOWEST_WAVES, _MORE_WAVES = 8, 32
@@ -414,7 +419,11 @@ class Noise:
 
 
 def placements(
-    baseline: FloatArray, canary: FloatArray, shift: FloatArray | float = 0.0, size: float = 0.0
+    baseline: FloatArray,
+    canary: FloatArray,
+    shift: FloatArray | float = 0.0,
+    size: float = 0.0,
+    ascending: tuple[FloatArray, FloatArray] | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Place each point in the other sample's distribution.
 
@@ -428,6 +437,8 @@ def placements(
         By how much its points lie above where they are placed.
     size : float
         Points are rounded as numbers of this size at least: of logarithms 1.
+    ascending : tuple of ndarray, shapes (batch, n) and (batch, m), optional
+        The same points in ascending order, where they are sorted already.
 
     Returns
     -------
@@ -441,32 +452,37 @@ def placements(
     ([[0.75, 1.0]], [[0.0, 0.25]])
     """
     n, m = baseline.shape[1], canary.shape[1]
-    low, high = about(baseline, np.asarray(shift)[..., None], size)
     if n * m <= _FEW_PAIRS:
+        low, high = about(baseline, np.asarray(shift)[..., None], size)
         # counts are exact, so that this gives the same bits as sorting
         greater = canary[:, :, None] > high[:, None, :]
         reaches = canary[:, :, None] >= low[:, None, :]
         of_canary, below_baseline = (greater.sum(axis=axis) + reaches.sum(axis=axis) for axis in (2, 1))
         return of_canary / (2 * n), (2 * m - below_baseline) / (2 * m)
-    of_canary = np.stack([_shares_below(*row) for row in zip(low, high, canary, strict=True)])
-    ordered = np.sort(canary, axis=1)
-    of_baseline = np.stack(
-        [
-            np.searchsorted(row, ends[0], "left") + np.searchsorted(row, ends[1], "right")
-            for row, *ends in zip(ordered, low, high, strict=True)
-        ]
-    )
-    return of_canary, of_baseline / (2 * m)
+    of_canary, of_baseline = np.empty(canary.shape), np.empty(baseline.shape)
+    first, second = ascending or (np.sort(baseline, axis=1), np.sort(canary, axis=1))
+    for row, (low, high) in enumerate(
+        zip(*about(first, np.broadcast_to(shift, len(first))[:, None], size), strict=True)
+    ):
+        merged = Merged(low, second[row])
+        below, up_to = merged.below / m, merged.up_to / n
+        if reached(high, merged.up_to, second[row]):
+            other = Merged(second[row], high)
+            below, up_to = (
+                (merged.below + other.up_to) / (2 * m),
+                (merged.up_to + other.below) / (2 * n),
+            )
+        large = _LARGE <= n <= _LARGEST
+        order = _order(baseline[row].tobytes()) if large else np.argsort(baseline[row])
+        of_baseline[row, order] = below
+        of_canary[row, np.argsort(canary[row])] = up_to
+    return of_canary, of_baseline
 
 
-def _shares_below(low: FloatArray, high: FloatArray, points: FloatArray) -> FloatArray:
-    order = np.argsort(points, kind="stable")
-    ascending = points[order]
-    shares = np.empty(len(points))
-    shares[order] = (
-        np.searchsorted(np.sort(high), ascending, "left") + np.searchsorted(np.sort(low), ascending, "right")
-    ) / (2 * len(low))
-    return shares
+@lru_cache(maxsize=1)
+def _order(points: bytes) -> NDArray[np.intp]:
+    """Give what sorts points; of the last, because rules that ask of a part of the canary ask of the same baseline again."""
+    return np.argsort(np.frombuffer(points))
 
 
 def waves_for(levels: FloatArray) -> int:

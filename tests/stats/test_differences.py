@@ -33,12 +33,13 @@ def test_the_median_is_the_hodges_lehmann_shift():
     assert found.median()[0] == pytest.approx(1.65)
 
 
+@pytest.mark.parametrize("sizes", [(700, 600), (600, 700)], ids=["shorter", "longer"])
 @pytest.mark.parametrize("decimals", [1, 2, 12])
-def test_large_samples_give_the_ranks_that_counting_all_pairs_gives(decimals):
+def test_large_samples_give_the_ranks_that_counting_all_pairs_gives(decimals, sizes):
     rng = np.random.default_rng(decimals)
     baseline, canary = (
-        rng.lognormal(size=(1, 700)).round(decimals),
-        rng.lognormal(0.1, size=(1, 600)).round(decimals),
+        rng.lognormal(level, size=(1, size)).round(decimals)
+        for level, size in zip((0.0, 0.1), sizes, strict=True)
     )
     expected = brute(baseline[0], canary[0])
     found = all_differences(baseline, canary)
@@ -50,6 +51,27 @@ def test_large_samples_give_the_ranks_that_counting_all_pairs_gives(decimals):
             np.searchsorted(expected, value + 1e-9, "right"),
         )
         assert first - 2 <= rank <= last + 2
+
+
+@pytest.mark.parametrize("decimals", [3, 12])
+def test_very_large_samples_are_counted_by_stretches_as_point_by_point(decimals):
+    rng = np.random.default_rng(decimals)
+    whole = [
+        np.sort(np.rint(rng.lognormal(level, size=300_000) * 10**decimals).astype(np.int64))
+        for level in (0.0, 0.1)
+    ]
+    found = all_differences(*(points[None] / 10**decimals for points in whole))
+
+    def share(value, side):
+        return np.searchsorted(whole[1], whole[0] + value, side).sum() / found.pairs
+
+    at = np.array([-0.5, 0.0, 0.1])
+    exact = [np.mean([share(round(one * 10**decimals), side) for side in ("left", "right")]) for one in at]
+    np.testing.assert_allclose(found.below(at[None])[0], exact, rtol=0, atol=5e-8)
+    wanted = np.array([0.3, 0.5, 0.62])
+    for one, value in zip(wanted, found.quantile(wanted[None], "low")[0], strict=True):
+        place = value * 10**decimals
+        assert share(int(np.floor(place)), "left") - 1e-6 <= one <= share(int(np.ceil(place)), "right") + 1e-6
 
 
 def test_a_batch_gives_what_single_pairs_give():

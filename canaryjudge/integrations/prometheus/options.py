@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 import os
 import re
@@ -128,6 +127,8 @@ def fetch_past(options: argparse.Namespace, policy: Policy) -> Fetched:
 
 def starter_given(options: argparse.Namespace) -> str:
     """Write a policy to start from by what the server has that the command line names."""
+    import asyncio  # noqa: PLC0415 - as in fetch_given
+
     from canaryjudge.integrations.prometheus.starter import starter_of  # noqa: PLC0415 - as in fetch_given
 
     _refuse_formats(options)
