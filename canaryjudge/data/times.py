@@ -160,7 +160,8 @@ def _from_series(column: Column, place: Location) -> Times:
         return Times(np.asarray(microseconds, dtype=np.float64) / 1e6, zones)
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
         return _from_numbers(to_floats(column, place, "time"), place)
-    if column.dtype == nw.String:
+    # of objects the first tell the type, and others may be among them
+    if column.dtype == nw.String and str(getattr(column.to_native(), "dtype", "")) != "object":
         return _from_text(column, place)
     if column.dtype in (nw.Categorical, nw.Enum) and all(
         isinstance(text, str) or is_missing(text) for text in column.unique().to_list()

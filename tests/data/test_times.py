@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import canaryjudge as cj
 from canaryjudge.data import read_pairs
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric, Policy
@@ -260,3 +261,12 @@ def test_dates_without_what_parts_them_are_refused_in_every_form(dates):
 )
 def test_other_numbers_are_seconds(times):
     assert read(times).canary.time.tolist() == times
+
+
+def test_numbers_among_texts_are_refused_in_a_sentence_wherever_they_stand():
+    texts = ["2026-01-01T00:00:00Z"] * 300
+    frame = pd.DataFrame({"metric": "m", "arm": ["baseline", "canary"] * 150, "value": 1.0})
+    frame["time"] = pd.Series([*texts[:-1], 1772445540.0], dtype=object)
+    policy = cj.Policy(metrics=[cj.Metric(name="m", direction="increase")])
+    with pytest.raises(cj.DataError, match="1772445540"):
+        cj.judge(frame, policy)

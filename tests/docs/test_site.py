@@ -44,7 +44,7 @@ def test_the_navigation_leads_to_every_page():
     config = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
     docs = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").glob("**/*.md")}
     notebooks = {f"notebooks/{page.stem}.md" for page in (ROOT / "notebooks").glob("*.py")}
-    assert sorted(navigated(config["nav"])) == sorted({"changelog.md"} | docs | notebooks), (
+    assert sorted(navigated(config["nav"])) == sorted({"changelog.md", "security.md"} | docs | notebooks), (
         "add it to zensical.toml"
     )
 

@@ -3,11 +3,14 @@
 import contextlib
 import io
 import re
+import resource
+import subprocess
+import sys
 from functools import cache
 from itertools import chain
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mangled import CELLS, EXAMPLES, RAW, TOKENS, bytes_of
 
@@ -165,3 +168,49 @@ def test_states(folder, data):
     check(*step)
     state.write_bytes(data.draw(bytes_of(state.read_bytes())))
     check(*step)
+
+
+MANY = settings().max_examples
+"""A process of its own takes a second: a quarter of what is asked for, where much is."""
+
+
+STREAMS = {"there": '"$@"', "full": '"$@" >/dev/full', "closed": '"$@" >&-'}
+
+
+@settings(max_examples=MANY // 4 if MANY >= 1000 else 1)
+@given(lines(), st.sampled_from(list(DATA)), st.sampled_from(list(STREAMS)))
+def test_processes(folder, line, name, streams):
+    policy, data = (str(EXAMPLES / name / file) for file in DATA[name])
+    command = [
+        sys.executable,
+        "-m",
+        "canaryjudge.cli",
+        "judge",
+        "--policy",
+        policy,
+        "--data",
+        data,
+        *line[1:],
+    ]
+    done = subprocess.run(
+        [
+            "sh",
+            "-c",
+            f"exec {STREAMS[streams]}",
+            "sh",
+            *(word.encode(errors="surrogatepass") for word in command),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    said = done.stderr.decode(errors="replace")
+    assert done.returncode in (0, 1, 2, 3, 4), (done.returncode, said)
+    assert "Traceback" not in said
+    assert not RAW.search(said)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1_500_000
+
+
+def test_no_run_took_more_memory_than_is_stated(folder):
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_500_000
