@@ -181,15 +181,16 @@ def _watch(found: Finding) -> WatchFacts:
     return found.watch or WatchFacts()
 
 
-def start_watch(question: Question, settings: RuleSettings) -> Watch:
-    """Start to watch a metric by a rule, at the error rates of all looks together; a rule for a fixed window is asked at planned looks."""
+def start_watch(question: Question, settings: RuleSettings, *, epochs: bool = True) -> Watch:
+    """Start to watch a metric by a rule, at the error rates of all looks together; a rule for a fixed window is asked at planned looks. Without `epochs` a pass is one for the time being."""
     if isinstance(settings, Sequential):
         method = METHODS[settings.method_for(question.kind)]
-        return Watch(lambda asked: method.start(asked, settings), question, method.reserved)
+        return Watch(
+            lambda asked: method.start(asked, settings), question, method.reserved if epochs else 0.0
+        )
     plan = LookPlan(settings.rule, settings)
-    return Watch(
-        lambda asked: LooksProcess(asked, plan), question, 0.0 if settings.since_the_start else RESERVED
-    )
+    reserved = RESERVED if epochs and not settings.since_the_start else 0.0
+    return Watch(lambda asked: LooksProcess(asked, plan), question, reserved)
 
 
 def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | None) -> Pair | None:
