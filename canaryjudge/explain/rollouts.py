@@ -40,10 +40,10 @@ def rollout_reason(facts: RolloutFacts) -> str:
 def rollout_text(facts: RolloutFacts, reason: str, *, brief: bool = False) -> str:
     """Explain a rollout: what to do, a table of the stages, what the metrics say, and what is promised."""
     if brief:
-        return wrapped(reason, "  ")
-    blocks = [wrapped(reason, "  "), as_grid(_HEADER, _rows(facts))]
+        return wrapped(reason)
+    blocks = [wrapped(reason), as_grid(_HEADER, _rows(facts))]
     for about, lines in _metrics(facts):
-        blocks.append("\n".join([f"{about}:", *(wrapped(f"  {line}", "    ") for line in lines)]))
+        blocks.append("\n".join([f"{about}:", *(wrapped(line, "  ") for line in lines)]))
     return "\n\n".join([*blocks, "\n".join(wrapped(line) for line in _remarks(facts))])
 
 
@@ -100,9 +100,7 @@ def _doubt(doubt: DoubtFacts) -> str:
     at = f"in stage {doubt.stage}"
     if doubt.cause == "split_mismatch" and doubt.expected is not None and doubt.found is not None:
         got, planned = number(100 * doubt.found), number(100 * doubt.expected)
-        return (
-            f"{at} the canary got {got} % of the traffic of {doubt.metric}, where the stage gives it {planned} %"
-        )
+        return f"{at} the canary got {got} % of the traffic of {doubt.metric}, where the stage gives it {planned} %"
     what = "has an arm without traffic" if doubt.cause == "no_traffic" else "is not what the policy says"
     return f"{at} {doubt.metric} {what}"
 

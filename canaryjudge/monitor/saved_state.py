@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from canaryjudge._version import __version__
 from canaryjudge.errors import DataError
 from canaryjudge.history import known_past
-from canaryjudge.monitor.release_watch import ReleaseWatch, policy_digest
+from canaryjudge.monitor.release_watch import ReleaseWatch
 from canaryjudge.policy import Policy
 
 __all__ = ["STATE_VERSION", "opened", "reading", "sealed", "state_of", "watch_of"]
@@ -49,7 +51,7 @@ def sealed(what: str, policy: Policy, saved: Mapping[str, Any]) -> str:
         "format": f"canaryjudge.{what}",
         "state_version": STATE_VERSION,
         "version": __version__,
-        "policy_digest": policy_digest(policy),
+        "policy_digest": _digest_of(policy),
         **saved,
     }
     return json.dumps(body | {"digest": _body_digest(body)}, allow_nan=False, separators=(",", ":")) + "\n"
@@ -58,12 +60,30 @@ def sealed(what: str, policy: Policy, saved: Mapping[str, Any]) -> str:
 def opened(text: str | bytes, what: str, policy: Policy) -> dict[str, Any]:
     """Give what was saved of a monitor or a rollout under the same policy, if it is whole."""
     body = _checked_body(text, what)
-    if body.get("policy_digest") != policy_digest(policy):
+    if body.get("policy_digest") != _digest_of(policy):
         raise DataError(
             "the state was saved under another policy",
             "Give the policy that it was saved under; a changed policy begins a new watch.",
         )
     return body
+
+
+def _digest_of(policy: Policy) -> str:
+    """Give the SHA-256 of what a policy states beyond the defaults, which a version of the library that knows more settings reads as the same."""
+    return _body_digest({"policy": _stated(policy)})
+
+
+def _stated(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        fields = ((name, getattr(value, name), field) for name, field in type(value).model_fields.items())
+        return {
+            name: _stated(own)
+            for name, own, field in fields
+            if name != "extends" and (name == "rule" or own != field.get_default(call_default_factory=True))
+        }
+    if isinstance(value, Mapping):
+        return {name: _stated(own) for name, own in value.items()}
+    return [_stated(own) for own in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager

@@ -61,6 +61,10 @@ class Rollout:
     ...     }})
     ...     if rollout.verdict().action != "hold":
     ...         print(minute + 1, rollout.verdict().action, rollout.verdict().share)
+    ...     if rollout.verdict().action == "complete":
+    ...         break
+    3 advance 0.5
+    6 complete 1.0
     """
 
     def __init__(self, policy: Policy, *, baseline: str = "baseline", canary: str = "canary") -> None:

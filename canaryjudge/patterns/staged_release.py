@@ -16,7 +16,7 @@ from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line
 from canaryjudge.monitor.release_watch import ReleaseWatch
 from canaryjudge.outcomes import at_deadline, conclude
-from canaryjudge.policy import Policy, Split, Stage
+from canaryjudge.policy import Metric, Policy, Split, Stage
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import (
     Because,
@@ -103,6 +103,7 @@ class StagedRelease:
                 "on_deadline": "marginal",
                 "split": Split(baseline=1 - stage.canary, canary=stage.canary),
                 "stages": None,
+                "metrics": _side_by_side(self.policy),
             }
         )
         times = _bound_times(stage, self._stages[-1])
@@ -266,7 +267,7 @@ class StagedRelease:
                 found.append(next_look - self._now)
             else:
                 return None
-        return max(found)
+        return round(max(found), 3)
 
     def facts(self, at_stage: ReleaseResult) -> tuple[StageFacts, ...]:
         """Tell how each stage went, and how it stands."""
@@ -380,8 +381,14 @@ def _of_the_whole(policy: Policy, stages: tuple[Stage, ...]) -> Policy:
             "max_duration": math.fsum(stage.max_duration for stage in stages),
             "on_deadline": "marginal",
             "stages": None,
+            "metrics": _side_by_side(policy),
         }
     )
+
+
+def _side_by_side(policy: Policy) -> tuple[Metric, ...]:
+    """Give the metrics as those of arms that share the clock, which a stage need not find out anew."""
+    return tuple(metric.model_copy(update={"pairing": "concurrent"}) for metric in policy.metrics)
 
 
 def _bound_times(stage: Stage, last: Stage) -> float:

@@ -490,9 +490,12 @@ def stretched(sizes: Sizes[_Number], times: float, level: _Number | float = np.i
     """
     if times == 1:
         return sizes
-    relative: _Number = np.maximum(sizes.relative, np.minimum(1.0, sizes.relative * times))[()]
-    absolute: _Number = np.maximum(sizes.absolute, np.minimum(level, sizes.absolute * times))[()]
-    return Sizes(relative, absolute)
+
+    def at_most(size: Any, most: Any) -> Any:
+        found = np.maximum(size, np.minimum(most, size * times))
+        return found if np.ndim(found) else float(found)
+
+    return Sizes(at_most(sizes.relative, 1.0), at_most(sizes.absolute, level))
 
 
 def usual_errors(
