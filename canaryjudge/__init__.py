@@ -32,7 +32,6 @@ if TYPE_CHECKING:  # the names of the table once more, for type checkers and edi
     from canaryjudge.monitor import Monitor as Monitor
     from canaryjudge.monitor import Monitors as Monitors
     from canaryjudge.patterns import Rollout as Rollout
-    from canaryjudge.patterns import RolloutVerdict as RolloutVerdict
     from canaryjudge.planning import plan as plan
     from canaryjudge.policy import AllOf as AllOf
     from canaryjudge.policy import AnyOf as AnyOf
@@ -73,7 +72,7 @@ _MODULES: Final = {
     "integrations.prometheus.answers": "from_prometheus",
     "judging": "judge judge_many",
     "monitor": "Monitor Monitors",
-    "patterns": "Rollout RolloutVerdict",
+    "patterns": "Rollout",
     "planning": "plan",
     "plots": "plots",
     "policy": "AllOf AnyOf BurnRate Excursion Growth LateShift MannWhitney Metric Policy Proportion Rate Sequential Slo Split Stage Tail Tolerance load_policy",

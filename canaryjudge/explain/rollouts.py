@@ -15,7 +15,6 @@ from canaryjudge.explain.layout import (
 )
 from canaryjudge.explain.numbers import number, set_percent, span_of_time
 from canaryjudge.explain.sentences import metric_sentence, one_line
-from canaryjudge.reasons import Outcome
 from canaryjudge.results import DoubtFacts, ReleaseResult, RolloutFacts, StageFacts
 
 __all__ = ["rollout_markdown", "rollout_reason", "rollout_text"]
@@ -128,7 +127,7 @@ def _bound(stage: StageFacts) -> str:
 def _standing(stage: StageFacts) -> str:
     if stage.status == "ahead":
         return "ahead"
-    return cut(f"{stage.status}: {on_one_line(stage.evidence)}" if stage.evidence else "no data yet", 90)
+    return cut(f"{stage.status}: {on_one_line(stage.evidence)}" if stage.evidence else "no data yet", 54)
 
 
 def _metrics(facts: RolloutFacts) -> list[tuple[str, list[str]]]:
@@ -155,12 +154,10 @@ def _remarks(facts: RolloutFacts) -> list[str]:
     alpha, beta = set_percent(facts.alpha), set_percent(facts.beta)
     said = [
         f"{start} {alpha} of releases that are fine are rolled back, over all metrics, looks and stages: half of that for the evidence since the start, half shared out over the stages' own.",
-        f"At most {beta} of releases with harm beyond pass_within are completed, and at most {beta} of those with harm beyond a stage's bound, which is at most all of the level, leave that stage.",
+        f"At most {beta} of releases with harm beyond pass_within in a required metric are completed, and at most {beta} of those with harm beyond a stage's bound, which is at most all of the level, leave that stage.",
     ]
     said += [f"Doubtful: {_doubt(doubt)} ({doubt.does})." for doubt in facts.doubts]
     waived: dict[str, list[str]] = {}
     for each in facts.waived:
         waived.setdefault(each.what, []).append(each.stage)
-    said += [f"Waived in stage {listed(stages)}: {_WAIVERS[what]}." for what, stages in waived.items()]
-    failing = [r.name for r in facts.release.metrics.values() if r.outcome is Outcome.FAIL]
-    return [*said, *([f"Failing: {listed(failing)}."] if failing else [])]
+    return said + [f"Waived in stage {listed(stages)}: {_WAIVERS[what]}." for what, stages in waived.items()]

@@ -127,7 +127,8 @@ class Rollout:
         Returns
         -------
         RolloutVerdict
-            `advance`, `hold`, `rollback` or `complete`, with the share of the traffic that the canary should get now, and why.
+            With `action` (`advance`, `hold`, `rollback` or `complete`), `stage`, `share` (what the canary should get of the traffic now), `next_share`, `reason`, `because`, `wait_s`, `stages` and how each went, `doubts`,
+            `waived`, `release` (the `Verdict` over all data), `at_stage` (what the stage's own data say); `explain`, `to_json`, `to_markdown` and `to_frame` as a `Verdict` has them.
         """
         staged = self._staged
         at_stage, release = staged.current.result(), staged.whole.verdict()

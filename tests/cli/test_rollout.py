@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import canaryjudge as cj
 from canaryjudge.cli import main
+from canaryjudge.patterns import RolloutVerdict
 
 POLICY = """\
 stages:
@@ -90,7 +90,7 @@ def test_it_is_written_in_the_formats_of_pipelines(capsys, name):
     out = capsys.readouterr().out
     assert "HOLD at 5 %" in out.replace("\\u0020", " ") or "hold" in out
     if name == "json":
-        assert cj.RolloutVerdict.from_json(out).stage == "5%"
+        assert RolloutVerdict.from_json(out).stage == "5%"
     if name == "github-outputs":
         assert {"action=hold", "share=5"} <= set(out.splitlines())
 

@@ -8,6 +8,7 @@ import pytest
 from streams import EDGES, arm
 
 import canaryjudge as cj
+from canaryjudge.patterns import RolloutVerdict
 
 REQUESTS = 20_000
 STAGES = [{"canary": share, "max_duration": "30m"} for share in ("5%", "25%", "50%")]
@@ -391,7 +392,7 @@ def test_a_state_that_was_saved_long_ago_is_still_read():
 
 def test_its_verdict_is_read_back_and_told_in_every_way():
     verdict = played(errors_policy())[-1]
-    again = cj.RolloutVerdict.from_json(verdict.to_json())
+    again = RolloutVerdict.from_json(verdict.to_json())
     assert again == verdict
     assert again.to_json() == verdict.to_json()
     assert verdict.explain(brief=True).replace("\n ", "") == verdict.reason
@@ -406,7 +407,7 @@ def test_its_verdict_is_read_back_and_told_in_every_way():
     assert "COMPLETE" in repr(verdict)
     assert set(verdict._repr_mimebundle_()) == {"text/plain", "text/markdown"}
     with pytest.raises(cj.DataError, match="not a rolloutverdict"):
-        cj.RolloutVerdict.from_json("{}")
+        RolloutVerdict.from_json("{}")
 
 
 def test_names_that_others_wrote_cannot_steer_a_terminal():
