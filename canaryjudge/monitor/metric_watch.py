@@ -55,7 +55,7 @@ class MetricWatch:
         pasts: Mapping[Pairing, HistoryFacts],
         *,
         pass_times: float = 1.0,
-        epochs: bool = True,
+        staged: bool = False,
     ) -> None:
         metric = with_past(metric, *pasts.values())
         self.metric, self.policy, self._alpha, self._arms, self._pasts = metric, policy, alpha, arms, pasts
@@ -64,7 +64,7 @@ class MetricWatch:
         # a gauge's replicas are its yardstick; of other kinds a stream keeps too little of them
         replicas = self._replicas if KINDS[metric.kind].is_averaged else None
         self._rates = ErrorRates(alpha, policy.beta)
-        self.horizon = Horizon(policy.max_points, policy.max_duration, replicas)
+        self.horizon = Horizon(policy.max_points, policy.max_duration, replicas, staged=staged)
         rules = metric.rules or watched_rules(metric)
         for rule in rules:
             _check_watchable(rule, metric, policy)
@@ -74,7 +74,6 @@ class MetricWatch:
                     metric, ErrorRates(level, policy.beta), horizon=self.horizon, pass_times=pass_times
                 ),
                 rule.in_unit_of(metric),
-                epochs=epochs,
             )
             for rule, level in zip(rules, rule_levels(rules, alpha), strict=True)
         )

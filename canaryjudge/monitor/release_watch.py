@@ -43,8 +43,8 @@ class ReleaseWatch:
         The same metrics at times when nothing was wrong.
     pass_times : float
         How many times as much harm a pass may leave open as the policy says.
-    epochs : bool
-        Whether a pass stays, and harm is watched for after it; without, it is one for the time being.
+    staged : bool
+        Whether it is a watch of a rollout, as `Horizon` says.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class ReleaseWatch:
         known: History | None = None,
         *,
         pass_times: float = 1.0,
-        epochs: bool = True,
+        staged: bool = False,
     ) -> None:
         self.policy, self.arms, self._known = policy, arms, known
-        self._pass_times, self._epochs = pass_times, epochs
+        self._pass_times, self._staged = pass_times, staged
         self.history_digest = None if known is None else known.digest()
         self._failed = False
         self._waited = 0
@@ -74,7 +74,7 @@ class ReleaseWatch:
                 self.arms,
                 pasts.get(metric.name, {}),
                 pass_times=self._pass_times,
-                epochs=self._epochs,
+                staged=self._staged,
             )
             for metric in self.policy.metrics
         }

@@ -61,7 +61,7 @@ class StagedRelease:
 
     def __init__(self, policy: Policy, arms: tuple[str, str]) -> None:
         self.policy, self.arms, self._stages = policy, arms, _stages_of(policy)
-        self.whole = ReleaseWatch(_of_the_whole(policy, self._stages), arms, epochs=False)
+        self.whole = ReleaseWatch(_of_the_whole(policy, self._stages), arms, staged=True)
         self.index, self.action, self.because, self.ended = 0, _HOLD, _UNDECIDED, False
         self.wait: float | None = None
         self._since, self._began, self._now = -math.inf, math.inf, -math.inf
@@ -107,7 +107,7 @@ class StagedRelease:
             }
         )
         times = _bound_times(stage, self._stages[-1])
-        return ReleaseWatch(asked, self.arms, pass_times=times, epochs=False)
+        return ReleaseWatch(asked, self.arms, pass_times=times, staged=True)
 
     def _split(self) -> None:
         """Tell the watch of the whole from when on which split holds."""

@@ -224,12 +224,16 @@ class Horizon:
         Gives the replicas of baseline and canary as they are by now, each as one point at its level.
     intervals : callable or None
         Of samples: gives which of baseline and canary lie in each interval that is over, as a stream hands them out; None where they have no times.
+    staged : bool
+        Whether it is a watch of a rollout: a pass is one for the time being, since the next stage begins anew; and as stages are short, points that tell little of their own noise prove harmlessness
+        with the caution with which they prove harm.
     """
 
     max_points: int | None = None
     max_duration: float | None = None
     replicas: Callable[[], tuple[tuple[Arm, ...], tuple[Arm, ...]]] | None = None
     intervals: Callable[[], Sequence[tuple[slice, slice]]] | None = None
+    staged: bool = False
 
     def is_over(self, points: int, first: float | None, last: float | None) -> bool:
         """Tell whether the watch has ended, after so many points and at the time of the last."""

@@ -181,15 +181,16 @@ def _watch(found: Finding) -> WatchFacts:
     return found.watch or WatchFacts()
 
 
-def start_watch(question: Question, settings: RuleSettings, *, epochs: bool = True) -> Watch:
-    """Start to watch a metric by a rule, at the error rates of all looks together; a rule for a fixed window is asked at planned looks. Without `epochs` a pass is one for the time being."""
+def start_watch(question: Question, settings: RuleSettings) -> Watch:
+    """Start to watch a metric by a rule, at the error rates of all looks together; a rule for a fixed window is asked at planned looks."""
+    staged = question.horizon.staged
     if isinstance(settings, Sequential):
         method = METHODS[settings.method_for(question.kind)]
         return Watch(
-            lambda asked: method.start(asked, settings), question, method.reserved if epochs else 0.0
+            lambda asked: method.start(asked, settings), question, 0.0 if staged else method.reserved
         )
     plan = LookPlan(settings.rule, settings)
-    reserved = RESERVED if epochs and not settings.since_the_start else 0.0
+    reserved = 0.0 if staged or settings.since_the_start else RESERVED
     return Watch(lambda asked: LooksProcess(asked, plan), question, reserved)
 
 
