@@ -8,6 +8,9 @@ from simulation import ar1
 from watches import LOOKS, nominal
 
 import canaryjudge as cj
+from canaryjudge.data import Series
+from canaryjudge.patterns.staged_release import StagedRelease
+from canaryjudge.rules import answered
 from canaryjudge.rules.sequential.planned_looks import _CAUTION, _FEWEST_EFFECTIVE
 from canaryjudge.stats.paired_shift import FEWEST_FOR_GROSS_HARM, paired_test
 
@@ -70,11 +73,14 @@ def watch(baseline, canary, sizes, rates, bound, *, by_estimate):
             caution = np.where(cautious, _CAUTION, 1.0)
             worse = caution * test.pvalue_greater[:, 0] <= level
             better = (caution * test.pvalue_less[:, 1] <= beta) & ~test.abstains
+            better &= (
+                test.pvalue_greater[:, 0] > level
+            )  # what would fail without the caution does not pass with it
             if by_estimate:
                 better &= test.estimate <= TOLERANCE
             failed[part, look] = worse
             passes[part, look] = better & ~worse & (size >= NEEDED)
-            taken[part, look] = worse | ~test.abstains
+            taken[part, look] = worse | ~test.abstains | (size < NEEDED)
     return failed, passes
 
 
@@ -152,3 +158,51 @@ def _with_the_whole(series, found, within, size, level):
     ended = np.minimum(complete, rolled_back)
     # a rollback by the whole may come before a stage was left
     return became, ended, stage, by_deadline & (became == "complete")
+
+
+def left_with_harm(runs, seed, stage, rho):
+    """Stages that are left though the canary is worse by all of the stage's bound."""
+    bound, (sizes, _) = bounds_of(0.2)[stage], looks_of(MINUTES)
+    arms = 100 * (1 + 0.05 * ar1(np.random.default_rng(seed), runs * 2, sizes[-1], rho).reshape(runs, 2, -1))
+    rates = ALPHA / (2 * len(SHARES)), BETA
+    _, passes = watch(arms[:, 0], (1 + bound) * arms[:, 1], sizes, rates, bound, by_estimate=False)
+    return int(passes.any(axis=1).sum())
+
+
+def errors_of(rate, requests=20_000, share=0.01, times=5.0):
+    """Policy and data of errors at 1 % of the traffic, five times as many in the canary."""
+    metric = cj.Metric(name="errors", kind="ratio", direction="increase", dispersion=1, interval="60s")
+    stages = [cj.Stage(canary=part, max_duration="1h") for part in SHARES]
+    totals = np.array([(1 - share) * requests, share * requests])
+    return cj.Policy(metrics=[metric], stages=stages), totals, rate * np.array([1.0, times])
+
+
+def minutes_to_stop(runs, seed, rate, most):
+    """Minutes until errors at 1 % of the traffic are stopped, by the package; `most + 1` where they are not by then."""
+    policy, totals, rates = errors_of(rate)
+    rng, zones = np.random.default_rng(seed), frozenset({"UTC"})
+    releases = [StagedRelease(policy, ("baseline", "canary")) for _ in range(runs)]
+    ended = np.full(runs, most + 1)
+    for minute in range(most):
+        asked = []
+        on = [run for run in range(runs) if not releases[run].ended]
+        for run in on:
+            points = tuple(
+                Series(
+                    arm,
+                    np.array([float(rng.binomial(int(total), rate_of_arm))]),
+                    np.array([total]),
+                    np.array([60.0 * minute]),
+                    zones,
+                    start=60.0 * minute,
+                    end=60.0 * minute,
+                )
+                for arm, total, rate_of_arm in zip(("baseline", "canary"), totals, rates, strict=True)
+            )
+            asked += releases[run].taking({"errors": points}, {})
+        answered(asked)
+        for run in on:
+            releases[run].decide()
+            if releases[run].action == "rollback":
+                ended[run] = minute + 1
+    return ended

@@ -6,9 +6,8 @@ Stages of twelve points a minute apart, five required gauges, `pass_within` 20 %
 import numpy as np
 import pytest
 import staged
-from simulation import ar1, assert_rate_at_most
+from simulation import assert_rate_at_most
 
-import canaryjudge as cj
 from canaryjudge.data import Series
 from canaryjudge.patterns.staged_release import StagedRelease
 from canaryjudge.rules import answered
@@ -78,25 +77,16 @@ def test_late_faults_are_not_completed():
 STAGES = pytest.mark.parametrize("stage", range(len(staged.SHARES)))
 
 
-def left_with_harm(runs, seed, stage, rho):
-    """Stages that are left though the canary is worse by all of the stage's bound."""
-    bound, (sizes, _) = staged.bounds_of(0.2)[stage], staged.looks_of(staged.MINUTES)
-    arms = 100 * (1 + 0.05 * ar1(np.random.default_rng(seed), runs * 2, sizes[-1], rho).reshape(runs, 2, -1))
-    rates = staged.ALPHA / (2 * len(staged.SHARES)), staged.BETA
-    _, passes = staged.watch(arms[:, 0], (1 + bound) * arms[:, 1], sizes, rates, bound, by_estimate=False)
-    return int(passes.any(axis=1).sum())
-
-
 @STAGES
 def test_sampled_stages_are_seldom_left_with_harm_beyond_their_bound(stage):
-    assert_rate_at_most(left_with_harm(500, 7, stage, 0.5), 500, 1.2 * staged.BETA)
+    assert_rate_at_most(staged.left_with_harm(500, 7, stage, 0.5), 500, 1.2 * staged.BETA)
 
 
 @pytest.mark.slow
 @STAGES
 @pytest.mark.parametrize("rho", [0.0, 0.5])
 def test_stages_are_seldom_left_with_harm_beyond_their_bound(stage, rho):
-    assert_rate_at_most(left_with_harm(20_000, 8, stage, rho), 20_000, 1.2 * staged.BETA)
+    assert_rate_at_most(staged.left_with_harm(20_000, 8, stage, rho), 20_000, 1.2 * staged.BETA)
 
 
 def through_the_package(series, policy, harm_of, most=staged.LAST):
@@ -147,45 +137,6 @@ def test_the_package_decides_as_the_engine_does(fault):
     assert [min(each, 3) for each in stage.tolist()] == stages
 
 
-def errors_of(rate, requests=20_000, share=0.01, times=5.0):
-    """Policy and data of errors at 1 % of the traffic, five times as many in the canary."""
-    metric = cj.Metric(name="errors", kind="ratio", direction="increase", dispersion=1, interval="60s")
-    stages = [cj.Stage(canary=part, max_duration="1h") for part in staged.SHARES]
-    totals = np.array([(1 - share) * requests, share * requests])
-    return cj.Policy(metrics=[metric], stages=stages), totals, rate * np.array([1.0, times])
-
-
-def minutes_to_stop(runs, seed, rate, most):
-    """Minutes until errors at 1 % of the traffic are stopped, by the package; `most + 1` where they are not by then."""
-    policy, totals, rates = errors_of(rate)
-    rng, zones = np.random.default_rng(seed), frozenset({"UTC"})
-    releases = [StagedRelease(policy, ("baseline", "canary")) for _ in range(runs)]
-    ended = np.full(runs, most + 1)
-    for minute in range(most):
-        asked = []
-        on = [run for run in range(runs) if not releases[run].ended]
-        for run in on:
-            points = tuple(
-                Series(
-                    arm,
-                    np.array([float(rng.binomial(int(total), rate_of_arm))]),
-                    np.array([total]),
-                    np.array([60.0 * minute]),
-                    zones,
-                    start=60.0 * minute,
-                    end=60.0 * minute,
-                )
-                for arm, total, rate_of_arm in zip(("baseline", "canary"), totals, rates, strict=True)
-            )
-            asked += releases[run].taking({"errors": points}, {})
-        answered(asked)
-        for run in on:
-            releases[run].decide()
-            if releases[run].action == "rollback":
-                ended[run] = minute + 1
-    return ended
-
-
 @pytest.mark.parametrize(("rate", "most"), [(0.01, 3), pytest.param(0.001, 15, marks=pytest.mark.slow)])
 def test_errors_at_one_percent_of_the_traffic_are_stopped_in_minutes(rate, most):
-    assert np.median(minutes_to_stop(40, 10, rate, most)) <= most
+    assert np.median(staged.minutes_to_stop(40, 10, rate, most)) <= most
