@@ -127,9 +127,9 @@ def _costs() -> None:
                 }
                 for number in range(20)
             }
-            start = time.perf_counter()
+            start = time.process_time()
             rollout.update(data)
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
             sizes.append(len(rollout.to_json()) / 20)
             if rollout.verdict().action in ("complete", "rollback"):
                 break

@@ -1,6 +1,6 @@
 """How often rollouts of four stages are rolled back though nothing is wrong, or leave a stage, or are complete, though something is.
 
-Stages of twelve points a minute apart, five required gauges, `pass_within` 20 %. What the slow tests showed stands beside the cases, in % of rollouts.
+Stages of twelve points a minute apart, five required gauges, `pass_within` 20 %. What is measured stands on the page about rollouts.
 """
 
 import numpy as np
@@ -40,7 +40,6 @@ def test_sampled_rollouts_of_healthy_releases_are_seldom_rolled_back(rho):
 @pytest.mark.slow
 @HEALTHY
 def test_rollouts_of_healthy_releases_are_seldom_rolled_back(rho):
-    """Of 20,000: see the page about rollouts."""
     check_healthy(20_000, 2, rho)
 
 
