@@ -14,7 +14,7 @@ from canaryjudge.explain.layout import (
     wrapped,
 )
 from canaryjudge.explain.numbers import number, set_percent, span_of_time
-from canaryjudge.explain.sentences import metric_sentence, one_line
+from canaryjudge.explain.sentences import metric_sentence, one_line, waivers
 from canaryjudge.results import DoubtFacts, ReleaseResult, RolloutFacts, StageFacts
 
 __all__ = ["rollout_markdown", "rollout_reason", "rollout_text"]
@@ -150,7 +150,8 @@ def _metrics(facts: RolloutFacts) -> list[tuple[str, list[str]]]:
 
 def _remarks(facts: RolloutFacts) -> list[str]:
     """Say which error rate covers which decision, and what is given up."""
-    start = "Apart from what is waived, at most" if facts.waived else "At most"
+    by_metrics = dict.fromkeys([*waivers(facts.at_stage), *waivers(facts.release)])
+    start = "Apart from what is waived, at most" if facts.waived or by_metrics else "At most"
     alpha, beta = set_percent(facts.alpha), set_percent(facts.beta)
     said = [
         f"{start} {alpha} of releases that are fine are rolled back, over all metrics, looks and stages: half of that for the evidence since the start, half shared out over the stages' own.",
@@ -160,4 +161,5 @@ def _remarks(facts: RolloutFacts) -> list[str]:
     waived: dict[str, list[str]] = {}
     for each in facts.waived:
         waived.setdefault(each.what, []).append(each.stage)
-    return said + [f"Waived in stage {listed(stages)}: {_WAIVERS[what]}." for what, stages in waived.items()]
+    said += [f"Waived in stage {listed(stages)}: {_WAIVERS[what]}." for what, stages in waived.items()]
+    return said + [f"Waived: {waiver}." for waiver in by_metrics]

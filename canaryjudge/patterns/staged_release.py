@@ -66,6 +66,8 @@ class StagedRelease:
         self.wait: float | None = None
         self._since, self._began, self._now = -math.inf, math.inf, -math.inf
         self._past: list[StageFacts] = []
+        self._warned: list[str] = []
+        """Stages that were left though something was in doubt."""
         self._begins: list[float] = [-math.inf]
         self._split()
         self.current = self._watch()
@@ -157,6 +159,8 @@ class StagedRelease:
         self.wait = self._wait(at_stage if self.because != "release_undecided" else release)
         self.ended = self.action in ("rollback", "complete")
         if self.action in ("advance", "complete"):
+            if any(doubt.does == "warn" for doubt in self.doubts(at_stage, release)):
+                self._warned.append(self.stage.title)
             self._past.append(self._facts_of_present(at_stage, "left"))
         elif self.action == "rollback":
             failed = release if release.outcome is Outcome.FAIL and self.because == "fault" else at_stage
@@ -314,6 +318,7 @@ class StagedRelease:
             for stage in self._past
             if stage.because == "deadline"
         ]
+        found += [RolloutWaived(what="warned", stage=stage) for stage in self._warned]
         does = {"warn": "warned", "rollback": "doubt_fails"}
         found += [
             RolloutWaived.model_validate({"what": does[doubt.does], "stage": doubt.stage})
@@ -333,6 +338,7 @@ class StagedRelease:
             "begins": self._begins[1:],
             "began": _written(self._began),
             "now": _written(self._now),
+            "warned": self._warned,
             "past": [stage.model_dump(mode="json", exclude_defaults=True) for stage in self._past],
             "whole": self.whole.save(),
             "current": self.current.save(),
@@ -346,6 +352,7 @@ class StagedRelease:
         self.wait = None if state["wait"] is None else float(state["wait"])
         self._began = math.inf if state["began"] is None else float(state["began"])
         self._now = -math.inf if state["now"] is None else float(state["now"])
+        self._warned = [str(stage) for stage in state["warned"]]
         self._past = [StageFacts.model_validate(stage) for stage in state["past"]]
         self.whole.load(state["whole"])
         self._split()
