@@ -129,6 +129,7 @@ def _costs() -> None:
             }
             start = time.process_time()
             rollout.update(data)
+            rollout.verdict()
             times.append(time.process_time() - start)
             sizes.append(len(rollout.to_json()) / 20)
             if rollout.verdict().action in ("complete", "rollback"):

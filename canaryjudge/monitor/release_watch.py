@@ -174,9 +174,9 @@ class ReleaseWatch:
             release = release.model_copy(update={"outcome": Outcome.FAIL, "action": "rollback"})
         return release
 
-    def verdict(self) -> Verdict:
-        """Give the whole verdict now."""
-        release = self.result()
+    def verdict(self, release: ReleaseResult | None = None) -> Verdict:
+        """Give the whole verdict now; the release's result may be known."""
+        release = release or self.result()
         return Verdict(
             **dict(release),
             reason=one_line(release),

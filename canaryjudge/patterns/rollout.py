@@ -131,7 +131,8 @@ class Rollout:
             `waived`, `release` (the `Verdict` over all data), `at_stage` (what the stage's own data say); `explain`, `to_json`, `to_markdown` and `to_frame` as a `Verdict` has them.
         """
         staged = self._staged
-        at_stage, release = staged.current.result(), staged.whole.verdict()
+        at_stage, found = staged.results
+        release = staged.whole.verdict(found)
         doubts = () if staged.ended and staged.because != "doubt" else staged.doubts(at_stage, release)
         facts = RolloutFacts(
             action=staged.action,

@@ -66,6 +66,7 @@ class StagedRelease:
         self.wait: float | None = None
         self._since, self._began, self._now = -math.inf, math.inf, -math.inf
         self._past: list[StageFacts] = []
+        self._found: list[ReleaseResult | None] = [None, None]
         self._warned: list[str] = []
         """Stages that were left though something was in doubt."""
         self._begins: list[float] = [-math.inf]
@@ -126,7 +127,7 @@ class StagedRelease:
         """Take new points, of which those of some metrics may be broken; gives what is still to be asked of the rules. `decide` when it has been."""
         if self.ended:
             return []
-        before, known = self.whole.mark(), self._known()
+        before, known, self._found = self.whole.mark(), self._known(), [None, None]
         asked = [*self.whole.taking(series, broken)]
         own = {name: _later(arms, self._since) for name, arms in series.items()}
         try:
@@ -154,7 +155,7 @@ class StagedRelease:
         if self.ended or not (self._is_news or self.action == "hold"):
             return
         self._is_news = False
-        at_stage, release = self.current.result(), self.whole.result()
+        at_stage, release = self.results
         self.action, self.because = self._decided(at_stage, release)
         self.wait = self._wait(at_stage if self.because != "release_undecided" else release)
         self.ended = self.action in ("rollback", "complete")
@@ -171,7 +172,17 @@ class StagedRelease:
             self._since, self._began = self._now, math.inf
             self._begins.append(self._since)
             self._split()
-            self.current = self._watch()
+            self.current, self._found[0] = self._watch(), None
+
+    @property
+    def results(self) -> tuple[ReleaseResult, ReleaseResult]:
+        """What the present stage's own data say, and all data since the start; put together once until there are new ones."""
+        for place, watch in enumerate((self.current, self.whole)):
+            self._found[place] = self._found[place] or watch.result()
+        at_stage, release = self._found
+        assert at_stage is not None  # noqa: S101 - they have just been found
+        assert release is not None  # noqa: S101 - as above
+        return at_stage, release
 
     def _decided(self, at_stage: ReleaseResult, release: ReleaseResult) -> tuple[RolloutAction, Because]:
         """Say what to do, and why."""
