@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # the names of the table once more, for type checkers and edi
     from canaryjudge.judging import judge_many as judge_many
     from canaryjudge.monitor import Monitor as Monitor
     from canaryjudge.monitor import Monitors as Monitors
+    from canaryjudge.patterns import Rollout as Rollout
     from canaryjudge.planning import plan as plan
     from canaryjudge.policy import AllOf as AllOf
     from canaryjudge.policy import AnyOf as AnyOf
@@ -47,6 +48,7 @@ if TYPE_CHECKING:  # the names of the table once more, for type checkers and edi
     from canaryjudge.policy import Sequential as Sequential
     from canaryjudge.policy import Slo as Slo
     from canaryjudge.policy import Split as Split
+    from canaryjudge.policy import Stage as Stage
     from canaryjudge.policy import Tail as Tail
     from canaryjudge.policy import Tolerance as Tolerance
     from canaryjudge.policy import load_policy as load_policy
@@ -71,9 +73,10 @@ _MODULES: Final = {
     "integrations.prometheus.answers": "from_prometheus",
     "judging": "judge judge_many",
     "monitor": "Monitor Monitors",
+    "patterns": "Rollout",
     "planning": "plan",
     "plots": "plots",
-    "policy": "AllOf AnyOf BurnRate Excursion Growth LateShift MannWhitney Metric Policy Proportion Rate Sequential Slo Split Tail Tolerance load_policy",
+    "policy": "AllOf AnyOf BurnRate Excursion Growth LateShift MannWhitney Metric Policy Proportion Rate Sequential Slo Split Stage Tail Tolerance load_policy",
     "reasons": "Outcome",
     "results": "MetricResult",
     "rules.findings": "Finding",

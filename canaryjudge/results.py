@@ -18,11 +18,18 @@ __all__ = [
     "QUANTILE_LEVELS",
     "AnyFinding",
     "ArmFacts",
+    "Because",
+    "Doubt",
+    "DoubtFacts",
     "HistoryFacts",
     "MetricResult",
     "Pairing",
     "ReleaseResult",
+    "RolloutAction",
+    "RolloutFacts",
+    "RolloutWaived",
     "SeriesFacts",
+    "StageFacts",
     "ValidFor",
     "Waived",
 ]
@@ -267,3 +274,104 @@ class ReleaseResult(Facts):
         """Whether the release is marginal, and every metric that counts and did not pass is so for want of data."""
         held = [m for m in self.metrics.values() if m.role != "muted" and m.outcome is not Outcome.PASS]
         return self.outcome is Outcome.MARGINAL and bool(held) and all(m.lacks_data for m in held)
+
+
+RolloutAction = Literal["advance", "hold", "rollback", "complete"]
+
+Doubt = Literal["no_traffic", "split_mismatch", "misread"]
+
+Because = Literal[
+    "excluded",  # harm beyond the bound is excluded
+    "time",  # the stage asks for time alone, which is over
+    "deadline",  # the stage is over undecided, and the policy says what then
+    "fault",  # the canary is proven worse than tolerated
+    "doubt",  # the data are in doubt
+    "young",  # the stage has not lasted as long as it must
+    "undecided",  # harm beyond the stage's bound is not excluded yet
+    "release_undecided",  # it is, but the release has not passed yet
+]
+"""Why a rollout does what it does."""
+
+
+class StageFacts(Facts):
+    """A stage of a rollout, and how it went."""
+
+    name: str
+    """The stage."""
+    share: float
+    """The canary's share of the traffic."""
+    advance: Literal["no_harm", "proven", "time"]
+    """What it takes to leave it."""
+    bound_times: float
+    """How many times as much harm as the release's `pass_within` its data must exclude, at most all of the level."""
+    min_duration_s: Number
+    """How long it lasts at least, in seconds; None where it may be left at once."""
+    max_duration_s: float
+    """How long it may last."""
+    status: Literal["left", "current", "failed", "ahead"]
+    """How it stands."""
+    because: Because | None = None
+    """Why it was left, or failed."""
+    began: Number = None
+    """Its first point, in seconds since 1970."""
+    ended: Number = None
+    """The last point before it was left, or so far."""
+    evidence: str = ""
+    """One line: what its own data said when it was left or failed, or say so far."""
+
+
+class DoubtFacts(Facts):
+    """What is doubtful about a metric's data."""
+
+    cause: Doubt
+    """The cause, by which the policy's `on_doubt` chooses what becomes of it."""
+    does: Literal["hold", "rollback", "warn"]
+    """What it does."""
+    stage: str
+    """The stage in which it is so."""
+    metric: str
+    """The metric."""
+    expected: Number = None
+    """Under `split_mismatch`: the canary's share as the stage says."""
+    found: Number = None
+    """Under `split_mismatch`: the share that it got."""
+
+
+class RolloutWaived(Facts):
+    """A guarantee that a rollout does not give, and whose doing that is."""
+
+    what: Literal["by_time", "left_at_deadline", "failed_at_deadline", "warned", "doubt_fails"]
+    """What gives it up."""
+    stage: str
+    """In which stage."""
+
+
+class RolloutFacts(Facts):
+    """What became of a rollout, before words."""
+
+    action: RolloutAction
+    """`advance` (the canary gets `share` from now on), `hold`, `rollback` or `complete`."""
+    because: Because
+    """Why."""
+    stage: str
+    """The stage that it is in: after `advance`, the one that begins."""
+    share: float
+    """What the canary should get of the traffic now: the stage's share; 0 after `rollback`, 1 after `complete`."""
+    next_share: Number
+    """What it gets in the stage after this one; None in the last."""
+    wait_s: Number = None
+    """Under `hold`: about how many more seconds it takes at the present rate; None where nobody knows."""
+    alpha: float
+    """At most this chance to roll back a release that is fine, over all looks and stages."""
+    beta: float
+    """At most this chance to complete a release with harm beyond what its pass excludes; and, for each stage, to leave it with harm beyond its bound."""
+    stages: tuple[StageFacts, ...]
+    """Each stage, in order."""
+    doubts: tuple[DoubtFacts, ...]
+    """What is doubtful about the data."""
+    waived: tuple[RolloutWaived, ...]
+    """Guarantees that the policy's settings give up."""
+    at_stage: ReleaseResult
+    """What the present stage's own data say, at its bound."""
+    release: ReleaseResult
+    """What all data since the start say of the release."""

@@ -13,6 +13,7 @@ from canaryjudge.cli.judge import add_judge, add_verify
 from canaryjudge.cli.monitor import add_monitor
 from canaryjudge.cli.outputs import EXIT_HELP
 from canaryjudge.cli.policies import add_import, add_schema, add_validate
+from canaryjudge.cli.rollout import add_rollout
 from canaryjudge.cli.streams import BAD_INPUT, complain
 from canaryjudge.cli.watch import add_watch
 from canaryjudge.settings import nearest
@@ -23,6 +24,7 @@ _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_judge,
     add_monitor,
     add_watch,
+    add_rollout,
     add_init,
     add_calibrate,
     add_plan,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from canaryjudge.cli.inputs import (
     add_arms,
@@ -23,14 +24,28 @@ from canaryjudge.policy import Policy, load_policy
 
 if TYPE_CHECKING:
     from canaryjudge.monitor import Monitor
+    from canaryjudge.patterns import Rollout
     from canaryjudge.verdict import Verdict
 
-__all__ = ["add_monitor", "add_watch_options", "begun", "resumed"]
+__all__ = [
+    "add_lock_timeout",
+    "add_monitor",
+    "add_watch_options",
+    "begun",
+    "one_step",
+    "refuse_other_arms",
+    "resumed",
+]
 
 
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a watch, but for its state."""
     add_history(parser)
+    add_lock_timeout(parser)
+
+
+def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add how long to wait for the state file."""
     parser.add_argument(
         "--lock-timeout",
         type=_seconds,
@@ -50,12 +65,17 @@ def resumed(options: argparse.Namespace, policy: Policy) -> Monitor | None:
         return None
     given = None if options.history is None else read_past(options, policy)
     monitor = Monitor.from_json(saved, policy, history=given)
-    if monitor.arms != (options.baseline, options.canary):
+    refuse_other_arms(options, monitor.arms)
+    return monitor
+
+
+def refuse_other_arms(options: argparse.Namespace, arms: tuple[str, str]) -> None:
+    """Refuse to go on with a watch of other arms."""
+    if arms != (options.baseline, options.canary):
         raise DataError(
-            f"{options.state}: the watch is of the arms {' and '.join(map(repr, monitor.arms))}",
+            f"{options.state}: the watch is of the arms {' and '.join(map(repr, arms))}",
             "Name them with --baseline and --canary, or begin a new watch.",
         )
-    return monitor
 
 
 def begun(options: argparse.Namespace, policy: Policy, past: Any) -> Monitor:
@@ -104,19 +124,36 @@ def _monitor(options: argparse.Namespace) -> int:
 
 def _watched(options: argparse.Namespace) -> Verdict:
     """Take one step of the watch."""
+    refuse_standard_input_twice(options)
+
+    def begin(policy: Policy, table: Any) -> tuple[Monitor, Any]:
+        past = read_past(options, policy, table)
+        return begun(options, policy, past), past
+
+    verdict: Verdict = one_step(options, load_policy(options.policy), resumed, begin)
+    return verdict
+
+
+_Watch = TypeVar("_Watch", "Monitor", "Rollout")
+
+
+def one_step(
+    options: argparse.Namespace,
+    policy: Policy,
+    resume: Callable[[argparse.Namespace, Policy], _Watch | None],
+    begin: Callable[[Policy, Any], tuple[_Watch, Any]],
+) -> Any:
+    """Take one step of a watch that is resumed, or begun with the past that there is: new data in, the verdict out, the state written in between."""
     from canaryjudge.integrations.files.state_files import locked, write_state  # noqa: PLC0415 - judge needs none
 
     refuse_server_options(options)
-    refuse_standard_input_twice(options)
-    policy = load_policy(options.policy)
     table = None if options.data is None else read_data(options, policy)
     with locked(options.state, options.lock_timeout):
-        monitor, past = resumed(options, policy), None
+        monitor, past = resume(options, policy), None
         if table is None:
             table = read_data(options, policy, since=None if monitor is None else monitor.reached)
         if monitor is None:
-            past = read_past(options, policy, table)
-            monitor = begun(options, policy, past)
+            monitor, past = begin(policy, table)
         save_data(options, table, past)
         monitor.update(table)
         verdict = monitor.verdict()

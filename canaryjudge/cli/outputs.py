@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,9 +14,11 @@ from canaryjudge.cli.inputs import same_file, spare
 from canaryjudge.cli.streams import described, write_file
 from canaryjudge.cli.terminal import terminal_text
 from canaryjudge.errors import CanaryJudgeError, DataError
-from canaryjudge.integrations.writers.formats import FORMATS
+from canaryjudge.integrations.writers.formats import FORMATS, VerdictFormat
+from canaryjudge.results import ReleaseResult
 
 if TYPE_CHECKING:
+    from canaryjudge.patterns import RolloutVerdict
     from canaryjudge.verdict import Verdict
 
 __all__ = ["EXIT_HELP", "add_output", "report", "telling"]
@@ -47,10 +50,10 @@ class _Destination(NamedTuple):
             return []
         return [str(Path(self.path, name)) for name in names] if names else [self.path]
 
-    def write(self, said: Verdict | CanaryJudgeError) -> None:
+    def write(self, said: Verdict | RolloutVerdict | CanaryJudgeError) -> None:
         """Write there."""
         form = FORMATS[self.format]
-        if self.is_text_here and not isinstance(said, CanaryJudgeError):
+        if self.is_text_here and isinstance(said, ReleaseResult):
             text: str | Mapping[str, str] = terminal_text(said, brief=self.brief)
         elif self.brief and not isinstance(said, CanaryJudgeError):
             text = said.explain(brief=True)
@@ -69,12 +72,12 @@ class _Destination(NamedTuple):
             write_file(self.path, text, append=form.appends)
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
+def add_output(parser: argparse.ArgumentParser, known: Mapping[str, VerdictFormat] = FORMATS) -> None:
     """Add the options for the verdict's formats, places and exit code."""
-    formats = "; ".join(f"{name}: {form.tells}" for name, form in FORMATS.items())
+    formats = "; ".join(f"{name}: {form.tells}" for name, form in known.items())
     parser.add_argument(
         "--format",
-        choices=tuple(FORMATS),
+        choices=tuple(known),
         default="text",
         metavar="FORMAT",
         help=f"how to write the verdict (default: text). {formats}",
@@ -89,9 +92,9 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         "--also",
         action="append",
         default=[],
-        type=_destination,
+        type=partial(_destination, known=known),
         metavar="FORMAT=FILE",
-        help="write the verdict to another file too, such as junit=report.xml; may be repeated",
+        help=f"write the verdict to another file too, such as {'junit=report.xml' if 'junit' in known else 'json=verdict.json'}; may be repeated",
     )
     parser.add_argument(
         "--exit",
@@ -129,7 +132,9 @@ def telling(options: argparse.Namespace, *inputs: str | None) -> Iterator[None]:
         raise
 
 
-def report(verdict: Verdict, options: argparse.Namespace, *, shown: Verdict | None = None) -> int:
+def report(
+    verdict: Verdict | RolloutVerdict, options: argparse.Namespace, *, shown: Verdict | None = None
+) -> int:
     """Write the verdict, and give the exit code; a terminal is `shown` it with what there is to be drawn."""
     for destination in _destinations(options):
         destination.write(verdict if shown is None or not destination.is_text_here else shown)
@@ -154,12 +159,11 @@ def _destinations(options: argparse.Namespace) -> list[_Destination]:
     return [each._replace(brief=options.brief and each.format == "text") for each in found]
 
 
-def _destination(text: str) -> _Destination:
+def _destination(text: str, known: Mapping[str, VerdictFormat]) -> _Destination:
     name, _, path = text.partition("=")
-    if name not in FORMATS or not path:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not like junit=report.xml (formats: {', '.join(FORMATS)})"
-        )
+    if name not in known or not path:
+        like = "junit=report.xml" if "junit" in known else "json=verdict.json"
+        raise argparse.ArgumentTypeError(f"{text!r} is not like {like} (formats: {', '.join(known)})")
     return _Destination(name, path, "--also")
 
 

@@ -14,11 +14,14 @@ import numpy as np
 from scipy.special import chdtrc
 
 from canaryjudge.data.notes import Note
-from canaryjudge.data.pair import Arm, MetricPair
+from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.kinds import KINDS
-from canaryjudge.policy import Metric, Policy
+from canaryjudge.policy import Metric, Policy, Split
 
-__all__ = ["by_split", "equal_exposure", "split_mismatch", "with_exposures"]
+__all__ = ["Splits", "by_split", "equal_exposure", "split_mismatch", "splits_of", "with_exposures"]
+
+Splits = tuple[tuple[float, Split], ...]
+"""Splits of the traffic, each with the time after which it holds, in seconds since 1970; ascending."""
 
 _NEAR_ONE = 0.9
 """Shares above this are taken for successes."""
@@ -33,7 +36,7 @@ def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPa
     """Use the policy's split: as the exposures of a count without totals, and to check the totals of a ratio."""
     if (unstated := _unstated(pair, metric, policy)) is not None:
         pair = replace(pair, notes=(*pair.notes, unstated))
-    pair = by_split(pair, metric, policy)
+    pair = by_split(pair, metric, splits_of(policy))
     if policy.split is None:
         return pair
     if KINDS[metric.kind].is_share and len(pair.baseline) and len(pair.canary):
@@ -42,16 +45,21 @@ def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPa
     return pair
 
 
-def by_split(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPair:
-    """Give a count without totals the policy's split as its exposures, however many replicas reported."""
-    if policy.split is None or not KINDS[metric.kind].is_rate or not _untold(pair):
+def splits_of(policy: Policy) -> Splits:
+    """Give the policy's split, for all times."""
+    return () if policy.split is None else ((-np.inf, policy.split),)
+
+
+def by_split(pair: MetricPair, metric: Metric, splits: Splits) -> MetricPair:
+    """Give a count without totals the split of its time as its exposures, however many replicas reported."""
+    if not splits or not KINDS[metric.kind].is_rate or not _untold(pair):
         return pair
-    return replace(
-        pair,
-        reported=False,
-        baseline=_given(pair.baseline, policy.split.baseline),
-        canary=_given(pair.canary, policy.split.canary),
+    shares = [(split.baseline, split.canary) for _, split in splits]
+    baseline, canary = (
+        _given(arm, np.array(own), splits)
+        for arm, own in zip((pair.baseline, pair.canary), zip(*shares, strict=True), strict=True)
     )
+    return replace(pair, reported=False, baseline=baseline, canary=canary)
 
 
 def _unstated(pair: MetricPair, metric: Metric, policy: Policy) -> Note | None:
@@ -76,8 +84,12 @@ def _unstated(pair: MetricPair, metric: Metric, policy: Policy) -> Note | None:
     return None
 
 
-def _given(arm: Arm, share: float) -> Arm:
-    return replace(arm, total=np.full(len(arm), share))
+def _given(arm: Arm, shares: FloatArray, splits: Splits) -> Arm:
+    """Give each point the share of the latest split that began before it."""
+    if arm.time is None or len(shares) == 1:
+        return replace(arm, total=np.full(len(arm), shares[0]))
+    begun = np.searchsorted([since for since, _ in splits], arm.time) - 1
+    return replace(arm, total=shares[np.maximum(begun, 0)])
 
 
 def _untold(pair: MetricPair) -> bool:

@@ -15,7 +15,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 from canaryjudge.policy.doubts import wholes_of
-from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Question, Sizes
+from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Question, Sizes, stretched
 
 __all__ = ["about_metric", "question_of", "row_of", "rows_of"]
 
@@ -23,9 +23,14 @@ _SIDES: Final = {"increase": (1,), "decrease": (-1,), "either": (1, -1)}
 
 
 def question_of(
-    metric: Metric, rates: ErrorRates, *, concurrent: bool = False, horizon: Horizon | None = None
+    metric: Metric,
+    rates: ErrorRates,
+    *,
+    concurrent: bool = False,
+    horizon: Horizon | None = None,
+    pass_times: float = 1.0,
 ) -> Question:
-    """Give what a rule is asked of a metric, at its error rates, where the arms are paired so."""
+    """Give what a rule is asked of a metric, at its error rates, where the arms are paired so; a pass may leave open so many times as much as the policy says."""
     absolute = metric.tolerated_absolute
     given = metric.tolerance.absolute is not None or absolute > 0
     return Question(
@@ -43,20 +48,22 @@ def question_of(
         horizon=horizon or Horizon(),
         tolerance=Sizes(metric.tolerated_relative, absolute if given else math.nan),
         pass_stated=metric.pass_within is not None,
-        pass_within=_pass_within(metric),
+        pass_times=pass_times,
+        pass_within=_pass_within(metric, pass_times),
         floor=_floor(metric, concurrent=concurrent),
         floor_df=_floor_df(metric, concurrent=concurrent),
     )
 
 
-def _pass_within(metric: Metric) -> Sizes[float] | None:
+def _pass_within(metric: Metric, times: float) -> Sizes[float] | None:
     stated = metric.pass_within
     if stated is None:
         return None
     absolute = (
         math.nan if stated.absolute is None else metric.quantity(stated.absolute, "pass_within.absolute")
     )
-    return Sizes(stated.relative or 0.0, absolute)
+    own = Sizes(metric.tolerated_relative if stated.relative is None else stated.relative, absolute)
+    return stretched(own, times) if times != 1 else Sizes(stated.relative or 0.0, absolute)
 
 
 def _floor(metric: Metric, *, concurrent: bool) -> Sizes[float]:
@@ -75,9 +82,10 @@ def _floor_df(metric: Metric, *, concurrent: bool) -> float:
     return floor.replicas_freedom if concurrent else floor.windows_freedom
 
 
-def row_of(pair: MetricPair, metric: Metric, rates: ErrorRates, horizon: Horizon | None = None) -> Pair:
+def row_of(pair: MetricPair, metric: Metric, rates: ErrorRates, *, pass_times: float = 1.0) -> Pair:
     """Give what a rule sees of a metric's pair, at the error rates that it may use."""
-    return rows_of([(pair, metric, rates)], horizon or Horizon())[0]
+    concurrent = pair.pairing == "concurrent"
+    return _asked_of(question_of(metric, rates, concurrent=concurrent, pass_times=pass_times), pair)
 
 
 def rows_of(asked: Iterable[tuple[MetricPair, Metric, ErrorRates]], horizon: Horizon) -> list[Pair]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from canaryjudge.data import Arm, MetricPair, Note, about_metric, by_split, question_of, row_of
-from canaryjudge.data.exposures import equal_exposure, split_mismatch
+from canaryjudge.data.exposures import equal_exposure, split_mismatch, splits_of
 from canaryjudge.data.pairing import too_few_points
 from canaryjudge.data.series import Series
 from canaryjudge.data.stream import Stream
@@ -53,20 +53,26 @@ class MetricWatch:
         alpha: float,
         arms: tuple[str, str],
         pasts: Mapping[Pairing, HistoryFacts],
+        *,
+        pass_times: float = 1.0,
+        staged: bool = False,
     ) -> None:
         metric = with_past(metric, *pasts.values())
         self.metric, self.policy, self._alpha, self._arms, self._pasts = metric, policy, alpha, arms, pasts
+        self._pass_times, self.splits = pass_times, splits_of(policy)
         self.stream = Stream(metric, *arms)
         # a gauge's replicas are its yardstick; of other kinds a stream keeps too little of them
         replicas = self._replicas if KINDS[metric.kind].is_averaged else None
         self._rates = ErrorRates(alpha, policy.beta)
-        self.horizon = Horizon(policy.max_points, policy.max_duration, replicas)
+        self.horizon = Horizon(policy.max_points, policy.max_duration, replicas, staged=staged)
         rules = metric.rules or watched_rules(metric)
         for rule in rules:
             _check_watchable(rule, metric, policy)
         self.watches = tuple(
             start_watch(
-                question_of(metric, ErrorRates(level, policy.beta), horizon=self.horizon),
+                question_of(
+                    metric, ErrorRates(level, policy.beta), horizon=self.horizon, pass_times=pass_times
+                ),
                 rule.in_unit_of(metric),
             )
             for rule, level in zip(rules, rule_levels(rules, alpha), strict=True)
@@ -116,7 +122,8 @@ class MetricWatch:
                 self.recent.add(pair)
             if kind.is_share and pair.baseline.total is not None and pair.canary.total is not None:
                 self._traffic.add_all(np.stack([pair.baseline.total, pair.canary.total], axis=-1))
-            row = row_of(by_split(pair, self.metric, self.policy), self.metric, self._rates)
+            pair_by_split = by_split(pair, self.metric, self.splits)
+            row = row_of(pair_by_split, self.metric, self._rates, pass_times=self._pass_times)
             for watched in self.watches:
                 left: Pair | None = row
                 if not watched.decided:
@@ -175,7 +182,7 @@ class MetricWatch:
         if split is not None and KINDS[self.metric.kind].is_share and totals.all():
             pvalue = float(sequential_pvalue(totals, np.array([split.baseline, split.canary])))
             note = split_mismatch(split.canary, float(totals[1] / totals.sum()), pvalue)
-        elif self.stream.points[1]:
+        elif self.stream.points[1] and not self.splits:
             note = equal_exposure(self.metric, self.policy, untold=not self.stream.has_totals)
         return () if note is None else (note,)
 

@@ -41,10 +41,23 @@ class ReleaseWatch:
         The names of baseline and canary.
     known : History or None
         The same metrics at times when nothing was wrong.
+    pass_times : float
+        How many times as much harm a pass may leave open as the policy says.
+    staged : bool
+        Whether it is a watch of a rollout, as `Horizon` says.
     """
 
-    def __init__(self, policy: Policy, arms: tuple[str, str], known: History | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        arms: tuple[str, str],
+        known: History | None = None,
+        *,
+        pass_times: float = 1.0,
+        staged: bool = False,
+    ) -> None:
         self.policy, self.arms, self._known = policy, arms, known
+        self._pass_times, self._staged = pass_times, staged
         self.history_digest = None if known is None else known.digest()
         self._failed = False
         self._waited = 0
@@ -55,7 +68,13 @@ class ReleaseWatch:
         alphas, self._pasts = shares(self.policy), pasts
         self.metrics = {
             metric.name: MetricWatch(
-                metric, self.policy, alphas[metric.name], self.arms, pasts.get(metric.name, {})
+                metric,
+                self.policy,
+                alphas[metric.name],
+                self.arms,
+                pasts.get(metric.name, {}),
+                pass_times=self._pass_times,
+                staged=self._staged,
             )
             for metric in self.policy.metrics
         }
@@ -80,10 +99,9 @@ class ReleaseWatch:
         self, series: dict[str, tuple[Series, Series]], broken: dict[str, BrokenDataError]
     ) -> Iterable[Asking]:
         """Take new points, of which those of some metrics may be broken; gives what is still to be asked of the rules, which may be asked together with what others ask."""
-        begun = self.metrics, self._pasts, self._known
+        before = self.mark()
         self._freeze(series)
-        before = {name: watched.mark() for name, watched in self.metrics.items()}
-        known = self._given() if self._waits and self._waited < PATIENCE else None
+        known = self._given() if self._waits and self.is_patient else None
         fed: dict[str, list[MetricPair]] = {}
         try:
             for name, watched in self.metrics.items():
@@ -100,9 +118,7 @@ class ReleaseWatch:
                             check_counts(pair.baseline, pair.canary)
             _check_not_all(broken, series)
         except DataError:
-            for name, watched in self.metrics.items():
-                watched.back_to(before[name])
-            self.metrics, self._pasts, self._known = begun
+            self.back_to(before)
             raise
         for name, wrong in broken.items():
             self.metrics[name].leave_out(wrong)
@@ -110,6 +126,22 @@ class ReleaseWatch:
             # a step that is run again brings nothing new, and does not make the wait longer
             self._waited += 1
         return [self.metrics[name].taking(series[name], pairs) for name, pairs in fed.items()]
+
+    def mark(self) -> tuple[Any, ...]:
+        """Give what `back_to` needs."""
+        streams = {name: watched.mark() for name, watched in self.metrics.items()}
+        return self.metrics, self._pasts, self._known, self._waited, streams
+
+    def back_to(self, mark: tuple[Any, ...]) -> None:
+        """Forget what was taken since, of which the rules have not been asked yet."""
+        self.metrics, self._pasts, self._known, self._waited, streams = mark
+        for name, watched in self.metrics.items():
+            watched.back_to(streams[name])
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether data that are not there yet may just be late."""
+        return self._waited < PATIENCE
 
     @property
     def _waits(self) -> bool:
@@ -132,7 +164,7 @@ class ReleaseWatch:
 
     def result(self) -> ReleaseResult:
         """Put together what the rules say now; a fail stays."""
-        early = self._waited < PATIENCE
+        early = self.is_patient
         first, second = zip(*(watched.stream.ends for watched in self.metrics.values()), strict=True)
         ends = max(first), max(second)
         results = {name: watched.result(early=early, ends=ends) for name, watched in self.metrics.items()}
@@ -142,9 +174,9 @@ class ReleaseWatch:
             release = release.model_copy(update={"outcome": Outcome.FAIL, "action": "rollback"})
         return release
 
-    def verdict(self) -> Verdict:
-        """Give the whole verdict now."""
-        release = self.result()
+    def verdict(self, release: ReleaseResult | None = None) -> Verdict:
+        """Give the whole verdict now; the release's result may be known."""
+        release = release or self.result()
         return Verdict(
             **dict(release),
             reason=one_line(release),

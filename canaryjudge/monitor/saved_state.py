@@ -4,55 +4,98 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
+
+from pydantic import BaseModel
 
 from canaryjudge._version import __version__
 from canaryjudge.errors import DataError
 from canaryjudge.history import known_past
-from canaryjudge.monitor.release_watch import ReleaseWatch, policy_digest
+from canaryjudge.monitor.release_watch import ReleaseWatch
 from canaryjudge.policy import Policy
 from canaryjudge.strict_json import read_strictly
 
-__all__ = ["STATE_VERSION", "state_of", "watch_of"]
+__all__ = ["STATE_VERSION", "opened", "reading", "sealed", "state_of", "watch_of"]
 
 STATE_VERSION: Final = 1
+"""The form of what is saved. A change of it comes with the way from the one before; any version of the library reads what another has saved in the same form."""
 
 
 def state_of(watch: ReleaseWatch) -> str:
     """Write a watch as one line of JSON."""
-    body = {
-        "format": "canaryjudge.monitor",
-        "state_version": STATE_VERSION,
-        "version": __version__,
-        "policy_digest": policy_digest(watch.policy),
-        **watch.save(),
-    }
-    return json.dumps(body | {"digest": _body_digest(body)}, allow_nan=False, separators=(",", ":")) + "\n"
+    return sealed("monitor", watch.policy, watch.save())
 
 
 def watch_of(text: str | bytes, policy: Policy, history: Any = None) -> ReleaseWatch:
     """Go on where a watch was saved."""
-    body = _checked_body(text)
-    found = body.get("policy_digest")
-    if found != policy_digest(policy):
-        raise DataError(
-            "the state was saved under another policy",
-            "Give the policy that it was saved under; a changed policy begins a new watch.",
-        )
-    names = body["arms"]
-    known = known_past(history, policy, (names[0], names[1]))
-    if known is not None and known.digest() != body["history_digest"]:
+    body = opened(text, "monitor", policy)
+    with reading():
+        names = body["arms"]
+        arms, saved = (names[0], names[1]), body["history_digest"]
+    known = known_past(history, policy, arms)
+    if known is not None and known.digest() != saved:
         raise DataError(
             "the state was saved with another history, or without one",
             "Leave it out: what it says is kept in the state. A new history begins a new watch.",
         )
-    watch = ReleaseWatch(policy, (names[0], names[1]))
-    try:
+    watch = ReleaseWatch(policy, arms)
+    with reading():
         watch.load(body)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise DataError("the saved state cannot be read", "Begin a new watch.") from error
     return watch
+
+
+def sealed(what: str, policy: Policy, saved: Mapping[str, Any]) -> str:
+    """Write what is saved of a monitor or a rollout as one line of JSON, with a digest."""
+    body = {
+        "format": f"canaryjudge.{what}",
+        "state_version": STATE_VERSION,
+        "version": __version__,
+        "policy_digest": _digest_of(policy),
+        **saved,
+    }
+    return json.dumps(body | {"digest": _body_digest(body)}, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def opened(text: str | bytes, what: str, policy: Policy) -> dict[str, Any]:
+    """Give what was saved of a monitor or a rollout under the same policy, if it is whole."""
+    body = _checked_body(text, what)
+    if body.get("policy_digest") != _digest_of(policy):
+        raise DataError(
+            "the state was saved under another policy",
+            "Give the policy that it was saved under; a changed policy begins a new watch.",
+        )
+    return body
+
+
+def _digest_of(policy: Policy) -> str:
+    """Give the SHA-256 of what a policy states beyond the defaults, which a version of the library that knows more settings reads as the same."""
+    return _body_digest({"policy": _stated(policy)})
+
+
+def _stated(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        fields = ((name, getattr(value, name), field) for name, field in type(value).model_fields.items())
+        return {
+            name: _stated(own)
+            for name, own, field in fields
+            if name != "extends" and (name == "rule" or own != field.get_default(call_default_factory=True))
+        }
+    if isinstance(value, Mapping):
+        return {name: _stated(own) for name, own in value.items()}
+    return [_stated(own) for own in value] if isinstance(value, list | tuple) else value
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Say of what cannot be made of a state that the state cannot be read."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError("the saved state cannot be read", "Begin a new watch.") from error
 
 
 def _body_digest(body: Mapping[str, Any]) -> str:
@@ -60,17 +103,18 @@ def _body_digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _checked_body(text: str | bytes) -> dict[str, Any]:
+def _checked_body(text: str | bytes, what: str) -> dict[str, Any]:
     hint = "Give what to_json wrote; if it is lost, begin a new watch."
     try:
         body = read_strictly(text)
     except (ValueError, RecursionError):
         raise DataError("the state is not JSON, or is cut short", hint) from None
-    if not isinstance(body, dict) or body.get("format") != "canaryjudge.monitor":
-        raise DataError("this is not the state of a monitor", hint)
-    if body.get("state_version") != STATE_VERSION or body.get("version") != __version__:
+    if not isinstance(body, dict) or body.get("format") != f"canaryjudge.{what}":
+        raise DataError(f"this is not the state of a {what}", hint)
+    if body.get("state_version") != STATE_VERSION:
         raise DataError(
-            f"the state was saved by canaryjudge {body.get('version')}, and this is {__version__}",
+            f"the state is of version {body.get('state_version')}, saved by canaryjudge {body.get('version')}; this is {__version__}, "
+            f"which reads version {STATE_VERSION}",
             "Finish a watch with the version that began it, or begin a new one.",
         )
     claimed = body.pop("digest", None)

@@ -2,7 +2,7 @@
 
 from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.loading import load_policy, parse_policy
-from canaryjudge.policy.models import Metric, PassWithin, Policy, Split, Tolerance
+from canaryjudge.policy.models import Metric, OnDoubt, PassWithin, Policy, Split, Stage, Tolerance
 from canaryjudge.policy.noise_floor import NoiseFloor, Spread
 from canaryjudge.policy.query import Prometheus, Query
 from canaryjudge.policy.reference import field_table, json_schema
@@ -35,6 +35,7 @@ __all__ = [
     "MannWhitney",
     "Metric",
     "NoiseFloor",
+    "OnDoubt",
     "PassWithin",
     "Policy",
     "Prometheus",
@@ -47,6 +48,7 @@ __all__ = [
     "Slo",
     "Split",
     "Spread",
+    "Stage",
     "Tail",
     "Tolerance",
     "field_table",

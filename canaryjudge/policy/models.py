@@ -39,7 +39,7 @@ from canaryjudge.settings import (
     nearest,
 )
 
-__all__ = ["Metric", "PassWithin", "Policy", "Split", "Tolerance"]
+__all__ = ["Metric", "OnDoubt", "PassWithin", "Policy", "Split", "Stage", "Tolerance"]
 
 
 def _version(value: object) -> object:
@@ -338,6 +338,48 @@ class Split(PolicyModel):
             yield Problem((), f"the two shares must add up to 100 %, found {100 * total:.6g} %", advice)
 
 
+class Stage(PolicyModel):
+    """One stage of a rollout: the canary's share of the traffic, for how long, and what it takes to leave it."""
+
+    name: Name | None = None
+    """What it is called; its share where left out."""
+    canary: Share
+    """The canary's share of the two arms' traffic: `5%`. Shares grow from stage to stage; the whole of the traffic is no stage, since nothing is left to compare with: a rollout is complete before."""
+    min_duration: Duration | None = None
+    """How long it lasts at least, from its first point on."""
+    max_duration: Duration
+    """When it is over: what is undecided by then is left to the policy's `on_deadline`. Planned looks are spread over it."""
+    advance: Literal["no_harm", "proven", "time"] = "no_harm"
+    """What it takes to leave the stage. `no_harm`: its own data exclude harm beyond the stage's bound, which is the release's `pass_within` times the root of the last stage's share over its own, at most 100 %.
+    `proven`: they exclude harm beyond the release's `pass_within` itself. `time`: `min_duration` alone, which waives beta for this stage. A proven fault ends the rollout in any stage."""
+
+    def _contradictions(self) -> Iterator[Problem]:
+        if self.min_duration is not None and self.min_duration > self.max_duration:
+            yield Problem(
+                ("min_duration",), "min_duration is longer than max_duration", "Lower it, or raise the other."
+            )
+        if self.advance == "time" and self.min_duration is None:
+            yield Problem(
+                ("advance",), "advance: time needs a time", "Give the stage min_duration, such as 10m."
+            )
+
+    @property
+    def title(self) -> str:
+        """Its name, or else its share."""
+        return self.name or f"{100 * self.canary:.6g}%"
+
+
+class OnDoubt(PolicyModel):
+    """What becomes of a rollout whose data are in doubt, by cause: `hold` it, `rollback`, or `warn` and go on without the metric, which waives the error rates for it."""
+
+    no_traffic: Literal["hold", "rollback", "warn"] = "hold"
+    """An arm gives no points, or has fallen silent."""
+    split_mismatch: Literal["hold", "rollback", "warn"] = "hold"
+    """The traffic is not split as the stage says, as the totals of ratios tell."""
+    misread: Literal["hold", "rollback", "warn"] = "hold"
+    """A metric's data are broken, or not what the policy says they are."""
+
+
 class Policy(PolicyModel):
     """What is asked of a release.
 
@@ -381,6 +423,12 @@ class Policy(PolicyModel):
     on_deadline: Literal["marginal", "pass", "fail"] = "marginal"
     """What becomes of a metric that is undecided when the watch ends: `marginal`; `pass`, which waives beta (what is proven worse than the baseline,
     or lacks data, does not pass); `fail`, which waives alpha (what lacks data does not fail)."""
+    stages: Annotated[tuple[Stage, ...] | None, BeforeValidator(listed)] = Field(
+        default=None, min_length=1, max_length=50
+    )
+    """The stages of a rollout: `[{canary: 1%, max_duration: 30m}, {canary: 10%, max_duration: 1h}]`. `Rollout` keeps alpha and beta over all of them; `judge` and `Monitor` take no notice."""
+    on_doubt: OnDoubt = OnDoubt()
+    """With `stages`, what doubtful data do, by cause: `{no_traffic: hold, split_mismatch: rollback, misread: warn}`."""
     prometheus: Prometheus | None = None
     """What the metrics' queries have in common: `{baseline: version="1.4", canary: version="1.5", step: 15s, window: 30m}`."""
     metrics: Annotated[tuple[Metric, ...], BeforeValidator(listed)] = Field(min_length=1)
@@ -402,15 +450,37 @@ class Policy(PolicyModel):
             yield Problem(
                 ("metrics",), "no metric can fail the release", "Make at least one required or guard."
             )
+        yield from self._stage_contradictions()
         yield from self._deadline_contradictions()
         yield from self._score_contradictions()
+
+    def _stage_contradictions(self) -> Iterator[Problem]:
+        if self.stages is None:
+            if self.on_doubt != OnDoubt():
+                yield Problem(("on_doubt",), "on_doubt is for rollouts", "Give stages, or leave it out.")
+            return
+        for key in ("max_points", "max_duration", "split"):
+            if getattr(self, key) is not None:
+                advice = f"Leave {key} out."
+                yield Problem((key,), f"the stages say it, so {key} means nothing", advice, at_key=True)
+        for index, (before, stage) in enumerate(zip(self.stages, self.stages[1:], strict=False), 1):
+            if stage.canary <= before.canary:
+                wrong = f"{percent(stage.canary)} is no more than the stage before has"
+                yield Problem(
+                    ("stages", index, "canary"), wrong, "Give each stage a larger share than the one before."
+                )
+        first: dict[str, int] = {}
+        for index, stage in enumerate(self.stages):
+            if first.setdefault(stage.title, index) != index:
+                twice = f"the stage {shown(stage.title)} stands there twice"
+                yield Problem(("stages", index), twice, "Give each stage a name of its own.")
 
     def _deadline_contradictions(self) -> Iterator[Problem]:
         if self.max_points is not None and self.max_duration is not None:
             yield Problem(
                 ("max_duration",), "max_points and max_duration are two ends of one watch", "Leave one out."
             )
-        if self.has_deadline:
+        if self.has_deadline or self.stages is not None:
             return
         if self.on_deadline != "marginal":
             advice = "Give max_points or max_duration."
@@ -426,6 +496,15 @@ class Policy(PolicyModel):
     def has_deadline(self) -> bool:
         """Whether a watch of this release has an end."""
         return self.max_points is not None or self.max_duration is not None
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> Any:
+        """Say nothing of stages where there are none: a policy without them is what it was before there were any, to the digest."""
+        written = write(self)
+        if self.stages is None:
+            for key in ("stages", "on_doubt"):
+                written.pop(key, None)
+        return written
 
     def _score_contradictions(self) -> Iterator[Problem]:
         settings = {"pass_score": 95.0, "marginal_score": 75.0, "groups": {}}

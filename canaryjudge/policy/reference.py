@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from canaryjudge.policy.models import Metric, PassWithin, Policy, Split, Tolerance
+from canaryjudge.policy.models import Metric, OnDoubt, PassWithin, Policy, Split, Stage, Tolerance
 from canaryjudge.policy.noise_floor import NoiseFloor, Spread
 from canaryjudge.policy.query import Prometheus, Query
 from canaryjudge.quantities import WITH_UNIT_PATTERN
@@ -21,6 +21,8 @@ __all__ = ["field_table", "json_schema"]
 _SECTIONS: tuple[tuple[str, type[PolicyModel]], ...] = (
     ("policy", Policy),
     ("split", Split),
+    ("stages", Stage),
+    ("on_doubt", OnDoubt),
     ("prometheus", Prometheus),
     ("metric", Metric),
     ("tolerance", Tolerance),
@@ -167,6 +169,8 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(default, Tolerance):
         return f"`{default.relative:.0%}`"
+    if isinstance(default, OnDoubt):
+        return "`hold` for each"
     if isinstance(default, bool):
         return f"`{default}`".lower()
     if isinstance(default, float):

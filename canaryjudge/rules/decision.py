@@ -140,7 +140,7 @@ class LimitRows:
             np.where(farther, pass_ends, ends),
             np.asarray(farther.any(axis=-1)),
             by,
-            KINDS[batch.kind].is_averaged,
+            KINDS[batch.kind].is_averaged and batch.pass_times == 1,
         )
 
     @classmethod
@@ -201,7 +201,7 @@ def tolerated(question: Question, level: float) -> Limits | None:
         return None
     tolerance, within = (
         Sizes(np.array([part.relative]), np.array([part.absolute]))
-        for part in (question.tolerance, question.pass_within or question.tolerance)
+        for part in (question.tolerance, question.pass_sizes)
     )
     return LimitRows.at(question, tolerance, within, np.array([level])).row(0)
 

@@ -29,6 +29,7 @@ __all__ = [
     "Wholes",
     "at_least",
     "excluded",
+    "stretched",
     "usual_errors",
 ]
 
@@ -223,12 +224,16 @@ class Horizon:
         Gives the replicas of baseline and canary as they are by now, each as one point at its level.
     intervals : callable or None
         Of samples: gives which of baseline and canary lie in each interval that is over, as a stream hands them out; None where they have no times.
+    staged : bool
+        Whether it is a watch of a rollout: a pass is one for the time being, since the next stage begins anew; and as stages are short, points that tell little of their own noise prove harmlessness
+        with the caution with which they prove harm.
     """
 
     max_points: int | None = None
     max_duration: float | None = None
     replicas: Callable[[], tuple[tuple[Arm, ...], tuple[Arm, ...]]] | None = None
     intervals: Callable[[], Sequence[tuple[slice, slice]]] | None = None
+    staged: bool = False
 
     def is_over(self, points: int, first: float | None, last: float | None) -> bool:
         """Tell whether the watch has ended, after so many points and at the time of the last."""
@@ -275,6 +280,8 @@ class Batch:
         The fewest points of an arm that are judged.
     pass_stated : bool
         The policy says what a pass excludes.
+    pass_times : float
+        How many times as much harm a pass may leave open as the metric's own, which it does at an early stage of a rollout; at most all of the level.
     horizon : Horizon
         For how long a rule is asked that is asked more than once.
     """
@@ -294,6 +301,7 @@ class Batch:
     dispersion: float | None = None
     min_points: int = 1
     pass_stated: bool = False
+    pass_times: float = 1.0
     horizon: Horizon = field(default_factory=Horizon)
 
 
@@ -317,6 +325,11 @@ class Question(Batch):
     pass_within: Sizes[float] | None = None
     floor: Sizes[float] = Sizes(0.0, 0.0)
     floor_df: float = np.inf
+
+    @property
+    def pass_sizes(self) -> Sizes[float]:
+        """What a pass excludes, where it is not left to the baseline."""
+        return self.pass_within or stretched(self.tolerance, self.pass_times)
 
     def of(self, baseline: Arm, canary: Arm, **facts: Any) -> Pair:
         """Ask it of two arms, with what else is known of these."""
@@ -449,15 +462,16 @@ def excluded(pair: Pair) -> Sizes[float]:
 
 
 def _excluded(
-    question: Question, baseline: Arms, tolerance: Sizes[FloatArray], stated: Sequence[Sizes[float] | None]
+    question: Batch, baseline: Arms, tolerance: Sizes[FloatArray], stated: Sequence[Sizes[float] | None]
 ) -> Sizes[FloatArray]:
     """Give the same, one a row."""
-    kind, usual = KINDS[question.kind], tolerance
+    kind, usual = KINDS[question.kind], stretched(tolerance, question.pass_times)
     if kind.is_averaged and baseline.points > 1:
         usual = Sizes(usual_variation(baseline.value, tolerance.relative), tolerance.absolute)
+        usual = stretched(usual, question.pass_times, np.abs(np.median(baseline.value, axis=1)))
     elif kind.is_share and len(question.sides) == 1:
         events, total = baseline.value.sum(axis=1), baseline.exposures.sum(axis=1)
-        usual = usual_errors(events, total, question.sides, tolerance)
+        usual = usual_errors(events, total, question.sides, tolerance, question.pass_times)
     if all(sizes is None for sizes in stated):
         return usual
     own = at_least(tolerance, _stacked([sizes or Sizes(0.0, np.nan) for sizes in stated]))
@@ -470,14 +484,33 @@ def at_least(sizes: Sizes[_Number], others: Sizes[_Number]) -> Sizes[_Number]:
     return Sizes(np.maximum(sizes.relative, others.relative), np.fmax(sizes.absolute, others.absolute))
 
 
+def stretched(sizes: Sizes[_Number], times: float, level: _Number | float = np.inf) -> Sizes[_Number]:
+    """Give so many times a size, but no more than all of the level, unless it is more by itself.
+
+    Examples
+    --------
+    >>> stretched(Sizes(0.2, 5.0), 3), stretched(Sizes(0.2, 5.0), 9).relative
+    (Sizes(relative=0.6000000000000001, absolute=15.0), 1.0)
+    """
+    if times == 1:
+        return sizes
+
+    def at_most(size: Any, most: Any) -> Any:
+        found = np.maximum(size, np.minimum(most, size * times))
+        return found if np.ndim(found) else float(found)
+
+    return Sizes(at_most(sizes.relative, 1.0), at_most(sizes.absolute, level))
+
+
 def usual_errors(
-    events: _Number, total: _Number, sides: tuple[int, ...], tolerance: Sizes[_Number]
+    events: _Number, total: _Number, sides: tuple[int, ...], tolerance: Sizes[_Number], times: float = 1.0
 ) -> Sizes[_Number]:
-    """Give the same of a share of events, which are errors where a rise is bad; where a fall is, what is no event is one."""
+    """Give the same of a share of events, which are errors where a rise is bad; where a fall is, what is no event is one. And so many times as much, but no more than all errors."""
     wrong = np.asarray(events if sides == (1,) else total - events)
     usual = usual_error_rate(wrong[..., None], np.asarray(total)[..., None])
     few: _Number = np.where(2 * wrong < total, usual, 0.0)[()]  # type: ignore[assignment]
-    return Sizes(tolerance.relative, np.fmax(tolerance.absolute, few))
+    own = Sizes(tolerance.relative, np.fmax(tolerance.absolute, few))
+    return own if times == 1 else stretched(own, times, wrong / np.maximum(total, 1e-300))
 
 
 def _stacked(sizes: Sequence[Sizes[float]]) -> Sizes[FloatArray]:

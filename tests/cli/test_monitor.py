@@ -101,7 +101,10 @@ def test_an_interval_that_changed_is_refused_and_the_state_stays(folder, capsys)
         (lambda text: text[:-40], "not JSON, or is cut short"),
         (lambda text: text.replace('"failed":false', '"failed":true'), "digest does not fit"),
         (lambda text: "{}", "not the state of a monitor"),
-        (lambda text: text.replace('"version":"', '"version":"9.'), "saved by canaryjudge 9."),
+        (
+            lambda text: text.replace('"state_version":', '"state_version":9'),
+            "is of version 91, saved by canaryjudge",
+        ),
     ],
 )
 def test_a_state_that_is_not_what_was_saved_is_refused(folder, capsys, damage, said):

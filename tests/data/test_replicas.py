@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from canaryjudge import judge
 from canaryjudge.data import Arm, MetricPair, by_split, read_pairs, with_exposures
+from canaryjudge.data.exposures import splits_of
 from canaryjudge.data.times import common_slots
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric, Policy
@@ -243,7 +244,7 @@ def test_an_arm_without_names_is_one_replica():
 
 def test_the_split_says_more_than_the_number_of_replicas():
     told = policy("count", split={"baseline": 0.9, "canary": 0.1})
-    pair = by_split(read(phases(), phases(), kind="count"), told.metrics[0], told)
+    pair = by_split(read(phases(), phases(), kind="count"), told.metrics[0], splits_of(told))
     assert set(pair.baseline.total) == {0.9}
     assert set(pair.canary.total) == {0.1}
 

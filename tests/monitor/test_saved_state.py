@@ -2,12 +2,14 @@
 
 import json
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from streams import METHODS, arm, both, policy_of, update_of
 
 import canaryjudge as cj
+from canaryjudge.monitor import saved_state
 
 LARGEST = 20_000
 
@@ -47,8 +49,8 @@ def edited(**changes):
         ("[1]", "not the state of a monitor"),
         ("{}", "not the state of a monitor"),
         (edited(format="other"), "not the state of a monitor"),
-        (edited(state_version=99), "was saved by canaryjudge"),
-        (edited(version="0.0.0"), "was saved by canaryjudge 0.0.0"),
+        (edited(state_version=99), "is of version 99, saved by canaryjudge"),
+        (edited(version="0.0.0"), "its digest does not fit"),
         (edited(failed=True), "its digest does not fit"),
         (edited(digest="0" * 64), "its digest does not fit"),
         (edited(digest=None), "its digest does not fit"),
@@ -60,6 +62,40 @@ def edited(**changes):
 def test_what_is_not_a_state_of_this_watch_is_refused(text, match):
     with pytest.raises(cj.DataError, match=match):
         cj.Monitor.from_json(text, policy_of("mixture"))
+
+
+def test_a_state_of_the_same_form_is_read_whichever_version_saved_it():
+    """An upgrade ends no watch: neither another version nor settings that it knows besides are another policy."""
+    body = json.loads(state())
+    body.pop("digest")
+    other = body | {"version": "0.0.9"}
+    text = json.dumps(other | {"digest": saved_state._body_digest(other)})
+    assert cj.Monitor.from_json(text, policy_of("mixture")).to_json() == state()
+
+
+def test_a_state_that_was_saved_long_ago_is_still_read():
+    """`tests/monitor/saved.json` is never written again: whoever changes what is saved raises STATE_VERSION, and brings along the way from there."""
+    kept = json.loads((Path(__file__).parent / "saved.json").read_text(encoding="utf-8"))
+    for name, text in kept.items():
+        resumed = cj.Monitor.from_json(text, policy_of(name))
+        straight = cj.Monitor(policy_of(name))
+        straight.update(update_of(name, 1, 40))
+        assert resumed.verdict() == straight.verdict()
+
+
+def test_policies_differ_by_what_they_state():
+    policies = [
+        policy_of("mixture"),
+        policy_of("mixture", rules=[cj.Sequential()]),
+        policy_of("mixture", rules=[cj.Proportion()]),
+        policy_of("mixture", tolerance="51%"),
+        policy_of("looks"),
+        policy_of("looks").model_copy(update={"max_points": 61}),
+    ]
+    assert len({saved_state._digest_of(policy) for policy in policies}) == len(policies)
+    assert saved_state._digest_of(policy_of("mixture", role="required")) == saved_state._digest_of(
+        policies[0]
+    )
 
 
 def test_another_policy_or_history_is_refused():

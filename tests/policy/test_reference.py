@@ -13,12 +13,14 @@ from canaryjudge.errors import PolicyError
 from canaryjudge.policy import (
     Metric,
     NoiseFloor,
+    OnDoubt,
     PassWithin,
     Policy,
     Prometheus,
     Query,
     Split,
     Spread,
+    Stage,
     Tolerance,
     field_table,
     json_schema,
@@ -27,7 +29,7 @@ from canaryjudge.policy import (
 from canaryjudge.policy.document import plain, read_document
 from canaryjudge.rules import RULES
 
-MODELS = [Policy, Split, Prometheus, Metric, Tolerance, PassWithin, NoiseFloor, Spread, Query]
+MODELS = [Policy, Split, Stage, OnDoubt, Prometheus, Metric, Tolerance, PassWithin, NoiseFloor, Spread, Query]
 MODELS += [model for rule in RULES.values() for model in (rule.settings, *rule.settings.models.values())]
 VALIDATOR = Draft202012Validator(json_schema())
 A = {"name": "a", "direction": "increase"}

@@ -30,6 +30,8 @@ class VerdictFormat:
         Whether it goes to the end of a file that others write to as well.
     files : tuple of str
         Names of the files, where the tool wants several.
+    of_rollouts : bool
+        Whether it can tell a rollout's verdict too.
     """
 
     write: Callable[[Any], str | Mapping[str, str]]
@@ -37,25 +39,41 @@ class VerdictFormat:
     of_errors: bool = True
     appends: bool = False
     files: tuple[str, ...] = ()
+    of_rollouts: bool = False
+
+
+def _text(said: Any) -> str:
+    return str(said.explain())
+
+
+def _json(said: Any) -> str:
+    return str(said.to_json())
+
+
+def _markdown(said: Any) -> str:
+    return str(said.to_markdown())
 
 
 FORMATS: Final[dict[str, VerdictFormat]] = {
-    "text": VerdictFormat(Verdict.explain, "sentences", of_errors=False),
-    "json": VerdictFormat(Verdict.to_json, "everything that is known", of_errors=False),
-    "markdown": VerdictFormat(Verdict.to_markdown, "a table", of_errors=False),
+    "text": VerdictFormat(_text, "sentences", of_errors=False, of_rollouts=True),
+    "json": VerdictFormat(_json, "everything that is known", of_errors=False, of_rollouts=True),
+    "markdown": VerdictFormat(_markdown, "a table", of_errors=False, of_rollouts=True),
     "html": VerdictFormat(Verdict.to_html, "a page with charts", of_errors=False),
     "junit": VerdictFormat(writers.junit_xml, "JUnit XML: a test a metric"),
     "github": VerdictFormat(writers.github_annotations, "GitHub's annotations, for a step's standard output"),
-    "github-outputs": VerdictFormat(writers.github_outputs, "for the file $GITHUB_OUTPUT", appends=True),
-    "github-summary": VerdictFormat(
-        writers.github_summary, "for the file $GITHUB_STEP_SUMMARY", appends=True
+    "github-outputs": VerdictFormat(
+        writers.github_outputs, "for the file $GITHUB_OUTPUT", appends=True, of_rollouts=True
     ),
-    "gitlab": VerdictFormat(writers.gitlab_dotenv, "GitLab's dotenv report"),
-    "jenkins": VerdictFormat(writers.jenkins_properties, "a properties file"),
+    "github-summary": VerdictFormat(
+        writers.github_summary, "for the file $GITHUB_STEP_SUMMARY", appends=True, of_rollouts=True
+    ),
+    "gitlab": VerdictFormat(writers.gitlab_dotenv, "GitLab's dotenv report", of_rollouts=True),
+    "jenkins": VerdictFormat(writers.jenkins_properties, "a properties file", of_rollouts=True),
     "tekton": VerdictFormat(
         writers.tekton_results,
         "Tekton's results, in a directory",
         files=tuple(writers.tekton_results(CanaryJudgeError(""))),
+        of_rollouts=True,
     ),
     "argo": VerdictFormat(writers.argo_json, "JSON for Argo Rollouts' web provider"),
     "prometheus": VerdictFormat(writers.prometheus_text, "Prometheus' text format"),

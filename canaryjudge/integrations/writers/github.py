@@ -11,7 +11,7 @@ from typing import Final
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.explain.layout import cut, markdown_text, on_one_line
 from canaryjudge.explain.sentences import metric_sentence
-from canaryjudge.integrations.writers.summary import VerdictOrError, summary
+from canaryjudge.integrations.writers.summary import AnyVerdictOrError, VerdictOrError, summary
 from canaryjudge.reasons import Outcome
 from canaryjudge.verdict import Verdict
 
@@ -59,8 +59,8 @@ def github_annotations(said: VerdictOrError) -> str:
     return "".join(lines)
 
 
-def github_outputs(said: VerdictOrError) -> str:
-    """Write a step's outputs: `outcome`, `action`, `reason`, `score`, `no-data`, and `failed` and `undecided` as JSON lists of names.
+def github_outputs(said: AnyVerdictOrError) -> str:
+    """Write a step's outputs: `outcome`, `action`, `reason`, `score`, `no-data`, and `failed` and `undecided` as JSON lists of names; of a rollout also `stage` and `share`, in percent.
 
     Free text stands between delimiters that cannot be forged: each is made from the value's own digest, so that no value holds its own.
 
@@ -83,11 +83,12 @@ def github_outputs(said: VerdictOrError) -> str:
         "no-data": "true" if short.lacks_data else "false",
         "failed": json.dumps(short.failed),
         "undecided": json.dumps(short.undecided),
+        **short.of_stage(),
     }
     return "".join(_assigned(name, value) for name, value in outputs.items())
 
 
-def github_summary(said: VerdictOrError) -> str:
+def github_summary(said: AnyVerdictOrError) -> str:
     """Write a step's summary in Markdown.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from canaryjudge.integrations.writers.summary import VerdictOrError, summary
+from canaryjudge.integrations.writers.summary import AnyVerdictOrError, summary
 
 __all__ = ["gitlab_dotenv"]
 
@@ -13,8 +13,8 @@ _EXPANDED = re.compile(r"\$|%(?=[\w%])")
 _LIKE = {"$": "\uff04", "%": "\uff05"}
 
 
-def gitlab_dotenv(said: VerdictOrError) -> str:
-    """Write a dotenv report: ``CANARYJUDGE_OUTCOME``, ``_ACTION``, ``_REASON``, ``_NO_DATA`` and, where there is one, ``_SCORE``.
+def gitlab_dotenv(said: AnyVerdictOrError) -> str:
+    """Write a dotenv report: ``CANARYJUDGE_OUTCOME``, ``_ACTION``, ``_REASON``, ``_NO_DATA`` and, where there is one, ``_SCORE``; of a rollout also ``_STAGE`` and ``_SHARE``, in percent.
 
     GitLab takes a variable a line, knows neither quotes nor escapes, and expands variables in values. So a value is one line, and a ``$`` or
     ``%`` that could begin a variable becomes the full-width sign of the same look. The report is below 5 kB whatever the verdict.
@@ -47,4 +47,6 @@ def gitlab_dotenv(said: VerdictOrError) -> str:
     }
     if short.score is not None:
         values["SCORE"] = f"{short.score:g}"
+    for name, value in short.of_stage().items():
+        values[name.upper()] = _EXPANDED.sub(lambda found: _LIKE[found[0]], value)
     return "".join(f"CANARYJUDGE_{name}={value}\n" for name, value in values.items())

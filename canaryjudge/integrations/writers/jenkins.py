@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from canaryjudge.integrations.writers.summary import VerdictOrError, summary
+from canaryjudge.integrations.writers.summary import AnyVerdictOrError, summary
 
 __all__ = ["jenkins_properties"]
 
@@ -12,8 +12,8 @@ _SPECIAL = re.compile(r"[^ -~]|[\\:=#!]|^ ", re.DOTALL)
 """What java.util.Properties would read as something else: all but printable ASCII, its own signs, and a space that begins a value."""
 
 
-def jenkins_properties(said: VerdictOrError) -> str:
-    r"""Write a Java properties file: ``CANARYJUDGE_OUTCOME``, ``_ACTION``, ``_REASON``, ``_NO_DATA``, ``_SCORE``, ``_FAILED``, ``_UNDECIDED``.
+def jenkins_properties(said: AnyVerdictOrError) -> str:
+    r"""Write a Java properties file: ``CANARYJUDGE_OUTCOME``, ``_ACTION``, ``_REASON``, ``_NO_DATA``, ``_SCORE``, ``_FAILED``, ``_UNDECIDED``; of a rollout also ``_STAGE`` and ``_SHARE``, in percent.
 
     Parameters
     ----------
@@ -40,6 +40,7 @@ def jenkins_properties(said: VerdictOrError) -> str:
         "SCORE": "" if short.score is None else f"{short.score:g}",
         "FAILED": ", ".join(short.failed),
         "UNDECIDED": ", ".join(short.undecided),
+        **{name.upper(): value for name, value in short.of_stage().items()},
     }
     return "".join(f"CANARYJUDGE_{name}={_SPECIAL.sub(_escape, value)}\n" for name, value in values.items())
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.explain.layout import cut, on_one_line
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import MetricResult
+from canaryjudge.results import MetricResult, RolloutFacts
 from canaryjudge.verdict import Verdict
 
-__all__ = ["JSON", "PLAIN", "Answer", "Summary", "VerdictOrError", "summary"]
+if TYPE_CHECKING:
+    from canaryjudge.patterns import RolloutVerdict
+
+__all__ = ["JSON", "PLAIN", "Answer", "AnyVerdictOrError", "Summary", "VerdictOrError", "summary"]
 
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
 VerdictOrError = Verdict | CanaryJudgeError
 """What there is to tell: a verdict, or why there is none."""
+AnyVerdictOrError: TypeAlias = "VerdictOrError | RolloutVerdict"
+"""The same, or what a rollout says."""
 _LONGEST_REASON = 199
 
 
@@ -57,18 +62,30 @@ class Summary:
         Metrics that failed, and those that are marginal, muted ones aside; in the policy's order.
     lacks_data : bool
         Whether it is marginal for want of data.
+    stage : str, optional
+        Of a rollout: the stage that it is in; None of anything else.
+    share : float, optional
+        Of a rollout: what the canary should get of the traffic now.
     """
 
     outcome: Literal["pass", "marginal", "fail", "error"]
-    action: Literal["promote", "hold", "rollback"]
+    action: Literal["promote", "advance", "hold", "rollback", "complete"]
     reason: str
     score: float | None
     failed: tuple[str, ...]
     undecided: tuple[str, ...]
     lacks_data: bool
+    stage: str | None = None
+    share: float | None = None
+
+    def of_stage(self) -> dict[str, str]:
+        """Give `stage` and `share` as text, the share in percent; nothing of what is no rollout."""
+        if self.stage is None or self.share is None:
+            return {}
+        return {"stage": self.stage, "share": f"{100 * self.share:.6g}"}
 
 
-def summary(said: VerdictOrError) -> Summary:
+def summary(said: AnyVerdictOrError) -> Summary:
     """Say in a few words what became of a release.
 
     Examples
@@ -88,10 +105,12 @@ def summary(said: VerdictOrError) -> Summary:
         failed=_named(said, Outcome.FAIL),
         undecided=_named(said, Outcome.MARGINAL),
         lacks_data=said.lacks_data,
+        stage=on_one_line(said.stage) if isinstance(said, RolloutFacts) else None,
+        share=said.share if isinstance(said, RolloutFacts) else None,
     )
 
 
-def _named(verdict: Verdict, outcome: Outcome) -> tuple[str, ...]:
+def _named(verdict: Verdict | RolloutVerdict, outcome: Outcome) -> tuple[str, ...]:
     def counts(result: MetricResult) -> bool:
         return result.outcome is outcome and result.role != "muted"
 

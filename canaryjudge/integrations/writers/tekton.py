@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from canaryjudge.integrations.writers.summary import VerdictOrError, summary
+from canaryjudge.integrations.writers.summary import AnyVerdictOrError, summary
 
 __all__ = ["tekton_results"]
 
@@ -13,8 +13,8 @@ _MOST_BYTES: Final = 3072
 """Of the 4096 bytes in which the kubelet hands over a step's results; the rest is for Tekton's own entries and the task's other results."""
 
 
-def tekton_results(said: VerdictOrError) -> dict[str, str]:
-    r"""Return a task's results: `outcome`, `action`, `reason`, `score`, and `failed` and `undecided` as JSON lists of names.
+def tekton_results(said: AnyVerdictOrError) -> dict[str, str]:
+    r"""Return a task's results: `outcome`, `action`, `reason`, `score`, and `failed` and `undecided` as JSON lists of names; of a rollout also `stage` and `share`, in percent.
 
     Parameters
     ----------
@@ -41,6 +41,7 @@ def tekton_results(said: VerdictOrError) -> dict[str, str]:
         "score": "" if short.score is None else f"{short.score:g}",
         "failed": "[]",
         "undecided": "[]",
+        **short.of_stage(),
     }
     for result, names in (("failed", short.failed), ("undecided", short.undecided)):
         results[result] = _listed(results, result, names)

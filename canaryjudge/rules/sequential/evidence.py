@@ -232,7 +232,7 @@ class AskedChanges:
     @classmethod
     def of(cls, question: Question, sides: Sequence[int]) -> Self:
         """Give those that are tolerated on some sides, with others around them."""
-        parts = question.tolerance, question.pass_within or question.tolerance
+        parts = question.tolerance, question.pass_sizes
         sizes = [max(part.relative, question.tolerance.relative) for part in parts]
         ends = (size if sign > 0 else -size / (1 + size) for sign in sides for size in sizes)
         absolute = question.tolerance.absolute_or_zero

@@ -28,7 +28,7 @@ __all__ = ["LookPlan", "LooksProcess", "looks_at"]
 _FEWEST_EFFECTIVE = 4.0
 _CAUTION = 20.0
 """An arm whose points depend on each other so strongly that they are worth fewer than four says little of its own noise: it proves nothing
-harmless, and harm only by a p-value twenty times smaller than the look asks for."""
+harmless, and harm only by a p-value twenty times smaller than the look asks for. Within the stages of a rollout, which are short, both need that."""
 _FEWEST_FOR_RANKS = 20
 """The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones. Minute by minute a few points are enough."""
 _SMALLEST_PVALUE = 1e-300
@@ -164,12 +164,16 @@ class LooksProcess:
             "more_points": None,
         }
         if found.reason is not Reason.ABSTAINS and found.pvalue is not None and found.pvalue_pass is not None:
-            cautious = _hardly_known(found)
-            if cautious and found.pvalue * _CAUTION > level:
+            cautious, staged = _hardly_known(found), self._question.horizon.staged
+            fails = found.pvalue * _CAUTION <= level
+            passes = staged and found.outcome is Outcome.PASS and found.pvalue_pass * _CAUTION <= beta
+            if cautious and not fails and not passes:
                 facts |= {"outcome": Outcome.MARGINAL, "reason": Reason.ABSTAINS}
                 facts |= {"interval": None, "pass_interval": None}
             fail = min(1.0, found.pvalue * _CAUTION) if cautious else found.pvalue
-            safe = 1.0 if cautious else found.pvalue_pass
+            safe = found.pvalue_pass
+            if cautious:
+                safe = min(1.0, safe * _CAUTION) if staged else 1.0
             self._taken.append(_Taken(fraction, _deviate(fail), _deviate(safe)))
             facts |= self._pvalues()
         elif found.reason is Reason.ABSTAINS:

@@ -179,9 +179,9 @@ class RateProcess(CountingProcess):
     def pass_within(self, total: float, events: float) -> Sizes[float]:
         """Give what a pass excludes, where the baseline has had so many events; the evidence is valid at all limits together, so it may follow the baseline."""
         question = self._question
-        return (
-            usual_errors(events, total, question.sides, question.tolerance) if self._follows else self._widest
-        )
+        if not self._follows:
+            return self._widest
+        return usual_errors(events, total, question.sides, question.tolerance, question.pass_times)
 
     @property
     def _follows(self) -> bool:
@@ -192,7 +192,7 @@ class RateProcess(CountingProcess):
     @property
     def _widest(self) -> Sizes[float]:
         """The most that a pass may leave open."""
-        known = self._question.pass_within or Sizes(0.0, 1.0 if self._follows else math.nan)
+        known = Sizes(0.0, 1.0) if self._follows else self._question.pass_sizes
         return at_least(self._question.tolerance, known)
 
     def nulls(self, sizes: Sizes[float]) -> tuple[_Null, ...]:

@@ -183,13 +183,15 @@ def _watch(found: Finding) -> WatchFacts:
 
 def start_watch(question: Question, settings: RuleSettings) -> Watch:
     """Start to watch a metric by a rule, at the error rates of all looks together; a rule for a fixed window is asked at planned looks."""
+    staged = question.horizon.staged
     if isinstance(settings, Sequential):
         method = METHODS[settings.method_for(question.kind)]
-        return Watch(lambda asked: method.start(asked, settings), question, method.reserved)
+        return Watch(
+            lambda asked: method.start(asked, settings), question, 0.0 if staged else method.reserved
+        )
     plan = LookPlan(settings.rule, settings)
-    return Watch(
-        lambda asked: LooksProcess(asked, plan), question, 0.0 if settings.since_the_start else RESERVED
-    )
+    reserved = 0.0 if staged or settings.since_the_start else RESERVED
+    return Watch(lambda asked: LooksProcess(asked, plan), question, reserved)
 
 
 def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | None) -> Pair | None:

@@ -1,0 +1,65 @@
+"""The command `rollout`: one step of a staged rollout, with the state carried from step to step."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, Final
+
+from canaryjudge.cli.inputs import add_arms, add_input, spare
+from canaryjudge.cli.monitor import add_lock_timeout, one_step, refuse_other_arms
+from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
+from canaryjudge.integrations.writers.formats import FORMATS
+from canaryjudge.policy import Policy, load_policy
+
+if TYPE_CHECKING:
+    from canaryjudge.patterns import Rollout, RolloutVerdict
+
+__all__ = ["add_rollout"]
+
+_FORMATS: Final = {name: form for name, form in FORMATS.items() if form.of_rollouts}
+
+
+def add_rollout(commands: Any) -> None:
+    """Add the command to a parser's subcommands."""
+    parser = commands.add_parser(
+        "rollout",
+        help="take a release through its stages: one step of a pipeline",
+        epilog=f"{EXIT_HELP}. Of a rollout, 0 is complete, 1 roll back, and 3 advance or hold",
+        description="Take new data into a rollout, and ask what to do: to advance to the next stage of the policy, to hold, to roll back, or that it is complete. "
+        "The state file carries it from step to step, and the share that is printed is what the canary should get now, however often a step is run.",
+    )
+    add_input(parser, live=True)
+    parser.add_argument(
+        "--state", required=True, metavar="FILE", help="the rollout so far; begun where there is none"
+    )
+    add_lock_timeout(parser)
+    add_arms(parser)
+    add_output(parser, _FORMATS)
+    parser.set_defaults(run=_rollout, history=None)
+
+
+def _rollout(options: argparse.Namespace) -> int:
+    inputs = (options.policy, options.data)
+    spare(options.state, "--state", *inputs)
+    spare(options.save_data, "--save-data", options.policy, options.output, options.state)
+    with telling(options, *inputs, options.state):
+        verdict: RolloutVerdict = one_step(options, load_policy(options.policy), _resumed, _begun(options))
+        return report(verdict, options)
+
+
+def _resumed(options: argparse.Namespace, policy: Policy) -> Rollout | None:
+    from canaryjudge.integrations.files.state_files import read_state  # noqa: PLC0415 - judge needs none
+    from canaryjudge.patterns import Rollout  # noqa: PLC0415 - the other commands need no statistics
+
+    saved = read_state(options.state)
+    if saved is None:
+        return None
+    rollout = Rollout.from_json(saved, policy)
+    refuse_other_arms(options, rollout.arms)
+    return rollout
+
+
+def _begun(options: argparse.Namespace) -> Any:
+    from canaryjudge.patterns import Rollout  # noqa: PLC0415 - the other commands need no statistics
+
+    return lambda policy, _: (Rollout(policy, baseline=options.baseline, canary=options.canary), None)

@@ -1,0 +1,114 @@
+"""What a rollout says: what to do now, why, and how each stage went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from canaryjudge.errors import ReleaseFailed, ReleaseUndecided
+from canaryjudge.explain.rollouts import rollout_markdown, rollout_text
+from canaryjudge.reasons import Outcome
+from canaryjudge.reports import Report
+from canaryjudge.results import MetricResult, RolloutFacts
+from canaryjudge.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RolloutVerdict"]
+
+
+class RolloutVerdict(RolloutFacts, Report):
+    """What `Rollout.verdict` gives: what to do with the traffic, and why.
+
+    Attributes
+    ----------
+    action : {"advance", "hold", "rollback", "complete"}
+        What to do. `share` says the same as a number, so that a step that is run again sets what is already set.
+    stage : str
+        The stage that it is in: after `advance`, the one that begins.
+    share : float
+        What the canary should get of the traffic now.
+    reason : str
+        One line of under 200 characters.
+    release : Verdict
+        What all data since the start say of the release.
+    stages : tuple of StageFacts
+        Each stage, and how it went.
+    """
+
+    schema_version: Literal[1] = 1
+    """Version of this document's shape."""
+    version: str
+    """Version of canaryjudge that judged."""
+    reason: str
+    """One line: what to do, and why."""
+    policy_digest: str
+    """SHA-256 of the policy."""
+    release: Verdict
+    """What all data since the start say of the release."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """`pass` once it is complete, `fail` once it is rolled back, else `marginal`."""
+        ends = {"complete": Outcome.PASS, "rollback": Outcome.FAIL}
+        return ends.get(self.action, Outcome.MARGINAL)
+
+    @property
+    def metrics(self) -> dict[str, MetricResult]:
+        """Each metric's result that matters: of all data, or where that is worse or the release is fine so far, of the present stage's own."""
+        return {
+            name: max(result, self.at_stage.metrics[name], key=lambda found: found.outcome.badness)
+            for name, result in self.release.metrics.items()
+        }
+
+    @property
+    def score(self) -> float | None:
+        """The release's score, under `aggregate: score`."""
+        return self.release.score
+
+    @property
+    def lacks_data(self) -> bool:
+        """Whether it is held, and the present stage is undecided for want of data alone."""
+        return self.action == "hold" and self.at_stage.lacks_data
+
+    def explain(self, *, brief: bool = False) -> str:
+        """Give it in sentences: what to do, each stage, and what the metrics say; briefly, what to do and why."""
+        return rollout_text(self, self.reason, brief=brief)
+
+    def to_markdown(self) -> str:
+        """Give it as Markdown, for a pull request or a pipeline's summary."""
+        return rollout_markdown(self, self.reason)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give a pandas frame with a row a stage."""
+        import pandas as pd  # noqa: PLC0415 - only those who want a frame pay for it
+
+        return pd.DataFrame([stage.model_dump(mode="json") for stage in self.stages])
+
+    def raise_for_outcome(self, *, allow_marginal: bool = True) -> None:
+        """Raise if it is rolled back.
+
+        Parameters
+        ----------
+        allow_marginal : bool
+            Let a rollout through that is on its way.
+
+        Raises
+        ------
+        ReleaseFailed
+            If it is rolled back.
+        ReleaseUndecided
+            If it is not complete, and that is not allowed.
+        """
+        if self.outcome is Outcome.FAIL:
+            raise ReleaseFailed(self.reason)
+        if self.outcome is Outcome.MARGINAL and not allow_marginal:
+            raise ReleaseUndecided(self.reason)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {"text/plain": self.explain(), "text/markdown": self.to_markdown()}
+
+    def __repr__(self) -> str:
+        return f"<RolloutVerdict {self.reason}>"
+
+    __str__ = __repr__

@@ -1,0 +1,146 @@
+"""The rollout command: a step of a pipeline that sets the canary's share, safe to run again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from canaryjudge.cli import main
+from canaryjudge.patterns import RolloutVerdict
+
+POLICY = """\
+stages:
+- {canary: 5%, max_duration: 30m}
+- {name: half, canary: 50%, max_duration: 30m}
+metrics:
+- {name: errors, kind: ratio, direction: increase, tolerance: 50%, dispersion: 1}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("policy.yaml").write_text(POLICY)
+
+
+def write(minute, share, ratio=1.0):
+    lines = ["metric,arm,time,value,total"]
+    for arm, part, harm in (("baseline", 1 - share, 1.0), ("canary", share, ratio)):
+        total = round(20_000 * part)
+        lines.append(f"errors,{arm},{60 * minute},{round(total / 100 * harm)},{total}")
+    Path("new.csv").write_text("\n".join(lines) + "\n")
+
+
+def step(*more):
+    return main(["rollout", "--policy", "policy.yaml", "--data", "new.csv", "--state", "state.json", *more])
+
+
+def outputs():
+    return dict(line.split("=", 1) for line in Path("env").read_text().splitlines())
+
+
+def play(ratio):
+    """Give exit codes and what a pipeline reads, step by step, as it sets the share that it is told."""
+    share, codes, told = 0.05, [], []
+    for minute in range(30):
+        write(minute, share, ratio)
+        codes.append(step("--also", "gitlab=env"))
+        told.append(outputs())
+        share = float(told[-1]["CANARYJUDGE_SHARE"]) / 100
+        if codes[-1] != 3:
+            break
+    return codes, told
+
+
+def test_a_pipeline_sets_the_share_that_it_is_told_until_it_is_complete(capsys):
+    codes, told = play(1.0)
+    assert codes == [3] * (len(codes) - 1) + [0]
+    steps = [
+        (one["CANARYJUDGE_ACTION"], one["CANARYJUDGE_STAGE"], one["CANARYJUDGE_SHARE"])
+        for one in told
+        if one["CANARYJUDGE_ACTION"] != "hold"
+    ]
+    assert steps == [("advance", "half", "50"), ("complete", "half", "100")]
+    assert capsys.readouterr().out.count("ADVANCE to 50 %") == 1
+
+
+def test_a_fault_is_rolled_back_with_a_code_of_its_own(capsys):
+    codes, told = play(8.0)
+    assert codes[-1] == 1
+    assert (told[-1]["CANARYJUDGE_ACTION"], told[-1]["CANARYJUDGE_SHARE"]) == ("rollback", "0")
+    assert "ROLL BACK" in capsys.readouterr().out
+
+
+def test_a_step_that_is_run_again_says_the_same_and_changes_nothing(capsys):
+    share = 0.05
+    for minute in range(4):
+        write(minute, share)
+        step("--also", "gitlab=env")
+        said, state = capsys.readouterr().out, Path("state.json").read_bytes()
+        step()
+        assert capsys.readouterr().out == said
+        assert Path("state.json").read_bytes() == state
+        share = float(outputs()["CANARYJUDGE_SHARE"]) / 100
+
+
+@pytest.mark.parametrize("name", ["json", "markdown", "github-outputs", "github-summary", "jenkins", "text"])
+def test_it_is_written_in_the_formats_of_pipelines(capsys, name):
+    write(0, 0.05)
+    assert step("--format", name) == 3
+    out = capsys.readouterr().out
+    assert "HOLD at 5 %" in out.replace("\\u0020", " ") or "hold" in out
+    if name == "json":
+        assert RolloutVerdict.from_json(out).stage == "5%"
+    if name == "github-outputs":
+        assert {"action=hold", "share=5"} <= set(out.splitlines())
+
+
+def test_results_of_tekton_have_stage_and_share(capsys):
+    Path("results").mkdir()
+    write(0, 0.05)
+    step("--also", "tekton=results")
+    assert {name: Path("results", name).read_text() for name in ("action", "stage", "share")} == {
+        "action": "hold",
+        "stage": "5%",
+        "share": "5",
+    }
+
+
+def test_brief_is_what_to_do_and_why(capsys):
+    write(0, 0.05)
+    step("--brief")
+    out = capsys.readouterr().out
+    assert out.startswith("HOLD at 5 %: stage 5% is undecided")
+    assert "stage  canary" not in out
+
+
+def test_formats_that_know_no_stages_are_refused(capsys):
+    write(0, 0.05)
+    assert step("--format", "argo") == 2
+    assert step("--also", "junit=report.xml") == 2
+    assert not Path("state.json").exists()
+
+
+def test_what_is_wrong_is_said_and_leaves_the_state(capsys):
+    write(0, 0.05)
+    step()
+    state = Path("state.json").read_bytes()
+    assert step("--canary", "new") == 2
+    assert "the watch is of the arms" in capsys.readouterr().err
+    Path("policy.yaml").write_text(POLICY.replace("50%, dispersion", "60%, dispersion"))
+    assert step("--also", "gitlab=env") == 2
+    assert "another policy" in capsys.readouterr().err
+    assert outputs()["CANARYJUDGE_OUTCOME"] == "error"
+    Path("policy.yaml").write_text(
+        POLICY.partition("stages")[2].partition("metrics")[1] + POLICY.partition("metrics")[2]
+    )
+    Path("state.json").unlink()
+    assert step() == 2
+    assert "has no stages" in capsys.readouterr().err
+    Path("state.json").write_bytes(state)
+    assert json.loads(state)["format"] == "canaryjudge.rollout"
+
+
+def test_the_exit_code_may_be_another(capsys):
+    write(0, 0.05)
+    assert step("--exit", "marginal=0") == 0

@@ -1,0 +1,141 @@
+"""How often rollouts of four stages are rolled back though nothing is wrong, or leave a stage, or are complete, though something is.
+
+Stages of twelve points a minute apart, five required gauges, `pass_within` 20 %. What is measured stands on the page about rollouts.
+"""
+
+import numpy as np
+import pytest
+import staged
+from simulation import assert_rate_at_most
+
+from canaryjudge.data import Series
+from canaryjudge.patterns.staged_release import StagedRelease
+from canaryjudge.rules import answered
+
+BATCH = 1000
+
+
+def played(runs, seed, **settings):
+    """Play rollouts in batches."""
+    rng = np.random.default_rng(seed)
+    parts = [staged.play(rng, min(BATCH, runs - start), **settings) for start in range(0, runs, BATCH)]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+HEALTHY = pytest.mark.parametrize("rho", [0.0, 0.5])
+
+
+def check_healthy(runs, seed, rho):
+    became, _, _, by_deadline = played(runs, seed, rho=rho)
+    assert_rate_at_most(int((became == "rollback").sum()), runs, staged.ALPHA)
+    if rho == 0:
+        assert_rate_at_most(int((~by_deadline).sum()), runs, 0.1)
+
+
+@HEALTHY
+def test_sampled_rollouts_of_healthy_releases_are_seldom_rolled_back(rho):
+    check_healthy(300, 1, rho)
+
+
+@pytest.mark.slow
+@HEALTHY
+def test_rollouts_of_healthy_releases_are_seldom_rolled_back(rho):
+    check_healthy(20_000, 2, rho)
+
+
+def check_fault(runs, seed):
+    became, _, stage, _ = played(runs, seed, rho=0.5, fault=0)
+    stopped = (became == "rollback") & (stage <= 1)
+    assert_rate_at_most(int((~stopped).sum()), runs, 0.1)
+
+
+def test_sampled_faults_are_stopped_in_the_first_two_stages():
+    check_fault(300, 3)
+
+
+@pytest.mark.slow
+def test_faults_are_stopped_in_the_first_two_stages():
+    check_fault(5000, 4)
+
+
+def check_late(runs, seed):
+    became, _, stage, _ = played(runs, seed, rho=0.0, fault=2)
+    assert_rate_at_most(int((became == "complete").sum()), runs, staged.BETA)
+    assert (stage == 2).mean() > 0.5  # it is not that they never came so far
+
+
+def test_sampled_late_faults_are_not_completed():
+    check_late(300, 5)
+
+
+@pytest.mark.slow
+def test_late_faults_are_not_completed():
+    check_late(5000, 6)
+
+
+STAGES = pytest.mark.parametrize("stage", range(len(staged.SHARES)))
+
+
+@STAGES
+def test_sampled_stages_are_seldom_left_with_harm_beyond_their_bound(stage):
+    assert_rate_at_most(staged.left_with_harm(500, 7, stage, 0.5), 500, 1.2 * staged.BETA)
+
+
+@pytest.mark.slow
+@STAGES
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+def test_stages_are_seldom_left_with_harm_beyond_their_bound(stage, rho):
+    assert_rate_at_most(staged.left_with_harm(20_000, 8, stage, rho), 20_000, 1.2 * staged.BETA)
+
+
+def through_the_package(series, policy, harm_of, most=staged.LAST):
+    """Take releases through `StagedRelease` together, a minute at a time; give what `staged.play` does."""
+    runs, zones = len(series), frozenset({"UTC"})
+    releases = [StagedRelease(policy, ("baseline", "canary")) for _ in range(runs)]
+    ended = np.full(runs, most)
+    for minute in range(most):
+        on = [run for run in range(runs) if not releases[run].ended]
+        asked = []
+        for run in on:
+            harm = harm_of(releases[run].index)
+            points = {}
+            for number in range(series.shape[1]):
+                levels = series[run, number, :, minute] * [1, harm if number == 0 else 1]
+                points[f"m{number}"] = tuple(
+                    Series(
+                        arm,
+                        levels[[place]],
+                        time=np.array([60.0 * minute]),
+                        zones=zones,
+                        start=60.0 * minute,
+                        end=60.0 * minute,
+                    )
+                    for place, arm in enumerate(("baseline", "canary"))
+                )
+            asked += releases[run].taking(points, {})
+        answered(asked)
+        for run in on:
+            releases[run].decide()
+            if releases[run].ended:
+                ended[run] = minute
+    return [release.action for release in releases], ended, [release.index for release in releases]
+
+
+@pytest.mark.parametrize(
+    "fault", [None, pytest.param(0, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+)
+def test_the_package_decides_as_the_engine_does(fault):
+    runs = 3 if fault is None else 40
+    kept = []
+    became, ended, stage, _ = staged.play(np.random.default_rng(9), runs, 2, rho=0.3, fault=fault, keep=kept)
+    actions, ends, stages = through_the_package(
+        kept[0], staged.policy_of(2, 0.2), lambda index: 1.5 if fault is not None and index >= fault else 1.0
+    )
+    assert actions == became.tolist()
+    assert ends.tolist() == ended.tolist()
+    assert [min(each, 3) for each in stage.tolist()] == stages
+
+
+@pytest.mark.parametrize(("rate", "most"), [(0.01, 3), pytest.param(0.001, 15, marks=pytest.mark.slow)])
+def test_errors_at_one_percent_of_the_traffic_are_stopped_in_minutes(rate, most):
+    assert np.median(staged.minutes_to_stop(40, 10, rate, most)) <= most

@@ -1,0 +1,419 @@
+"""A rollout: which stage, what to do, why; saved between steps, and nothing that comes twice counts twice."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streams import EDGES, arm
+
+import canaryjudge as cj
+from canaryjudge.patterns import RolloutVerdict
+
+REQUESTS = 20_000
+STAGES = [{"canary": share, "max_duration": "30m"} for share in ("5%", "25%", "50%")]
+
+
+def errors_policy(stages=STAGES, metric=None, **settings):
+    given = {"name": "errors", "kind": "ratio", "direction": "increase", "tolerance": "50%", "dispersion": 1}
+    return cj.Policy(metrics=[given | (metric or {})], stages=stages, **settings)
+
+
+def minute_of(minute, share, ratio=1.0, *, rate=0.01, requests=REQUESTS, **told):
+    """One minute of errors; `got` is the share that the canary gets in truth."""
+    got = told.get("got", share)
+    arms = {"baseline": round(requests * (1 - got)), "canary": round(requests * got)}
+    update = {
+        name: {
+            "time": [60.0 * minute],
+            "value": [round(total * rate * (ratio if name == "canary" else 1))],
+            "total": [total],
+        }
+        for name, total in arms.items()
+    }
+    return {"errors": {name: update[name] for name in told.get("arms", arms)}}
+
+
+def played(policy, ratio_of=lambda minute, verdict: 1.0, minutes=90, **told):
+    """Give the verdict of each minute, from a fresh process each time."""
+    state, verdicts = cj.Rollout(policy).to_json(), []
+    for minute in range(minutes):
+        rollout = cj.Rollout.from_json(state, policy)
+        before = rollout.verdict()
+        update = minute_of(minute, before.share, ratio_of(minute, before), **told)
+        rollout.update(update)
+        verdicts.append(rollout.verdict())
+        state = rollout.to_json()
+        again = cj.Rollout.from_json(state, policy)
+        again.update(update)
+        assert again.to_json() == state
+        assert again.verdict() == verdicts[-1]
+        if verdicts[-1].action in ("complete", "rollback"):
+            break
+    return verdicts
+
+
+def shape(verdicts):
+    """Give what was done, without the holds."""
+    return [(v.action, v.stage, v.share) for v in verdicts if v.action != "hold"]
+
+
+def test_a_release_without_harm_goes_through_its_stages_and_is_complete():
+    verdicts = played(errors_policy())
+    assert shape(verdicts) == [("advance", "25%", 0.25), ("advance", "50%", 0.5), ("complete", "50%", 1.0)]
+    last = verdicts[-1]
+    assert (last.outcome, last.next_share, last.lacks_data) == ("pass", None, False)
+    assert [stage.status for stage in last.stages] == ["left"] * 3
+    assert last.reason.startswith("COMPLETE: stage 50% excludes what harm it must; PASS: errors")
+    assert last.release.outcome == "pass"
+    assert (last.waived, last.doubts) == ((), ())
+
+
+def test_what_is_complete_or_rolled_back_stays_so():
+    policy = errors_policy()
+    for ratio, action in ((1.0, "complete"), (10.0, "rollback")):
+        rollout, minute = cj.Rollout(policy), 0
+        while rollout.verdict().action not in ("complete", "rollback"):
+            rollout.update(minute_of(minute, rollout.verdict().share, ratio))
+            minute += 1
+        before = rollout.to_json()
+        rollout.update(minute_of(minute, 0.5, 3.0))
+        assert rollout.verdict().action == action
+        assert rollout.to_json() == before
+
+
+def test_a_fault_ends_it_in_the_first_stage():
+    verdicts = played(errors_policy(), lambda *_: 5.0)
+    assert shape(verdicts) == [("rollback", "5%", 0.0)]
+    assert verdicts[-1].outcome == "fail"
+    assert [stage.status for stage in verdicts[-1].stages] == ["failed", "ahead", "ahead"]
+    assert verdicts[-1].reason.startswith("ROLL BACK: stage 5%; FAIL: errors: canary is 5 times")
+    with pytest.raises(cj.ReleaseFailed, match="ROLL BACK"):
+        verdicts[-1].raise_for_outcome()
+
+
+def test_a_fault_that_begins_in_a_later_stage_is_found_by_that_stage():
+    verdicts = played(errors_policy(), lambda _, verdict: 2.0 if verdict.stage == "50%" else 1.0)
+    assert shape(verdicts)[-1] == ("rollback", "50%", 0.0)
+
+
+def test_harm_within_a_stage_bound_leaves_the_stage_and_not_the_last_one():
+    """Half as many again is no more than tolerated, so nothing fails; 50 % is what the last stage must exclude."""
+    verdicts = played(errors_policy(metric={"pass_within": "50%"}), lambda *_: 1.5)
+    assert [stage.bound_times for stage in verdicts[0].stages] == pytest.approx(
+        [10**0.5, 2**0.5, 1.0], rel=1e-9
+    )
+    assert ("advance", "25%", 0.25) in shape(verdicts)
+    assert verdicts[-1].action == "hold"
+
+
+def test_a_stage_asks_its_data_to_exclude_its_own_bound():
+    policy = errors_policy(
+        stages=[*STAGES[:2], STAGES[2] | {"advance": "proven"}], metric={"pass_within": "60%"}
+    )
+    rollout = cj.Rollout(policy)
+    rollout.update(minute_of(0, 0.05))
+    (finding,) = rollout.verdict().at_stage.metrics["errors"].findings
+    assert finding.pass_high == pytest.approx(1.0)
+    assert rollout.verdict().release.metrics["errors"].findings[0].pass_high == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("rate", "most"), [(0.01, 1.0), (0.0001, 2.0)])
+def test_what_is_left_to_the_baseline_grows_to_all_of_its_errors_at_most(rate, most):
+    metric = {"tolerance": {"relative": "10%", "absolute": "0%"}}
+    rollout = cj.Rollout(
+        errors_policy(stages=[{"canary": "1%", "max_duration": "1h"}, STAGES[2]], metric=metric)
+    )
+    rollout.update(minute_of(0, 0.01, rate=rate, requests=200 / rate))
+    (finding,) = rollout.verdict().at_stage.metrics["errors"].findings
+    assert finding.scale == "relative"
+    assert 0.7 * most < finding.pass_high <= most * 1.001
+
+
+def test_alpha_is_shared_out_over_the_release_and_its_stages():
+    rollout = cj.Rollout(errors_policy(alpha="2%"))
+    rollout.update(minute_of(0, 0.05))
+    verdict = rollout.verdict()
+    assert verdict.alpha == 0.02
+    assert verdict.release.alpha + 3 * verdict.at_stage.alpha == pytest.approx(0.02)
+
+
+def test_min_duration_holds_a_stage_and_says_for_how_long():
+    stages = [STAGES[0] | {"min_duration": "20m"}, STAGES[2]]
+    verdicts = played(errors_policy(stages=stages))
+    young = [v for v in verdicts if v.because == "young"]
+    assert len(young) > 5
+    assert young[-1].wait_s == 60.0
+    assert shape(verdicts)[0] == ("advance", "50%", 0.5)
+    assert [v.action for v in verdicts].index("advance") == 20
+    assert "lasts longer, about 60 seconds more" in young[-1].reason
+
+
+def test_time_alone_leaves_a_stage_where_the_policy_says_so_and_waives_beta():
+    stages = [{"canary": "1%", "min_duration": "5m", "max_duration": "30m", "advance": "time"}, STAGES[2]]
+    verdicts = played(errors_policy(stages=stages), requests=200)
+    assert [v.action for v in verdicts].index("advance") == 5
+    (waived,) = verdicts[5].waived
+    assert (waived.what, waived.stage) == ("by_time", "1%")
+    assert "has had its time" in verdicts[5].reason
+    assert "Waived in stage 1%: time alone" in " ".join(verdicts[5].explain().split())
+
+
+def test_proof_takes_longer_than_no_harm():
+    def minutes(advance):
+        verdicts = played(errors_policy(stages=[STAGES[0] | {"advance": advance}, STAGES[2]]))
+        return [v.action for v in verdicts].index("advance")
+
+    assert minutes("proven") > minutes("no_harm")
+
+
+@pytest.mark.parametrize(
+    ("on_deadline", "action", "what"),
+    [
+        ("marginal", "hold", None),
+        ("pass", "advance", "left_at_deadline"),
+        ("fail", "rollback", "failed_at_deadline"),
+    ],
+)
+def test_a_stage_that_is_over_undecided_is_the_policys_to_decide(on_deadline, action, what):
+    stages = [STAGES[0] | {"max_duration": "10m"}, STAGES[2]]
+    verdicts = played(errors_policy(stages=stages, on_deadline=on_deadline), minutes=12, requests=200)
+    assert [v.action for v in verdicts[:10]] == ["hold"] * 10
+    over = verdicts[10]
+    assert (over.action, over.because) == (action, "deadline")
+    assert "is over" in over.reason
+    assert [waived.what for waived in over.waived] == ([what] if what else [])
+
+
+@pytest.mark.parametrize(("does", "action"), [("hold", "hold"), ("rollback", "rollback"), ("warn", "hold")])
+def test_traffic_that_is_not_split_as_the_stage_says_is_told_with_its_place(does, action):
+    """Where it warns, nothing is left that could be proven fine."""
+    verdicts = played(errors_policy(on_doubt={"split_mismatch": does}), minutes=25, got=0.10)
+    (doubt,) = verdicts[-1].doubts
+    assert (doubt.cause, doubt.metric, doubt.stage, doubt.does) == ("split_mismatch", "errors", "5%", does)
+    assert (doubt.expected, round(doubt.found, 3)) == (0.05, 0.1)
+    assert verdicts[-1].action == action
+    assert not any(v.action == "advance" for v in verdicts)
+    if does != "warn":
+        said = "in stage 5% the canary got 10 % of the traffic of errors, where the stage gives it 5 %"
+        assert said in verdicts[-1].reason
+
+
+def test_a_split_that_is_wrong_vetoes_even_a_stage_of_time_alone():
+    stages = [{"canary": "5%", "min_duration": "5m", "max_duration": "30m", "advance": "time"}, STAGES[2]]
+    verdicts = played(errors_policy(stages=stages), minutes=20, got=0.10)
+    assert not any(v.action == "advance" for v in verdicts)
+
+
+def both(minute, share, **changes):
+    """Errors, and a gauge beside them."""
+    update = minute_of(minute, share)
+    levels = {"baseline": 100 + minute % 3, "canary": 100 + minute % 2} | changes
+    update["cpu"] = {
+        name: {"time": [60.0 * minute], "value": [level]}
+        for name, level in levels.items()
+        if level is not None
+    }
+    return update
+
+
+def with_gauge(**settings):
+    cpu = {"name": "cpu", "direction": "increase", "pass_within": "30%"}
+    return cj.Policy(metrics=[*errors_policy().metrics, cpu], stages=STAGES, **settings)
+
+
+@pytest.mark.parametrize(
+    ("does", "action"), [("hold", "hold"), ("rollback", "rollback"), ("warn", "advance")]
+)
+def test_a_metric_without_traffic_does_what_the_policy_says(does, action):
+    rollout = cj.Rollout(with_gauge(on_doubt={"no_traffic": does}))
+    actions = []
+    for minute in range(25):
+        rollout.update(both(minute, rollout.verdict().share, canary=None))
+        actions.append(rollout.verdict().action)
+    assert "advance" not in actions[:9]  # it might have been late
+    assert action in actions
+    if does == "hold":
+        assert set(actions) == {"hold"}
+        assert "cpu has an arm without traffic" in rollout.verdict().reason
+    if does == "warn":
+        assert ("warned", "5%") in [(each.what, each.stage) for each in rollout.verdict().waived]
+        assert "on_doubt: warn goes on without metrics" in " ".join(rollout.verdict().explain().split())
+
+
+def test_a_broken_metric_holds_and_the_others_go_on():
+    rollout = cj.Rollout(with_gauge())
+    for minute in range(14):
+        rollout.update(both(minute, 0.05, canary="not a number" if minute > 4 else 100))
+    verdict = rollout.verdict()
+    assert (verdict.action, verdict.because) == ("hold", "doubt")
+    assert "cpu is not what the policy says" in verdict.reason
+
+
+def test_gauges_are_looked_at_at_planned_times_within_a_stage():
+    rollout = cj.Rollout(with_gauge())
+    for minute in range(3):
+        rollout.update(both(minute, 0.05))
+    verdict = rollout.verdict()
+    assert verdict.action == "hold"
+    assert verdict.wait_s == 240.0  # the first of five looks within half an hour is after six minutes
+
+
+def test_counts_without_totals_are_out_of_what_each_stage_gives():
+    """As many errors a request, at 5 % and then at 25 % of the traffic."""
+    metric = {"kind": "count", "dispersion": None}
+    rollout = cj.Rollout(errors_policy(metric=metric))
+    for minute in range(80):
+        share = rollout.verdict().share
+        rollout.update(
+            {
+                "errors": {
+                    name: {"time": [60.0 * minute], "value": [round(400 * part)]}
+                    for name, part in (("baseline", 1 - share), ("canary", share))
+                }
+            }
+        )
+        if rollout.verdict().action == "complete":
+            break
+    verdict = rollout.verdict()
+    assert verdict.action == "complete"
+    (finding,) = verdict.release.metrics["errors"].findings
+    assert abs(finding.estimate) < 0.02
+
+
+@pytest.mark.parametrize("kind", ["samples", "histogram", "counter"])
+def test_every_kind_goes_through_stages(kind):
+    metric = {
+        "name": "m",
+        "kind": "ratio" if kind == "counter" else kind,
+        "direction": "increase",
+        "tolerance": "50%",
+    }
+    if kind == "counter":
+        metric |= {"counter": True, "dispersion": 1}
+    policy = cj.Policy(metrics=[metric], stages=[STAGES[0], STAGES[2]])
+    rollout, rng, grown = cj.Rollout(policy), np.random.default_rng(5), np.zeros((2, 2))
+    for minute in range(60):
+        share = rollout.verdict().share
+        update = {}
+        for index, name in enumerate(("baseline", "canary")):
+            requests = round(20_000 * (share if index else 1 - share))
+            if kind == "counter":
+                grown[index] += requests // 100, requests
+                value, total = grown[index]
+                update[name] = {"time": [60.0 * minute], "value": [value], "total": [total]}
+            else:
+                update[name] = arm(kind, rng, 1, start=minute)
+        rollout.update({"m": update})
+        assert cj.Rollout.from_json(rollout.to_json(), policy).to_json() == rollout.to_json()
+        if rollout.verdict().action == "complete":
+            break
+    assert rollout.verdict().action == "complete"
+    assert rollout.verdict().at_stage.metrics["m"].n_canary < rollout.verdict().release.metrics["m"].n_canary
+    assert len(EDGES) > 5
+
+
+def test_points_from_before_a_stage_are_not_the_stages():
+    rollout = cj.Rollout(errors_policy())
+    minute = 0
+    while rollout.verdict().action != "advance":
+        rollout.update(minute_of(minute, 0.05, requests=2000))
+        minute += 1
+    late = minute_of(minute - 1, 0.05, requests=2000)
+    rollout.update({"errors": {"canary": late["errors"]["canary"]}})
+    assert rollout.verdict().action == "advance"
+    rollout.update(minute_of(minute, 0.25, requests=2000))
+    assert rollout.verdict().at_stage.metrics["errors"].n_canary == 1
+    assert rollout.verdict().release.metrics["errors"].n_canary == minute + 1
+
+
+def test_points_that_have_changed_leave_it_as_it_was():
+    rollout = cj.Rollout(errors_policy())
+    rollout.update(minute_of(0, 0.05))
+    before = rollout.to_json()
+    with pytest.raises(cj.DataError, match="errors"):
+        rollout.update(minute_of(0, 0.05, 3.0))
+    assert rollout.to_json() == before
+
+
+def test_data_without_times_are_refused():
+    rollout = cj.Rollout(errors_policy())
+    before = rollout.to_json()
+    with pytest.raises(cj.DataError, match="times"):
+        rollout.update({"errors": {arm: {"value": [1], "total": [100]} for arm in ("baseline", "canary")}})
+    assert rollout.to_json() == before
+
+
+def test_what_cannot_be_rolled_out_is_refused():
+    with pytest.raises(cj.PolicyError, match="has no stages"):
+        cj.Rollout(cj.Policy(metrics=errors_policy().metrics))
+    with pytest.raises(cj.PolicyError, match="side by side"):
+        cj.Rollout(errors_policy(metric={"pairing": "windows"}))
+    with pytest.raises(cj.PolicyError, match="policy is a dict"):
+        cj.Rollout({"stages": STAGES})
+
+
+def state():
+    rollout = cj.Rollout(errors_policy())
+    rollout.update(minute_of(0, 0.05))
+    return rollout.to_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (state()[:-40], "cut short"),
+        ("{}", "not the state of a rollout"),
+        (cj.Monitor(errors_policy()).to_json(), "not the state of a rollout"),
+        (state().replace('"began":0.0', '"began":60.0'), "digest does not fit"),
+        (json.dumps(json.loads(state()) | {"state_version": 99}), "is of version 99"),
+    ],
+)
+def test_what_is_no_state_of_a_rollout_is_refused(text, match):
+    with pytest.raises(cj.DataError, match=match):
+        cj.Rollout.from_json(text, errors_policy())
+
+
+def test_a_state_of_another_policy_is_refused():
+    with pytest.raises(cj.DataError, match="another policy"):
+        cj.Rollout.from_json(state(), errors_policy(stages=STAGES[:2]))
+
+
+def test_a_state_that_was_saved_long_ago_is_still_read():
+    """`tests/patterns/saved.json` is never written again: whoever changes what is saved raises STATE_VERSION, and brings along the way from there."""
+    kept = (Path(__file__).parent / "saved.json").read_text(encoding="utf-8")
+    resumed, straight = cj.Rollout.from_json(kept, with_gauge()), cj.Rollout(with_gauge())
+    for minute in range(30):
+        straight.update(both(minute, straight.verdict().share))
+    assert resumed.verdict() == straight.verdict()
+    for each in (resumed, straight):
+        each.update(both(30, each.verdict().share))
+    assert resumed.verdict() == straight.verdict()
+
+
+def test_its_verdict_is_read_back_and_told_in_every_way():
+    verdict = played(errors_policy())[-1]
+    again = RolloutVerdict.from_json(verdict.to_json())
+    assert again == verdict
+    assert again.to_json() == verdict.to_json()
+    assert verdict.explain(brief=True).replace("\n ", "") == verdict.reason
+    assert max(map(len, verdict.explain(brief=True).splitlines())) <= 110
+    assert verdict.to_markdown().startswith("## COMPLETE")
+    assert verdict.to_frame()[["name", "status"]].values.tolist() == [
+        ["5%", "left"],
+        ["25%", "left"],
+        ["50%", "left"],
+    ]
+    assert len(verdict.reason) < 200
+    assert "COMPLETE" in repr(verdict)
+    assert set(verdict._repr_mimebundle_()) == {"text/plain", "text/markdown"}
+    with pytest.raises(cj.DataError, match="not a rolloutverdict"):
+        RolloutVerdict.from_json("{}")
+
+
+def test_names_that_others_wrote_cannot_steer_a_terminal():
+    policy = errors_policy(stages=[STAGES[0] | {"name": "a\u202eb"}], metric={"name": "x|y\u202e"})
+    verdict = cj.Rollout(policy).verdict()
+    assert "\u202e" not in verdict.explain() + verdict.to_markdown() + verdict.reason + repr(
+        cj.Rollout(policy)
+    )
