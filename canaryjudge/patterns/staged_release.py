@@ -64,6 +64,7 @@ class StagedRelease:
         self.whole = ReleaseWatch(_of_the_whole(policy, self._stages), arms, staged=True)
         self.index, self.action, self.because, self.ended = 0, _HOLD, _UNDECIDED, False
         self.wait: float | None = None
+        self._is_news = False
         self._since, self._began, self._now = -math.inf, math.inf, -math.inf
         self._past: list[StageFacts] = []
         self._found: list[ReleaseResult | None] = [None, None]
@@ -143,8 +144,6 @@ class StagedRelease:
         self._now = max([self._now, *(arm.end for arm in arms)])
         self._is_news = known != self._known()
         return asked
-
-    _is_news = False
 
     def _known(self) -> list[tuple[str, tuple[float, float]]]:
         """Describe how far the data go."""
