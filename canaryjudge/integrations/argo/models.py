@@ -441,8 +441,8 @@ def _values(args: Any) -> list[tuple[str, str]]:
         pods = _mapping(argument.get("valueFrom")).get("podTemplateHashValue")
         if isinstance(value, str | int | float):
             found.append((name, str(value)))
-        elif pods in _HASHES:
-            found.append((name, _HASHES[str(pods)]))
+        elif isinstance(pods, str) and pods in _HASHES:
+            found.append((name, _HASHES[pods]))
     return found
 
 

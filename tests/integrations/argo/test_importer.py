@@ -789,3 +789,10 @@ def test_no_example_imports_as_something_else(path):
         except cj.PolicyError:
             continue
         assert found.metrics == ()
+
+
+def test_an_argument_whose_hash_is_no_word_is_left_out():
+    odd = {"name": "canary-hash", "valueFrom": {"podTemplateHashValue": {"name": "checkout"}}}
+    analysis = {"templates": [{"templateName": "t"}], "args": [None, odd]}
+    found = load(template(measured()), rollout({"setWeight": 10}, analysis=analysis))
+    assert [metric.name for metric in found.policy().metrics] == ["rate"]
