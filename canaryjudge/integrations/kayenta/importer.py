@@ -446,6 +446,9 @@ def _tolerated(metric: Mapping[str, Any], options: MetricOptions, about: _About)
         )
         direction = "increase"
     parts = _parts(options, direction)
+    for name, part in parts.items():
+        if part > _LARGEST:
+            raise PolicyError(f"{place}.{name} tolerates any change", "Write a ratio, such as 1.1.")
     if not parts:
         kind: RemarkKind = "note" if stated is MISSING else "adapted"
         why = "it tolerates no change of the means, which nothing can be proven to have, so 10 % is tolerated here; write what you would ship"
@@ -459,6 +462,10 @@ def _tolerated(metric: Mapping[str, Any], options: MetricOptions, about: _About)
     else:
         about.say("taken", f"{place}.{name}", f"{name}", f"tolerance: {tolerance}")
     return direction, tolerance
+
+
+_LARGEST: Final = 10**9
+"""A larger change, as a part of the baseline's level, nobody tolerates."""
 
 
 def _parts(options: MetricOptions, direction: str) -> dict[str, Fraction]:

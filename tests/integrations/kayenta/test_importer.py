@@ -316,3 +316,9 @@ def test_values_that_a_query_makes_up_are_said():
         "customInlineTemplate": "PromQL:sum(a) or vector(0)",
     }
     assert "where nothing is measured it answers" in said(load(asked), "adapted")
+
+
+@pytest.mark.parametrize("size", [1e308, 1e10])
+def test_ratios_that_nobody_means_are_refused(size):
+    with pytest.raises(cj.PolicyError, match="allowedIncrease tolerates any change"):
+        one(direction="increase", effectSize={"allowedIncrease": size})
