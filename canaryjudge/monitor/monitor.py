@@ -6,9 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from canaryjudge.data import read_series
 from canaryjudge.data.reading import check_names
-from canaryjudge.errors import BrokenDataError, DataError
+from canaryjudge.errors import DataError
 from canaryjudge.explain import watch_html
 from canaryjudge.history import known_past
 from canaryjudge.judging import check_policy
@@ -132,17 +131,7 @@ class Monitor:
             If the data cannot be read, or a point has other values than it had before. The monitor is then as it was. Where only some
             metrics' own data are broken, those are left out, and are `broken` until they come in order.
         """
-        broken: dict[str, BrokenDataError] = {}
-        series = read_series(
-            data,
-            self._policy,
-            baseline=self._arms[0],
-            canary=self._arms[1],
-            partial=True,
-            counters=self._watch.counters,
-            broken=broken,
-        )
-        answered([*self._watch.taking(series, broken)])
+        answered([*self._watch.taking(*self._watch.read(data))])
 
     @np.errstate(all="ignore")
     def verdict(self) -> Verdict:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from canaryjudge._version import __version__
-from canaryjudge.data import History, MetricPair, Series, about_metric
+from canaryjudge.data import History, MetricPair, Series, about_metric, read_series
 from canaryjudge.data.counters import CounterState
 from canaryjudge.data.reading import without_points
 from canaryjudge.errors import BrokenDataError, DataError
@@ -94,6 +94,20 @@ class ReleaseWatch:
     def counters(self) -> dict[str, tuple[CounterState, CounterState] | None]:
         """The last points of each metric's counters, from which the next update goes on."""
         return {name: watched.stream.counters for name, watched in self.metrics.items()}
+
+    def read(self, data: Any) -> tuple[dict[str, tuple[Series, Series]], dict[str, BrokenDataError]]:
+        """Read an update in any shape, from where its counters stand; and tell of which metrics the data are broken."""
+        broken: dict[str, BrokenDataError] = {}
+        series = read_series(
+            data,
+            self.policy,
+            baseline=self.arms[0],
+            canary=self.arms[1],
+            partial=True,
+            counters=self.counters,
+            broken=broken,
+        )
+        return series, broken
 
     def taking(
         self, series: dict[str, tuple[Series, Series]], broken: dict[str, BrokenDataError]

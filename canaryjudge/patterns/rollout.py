@@ -7,9 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from canaryjudge._version import __version__
-from canaryjudge.data import read_series
 from canaryjudge.data.reading import check_names
-from canaryjudge.errors import BrokenDataError
 from canaryjudge.explain.rollouts import rollout_reason
 from canaryjudge.judging import check_policy
 from canaryjudge.monitor.release_watch import policy_digest
@@ -92,6 +90,7 @@ class Rollout:
         staged = self._staged
         return f"<Rollout of {self.arms[1]!r} v. {self.arms[0]!r}: {staged.action}, {100 * staged.share:g} % of the traffic>"
 
+    @np.errstate(all="ignore")
     def update(self, data: Any) -> None:
         """Take new points, and decide what to do.
 
@@ -106,21 +105,11 @@ class Rollout:
         DataError
             If the data cannot be read, or a point has other values than it had before. The rollout is then as it was.
         """
-        broken: dict[str, BrokenDataError] = {}
         staged = self._staged
-        series = read_series(
-            data,
-            self._policy,
-            baseline=self.arms[0],
-            canary=self.arms[1],
-            partial=True,
-            counters=staged.whole.counters,
-            broken=broken,
-        )
-        with np.errstate(over="ignore", under="ignore"):
-            answered(staged.taking(series, broken))
-            staged.decide()
+        answered(staged.taking(*staged.whole.read(data)))
+        staged.decide()
 
+    @np.errstate(all="ignore")
     def verdict(self) -> RolloutVerdict:
         """Ask what to do now.
 

@@ -417,3 +417,14 @@ def test_names_that_others_wrote_cannot_steer_a_terminal():
     assert "\u202e" not in verdict.explain() + verdict.to_markdown() + verdict.reason + repr(
         cj.Rollout(policy)
     )
+
+
+def test_it_is_quiet_whatever_the_caller_has_set():
+    rollout = cj.Rollout(errors_policy())
+    with np.errstate(all="raise"):
+        for minute in range(40):
+            share = rollout.verdict().share
+            rollout.update(minute_of(minute, share, rate=0.1, requests=20_000_000))
+            if rollout.verdict().action == "complete":
+                break
+    assert rollout.verdict().action == "complete"
