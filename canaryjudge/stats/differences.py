@@ -116,7 +116,7 @@ class _Outright:
         # no difference is off by more; where none is so close, none is equal
         slack = ROUNDING * (self._largest[:, None] + np.abs(value))
         ends = np.concatenate([value - slack, np.nextafter(value + slack, np.inf)], axis=1)
-        found = np.array([np.searchsorted(row, end) for row, end in zip(self._sorted, ends, strict=True)])
+        found = np.array([row.searchsorted(end) for row, end in zip(self._sorted, ends, strict=True)])
         below, reached = found[:, : value.shape[1]], found[:, value.shape[1] :]
         counted = below + reached
         for row in np.flatnonzero((below != reached).any(axis=1)):

@@ -217,10 +217,10 @@ def _one_chunk(
             noises.append(_with_lasting(noise, lasting, slope))
         levels_of = [medians(points) for points in differences.samples or (baseline, canary)]
         typical = np.maximum(np.maximum(*np.abs(levels_of)), size)
-        share = _extended_share(differences, limits, slope, typical)
+        share, below_none = _extended_share(differences, limits, slope, typical)
     else:
         noises = [textbook_noise(baseline, canary, limits, size)]
-        share = differences.below(limits)
+        share, below_none = differences.below(limits), differences.below(np.zeros((len(baseline), 1)))[:, 0]
     noise = noises[-1]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         statistics = [(0.5 - share) / each.standard_error for each in noises]
@@ -256,7 +256,7 @@ def _one_chunk(
         statistic=statistics[-1],
         df=noise.df,
         standard_error=noise.standard_error * slope[:, None],
-        probability_greater=1 - differences.below(np.zeros((len(baseline), 1)))[:, 0],
+        probability_greater=1 - below_none,
         rho=noise.rho,
         method=method,
     )
@@ -281,8 +281,8 @@ def _slope(differences: Differences) -> FloatArray:
 
 def _extended_share(
     differences: Differences, values: FloatArray, slope: FloatArray, typical: FloatArray
-) -> FloatArray:
-    """Share of the differences below each value; beyond the core it goes on in a straight line, past 0 and 1. Points of a typical size tell what is beyond, and what is rounding."""
+) -> tuple[FloatArray, FloatArray]:
+    """Share of the differences below each value, and of those below 0; beyond the core the first goes on in a straight line, past 0 and 1. Points of a typical size tell what is beyond, and what is rounding."""
     low, high = (differences.anchor(0.5 - CORE, side)[:, None] for side in ("low", "high"))
     steepness = np.maximum(slope[:, None], np.finfo(float).tiny)
     with np.errstate(over="ignore"):
@@ -290,8 +290,9 @@ def _extended_share(
         right = 0.5 + CORE + (values - high) / steepness
     beyond = [above(*pair, typical[:, None]) for pair in ((low, values), (values, high))]
     outside = beyond[0] | beyond[1]
-    within = differences.below(np.where(outside, 0.0, values))  # no difference is asked of anyway
-    return np.where(outside, np.where(beyond[0], left, right), within)
+    inside = np.where(outside, 0.0, values)  # no difference is asked of anyway
+    counted = differences.below(np.concatenate([inside, np.zeros((len(inside), 1))], axis=1))
+    return np.where(outside, np.where(beyond[0], left, right), counted[:, :-1]), counted[:, -1]
 
 
 def _extended_bounds(
@@ -453,12 +454,7 @@ def placements(
     """
     n, m = baseline.shape[1], canary.shape[1]
     if n * m <= _FEW_PAIRS:
-        low, high = about(baseline, np.asarray(shift)[..., None], size)
-        # counts are exact, so that this gives the same bits as sorting
-        greater = canary[:, :, None] > high[:, None, :]
-        reaches = canary[:, :, None] >= low[:, None, :]
-        of_canary, below_baseline = (greater.sum(axis=axis) + reaches.sum(axis=axis) for axis in (2, 1))
-        return of_canary / (2 * n), (2 * m - below_baseline) / (2 * m)
+        return _placements_of_few(baseline, canary, *about(baseline, np.asarray(shift)[..., None], size))
     of_canary, of_baseline = np.empty(canary.shape), np.empty(baseline.shape)
     first, second = ascending or (np.sort(baseline, axis=1), np.sort(canary, axis=1))
     for row, (low, high) in enumerate(
@@ -477,6 +473,29 @@ def placements(
         of_baseline[row, order] = below
         of_canary[row, np.argsort(canary[row])] = up_to
     return of_canary, of_baseline
+
+
+def _placements_of_few(
+    baseline: FloatArray, canary: FloatArray, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Place points among the others by one sort of both; where a point of one arm lies about where one of the other does, from low to high, by comparing all pairs of the row."""
+    n, m = baseline.shape[1], canary.shape[1]
+    both = np.concatenate([low, canary], axis=1)
+    order = np.argsort(both, axis=1)
+    of_canary, ascending = order >= n, np.sort(both, axis=1)
+    near = 2 * (high - low).max(axis=1, keepdims=True)
+    met = (ascending[:, 1:] - ascending[:, :-1] <= near) & (of_canary[:, 1:] != of_canary[:, :-1])
+    before = of_canary.cumsum(axis=1)  # canary points up to each
+    counted = np.empty(both.shape, dtype=np.intp)
+    np.put_along_axis(counted, order, np.where(of_canary, np.arange(1, n + m + 1) - before, before), axis=1)
+    counted *= 2
+    if (tied := met.any(axis=1)).any():
+        points = canary[tied][:, :, None]
+        pairs = (points > high[tied][:, None, :]).astype(np.int16)
+        pairs += points >= low[tied][:, None, :]
+        counted[tied, n:] = pairs.sum(axis=2, dtype=np.int16)
+        counted[tied, :n] = 2 * m - pairs.sum(axis=1, dtype=np.int16)
+    return counted[:, n:] / (2 * n), counted[:, :n] / (2 * m)
 
 
 @lru_cache(maxsize=1)
