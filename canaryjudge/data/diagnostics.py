@@ -59,10 +59,13 @@ def near_twins(names: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     ({'errors': 'Errors '}, {})
     """
     meant = set(names)
+    others = [other for other in known if other not in meant]
+    if not others:
+        return {}
     by_letters = {_letters(name): name for name in meant}
     found: dict[str, str] = {}
-    for other in known:
-        if other not in meant and (name := by_letters.get(_letters(other))) is not None:
+    for other in others:
+        if (name := by_letters.get(_letters(other))) is not None:
             found.setdefault(name, other)
     return found
 

@@ -250,8 +250,9 @@ def _twins(name: str, twin: str, what: str, error: type[DataError]) -> DataError
 
 def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, str] | None = None) -> SeriesSource:
     """Take data of any shape as a source of series; a table with a column an arm where the metrics and arms are known."""
+    kinds = {} if policy is None else kinds_of(policy)
     if isinstance(data, Mapping):
-        return ArmMapping(data)
+        return ArmMapping(data, kinds)
     columns = table_columns(data)
     if columns is None:
         raise DataError(
@@ -262,8 +263,8 @@ def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, str] | N
     if policy is not None and arms is not None:
         beside = from_arm_columns(columns, [metric.name for metric in policy.metrics], arms)
         if beside is not None:
-            return ArmMapping(beside)
-    return TidyTable(columns, {} if policy is None else kinds_of(policy))
+            return ArmMapping(beside, kinds)
+    return TidyTable(columns, kinds)
 
 
 def kinds_of(policy: Policy) -> dict[str, Kind]:

@@ -9,13 +9,23 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.arm_facts import ArmFacts
+from canaryjudge.data.arm_facts import ArmFacts, facts_of
 from canaryjudge.data.diagnostics import Location, likely_name, shown
-from canaryjudge.data.frames import Column, as_column, as_frame, refuse_twins, take, time_index
+from canaryjudge.data.frames import (
+    Column,
+    as_column,
+    as_frame,
+    floats_at_once,
+    refuse_twins,
+    take,
+    time_index,
+)
+from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.sketches import Sketch
-from canaryjudge.data.times import Times, time_column
+from canaryjudge.data.times import Times, time_column, times_at_once
 from canaryjudge.data.units import told_unit
 from canaryjudge.errors import DataError
+from canaryjudge.kinds import Kind
 
 __all__ = ["ArmMapping", "RawSeries", "SeriesSource", "raw_series", "refuse_columns"]
 
@@ -25,6 +35,8 @@ _COLUMNS: Final = (
     *("unit", "increases", "counts"),
 )
 """What a series may have beside a time, whose name may be in any case."""
+_AT_ONCE: Final = 1 << 17
+"""Longer series are read by themselves, which costs little beside their points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +235,19 @@ def _row_numbers(columns: Mapping[Any, Any]) -> np.ndarray[Any, Any] | None:
 
 
 class ArmMapping:
-    """A mapping ``{metric: {arm: series}}``."""
+    """A mapping ``{metric: {arm: series}}``; the plain numbers of all series of metrics of known kinds are read at once, with what is so of each.
 
-    def __init__(self, data: Mapping[Any, Any]) -> None:
+    Parameters
+    ----------
+    data : mapping
+        The series.
+    kinds : mapping of str to Kind, optional
+        The kinds of the metrics that will be read.
+    """
+
+    def __init__(self, data: Mapping[Any, Any], kinds: Mapping[str, Kind] | None = None) -> None:
         self._series: dict[str, dict[str, Any]] = {}
+        self._kinds, self._known = kinds or {}, dict[tuple[str, str], RawSeries]()
         refuse_columns(data)
         for metric, arms in data.items():
             if not isinstance(arms, Mapping):
@@ -245,7 +266,74 @@ class ArmMapping:
 
     def series(self, metric: str, arm: str) -> RawSeries:
         """Give one arm of one metric; one without points where it does not occur."""
-        return raw_series(self._series.get(metric, {}).get(arm), Location(metric, arm))
+        if self._kinds:
+            self._known, self._kinds = _with_facts(self._series, self._kinds), {}
+        known = self._known.get((metric, arm))
+        return (
+            raw_series(self._series.get(metric, {}).get(arm), Location(metric, arm))
+            if known is None
+            else known
+        )
+
+
+def _with_facts(
+    series: Mapping[str, Mapping[str, Any]], kinds: Mapping[str, Kind]
+) -> dict[tuple[str, str], RawSeries]:
+    """Read series, those that are plain numbers with the facts of each; what is wrong with one is told where it is asked for."""
+    found: dict[tuple[str, str], RawSeries] = {}
+    read: dict[bool, list[tuple[RawSeries, list[FloatArray | None], Times | None]]] = {False: [], True: []}
+    for metric, arms in series.items():
+        for arm, data in arms.items() if metric in kinds else ():
+            try:
+                raw = raw_series(data, Location(metric, arm))
+            except DataError:
+                continue
+            found[metric, arm] = raw
+            if (plain := _plain(raw)) is not None:
+                numbers, times = plain
+                read[times is not None].append((raw, numbers, times))
+    for timed, parts in read.items():
+        if not parts:
+            continue
+        ends = np.cumsum([len(raw.value) for raw, _, _ in parts])
+        starts = np.concatenate([[0], ends[:-1]])
+        value, total = (
+            np.concatenate(
+                [
+                    np.full(len(raw.value), np.nan) if (own := numbers[which]) is None else own
+                    for raw, numbers, _ in parts
+                ]
+            )
+            for which in (0, 1)
+        )
+        time = (
+            np.concatenate([times.seconds for _, _, times in parts if times is not None]) if timed else None
+        )
+        facts = facts_of(value, total, time, starts, [kinds[raw.place.metric] for raw, _, _ in parts])
+        for (raw, numbers, times), fact, start, end in zip(
+            parts, facts, starts.tolist(), ends.tolist(), strict=True
+        ):
+            found[raw.place.metric, raw.place.arm] = replace(
+                raw,
+                value=value[start:end],
+                total=None if numbers[1] is None else total[start:end],
+                time=times,
+                facts=fact,
+            )
+    return found
+
+
+def _plain(raw: RawSeries) -> tuple[list[FloatArray | None], Times | None] | None:
+    """Read numbers that need no look at each, and their times; None where there are none, or there is more about them."""
+    beside = (raw.replica, raw.le, raw.buckets, raw.apart)
+    told = raw.unit or raw.total_by_name or raw.said or raw.increases
+    if told or any(column is not None for column in beside) or not 0 < len(raw.value) <= _AT_ONCE:
+        return None
+    numbers = [None if column is None else floats_at_once(column) for column in (raw.value, raw.total)]
+    times = None if raw.time is None else times_at_once(raw.time)
+    read, given = (*numbers, times), (raw.value, raw.total, raw.time)
+    unread = any(own is None and column is not None for own, column in zip(read, given, strict=True))
+    return None if unread else (numbers, times)
 
 
 def refuse_columns(data: Mapping[Any, Any]) -> None:
