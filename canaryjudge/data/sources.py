@@ -313,12 +313,9 @@ def _with_facts(
         for (raw, numbers, times), fact, start, end in zip(
             parts, facts, starts.tolist(), ends.tolist(), strict=True
         ):
-            found[raw.place.metric, raw.place.arm] = replace(
-                raw,
-                value=value[start:end],
-                total=None if numbers[1] is None else total[start:end],
-                time=times,
-                facts=fact,
+            own_total = None if numbers[1] is None else total[start:end]
+            found[raw.place.metric, raw.place.arm] = RawSeries(
+                raw.place, value[start:end], own_total, times, facts=fact
             )
     return found
 

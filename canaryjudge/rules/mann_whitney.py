@@ -261,40 +261,31 @@ class _Ranks:
     @classmethod
     def of(cls, change: _Changes, settings: MannWhitney) -> _Ranks:
         """Test each row; the textbook's tests one by one, because which of them fits depends on a row's ties."""
-        asked, sides, wider = change.rows, len(change.limits.sides), change.limits.wider
+        asked, sides = change.rows, len(change.limits.sides)
         baseline, canary = (
             np.log(arms.levels) if asked.logarithmic else arms.levels
             for arms in (asked.baseline, asked.canary)
         )
-        # those that are asked at as many limits together
-        groups = [np.flatnonzero(chosen) for chosen in (~wider, wider) if chosen.any()]
-        if settings.method != "robust":
-            groups = [np.array([row]) for row in range(len(asked))]
-        columns: dict[str, Any] = {}
-        methods = [""] * len(asked)
-        for rows in groups:
-            own = [*range(sides), -1]
-            limits = [*range(2 * sides), -1] if wider[rows[0]] else own
-            test = shift_test(
+        every = slice(len(asked))
+        parts = [every] if settings.method == "robust" else [slice(row, row + 1) for row in range(len(asked))]
+        tests = [
+            shift_test(
                 baseline[rows],
                 canary[rows],
-                change.shifts[rows][:, limits],
+                change.shifts[rows],
                 levels=(asked.rates.level / sides, asked.rates.beta),
-                scales=change.scales[rows][:, limits],
+                scales=change.scales[rows],
                 concurrent=asked.concurrent and not KINDS[asked.kind].is_raw,
                 method=settings.method,
-                lasting=LastingNoise(change.lasting[rows][:, limits], asked.floor_df[rows]),
+                lasting=LastingNoise(change.lasting[rows], asked.floor_df[rows]),
                 size=1.0 if asked.logarithmic else 0.0,
             )
-            # where a pass is held against the same limit, what was asked once counts twice
-            places = [*range(2 * sides), -1] if wider[rows[0]] else [*range(sides), *own]
-            for name in _Ranks.__slots__[:-1]:
-                found = getattr(test, name)
-                found = found[:, places] if found.ndim > 1 else found
-                column = columns.setdefault(name, np.empty((len(asked), *found.shape[1:]), found.dtype))
-                column[rows] = found
-            for row in rows.tolist():
-                methods[row] = test.method
+            for rows in parts
+        ]
+        methods: list[str] = [test.method for test in tests for _ in range(len(asked) // len(tests))]
+        columns = {
+            name: np.concatenate([getattr(test, name) for test in tests]) for name in _Ranks.__slots__[:-1]
+        }
         return cls(**columns, methods=methods)
 
     def evidence(self, change: _Changes) -> EvidenceRows:

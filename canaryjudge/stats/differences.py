@@ -8,6 +8,7 @@ but for rounding are equal to it (`canaryjudge.stats.ties`), so that the same po
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Protocol
 
 import numpy as np
@@ -110,7 +111,8 @@ class _Outright:
         return np.take_along_axis(self._sorted, _position(tail, self.pairs, side), axis=1)
 
     def anchor(self, tail: float, side: Side) -> FloatArray:
-        return self._sorted[:, int(_position(tail, self.pairs, side))]
+        from_end = min(max(math.floor(tail * self.pairs), 0), self.pairs - 1)
+        return self._sorted[:, from_end if side == "low" else self.pairs - 1 - from_end]
 
     def below(self, value: FloatArray) -> FloatArray:
         # no difference is off by more; where none is so close, none is equal
@@ -176,6 +178,7 @@ class _Counted:
         self.samples = self._baseline, self._canary = np.sort(baseline, axis=1), np.sort(canary, axis=1)
         self.pairs = baseline.shape[1] * canary.shape[1]
         self._shares: dict[tuple[int, float], float] = {}
+        self._ranked: dict[tuple[int, int], float] = {}
         largest = np.maximum(
             np.abs(self._baseline[:, [0, -1]]).max(axis=1), np.abs(self._canary[:, [0, -1]]).max(axis=1)
         )
@@ -257,8 +260,10 @@ class _Counted:
 
     def _search(self, row: int, target: int) -> float:
         """Find the difference of a rank (from 0) by counting at ever closer values."""
-        found = self._by_newton(row, target)
-        return self._by_bracketing(row, target) if found is None else found
+        if (row, target) not in self._ranked:
+            found = self._by_newton(row, target)
+            self._ranked[row, target] = self._by_bracketing(row, target) if found is None else found
+        return self._ranked[row, target]
 
     def _by_newton(self, row: int, target: int) -> float | None:
         """Go from the sketch's quantile by its slope: of many smooth differences two counts are enough."""
