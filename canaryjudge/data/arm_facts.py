@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import starmap
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.times import LATEST
 from canaryjudge.kinds import Kind
 
-__all__ = ["HUGE", "ArmFacts", "facts_of"]
+__all__ = ["HUGE", "ArmFacts", "FactColumns", "fact_columns", "facts_of"]
+
+BoolArray: TypeAlias = NDArray[np.bool_]
 
 HUGE: Final = 1e150
 """Larger numbers stand for "none" (the largest double) and have no finite square."""
@@ -69,6 +71,59 @@ class ArmFacts(NamedTuple):
     """The replica that all points are of; none where the data do not name it."""
 
 
+class FactColumns(NamedTuple):
+    """The same of many arms, one an entry of each array."""
+
+    size: NDArray[np.intp]
+    finite: BoolArray
+    low: FloatArray
+    high: FloatArray
+    parts: BoolArray
+    grows: BoolArray
+    sinks: BoolArray
+    totals: BoolArray
+    out_of: BoolArray
+    positive: BoolArray
+    totals_grow: BoolArray
+    timed: BoolArray
+    in_time: BoolArray
+    apart: BoolArray
+    first: FloatArray
+    last: FloatArray
+    shortest: FloatArray
+    longest: FloatArray
+    step: FloatArray
+    missing: FloatArray
+    pause: FloatArray
+    news: FloatArray
+
+    def at(self, arms: NDArray[np.intp]) -> FactColumns:
+        """Give those of some arms."""
+        columns: list[Any] = [column[arms] for column in self]
+        return FactColumns(*columns)
+
+    def each(self) -> list[ArmFacts]:
+        """Give those of each arm."""
+        return list(starmap(ArmFacts, zip(*(column.tolist() for column in self), strict=True)))
+
+
+def fact_columns(
+    value: FloatArray,
+    total: FloatArray | None,
+    time: FloatArray | None,
+    starts: NDArray[np.intp],
+    kinds: Sequence[Kind | None],
+) -> FactColumns:
+    """Tell what is so of many arms, given whole columns, where each arm starts in them and what kind its metric is."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        sizes = np.diff(starts, append=len(value))
+        where = _Places(starts, sizes)
+        columns: list[Any] = [sizes, *_of_values(value, where), *_of_totals(value, total, where)]
+        columns += _of_times(time, where)
+        columns += _of_news(value, total, time, where, kinds)
+    return FactColumns(*columns)
+
+
 def facts_of(
     value: FloatArray,
     total: FloatArray | None,
@@ -76,7 +131,7 @@ def facts_of(
     starts: NDArray[np.intp],
     kinds: Sequence[Kind | None],
 ) -> list[ArmFacts]:
-    """Tell what is so of each arm, given whole columns, where each arm starts in them and what kind its metric is.
+    """Tell the same of each arm.
 
     Examples
     --------
@@ -86,15 +141,7 @@ def facts_of(
     >>> first.finite, first.low, first.apart, first.step, second.finite
     (True, 1.0, True, 60.0, False)
     """
-    if not len(starts):
-        return []
-    with np.errstate(invalid="ignore", over="ignore"):
-        sizes = np.diff(starts, append=len(value))
-        where = _Places(starts, sizes)
-        columns = [sizes, *_of_values(value, where), *_of_totals(value, total, where)]
-        columns += _of_times(time, where)
-        columns += _of_news(value, total, time, where, kinds)
-    return list(starmap(ArmFacts, zip(*(column.tolist() for column in columns), strict=True)))
+    return fact_columns(value, total, time, starts, kinds).each() if len(starts) else []
 
 
 class _Places(NamedTuple):

@@ -29,10 +29,15 @@ from canaryjudge.quantities import factor, measures
 from canaryjudge.stats.ties import above
 
 __all__ = [
+    "NEAR",
+    "THOUSANDS",
+    "UNITS_APART",
     "align",
     "lifelong",
+    "may_be_count",
     "no_overlap",
     "partners",
+    "same_arms",
     "too_few_points",
     "units_apart",
     "warmup_notes",
@@ -100,7 +105,7 @@ def align(
             *warmup,
             *quiet,
             *(note for arm in arms for note in replica_silences(metric, arm, interval)),
-            *_same(arms, (baseline, canary)),
+            *same_arms(arms, (baseline, canary)),
             *_final_notes(metric, arms, broken=any(note.code == "broken" for note in baseline.notes)),
             *misreadings(metric, arms, facts, whole=arms[0] is baseline and arms[1] is canary),
         ),
@@ -225,7 +230,7 @@ def _paired(
     return "windows", arms, (no_overlap(ends, min(joined.used)),)
 
 
-def _same(arms: tuple[Series, Series], given: tuple[Series, Series]) -> list[Note]:
+def same_arms(arms: tuple[Series, Series], given: tuple[Series, Series]) -> list[Note]:
     """Note that both arms are the same points: each beside its partner, or any of their replicas."""
     if not all(map(len, arms)):
         return []
@@ -460,10 +465,10 @@ def _sameness(arm: Series) -> list[Note]:
     return []
 
 
-_THOUSANDS: Final = (1e3, 1e6, 1e9, 1024.0, 1024.0**2, 1024.0**3)
-_NEAR: Final = 0.25
+THOUSANDS: Final = (1e3, 1e6, 1e9, 1024.0, 1024.0**2, 1024.0**3)
+NEAR: Final = 0.25
 """Levels differ by a power of a thousand if they do so within this part of it."""
-_UNITS_APART: Final = 25.0
+UNITS_APART: Final = 25.0
 """Beyond this factor no level gets better by itself: seconds and minutes are 60 apart, and 40 where the canary is worse besides."""
 _SHAPES_APART, _STEADY = 4.0, 0.02
 """Another unit leaves the relative spread as it is, within this factor; smaller spreads than this are none."""
@@ -507,7 +512,7 @@ def misreadings(
         values = arms[0].value, arms[1].value
         flat = all(bool((np.diff(each) == 0).mean() >= _OFTEN_FLAT) for each in values if len(each) > 1)
         notes += lifelong(metric, values, values) if flat else []
-    if kind.is_measured and _is_count(metric, arms):
+    if _is_count(metric, arms):
         notes.append(Note(code="looks_like_count"))
     return notes
 
@@ -515,7 +520,7 @@ def misreadings(
 def _alike(facts: tuple[ArmFacts, ArmFacts]) -> bool:
     """Tell that all values of both arms are closer to each other than units are."""
     low = min(facts[0].low, facts[1].low)
-    return low > 0 and max(facts[0].high, facts[1].high) < _UNITS_APART * low
+    return low > 0 and max(facts[0].high, facts[1].high) < UNITS_APART * low
 
 
 def _spread(arm: Series) -> FloatArray:
@@ -545,10 +550,10 @@ def units_apart(levels: tuple[FloatArray, FloatArray], names: tuple[str, str]) -
         max(middles) / min(middles), float(np.finfo(float).max)
     )  # beside the smallest of floats it is infinite
     larger = int(np.argmax(middles))
-    exact = any(abs(factor / times - 1) <= _NEAR for times in _THOUSANDS)
+    exact = any(abs(factor / times - 1) <= NEAR for times in THOUSANDS)
     if not exact:
         high, low = levels[larger], levels[1 - larger]
-        if factor < _UNITS_APART or min(high.min(), low.min()) <= 0:
+        if factor < UNITS_APART or min(high.min(), low.min()) <= 0:
             return []
         if np.quantile(high, 0.1) <= np.quantile(low, 0.9):
             return []
@@ -597,11 +602,16 @@ def _counts_something(unit: str, parts: Sequence[FloatArray]) -> bool:
     return not any(above(np.abs(part - np.rint(part)), 0.0, part).any() for part in numbers)
 
 
-def _is_count(metric: Metric, arms: tuple[Series, Series]) -> bool:
-    name = metric.name.lower()
-    if "kind" in metric.model_fields_set or metric.unit:
+def may_be_count(metric: Metric) -> bool:
+    """Tell whether a metric may be a count by its name, though it is taken for a level."""
+    name, kind = metric.name.lower(), KINDS[metric.kind]
+    if not kind.is_measured or "kind" in metric.model_fields_set or metric.unit:
         return False
-    if not _COUNTS.search(name) or _RATES.search(name):
+    return bool(_COUNTS.search(name)) and not _RATES.search(name)
+
+
+def _is_count(metric: Metric, arms: tuple[Series, Series]) -> bool:
+    if not may_be_count(metric):
         return False
     if not any(arm.value.any() for arm in arms):
         return False

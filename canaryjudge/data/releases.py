@@ -22,6 +22,7 @@ from canaryjudge.data.frames import (
     take,
 )
 from canaryjudge.data.pair import MetricPair
+from canaryjudge.data.plain_pairs import plain_pairs
 from canaryjudge.data.reading import check_names, kinds_of, pairs_or_notes
 from canaryjudge.data.sources import ArmMapping, SeriesSource
 from canaryjudge.data.tidy import SinglePoints, TidyRows, TidyTable
@@ -155,8 +156,7 @@ def _releases(
         rest = {name: column for name, column in columns.items() if name not in by}
         for first, last, rows in _blocks(release, len(keys)):
             block = _Block(rest, release, rows, first, last, policy, arms)
-            for code in range(first, last):
-                yield keys[code], block.pairs(code)
+            yield from zip(keys[first:last], block.all_pairs(), strict=True)
 
 
 def _tables(data: Any) -> Iterator[Mapping[str, Column]]:
@@ -264,6 +264,14 @@ class _Block:
             columns, groups, releases=release, numbers=numbers, kinds=kinds_of(self._policy)
         )
         self._bounds = self._rows.bounds_of_releases(len(self._alone))
+
+    def all_pairs(self) -> Iterator[dict[str, MetricPair] | CanaryJudgeError]:
+        """Give the pairs of each release, or what is wrong with it."""
+        plain: list[dict[str, MetricPair] | None] = [None] * len(self._alone)
+        if self._rows is not None:
+            plain = plain_pairs(self._rows, len(self._alone), self._policy, self._arms)
+        for code, pairs in enumerate(plain, start=self._first):
+            yield self.pairs(code) if pairs is None or self._alone[code - self._first] else pairs
 
     def single_points(self) -> SinglePoints | None:
         """Give the points of the releases where each arm has one."""

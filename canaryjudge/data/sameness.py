@@ -14,7 +14,7 @@ from canaryjudge.packing import pack, unpack
 from canaryjudge.rules.rows import FloatArray
 from canaryjudge.stats.differences import Merged
 
-__all__ = ["Sample", "same_in_line", "same_points", "signatures", "some_in_common"]
+__all__ = ["MORE", "Sample", "same_in_line", "same_points", "signatures", "some_in_common"]
 
 _LARGEST: Final = 1e30
 _MOST: Final = 36
@@ -22,7 +22,7 @@ _MOST: Final = 36
 _WHOLE: Final = 4096
 """The same where the whole window is at hand."""
 _FEWEST: Final = 6
-_MORE: Final = 3
+MORE: Final = 3
 """More different points than this are in both, to the last digit."""
 _PART: Final = 0.2
 """So many points, and this part of the smaller arm's, are in both."""
@@ -147,13 +147,13 @@ def some_in_common(first: FloatArray, second: FloatArray) -> bool:
     """
     if min(len(first), len(second)) >= _MANY:
         mine, theirs = np.sort(first), np.sort(second)
-        if len(np.unique(_also_in(mine, theirs))) <= _MORE:
+        if len(np.unique(_also_in(mine, theirs))) <= MORE:
             return False
         mine, theirs = _rounded(mine), _rounded(theirs)
         shared = min(len(_also_in(mine, theirs)), len(_also_in(theirs, mine)))
     else:
         numbers, others = set(first.tolist()), second.tolist()
-        if numbers.isdisjoint(others) or len(numbers.intersection(others)) <= _MORE:
+        if numbers.isdisjoint(others) or len(numbers.intersection(others)) <= MORE:
             return False
         # as samples have them: in single precision, where more are equal
         rounded = [_rounded(each).tolist() for each in (first, second)]

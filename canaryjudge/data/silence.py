@@ -23,7 +23,11 @@ __all__ = [
     "AT_THE_END",
     "EXPECTED",
     "FEWEST",
+    "GAP",
     "IRREGULAR",
+    "LEAST",
+    "TAIL",
+    "WHOLE",
     "Gap",
     "LastSaid",
     "Presence",
@@ -35,7 +39,7 @@ __all__ = [
 
 _MOST: Final = 48
 """Slots that a stream keeps of an arm; beyond, two neighbors become one."""
-_WHOLE: Final = 4096
+WHOLE: Final = 4096
 """The same where the whole window is at hand."""
 FEWEST: Final = 3
 """Intervals that a silence lasts; fewer are scrapes that failed."""
@@ -117,7 +121,7 @@ class Presence:
         time = series.time if series.time is not None else series.line
         time = np.arange(len(series), dtype=np.float64) if time is None else time
         total = None if series.reported else series.total
-        found = cls(most=_WHOLE).plus(kind, time, series.value, total)
+        found = cls(most=WHOLE).plus(kind, time, series.value, total)
         return found.alive(series.beyond)
 
     def plus(
@@ -376,7 +380,7 @@ def note_of_replicas(arm: str, silent: Sequence[tuple[Gap, str]], starts: Sequen
     return [note.model_copy(update={"count": len(left)})]
 
 
-_GAP, _TAIL, _LEAST = 3.4, 2.4, 0.1
+GAP, TAIL, LEAST = 3.4, 2.4, 0.1
 """Of so many intervals, and a little more, none is a silence; of shorter intervals, in seconds, the slots of a presence are too coarse."""
 
 
@@ -402,11 +406,11 @@ def never_silent(
     if kind.is_raw and not timed:
         return True
     interval = interval if timed else 1.0
-    if kind.is_raw or interval is None or interval < _LEAST or max(facts[0].size, facts[1].size) > _WHOLE:
+    if kind.is_raw or interval is None or interval < LEAST or max(facts[0].size, facts[1].size) > WHOLE:
         return False
     for mine, other, end in zip(facts, facts[::-1], ends, strict=True):
         until = max(other.last, *ends) if concurrent else end
-        if mine.pause > _GAP * interval or until - mine.news > _TAIL * interval:
+        if mine.pause > GAP * interval or until - mine.news > TAIL * interval:
             return False
     return True
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.arm_columns import other_layouts
-from canaryjudge.data.arm_facts import ArmFacts, facts_of
+from canaryjudge.data.arm_facts import ArmFacts, FactColumns, fact_columns
 from canaryjudge.data.diagnostics import Location
 from canaryjudge.data.frames import (
     Column,
@@ -27,7 +28,7 @@ from canaryjudge.data.times import Times, time_column, times_at_once
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import Kind
 
-__all__ = ["SinglePoints", "TidyRows", "TidyTable"]
+__all__ = ["PlainColumns", "SinglePoints", "TidyRows", "TidyTable"]
 
 _NONE: Final[Mapping[str, Kind]] = {}
 
@@ -43,6 +44,17 @@ class SinglePoints(NamedTuple):
     time: FloatArray
     zones: frozenset[str]
     """The zones in which the times were written."""
+
+
+class PlainColumns(NamedTuple):
+    """The points of many arms as whole columns, with what is so of each arm."""
+
+    value: FloatArray
+    total: FloatArray | None
+    time: FloatArray | None
+    starts: NDArray[np.intp]
+    """Where each arm's begin."""
+    facts: FactColumns
 
 
 class TidyRows:
@@ -105,29 +117,64 @@ class TidyRows:
                 self._unread["time"] = columns[name_of_time]
             else:
                 self._time = times if order is None else times[order]
-        self._facts = self._all_facts(kinds)
+        self._kinds = kinds
+        self._facts: list[ArmFacts | None] | None = None
 
     def __len__(self) -> int:
         return len(self.owners)
 
-    def _all_facts(self, kinds: Mapping[str, Kind]) -> list[ArmFacts | None]:
-        """Tell what is so of each arm of metrics of these kinds, where all that is asked could be read at once and it has no more than one replica."""
+    @cached_property
+    def _columns(self) -> FactColumns | None:
+        """Tell what is so of every arm, where all that is asked could be read at once."""
         value, seconds = self._floats.get("value"), None if self._time is None else self._time.seconds
-        if not kinds or value is None or {"total", "time"} & set(self._unread):
-            return [None] * len(self)
-        known = [kinds.get(name) for name in self.metrics]
+        if not self._kinds or not len(self) or value is None or {"total", "time"} & set(self._unread):
+            return None
+        return fact_columns(value, self._floats.get("total"), seconds, self._starts, self._kinds_of_arms)
+
+    @property
+    def _kinds_of_arms(self) -> list[Kind | None]:
+        known = [self._kinds.get(name) for name in self.metrics]
         metric = (self.owners // max(len(self.arms), 1)) % max(len(self.metrics), 1)
-        of_arm = [known[code] for code in metric.tolist()]
-        facts = facts_of(value, self._floats.get("total"), seconds, self._starts, of_arm)
-        found = [fact if kind is not None else None for fact, kind in zip(facts, of_arm, strict=True)]
-        if self._replica is None or not len(self):
-            return found
-        lows = np.minimum.reduceat(self._replica, self._starts).tolist()
-        highs = np.maximum.reduceat(self._replica, self._starts).tolist()
-        return [
-            None if fact is None or low != high else fact._replace(replica=self._replicas[low])
-            for fact, low, high in zip(found, lows, highs, strict=True)
-        ]
+        return [known[code] for code in metric.tolist()]
+
+    def _facts_of(self, place: int) -> ArmFacts | None:
+        """Tell what is so of one arm: of a metric of these kinds, and with no more than one replica."""
+        if self._facts is None:
+            self._facts = [None] * len(self)
+            if self._columns is not None:
+                each = zip(self._columns.each(), self._kinds_of_arms, strict=True)
+                self._facts = [None if kind is None else facts for facts, kind in each]
+            if self._replica is not None and len(self):
+                lows = np.minimum.reduceat(self._replica, self._starts).tolist()
+                highs = np.maximum.reduceat(self._replica, self._starts).tolist()
+                self._facts = [
+                    None if facts is None or low != high else facts._replace(replica=self._replicas[low])
+                    for facts, low, high in zip(self._facts, lows, highs, strict=True)
+                ]
+        return self._facts[place]
+
+    def plain_columns(self) -> PlainColumns | None:
+        """Give the points of all arms as whole columns; None where these could not be read at once, times have a unit of their own or replicas are told apart."""
+        if self._columns is None or self._replica is not None or (self._time is not None and self._time.unit):
+            return None
+        seconds = None if self._time is None else self._time.seconds
+        return PlainColumns(
+            self._floats["value"], self._floats.get("total"), seconds, self._starts, self._columns
+        )
+
+    def places_of(self, count: int, metrics: Sequence[str], arms: tuple[str, str]) -> NDArray[np.intp]:
+        """Give the places of both arms of some metrics of so many releases; -1 where there is none; shape (releases, metrics, 2)."""
+        wanted = np.full((max(len(self.metrics), 1), max(len(self.arms), 1)), -1)
+        for i, metric in enumerate(metrics):
+            for j, arm in enumerate(arms):
+                if metric in self.metrics and arm in self.arms:
+                    wanted[self.metrics.index(metric), self.arms.index(arm)] = 2 * i + j
+        release, own = np.divmod(self.owners, wanted.size)
+        place = wanted.ravel()[own]
+        found = np.full((count, 2 * len(metrics)), -1, dtype=np.intp)
+        some = place >= 0
+        found[release[some], place[some]] = np.flatnonzero(some)
+        return found.reshape(count, len(metrics), 2)
 
     def bounds_of_releases(self, count: int) -> list[int]:
         """Give where the arms of each release begin among all, and where those of the last end."""
@@ -138,27 +185,16 @@ class TidyRows:
         """Give the points of so many releases where each arm has one, as whole columns; None where columns could not be read at once, or replicas are told apart."""
         if self._unread or self._replica is not None or self._time is None or "value" not in self._floats:
             return None
-        if self._time.unit is not None:
+        if self._time.unit is not None or not len(self):
             return None
-        places = np.full((max(len(self.metrics), 1), max(len(self.arms), 1)), -1)
-        for i, metric in enumerate(metrics):
-            for j, arm in enumerate(arms):
-                if metric in self.metrics and arm in self.arms:
-                    places[self.metrics.index(metric), self.arms.index(arm)] = 2 * i + j
-        release, own = np.divmod(self.owners, places.size)
-        place = places.ravel()[own]
-        sizes = np.diff(self._bounds)
-        wanted = 2 * len(metrics)
-        whole = np.bincount(release[(place >= 0) & (sizes == 1)], minlength=count) == wanted
-        whole &= np.bincount(release, minlength=count) == wanted
-        some = (place >= 0) & whole[release]
-        rows, where = self._starts[some], (release[some], place[some])
+        places = self.places_of(count, metrics, arms)
+        whole = ((places >= 0) & (np.diff(self._bounds)[places] == 1)).all(axis=(1, 2))
+        every = np.bincount(self.owners // (len(self.metrics) * len(self.arms)), minlength=count)
+        whole &= every == 2 * len(metrics)
+        rows, chosen = self._starts[places], whole[:, None, None]
 
         def of(column: FloatArray | None) -> FloatArray:
-            found = np.full((count, wanted), np.nan)
-            if column is not None:
-                found[where] = column[rows]
-            return found.reshape(count, len(metrics), 2)
+            return np.where(chosen, np.nan if column is None else column[rows], np.nan)
 
         value, total = of(self._floats["value"]), of(self._floats.get("total"))
         return SinglePoints(whole, value, total, of(self._time.seconds), self._time.zones)
@@ -182,7 +218,9 @@ class TidyRows:
         if self._unread:
             rows = self._order[start:end]
             columns |= {name: take(column, rows) for name, column in self._unread.items()}
-        return RawSeries(Location(metric, arm, self._numbers[start:end]), facts=self._facts[place], **columns)
+        return RawSeries(
+            Location(metric, arm, self._numbers[start:end]), facts=self._facts_of(place), **columns
+        )
 
 
 def _order(group: NDArray[np.intp]) -> NDArray[np.intp] | None:
