@@ -271,8 +271,9 @@ def _misread(data: DataSummary, outcome: Outcome) -> bool:
 
 def _averaged_extreme(data: DataSummary, findings: tuple[Finding, ...]) -> bool:
     """Tell whether the largest or smallest value was asked for, of points that are means of several at one time: that hides the one that is bad."""
-    extremes = any(getattr(finding, "of", None) in ("min", "max") for finding in findings)
-    return extremes and any(note.code == "suggest_samples" for note in data.notes)
+    if not any(note.code == "suggest_samples" for note in data.notes):
+        return False
+    return any(getattr(finding, "of", None) in ("min", "max") for finding in findings)
 
 
 def _uncounted(data: DataSummary) -> bool:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from numbers import Real
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +117,8 @@ class Draft(NamedTuple):
 class _Shape(NamedTuple):
     defaults: dict[str, Any]
     numbers: tuple[str, ...]
-    others: tuple[str, ...]
+    nested: tuple[str, ...]
+    """Those that may be facts themselves."""
     names: set[str]
     """All of them: facts are frozen, so that they can share it."""
 
@@ -127,10 +128,16 @@ def _shape(model: type[Facts]) -> _Shape:
     """Find what a model's facts are where nothing is said, and which of them are rounded."""
     fields = model.model_fields
     numbers = [name for name, field in fields.items() if any(_rounds(part) for part in field.metadata)]
-    others = [name for name in fields if name not in numbers]
+    nested = [name for name, field in fields.items() if _holds_facts(field.annotation)]
     return _Shape(
-        {name: field.default for name, field in fields.items()}, tuple(numbers), tuple(others), set(fields)
+        {name: field.default for name, field in fields.items()}, tuple(numbers), tuple(nested), set(fields)
     )
+
+
+def _holds_facts(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, Facts):
+        return True
+    return any(map(_holds_facts, get_args(annotation)))
 
 
 def _rounds(part: object) -> bool:
@@ -149,7 +156,7 @@ def build(drafts: Sequence[Draft]) -> list[Any]:
             if (value := facts[name]) is not None:
                 numbers.append(value)
                 places.append((facts, name))
-        for name in shape.others:
+        for name in shape.nested:
             if type(value := facts[name]) is Draft:
                 facts[name] = made(value)
         built = draft.model.__new__(draft.model)

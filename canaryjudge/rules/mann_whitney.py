@@ -266,6 +266,8 @@ class _Ranks:
             np.log(arms.levels) if asked.logarithmic else arms.levels
             for arms in (asked.baseline, asked.canary)
         )
+        level, beta = asked.rates.level / sides, asked.rates.beta
+        levels = [[level]] * sides + [[beta]] * sides + [[level]]
         every = slice(len(asked))
         parts = [every] if settings.method == "robust" else [slice(row, row + 1) for row in range(len(asked))]
         tests = [
@@ -273,7 +275,7 @@ class _Ranks:
                 baseline[rows],
                 canary[rows],
                 change.shifts[rows],
-                levels=(asked.rates.level / sides, asked.rates.beta),
+                levels=levels,
                 scales=change.scales[rows],
                 concurrent=asked.concurrent and not KINDS[asked.kind].is_raw,
                 method=settings.method,
@@ -300,9 +302,9 @@ class _Ranks:
             pvalues=pvalues[:, :-1],
             pvalues_none=pvalues[:, -1],
             fail_bounds=bounds[:, at_fail, 0],
-            pass_bounds=bounds[:, at_pass, 1],
+            pass_bounds=bounds[:, at_pass, 0],
             abstains=np.asarray(self.abstains[:, at_fail, 0].any(axis=1)),
-            abstains_pass=np.asarray(self.abstains[:, at_pass, 1].any(axis=1)),
+            abstains_pass=np.asarray(self.abstains[:, at_pass, 0].any(axis=1)),
             eventless=np.zeros(len(lasting), dtype=np.bool_),
             lasting=np.where(floor.some, lasting, 0.0),
         )

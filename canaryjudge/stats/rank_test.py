@@ -119,8 +119,8 @@ def shift_test(  # noqa: PLR0913 - all but the points have defaults
         Points in order of time; m = n and point i at the same time where `concurrent`.
     limits : array_like, shape (..., k) or (k,)
         Shifts to test against, in the samples' unit.
-    levels : array_like, shape (l,)
-        One-sided error rates of the bounds.
+    levels : array_like, shape (l,) or (k, l)
+        One-sided error rates of the bounds: of those at every limit, or at each.
     scales : array_like, shape (..., k) or (k,)
         What the baseline's noise is multiplied by at each limit: ``1 + tolerance`` where the limit is that share of the baseline's
         own median, which is then known no better than the baseline is.
@@ -317,9 +317,9 @@ def _rank_bounds(differences: Differences, half_width: FloatArray) -> tuple[Floa
 
 
 def _tails(t: FloatArray, df: FloatArray) -> tuple[FloatArray, FloatArray]:
-    normal = np.isinf(df)
-    finite = np.where(normal, 1.0, df)
-    return np.where(normal, ndtr(-t), stdtr(finite, -t)), np.where(normal, ndtr(t), stdtr(finite, t))
+    normal, size = np.isinf(df), np.abs(t)
+    tail = np.where(normal, ndtr(-size), stdtr(np.where(normal, 1.0, df), -size))
+    return np.where(t > 0, tail, 1 - tail), np.where(t > 0, 1 - tail, tail)
 
 
 def _critical(levels: FloatArray, df: FloatArray) -> FloatArray:
@@ -353,7 +353,7 @@ def _exact(
     position = np.searchsorted(
         cumulative, levels, "right"
     )  # as many values of U are small enough at the level
-    shape = (*limits.shape, len(levels))
+    shape = (*limits.shape, levels.shape[-1])
     tail = np.broadcast_to(np.maximum(position - 0.5, 0) / pairs, shape).reshape(
         len(limits), -1
     )  # half: safe against rounding
