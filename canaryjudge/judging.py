@@ -15,10 +15,12 @@ import numpy as np
 from canaryjudge._version import __version__
 from canaryjudge.arm_summaries import facts_of_arms
 from canaryjudge.data import (
+    AskedPair,
     History,
     MetricPair,
     ReleaseKey,
     about_metric,
+    asked_pairs,
     read_releases,
     rows_of,
     with_exposures,
@@ -26,7 +28,7 @@ from canaryjudge.data import (
 from canaryjudge.data.reading import read_pairs_or_notes
 from canaryjudge.errors import CanaryJudgeError, DataError, PolicyError
 from canaryjudge.history import Asked, known_past, past_of, with_past
-from canaryjudge.outcomes import DataSummary, at_deadline, conclude, is_asked, metric_result
+from canaryjudge.outcomes import DataSummary, asked_rules, at_deadline, conclude, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.reasons import Outcome
@@ -34,12 +36,9 @@ from canaryjudge.results import HistoryFacts, MetricResult, Pairing, ReleaseResu
 from canaryjudge.rules import (
     ErrorRates,
     Horizon,
-    Pair,
-    Rows,
     default_rules,
     ending_beyond,
     find,
-    in_batches,
 )
 from canaryjudge.rules.findings import Draft, Finding, LevelFinding, build
 from canaryjudge.rules.growth import GrowthFinding
@@ -391,10 +390,10 @@ def judge_cases(
     known = {key: _rules(case.metric, case.pair.pairing) for key, case in first.items()}
     rules = [known[id(case.metric), case.pair.pairing] for case in cases]
     rates = {case.alpha: ErrorRates(case.alpha, policy.beta) for case in cases}
-    whole = rows_of(((case.pair, case.metric, rates[case.alpha]) for case in cases), horizon)
+    whole = asked_pairs(((case.pair, case.metric, rates[case.alpha]) for case in cases), horizon)
     alike: dict[tuple[Any, ...], list[int]] = {}
     for index, case in enumerate(cases):
-        asked = tuple(is_asked(rule, data[index], case.metric) for rule in rules[index])
+        asked = asked_rules(rules[index], data[index], case.metric)
         alike.setdefault((asked, rules[index], case.metric.unit, *whole[index].likeness), []).append(index)
     findings: list[tuple[Finding, ...]] = [()] * len(cases)
     for places in alike.values():
@@ -422,33 +421,37 @@ def judge_cases(
 
 def _asked(
     cases: Sequence[Case],
-    whole: Sequence[Pair],
+    whole: Sequence[AskedPair],
     places: Sequence[int],
     rules: tuple[RuleSettings, ...],
     data: DataSummary,
 ) -> list[tuple[Finding, ...]]:
     """Ask those of which the same is asked."""
-    rows, metric = Rows.of([whole[place] for place in places]), cases[places[0]].metric
-    levels = rule_levels(rules, rows.rates.level)
+    rows, metric = rows_of([whole[place] for place in places]), cases[places[0]].metric
+    levels, asked = rule_levels(rules, rows.rates.level), asked_rules(rules, data, metric)
     found = [
         find(replace(rows, rates=ErrorRates(level, rows.rates.beta)), rule.in_unit_of(metric)).findings()
-        for rule, level in zip(rules, levels, strict=True)
-        if is_asked(rule, data, metric)
+        for rule, level, is_asked in zip(rules, levels, asked, strict=True)
+        if is_asked
     ]
     return list(zip(*found, strict=True)) if found else [()] * len(places)
 
 
-def _ends(drafts: Sequence[Draft], whole: Sequence[Pair]) -> dict[int, Finding]:
+def _ends(drafts: Sequence[Draft], whole: Sequence[AskedPair]) -> dict[int, Finding]:
     """Find which of those that would pass end beyond the tolerance, where no rule has asked for that."""
-    passing = [
-        index
-        for index, (_, facts) in enumerate(drafts)
-        if facts["outcome"] is Outcome.PASS
-        and any(isinstance(finding.effect, LevelFinding) for finding in facts["findings"])
-        and not any(isinstance(finding, GrowthFinding) for finding in facts["findings"])
-    ]
-    ends = in_batches([whole[index] for index in passing], ending_beyond)
-    return {index: end for index, end in zip(passing, ends, strict=True) if end is not None}
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for index, (_, facts) in enumerate(drafts):
+        if (
+            facts["outcome"] is Outcome.PASS
+            and any(isinstance(finding.effect, LevelFinding) for finding in facts["findings"])
+            and not any(isinstance(finding, GrowthFinding) for finding in facts["findings"])
+        ):
+            alike.setdefault(whole[index].likeness, []).append(index)
+    found: dict[int, Finding] = {}
+    for places in alike.values():
+        ends = ending_beyond(rows_of([whole[place] for place in places]))
+        found |= {place: end for place, end in zip(places, ends, strict=True) if end is not None}
+    return found
 
 
 def _at_its_end(

@@ -13,7 +13,7 @@ import numpy as np
 from canaryjudge.data import Arm, FloatArray, MetricPair, Note
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy, RuleSettings
-from canaryjudge.policy.doubts import too_wide, unprovable
+from canaryjudge.policy.doubts import too_wide, unprovable, wholes_of
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import (
     HistoryFacts,
@@ -23,9 +23,9 @@ from canaryjudge.results import (
     ValidFor,
     Waived,
 )
-from canaryjudge.rules.findings import Draft, Finding, LevelFinding
+from canaryjudge.rules.findings import Draft, Finding, LevelFinding, built
 
-__all__ = ["DataSummary", "at_deadline", "conclude", "is_asked", "metric_result", "says_nothing"]
+__all__ = ["DataSummary", "asked_rules", "at_deadline", "conclude", "metric_result", "says_nothing"]
 
 _ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
 _SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
@@ -55,8 +55,8 @@ class DataSummary:
         Points of the arms.
     notes : tuple of Note
         What is odd about them.
-    highest : float
-        The largest value of both arms; infinite where the points are not at hand.
+    pair : MetricPair or None
+        The points, where they are at hand.
     history : HistoryFacts or None
         What the service's own past says of it.
     """
@@ -67,17 +67,21 @@ class DataSummary:
     n_baseline: int
     n_canary: int
     notes: tuple[Note, ...]
-    highest: float = math.inf
+    pair: MetricPair | None = None
     history: HistoryFacts | None = None
 
     @classmethod
     def of(cls, pair: MetricPair, history: HistoryFacts | None = None) -> DataSummary:
         """Describe a pair."""
         sizes = len(pair.baseline), len(pair.canary)
-        highest = max(
-            (_highest(arm, pair.edges) for arm in (pair.baseline, pair.canary) if len(arm)), default=math.inf
-        )
-        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, highest, history)
+        return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, pair, history)
+
+    @property
+    def highest(self) -> float:
+        """The largest value of both arms; infinite where the points are not at hand."""
+        pair = self.pair
+        arms = [] if pair is None else [arm for arm in (pair.baseline, pair.canary) if len(arm)]
+        return max((_highest(arm, None if pair is None else pair.edges) for arm in arms), default=math.inf)
 
 
 def _highest(arm: Arm, edges: FloatArray | None) -> float:
@@ -90,12 +94,13 @@ def _highest(arm: Arm, edges: FloatArray | None) -> float:
     )
 
 
-def is_asked(rule: RuleSettings, data: DataSummary, metric: Metric) -> bool:
-    """Tell whether a rule is asked: where there are data enough, or where it may find gross harm in fewer."""
+def asked_rules(rules: tuple[RuleSettings, ...], data: DataSummary, metric: Metric) -> tuple[bool, ...]:
+    """Tell which rules are asked: where there are data enough all, where there are fewer those that may find gross harm."""
     if (lacks := _lacking(data, metric)) is None:
-        return True
+        return (True,) * len(rules)
     by_minutes = data.pairing == "concurrent" and KINDS[metric.kind].is_averaged
-    return lacks[1] is Reason.TOO_LITTLE_DATA and by_minutes and rule.finds_gross_harm
+    gross = lacks[1] is Reason.TOO_LITTLE_DATA and by_minutes
+    return tuple(gross and rule.finds_gross_harm for rule in rules)
 
 
 def _lacking(data: DataSummary, metric: Metric) -> tuple[Outcome, Reason] | None:
@@ -180,7 +185,12 @@ def _about_settings(data: DataSummary, metric: Metric, findings: tuple[Finding, 
         wide = (
             None
             if _unclear(finding)
-            else too_wide(metric, finding.baseline_level, finding.canary_level, data.highest)
+            else too_wide(
+                metric,
+                finding.baseline_level,
+                finding.canary_level,
+                data.highest if wholes_of(metric).sizes else math.inf,
+            )
         )
         if wide is not None and (wide.beyond or not KINDS[metric.kind].is_share):
             told = {
@@ -329,25 +339,25 @@ def conclude(
     score = _score(counted, policy)
     outcome = _by_score(counted, score, policy) if policy.aggregate == "score" else _by_worst(counted)
     deciding = _deciding(counted, outcome)
-    return ReleaseResult(
-        outcome=outcome,
-        action=_ACTIONS[outcome],
-        alpha=policy.alpha,
-        beta=policy.beta,
-        valid_for=valid_for,
-        aggregate=policy.aggregate,
-        score=score,
-        deciding_metric=deciding.name if deciding else None,
-        deciding_rule=deciding.deciding.rule
-        if deciding and deciding.deciding and not deciding.reason.holds
-        else None,
-        also_failing=_also_failing(results.values(), policy.alpha) if outcome is Outcome.FAIL else (),
-        unproven=_unproven(counted) if outcome is Outcome.PASS else (),
-        waived=_waived(results, policy, ignored),
-        baseline_arm=arms[0],
-        canary_arm=arms[1],
-        metrics=dict(results),
-    )
+    finding = None if deciding is None or deciding.reason.holds else deciding.deciding
+    facts = {
+        "outcome": outcome,
+        "action": _ACTIONS[outcome],
+        "alpha": policy.alpha,
+        "beta": policy.beta,
+        "valid_for": valid_for,
+        "aggregate": policy.aggregate,
+        "score": score,
+        "deciding_metric": None if deciding is None else deciding.name,
+        "deciding_rule": None if finding is None else finding.rule,
+        "also_failing": _also_failing(results.values(), policy.alpha) if outcome is Outcome.FAIL else (),
+        "unproven": _unproven(counted) if outcome is Outcome.PASS else (),
+        "waived": _waived(results, policy, ignored),
+        "baseline_arm": arms[0],
+        "canary_arm": arms[1],
+        "metrics": dict(results),
+    }
+    return built(ReleaseResult, facts)
 
 
 def _by_worst(counted: list[MetricResult]) -> Outcome:
@@ -409,19 +419,21 @@ def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
 
 def _deciding(counted: list[MetricResult], outcome: Outcome) -> MetricResult | None:
     """Choose the metric to name: the worst that brought the outcome about; on a pass the required one that was the hardest to prove."""
-    eligible = {
-        Outcome.FAIL: [r for r in counted if r.role != "advisory"],
-        Outcome.MARGINAL: [
+    if outcome is Outcome.FAIL:
+        eligible = [r for r in counted if r.role != "advisory"]
+    elif outcome is Outcome.PASS:
+        eligible = [r for r in counted if r.role == "required"]
+        eligible = eligible or [r for r in counted if r.outcome is Outcome.PASS]
+    else:
+        eligible = [
             r
             for r in counted
             if r.outcome is Outcome.FAIL
             or (r.outcome is Outcome.MARGINAL and (r.role == "required" or (r.role == "guard" and r.holds)))
-        ],
-        Outcome.PASS: [r for r in counted if r.role == "required"]
-        or [r for r in counted if r.outcome is Outcome.PASS],
-    }[outcome] or counted
-    if not eligible:
-        return None
+        ]
+    eligible = eligible or counted
+    if len(eligible) < 2:
+        return eligible[0] if eligible else None
 
     def rank(result: MetricResult) -> tuple[int, int, float]:
         strength = _strength(result.deciding) if result.deciding else 1.0

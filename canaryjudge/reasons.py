@@ -18,7 +18,10 @@ class Outcome(StrEnum):
     @property
     def badness(self) -> int:
         """0 for pass, 1 for marginal, 2 for fail."""
-        return ("pass", "marginal", "fail").index(self.value)
+        return _BADNESS[self]
+
+
+_BADNESS: Final = {Outcome.PASS: 0, Outcome.MARGINAL: 1, Outcome.FAIL: 2}
 
 
 class Reason(StrEnum):
@@ -230,29 +233,36 @@ class Reason(StrEnum):
     @property
     def severity(self) -> int:
         """Its place in the table, 0 for what is named first; all passes are alike."""
-        return _PLACES[Reason.PROVEN_SAFE if self.outcome is Outcome.PASS else self]
+        return _SEVERITY[self]
 
     @property
     def lacks_data(self) -> bool:
         """Whether it is for want of data, or of enough."""
-        return self in (Reason.NO_DATA, Reason.TOO_LITTLE_DATA, Reason.NO_DATA_FAILS, Reason.SILENT)
+        return self in _LACKS_DATA
 
     @property
     def holds(self) -> bool:
         """Whether the data, or the tolerance, cannot mean what a pass says: then even a guard holds the release."""
-        return self in (
-            Reason.BROKEN,
-            Reason.SILENT,
-            Reason.SAME_DATA,
-            Reason.SPLIT_MISMATCH,
-            Reason.MISREAD,
-            Reason.TOLERANCE_TOO_WIDE,
-        )
+        return self in _HOLDS
 
     @property
     def let_through(self) -> bool:
         """Whether it passes where a policy passes what is not proven worse."""
-        return self in (Reason.UNDECIDED, Reason.SUSPECTED)
+        return self is Reason.UNDECIDED or self is Reason.SUSPECTED
 
 
 _PLACES: Final = {reason: place for place, reason in enumerate(Reason)}
+_SEVERITY: Final = {
+    reason: _PLACES[Reason.PROVEN_SAFE if reason.outcome is Outcome.PASS else reason] for reason in Reason
+}
+_LACKS_DATA: Final = frozenset((Reason.NO_DATA, Reason.TOO_LITTLE_DATA, Reason.NO_DATA_FAILS, Reason.SILENT))
+_HOLDS: Final = frozenset(
+    (
+        Reason.BROKEN,
+        Reason.SILENT,
+        Reason.SAME_DATA,
+        Reason.SPLIT_MISMATCH,
+        Reason.MISREAD,
+        Reason.TOLERANCE_TOO_WIDE,
+    )
+)

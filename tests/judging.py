@@ -1,7 +1,7 @@
 """One pair judged by one rule, and one watched, as `canaryjudge.judging` and `Monitor` do it for each metric of a policy."""
 
 import canaryjudge.results  # noqa: F401 - findings of groups hold any finding, which it knows
-from canaryjudge.data import question_of, rows_of
+from canaryjudge.data import asked_pairs, question_of
 from canaryjudge.rules import Horizon, answered, judge_pairs, start_watch
 
 
@@ -12,8 +12,8 @@ def judge_by(pair, metric, settings, rates, horizon=None):
 
 def judge_all_by(pairs, metric, settings, rates, horizon=None):
     """Judge pairs at once as `judge_by` judges one."""
-    rows = rows_of(((pair, metric, rates) for pair in pairs), horizon or Horizon())
-    return judge_pairs(rows, settings.in_unit_of(metric))
+    asked = asked_pairs(((pair, metric, rates) for pair in pairs), horizon or Horizon())
+    return judge_pairs([one.row for one in asked], settings.in_unit_of(metric))
 
 
 def process_by(metric, settings, rates, horizon=None):

@@ -5,13 +5,14 @@ from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.reading import History, Release, read_history, read_pairs, read_series
 from canaryjudge.data.releases import ReleaseKey, read_releases
-from canaryjudge.data.rows import about_metric, question_of, row_of, rows_of
+from canaryjudge.data.rows import AskedPair, about_metric, asked_pairs, question_of, row_of, rows_of
 from canaryjudge.data.series import Series
 from canaryjudge.data.sketches import Sketch
 from canaryjudge.data.wide import from_wide
 
 __all__ = [
     "Arm",
+    "AskedPair",
     "FloatArray",
     "History",
     "MetricPair",
@@ -22,6 +23,7 @@ __all__ = [
     "Series",
     "Sketch",
     "about_metric",
+    "asked_pairs",
     "by_split",
     "from_wide",
     "question_of",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from canaryjudge.data.pair import MetricPair
 from canaryjudge.data.raw_intake import complete_parts
@@ -15,9 +15,9 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric
 from canaryjudge.policy.doubts import wholes_of
-from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Question, Sizes, stretched
+from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Question, Rows, Sizes, stretched
 
-__all__ = ["about_metric", "question_of", "row_of", "rows_of"]
+__all__ = ["AskedPair", "about_metric", "asked_pairs", "question_of", "row_of", "rows_of"]
 
 _SIDES: Final = {"increase": (1,), "decrease": (-1,), "either": (1, -1)}
 
@@ -84,27 +84,57 @@ def _floor_df(metric: Metric, *, concurrent: bool) -> float:
 
 def row_of(pair: MetricPair, metric: Metric, rates: ErrorRates, *, pass_times: float = 1.0) -> Pair:
     """Give what a rule sees of a metric's pair, at the error rates that it may use."""
-    concurrent = pair.pairing == "concurrent"
-    return _asked_of(question_of(metric, rates, concurrent=concurrent, pass_times=pass_times), pair)
+    question = question_of(metric, rates, concurrent=pair.pairing == "concurrent", pass_times=pass_times)
+    if KINDS[pair.kind].is_raw and pair.baseline.time is not None and pair.canary.time is not None:
+        question = _in_parts(question, pair)
+    return _row(question, pair)
 
 
-def rows_of(asked: Iterable[tuple[MetricPair, Metric, ErrorRates]], horizon: Horizon) -> list[Pair]:
-    """Give the same for many, whose metrics are often the same."""
-    questions: dict[tuple[int, ErrorRates, bool], Question] = {}
+class AskedPair(NamedTuple):
+    """A pair and what is asked of it: all that a `Pair` is made of, where it is looked at by itself."""
+
+    pair: MetricPair
+    question: Question
+    likeness: tuple[Any, ...]
+    """What tells whether pairs are rows of one batch."""
+
+    @property
+    def row(self) -> Pair:
+        """What a rule sees of it."""
+        return _row(self.question, self.pair)
+
+
+def asked_pairs(asked: Iterable[tuple[MetricPair, Metric, ErrorRates]], horizon: Horizon) -> list[AskedPair]:
+    """Say what is asked of pairs, whose metrics are often the same."""
+    known: dict[tuple[int, ErrorRates, bool], tuple[Question, tuple[Any, ...]]] = {}
     found = []
     for pair, metric, rates in asked:
         concurrent = pair.pairing == "concurrent"
         key = id(metric), rates, concurrent
-        if key not in questions:
-            questions[key] = question_of(metric, rates, concurrent=concurrent, horizon=horizon)
-        found.append(_asked_of(questions[key], pair))
+        if key not in known:
+            question = question_of(metric, rates, concurrent=concurrent, horizon=horizon)
+            known[key] = question, question.likeness
+        question, likeness = known[key]
+        if KINDS[pair.kind].is_raw and pair.baseline.time is not None and pair.canary.time is not None:
+            question, likeness = _in_parts(question, pair), (id(pair),)
+        shape = len(pair.baseline), len(pair.canary), pair.interval, pair.differenced, id(pair.edges)
+        found.append(AskedPair(pair, question, (*shape, *likeness)))
     return found
 
 
-def _asked_of(question: Question, pair: MetricPair) -> Pair:
-    if KINDS[pair.kind].is_raw and pair.baseline.time is not None and pair.canary.time is not None:
-        intervals = partial(complete_parts, pair, unfinished=False)
-        question = replace(question, horizon=replace(question.horizon, intervals=intervals))
+def rows_of(asked: Sequence[AskedPair]) -> Rows:
+    """Stack pairs that are alike."""
+    questions, arms = [one.question for one in asked], [(one.pair.baseline, one.pair.canary) for one in asked]
+    return Rows.asked(asked[0].row, questions, arms)
+
+
+def _in_parts(question: Question, pair: MetricPair) -> Question:
+    """Let the points of samples that have times be told by the intervals in which they lie."""
+    intervals = partial(complete_parts, pair, unfinished=False)
+    return replace(question, horizon=replace(question.horizon, intervals=intervals))
+
+
+def _row(question: Question, pair: MetricPair) -> Pair:
     return question.of(
         pair.baseline,
         pair.canary,

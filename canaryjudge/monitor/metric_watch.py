@@ -18,7 +18,7 @@ from canaryjudge.judging import rule_levels
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.latest_points import LatestPoints
 from canaryjudge.monitor.replica_levels import ReplicaLevel, ReplicaLevels
-from canaryjudge.outcomes import DataSummary, at_deadline, is_asked, metric_result, says_nothing
+from canaryjudge.outcomes import DataSummary, asked_rules, at_deadline, metric_result, says_nothing
 from canaryjudge.policy import AnyRule, Metric, Policy, Sequential
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import HistoryFacts, MetricResult, Pairing
@@ -152,10 +152,9 @@ class MetricWatch:
             pairing, stream.interval, span, *stream.points, notes, history=self._pasts.get(pairing)
         )
         rules = self.metric.rules or watched_rules(self.metric)
+        asked = asked_rules(rules, data, self.metric)
         findings = tuple(
-            watched.look(last)
-            for rule, watched in zip(rules, self.watches, strict=True)
-            if is_asked(rule, data, self.metric)
+            watched.look(last) for watched, is_asked in zip(self.watches, asked, strict=True) if is_asked
         )
         if self._pooled:
             findings = tuple(map(pool_replicas, findings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.findings import Draft, Interval, PassBound, build
+from canaryjudge.rules.findings import PassBound, intervals
 from canaryjudge.rules.rows import Batch, BoolArray, ErrorRates, FloatArray, IntArray, Question, Rows, Sizes
 from canaryjudge.stats.paired_shift import Effect
 from canaryjudge.stats.ties import above
@@ -26,7 +26,6 @@ __all__ = [
     "weigh",
     "weigh_rows",
     "weigh_with",
-    "without_proof",
 ]
 
 _MOST_TIMES_LONGER = 100
@@ -336,14 +335,11 @@ def weigh_rows(evidence: EvidenceRows, limits: LimitRows, rates: ErrorRates, poi
     fail_bounds = np.where(evidence.abstains[:, None, None], unbounded, evidence.fail_bounds)
     pass_bounds = np.where(evidence.abstains_pass[:, None, None], unbounded, evidence.pass_bounds)
     # each end is the one held against a limit: the low end proves a fail above the upper limit, the high end a pass below it
-    intervals, pass_intervals = (
-        [
-            Draft(Interval, {"low": low, "high": high, "error": error})
-            for low, high in np.stack(ends, axis=1).tolist()
-        ]
-        for ends, error in (
-            ((fail_bounds[:, 0, 0], fail_bounds[:, -1, 1]), level),
-            ((pass_bounds[:, -1, 0], pass_bounds[:, 0, 1]), rates.beta),
+    fail_ends, pass_ends = (
+        list(zip(low.tolist(), high.tolist(), [error] * len(low), strict=True))
+        for low, high, error in (
+            (fail_bounds[:, 0, 0], fail_bounds[:, -1, 1], level),
+            (pass_bounds[:, -1, 0], pass_bounds[:, 0, 1], rates.beta),
         )
     )
     missing: list[int | None] = [None] * len(zones)
@@ -366,8 +362,8 @@ def weigh_rows(evidence: EvidenceRows, limits: LimitRows, rates: ErrorRates, poi
         "reason": [_ZONES[zone][1] for zone in zones],
         "scale": ["absolute" if absolute else "relative" for absolute in limits.absolute.tolist()],
         "estimate": evidence.estimate,
-        "interval": intervals,
-        "pass_interval": pass_intervals,
+        "interval": fail_ends,
+        "pass_interval": pass_ends,
         **{
             name: None if sign not in limits.sides else ends[:, limits.sides.index(sign)]
             for ends, names in (
@@ -397,10 +393,10 @@ def weigh(evidence: Evidence, limits: Limits, rates: ErrorRates, points: int) ->
     columns = weigh_rows(EvidenceRows.alone(evidence, limits), LimitRows.alone(limits), rates, points)
     found = {name: None if column is None else column[0] for name, column in columns.items()}
     return {
-        name: build([value])[0]
-        if isinstance(value, Draft)
-        else value.item()
+        name: value.item()
         if isinstance(value, np.generic)
+        else intervals([value])[0]
+        if isinstance(value, tuple)
         else value
         for name, value in found.items()
     }
@@ -436,16 +432,6 @@ def _borne_out(evidence: Evidence, other: Evidence) -> Evidence:
         abstains=evidence.abstains or other.abstains,
         abstains_pass=evidence.abstains_pass or other.abstains_pass,
     )
-
-
-def without_proof(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Let what a rule about a feature could not decide pass, `nothing_found`, unless a fail would be proven at beta: then it is `suspected`."""
-    if found["outcome"] is not Outcome.MARGINAL:
-        return dict(found)
-    pvalue = found.get("pvalue")
-    if pvalue is not None and pvalue <= found["beta"] and found["reason"] is not Reason.ABSTAINS:
-        return {**found, "reason": Reason.SUSPECTED}
-    return {**found, "outcome": Outcome.PASS, "reason": Reason.NOTHING_FOUND}
 
 
 def more_points(

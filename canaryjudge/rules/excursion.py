@@ -109,14 +109,13 @@ def judge(rows: Rows, settings: Excursion, found: Columns) -> None:
         method="precedence",
         waived=[("outside_proven_range",) if unproven else () for unproven in (thin & failed).tolist()],
     )
-    told = [side.facts() for side in sides]
-    found.take(
-        [
-            told[side][row]
-            | (_when(rows, row, sides[side].places(row)) if told[side][row]["points_beyond"] else {})
-            for row, side in enumerate(which.tolist())
-        ]
-    )
+    for number, side in enumerate(sides):
+        chosen = which == number
+        found.revise(chosen, scale="absolute", **side.columns())
+        beyond = chosen & (side.beyond > 0)
+        if beyond.any():
+            found.revise(beyond, **side.when(rows, beyond))
+    found.conclude()
 
 
 _ZONES: Final = (
@@ -249,10 +248,10 @@ class _Side(NamedTuple):
         far = above(looked.canary.max(axis=1) - worst, _FAR * margin, worst) & (margin > 0)
         return cls(looked, margin, test.pvalue[:, 0], suspicion, far, worst, deciding, beyond, test.rho)
 
-    def facts(self) -> list[dict[str, Any]]:
-        """Tell in the metric's own unit; as fields of findings."""
+    def columns(self) -> dict[str, Any]:
+        """Tell in the metric's own unit; as columns of findings."""
         looked, limit = self.looked, "limit_high" if self.looked.sign > 0 else "limit_low"
-        columns = {
+        return {
             "estimate": looked.sign * (self.deciding - self.worst),
             limit: looked.sign * self.margin,
             "baseline_level": looked.shown(self.worst),
@@ -261,16 +260,15 @@ class _Side(NamedTuple):
             "beyond": looked.shown(self.worst + self.margin),
             "points_beyond": self.beyond,
         }
-        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-        return [{"scale": "absolute", **dict(zip(columns, row, strict=True))} for row in rows]
 
-    def places(self, row: int) -> IntArray:
-        """Give which of a canary's points lie out there, in order of time."""
-        return np.flatnonzero(self.looked.canary[row] > about(self.worst[row], self.margin[row])[1])
-
-
-def _when(rows: Rows, row: int, places: IntArray) -> dict[str, Any]:
-    """Say when points lie out there."""
-    time = None if rows.canary.time is None else rows.canary.time[row]
-    span = {} if time is None else {"beyond_from": time[places[0]], "beyond_until": time[places[-1]]}
-    return {"among_first": int(places[-1]) + 1} | {name: float(at) for name, at in span.items()}
+    def when(self, rows: Rows, chosen: BoolArray) -> dict[str, Any]:
+        """Say when points lie out there, of rows in which some do."""
+        edge = about(self.worst[chosen], self.margin[chosen])[1]
+        out = self.looked.canary[chosen] > edge[:, None]
+        first, last = out.argmax(axis=1), out.shape[1] - 1 - out[:, ::-1].argmax(axis=1)
+        if rows.canary.time is None:
+            return {"among_first": last + 1}
+        times = (
+            np.take_along_axis(rows.canary.time[chosen], at[:, None], axis=1)[:, 0] for at in (first, last)
+        )
+        return {"among_first": last + 1, **dict(zip(("beyond_from", "beyond_until"), times, strict=True))}

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import repeat
 from numbers import Real
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from canaryjudge.reasons import Outcome, Reason
 
 __all__ = [
+    "UNSAID",
     "Draft",
     "EffectFinding",
     "EventsFinding",
@@ -34,6 +36,9 @@ __all__ = [
     "Waiver",
     "WatchFacts",
     "build",
+    "build_rows",
+    "built",
+    "intervals",
     "ten_digits",
 ]
 
@@ -107,6 +112,9 @@ class Facts(BaseModel):
         return type(self).show(self)
 
 
+_Built = TypeVar("_Built", bound=Facts)
+
+
 class Draft(NamedTuple):
     """Facts to be built of what the library itself computed: numbers as they came out, nothing of another type than the model's."""
 
@@ -159,17 +167,74 @@ def build(drafts: Sequence[Draft]) -> list[Any]:
         for name in shape.nested:
             if type(value := facts[name]) is Draft:
                 facts[name] = made(value)
-        built = draft.model.__new__(draft.model)
-        object.__setattr__(built, "__dict__", facts)
-        object.__setattr__(built, "__pydantic_fields_set__", shape.names)
-        object.__setattr__(built, "__pydantic_extra__", None)
-        object.__setattr__(built, "__pydantic_private__", None)
-        return built
+        return _of_fields(draft.model, facts, shape)
 
     found = [made(draft) for draft in drafts]
     for (facts, name), number in zip(places, ten_digits(np.array(numbers, dtype=np.float64)), strict=True):
         facts[name] = number if math.isfinite(number) else None
     return found
+
+
+def built(model: type[_Built], fields: Mapping[str, Any]) -> _Built:
+    """Build facts of what the library itself computed, with nothing in them that is still to be built: as the model would, without a look at the types."""
+    shape = _shape(model)
+    facts = {**shape.defaults, **fields}
+    facts.update((name, _finite(facts[name])) for name in shape.numbers)
+    return _of_fields(model, facts, shape)
+
+
+UNSAID: Final = object()
+"""Stands in a column for a row of which nothing is said: what a model has by default."""
+
+
+def build_rows(model: type[_Built], columns: Mapping[str, list[Any]], count: int) -> list[_Built]:
+    """Build so many facts of one model as `build` would, given field by field: then all numbers are rounded together. What is facts itself may be a draft, and an interval a tuple of its ends and their error."""
+    shape = _shape(model)
+    said = dict(columns)
+    for name, column in columns.items():
+        if UNSAID in column:
+            default = shape.defaults[name]
+            said[name] = [default if value is UNSAID else value for value in column]
+    numbers = [name for name in shape.numbers if name in said]
+    rounded = _rounded([said[name] for name in numbers])
+    said.update(zip(numbers, rounded, strict=True))
+    for name in shape.nested:
+        column = said.get(name, [])
+        for kind, make in ((Draft, build), (tuple, intervals)):
+            places = [place for place, value in enumerate(column) if type(value) is kind]
+            if places:
+                column = said[name] = [*column]
+                for place, made in zip(places, make([column[place] for place in places]), strict=True):
+                    column[place] = made
+    every = [
+        said[name] if name in said else repeat(default, count) for name, default in shape.defaults.items()
+    ]
+    return [
+        _of_fields(model, dict(zip(shape.defaults, row, strict=True)), shape)
+        for row in zip(*every, strict=True)
+    ]
+
+
+def _rounded(columns: Sequence[Sequence[float | None]]) -> list[list[float | None]]:
+    """Round columns as a model would; None for what is not finite."""
+    if not columns:
+        return []
+    numbers = np.array(columns, dtype=np.float64)  # None is NaN
+    finite = np.isfinite(numbers)
+    found: NDArray[Any] = np.array(ten_digits(np.where(finite, numbers, 0.0).ravel()), dtype=object)
+    found[~finite.ravel()] = None
+    rows: list[list[float | None]] = found.reshape(numbers.shape).tolist()
+    return rows
+
+
+def _of_fields(model: type[_Built], fields: dict[str, Any], shape: _Shape) -> _Built:
+    """Make facts of all of their fields, as they are."""
+    built = model.__new__(model)
+    object.__setattr__(built, "__dict__", fields)
+    object.__setattr__(built, "__pydantic_fields_set__", shape.names)
+    object.__setattr__(built, "__pydantic_extra__", None)
+    object.__setattr__(built, "__pydantic_private__", None)
+    return built
 
 
 class Interval(Facts):
@@ -186,6 +251,12 @@ class Interval(Facts):
     def confidence_level(self) -> float:
         """Probability that the truth lies between both ends."""
         return 1 - 2 * self.error
+
+
+def intervals(ends: Sequence[tuple[float, float, float]]) -> list[Interval]:
+    """Build intervals of their ends and the error of each."""
+    low, high, error = (list(column) for column in zip(*ends, strict=True))
+    return build_rows(Interval, {"low": low, "high": high, "error": error}, len(low))
 
 
 class WatchFacts(Facts):

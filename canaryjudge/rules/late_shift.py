@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from canaryjudge.kinds import KINDS
-from canaryjudge.reasons import Outcome
-from canaryjudge.rules.decision import without_proof
+from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.mann_whitney import MannWhitney, ShiftFinding
 from canaryjudge.rules.registry import Columns, find, judge_pairs, rule
 from canaryjudge.rules.rows import Arm, Pair, Rows, Sizes, at_least
@@ -61,33 +61,41 @@ def judge(rows: Rows, settings: LateShift, found: Columns) -> None:
         parts = ["half", "third"]
     tests = len(parts)
     asked = replace(rows, rates=replace(rows.rates, level=rows.rates.level / tests))
-    each = zip(*(_shifts(asked, settings, part) for part in parts), strict=True)
-    told = [min(zip(parts, both, strict=True), key=lambda one: _doubt(one[1])) for both in each]
-    found.take([_of_all(shift, tests) | {"rule": settings.rule, "part": part} for part, shift in told])
+    each = [_shifts(asked, settings, part) for part in parts]
+    which = _telling_most(each)
+    found.take_from(each, which)
+    pvalues, marginal = found.told("pvalue"), found.are(Outcome.MARGINAL)
+    suspected = np.array([pvalue is not None and pvalue <= rows.rates.beta for pvalue in pvalues])
+    suspected &= np.array([reason is not Reason.ABSTAINS for reason in found.told("reason")])
+    found.revise(marginal & suspected, reason=Reason.SUSPECTED)
+    found.revise(marginal & ~suspected, outcome=Outcome.PASS, reason=Reason.NOTHING_FOUND)
+    found.revise(
+        np.ones(len(rows), dtype=np.bool_),
+        rule=settings.rule,
+        level=tests * asked.rates.level,
+        pvalue=[None if pvalue is None else min(1.0, tests * pvalue) for pvalue in pvalues],
+        more_points=None,
+        part=[parts[one] for one in which.tolist()],
+    )
 
 
-def _shifts(rows: Rows, settings: LateShift, part: str) -> list[dict[str, Any]]:
-    """Ask the rank test of a part of each row; as the fields of findings."""
+def _shifts(rows: Rows, settings: LateShift, part: str) -> Columns:
+    """Ask the rank test of a part of each row."""
     if rows.baseline.replicated or rows.canary.replicated or (KINDS[rows.kind].is_raw and rows.concurrent):
-        return [
-            dict(found)
-            for found in judge_pairs([_late(pair, settings, part) for pair in rows], MannWhitney())
-        ]
-    columns = find(_late_rows(rows, settings, part), MannWhitney())
-    return [columns.fields(row) for row in range(len(rows))]
+        found = Columns(rows, MannWhitney())
+        late = [_late(pair, settings, part) for pair in rows]
+        found.take([dict(shift) for shift in judge_pairs(late, MannWhitney())])
+        return found
+    return find(_late_rows(rows, settings, part), MannWhitney())
 
 
-def _doubt(shift: Mapping[str, Any]) -> tuple[bool, bool, float]:
-    """Give what sorts a proven shift before what is not ruled out."""
-    pvalue, outcome = shift.get("pvalue"), shift["outcome"]
-    return outcome is not Outcome.FAIL, outcome is Outcome.PASS, 1.0 if pvalue is None else pvalue
-
-
-def _of_all(shift: Mapping[str, Any], tests: int) -> dict[str, Any]:
-    """Give the facts of the part that tells the most, as of all that were asked."""
-    pvalue = shift.get("pvalue")
-    whole = {"pvalue": None if pvalue is None else min(1.0, tests * pvalue), "level": tests * shift["level"]}
-    return without_proof({**shift, **whole}) | {"more_points": None}
+def _telling_most(each: Sequence[Columns]) -> NDArray[np.intp]:
+    """Choose of each row the part that tells the most: a proven shift before what is not ruled out, and of those alike the less probable."""
+    doubt = [2 * ~found.are(Outcome.FAIL) + found.are(Outcome.PASS) for found in each]
+    pvalues = [
+        np.array([1.0 if pvalue is None else pvalue for pvalue in found.told("pvalue")]) for found in each
+    ]
+    return np.asarray(np.lexsort((pvalues, doubt), axis=0)[0])
 
 
 def _late_rows(whole: Rows, settings: LateShift, part: str) -> Rows:

@@ -8,11 +8,12 @@ from types import ModuleType
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from canaryjudge.errors import DataError
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, EvidenceRows, LimitRows, weigh_rows, weigh_with
-from canaryjudge.rules.findings import Draft, Finding, build
+from canaryjudge.rules.findings import UNSAID, Finding, build_rows
 from canaryjudge.rules.rows import BoolArray, Pair, Rows
 from canaryjudge.rules.settings import RuleSettings
 
@@ -78,10 +79,8 @@ class Columns:
         Rows that are not settled yet.
     """
 
-    def __init__(
-        self, rows: Rows, settings: RuleSettings, fields: list[dict[str, Any]] | None = None
-    ) -> None:
-        self._rows = [dict[str, Any]() for _ in range(len(rows))] if fields is None else fields
+    def __init__(self, rows: Rows, settings: RuleSettings) -> None:
+        self.columns: dict[str, list[Any]] = {}
         self._settings = settings
         self.open = np.ones(len(rows), dtype=np.bool_)
         self.put(
@@ -116,9 +115,7 @@ class Columns:
         for row, (place, replicas) in enumerate(zip(places.tolist(), siblings, strict=True)):
             if replicas is not None:
                 own = limits.row(row)
-                self._rows[place].update(
-                    weigh_with(replicas, evidence.row(row, own), own, asked.rates, points)
-                )
+                self._update(place, weigh_with(replicas, evidence.row(row, own), own, asked.rates, points))
 
     def conclude(self, **columns: Any) -> None:
         """Settle the open rows by columns."""
@@ -127,49 +124,77 @@ class Columns:
 
     def take(self, found: Sequence[Mapping[str, Any]]) -> None:
         """Settle the open rows, each with fields of its own."""
-        for index, fields in zip(np.flatnonzero(self.open), found, strict=True):
-            self._rows[index].update(fields)
+        for place, fields in zip(np.flatnonzero(self.open).tolist(), found, strict=True):
+            self._update(place, fields)
         self.open = np.zeros_like(self.open)
+
+    def take_from(self, others: Sequence[Columns], which: NDArray[np.intp]) -> None:
+        """Settle the open rows by what was found of them in several ways, of each in one of these."""
+        columns: dict[str, Any] = {}
+        for name in dict.fromkeys(name for other in others for name in other.columns):
+            ways = [other.columns.get(name) or [UNSAID] * len(other) for other in others]
+            columns[name] = [ways[way][row] for row, way in enumerate(which.tolist())]
+        self.conclude(**columns)
 
     def part(self, rows: BoolArray, whole: Rows, judge: Callable[[Rows, Columns], None]) -> None:
         """Let some of the rows, all of which are open, be judged in a way of their own."""
         if rows.all():
             judge(whole, self)
         elif rows.any():
-            fields = [self._rows[place] for place in np.flatnonzero(rows).tolist()]
-            judge(whole[rows], Columns(whole[rows], self._settings, fields))
+            found = Columns(whole[rows], self._settings)
+            judge(whole[rows], found)
+            for index, place in enumerate(np.flatnonzero(rows).tolist()):
+                self._update(place, found.fields(index))
             self.open = self.open & ~rows
 
     def are(self, outcome: Outcome) -> BoolArray:
         """Tell which rows have been settled so."""
-        return np.array([fields.get("outcome") is outcome for fields in self._rows])
+        return np.array([found is outcome for found in self.columns.get("outcome", [None] * len(self))])
 
     def revise(self, rows: BoolArray, **columns: Any) -> None:
         """Change columns of rows, settled or not."""
         self._write(rows, columns)
 
+    def __len__(self) -> int:
+        return len(self.open)
+
+    def told(self, name: str) -> list[Any]:
+        """Give what a column says of each row, None where nothing."""
+        return [None if value is UNSAID else value for value in self.columns.get(name, [None] * len(self))]
+
     def _write(self, chosen: BoolArray, columns: Mapping[str, Any]) -> None:
-        places = np.flatnonzero(chosen).tolist()
-        rows = [self._rows[place] for place in places]
+        places = None if chosen.all() else np.flatnonzero(chosen).tolist()
+        count = len(self) if places is None else len(places)
         for name, column in columns.items():
-            if not isinstance(column, np.ndarray | list):
-                for row in rows:
-                    row[name] = column
-                continue
             values = column.tolist() if isinstance(column, np.ndarray) else column
-            if len(values) == len(self._rows) != len(rows):
+            if not isinstance(column, np.ndarray | list):
+                values = [column] * count
+            elif places is not None and len(values) == len(self) != count:
                 values = [values[place] for place in places]
-            for row, value in zip(rows, values, strict=True):
-                row[name] = value
+            if places is None and len(values) == count:
+                self.columns[name] = values
+                continue
+            own = self._column(name)
+            for place, value in zip(range(count) if places is None else places, values, strict=True):
+                own[place] = value
+
+    def _update(self, place: int, fields: Mapping[str, Any]) -> None:
+        for name, value in fields.items():
+            self._column(name)[place] = value
+
+    def _column(self, name: str) -> list[Any]:
+        if name not in self.columns:
+            self.columns[name] = [UNSAID] * len(self)
+        return self.columns[name]
 
     def fields(self, index: int) -> dict[str, Any]:
         """Give what was found of one row."""
-        return dict(self._rows[index])
+        found = {name: column[index] for name, column in self.columns.items()}
+        return {name: value for name, value in found.items() if value is not UNSAID}
 
     def findings(self) -> list[Finding]:
         """Give the findings, one a row."""
-        finding = RULES[self._settings.rule].finding
-        return build([Draft(finding, fields) for fields in self._rows])
+        return build_rows(RULES[self._settings.rule].finding, self.columns, len(self))
 
 
 def per_pair(function: Callable[[Pair, Any], Mapping[str, Any]]) -> Judge:

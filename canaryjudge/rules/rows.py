@@ -327,6 +327,11 @@ class Question(Batch):
     floor_df: float = np.inf
 
     @property
+    def likeness(self) -> tuple[Any, ...]:
+        """What tells, beside the shape, whether pairs are rows of one batch."""
+        return _LIKE(self)
+
+    @property
     def pass_sizes(self) -> Sizes[float]:
         """What a pass excludes, where it is not left to the baseline."""
         return self.pass_within or stretched(self.tolerance, self.pass_times)
@@ -394,19 +399,21 @@ class Rows(Batch):
     @classmethod
     def of(cls, pairs: Sequence[Pair]) -> Self:
         """Stack pairs that have their batch in common."""
-        first = pairs[0]
-        baseline, canary = (
-            Arms.of([getattr(pair, name) for pair in pairs]) for name in ("baseline", "canary")
-        )
-        tolerance = _stacked([pair.tolerance for pair in pairs])
+        return cls.asked(pairs[0], pairs, [pair.arms for pair in pairs])
+
+    @classmethod
+    def asked(cls, batch: Batch, questions: Sequence[Question], arms: Sequence[tuple[Arm, Arm]]) -> Self:
+        """Stack pairs of arms, of each of which its question is asked."""
+        baseline, canary = (Arms.of(own) for own in zip(*arms, strict=True))
+        tolerance = _stacked([asked.tolerance for asked in questions])
         return cls(
-            **{name: getattr(first, name) for name in Batch.__slots__},
+            **{name: getattr(batch, name) for name in Batch.__slots__},
             baseline=baseline,
             canary=canary,
             tolerance=tolerance,
-            pass_within=_excluded(first, baseline, tolerance, [pair.pass_within for pair in pairs]),
-            floor=_stacked([pair.floor for pair in pairs]),
-            floor_df=np.array([pair.floor_df for pair in pairs]),
+            pass_within=_excluded(batch, baseline, tolerance, [asked.pass_within for asked in questions]),
+            floor=_stacked([asked.floor for asked in questions]),
+            floor_df=np.array([asked.floor_df for asked in questions]),
         )
 
     def __len__(self) -> int:
