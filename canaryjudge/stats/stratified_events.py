@@ -7,7 +7,7 @@ saddlepoint approximation of it [2]_. Proportions above 10 % have no binomial sh
 directly standardized rate [4]_ [5]_.
 
 Errors come in bursts, which each arm may have by itself. Where the intervals vary by more than the laws above say, what they vary more is a noise of its own, whose half-width is joined with that
-of counting.
+of counting. Segments of the traffic are strata as well; how much events vary within each of them is stated then, for between them a difference may be one of effects.
 
 References
 ----------
@@ -30,11 +30,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from canaryjudge.stats.bounds import FloatArray, bisect
+from canaryjudge.stats.dispersion import Dispersion
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.paired_shift import dependent_mean_critical, dependent_mean_error, dependent_mean_tail
 from canaryjudge.stats.proportions import difference_bounds
 
-__all__ = ["StratifiedTest", "stratified_test"]
+__all__ = ["StratifiedTest", "score_terms", "stratified_test"]
 
 BoolArray = NDArray[np.bool_]
 Measure = Literal["ratio", "difference"]
@@ -112,6 +113,7 @@ def stratified_test(  # noqa: PLR0913 - two arms of two columns each
     method: Method = "auto",
     levels: ArrayLike = (0.01, 0.05),
     times: ArrayLike = 1.0,
+    dispersion: Dispersion | None = None,
 ) -> StratifiedTest:
     r"""Test whether the canary's rate of events lies beyond limits, interval by interval.
 
@@ -132,6 +134,9 @@ def stratified_test(  # noqa: PLR0913 - two arms of two columns each
         One-sided error rates of the bounds, at most .5.
     times : array_like, shape (...)
         How many times the variance of counting is larger by what arms differ by where nothing is wrong, at least 1.
+    dispersion : Dispersion, optional
+        How many times events vary more than independent ones do, shape (..., n), and with how many degrees of freedom that is known, where it is not to be seen from the intervals: of the segments that
+        they belong to, so that segments whose effects differ are not taken for bursts.
 
     Returns
     -------
@@ -188,7 +193,13 @@ def stratified_test(  # noqa: PLR0913 - two arms of two columns each
     if method != "auto":
         large = np.full(rows, method == "score")
     more = np.broadcast_to(np.asarray(times, dtype=np.float64), batch).reshape(rows)
-    found = (_ratio if measure == "ratio" else _difference)(strata, at.reshape(rows, -1), wanted, large, more)
+    noise = _Noise(more)
+    if dispersion is not None:
+        stated = (np.asarray(part, dtype=np.float64) for part in (dispersion.factor, dispersion.df))
+        noise = _Noise(more, *(np.broadcast_to(part, arrays[0].shape).reshape(rows, -1) for part in stated))
+    found = (_ratio if measure == "ratio" else _difference)(
+        strata, at.reshape(rows, -1), wanted, large, noise
+    )
     parts = (getattr(found, name) for name in StratifiedTest.__slots__)
     return StratifiedTest(*(part.reshape((*batch, *part.shape[1:])) for part in parts))
 
@@ -201,6 +212,18 @@ class _Strata:
     nb: FloatArray
     xc: FloatArray
     nc: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class _Noise:
+    """What is known of the noise beyond that of counting."""
+
+    times: FloatArray
+    """How many times the variance of counting is larger, shape (rows,)."""
+    factor: FloatArray | None = None
+    """How many times each interval's is, shape (rows, n), where that is stated."""
+    df: FloatArray | None = None
+    """With how many degrees of freedom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +242,14 @@ class _Bursts:
     found: BoolArray
     abstains: BoolArray
     n: int
+    df: FloatArray
+    """With which they are known where they are stated; infinite otherwise."""
 
     def level(self, deviate: FloatArray) -> FloatArray:
         """Give the chance of so many of their standard errors, shape (rows, k)."""
-        tail = special.ndtr(-deviate)
+        tail = np.where(
+            np.isinf(self.df)[:, None], special.ndtr(-deviate), special.stdtr(self.df[:, None], -deviate)
+        )
         if self.n >= _FEWEST_INTERVALS:
             tail = np.where(
                 self.found[:, None],
@@ -238,7 +265,8 @@ class _Bursts:
 
     def reach(self, levels: FloatArray) -> FloatArray:
         """Give by how much they make it too large with chances at levels, shape (rows, l)."""
-        critical = np.broadcast_to(-special.ndtri(levels), (len(self.rho), len(levels)))
+        normal, student = -special.ndtri(levels), -special.stdtrit(self.df[:, None], levels)
+        critical = np.where(np.isinf(self.df)[:, None], normal, student)
         if self.n >= _FEWEST_INTERVALS:
             critical = np.where(
                 self.found[:, None],
@@ -268,8 +296,10 @@ def _over(part: FloatArray, whole: FloatArray) -> FloatArray:
     return np.asarray(part.sum(axis=-1) / np.where(total > 0, total, 1.0))
 
 
-def _bursts(residuals: FloatArray, variances: FloatArray, slope: FloatArray, times: FloatArray) -> _Bursts:
+def _bursts(residuals: FloatArray, variances: FloatArray, slope: FloatArray, noise: _Noise) -> _Bursts:
     """Hold the residuals of intervals against the variances that independent events have; their sum changes with the estimate by the slope."""
+    if noise.factor is not None and noise.df is not None:
+        return _stated_bursts(variances, slope, noise.times, noise.factor, noise.df)
     n = residuals.shape[-1]
     used = variances > 0
     count = used.sum(axis=-1)
@@ -290,12 +320,36 @@ def _bursts(residuals: FloatArray, variances: FloatArray, slope: FloatArray, tim
     return _Bursts(
         factor,
         counted,
-        np.sqrt(factor - 1 + times - 1) * counted,
+        np.sqrt(factor - 1 + noise.times - 1) * counted,
         rho,
         np.maximum(rho, least),
         found,
         found & ((rho >= _PROVEN_RHO) | (count < _FEWEST_INTERVALS)),
         n,
+        np.full(len(df), np.inf),
+    )
+
+
+def _stated_bursts(
+    variances: FloatArray, slope: FloatArray, times: FloatArray, factors: FloatArray, dfs: FloatArray
+) -> _Bursts:
+    """Give the noise where each interval's dispersion is stated, with Satterthwaite's degrees of freedom."""
+    total = variances.sum(axis=-1)
+    parts = variances * np.maximum(factors, 1.0) / np.where(total > 0, total, 1.0)[:, None]
+    factor = np.where(total > 0, parts.sum(axis=-1), 1.0)
+    doubt = (parts**2 / dfs).sum(axis=-1)
+    counted = np.sqrt(total) / np.where(slope > 0, slope, 1.0)
+    none, no = np.zeros(len(total)), np.zeros(len(total), dtype=np.bool_)
+    return _Bursts(
+        factor,
+        counted,
+        np.sqrt(np.maximum(factor - 1 + times - 1, 0.0)) * counted,
+        none,
+        none,
+        no,
+        no,
+        variances.shape[-1],
+        np.where(doubt > 0, factor**2 / np.where(doubt > 0, doubt, 1.0), np.inf),
     )
 
 
@@ -303,7 +357,7 @@ def _bursts(residuals: FloatArray, variances: FloatArray, slope: FloatArray, tim
 
 
 def _ratio(
-    strata: _Strata, limits: FloatArray, levels: FloatArray, large: BoolArray, times: FloatArray
+    strata: _Strata, limits: FloatArray, levels: FloatArray, large: BoolArray, noise: _Noise
 ) -> StratifiedTest:
     shares = _Shares.of(strata)
     shared = shares.root(shares.canary[:, None])[:, 0]
@@ -317,13 +371,13 @@ def _ratio(
     estimate = np.where(large, scored, np.exp(shared))
     inside = np.where(np.isfinite(estimate) & (estimate > 0), estimate, 1.0)[:, None]
     share = shares.share(np.log(inside))[:, 0]
-    excess, variance = _score_terms(strata, inside)
+    excess, variance = score_terms(strata.xb, strata.nb, strata.xc, strata.nc, inside)
     own = shares.events * share * (1 - share)
     bursts = _bursts(
         np.where(large[:, None], excess, strata.xc - shares.events * share),
         np.where(large[:, None], variance, own),
         np.where(large, (weights * strata.xc * inverse_c).sum(axis=-1), own.sum(axis=-1)),
-        times,
+        noise,
     )
 
     def tail(log_ratio: FloatArray, *, above: bool) -> FloatArray:
@@ -472,9 +526,30 @@ class _Shares:
         return np.asarray(special.ndtr(-deviate if above else deviate))
 
 
-def _score_terms(strata: _Strata, ratio: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Give each interval's weighted excess over a ratio and its variance by Miettinen and Nurminen; ratio has shape (rows, 1)."""
-    xb, nb, xc, nc = strata.xb, strata.nb, strata.xc, strata.nc
+def score_terms(
+    xb: FloatArray, nb: FloatArray, xc: FloatArray, nc: FloatArray, ratio: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Give each stratum's weighted excess over a ratio of proportions and its variance by Miettinen and Nurminen.
+
+    Parameters
+    ----------
+    xb, nb, xc, nc : ndarray, shape (rows, n)
+        Events and totals of the baseline, and of the canary.
+    ratio : ndarray, shape (rows, 1)
+        Ratios.
+
+    Returns
+    -------
+    tuple of ndarray, shape (rows, n)
+        With Mantel and Haenszel's weights. Summed, and at a ratio of 1, the excess over the root of the variance is the deviate of their test.
+
+    Examples
+    --------
+    >>> counts = (np.array([[float(number), float(number)]]) for number in (40, 2000, 90, 2000))
+    >>> excess, variance = score_terms(*counts, np.array([[1.0]]))
+    >>> excess.round(9).tolist(), variance.round(3).tolist()
+    ([[25.0, 25.0]], [[31.452, 31.452]])
+    """
     total = nc + nb
     there = total > 0
     linear = nc * ratio + xc + nb + xb * ratio
@@ -495,7 +570,8 @@ def _stratified_score(strata: _Strata, ratio: FloatArray) -> FloatArray:
     """Give the score's deviate at ratios, shape (rows, q)."""
     deviates = []
     for number in range(ratio.shape[1]):
-        excess, variance = (part.sum(axis=-1) for part in _score_terms(strata, ratio[:, number : number + 1]))
+        terms = score_terms(strata.xb, strata.nb, strata.xc, strata.nc, ratio[:, number : number + 1])
+        excess, variance = (part.sum(axis=-1) for part in terms)
         with np.errstate(divide="ignore", invalid="ignore"):
             deviates.append(np.where(excess == 0, 0.0, excess / np.sqrt(variance)))
     return np.stack(deviates, axis=1) if deviates else np.zeros(ratio.shape)
@@ -541,7 +617,7 @@ def _crossing(
 
 
 def _difference(
-    strata: _Strata, limits: FloatArray, levels: FloatArray, large: BoolArray, times: FloatArray
+    strata: _Strata, limits: FloatArray, levels: FloatArray, large: BoolArray, noise: _Noise
 ) -> StratifiedTest:
     there = (strata.nb > 0) & (strata.nc > 0)
     nb, nc = np.where(there, strata.nb, 1.0), np.where(there, strata.nc, 1.0)
@@ -559,7 +635,7 @@ def _difference(
         for rate, n in zip(rates, (nc, nb), strict=True)
     )
     residuals = weights * (strata.xc / nc - strata.xb / nb - estimate[:, None])
-    bursts = _bursts(residuals, variances, np.ones(len(estimate)), times)
+    bursts = _bursts(residuals, variances, np.ones(len(estimate)), noise)
     silent = (bursts.abstains | (total[:, 0] == 0))[:, None]
     middle, reach, sides = estimate[:, None], bursts.reach(levels), []
     alone = np.broadcast_to(levels, (len(limits), len(levels)))

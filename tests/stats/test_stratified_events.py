@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable
 
+from canaryjudge.stats.dispersion import Dispersion
 from canaryjudge.stats.rates import (
     rate_difference_bounds,
     rate_difference_pvalues,
@@ -247,3 +248,45 @@ def test_the_unit_of_exposure_does_not_matter(baseline, canary, unit):
     scaled = stratified_test(baseline, unit * nb, canary, unit * nc, [1.5], method="exact")
     assert_allclose(scaled.pvalue_greater, found.pvalue_greater, rtol=1e-6)
     assert_allclose(scaled.high, found.high, rtol=1e-5)
+
+
+def stated(factor, df=np.inf):
+    return Dispersion(np.asarray(factor, dtype=float), np.asarray(df, dtype=float), np.ones(()))
+
+
+def test_segments_are_strata_of_mantel_and_haenszels_test_whatever_they_differ_by():
+    # mantelhaen.test of the table c(3, 97, 40, 1860, 12, 238, 35, 715, 30, 470, 22, 478, 80, 820, 6, 94), correct = FALSE, in R
+    columns = BASELINE[:4], BASELINE_TOTALS[:4], CANARY[:4], CANARY_TOTALS[:4]
+    found = stratified_test(*columns, [1.0], method="score", dispersion=stated(1.0))
+    assert_allclose(stats.norm.isf(found.pvalue_greater) ** 2, 1.9879907094)
+    # between them Breslow and Day's ratio differs, which would be taken for bursts
+    apart = stratified_test([100, 100, 100, 100], [1e4] * 4, [60, 60, 160, 160], [1e4] * 4, [1.0])
+    known = stratified_test(
+        [100, 100, 100, 100], [1e4] * 4, [60, 60, 160, 160], [1e4] * 4, [1.0], dispersion=stated(1.0)
+    )
+    assert apart.dispersion > 4
+    assert known.dispersion == 1
+    assert_allclose(known.estimate, apart.estimate)
+
+
+def test_a_stated_dispersion_makes_the_standard_error_as_many_times_larger():
+    columns = [1000.0] * 6, [1e6] * 6, [1100.0] * 6, [1e6] * 6
+    alone, bursting = (stratified_test(*columns, [1.0], dispersion=stated(factor)) for factor in (1.0, 4.0))
+    z = (stats.norm.isf(found.pvalue_greater[0]) for found in (alone, bursting))
+    assert_allclose(next(z), 2 * next(z), rtol=2e-3)
+    assert_allclose(bursting.low, np.exp(np.log(1.1) - 2 * (np.log(1.1) - np.log(alone.low))), rtol=2e-3)
+    few = stratified_test(*columns, [1.0], levels=[0.01], dispersion=stated(4.0, 10.0))
+    t = np.log(few.estimate) / (2 * few.standard_error)
+    assert_allclose(few.pvalue_greater[0], stats.t.sf(t, 60), rtol=0.1)
+    assert few.pvalue_greater[0] > bursting.pvalue_greater[0]
+
+
+@pytest.mark.parametrize("measure", ["ratio", "difference"])
+def test_segments_have_a_dispersion_each_and_its_bounds_meet_its_pvalues(measure):
+    each = stated([1.0, 2.0, 3.0, 8.0, 1.0], 12.0)
+    limits = [1.2] if measure == "ratio" else [0.01]
+    columns = BASELINE, BASELINE_TOTALS, CANARY, CANARY_TOTALS
+    found = stratified_test(*columns, limits, measure=measure, levels=[0.01], dispersion=each)
+    assert 1 < found.dispersion < 8
+    ends = stratified_test(*columns, [found.low[0], found.high[0]], measure=measure, dispersion=each)
+    assert_allclose([ends.pvalue_greater[0], ends.pvalue_less[1]], 0.01, rtol=1e-3)
