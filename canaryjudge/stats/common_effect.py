@@ -142,7 +142,8 @@ def weighted_mean(
     >>> float(mean), float(error), round(float(freedom), 2)
     (2.0, 0.25, 18.55)
     """
-    x, e, f = floats(estimates, errors, df)
+    # of one layout in memory, so that sums have the same bits
+    x, e, f = (np.ascontiguousarray(part) for part in floats(estimates, errors, df))
     there = np.isfinite(x) & np.isfinite(e)
     largest = np.where(there, e, 0.0).max(axis=-1, keepdims=True, initial=0.0)
     scale = np.where(largest > 0, largest, 1.0)

@@ -77,7 +77,8 @@ def heterogeneity(estimates: ArrayLike, errors: ArrayLike, df: ArrayLike) -> Het
     >>> round(float(found.statistic), 3), round(float(found.pvalue), 4), round(float(found.i2), 3)
     (10.667, 0.0048, 0.812)
     """
-    x, e, f = floats(estimates, errors, df)
+    # of one layout in memory, so that sums have the same bits
+    x, e, f = (np.ascontiguousarray(part) for part in floats(estimates, errors, df))
     there = np.isfinite(x) & np.isfinite(e)
     largest = np.where(there, e, 0.0).max(axis=-1, keepdims=True, initial=0.0)
     finest = np.where(largest > 0, _FINEST * largest, 1.0)
