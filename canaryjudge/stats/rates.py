@@ -308,6 +308,8 @@ _RATES = 48
 """Baseline rates at which the tables are added up."""
 _MOST_STEPWISE = 600.0
 """Of more events that are expected, the chance of none is no number."""
+_GUESSES = 3
+"""Steps to the count at which the score reaches an end."""
 _CHUNK = 200_000
 """Chances that are held at once."""
 _NEVER = 1e-15
@@ -412,11 +414,11 @@ class _Tables:
         observed = self._scores(self.xc[:, None], self.xb[:, None])
         slack = 1e-9 * (1 + np.abs(observed))
         # for each count of the baseline: how many of the canary speak less strongly for a larger rate than what was observed, and at most as strongly
-        below = self._how_many(counts, observed - slack)
-        up_to = self._how_many(counts, np.nextafter(observed + slack, np.inf))
-        none = np.zeros((len(canary), 1, _RATES))
-        from_below = np.concatenate([none, canary.cumsum(axis=1)], axis=1)
-        from_above = np.concatenate([canary[:, ::-1].cumsum(axis=1)[:, ::-1], none], axis=1)
+        below, up_to = self._how_many(counts, observed - slack, np.nextafter(observed + slack, np.inf))
+        shape = len(canary), canary.shape[1] + 1, _RATES
+        from_below, from_above = np.zeros(shape), np.zeros(shape)
+        np.cumsum(canary, axis=1, out=from_below[:, 1:])
+        np.cumsum(canary[:, ::-1], axis=1, out=from_above[:, -2::-1])
         found = [
             np.einsum("rij,rij->rj", baseline, np.take_along_axis(chances, many[..., None], axis=1)).max(
                 axis=1
@@ -425,25 +427,60 @@ class _Tables:
         ]
         return np.stack(found, axis=1)
 
-    def _how_many(self, counts: FloatArray, end: FloatArray) -> NDArray[np.intp]:
-        """Count, beside each count of the baseline, those of the canary whose scores are below an end: the first ones, as the score rises."""
-        shape = len(self.xc), len(counts)
-        low = np.zeros(shape, dtype=np.intp)
-        high = np.broadcast_to(self.canaries[:, None], shape)
+    def _how_many(
+        self, counts: FloatArray, low: FloatArray, high: FloatArray
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Count, beside each count of the baseline, those of the canary whose scores are below two ends, one just above the other: the first ones, as the score rises."""
+        most = np.broadcast_to(self.canaries[:, None], (len(self.xc), len(counts)))
+        first = self._guess(counts, low, most)
+        at = self._scores(first.astype(float), counts)
+        before = self._scores(np.maximum(first - 1, 0).astype(float), counts)
+        wrong = ((at < low) & (first < most)) | ((before >= low) & (first > 0))
+        if wrong.any():
+            rows, places = np.nonzero(wrong)
+            first[wrong] = self._searched(rows, counts[places], low[rows, 0])
+            at[wrong] = self._score_of(rows, first[wrong], counts[places])
+        last = first.copy()
+        rows, places = np.nonzero((at < high) & (first < most))
+        while len(rows):  # equal scores are rare
+            last[rows, places] += 1
+            more = self._score_of(rows, last[rows, places], counts[places]) < high[rows, 0]
+            more &= last[rows, places] < self.canaries[rows]
+            rows, places = rows[more], places[more]
+        return first, last
+
+    def _guess(self, counts: FloatArray, end: FloatArray, most: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Solve for the count at which the score reaches an end, by putting what its variance would be there into it; nearly always right."""
+        difference, nc, nb = (part[:, None] for part in (self.difference, self.nc, self.nb))
+        turned, size = difference < 0, np.abs(difference)
+        expected = (counts / nb + difference) * nc
+        count = np.maximum(expected, 0.0)
+        for _ in range(_GUESSES):
+            first, second = np.where(turned, counts, count), np.where(turned, count, counts)
+            smaller = _null_rate(first, np.where(turned, nb, nc), second, np.where(turned, nc, nb), size)
+            rates = smaller + np.maximum(difference, 0.0), smaller + np.maximum(-difference, 0.0)
+            error = np.sqrt(rates[0] / nc + rates[1] / nb)
+            count = np.clip(expected + end * nc * error, 0.0, most)
+        return np.ceil(count).astype(np.intp)
+
+    def _searched(self, rows: NDArray[np.intp], counts: FloatArray, end: FloatArray) -> NDArray[np.intp]:
+        """Find the same by halving, of some tables and counts."""
+        low, high = np.zeros(len(rows), dtype=np.intp), self.canaries[rows]
         for _ in range(int(self.canaries.max()).bit_length()):
             middle = (low + high) // 2
-            below = (self._scores(middle.astype(float), counts) < end) & (middle < high)
+            below = (self._score_of(rows, middle, counts) < end) & (middle < high)
             low, high = np.where(below, middle + 1, low), np.where(below, high, middle)
         return low
 
+    def _score_of(self, rows: NDArray[np.intp], canary: NDArray[np.intp], baseline: FloatArray) -> FloatArray:
+        """Give the scores of some tables, each with counts of its own."""
+        return _signed_score(
+            canary.astype(float), self.nc[rows], baseline, self.nb[rows], self.difference[rows]
+        )
+
     def _scores(self, canary: FloatArray, baseline: FloatArray) -> FloatArray:
         """Give the score statistic of tables, shape (rows, k); 0 where nothing is expected and nothing came."""
-        difference = self.difference[:, None]
-        turned = difference < 0  # the likelihood is maximized over the smaller rate
-        nc, nb = self.nc[:, None], self.nb[:, None]
-        first, second = np.where(turned, baseline, canary), np.where(turned, canary, baseline)
-        found = _score(first, np.where(turned, nb, nc), second, np.where(turned, nc, nb), np.abs(difference))
-        return np.where(turned, -found, found)
+        return _signed_score(canary, self.nc[:, None], baseline, self.nb[:, None], self.difference[:, None])
 
 
 def _chances(several: int, expected: FloatArray, own: NDArray[np.intp]) -> FloatArray:
@@ -463,13 +500,29 @@ def _chances(several: int, expected: FloatArray, own: NDArray[np.intp]) -> Float
     return chances
 
 
+def _signed_score(
+    canary: FloatArray, nc: FloatArray, baseline: FloatArray, nb: FloatArray, difference: FloatArray
+) -> FloatArray:
+    turned = difference < 0  # the likelihood is maximized over the smaller rate
+    first, second = np.where(turned, baseline, canary), np.where(turned, canary, baseline)
+    found = _score(first, np.where(turned, nb, nc), second, np.where(turned, nc, nb), np.abs(difference))
+    return np.where(turned, -found, found)
+
+
 def _score(
     canary: FloatArray, nc: FloatArray, baseline: FloatArray, nb: FloatArray, difference: FloatArray
 ) -> FloatArray:
-    # canary / (rate + difference) + baseline / rate = nc + nb: the positive root
-    total = nc + nb
-    half = (canary + baseline - total * difference) / 2
-    rate = np.maximum(half + np.sqrt(half**2 + total * baseline * difference), 0.0) / total
+    rate = _null_rate(canary, nc, baseline, nb, difference)
     variance = (rate + difference) / nc + rate / nb
     distance = canary / nc - baseline / nb - difference
     return np.asarray(np.divide(distance, np.sqrt(variance), out=np.zeros_like(distance), where=variance > 0))
+
+
+def _null_rate(
+    canary: FloatArray, nc: FloatArray, baseline: FloatArray, nb: FloatArray, difference: FloatArray
+) -> FloatArray:
+    """Give the baseline's likeliest rate where the canary's is larger by a difference."""
+    # canary / (rate + difference) + baseline / rate = nc + nb: the positive root
+    total = nc + nb
+    half = (canary + baseline - total * difference) / 2
+    return np.asarray(np.maximum(half + np.sqrt(half**2 + total * baseline * difference), 0.0) / total)
