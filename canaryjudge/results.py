@@ -12,17 +12,21 @@ from canaryjudge.kinds import KindName
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.reports import FloorFacts
 from canaryjudge.rules import RULES, groups
-from canaryjudge.rules.findings import Facts, Finding, Number, Waiver
+from canaryjudge.rules.findings import Facts, Finding, Number, Scale, Waiver
 
 __all__ = [
     "QUANTILE_LEVELS",
     "AnyFinding",
     "ArmFacts",
     "Because",
+    "BlockFacts",
+    "DecisionFacts",
     "Doubt",
     "DoubtFacts",
     "HistoryFacts",
+    "LookFacts",
     "MetricResult",
+    "MetricTimeline",
     "Pairing",
     "ReleaseResult",
     "RolloutAction",
@@ -30,6 +34,7 @@ __all__ = [
     "RolloutWaived",
     "SeriesFacts",
     "StageFacts",
+    "TimelineFacts",
     "ValidFor",
     "Waived",
 ]
@@ -346,6 +351,89 @@ class RolloutWaived(Facts):
     """In which stage."""
 
 
+class DecisionFacts(Facts):
+    """What a rollout decided at a moment, where that was something else than before."""
+
+    at: float
+    """When: the time of the latest point, in seconds since 1970."""
+    action: RolloutAction
+    """What was decided."""
+    because: Because
+    """Why."""
+    stage: str
+    """The stage that it was in; of `advance`, the one that was left."""
+    cause: Doubt | None = None
+    """Where the data were in doubt: what was wrong with them."""
+    metric: str | None = None
+    """And of which metric."""
+
+
+class LookFacts(Facts):
+    """What a stage's own data said of a metric from look to look, thinned to a few dozen looks: the effect of its rule about the level, in parts of what is tolerated: 1 is the limit, more is worse."""
+
+    stage: str
+    """The stage."""
+    scale: Scale
+    """What `limit` is: a part of the baseline's level, in the metric's unit, or the objective itself."""
+    limit: Number
+    """The limit that is 1, at the latest look."""
+    bound: Number
+    """The part beyond which the stage's pass excludes harm; None under `objective`."""
+    at: tuple[float, ...]
+    """When, in seconds since 1970; looks that say the same as the one before are left out."""
+    estimate: tuple[Number, ...]
+    """The estimate."""
+    low: tuple[Number, ...]
+    """Lower end of the interval that proves a pass; None where there is none."""
+    high: tuple[Number, ...]
+    """Its upper end, the worse one."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if len({len(self.at), len(self.estimate), len(self.low), len(self.high)}) != 1:
+            raise ValueError("its columns differ in length")
+        return self
+
+
+class BlockFacts(Facts):
+    """The change of the canary against the baseline over the whole rollout, in at most two dozen blocks of equally many intervals; larger is worse."""
+
+    length: int
+    """How many intervals a block has."""
+    limit: float
+    """The change that is tolerated, in the scale of `change`."""
+    scale: Literal["relative", "absolute"]
+    """What `change` is: a part of the baseline's level, or in the metric's unit."""
+    at: tuple[float, ...]
+    """The middle of each block, in seconds since 1970."""
+    change: tuple[Number, ...]
+    """The change within it; None where nothing can be said."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if len(self.at) != len(self.change):
+            raise ValueError("its columns differ in length")
+        return self
+
+
+class MetricTimeline(Facts):
+    """How a metric went through a rollout."""
+
+    looks: tuple[LookFacts, ...] = ()
+    """What each stage's own data said of it, from look to look."""
+    blocks: BlockFacts | None = None
+    """Its effect over time; None where there is none yet."""
+
+
+class TimelineFacts(Facts):
+    """How a rollout went over time, thinned to be looked at."""
+
+    decisions: tuple[DecisionFacts, ...] = ()
+    """What was decided when, in order; of very many holds the latest."""
+    metrics: dict[str, MetricTimeline] = Field(default_factory=dict)
+    """Each metric, in the policy's order."""
+
+
 class RolloutFacts(Facts):
     """What became of a rollout, before words."""
 
@@ -375,3 +463,5 @@ class RolloutFacts(Facts):
     """What the present stage's own data say, at its bound."""
     release: ReleaseResult
     """What all data since the start say of the release."""
+    timeline: TimelineFacts = TimelineFacts()
+    """How it went over time."""

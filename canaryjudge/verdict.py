@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["SCHEMA_VERSION", "Verdict"]
+__all__ = ["SCHEMA_VERSION", "Verdict", "short_json"]
 
 SCHEMA_VERSION: Final = 2
 _NUMBERS: Final = re.compile(r"\[\n[-+.,\se\d]*(?:null[-+.,\se\d]*)*\]")
@@ -29,6 +29,12 @@ _PARTS: Final[dict[str, tuple[type[Facts], str]]] = {
     "noise_floor": (NoiseFloorFacts, "noise_floor_"),
 }
 """Parts of findings that are laid flat in a frame, with what is put before the names of their facts."""
+
+
+def short_json(document: Any) -> str:
+    """Write a document as JSON, each list of numbers on a line."""
+    text = as_json(document)
+    return _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text) + "\n"
 
 
 class Verdict(ReleaseResult):
@@ -170,8 +176,7 @@ class Verdict(ReleaseResult):
 
     def to_json(self) -> str:
         """Give the verdict as JSON; the same data and policy give the same bytes, and `from_json` reads it back."""
-        text = as_json(self.to_dict())
-        return _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text) + "\n"
+        return short_json(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

@@ -16,6 +16,7 @@ from canaryjudge.errors import BrokenDataError, PolicyError
 from canaryjudge.history import with_past
 from canaryjudge.judging import rule_levels
 from canaryjudge.kinds import KINDS
+from canaryjudge.monitor.effect_trace import EffectTrace
 from canaryjudge.monitor.latest_points import LatestPoints
 from canaryjudge.monitor.replica_levels import ReplicaLevel, ReplicaLevels
 from canaryjudge.outcomes import DataSummary, asked_rules, at_deadline, metric_result, says_nothing
@@ -83,6 +84,8 @@ class MetricWatch:
         self._broken: Note | None = None  # what is wrong with its latest data, which were left out
         self.recent: LatestPoints | None = None
         """The latest points, where somebody wants to draw them."""
+        self.trace: EffectTrace | None = None
+        """The effect over time, where somebody wants to see how it went."""
 
     def levels(self) -> tuple[tuple[ReplicaLevel, ...], tuple[ReplicaLevel, ...]]:
         """Give each replica's number of points and mean so far, of the baseline and the canary; none where replicas are not named."""
@@ -124,6 +127,8 @@ class MetricWatch:
                 self._traffic.add_all(np.stack([pair.baseline.total, pair.canary.total], axis=-1))
             pair_by_split = by_split(pair, self.metric, self.splits)
             row = row_of(pair_by_split, self.metric, self._rates, pass_times=self._pass_times)
+            if self.trace is not None:
+                self.trace.add(row)
             for watched in self.watches:
                 left: Pair | None = row
                 if not watched.decided:

@@ -19,8 +19,8 @@ from canaryjudge.strict_json import read_strictly
 
 __all__ = ["STATE_VERSION", "opened", "reading", "sealed", "state_of", "watch_of"]
 
-STATE_VERSION: Final = 1
-"""The form of what is saved. A change of it comes with the way from the one before; any version of the library reads what another has saved in the same form."""
+STATE_VERSION: Final = {"monitor": 1, "rollout": 2}
+"""The form of what is saved of each. A change of it comes with the way from the ones before, which are read too; any version of the library reads what another has saved in a form that it knows."""
 
 
 def state_of(watch: ReleaseWatch) -> str:
@@ -50,7 +50,7 @@ def sealed(what: str, policy: Policy, saved: Mapping[str, Any]) -> str:
     """Write what is saved of a monitor or a rollout as one line of JSON, with a digest."""
     body = {
         "format": f"canaryjudge.{what}",
-        "state_version": STATE_VERSION,
+        "state_version": STATE_VERSION[what],
         "version": __version__,
         "policy_digest": _digest_of(policy),
         **saved,
@@ -111,10 +111,10 @@ def _checked_body(text: str | bytes, what: str) -> dict[str, Any]:
         raise DataError("the state is not JSON, or is cut short", hint) from None
     if not isinstance(body, dict) or body.get("format") != f"canaryjudge.{what}":
         raise DataError(f"this is not the state of a {what}", hint)
-    if body.get("state_version") != STATE_VERSION:
+    if body.get("state_version") not in range(1, STATE_VERSION[what] + 1):
         raise DataError(
             f"the state is of version {body.get('state_version')}, saved by canaryjudge {body.get('version')}; this is {__version__}, "
-            f"which reads version {STATE_VERSION}",
+            f"which reads version {' and '.join(map(str, range(1, STATE_VERSION[what] + 1)))}",
             "Finish a watch with the version that began it, or begin a new one.",
         )
     claimed = body.pop("digest", None)

@@ -137,6 +137,7 @@ class Rollout:
             waived=staged.waived(doubts),
             at_stage=at_stage,
             release=release,
+            timeline=staged.timeline.facts,
         )
         return RolloutVerdict(
             **dict(facts),

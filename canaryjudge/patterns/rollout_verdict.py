@@ -9,7 +9,7 @@ from canaryjudge.explain.rollouts import rollout_markdown, rollout_text
 from canaryjudge.reasons import Outcome
 from canaryjudge.reports import Report
 from canaryjudge.results import MetricResult, RolloutFacts
-from canaryjudge.verdict import Verdict
+from canaryjudge.verdict import Verdict, short_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +74,10 @@ class RolloutVerdict(RolloutFacts, Report):
     def explain(self, *, brief: bool = False) -> str:
         """Give it in sentences: what to do, each stage, and what the metrics say; briefly, what to do and why."""
         return rollout_text(self, self.reason, brief=brief)
+
+    def to_json(self) -> str:
+        """Give it as JSON; the same data and policy give the same bytes, and `from_json` reads it back."""
+        return short_json(self.to_dict())
 
     def to_markdown(self) -> str:
         """Give it as Markdown, for a pull request or a pipeline's summary."""

@@ -16,10 +16,12 @@ from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line
 from canaryjudge.monitor.release_watch import ReleaseWatch
 from canaryjudge.outcomes import at_deadline, conclude
+from canaryjudge.patterns.timeline import Timeline
 from canaryjudge.policy import Metric, Policy, Split, Stage
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import (
     Because,
+    DecisionFacts,
     Doubt,
     DoubtFacts,
     MetricResult,
@@ -71,6 +73,7 @@ class StagedRelease:
         self._warned: list[str] = []
         """Stages that were left though something was in doubt."""
         self._begins: list[float] = [-math.inf]
+        self.timeline = Timeline(_side_by_side(policy), [stage.title for stage in self._stages])
         self._split()
         self.current = self._watch()
         for index in range(1, len(self._stages)):
@@ -119,8 +122,8 @@ class StagedRelease:
             (since, Split(baseline=1 - stage.canary, canary=stage.canary))
             for since, stage in zip(self._begins, self._stages, strict=False)
         )
-        for watched in self.whole.metrics.values():
-            watched.splits = splits
+        for name, watched in self.whole.metrics.items():
+            watched.splits, watched.trace = splits, self.timeline.effects[name]
 
     def taking(
         self, series: dict[str, tuple[Series, Series]], broken: dict[str, BrokenDataError]
@@ -158,6 +161,7 @@ class StagedRelease:
         self.action, self.because = self._decided(at_stage, release)
         self.wait = self._wait(at_stage if self.because != "release_undecided" else release)
         self.ended = self.action in ("rollback", "complete")
+        self._remember(at_stage, release)
         if self.action in ("advance", "complete"):
             if any(doubt.does == "warn" for doubt in self.doubts(at_stage, release)):
                 self._warned.append(self.stage.title)
@@ -172,6 +176,25 @@ class StagedRelease:
             self._begins.append(self._since)
             self._split()
             self.current, self._found[0] = self._watch(), None
+
+    def _remember(self, at_stage: ReleaseResult, release: ReleaseResult) -> None:
+        """Keep what is drawn of a rollout."""
+        if not math.isfinite(self._now):
+            return
+        does = {"hold": "hold", "rollback": "rollback"}.get(self.action)
+        doubts = self.doubts(at_stage, release) if self.because == "doubt" else ()
+        doubt = next((doubt for doubt in doubts if doubt.does == does), None)
+        self.timeline.look(self.index, self._now, at_stage)
+        self.timeline.decided(
+            DecisionFacts(
+                at=self._now,
+                action=self.action,
+                because=self.because,
+                stage=self.stage.title,
+                cause=None if doubt is None else doubt.cause,
+                metric=None if doubt is None else doubt.metric,
+            )
+        )
 
     @property
     def results(self) -> tuple[ReleaseResult, ReleaseResult]:
@@ -352,6 +375,7 @@ class StagedRelease:
             "past": [stage.model_dump(mode="json", exclude_defaults=True) for stage in self._past],
             "whole": self.whole.save(),
             "current": self.current.save(),
+            "timeline": self.timeline.save(),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -368,6 +392,10 @@ class StagedRelease:
         self._split()
         self.current = self._watch()
         self.current.load(state["current"])
+        if "timeline" in state:
+            self.timeline.load(state["timeline"])
+        else:  # a state of the version before
+            self.timeline.load_past(self._past)
 
 
 _HOLD: Final[RolloutAction] = "hold"

@@ -379,16 +379,30 @@ def test_a_state_of_another_policy_is_refused():
         cj.Rollout.from_json(state(), errors_policy(stages=STAGES[:2]))
 
 
-def test_a_state_that_was_saved_long_ago_is_still_read():
-    """`tests/patterns/saved.json` is never written again: whoever changes what is saved raises STATE_VERSION, and brings along the way from there."""
-    kept = (Path(__file__).parent / "saved.json").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["saved.json", "saved_2.json"])
+def test_a_state_that_was_saved_long_ago_is_still_read(name):
+    """The states in `tests/patterns` are never written again: whoever changes what is saved raises STATE_VERSION, adds a state, and brings along the way from there."""
+    kept = (Path(__file__).parent / name).read_text(encoding="utf-8")
+    version = json.loads(kept)["state_version"]
+
+    def told(rollout):
+        """Give what it says; the first version remembered nothing to be drawn."""
+        verdict = rollout.verdict()
+        return verdict if version > 1 else verdict.model_copy(update={"timeline": None})
+
     resumed, straight = cj.Rollout.from_json(kept, with_gauge()), cj.Rollout(with_gauge())
     for minute in range(30):
         straight.update(both(minute, straight.verdict().share))
-    assert resumed.verdict() == straight.verdict()
+    assert told(resumed) == told(straight)
     for each in (resumed, straight):
         each.update(both(30, each.verdict().share))
-    assert resumed.verdict() == straight.verdict()
+    assert told(resumed) == told(straight)
+    if version == 1:
+        assert [each.action for each in resumed.verdict().timeline.decisions] == [
+            "advance",
+            "advance",
+            "hold",
+        ]
 
 
 def test_its_verdict_is_read_back_and_told_in_every_way():
@@ -428,3 +442,62 @@ def test_it_is_quiet_whatever_the_caller_has_set():
             if rollout.verdict().action == "complete":
                 break
     assert rollout.verdict().action == "complete"
+
+
+def test_it_remembers_what_was_decided_when():
+    timeline = played(errors_policy())[-1].timeline
+    assert [(each.action, each.stage) for each in timeline.decisions if each.action != "hold"] == [
+        ("advance", "5%"),
+        ("advance", "25%"),
+        ("complete", "50%"),
+    ]
+    times = [each.at for each in timeline.decisions]
+    assert times == sorted(times)
+    assert timeline.decisions[0].because == "undecided"
+
+
+def test_it_remembers_which_data_were_in_doubt():
+    rollout = cj.Rollout(with_gauge())
+    for minute in range(14):
+        rollout.update(both(minute, 0.05, canary="not a number" if minute > 4 else 100))
+    last = rollout.verdict().timeline.decisions[-1]
+    assert (last.action, last.because, last.cause, last.metric) == ("hold", "doubt", "misread", "cpu")
+
+
+def test_it_remembers_what_each_stage_said_of_a_metric_in_parts_of_what_is_tolerated():
+    verdict = played(errors_policy(), lambda *_: 1.2)[-1]
+    looks = verdict.timeline.metrics["errors"].looks
+    assert [own.stage for own in looks] == [stage.name for stage in verdict.stages if stage.began is not None]
+    assert [own.bound for own in looks] == pytest.approx([2.0, 2**0.5, 1.0][: len(looks)], rel=1e-6)
+    for own in looks:
+        assert own.estimate[-1] == pytest.approx(0.4, abs=0.05)
+        known = [(low, high) for low, high in zip(own.low, own.high, strict=True) if None not in (low, high)]
+        assert all(low <= high for low, high in known)
+        assert len(known) > 1
+    (finding,) = verdict.at_stage.metrics["errors"].findings
+    assert looks[-1].high[-1] == pytest.approx(finding.pass_interval.high / finding.limit_high, rel=2e-3)
+
+
+@pytest.mark.parametrize(("minutes", "kept"), [(24, 24), (25, 13), (40, 21), (75, 19)])
+def test_of_many_looks_some_are_kept_evenly_and_the_latest(minutes, kept):
+    policy = errors_policy(stages=[STAGES[0] | {"max_duration": "9h", "min_duration": "8h"}, STAGES[2]])
+    rng, rollout = np.random.default_rng(1), cj.Rollout(policy)
+    for minute in range(minutes):
+        rollout.update(minute_of(minute, 0.05, float(rng.uniform(0.8, 1.2))))
+    (looks,) = rollout.verdict().timeline.metrics["errors"].looks
+    steps = set(np.diff(looks.at[:-1]))
+    assert len(steps) == 1
+    assert looks.at[0] == 0
+    assert looks.at[-1] == 60 * (minutes - 1)
+    assert len(looks.at) <= kept + 1
+
+
+def test_what_is_remembered_to_be_drawn_is_small_whatever_happens():
+    stages = [stage | {"max_duration": "9h", "min_duration": "1h"} for stage in STAGES]
+    policy, rng = errors_policy(stages=stages), np.random.default_rng(2)
+    rollout = cj.Rollout(policy)
+    for minute in range(200):
+        rollout.update(minute_of(minute, rollout.verdict().share, float(rng.uniform(0.8, 1.2))))
+    timeline = json.loads(rollout.to_json())["timeline"]
+    assert rollout.verdict().stage == "50%"
+    assert len(json.dumps(timeline)) < 2500
