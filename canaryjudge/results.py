@@ -35,6 +35,7 @@ __all__ = [
     "SeriesFacts",
     "StageFacts",
     "TimelineFacts",
+    "TrendFacts",
     "ValidFor",
     "Waived",
 ]
@@ -416,6 +417,49 @@ class BlockFacts(Facts):
         return self
 
 
+class TrendFacts(Facts):
+    """Whether a metric's effect grows (a leak) or fades (a warm-up) over the stages. It informs, and fails nothing."""
+
+    told: Literal["grows", "fades", "neither", "too_few_blocks"]
+    """What it does: `grows` in the bad direction, `fades` from there toward no change, or `neither` as far as can be told."""
+    level: float
+    """The level of the test of either: noise about a level is called one of them about so often, and a random walk at most five times as often."""
+    pvalue_grows: Number = None
+    """For the null hypothesis that it does not grow; None where there are too few blocks."""
+    pvalue_fades: Number = None
+    """For the null hypothesis that it does not fade."""
+    blocks: int
+    """How many blocks say something."""
+    needed: int
+    """How many it takes."""
+    limit: Number = None
+    """What is tolerated in the direction that is bad here, in the scale of the blocks; positive is larger, as in all that follows."""
+    start: Number = None
+    """Of what grows or fades: the fitted change at the first block."""
+    end: Number = None
+    """At the last block."""
+    rate: Number = None
+    """Its slope at the last block, a second."""
+    crosses: Number = None
+    """When it crosses what is tolerated, in seconds since 1970, if it goes on as it does; before the last block, when it did. None where it does not within ten times as long as it has been watched."""
+    crosses_low: Number = None
+    """Lower end of the interval of that time, at 90 %; None where it may have been there from the start on."""
+    crosses_high: Number = None
+    """Its upper end; None where it may never be."""
+    until: Number = None
+    """When all stages that are left are over at the latest; None once the rollout has ended."""
+
+    @property
+    def warns(self) -> bool:
+        """Whether it grows, and will cross what is tolerated before the remaining stages are over."""
+        return (
+            self.told == "grows"
+            and self.crosses is not None
+            and self.until is not None
+            and self.crosses <= self.until
+        )
+
+
 class MetricTimeline(Facts):
     """How a metric went through a rollout."""
 
@@ -423,6 +467,8 @@ class MetricTimeline(Facts):
     """What each stage's own data said of it, from look to look."""
     blocks: BlockFacts | None = None
     """Its effect over time; None where there is none yet."""
+    trend: TrendFacts | None = None
+    """Whether that grows or fades; None where there is none yet."""
 
 
 class TimelineFacts(Facts):

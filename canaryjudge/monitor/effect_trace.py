@@ -77,6 +77,11 @@ class EffectTrace:
         self._sums: list[FloatArray] = []
 
     @property
+    def sides(self) -> tuple[int, ...]:
+        """The bad directions of the metric."""
+        return self._question.sides
+
+    @property
     def _as_ratio(self) -> bool:
         return self._question.logarithmic or self._question.minute_ratios or not self._kind.is_measured
 

@@ -137,7 +137,7 @@ class Rollout:
             waived=staged.waived(doubts),
             at_stage=at_stage,
             release=release,
-            timeline=staged.timeline.facts,
+            timeline=staged.timeline.facts(staged.until),
         )
         return RolloutVerdict(
             **dict(facts),

@@ -97,6 +97,14 @@ class StagedRelease:
         return None if self._is_last or self.ended else self._stages[self.index + 1].canary
 
     @property
+    def until(self) -> float | None:
+        """When the stages that are left are over at the latest; None where nobody knows, or it has ended."""
+        if self.ended or not math.isfinite(self._now):
+            return None
+        left = math.fsum(stage.max_duration for stage in self._stages[self.index :])
+        return min(self._began, self._now) + left
+
+    @property
     def _is_last(self) -> bool:
         return self.index == len(self._stages) - 1
 

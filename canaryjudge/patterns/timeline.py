@@ -12,6 +12,7 @@ import numpy as np
 from canaryjudge.data.rows import question_of
 from canaryjudge.monitor.effect_trace import EffectTrace
 from canaryjudge.packing import pack, pack_times, unpack, unpack_times
+from canaryjudge.patterns.trend import trend_of
 from canaryjudge.policy import Metric
 from canaryjudge.results import (
     BlockFacts,
@@ -22,6 +23,7 @@ from canaryjudge.results import (
     ReleaseResult,
     StageFacts,
     TimelineFacts,
+    TrendFacts,
 )
 from canaryjudge.rules import ErrorRates
 from canaryjudge.rules.findings import EffectFinding, Interval, ten_digits
@@ -133,6 +135,7 @@ class Timeline:
         self.effects = {metric.name: EffectTrace(question_of(metric, nothing)) for metric in metrics}
         self._looks: dict[str, dict[int, _Looks]] = {metric.name: {} for metric in metrics}
         self._decisions: list[DecisionFacts] = []
+        self._trends: dict[str, tuple[tuple[int, int], TrendFacts]] = {}
 
     def look(self, stage: int, time: float, at_stage: ReleaseResult) -> None:
         """Take what a stage's own data say at a look."""
@@ -149,19 +152,30 @@ class Timeline:
         if len(self._decisions) > _MOST_DECISIONS and holds:
             del self._decisions[holds[0]]
 
-    @property
-    def facts(self) -> TimelineFacts:
-        """What there is to be seen of it."""
+    def facts(self, until: float | None) -> TimelineFacts:
+        """Give what there is to be seen of it; `until` is when the stages that are left are over at the latest."""
         return TimelineFacts(
             decisions=tuple(self._decisions),
             metrics={
                 name: MetricTimeline(
                     looks=tuple(own.facts(self._stages[stage]) for stage, own in sorted(looks.items())),
                     blocks=_blocks(self.effects[name]),
+                    trend=self._trend(name, until),
                 )
                 for name, looks in self._looks.items()
             },
         )
+
+    def _trend(self, name: str, until: float | None) -> TrendFacts | None:
+        """Tell whether a metric's effect grows or fades; anew where there is a new block."""
+        trace = self.effects[name]
+        blocks = trace.blocks
+        if blocks is None:
+            return None
+        size = blocks.length, len(blocks.times)
+        if name not in self._trends or self._trends[name][0] != size:
+            self._trends[name] = size, trend_of(blocks, trace.sides)
+        return self._trends[name][1].model_copy(update={"until": until})
 
     def save(self) -> dict[str, Any]:
         """Give what is remembered."""

@@ -128,7 +128,7 @@ def trend_test(times: ArrayLike, effects: ArrayLike, weights: ArrayLike | None =
 
     Notes
     -----
-    By simulation (benchmarks/trend_sizes.py) noise about a level is called growing, or fading, at 1 % in .4 to 1.2 % at an autocorrelation of its points of up to .5, in up to 4 % at .9, and a
+    By simulation (benchmarks/trend_sizes.py) noise about a level is called growing, or fading, at 1 % in .2 to 1.2 % at an autocorrelation of its points of up to .5, in up to 4 % at .9, and a
     random walk, which goes somewhere by itself, in about 5 %.
 
     Examples
