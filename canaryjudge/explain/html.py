@@ -43,9 +43,15 @@ from canaryjudge.results import MetricResult, ReleaseResult
 from canaryjudge.rules.findings import Facts, Finding
 
 __all__ = [
+    "about",
     "as_html",
     "as_report",
     "facts_html",
+    "html_list",
+    "legend",
+    "metric_article",
+    "page",
+    "scoped",
     "watch_html",
 ]
 
@@ -54,15 +60,15 @@ _RULES = "/* Rules. */"
 
 
 @cache
-def page_styles() -> str:
-    """Give the style sheet of the page."""
-    return _short(_style_sheet("report.css"))
+def page_styles(*more: str) -> str:
+    """Give the style sheet of the page, and more of them."""
+    return _short(" ".join(map(_style_sheet, ("report.css", *more))))
 
 
 @cache
-def piece_styles() -> str:
+def piece_styles(*more: str) -> str:
     """Give the same for a piece of a notebook, where it must not touch anything else."""
-    colors, _, rules = _style_sheet("report.css").partition(_RULES)
+    colors, _, rules = " ".join(map(_style_sheet, ("report.css", *more))).partition(_RULES)
     colors = colors.replace("color-scheme: light dark;", "").replace(":root", ".canaryjudge")
     rules = re.sub(r"(?m)^( *)(?::root|body|html) \{", r"\1:scope {", rules)
     return _short(
@@ -84,18 +90,23 @@ _NOTHING = "&ndash;"
 _COLUMNS = ("Rule", "Outcome", "Held against", "Interval", "Evidence")
 
 
-def _metric_article(result: MetricResult, release: ReleaseResult, number: int) -> str:
-    """Lay out one metric."""
+def metric_article(
+    result: MetricResult, release: ReleaseResult, number: int, *, beside: str | None = None, where: str = ""
+) -> str:
+    """Lay out one metric; `beside` says what became of it, where both arms are drawn otherwise, `where` of which data, and `number` is its place on the page."""
     decided = result.name == release.deciding_metric
-    return _metric_body(result, _details(result, release, opened=decided), number)
+    details = _details(result, release, opened=decided, said=beside is None, where=where)
+    return _metric_body(result, details, number, beside)
 
 
-def _metric_body(result: MetricResult, below: str, number: int | None = None) -> str:
-    """Lay out what is seen of a metric first, with some HTML below it; `number` is its place on the page."""
+def _metric_body(
+    result: MetricResult, below: str, number: int | None = None, beside: str | None = None
+) -> str:
+    """Lay out what is seen of a metric first, with some HTML below it."""
     named = "" if number is None else f' aria-labelledby="m{number}"'
     return (
         f'<article class="metric {result.outcome.value}"{named}>'
-        f"{_head(result, number)}{_effect(result)}{_arms(result)}{below}</article>"
+        f"{_head(result, number)}{_effect(result)}{_arms(result) if beside is None else beside}{below}</article>"
     )
 
 
@@ -131,15 +142,17 @@ def _arms(result: MetricResult) -> str:
     return f'<div class="arms">{series_chart(result, axis)}{distribution_chart(result, axis)}</div>'
 
 
-def _details(result: MetricResult, release: ReleaseResult, *, opened: bool) -> str:
+def _details(
+    result: MetricResult, release: ReleaseResult, *, opened: bool, said: bool = True, where: str = ""
+) -> str:
     notes = len(result.warnings)
-    said = metric_sentence(result, release)
+    sentence = metric_sentence(result, release)
     hint = f'<span class="hint">{count(notes)} warning{"s" if notes != 1 else ""}</span>' if notes else ""
     parts = [
-        f"<p>{html_prose(_sentence(said[:1].upper() + said[1:]))}</p>",
-        _findings(result),
-        _list("Warnings about the data", [note_sentence(note) for note in result.warnings]),
-        _list("What would change this", what_would_change_metric(result, release)),
+        f"<p>{html_prose(_sentence(sentence[:1].upper() + sentence[1:]))}</p>" if said else "",
+        _findings(result, where),
+        html_list("Warnings about the data", [note_sentence(note) for note in result.warnings]),
+        html_list("What would change this", what_would_change_metric(result, release)),
     ]
     return (
         f"<details{' open' if opened else ''}><summary>Findings, and what would change this{hint}</summary>"
@@ -147,13 +160,13 @@ def _details(result: MetricResult, release: ReleaseResult, *, opened: bool) -> s
     )
 
 
-def _findings(result: MetricResult) -> str:
+def _findings(result: MetricResult, where: str) -> str:
     rows = "".join(
         _row(finding, result)
         for index, finding in enumerate(result.findings)
         if not is_quiet(finding, index, result)
     )
-    said = _list(
+    said = html_list(
         "Other rules",
         [f"{finding.rule}: {_sentence(rule_sentence(finding, result))}" for finding in other_findings(result)]
         + [_sentence(said) for said in (quiet_sentence(result), history_sentence(result)) if said],
@@ -162,7 +175,7 @@ def _findings(result: MetricResult) -> str:
         return ""
     heads = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Findings of {html_text(result.name)}">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{html_text(f"Findings of {result.name}{where}")}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>{said}"
     )
 
@@ -183,7 +196,8 @@ def _row(finding: Finding, result: MetricResult) -> str:
     )
 
 
-def _list(title: str, sentences: list[str]) -> str:
+def html_list(title: str, sentences: list[str]) -> str:
+    """Lay out sentences as a list below a title; nothing where there are none."""
     if not sentences:
         return ""
     items = "".join(f"<li>{html_prose(_sentence(sentence))}</li>" for sentence in sentences)
@@ -200,16 +214,26 @@ _ACTIONS = {"promote": "Promote it", "hold": "Hold it", "rollback": "Roll it bac
 def as_report(release: ReleaseResult, provenance: Mapping[str, str]) -> str:
     """Write the report of a release."""
     ordered = by_badness(release)
-    metrics = "".join(_metric_article(result, release, number) for number, result in enumerate(ordered, 1))
+    metrics = "".join(metric_article(result, release, number) for number, result in enumerate(ordered, 1))
+    return page(
+        title(release),
+        release.outcome,
+        f"{_banner(release)}"
+        f'<main><section aria-labelledby="metrics"><div class="legend"><h2 id="metrics">Metrics</h2>{legend()}</div>'
+        f"{metrics}</section>{_promises(release)}</main>",
+        provenance,
+    )
+
+
+def page(heading: str, outcome: Outcome, body: str, provenance: Mapping[str, str], *styles: str) -> str:
+    """Write a page that needs nothing else; `styles` are sheets beside its own."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="generator" content="canaryjudge">'
         '<link rel="icon" href="data:,">'
-        f"<title>{html_text(title(release))}</title><style>{page_styles()}</style></head>"
-        f'<body class="{release.outcome.value}">{SYMBOLS}{_banner(release)}'
-        f'<main><section aria-labelledby="metrics"><div class="legend"><h2 id="metrics">Metrics</h2>{_legend()}</div>'
-        f"{metrics}</section>{_promises(release)}</main>{_footer(provenance)}</body></html>\n"
+        f"<title>{html_text(heading)}</title><style>{page_styles(*styles)}</style></head>"
+        f'<body class="{outcome.value}">{SYMBOLS}{body}{_footer(provenance)}</body></html>\n'
     )
 
 
@@ -227,7 +251,7 @@ def _banner(release: ReleaseResult) -> str:
         f'<header class="banner"><div class="wide"><div class="verdict">{mark(release.outcome)}'
         f'<h1>{release.outcome.value.capitalize()}<span class="action">{_ACTIONS[release.action]}</span></h1></div>'
         f'<p class="why">{why}</p><p class="turn">{html_prose(what_would_change_release(release))}</p>'
-        f'{_tally(release)}<p class="about">{_about(release)}</p></div></header>'
+        f'{_tally(release)}<p class="about">{about(release)}</p></div></header>'
     )
 
 
@@ -256,7 +280,8 @@ def _lacking(results: list[MetricResult], outcome: Outcome) -> str:
     return " for want of data" if lacking == len(results) else f", {count(lacking)} for want of data"
 
 
-def _about(release: ReleaseResult) -> str:
+def about(release: ReleaseResult) -> str:
+    """Say what was compared, and when."""
     said = f"<strong>{html_text(release.canary_arm)}</strong> against <strong>{html_text(release.baseline_arm)}</strong>"
     starts = [m.overlap_start for m in release.metrics.values() if m.overlap_start is not None]
     ends = [m.overlap_end for m in release.metrics.values() if m.overlap_end is not None]
@@ -271,10 +296,14 @@ def _day(seconds: float) -> str:
     return moment(seconds).replace("T", " ").removesuffix("Z").removesuffix(":00")
 
 
-def _legend() -> str:
-    return (
-        '<div class="keys"><p><svg class="key" aria-hidden="true"><line class="line canary" x1="0" x2="26" y1="7" y2="7"/></svg>canary</p>'
+def legend(*, arms: bool = True) -> str:
+    """Explain what is drawn of effects, and of the arms."""
+    lines = (
+        '<p><svg class="key" aria-hidden="true"><line class="line canary" x1="0" x2="26" y1="7" y2="7"/></svg>canary</p>'
         '<p><svg class="key" aria-hidden="true"><line class="line baseline" x1="0" x2="26" y1="7" y2="7"/></svg>baseline</p>'
+    )
+    return (
+        f'<div class="keys">{lines if arms else ""}'
         '<p><svg class="key" aria-hidden="true"><line class="fail-interval" x1="0" x2="26" y1="7" y2="7"/>'
         '<line class="pass-interval" x1="5" x2="21" y1="7" y2="7"/><circle class="estimate" cx="13" cy="7" r="5"/></svg>'
         "effect, with the intervals that prove a pass (thick) and a fail (thin)</p>"
@@ -304,7 +333,7 @@ def as_html(release: ReleaseResult) -> str:
         for result in by_badness(release)
     )
     waived = "".join(f"<p>Waived: {html_prose(waiver)}</p>" for waiver in waivers(release))
-    return _scoped(
+    return scoped(
         f'{_banner(release)}{cards}<div class="promise">{waived}<p>{html_prose(promise(release))}</p></div>',
         release.outcome.value,
     )
@@ -314,7 +343,7 @@ def facts_html(facts: Facts) -> str:
     """Show one piece of a verdict: a metric as a card, anything else as a table of what is known."""
     if isinstance(facts, MetricResult):
         rows = "".join(_table(finding) for finding in facts.findings)
-        return _scoped(_metric_body(facts, f"<details><summary>Findings</summary>{rows}</details>"))
+        return scoped(_metric_body(facts, f"<details><summary>Findings</summary>{rows}</details>"))
     return _table(facts)
 
 
@@ -349,5 +378,6 @@ def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead><tr>{said}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _scoped(body: str, outcome: str = "") -> str:
-    return f'<div class="canaryjudge"><style>{piece_styles()}</style><div class="{outcome}">{SYMBOLS}{body}</div></div>'
+def scoped(body: str, outcome: str = "", *styles: str) -> str:
+    """Put a piece of HTML into a notebook, with its styles, which touch nothing else there."""
+    return f'<div class="canaryjudge"><style>{piece_styles(*styles)}</style><div class="{outcome}">{SYMBOLS}{body}</div></div>'

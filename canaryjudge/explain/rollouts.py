@@ -15,9 +15,19 @@ from canaryjudge.explain.layout import (
 )
 from canaryjudge.explain.numbers import number, set_percent, span_of_time
 from canaryjudge.explain.sentences import metric_sentence, one_line, waivers
+from canaryjudge.explain.timelines import trend_heading, trend_lines
 from canaryjudge.results import DoubtFacts, ReleaseResult, RolloutFacts, StageFacts
 
-__all__ = ["rollout_markdown", "rollout_reason", "rollout_text"]
+__all__ = [
+    "looked_at",
+    "rollout_heading",
+    "rollout_markdown",
+    "rollout_reason",
+    "rollout_remarks",
+    "rollout_text",
+    "rollout_why",
+    "stage_rows",
+]
 
 _LONGEST_LINE: Final = 199
 _NEEDS: Final = {"no_harm": "no harm", "proven": "proof", "time": "time"}
@@ -33,7 +43,7 @@ _WAIVERS: Final = {
 
 def rollout_reason(facts: RolloutFacts) -> str:
     """Say in one line of under 200 characters what to do, and why."""
-    return cut(on_one_line(f"{_heading(facts)}: {_why(facts)}"), _LONGEST_LINE)
+    return cut(on_one_line(f"{rollout_heading(facts)}: {rollout_why(facts)}"), _LONGEST_LINE)
 
 
 def rollout_text(facts: RolloutFacts, reason: str, *, brief: bool = False) -> str:
@@ -41,20 +51,28 @@ def rollout_text(facts: RolloutFacts, reason: str, *, brief: bool = False) -> st
     if brief:
         return wrapped(reason)
     blocks = [wrapped(reason), as_grid(_HEADER, _rows(facts))]
-    for about, lines in _metrics(facts):
+    for about, lines in _parts(facts):
         blocks.append("\n".join([f"{about}:", *(wrapped(line, "  ") for line in lines)]))
-    return "\n\n".join([*blocks, "\n".join(wrapped(line) for line in _remarks(facts))])
+    return "\n\n".join([*blocks, "\n".join(wrapped(line) for line in rollout_remarks(facts))])
 
 
 def rollout_markdown(facts: RolloutFacts, reason: str) -> str:
     """Explain a rollout in Markdown."""
     parts = [f"## {markdown_text(reason)}", as_markdown_grid(_HEADER, _rows(facts))]
-    for about, lines in _metrics(facts):
+    for about, lines in _parts(facts):
         parts.append("\n".join([f"{about}:", "", *(f"- {markdown_text(line)}" for line in lines)]))
-    return "\n\n".join([*parts, "\n".join(f"- {markdown_text(line)}" for line in _remarks(facts))]) + "\n"
+    return (
+        "\n\n".join([*parts, "\n".join(f"- {markdown_text(line)}" for line in rollout_remarks(facts))]) + "\n"
+    )
 
 
-def _heading(facts: RolloutFacts) -> str:
+def stage_rows(facts: RolloutFacts) -> tuple[list[str], list[list[str]]]:
+    """Give the table of the stages: its header, and its rows in full."""
+    return _HEADER, _rows(facts, None)
+
+
+def rollout_heading(facts: RolloutFacts) -> str:
+    """Say what to do."""
     share = set_percent(facts.share)
     if facts.action == "advance":
         return f"ADVANCE to {share}"
@@ -63,7 +81,7 @@ def _heading(facts: RolloutFacts) -> str:
     return "ROLL BACK" if facts.action == "rollback" else "COMPLETE"
 
 
-def _why(facts: RolloutFacts) -> str:
+def rollout_why(facts: RolloutFacts) -> str:
     """Say why it does what it does."""
     gone = [stage for stage in facts.stages if stage.status in ("left", "failed")]
     last = gone[-1] if gone else None
@@ -104,7 +122,7 @@ def _doubt(doubt: DoubtFacts) -> str:
     return f"{at} {doubt.metric} {what}"
 
 
-def _rows(facts: RolloutFacts) -> list[list[str]]:
+def _rows(facts: RolloutFacts, most: int | None = 54) -> list[list[str]]:
     return [
         [
             stage.name,
@@ -112,7 +130,7 @@ def _rows(facts: RolloutFacts) -> list[list[str]]:
             _bound(stage),
             _NEEDS[stage.advance],
             "" if stage.began is None or stage.ended is None else span_of_time(stage.ended - stage.began),
-            _standing(stage),
+            _standing(stage, most),
         ]
         for stage in facts.stages
     ]
@@ -124,18 +142,30 @@ def _bound(stage: StageFacts) -> str:
     return "pass_within" if stage.bound_times == 1 else f"{number(stage.bound_times, 2)} x pass_within"
 
 
-def _standing(stage: StageFacts) -> str:
+def _standing(stage: StageFacts, most: int | None) -> str:
     if stage.status == "ahead":
         return "ahead"
-    return cut(f"{stage.status}: {on_one_line(stage.evidence)}" if stage.evidence else "no data yet", 54)
+    said = f"{stage.status}: {on_one_line(stage.evidence)}" if stage.evidence else "no data yet"
+    return said if most is None else cut(said, most)
 
 
-def _metrics(facts: RolloutFacts) -> list[tuple[str, list[str]]]:
-    """Give what each metric says, of the present stage's own data and of all."""
+def _parts(facts: RolloutFacts) -> list[tuple[str, list[str]]]:
+    """Give what grows or fades, and what each metric says."""
+    trends = trend_lines(facts)
+    return [*([(trend_heading(facts), trends)] if trends else []), *_metrics(facts)]
+
+
+def looked_at(facts: RolloutFacts) -> list[tuple[str, ReleaseResult]]:
+    """Give the present stage's own data, where there are any, and all."""
     parts: list[tuple[str, ReleaseResult]] = [("Since the start", facts.release)]
     present = any(stage.status != "ahead" and stage.name == facts.stage for stage in facts.stages)
     if present and any(result.n_canary for result in facts.at_stage.metrics.values()):
         parts.insert(0, (f"In stage {on_one_line(facts.stage)}", facts.at_stage))
+    return parts
+
+
+def _metrics(facts: RolloutFacts) -> list[tuple[str, list[str]]]:
+    """Give what each metric says, of the present stage's own data and of all."""
     return [
         (
             about,
@@ -144,11 +174,11 @@ def _metrics(facts: RolloutFacts) -> list[tuple[str, list[str]]]:
                 for name, result in release.metrics.items()
             ],
         )
-        for about, release in parts
+        for about, release in looked_at(facts)
     ]
 
 
-def _remarks(facts: RolloutFacts) -> list[str]:
+def rollout_remarks(facts: RolloutFacts) -> list[str]:
     """Say which error rate covers which decision, and what is given up."""
     by_metrics = dict.fromkeys([*waivers(facts.at_stage), *waivers(facts.release)])
     start = "Apart from what is waived, at most" if facts.waived or by_metrics else "At most"

@@ -13,6 +13,7 @@ from canaryjudge.verdict import Verdict, short_json
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["RolloutVerdict"]
 
@@ -83,6 +84,48 @@ class RolloutVerdict(RolloutFacts, Report):
         """Give it as Markdown, for a pull request or a pipeline's summary."""
         return rollout_markdown(self, self.reason)
 
+    def to_html(self) -> str:
+        """Give it as a report: one HTML page with its timeline, which needs no script and no network, for a phone, a desktop and print.
+
+        Returns
+        -------
+        str
+            The document. The same rollout gives the same bytes, also when it was read back from JSON.
+        """
+        from canaryjudge.explain.rollout_report import rollout_page  # noqa: PLC0415 - loaded when it is wanted
+
+        return rollout_page(
+            self,
+            self.reason,
+            {"judged by": f"canaryjudge {self.version}", "policy SHA-256": self.policy_digest},
+        )
+
+    def plot(self, metric: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw it with matplotlib: the share of the traffic over time with what was decided, and below it the effect of each metric that can hold it; or one metric's effect alone.
+
+        Parameters
+        ----------
+        metric : str, optional
+            The metric to draw; the whole timeline where it is left out.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; of a whole timeline the share alone.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes; of a whole timeline the topmost.
+
+        Raises
+        ------
+        DataError
+            If there is no such metric, or nothing to draw yet.
+        MissingExtraError
+            If matplotlib is not installed.
+        """
+        from canaryjudge.plots import rollout_effect, timeline  # noqa: PLC0415 - as in `to_html`
+
+        return timeline(self, ax=ax) if metric is None else rollout_effect(self, metric, ax=ax)
+
     def to_frame(self) -> pd.DataFrame:
         """Give a pandas frame with a row a stage."""
         import pandas as pd  # noqa: PLC0415 - only those who want a frame pay for it
@@ -109,8 +152,17 @@ class RolloutVerdict(RolloutFacts, Report):
         if self.outcome is Outcome.MARGINAL and not allow_marginal:
             raise ReleaseUndecided(self.reason)
 
+    def _repr_html_(self) -> str:
+        from canaryjudge.explain.rollout_report import rollout_html  # noqa: PLC0415 - as in `to_html`
+
+        return rollout_html(self)
+
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return {"text/plain": self.explain(), "text/markdown": self.to_markdown()}
+        return {
+            "text/plain": self.explain(),
+            "text/markdown": self.to_markdown(),
+            "text/html": self._repr_html_(),
+        }
 
     def __repr__(self) -> str:
         return f"<RolloutVerdict {self.reason}>"

@@ -15,7 +15,19 @@ from canaryjudge.texts import on_one_line
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ARMS", "OUTCOMES", "POINTS", "axes", "drawn_text", "finite", "lay_out", "legend", "tidy"]
+__all__ = [
+    "ARMS",
+    "OUTCOMES",
+    "POINTS",
+    "axes",
+    "drawn_text",
+    "finite",
+    "label_times",
+    "lay_out",
+    "legend",
+    "many_axes",
+    "tidy",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -46,7 +58,18 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
     """
     if ax is not None:
         return ax
-    size: Any = {"figsize": (width, height), "layout": "constrained"}
+    return many_axes(1, width, height)[0]
+
+
+def many_axes(rows: int, width: float, height: float) -> list[Axes]:
+    """Give new axes below each other on one axis of time, each so high, where `axes` would have them.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    size: Any = {"figsize": (width, rows * height), "layout": "constrained"}
     try:
         import matplotlib  # noqa: ICN001, PLC0415 - only those who plot need it
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - as above
@@ -55,13 +78,14 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
         raise MissingExtraError(
             "plots need matplotlib", "Install it with: pip install 'canaryjudge[plot]'."
         ) from None
+    laid: Any = {"nrows": rows, "sharex": rows > 1, "squeeze": False}
     if "ipykernel" in sys.modules or ("matplotlib.pyplot" in sys.modules and matplotlib.is_interactive()):
         import matplotlib.pyplot as plt  # noqa: PLC0415 - as above
 
-        drawn: Axes = plt.subplots(**size)[1]
+        drawn = plt.subplots(**size, **laid)[1]
     else:
-        drawn = FigureCanvasAgg(Figure(**size)).figure.subplots()
-    return drawn
+        drawn = FigureCanvasAgg(Figure(**size)).figure.subplots(**laid)
+    return list(drawn[:, 0])
 
 
 def drawn_text(words: str) -> str:
@@ -104,6 +128,28 @@ def lay_out(ax: Axes) -> float:
         warnings.simplefilter("ignore")  # of too small a figure, which is told when it is drawn
         ax.figure.canvas.figure.draw_without_rendering()
     return float(ax.get_window_extent().width) * POINTS / ax.figure.dpi
+
+
+_DATE_WIDTH: Final = 50.0
+"""Points that a time or a day needs on an axis."""
+
+
+def label_times(ax: Axes) -> None:
+    """Label an axis of times, as many as there is room for; the day stands on the right."""
+    from matplotlib import dates  # noqa: PLC0415 - only those who plot need it
+
+    most = max(4, int(lay_out(ax) / _DATE_WIDTH))
+    locator = dates.AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call] # of matplotlib
+    for every, longest in (
+        (dates.SECONDLY, 60),
+        (dates.MINUTELY, 60),
+        (dates.HOURLY, 24),
+        (dates.MONTHLY, 12),
+    ):
+        locator.intervald[every] = [*locator.intervald[every], longest]  # lest a few labels be too many
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call] # of matplotlib
+    ax.set_xlabel("time, UTC", loc="left")  # the day stands on the right
 
 
 def legend(ax: Axes) -> None:

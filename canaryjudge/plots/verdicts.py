@@ -24,6 +24,7 @@ from canaryjudge.plots.style import (
     FloatArray,
     axes,
     drawn_text,
+    label_times,
     lay_out,
     legend,
     tidy,
@@ -47,8 +48,6 @@ _SQUEEZED = 2.0
 _APART = 8.0
 """Points that labels of ticks must be apart."""
 _LONGEST_NAME = 28
-_DATE_WIDTH = 50.0
-"""Points that a time or a day needs on an axis."""
 
 
 def effects(release: ReleaseResult, *, ax: Axes | None = None) -> Axes:
@@ -252,20 +251,7 @@ def _floats(values: Sequence[float | None]) -> FloatArray:
 
 def _label_time(ax: Axes, result: MetricResult, *, dated: bool) -> None:
     if dated:
-        from matplotlib import dates  # noqa: PLC0415 - only those who plot need it
-
-        most = max(4, int(lay_out(ax) / _DATE_WIDTH))
-        locator = dates.AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call] # of matplotlib
-        for every, longest in (
-            (dates.SECONDLY, 60),
-            (dates.MINUTELY, 60),
-            (dates.HOURLY, 24),
-            (dates.MONTHLY, 12),
-        ):
-            locator.intervald[every] = [*locator.intervald[every], longest]  # lest a few labels be too many
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call] # of matplotlib
-        ax.set_xlabel("time, UTC", loc="left")  # the day stands on the right
+        label_times(ax)
         return
     timed = any(arm is not None and arm.series.start is not None for arm in (result.baseline, result.canary))
     ax.set_xlabel("seconds since the start of each window" if timed else "points, in the order given")

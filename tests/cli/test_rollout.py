@@ -1,6 +1,7 @@
 """The rollout command: a step of a pipeline that sets the canary's share, safe to run again."""
 
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,35 @@ def test_results_of_tekton_have_stage_and_share(capsys):
     }
 
 
+def test_a_page_with_its_timeline_and_tests_are_written_beside_what_is_said(capsys):
+    for minute in range(4):
+        write(minute, 0.05, ratio=8.0 if minute == 3 else 1.0)
+        code = step(
+            "--also", "html=report.html", "--also", "junit=report.xml", "--also", "github=annotations"
+        )
+    capsys.readouterr()
+    assert Path("report.html").read_text().startswith("<!DOCTYPE html>")
+    assert 'id="timeline"' in Path("report.html").read_text()
+    suite = ET.fromstring(Path("report.xml").read_text())  # noqa: S314 - our own
+    assert (code, suite.get("tests"), suite.get("failures")) == (1, "2", "2")
+    assert {each.get("name"): each.get("value") for each in suite.iter("property")}["stage"]
+    assert Path("annotations").read_text().startswith("::")
+
+
+def test_annotations_say_what_is_done_and_of_which_metric(capsys):
+    share, said = 0.05, {}
+    for minute in range(30):
+        write(minute, share)
+        code = step("--format", "github", "--also", "gitlab=env")
+        said.setdefault(outputs()["CANARYJUDGE_ACTION"], capsys.readouterr().out)
+        share = float(outputs()["CANARYJUDGE_SHARE"]) / 100
+        if code == 0:
+            break
+    assert said["hold"].startswith("::warning title=canaryjudge%3A errors%3A marginal::")
+    assert said["advance"].startswith("::notice title=canaryjudge%3A advance::ADVANCE to 50 %25")
+    assert said["complete"].startswith("::notice title=canaryjudge%3A pass::COMPLETE")
+
+
 def test_brief_is_what_to_do_and_why(capsys):
     write(0, 0.05)
     step("--brief")
@@ -117,7 +147,7 @@ def test_brief_is_what_to_do_and_why(capsys):
 def test_formats_that_know_no_stages_are_refused(capsys):
     write(0, 0.05)
     assert step("--format", "argo") == 2
-    assert step("--also", "junit=report.xml") == 2
+    assert step("--also", "prometheus=metrics.prom") == 2
     assert not Path("state.json").exists()
 
 

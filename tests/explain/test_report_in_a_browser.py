@@ -5,13 +5,14 @@ from importlib.resources import files
 import pytest
 from browser import Browser, chromium
 from releases import KINDS, fifty_metrics, nasty_release, watched
+from rollouts_made import ROLLOUTS
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(chromium() is None, reason="Chromium is not installed: make system"),
 ]
 
-MADE = {"nasty": nasty_release, "fifty": fifty_metrics, "watched": watched}
+MADE = {"nasty": nasty_release, "fifty": fifty_metrics, "watched": watched, **ROLLOUTS}
 PAGES = (*KINDS, *MADE)
 WIDER = """
 [...document.querySelectorAll('body *')].filter(each => {
@@ -50,7 +51,7 @@ def test_nothing_is_wider_than_the_window_and_the_console_is_silent(browser, pag
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1440])
-@pytest.mark.parametrize("page", [*KINDS, "nasty", "watched"], indirect=True)
+@pytest.mark.parametrize("page", [*KINDS, "nasty", "watched", *ROLLOUTS], indirect=True)
 def test_axe_finds_nothing_serious(browser, page, width, dark):
     browser.show(page, width, dark=dark)
     browser.run(OPEN)

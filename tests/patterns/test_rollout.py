@@ -420,7 +420,7 @@ def test_its_verdict_is_read_back_and_told_in_every_way():
     ]
     assert len(verdict.reason) < 200
     assert "COMPLETE" in repr(verdict)
-    assert set(verdict._repr_mimebundle_()) == {"text/plain", "text/markdown"}
+    assert set(verdict._repr_mimebundle_()) == {"text/plain", "text/markdown", "text/html"}
     with pytest.raises(cj.DataError, match="not a rolloutverdict"):
         RolloutVerdict.from_json("{}")
 

@@ -15,6 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from releases import KINDS, START, looks_of_a_watch, watched
+from rollouts_made import ROLLOUTS, bundled, leak
 
 import canaryjudge as cj
 from canaryjudge import plots
@@ -59,6 +60,8 @@ DRAWN = {
     "quantile_difference": lambda: plots.quantile_difference(BASELINE, CANARY, unit="ms"),
     "evidence": lambda: plots.evidence(looks_of_a_watch(), "errors"),
     "burn_rates": lambda: plots.burn_rates(burning()),
+    "timeline": lambda: plots.timeline(bundled("late")),
+    "rollout_effect": lambda: plots.rollout_effect(leak(), "memory"),
     "power": lambda: plots.power(
         [15, 30, 60, 120], [[0.1, 0.2, 0.5, 0.8], [0.4, 0.8, 1.0, 1.0]], labels=["+10 %", "+20 %"], target=0.8
     ),
@@ -171,6 +174,8 @@ def test_a_plot_takes_axes_and_gives_them_back(name):
         "quantile_difference": lambda: plots.quantile_difference([1], [2], ax=ax),
         "evidence": lambda: plots.evidence([watched()], "errors", ax=ax),
         "burn_rates": lambda: plots.burn_rates(burning(), ax=ax),
+        "timeline": lambda: plots.timeline(bundled(), ax=ax),
+        "rollout_effect": lambda: plots.rollout_effect(bundled(), "errors", ax=ax),
         "power": lambda: plots.power([1], [0.5], ax=ax),
         "calibration": lambda: plots.calibration([0.1], [0.1], ax=ax),
     }[name]()
@@ -324,6 +329,42 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(cj.MissingExtraError, match=r"canaryjudge\[plot\]"):
         plots.ecdf([1], [2])
+
+
+def test_a_timeline_has_a_row_for_the_share_and_one_for_each_metric_that_can_hold_it():
+    top = bundled("late").plot()
+    rows = top.figure.axes
+    assert rows[0] is top
+    assert [row.get_ylabel() for row in rows] == ["canary", "errors", "latency_p99"]
+    assert [label.get_text() for label in top.get_yticklabels()] == ["0 %", "1 %", "10 %", "50 %"]
+    assert {text.get_text() for text in top.texts} == {"1%", "10%", "50%", "roll back"}
+    assert [label.get_text() for label in rows[2].get_yticklabels()][:2] == ["0", "+10 %"]
+    for row in rows:
+        assert crowded(row) == []
+
+
+@pytest.mark.parametrize("name", ROLLOUTS)
+def test_every_rollout_with_points_is_drawn_and_no_words_run_together(name):
+    found = ROLLOUTS[name]()
+    if name == "nothing":
+        with pytest.raises(cj.DataError, match="no points to draw"):
+            found.plot()
+        return
+    for row in found.plot().figure.axes:
+        assert crowded(row) == []
+    for metric in found.timeline.metrics:
+        assert crowded(found.plot(metric)) == []
+
+
+def test_the_share_alone_is_drawn_where_the_caller_says():
+    ax = bundled().plot(ax=plt.subplots()[1])
+    assert len(ax.figure.axes) == 1
+    assert bundled().plot("errors", ax=plt.subplots()[1]).get_ylabel() == "errors"
+
+
+def test_a_metric_that_a_rollout_has_not_is_named():
+    with pytest.raises(cj.DataError, match=r"no metric 'cpu'"):
+        bundled().plot("cpu")
 
 
 if __name__ == "__main__":

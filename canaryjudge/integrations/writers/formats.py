@@ -9,7 +9,6 @@ from typing import Any, Final
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.integrations import writers
 from canaryjudge.integrations.writers.kayenta import kayenta_json
-from canaryjudge.verdict import Verdict
 
 __all__ = ["FORMATS", "VerdictFormat"]
 
@@ -54,13 +53,19 @@ def _markdown(said: Any) -> str:
     return str(said.to_markdown())
 
 
+def _html(said: Any) -> str:
+    return str(said.to_html())
+
+
 FORMATS: Final[dict[str, VerdictFormat]] = {
     "text": VerdictFormat(_text, "sentences", of_errors=False, of_rollouts=True),
     "json": VerdictFormat(_json, "everything that is known", of_errors=False, of_rollouts=True),
     "markdown": VerdictFormat(_markdown, "a table", of_errors=False, of_rollouts=True),
-    "html": VerdictFormat(Verdict.to_html, "a page with charts", of_errors=False),
-    "junit": VerdictFormat(writers.junit_xml, "JUnit XML: a test a metric"),
-    "github": VerdictFormat(writers.github_annotations, "GitHub's annotations, for a step's standard output"),
+    "html": VerdictFormat(_html, "a page with charts", of_errors=False, of_rollouts=True),
+    "junit": VerdictFormat(writers.junit_xml, "JUnit XML: a test a metric", of_rollouts=True),
+    "github": VerdictFormat(
+        writers.github_annotations, "GitHub's annotations, for a step's standard output", of_rollouts=True
+    ),
     "github-outputs": VerdictFormat(
         writers.github_outputs, "for the file $GITHUB_OUTPUT", appends=True, of_rollouts=True
     ),

@@ -6,14 +6,18 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.explain.layout import cut, markdown_text, on_one_line
 from canaryjudge.explain.sentences import metric_sentence
-from canaryjudge.integrations.writers.summary import AnyVerdictOrError, VerdictOrError, summary
+from canaryjudge.integrations.writers.summary import AnyVerdictOrError, summary
 from canaryjudge.reasons import Outcome
+from canaryjudge.results import RolloutFacts
 from canaryjudge.verdict import Verdict
+
+if TYPE_CHECKING:
+    from canaryjudge.patterns import RolloutVerdict
 
 __all__ = ["github_annotations", "github_outputs", "github_summary"]
 
@@ -26,12 +30,12 @@ _LONGEST_SUMMARY: Final = 1_000_000
 """Bytes; GitHub refuses a step's summary above 1 MiB."""
 
 
-def github_annotations(said: VerdictOrError) -> str:
-    r"""Write workflow commands: an error for each metric that fails the release, a warning for each that is marginal, else a notice.
+def github_annotations(said: AnyVerdictOrError) -> str:
+    r"""Write workflow commands: an error for each metric that fails the release, a warning for each that is marginal, else a notice; of a rollout a notice too where it advances.
 
     Parameters
     ----------
-    said : Verdict or CanaryJudgeError
+    said : Verdict, RolloutVerdict or CanaryJudgeError
         What there is to tell.
 
     Returns
@@ -48,6 +52,8 @@ def github_annotations(said: VerdictOrError) -> str:
     short = summary(said)
     if isinstance(said, CanaryJudgeError):
         return _command("error", "canaryjudge: nothing was judged", short.reason)
+    if isinstance(said, RolloutFacts) and said.action == "advance":
+        return _command("notice", "canaryjudge: advance", short.reason)
     failing, undecided = _complaints(said)
     if said.outcome is Outcome.FAIL and not failing:  # a score may fail a release in which no metric fails
         failing = [("the release fails", short.reason)]
@@ -116,13 +122,14 @@ def github_summary(said: AnyVerdictOrError) -> str:
     return "\n".join([*lines[:kept], "", left_out, "", last, ""])
 
 
-def _complaints(verdict: Verdict) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+def _complaints(verdict: Verdict | RolloutVerdict) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     failing: list[tuple[str, str]] = []
     undecided: list[tuple[str, str]] = []
+    release = verdict if isinstance(verdict, Verdict) else verdict.release
     for result in verdict.metrics.values():
         if result.role == "muted" or result.outcome is Outcome.PASS:
             continue
-        told = (f"{result.name}: {result.outcome.value}", metric_sentence(result, verdict))
+        told = (f"{result.name}: {result.outcome.value}", metric_sentence(result, release))
         fails = result.outcome is Outcome.FAIL and result.role != "advisory"
         (failing if fails and verdict.outcome is Outcome.FAIL else undecided).append(told)
     return failing, undecided

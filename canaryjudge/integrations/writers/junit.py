@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
 
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.explain.layout import on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.sentences import metric_sentence, rule_sentence
-from canaryjudge.explain.text import as_text, by_badness
-from canaryjudge.integrations.writers.summary import VerdictOrError, summary
+from canaryjudge.explain.text import by_badness
+from canaryjudge.integrations.writers.summary import AnyVerdictOrError, summary
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult
 from canaryjudge.texts import visible
 from canaryjudge.verdict import Verdict
+
+if TYPE_CHECKING:
+    from canaryjudge.patterns import RolloutVerdict
 
 __all__ = ["junit_xml"]
 
@@ -23,17 +27,17 @@ _METRICS = f"{_SUITE}.metrics"
 _KINDS = ("failure", "error", "skipped")
 
 
-def junit_xml(said: VerdictOrError) -> str:
+def junit_xml(said: AnyVerdictOrError) -> str:
     """Write a verdict, or why there is none, as JUnit XML.
 
     The test case `release` of the class `canaryjudge` is the release: a failure where it fails, skipped with the reason where it is marginal,
     an error where nothing was judged. Those of the class `canaryjudge.metrics` are the metrics: a failure where a metric fails a release,
     skipped where it is marginal, lacks data, is muted, or fails without failing the release. So the document holds a failure if and only
-    if the release fails. It is plain ASCII, and the same verdict gives the same bytes: no times are in it.
+    if the release fails, or the rollout is rolled back. It is plain ASCII, and the same verdict gives the same bytes: no times are in it.
 
     Parameters
     ----------
-    said : Verdict or CanaryJudgeError
+    said : Verdict, RolloutVerdict or CanaryJudgeError
         What there is to tell.
 
     Returns
@@ -55,7 +59,7 @@ def junit_xml(said: VerdictOrError) -> str:
         _add_case(suite, _SUITE, _RELEASE, "error", type(said).__name__, summary(said).reason, str(said))
     else:
         _add_release(suite, said)
-        for result in by_badness(said):
+        for result in _by_badness(said):
             _add_metric(suite, result, said)
     tests = len(suite.findall("testcase"))
     counted = {kind: len(suite.findall(f"testcase/{kind}")) for kind in _KINDS}
@@ -75,9 +79,17 @@ def junit_xml(said: VerdictOrError) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{written}\n'
 
 
-def _add_properties(suite: ET.Element, said: VerdictOrError) -> None:
+def _by_badness(verdict: Verdict | RolloutVerdict) -> list[MetricResult]:
+    if isinstance(verdict, Verdict):
+        return by_badness(verdict)
+    return sorted(
+        verdict.metrics.values(), key=lambda result: (result.role == "muted", -result.outcome.badness)
+    )
+
+
+def _add_properties(suite: ET.Element, said: AnyVerdictOrError) -> None:
     short = summary(said)
-    facts = {"outcome": short.outcome, "action": short.action, "reason": short.reason}
+    facts = {"outcome": short.outcome, "action": short.action, "reason": short.reason, **short.of_stage()}
     if isinstance(said, Verdict):
         facts |= {
             "alpha": f"{said.alpha:g}",
@@ -94,15 +106,19 @@ def _add_properties(suite: ET.Element, said: VerdictOrError) -> None:
         ET.SubElement(properties, "property", {"name": name, "value": _legal(value)})
 
 
-def _add_release(suite: ET.Element, verdict: Verdict) -> None:
+def _add_release(suite: ET.Element, verdict: Verdict | RolloutVerdict) -> None:
     kind = {Outcome.FAIL: "failure", Outcome.MARGINAL: "skipped", Outcome.PASS: None}[verdict.outcome]
-    decided = verdict.metrics.get(verdict.deciding_metric or "")
-    code = decided.reason if decided else "no_data"
-    _add_case(suite, _SUITE, _RELEASE, kind, code, summary(verdict).reason, as_text(verdict))
+    if isinstance(verdict, Verdict):
+        decided = verdict.metrics.get(verdict.deciding_metric or "")
+        code = decided.reason if decided else "no_data"
+    else:
+        code = verdict.because
+    _add_case(suite, _SUITE, _RELEASE, kind, code, summary(verdict).reason, verdict.explain())
 
 
-def _add_metric(suite: ET.Element, result: MetricResult, verdict: Verdict) -> None:
-    sentence = on_one_line(metric_sentence(result, verdict))
+def _add_metric(suite: ET.Element, result: MetricResult, verdict: Verdict | RolloutVerdict) -> None:
+    release = verdict if isinstance(verdict, Verdict) else verdict.release
+    sentence = on_one_line(metric_sentence(result, release))
     lines = [f"{result.outcome.value.upper()} ({result.role}): {sentence}"]
     lines += [
         f"rule {finding.rule}, {finding.outcome.value}: {on_one_line(rule_sentence(finding, result))}"
@@ -114,7 +130,7 @@ def _add_metric(suite: ET.Element, result: MetricResult, verdict: Verdict) -> No
     _add_case(suite, _METRICS, result.name, kind, result.reason, f"{why}{sentence}", "\n".join(lines))
 
 
-def _metric_kind(result: MetricResult, verdict: Verdict) -> tuple[str | None, str]:
+def _metric_kind(result: MetricResult, verdict: Verdict | RolloutVerdict) -> tuple[str | None, str]:
     """Say how a metric is shown, and what its outcome alone does not explain."""
     if result.role == "muted":
         return "skipped", f"muted, {result.outcome.value}: "
