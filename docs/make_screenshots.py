@@ -1,4 +1,4 @@
-"""Take the pictures of the report in docs/images: python docs/make_screenshots.py (needs Chromium: `make system`).
+"""Take the pictures of the reports in docs/images: python docs/make_screenshots.py (needs Chromium: `make system`).
 
 The releases are made up, with a fixed seed; what is judged and drawn is what the library makes of them.
 """
@@ -19,6 +19,7 @@ import canaryjudge as cj
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from browser import Browser, chromium  # noqa: E402 - the one that the tests look at the report with
+from rollouts_made import bundled  # noqa: E402 - the releases of docs/examples/stages, played
 
 IMAGES = ROOT / "docs" / "images"
 START = 1_772_632_800.0  # 2026-03-04 14:00 UTC
@@ -107,25 +108,29 @@ def main() -> None:
     if chromium() is None:
         raise SystemExit("Chromium is not installed: make system")
     IMAGES.mkdir(exist_ok=True)
+    shots = [
+        (f"report-{name}-{device}", verdict.to_html(), size, dark)
+        for name, verdict in verdicts().items()
+        for device, size, dark in (
+            ("desktop", (1280, 1180), False),
+            ("desktop-dark", (1280, 1180), True),
+            ("phone", (375, 1500), False),
+            ("phone-dark", (375, 1500), True),
+        )
+        if name == "fail" or not dark
+    ]
+    shots.append(("rollout-desktop", bundled("late").to_html(), (1280, 925), False))
     with tempfile.TemporaryDirectory() as folder, Browser() as browser:
-        for name, verdict in verdicts().items():
+        for name, html, (width, height), dark in shots:
             page = Path(folder, f"{name}.html")
-            page.write_text(verdict.to_html(), encoding="utf-8")
-            for device, width, height, dark in (
-                ("desktop", 1280, 1180, False),
-                ("desktop-dark", 1280, 1180, True),
-                ("phone", 375, 1500, False),
-                ("phone-dark", 375, 1500, True),
-            ):
-                if dark and name != "fail":
-                    continue
-                browser.show(page, width, height, dark=dark)
-                picture = Image.open(io.BytesIO(browser.screenshot(height=height))).convert("RGB")
-                target = IMAGES / f"report-{name}-{device}.png"
-                # few colors: letters and lines look the same at half the size
-                picture.quantize(96, dither=Image.Dither.NONE).save(target, optimize=True)
-                sizes = (f"{file.stat().st_size / 1000:.0f} kB" for file in (target, page))
-                print("{}: {}, report {}".format(target.relative_to(ROOT), *sizes))
+            page.write_text(html, encoding="utf-8")
+            browser.show(page, width, height, dark=dark)
+            picture = Image.open(io.BytesIO(browser.screenshot(height=height))).convert("RGB")
+            target = IMAGES / f"{name}.png"
+            # few colors: letters and lines look the same at half the size
+            picture.quantize(96, dither=Image.Dither.NONE).save(target, optimize=True)
+            sizes = (f"{file.stat().st_size / 1000:.0f} kB" for file in (target, page))
+            print("{}: {}, report {}".format(target.relative_to(ROOT), *sizes))
 
 
 if __name__ == "__main__":

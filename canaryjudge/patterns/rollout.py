@@ -117,7 +117,8 @@ class Rollout:
         -------
         RolloutVerdict
             With `action` (`advance`, `hold`, `rollback` or `complete`), `stage`, `share` (what the canary should get of the traffic now), `next_share`, `reason`, `because`, `wait_s`, `stages` and how each went, `doubts`,
-            `waived`, `release` (the `Verdict` over all data), `at_stage` (what the stage's own data say); `explain`, `to_json`, `to_markdown` and `to_frame` as a `Verdict` has them.
+            `waived`, `release` (the `Verdict` over all data), `at_stage` (what the stage's own data say), `timeline` (what was decided when, and how each metric's effect went); `explain`, `to_json`, `to_markdown`, `to_html`,
+            `to_frame` and `plot` as a `Verdict` has them.
         """
         staged = self._staged
         at_stage, found = staged.results

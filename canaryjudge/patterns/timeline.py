@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from canaryjudge.data.rows import question_of
-from canaryjudge.monitor.effect_trace import EffectTrace
+from canaryjudge.monitor.effect_trace import Blocks, EffectTrace
 from canaryjudge.packing import pack, pack_times, unpack, unpack_times
 from canaryjudge.patterns.trend import trend_of
 from canaryjudge.policy import Metric
@@ -136,9 +136,11 @@ class Timeline:
         self._looks: dict[str, dict[int, _Looks]] = {metric.name: {} for metric in metrics}
         self._decisions: list[DecisionFacts] = []
         self._trends: dict[str, tuple[tuple[int, int], TrendFacts]] = {}
+        self._told: TimelineFacts | None = None
 
     def look(self, stage: int, time: float, at_stage: ReleaseResult) -> None:
         """Take what a stage's own data say at a look."""
+        self._told = None
         for name, result in at_stage.metrics.items():
             if _about_the_level(result) is not None:
                 self._looks[name].setdefault(stage, _Looks()).add(time, result)
@@ -153,29 +155,28 @@ class Timeline:
             del self._decisions[holds[0]]
 
     def facts(self, until: float | None) -> TimelineFacts:
-        """Give what there is to be seen of it; `until` is when the stages that are left are over at the latest."""
-        return TimelineFacts(
-            decisions=tuple(self._decisions),
-            metrics={
-                name: MetricTimeline(
-                    looks=tuple(own.facts(self._stages[stage]) for stage, own in sorted(looks.items())),
-                    blocks=_blocks(self.effects[name]),
-                    trend=self._trend(name, until),
-                )
-                for name, looks in self._looks.items()
-            },
-        )
+        """Give what there is to be seen of it, put together once until there is a new look; `until` is when the stages that are left are over at the latest."""
+        if self._told is None:
+            self._told = TimelineFacts(
+                decisions=tuple(self._decisions),
+                metrics={name: self._metric(name, until) for name in self._looks},
+            )
+        return self._told
 
-    def _trend(self, name: str, until: float | None) -> TrendFacts | None:
-        """Tell whether a metric's effect grows or fades; anew where there is a new block."""
-        trace = self.effects[name]
-        blocks = trace.blocks
+    def _metric(self, name: str, until: float | None) -> MetricTimeline:
+        looks = tuple(own.facts(self._stages[stage]) for stage, own in sorted(self._looks[name].items()))
+        blocks = self.effects[name].blocks
         if blocks is None:
-            return None
+            return MetricTimeline(looks=looks)
+        trend = self._trend(name, blocks).model_copy(update={"until": until})
+        return MetricTimeline(looks=looks, blocks=_facts_of(blocks), trend=trend)
+
+    def _trend(self, name: str, blocks: Blocks) -> TrendFacts:
+        """Tell whether a metric's effect grows or fades; anew where there is a new block."""
         size = blocks.length, len(blocks.times)
         if name not in self._trends or self._trends[name][0] != size:
-            self._trends[name] = size, trend_of(blocks, trace.sides)
-        return self._trends[name][1].model_copy(update={"until": until})
+            self._trends[name] = size, trend_of(blocks, self.effects[name].sides)
+        return self._trends[name][1]
 
     def save(self) -> dict[str, Any]:
         """Give what is remembered."""
@@ -232,10 +233,7 @@ class Timeline:
         ]
 
 
-def _blocks(trace: EffectTrace) -> BlockFacts | None:
-    found = trace.blocks
-    if found is None:
-        return None
+def _facts_of(found: Blocks) -> BlockFacts:
     return BlockFacts(
         length=found.length,
         limit=ten_digits(np.array([found.limit]))[0],

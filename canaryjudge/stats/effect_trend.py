@@ -128,8 +128,8 @@ def trend_test(times: ArrayLike, effects: ArrayLike, weights: ArrayLike | None =
 
     Notes
     -----
-    By simulation (benchmarks/trend_sizes.py) noise about a level is called growing, or fading, at 1 % in .2 to 1.2 % at an autocorrelation of its points of up to .5, in up to 4 % at .9, and a
-    random walk, which goes somewhere by itself, in about 5 %.
+    By simulation (benchmarks/trend_sizes.py) noise about a level is called growing, or fading, at 1 % in .2 to 1.2 % at an autocorrelation of its points of up to .5, in up to 3.4 % at .9, and a
+    random walk, which goes somewhere by itself, in up to 4.9 %.
 
     Examples
     --------
@@ -256,7 +256,8 @@ def crossing_time(
     Notes
     -----
     A curve with one free parameter, the time of the crossing being given, fits worse than the best one by a sum of squares that is held against what is left, times :math:`(1 + r) / (1 - r)` for its
-    autocorrelation r, which is taken a little larger than it looks; the critical value is that of Student's t, squared.
+    autocorrelation r, which is taken to be larger than it looks; the critical value is that of Student's t, squared. By the same simulation intervals of trends that were told hold the time in 97 to 100 % at
+    an autocorrelation of up to .5, and in 86 to 96 % at .9 (90 % asked).
 
     Examples
     --------
