@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, Never, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Never, Protocol, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["SCHEMA_VERSION", "Verdict", "short_json"]
+__all__ = ["SCHEMA_VERSION", "Verdict", "consistent", "short_json"]
 
 SCHEMA_VERSION: Final = 2
 _NUMBERS: Final = re.compile(r"\[\n[-+.,\se\d]*(?:null[-+.,\se\d]*)*\]")
@@ -188,7 +188,7 @@ class Verdict(ReleaseResult):
             If the text is not a verdict of this schema version.
         """
         try:
-            return _told(cls.model_validate_json(text))
+            return consistent(cls.model_validate_json(text))
         except ValidationError as error:
             versions = [each["input"] for each in error.errors() if each["loc"] == ("schema_version",)]
         if versions == [1]:
@@ -256,10 +256,16 @@ class Verdict(ReleaseResult):
     __str__ = __repr__
 
 
-_Verdict = TypeVar("_Verdict", bound=Verdict)
+class _Told(Protocol):
+    def explain(self) -> str: ...
+
+    def to_html(self) -> str: ...
 
 
-def _told(verdict: _Verdict) -> _Verdict:
+_AnyVerdict = TypeVar("_AnyVerdict", bound=_Told)
+
+
+def consistent(verdict: _AnyVerdict) -> _AnyVerdict:
     """Refuse a verdict that somebody changed until its facts contradict each other: it cannot be told."""
     try:
         verdict.explain()

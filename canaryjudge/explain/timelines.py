@@ -214,8 +214,9 @@ def trend_lines(facts: RolloutFacts) -> list[str]:
     for name, own in facts.timeline.metrics.items():
         if known is None or own.trend is None or own.blocks is None or name not in facts.release.metrics:
             continue
-        if own.trend.told in ("grows", "fades"):
-            said = _trend(facts.release.metrics[name], own.trend, own.blocks, known)
+        result = facts.release.metrics[name]
+        if own.trend.told in ("grows", "fades") and result.role != "muted":
+            said = _trend(result, own.trend, own.blocks, known)
             found.append((own.trend.warns, said))
     found.sort(key=lambda each: not each[0])
     return [f"Warning: {said}" if warns else said for warns, said in found]

@@ -17,6 +17,7 @@ __all__ = ["Blocks", "EffectTrace"]
 
 _MOST: Final = 24
 """Blocks; where there would be more, neighbors are put together."""
+_SECOND: Final = 1_000_000
 _COLUMNS: Final = 4
 """Sums of a block: see `EffectTrace`."""
 
@@ -98,14 +99,14 @@ class EffectTrace:
         if self._kind.counts_events:
             (x_b, n_b), (x_c, n_c) = ((arm.value, arm.exposures) for arm in pair.arms)
             columns = [x_c * n_b / (n_b + n_c), x_b * n_c / (n_b + n_c), x_b, n_b]
-            return _seconds(canary), np.stack(columns, axis=-1)
+            return _microseconds(canary), np.stack(columns, axis=-1)
         levels = [_levels(arm, pair) for arm in pair.arms]
         usable = np.isfinite(levels[0]) & np.isfinite(levels[1])
         if self._as_ratio:
             usable &= (levels[0] >= 0) & (levels[1] >= 0)
         change = paired_changes(levels[0], levels[1], "ratio" if self._as_ratio else "difference")
         terms = np.stack([change, np.ones_like(change), levels[0], np.zeros_like(change)], axis=-1)
-        return _seconds(canary)[: len(change)], np.where(usable[:, None], terms, 0.0)
+        return _microseconds(canary)[: len(change)], np.where(usable[:, None], terms, 0.0)
 
     def _put(self, time: int, terms: FloatArray) -> None:
         if not self._open:
@@ -133,7 +134,7 @@ class EffectTrace:
         whole = len(self._sums) - (self._open > 0)
         if not whole:
             return None
-        sums, times = np.array(self._sums[:whole]), np.array(self._times[:whole], dtype=np.float64)
+        sums, times = np.array(self._sums[:whole]), np.array(self._times[:whole], dtype=np.float64) / 1e6
         limit, scale = self._limit(sums), "relative" if self._as_ratio else "absolute"
         if not math.isfinite(limit):
             return None
@@ -168,25 +169,27 @@ class EffectTrace:
         times = np.array(self._times, dtype=np.int64).reshape(-1, 2)
         columns = _COLUMNS if self._kind.counts_events else _COLUMNS - 1
         sums = np.array(self._sums, dtype=np.float32).reshape(-1, _COLUMNS)[:, :columns]
-        return [self._length, self._open, pack_times(times[:, 0]), pack_times(times[:, 1]), pack(sums)]
+        unit = next(unit for unit in (_SECOND, 1) if not (times % unit).any())
+        first, last = (pack_times(column // unit) for column in times.T)
+        return [self._length, self._open, unit, first, last, pack(sums)]
 
     def load(self, state: list[Any]) -> None:
         """Take what another trace of the metric has saved."""
-        length, still_open, first, last, sums = state
+        length, still_open, unit, *times, sums = state
         self._length, self._open = int(length), int(still_open)
         columns = _COLUMNS if self._kind.counts_events else _COLUMNS - 1
-        kept = np.zeros((len(unpack_times(first)), _COLUMNS))
+        first, last = ((int(unit) * unpack_times(column)).tolist() for column in times)
+        kept = np.zeros((len(first), _COLUMNS))
         kept[:, :columns] = unpack(sums, "<f4", (len(kept), columns))
-        self._sums = list(kept)
-        self._times = list(zip(unpack_times(first).tolist(), unpack_times(last).tolist(), strict=True))
+        self._sums, self._times = list(kept), list(zip(first, last, strict=True))
 
 
 def _rounded(sums: FloatArray) -> FloatArray:
     return sums.astype(np.float32).astype(np.float64)
 
 
-def _seconds(arm: Arm) -> list[int]:
-    return [] if arm.time is None else [round(time) for time in arm.time.tolist()]
+def _microseconds(arm: Arm) -> list[int]:
+    return [] if arm.time is None else [round(1e6 * time) for time in arm.time.tolist()]
 
 
 def _levels(arm: Arm, pair: Pair) -> FloatArray:

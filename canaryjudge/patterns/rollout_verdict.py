@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from canaryjudge.errors import ReleaseFailed, ReleaseUndecided
 from canaryjudge.explain.rollouts import rollout_markdown, rollout_text
 from canaryjudge.reasons import Outcome
 from canaryjudge.reports import Report
 from canaryjudge.results import MetricResult, RolloutFacts
-from canaryjudge.verdict import Verdict, short_json
+from canaryjudge.verdict import Verdict, consistent, short_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +79,17 @@ class RolloutVerdict(RolloutFacts, Report):
     def to_json(self) -> str:
         """Give it as JSON; the same data and policy give the same bytes, and `from_json` reads it back."""
         return short_json(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        DataError
+            If the text is something else, or contradicts itself.
+        """
+        return consistent(super().from_json(text))
 
     def to_markdown(self) -> str:
         """Give it as Markdown, for a pull request or a pipeline's summary."""

@@ -113,6 +113,16 @@ def test_a_baseline_at_0_with_nothing_tolerated_in_its_unit_has_no_scale():
     assert trace.blocks is None
 
 
+def test_intervals_of_less_than_a_second_keep_their_times():
+    question = asked()
+    trace, again = EffectTrace(question), EffectTrace(question)
+    time = 1_772_442_000 + 0.1 * np.arange(50)
+    trace.add(question.of(Arm(np.full(50, 1.0), time=time), Arm(np.full(50, 1.1), time=time)))
+    again.load(trace.save())
+    assert np.array_equal(again.blocks.times, trace.blocks.times)
+    assert np.diff(again.blocks.times) == pytest.approx(0.1 * again.blocks.length, abs=1e-6)
+
+
 def test_it_is_small_however_long_the_watch():
     question = asked("ratio")
     trace = EffectTrace(question)

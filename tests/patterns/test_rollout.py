@@ -425,6 +425,12 @@ def test_its_verdict_is_read_back_and_told_in_every_way():
         RolloutVerdict.from_json("{}")
 
 
+def test_a_verdict_that_contradicts_itself_is_refused():
+    text = played(errors_policy())[0].to_json()
+    with pytest.raises(cj.DataError, match="contradicts itself"):
+        RolloutVerdict.from_json(text.replace('"stage": "5%",\n  "share"', '"stage": "7%",\n  "share"'))
+
+
 def test_names_that_others_wrote_cannot_steer_a_terminal():
     policy = errors_policy(stages=[STAGES[0] | {"name": "a\u202eb"}], metric={"name": "x|y\u202e"})
     verdict = cj.Rollout(policy).verdict()
