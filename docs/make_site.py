@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 MOVED: Final = (
     (re.compile(r"\]\(\.\./CHANGELOG\.md"), "](changelog.md"),
     (re.compile(r"\]\(\.\./SECURITY\.md"), "](security.md"),
-    (re.compile(r"\]\(\.\./notebooks/(\w+)\.py"), r"](notebooks/\1.md"),
+    (re.compile(r"\]\(((?:\.\./)*)\.\./notebooks/(\w+)\.py"), r"](\1notebooks/\2.md"),
 )
 """Links of docs/ to files beside it, and where these are in the site."""
 NOTEBOOK_LINK: Final = re.compile(r"\]\((\w+)\.py")
