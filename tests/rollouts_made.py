@@ -8,7 +8,7 @@ import pandas as pd
 
 import canaryjudge as cj
 
-__all__ = ["NASTY_NAME", "ROLLOUTS", "bundled", "leak"]
+__all__ = ["NASTY_NAME", "ROLLOUTS", "bundled", "leak", "many"]
 
 STAGES = Path(__file__).parents[1] / "docs/examples/stages"
 START = 1_772_442_000
@@ -95,6 +95,40 @@ def nasty():
     return rollout.verdict()
 
 
+@cache
+def many(metrics=20, minutes=34):
+    """Twenty gauges, the last of which is beyond what is tolerated in the second stage."""
+    policy = cj.Policy(
+        metrics=[
+            {"name": f"m{number}", "direction": "increase", "pass_within": "30%"} for number in range(metrics)
+        ],
+        stages=[{"canary": share, "max_duration": "15m"} for share in ("5%", "50%")],
+    )
+    rng, rollout = np.random.default_rng(3), cj.Rollout(policy)
+    for minute in range(minutes):
+        late = 1.5 if rollout.verdict().stage == "50%" else 1.0
+        rollout.update(
+            {
+                f"m{number}": {
+                    arm: {
+                        "time": [START + 60 * minute],
+                        "value": [
+                            float(
+                                rng.normal(100, 3)
+                                * (late if arm == "canary" and number == metrics - 1 else 1)
+                            )
+                        ],
+                    }
+                    for arm in ("baseline", "canary")
+                }
+                for number in range(metrics)
+            }
+        )
+        if rollout.verdict().action in ("complete", "rollback"):
+            break
+    return rollout.verdict()
+
+
 def nothing():
     """A rollout that has seen nothing."""
     return cj.Rollout(cj.load_policy(STAGES / "policy.yaml")).verdict()
@@ -107,5 +141,6 @@ ROLLOUTS = {
     "advancing": lambda: bundled(minutes=13),
     "leak": leak,
     "nasty rollout": nasty,
+    "many": many,
     "nothing": nothing,
 }

@@ -9,11 +9,12 @@ from itertools import pairwise
 from canaryjudge.explain.charts import mark, percent_of
 from canaryjudge.explain.html import about, html_list, legend, metric_article, page, scoped
 from canaryjudge.explain.layout import html_prose, html_text
-from canaryjudge.explain.numbers import set_percent, span_of_time
+from canaryjudge.explain.numbers import count, set_percent, span_of_time
 from canaryjudge.explain.rollouts import looked_at, rollout_heading, rollout_remarks, rollout_why, stage_rows
 from canaryjudge.explain.sentences import metric_sentence
 from canaryjudge.explain.text import by_badness
 from canaryjudge.explain.timelines import (
+    MOST_DRAWN,
     Drawn,
     Mark,
     StageSpan,
@@ -137,7 +138,11 @@ def _timeline(facts: RolloutFacts) -> str:
         return ""
     decided = marks(facts)
     first, end = spans[0].start, spans[-1].end
-    panels = "".join(_panel(drawn, facts, spans) for drawn in drawn_metrics(facts))
+    drawn = [_panel(each, facts, spans) for each in drawn_metrics(facts)]
+    panels, rest, folded = "".join(drawn[:MOST_DRAWN]), drawn[MOST_DRAWN:], ""
+    if rest:
+        more = f"{count(len(rest))} more metric{'s' if len(rest) > 1 else ''}"
+        folded = f'<details><summary>{more}</summary><div class="more">{"".join(rest)}</div></details>'
     items = "".join(
         f'<li class="{each.outcome.value}">{mark(each.outcome)}<span><time>{clock(each.at, first)}</time> '
         f"<strong>{html_text(each.says)}</strong>{_because(each)}</span></li>"
@@ -147,7 +152,7 @@ def _timeline(facts: RolloutFacts) -> str:
     trends = html_list(trend_heading(facts), trend_lines(facts)) if trend_lines(facts) else ""
     return (
         '<section class="sheet timeline" aria-labelledby="timeline"><div class="legend"><h2 id="timeline">Timeline</h2>'
-        f"{_keys() if panels else ''}</div>{_share_chart(facts, spans, decided)}{panels}{_times(first, end)}{decisions}"
+        f"{_keys() if panels else ''}</div>{_share_chart(facts, spans, decided)}{panels}{_times(first, end)}{folded}{decisions}"
         f'<div class="inside">{trends}</div></section>'
     )
 

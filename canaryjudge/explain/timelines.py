@@ -21,6 +21,7 @@ from canaryjudge.results import (
 )
 
 __all__ = [
+    "MOST_DRAWN",
     "Drawn",
     "Mark",
     "StageSpan",
@@ -35,6 +36,8 @@ __all__ = [
     "trend_lines",
 ]
 
+MOST_DRAWN: Final = 8
+"""Of more metrics the others are not seen at once."""
 _TAIL: Final = 0.04
 """So much of the width is left for what comes after the last point."""
 _HOUR: Final = 3600.0
@@ -150,14 +153,25 @@ def _why_held(decision: DecisionFacts) -> str:
 
 
 def drawn_metrics(facts: RolloutFacts) -> list[Drawn]:
-    """Give the metrics that can hold a rollout and have something to be drawn, in the policy's order."""
-    return [
+    """Give the metrics that can hold a rollout and have something to be drawn, in the policy's order; if they are many, the worst first."""
+    found = [
         Drawn(facts.release.metrics[name], own)
         for name, own in facts.timeline.metrics.items()
         if name in facts.release.metrics
         and facts.release.metrics[name].role in ("required", "guard")
         and (own.looks or own.blocks)
     ]
+    if len(found) <= MOST_DRAWN:
+        return found
+    return sorted(found, key=lambda each: -_badness(facts, each))
+
+
+def _badness(facts: RolloutFacts, drawn: Drawn) -> int:
+    """Tell how much there is to be seen: harm that is proven, a warning, or what is undecided."""
+    name = drawn.result.name
+    results = (drawn.result, facts.at_stage.metrics.get(name, drawn.result))
+    warns = drawn.timeline.trend is not None and drawn.timeline.trend.warns
+    return 2 * max(result.outcome.badness for result in results) + warns
 
 
 def limit_words(drawn: Drawn, parts: float = 1.0) -> str:

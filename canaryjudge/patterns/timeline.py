@@ -32,6 +32,8 @@ __all__ = ["Timeline"]
 
 _MOST_LOOKS: Final = 24
 """Looks of a stage; of more only every second, fourth, ... is kept, and the latest."""
+_MOST_OF_PAST: Final = 12
+"""Looks of a stage that is over."""
 _MOST_DECISIONS: Final = 60
 """Of more the oldest holds are left out."""
 _DIGITS: Final = 4
@@ -71,6 +73,12 @@ class _Looks:
         self.seen += 1
         if self._stride > stride:
             self.says, self.at = self.says[::2], self.at[::2]
+
+    def end(self) -> None:
+        """Keep fewer of a stage that is over, the last among them."""
+        while len(self.says) > _MOST_OF_PAST:
+            kept = sorted({*range(0, len(self.says), 2), len(self.says) - 1})
+            self.says, self.at = [self.says[i] for i in kept], [self.at[i] for i in kept]
 
     @property
     def _stride(self) -> int:
@@ -142,8 +150,13 @@ class Timeline:
         """Take what a stage's own data say at a look."""
         self._told = None
         for name, result in at_stage.metrics.items():
-            if _about_the_level(result) is not None:
-                self._looks[name].setdefault(stage, _Looks()).add(time, result)
+            if _about_the_level(result) is None:
+                continue
+            looks = self._looks[name]
+            if stage not in looks:
+                for past in looks.values():
+                    past.end()
+            looks.setdefault(stage, _Looks()).add(time, result)
 
     def decided(self, decision: DecisionFacts) -> None:
         """Take a decision, where it is another than the one before."""

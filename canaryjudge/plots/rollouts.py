@@ -10,6 +10,7 @@ import numpy as np
 from canaryjudge.errors import DataError
 from canaryjudge.explain.numbers import set_percent
 from canaryjudge.explain.timelines import (
+    MOST_DRAWN,
     Drawn,
     StageSpan,
     drawn_metrics,
@@ -39,7 +40,7 @@ _HEIGHT: Final = 1.7
 
 
 def timeline(rollout: RolloutFacts, *, ax: Axes | None = None) -> Axes:
-    """Draw a rollout over time: the canary's share as steps, one a stage, with what was decided; and below it the effect of each metric that can hold it.
+    """Draw a rollout over time: the canary's share as steps, one a stage, with what was decided; and below it the effect of each metric that can hold it, of the eight worst if they are more.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def timeline(rollout: RolloutFacts, *, ax: Axes | None = None) -> Axes:
     spans = _spans(rollout)
     if ax is not None:
         return _shares(rollout, spans, ax)
-    drawn = drawn_metrics(rollout)
+    drawn = drawn_metrics(rollout)[:MOST_DRAWN]
     rows = many_axes(1 + len(drawn), width=7.2, height=_HEIGHT)
     top = _shares(rollout, spans, rows[0])
     for own, each in zip(rows[1:], drawn, strict=True):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from pages import Page
-from rollouts_made import NASTY_NAME, ROLLOUTS, bundled, leak
+from rollouts_made import NASTY_NAME, ROLLOUTS, bundled, leak, many
 
 import canaryjudge as cj
 from canaryjudge.explain.timelines import clock, marks, stage_spans, time_span, trend_lines
@@ -25,7 +25,7 @@ def test_a_page_is_whole_and_holds_no_script_and_no_address(verdict):
     assert {"header", "main", "footer", "h1", "h2"} <= {tag for tag, _ in page.tags}
     assert len(page.ids) == len(set(page.ids))
     assert not re.search(r"\b(nan|inf|None)\b", html)
-    assert len(html.encode()) < 60_000
+    assert len(html.encode()) < 20_000 + 12_000 * len(verdict.release.metrics)
 
 
 def test_every_drawing_has_an_alternative_in_words_or_is_hidden(verdict):
@@ -103,6 +103,18 @@ def test_marks_and_steps_lie_where_the_times_are():
     assert places[-1] == pytest.approx(100 * (last - first) / (end - first), abs=0.06)
     dots = re.findall(r'class="dot"', found.to_html())
     assert len(dots) == sum(len(own.blocks.at) for own in found.timeline.metrics.values())
+
+
+def test_of_many_metrics_the_worst_are_seen_first_and_the_others_are_folded():
+    found = many()
+    assert found.action == "rollback"
+    html = found.to_html()
+    tracks = re.findall(r'<h3 class="track">(\w+)</h3>|<summary>12 more metrics', html)
+    assert tracks[0] == "m19"
+    assert tracks.index("") == 8
+    assert len(tracks) == 21
+    assert [row.get_ylabel() for row in found.plot().figure.axes][:2] == ["canary", "m19"]
+    assert len(found.plot().figure.axes) == 9
 
 
 def test_after_an_advance_the_next_step_is_there_already():
