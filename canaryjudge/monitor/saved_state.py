@@ -19,8 +19,9 @@ from canaryjudge.strict_json import read_strictly
 
 __all__ = ["STATE_VERSION", "opened", "reading", "sealed", "state_of", "watch_of"]
 
-STATE_VERSION: Final = {"monitor": 1, "rollout": 2}
-"""The form of what is saved of each. A change of it comes with the way from the ones before, which are read too; any version of the library reads what another has saved in a form that it knows."""
+STATE_VERSION: Final = 2
+"""The form of what is saved. A change of it comes with the way from the one before; any version of the library reads what another has saved in the same form."""
+_READ: Final = (1, STATE_VERSION)
 
 
 def state_of(watch: ReleaseWatch) -> str:
@@ -50,7 +51,7 @@ def sealed(what: str, policy: Policy, saved: Mapping[str, Any]) -> str:
     """Write what is saved of a monitor or a rollout as one line of JSON, with a digest."""
     body = {
         "format": f"canaryjudge.{what}",
-        "state_version": STATE_VERSION[what],
+        "state_version": STATE_VERSION,
         "version": __version__,
         "policy_digest": _digest_of(policy),
         **saved,
@@ -111,10 +112,10 @@ def _checked_body(text: str | bytes, what: str) -> dict[str, Any]:
         raise DataError("the state is not JSON, or is cut short", hint) from None
     if not isinstance(body, dict) or body.get("format") != f"canaryjudge.{what}":
         raise DataError(f"this is not the state of a {what}", hint)
-    if body.get("state_version") not in range(1, STATE_VERSION[what] + 1):
+    if body.get("state_version") not in _READ:
         raise DataError(
             f"the state is of version {body.get('state_version')}, saved by canaryjudge {body.get('version')}; this is {__version__}, "
-            f"which reads version {' and '.join(map(str, range(1, STATE_VERSION[what] + 1)))}",
+            f"which reads versions {' and '.join(map(str, _READ))}",
             "Finish a watch with the version that began it, or begin a new one.",
         )
     claimed = body.pop("digest", None)

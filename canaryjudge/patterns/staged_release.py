@@ -379,11 +379,11 @@ class StagedRelease:
             "begins": self._begins[1:],
             "began": _written(self._began),
             "now": _written(self._now),
+            "timeline": self.timeline.save(),
             "warned": self._warned,
             "past": [stage.model_dump(mode="json", exclude_defaults=True) for stage in self._past],
             "whole": self.whole.save(),
             "current": self.current.save(),
-            "timeline": self.timeline.save(),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -394,16 +394,16 @@ class StagedRelease:
         self.wait = None if state["wait"] is None else float(state["wait"])
         self._began = math.inf if state["began"] is None else float(state["began"])
         self._now = -math.inf if state["now"] is None else float(state["now"])
+        if "timeline" in state:
+            self.timeline.load(state["timeline"])
+        else:  # version 1 has none
+            self.timeline.load_past([StageFacts.model_validate(stage) for stage in state["past"]])
         self._warned = [str(stage) for stage in state["warned"]]
         self._past = [StageFacts.model_validate(stage) for stage in state["past"]]
         self.whole.load(state["whole"])
         self._split()
         self.current = self._watch()
         self.current.load(state["current"])
-        if "timeline" in state:
-            self.timeline.load(state["timeline"])
-        else:  # a state of the version before
-            self.timeline.load_past(self._past)
 
 
 _HOLD: Final[RolloutAction] = "hold"

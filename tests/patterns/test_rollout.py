@@ -379,30 +379,35 @@ def test_a_state_of_another_policy_is_refused():
         cj.Rollout.from_json(state(), errors_policy(stages=STAGES[:2]))
 
 
-@pytest.mark.parametrize("name", ["saved.json", "saved_2.json"])
-def test_a_state_that_was_saved_long_ago_is_still_read(name):
-    """The states in `tests/patterns` are never written again: whoever changes what is saved raises STATE_VERSION, adds a state, and brings along the way from there."""
-    kept = (Path(__file__).parent / name).read_text(encoding="utf-8")
-    version = json.loads(kept)["state_version"]
-
-    def told(rollout):
-        """Give what it says; the first version remembered nothing to be drawn."""
-        verdict = rollout.verdict()
-        return verdict if version > 1 else verdict.model_copy(update={"timeline": None})
-
+@pytest.mark.parametrize("kept", ["saved.json", "saved-2.json"])
+def test_a_state_that_was_saved_long_ago_is_still_read(kept):
+    """These files are never written again: whoever changes what is saved raises STATE_VERSION, brings along the way from there, and keeps a further one."""
+    kept = (Path(__file__).parent / kept).read_text(encoding="utf-8")
     resumed, straight = cj.Rollout.from_json(kept, with_gauge()), cj.Rollout(with_gauge())
     for minute in range(30):
         straight.update(both(minute, straight.verdict().share))
-    assert told(resumed) == told(straight)
+    assert what_it_says(resumed) == what_it_says(straight)
     for each in (resumed, straight):
         each.update(both(30, each.verdict().share))
-    assert told(resumed) == told(straight)
-    if version == 1:
-        assert [each.action for each in resumed.verdict().timeline.decisions] == [
-            "advance",
-            "advance",
-            "hold",
-        ]
+    assert what_it_says(resumed) == what_it_says(straight)
+
+
+def what_it_says(rollout):
+    """What is said to do, and of each metric; a stage of version 1 had spent beta in another way."""
+    verdict = rollout.verdict()
+    metrics = [
+        (name, each.outcome)
+        for part in (verdict.at_stage, verdict.release)
+        for name, each in part.metrics.items()
+    ]
+    return (
+        verdict.action,
+        verdict.because,
+        verdict.stage,
+        verdict.share,
+        [stage.status for stage in verdict.stages],
+        metrics,
+    )
 
 
 def test_its_verdict_is_read_back_and_told_in_every_way():
@@ -507,3 +512,30 @@ def test_what_is_remembered_to_be_drawn_is_small_whatever_happens():
     timeline = json.loads(rollout.to_json())["timeline"]
     assert rollout.verdict().stage == "50%"
     assert len(json.dumps(timeline)) < 2500
+
+
+def test_a_state_goes_on_with_its_timeline_and_one_of_the_first_version_begins_one():
+    """`timeline.json` is never written again, as the others are not."""
+    straight = cj.Rollout(with_gauge())
+    for minute in range(30):
+        straight.update(both(minute, straight.verdict().share))
+    kept, first = (
+        cj.Rollout.from_json((Path(__file__).parent / name).read_text(encoding="utf-8"), with_gauge())
+        for name in ("timeline.json", "saved.json")
+    )
+    assert remembered(kept) == remembered(straight)
+    for each in (kept, straight, first):
+        each.update(both(30, each.verdict().share))
+    assert remembered(kept) == remembered(straight)
+    assert [each.action for each in first.verdict().timeline.decisions] == ["advance", "advance", "hold"]
+    assert first.verdict().timeline.metrics["cpu"].blocks.length == 1
+
+
+def remembered(rollout):
+    """What a rollout remembers to be drawn, whatever its rules make of the data."""
+    timeline = rollout.verdict().timeline
+    metrics = [
+        (name, own.blocks, own.trend, [look.stage for look in own.looks])
+        for name, own in timeline.metrics.items()
+    ]
+    return [(each.at, each.action, each.stage) for each in timeline.decisions], metrics
