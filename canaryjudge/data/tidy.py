@@ -194,7 +194,7 @@ class TidyRows:
         rows, chosen = self._starts[places], whole[:, None, None]
 
         def of(column: FloatArray | None) -> FloatArray:
-            return np.where(chosen, np.nan if column is None else column[rows], np.nan)
+            return np.full(places.shape, np.nan) if column is None else np.where(chosen, column[rows], np.nan)
 
         value, total = of(self._floats["value"]), of(self._floats.get("total"))
         return SinglePoints(whole, value, total, of(self._time.seconds), self._time.zones)

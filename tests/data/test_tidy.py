@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from canaryjudge.data import read_pairs, read_series
 from canaryjudge.data.reading import read_pairs_or_notes
+from canaryjudge.data.tidy import TidyRows
 from canaryjudge.errors import DataError
 from canaryjudge.policy import Metric, Policy
 from tests.tidy_worlds import ARMS, table, told, worlds
@@ -145,3 +146,16 @@ def fields(series):
     found = {name: getattr(series, name) for name in series.__slots__}
     found["replicas"] = [fields(replica) for replica in series.replicas]
     return {name: each.tolist() if isinstance(each, np.ndarray) else each for name, each in found.items()}
+
+
+def test_columns_of_single_points_have_one_shape_though_there_are_no_totals():
+    size, metrics, arms = 2 * 2 * 2, ["cpu", "memory"], ["old", "new"]
+    columns = {"value": np.arange(8.0), "time": np.zeros(size)}
+    groups = (np.tile([0, 0, 1, 1], 2), metrics), (np.tile([0, 1], 4), arms)
+    rows = TidyRows(columns, groups, releases=np.repeat([0, 1], 4))
+    points = rows.single_points(2, ["memory", "cpu"], ("old", "new"))
+    assert points.whole.all()
+    assert points.value.tolist() == [[[2.0, 3.0], [0.0, 1.0]], [[6.0, 7.0], [4.0, 5.0]]]
+    assert points.total.shape == points.time.shape == (2, 2, 2)
+    assert np.isnan(points.total).all()
+    assert not rows.single_points(2, ["memory"], ("old", "new")).whole.any()  # there is more
