@@ -127,11 +127,17 @@ def raw_series(data: Any, place: Location) -> RawSeries:
     if "time" not in columns:
         time = time_column((name for name in columns if isinstance(name, str)), where=f"{place}: ")
         columns = {**columns, "time": columns.get(time)}
-    by_name, said = columns.get("total_by_name"), columns.get("said")
+    found = _series(columns, place)
+    beside = {
+        name: columns[name] for name in ("unit", "increases", "total_by_name", "said") if name in columns
+    }
+    if not beside:
+        return found
+    by_name, said = beside.get("total_by_name"), beside.get("said")
     return replace(
-        _series(columns, place),
-        unit=told_unit(columns.get("unit"), place),
-        increases=columns.get("increases") is True,
+        found,
+        unit=told_unit(beside.get("unit"), place),
+        increases=beside.get("increases") is True,
         total_by_name=by_name if isinstance(by_name, str) else "",
         said=said if isinstance(said, str) else "",
     )
