@@ -125,8 +125,7 @@ class MetricWatch:
                 self.recent.add(pair)
             if kind.is_share and pair.baseline.total is not None and pair.canary.total is not None:
                 self._traffic.add_all(np.stack([pair.baseline.total, pair.canary.total], axis=-1))
-            pair_by_split = by_split(pair, self.metric, self.splits)
-            row = row_of(pair_by_split, self.metric, self._rates, pass_times=self._pass_times)
+            row = self.row(pair)
             if self.trace is not None:
                 self.trace.add(row)
             for watched in self.watches:
@@ -136,6 +135,11 @@ class MetricWatch:
                 if left is not None:
                     with about_metric(self.metric.name):
                         yield from watched.taking(left)
+
+    def row(self, pair: MetricPair) -> Pair:
+        """Give what the rules see of a pair."""
+        by_its_split = by_split(pair, self.metric, self.splits)
+        return row_of(by_its_split, self.metric, self._rates, pass_times=self._pass_times)
 
     def result(self, *, early: bool, ends: tuple[float, float]) -> MetricResult:
         """Put together what the rules say now; early in a watch, data that are still to come are no failure. `ends` is until when the arms gave rows of any metric."""

@@ -75,9 +75,9 @@ class StagedRelease:
         self._begins: list[float] = [-math.inf]
         self.timeline = Timeline(_side_by_side(policy), [stage.title for stage in self._stages])
         self._split()
-        self.current = self._watch()
+        self.current = self.watch_of()
         for index in range(1, len(self._stages)):
-            self._watch(index)  # says what cannot be watched
+            self.watch_of(index)  # says what cannot be watched
 
     @property
     def stage(self) -> Stage:
@@ -108,8 +108,8 @@ class StagedRelease:
     def _is_last(self) -> bool:
         return self.index == len(self._stages) - 1
 
-    def _watch(self, index: int | None = None) -> ReleaseWatch:
-        """Begin to watch a stage by itself."""
+    def watch_of(self, index: int | None = None) -> ReleaseWatch:
+        """Begin to watch a stage by itself, the present one where none is named."""
         stage = self._stages[self.index if index is None else index]
         asked = self.policy.model_copy(
             update={
@@ -183,7 +183,7 @@ class StagedRelease:
             self._since, self._began = self._now, math.inf
             self._begins.append(self._since)
             self._split()
-            self.current, self._found[0] = self._watch(), None
+            self.current, self._found[0] = self.watch_of(), None
 
     def _remember(self, at_stage: ReleaseResult, release: ReleaseResult) -> None:
         """Keep what is drawn of a rollout."""
@@ -213,6 +213,13 @@ class StagedRelease:
         assert at_stage is not None  # noqa: S101 - they have just been found
         assert release is not None  # noqa: S101 - as above
         return at_stage, release
+
+    def would(
+        self, index: int, elapsed: float, at_stage: ReleaseResult, release: ReleaseResult
+    ) -> RolloutAction:
+        """Say what is done in a stage that has lasted so many seconds, where its own data and all data say so: of one that is to be asked this alone."""
+        self.index, self._began, self._now = index, 0.0, elapsed
+        return self._decided(at_stage, release)[0]
 
     def _decided(self, at_stage: ReleaseResult, release: ReleaseResult) -> tuple[RolloutAction, Because]:
         """Say what to do, and why."""
@@ -402,7 +409,7 @@ class StagedRelease:
         self._past = [StageFacts.model_validate(stage) for stage in state["past"]]
         self.whole.load(state["whole"])
         self._split()
-        self.current = self._watch()
+        self.current = self.watch_of()
         self.current.load(state["current"])
 
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data import FloatArray, MetricPair, read_pairs
+from canaryjudge.data import Arm, FloatArray, MetricPair, read_pairs
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.simulate.assumptions import Assumed
 
-__all__ = ["autoregressive", "synthetic"]
+__all__ = ["autoregressive", "drawn", "synthetic"]
 
 _EDGES = 60
 _LEVEL = 100.0
@@ -63,6 +63,48 @@ def synthetic(
     per_request: bool = False,
 ) -> MetricPair:
     """Make up both arms of a release on one clock, with a canary that gets a share of the traffic and whose level has changed by a part; a noise floor between replicas is drawn for each arm."""
+    arms = _arms(metric, assumed, points, share, change, rng, per_request=per_request)
+    plain = Metric(name=metric.name, direction="increase", kind=metric.kind, interval=f"{assumed.interval}s")
+    return read_pairs({metric.name: arms}, Policy(metrics=[plain]))[metric.name]
+
+
+def drawn(
+    metric: Metric,
+    assumed: Assumed,
+    points: int,
+    share: float,
+    change: float,
+    rng: np.random.Generator,
+    *,
+    per_request: bool = False,
+) -> MetricPair:
+    """Make up the same as it comes out, without reading it as data are read; of all kinds but samples, whose arms get a request an interval at least."""
+    arms = _arms(metric, assumed, points, share, change, rng, per_request=per_request)
+    edges = arms["baseline"].pop("edges", None)
+    arms["canary"].pop("edges", None)
+    for arm in arms.values():
+        if "total" in arm and KINDS[metric.kind].is_share:
+            arm["total"] = np.maximum(arm["total"], 1)
+        if "buckets" in arm:
+            arm["value"] = arm["buckets"].sum(axis=1)
+    baseline, canary = (
+        Arm(**{name: np.asarray(column, dtype=np.float64) for name, column in arm.items()})  # type: ignore[arg-type]
+        for arm in arms.values()
+    )
+    return MetricPair(metric.name, metric.kind, baseline, canary, "concurrent", assumed.interval, edges=edges)
+
+
+def _arms(
+    metric: Metric,
+    assumed: Assumed,
+    points: int,
+    share: float,
+    change: float,
+    rng: np.random.Generator,
+    *,
+    per_request: bool,
+) -> dict[str, Any]:
+    """Draw the columns of both arms."""
     level = _LEVEL if assumed.level is None else metric.quantity(assumed.level, "level")
     floor = None if metric.noise_floor is None else metric.noise_floor.between_replicas
     lasting = 0.0 if floor is None else floor.size(metric, level) / level
@@ -72,8 +114,7 @@ def synthetic(
         arms[name] = _ARMS[metric.kind](_Arm(assumed, level * own, level, points, part, rng, per_request))
         if not KINDS[metric.kind].is_raw:
             arms[name]["time"] = assumed.interval * np.arange(points)
-    plain = Metric(name=metric.name, direction="increase", kind=metric.kind, interval=f"{assumed.interval}s")
-    return read_pairs({metric.name: arms}, Policy(metrics=[plain]))[metric.name]
+    return arms
 
 
 def _gauge(arm: _Arm) -> dict[str, Any]:

@@ -77,13 +77,13 @@ class WatchRows:
             own = slot.stands[rows] != 0
             slot.rates.add(rows[own], events[own], exposures[own])
 
-    def may_decide(self, rows: IntArray, *, or_change: bool = False) -> BoolArray:
-        """Tell which of some rows may be decided by now, or be held for another reason than when they came."""
+    def may_decide(self, rows: IntArray, *, or_change: bool = False, or_pass: bool = True) -> BoolArray:
+        """Tell which of some rows may be decided by now, if not only by a fail, or be held for another reason than when they came."""
         found = np.zeros(len(rows), dtype=np.bool_)
         for slot in self._slots.values():
             there = slot.stands[rows] != 0
             own = rows[there]
-            now, stood = slot.rates.standing(own, passes=slot.passes[own]), slot.stands[own]
+            now, stood = slot.rates.standing(own, passes=slot.passes[own] & or_pass), slot.stands[own]
             found[there] |= (now == 0) | (or_change & (stood != _ANYTHING) & (now != stood))
         return found
 

@@ -44,6 +44,10 @@ class Watch:
         self._length = _SHORTEST_EPOCH
         self._decided: Finding | None = None
 
+    def afresh(self) -> Watch:
+        """Give another that asks the same, and has seen nothing."""
+        return Watch(self._start, self._question, self._reserved)
+
     @property
     def points(self) -> int:
         """Intervals seen."""
