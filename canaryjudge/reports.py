@@ -349,6 +349,95 @@ class MetricPlan(Facts):
     """What simulation says at the planned share and the deadline."""
 
 
+class PlannedStage(Facts):
+    """What is to be expected of one stage while nothing is wrong."""
+
+    name: str
+    """What it is called."""
+    share: float
+    """The canary's share of the traffic."""
+    min_duration_s: Number
+    """How long it lasts at least."""
+    max_duration_s: float
+    """When it is over."""
+    excludes: dict[str, float]
+    """Of each metric, the harm beyond which leaving it excludes, relative to the level; none where it is left by time."""
+    left: ObservedRate
+    """How many of the healthy rollouts that come so far leave it by its deadline."""
+    left_after_s: Number
+    """After how long half of them have left it; None where fewer do."""
+    proposed_s: Number
+    """The shortest `max_duration` with which healthy rollouts leave it with the power; None where none up to eight times as long does."""
+
+
+class Exposure(Facts):
+    """How much of the traffic meets a regression of one metric before the rollout is stopped.
+
+    Counted are the stages from the one on in which the regression begins: the canary's share times how long, up to the rollback or else the last deadline. A rollout that is
+    completed exposes everything from then on: it has no part in the mean, and counts as more than any other in the quantiles.
+    """
+
+    metric: str
+    """The metric that is worse."""
+    size: float
+    """By what part of its level."""
+    stopped: ObservedRate
+    """How many rollouts are rolled back, of those that reach the stage in which it begins."""
+    stopped_in: tuple[float, ...]
+    """The part of them that is rolled back in each stage."""
+    held: float
+    """The part that is neither rolled back nor completed by the last deadline."""
+    complete: ObservedRate
+    """How many are completed."""
+    stopped_after_s: Number
+    """After how long with the regression half of them are rolled back; None where fewer are."""
+    mean_s: Number
+    """The mean exposure of those that are not completed, in seconds of all of the traffic; None where all are."""
+    median_s: Number
+    """The median exposure; None where half of them are completed."""
+    p95_s: Number
+    """The exposure that 95 % do not exceed; None where more than 5 % are completed."""
+    oracle_s: Number
+    """The least mean exposure of any method with the policy's error rates, even one that knew the baseline, the noise and the size (Wald); None where it is not known."""
+    mean: Number
+    """The mean exposure in requests; None where the traffic is not known."""
+    median: Number
+    """The median exposure in requests."""
+    p95: Number
+    """The exposure in requests that 95 % do not exceed."""
+    oracle: Number
+    """The least mean exposure in requests."""
+
+
+class RolloutPlan(Facts):
+    """What is to be expected of a policy's rollouts, by simulation."""
+
+    runs: int
+    """Rollouts of each kind."""
+    step_s: float
+    """Seconds between two looks: the shortest interval of the metrics."""
+    since: str
+    """The stage in which regressions begin."""
+    traffic_per_s: Number
+    """Requests of the whole service a second; None where nothing says."""
+    traffic_unit: str
+    """What is counted: requests, or what was stated."""
+    traffic_of: str | None
+    """The metric whose totals say how many; None where it is stated, or not known."""
+    left_out: tuple[str, ...]
+    """Metrics of which too little is known to simulate them."""
+    stages: tuple[PlannedStage, ...]
+    """Each stage."""
+    complete: ObservedRate
+    """How many healthy rollouts are completed."""
+    complete_after_s: Number
+    """After how long half of them are; None where fewer are."""
+    rolled_back: ObservedRate
+    """How many healthy rollouts are rolled back."""
+    exposures: tuple[Exposure, ...]
+    """By metric and size of its regression."""
+
+
 class PlanFacts(Facts):
     """What is to be expected of a policy's releases."""
 
@@ -364,6 +453,10 @@ class PlanFacts(Facts):
     """Of the simulation."""
     metrics: dict[str, MetricPlan]
     """Each metric, in the policy's order."""
+    staged: bool = False
+    """Whether the policy has stages, whose shares and durations are planned for."""
+    rollout: RolloutPlan | None = None
+    """Of a policy with stages: how its rollouts go, where they were simulated."""
 
 
 Severity = Literal["error", "warning", "info"]

@@ -274,12 +274,14 @@ def _traffic(checked: CheckedMetric) -> Iterator[Symptom]:
     share = 0.5
     if not KINDS[metric.kind].is_averaged and min(totals) > 0:
         share = totals[1] / sum(totals)
-    if assumed.traffic is not None:  # of both arms together
-        assumed = assumed.model_copy(update={"traffic": 2 * assumed.traffic})
+    at_once = checked.pair.pairing == "concurrent" and all(arm.time is not None for arm in checked.arms)
+    arms = 1 if at_once else 2  # those of one clock have been added up; a plan is of both arms together
+    if assumed.traffic is not None:
+        assumed = assumed.model_copy(update={"traffic": arms * assumed.traffic})
     elif KINDS[metric.kind].is_rate:
         assert assumed.level is not None  # noqa: S101 - counts have one
         assumed = assumed.model_copy(
-            update={"level": assumed.level.model_copy(update={"number": 2 * assumed.level.number})}
+            update={"level": assumed.level.model_copy(update={"number": arms * assumed.level.number})}
         )
     fixed: dict[str, Any] = {"per_request": False}  # its noise is that of these arms as they are
     design = PowerDesign(metric, assumed.model_copy(update=fixed), share, checked.alpha, policy.beta)

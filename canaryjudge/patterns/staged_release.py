@@ -33,7 +33,7 @@ from canaryjudge.results import (
 from canaryjudge.rules import Asking
 from canaryjudge.rules.sequential.planned_looks import LooksProcess
 
-__all__ = ["StagedRelease"]
+__all__ = ["StagedRelease", "bound_times"]
 
 _CAUSES: Final[dict[Reason, Doubt]] = {
     Reason.NO_DATA: "no_traffic",
@@ -121,7 +121,7 @@ class StagedRelease:
                 "metrics": _side_by_side(self.policy),
             }
         )
-        times = _bound_times(stage, self._stages[-1])
+        times = bound_times(stage, self._stages[-1])
         return ReleaseWatch(asked, self.arms, pass_times=times, staged=True)
 
     def _split(self) -> None:
@@ -347,7 +347,7 @@ class StagedRelease:
             name=stage.title,
             share=stage.canary,
             advance=stage.advance,
-            bound_times=_bound_times(stage, self._stages[-1]),
+            bound_times=bound_times(stage, self._stages[-1]),
             min_duration_s=stage.min_duration,
             max_duration_s=stage.max_duration,
             status="ahead",
@@ -451,7 +451,7 @@ def _side_by_side(policy: Policy) -> tuple[Metric, ...]:
     return tuple(metric.model_copy(update={"pairing": "concurrent"}) for metric in policy.metrics)
 
 
-def _bound_times(stage: Stage, last: Stage) -> float:
+def bound_times(stage: Stage, last: Stage) -> float:
     """Give how many times as much harm as the release's pass excludes a stage may leave open: less and less as exposure grows."""
     return math.sqrt(last.canary / stage.canary) if stage.advance == "no_harm" else 1.0
 

@@ -18,6 +18,14 @@ from canaryjudge.explain.plans import plan_markdown, plan_rows, plan_text
 from canaryjudge.judging import Case, judge_cases, rule_levels, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.metric_watch import watched_rules
+from canaryjudge.planning.exposure import (
+    AskedRollouts,
+    Traffic,
+    plan_rollouts,
+    rollout_steps,
+    stage_named,
+    stated_traffic,
+)
 from canaryjudge.planning.power import (
     PowerDesign,
     form_of,
@@ -54,6 +62,8 @@ __all__ = ["Plan", "Simulation", "plan"]
 _SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)
 _SHARE = 0.1
 _HOUR = 3600.0
+_ROLLOUTS = 200
+"""How many are simulated of each regression, where nobody says."""
 _PARTS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Of the deadline: where the curves have points."""
 _EVERY = "*"
@@ -72,7 +82,7 @@ class Simulation:
     Attributes
     ----------
     runs : int
-        Releases a metric; 0 for none.
+        Releases a metric, or rollouts a regression; 0 for none.
     seed : int
         The same seed gives the same plan, with any executor.
     executor : concurrent.futures.Executor or None
@@ -146,7 +156,7 @@ class Plan(PlanFacts, Report):
 
 
 @np.errstate(all="ignore")
-def plan(
+def plan(  # noqa: PLR0913 - all but the policy have defaults
     policy: Policy,
     history: Any = None,
     *,
@@ -154,9 +164,11 @@ def plan(
     size: float | str = 0.25,
     power: float | str = 0.8,
     share: float | str | None = None,
+    traffic: str | None = None,
+    from_stage: str | None = None,
     simulation: Simulation | None = None,
 ) -> Plan:
-    """Say how long a canary must run, at what share of the traffic, to find a regression of a size.
+    """Say how long a canary must run, at what share of the traffic, to find a regression of a size; of a policy with stages, how much of the traffic meets one before it is stopped.
 
     Parameters
     ----------
@@ -171,19 +183,26 @@ def plan(
     power : float or str
         How surely.
     share : float or str, optional
-        The canary's share of the traffic; that of the policy's `split` where it is left out, or 10 %. The baseline has the rest.
+        The canary's share of the traffic; that of the policy's `split` where it is left out, or 10 %. The baseline has the rest. Not for a policy with stages, which say it.
+    traffic : str, optional
+        What all of the service serves, such as ``"20000/min"`` or ``"500 users/h"`` (new ones in that time); where it is left out, the totals of the metric that has the most requests say it. Metrics of which no traffic is known are taken to have all
+        of it.
+    from_stage : str, optional
+        The stage in which regressions begin, by its name or share; the first where it is left out. Of a policy with stages.
     simulation : Simulation, optional
-        Check the plan by simulation too.
+        Check the plan by simulation too. A policy with stages is simulated anyhow, 200 rollouts a regression, unless ``Simulation(0)`` says not to.
 
     Returns
     -------
     Plan
-        For each metric: how long it takes at which share, what is visible by the deadline (`max_duration`, `max_points` or an hour), and curves.
+        For each metric: how long it takes at which share, what is visible by the deadline (`max_duration`, `max_points` or an hour), and curves. Of a policy with stages, `rollout`: how healthy rollouts go, how long each stage must
+        last, and by metric and size of a regression the exposure: the canary's share of the traffic, added up from the beginning of the regression until it is rolled back, or until the last deadline where it is held.
+        One that is completed exposes everything: it is counted apart, has no part in the mean, and is more than any other in the quantiles.
 
     Raises
     ------
     PolicyError
-        If the assumptions, the size, the power or the share make no sense.
+        If the assumptions, the size, the power, the share, the traffic or the stage make no sense, or the policy's stages cannot be rolled out.
     DataError
         If the history cannot be read.
 
@@ -195,11 +214,14 @@ def plan(
     >>> planned.metrics["errors"].shares[-1].needed_points
     13
     """
-    simulation = simulation or Simulation()
+    simulation = simulation or Simulation(_ROLLOUTS if policy.stages else 0)
     asked = _fraction("size", size, math.inf), _fraction("power", power, 1.0)
-    of_canary = _SHARE if policy.split is None else policy.split.canary
-    of_canary = of_canary if share is None else _fraction("share", share, 1.0)
+    of_canary = _share(policy, share)
+    since = _since(policy, from_stage)
+    stated = None if traffic is None else stated_traffic(traffic)
     assumed, alone = _assumptions(policy, history, assume or {})
+    if stated is not None:
+        assumed = {name: _with_traffic(one, stated) for name, one in assumed.items()}
     _refuse_nothing(policy, assumed)
     alphas = shares(policy)
     tasks = [
@@ -220,10 +242,22 @@ def plan(
     done: dict[str, MetricPlan] = {}
     quick = not simulation.runs and simulation.progress is None  # formulas take no time to watch
     show = progress_of("planned", wanted=False if quick else simulation.progress)
-    show(0, len(tasks))
-    for number, one in enumerate(run(_planned, tasks), 1):
+    staged = policy.stages is not None and simulation.runs > 0
+    number, of = 0, len(tasks) + (rollout_steps(policy, simulation.runs) if staged else 0)
+    show(0, of)
+
+    def one_more() -> None:
+        nonlocal number
+        number += 1
+        show(number, of)
+
+    for one in run(_planned, tasks):
         done[one.name] = one
-        show(number, len(tasks))
+        one_more()
+    rollout = None
+    if staged:
+        asked_of_stages = AskedRollouts(*asked, since, stated, simulation.runs, simulation.seed)
+        rollout = plan_rollouts(policy, assumed, asked_of_stages, simulation.executor, one_more)
     return Plan(
         size=asked[0],
         power=asked[1],
@@ -231,7 +265,38 @@ def plan(
         deadline_s=max(task.deadline for task in tasks),
         seed=simulation.seed,
         metrics=done,
+        staged=policy.stages is not None,
+        rollout=rollout,
     )
+
+
+def _share(policy: Policy, share: float | str | None) -> float:
+    """Give the canary's share of the traffic; of stages, the last one's."""
+    if policy.stages is not None:
+        if share is not None:
+            raise PolicyError(
+                "the policy's stages say what share of the traffic the canary has", "Leave the share out."
+            )
+        return policy.stages[-1].canary
+    own = _SHARE if policy.split is None else policy.split.canary
+    return own if share is None else _fraction("share", share, 1.0)
+
+
+def _since(policy: Policy, name: str | None) -> int:
+    """Give the place of the stage in which regressions begin."""
+    if policy.stages is None and name is not None:
+        raise PolicyError(
+            f"the policy has no stages, and so none named {name!r}",
+            "Leave it out, or give the policy stages.",
+        )
+    return stage_named(policy, name)
+
+
+def _with_traffic(assumed: Assumed, traffic: Traffic) -> Assumed:
+    """Take a metric of which no traffic is known to have all of it."""
+    if assumed.traffic is not None or traffic.per_s is None:
+        return assumed
+    return assumed.model_copy(update={"traffic": traffic.per_s * assumed.interval})
 
 
 def _fraction(what: str, value: float | str, below: float) -> float:
@@ -332,6 +397,8 @@ class _Task:
     @property
     def deadline(self) -> float:
         policy = self.policy
+        if policy.stages is not None:
+            return math.fsum(stage.max_duration for stage in policy.stages)
         if policy.max_points is not None:
             return policy.max_points * self.assumed.interval
         return policy.max_duration or _HOUR
@@ -339,7 +406,18 @@ class _Task:
     @property
     def points(self) -> int:
         """Points by the deadline."""
-        return max(1, math.floor(self.deadline / self.assumed.interval + 1e-9))
+        return self.within(self.deadline)
+
+    def within(self, seconds: float) -> int:
+        """Give the points of a span of time."""
+        return max(1, math.floor(seconds / self.assumed.interval + 1e-9))
+
+    @property
+    def shares(self) -> dict[float, int]:
+        """The shares of the traffic that are planned for, with the points by the deadline at each: of stages, their own."""
+        if self.policy.stages is not None:
+            return {stage.canary: self.within(stage.max_duration) for stage in self.policy.stages}
+        return dict.fromkeys(sorted({*_SHARES, self.share}), self.points)
 
 
 def _planned(task: _Task) -> MetricPlan:
@@ -348,9 +426,11 @@ def _planned(task: _Task) -> MetricPlan:
     rules = metric.rules or default_rules(metric, one_clock=metric.pairing != "windows")
     planned = planned_rule(metric)
     alpha = rule_levels(rules, task.alpha)[rules.index(planned)]
+    if task.policy.stages is not None:
+        alpha /= 2 * len(task.policy.stages)  # what a stage's own data have of it
     ready = form != "none" and lacking is None
     design = PowerDesign(metric, assumed, task.share, alpha, task.policy.beta)
-    by_share = sorted({*_SHARES, task.share}) if ready else []
+    by_share = task.shares if ready else {}
     return MetricPlan(
         name=metric.name,
         kind=metric.kind,
@@ -367,19 +447,21 @@ def _planned(task: _Task) -> MetricPlan:
         autocorrelation=assumed.autocorrelation,
         traffic=assumed.traffic,
         dispersion=assumed.dispersion,
-        shares=tuple(_at_share(task, replace(design, share=part)) for part in by_share),
+        shares=tuple(
+            _at_share(task, replace(design, share=part), points) for part, points in by_share.items()
+        ),
         curve=_curve(task, design) if ready else (),
-        simulated=_simulated(task) if task.runs and lacking is None else None,
+        simulated=_simulated(task) if task.runs and lacking is None and task.policy.stages is None else None,
     )
 
 
-def _at_share(task: _Task, design: PowerDesign) -> SharePlan:
+def _at_share(task: _Task, design: PowerDesign, points: int) -> SharePlan:
     needed = needed_points(design, task.size, task.power)
     return SharePlan(
         share=design.share,
         needed_points=needed,
         needed_s=None if needed is None else needed * task.assumed.interval,
-        visible=visible_size(design, task.points, task.power),
+        visible=visible_size(design, points, task.power),
     )
 
 

@@ -113,45 +113,47 @@ class PowerDesign:
         """Give what is to be expected after so many points of a regression of a size."""
         if points < self.metric.needed_points:
             return Expected(0.0, 0.0)
-        parts = [self._one_way(points, size, sign) for sign, _ in self._limits.sides]
+        parts = [self._one_way(points, size, sign) for sign, _ in self.limits.sides]
         # a regression goes one way, and a pass needs every way proven
         return Expected(parts[0].power, max(0.0, 1 - sum(1 - part.passes for part in parts)))
 
     @property
-    def _level(self) -> float:
+    def level(self) -> float:
+        """The level that is assumed; 1 where none is."""
         level = self.assumed.level
         return 1.0 if level is None else self.metric.quantity(level, "level")
 
     @property
-    def _limits(self) -> Limits:
+    def limits(self) -> Limits:
+        """What is tolerated, and what a pass will exclude, at the level that is assumed."""
         question = question_of(self.metric, ErrorRates(self.alpha, self.beta))
         if question.pass_within is None:
             question = replace(question, pass_within=self._usual(question))
-        return tolerated(question, self._level) or Limits(absolute=False, high=0.0, low=None)
+        return tolerated(question, self.level) or Limits(absolute=False, high=0.0, low=None)
 
     def _usual(self, question: Question) -> Sizes[float]:
         """Give what a pass will exclude where that is left to the baseline, which will vary as is assumed."""
         if KINDS[self.metric.kind].is_averaged:
-            steps = self._spread(1 - self.share) * math.sqrt(1 - self.assumed.autocorrelation)
+            steps = self.spread(1 - self.share) * math.sqrt(1 - self.assumed.autocorrelation)
             usual = max(question.tolerance.relative, min(WIDEST_VARIATION, steps))
             return Sizes(usual, question.tolerance.absolute)
         if KINDS[self.metric.kind].is_share and len(question.sides) == 1:
-            return usual_errors(self._level, 1.0, question.sides, question.tolerance)
+            return usual_errors(self.level, 1.0, question.sides, question.tolerance)
         return question.tolerance
 
-    def _spread(self, share: float) -> float:
+    def spread(self, share: float) -> float:
         """Give the standard deviation of a gauge's points at a share of the traffic."""
         alone = is_per_request(self.metric, self.assumed)
         return (self.assumed.spread or 0.0) / math.sqrt(share if alone else 1.0)
 
     def _one_way(self, points: int, size: float, sign: int) -> Expected:
-        limits = self._limits
+        limits = self.limits
         limit, pass_limit = dict(limits.sides)[sign], dict(limits.pass_sides)[sign]
         change = size if sign > 0 else -size / (1 + size)
         level = self.alpha / len(limits.sides)
         if form_of(self.metric) == "events":
             return self._events(points, change, (limit, pass_limit), level, sign)
-        relative, excluded = (at / self._level if limits.absolute else at for at in (limit, pass_limit))
+        relative, excluded = (at / self.level if limits.absolute else at for at in (limit, pass_limit))
         scale, safe_scale = (1.0 if limits.absolute else 1 + at for at in (relative, excluded))
         wrong = self._error(points, 1 + change, scale), self._error(points, 1.0, safe_scale)
         floors = self._floor(relative, scale), self._floor(excluded, safe_scale)
@@ -213,7 +215,7 @@ class PowerDesign:
         own = []
         for share in (self.share, 1 - self.share):
             if KINDS[metric.kind].is_averaged:
-                own.append(self._spread(share) ** 2 * longer / points)
+                own.append(self.spread(share) ** 2 * longer / points)
             else:
                 seen = (assumed.traffic or 0.0) * share * points
                 shared = assumed.between_intervals**2 * longer / points
@@ -222,7 +224,7 @@ class PowerDesign:
 
     def _floor(self, change: float = 0.0, scale: float = 1.0) -> tuple[float, float]:
         """Give by what part of the level healthy arms differ at a change, where levels are scaled so, and with which degrees of freedom that is known."""
-        floor, level = self.metric.noise_floor, self._level
+        floor, level = self.metric.noise_floor, self.level
         stated = None if floor is None else floor.between_replicas
         if floor is not None and stated is not None:
             return scale * math.sqrt(2) * stated.size(self.metric, level) / level, floor.replicas_freedom
@@ -233,12 +235,12 @@ class PowerDesign:
     def _events(
         self, points: int, change: float, limits: tuple[float, float], level: float, sign: int
     ) -> Expected:
-        rate = self._level
+        rate = self.level
         whole = points * (self.assumed.traffic or 1.0 if KINDS[self.metric.kind].is_share else 1.0)
         exposures = self.share * whole, (1 - self.share) * whole
         expected = [rate * exposure for exposure in exposures]
         factor = self.assumed.dispersion
-        change_at = min(limits) / rate if self._limits.absolute else min(limits)
+        change_at = min(limits) / rate if self.limits.absolute else min(limits)
         if floor := self._floor(change_at)[0]:
             chance = 1 - rate * (1 + min(0.0, change_at)) if KINDS[self.metric.kind].is_share else 1.0
             factor += floor**2 / sum(chance / events for events in expected)
@@ -259,7 +261,7 @@ class PowerDesign:
             if share:  # no more events than there are requests
                 canary, baseline = np.minimum(canary, arms[0]), np.minimum(baseline, arms[1])
             totals = canary, arms[0], baseline, arms[1]
-            if self._limits.absolute:  # a p-value is below the level where the bound lies beyond the limit, and costs a hundred times as much
+            if self.limits.absolute:  # a p-value is below the level where the bound lies beyond the limit, and costs a hundred times as much
                 bounds = (difference_bounds if share else rate_difference_bounds)(*totals, level)
                 return np.asarray(bounds.low >= limit if sign > 0 else bounds.high <= limit)
             ratio = rate_ratio_pvalues(*totals, 1 + limit)
@@ -272,7 +274,7 @@ class PowerDesign:
     ) -> float:
         chances = (rate * (1 + change), rate)
         left = [max(0.0, 1 - chance) if KINDS[self.metric.kind].is_share else 1.0 for chance in chances]
-        if self._limits.absolute:
+        if self.limits.absolute:
             excess = sign * (rate * change - limit)
             variance = sum(chance * rest / arm for chance, rest, arm in zip(chances, left, arms, strict=True))
         else:

@@ -131,7 +131,7 @@ def _assumed(level: float, spread: float, interval: float, **more: float) -> Ass
 
 def _of_events(known: list[Series], metric: Metric, interval: float) -> Assumed | None:
     events = float(sum(track.value.sum() for track in known))
-    points = sum(len(track) for track in known)
+    points = _intervals(known, interval)
     exposure = [np.ones(len(track)) if track.total is None else track.total for track in known]
     whole = float(sum(total.sum() for total in exposure))
     family: Family = KINDS[metric.kind].family
@@ -146,6 +146,14 @@ def _of_events(known: list[Series], metric: Metric, interval: float) -> Assumed 
     return _assumed(events / whole, 0.0, interval, traffic=whole / points, **own)
 
 
+def _intervals(known: list[Series], interval: float) -> int:
+    """Count the intervals that several tracks have together: what arms or replicas saw at one time is the whole service's."""
+    times = [track.time for track in known if track.time is not None]
+    if len(times) < len(known):
+        return sum(map(len, known))
+    return len(np.unique(np.floor(np.concatenate(times) / interval)))
+
+
 def _of_samples(known: list[Series], interval: float) -> Assumed | None:
     values = np.concatenate([track.value for track in known])
     low, level, high = (float(part) for part in np.quantile(values, [0.25, 0.5, 0.75]))
@@ -153,15 +161,14 @@ def _of_samples(known: list[Series], interval: float) -> Assumed | None:
     spread = (high - low) / _OF_NORMAL / abs(level) if level else 0.0
     if not timed:
         return _assumed(level, spread, interval)
-    counts, middles = [], []
+    middles = []
     for track in timed:
         assert track.time is not None  # noqa: S101 - as was asked
         slots = ((track.time - track.time[0]) // interval).astype(np.intp)
         sizes = np.bincount(slots)
-        counts.append(sizes)
         ends = sizes.cumsum()
         middles.append([float(np.median(part)) for part in np.split(track.value, ends[:-1]) if len(part)])
-    traffic = float(np.mean(np.concatenate(counts)))
+    traffic = sum(map(len, timed)) / _intervals(timed, interval)
     return _assumed(level, spread, interval, traffic=traffic, **_shared(middles, level, spread, traffic))
 
 
@@ -171,7 +178,7 @@ def _of_histograms(known: list[Series], interval: float) -> Assumed | None:
     counts = track.buckets.sum(axis=0)
     low, level, high = (float(bucket_quantile(track.edges, counts, q)) for q in (0.25, 0.5, 0.75))
     spread = (high - low) / _OF_NORMAL / abs(level) if level else 0.0
-    traffic = float(np.mean(track.value))
+    traffic = float(sum(own.value.sum() for own in known)) / _intervals(known, interval)
     middles = [float(bucket_quantile(track.edges, row, 0.5)) for row in track.buckets if row.sum() > 0]
     return _assumed(level, spread, interval, traffic=traffic, **_shared([middles], level, spread, traffic))
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data import FloatArray, MetricPair
+from canaryjudge.data.raw_intake import INTERVAL
 from canaryjudge.data.stream import intervals
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.metric_watch import MetricWatch, watched_rules
@@ -293,7 +294,8 @@ class _Lot:
         self._rules = self._metric.rules or watched_rules(self._metric)
         self._watches = [[watch.afresh() for watch in watched.watches] for _ in range(runs)]
         self._parts: list[Sequence[Pair]] = [()] * runs
-        """What is given of the present stage: the points in one piece, or samples interval by interval."""
+        """What is given of the present stage: the points in one piece, or samples interval by interval, with the ends of those."""
+        self._ends: list[FloatArray] = [np.zeros(0)] * runs
         self._given, self._reached, self._before, self._seen = (
             np.zeros(runs, dtype=np.intp) for _ in range(4)
         )
@@ -304,7 +306,7 @@ class _Lot:
             np.full(runs, new, dtype=np.bool_) for new in (True, False, False)
         )
         """Those that were never looked at, those that have failed, which stays, and those that pass for the time being."""
-        self._interval, self._limit = 1.0, 0
+        self._spacing, self._interval, self._limit = 1.0, 1.0, 0
         self._counts = np.zeros((0, 0, 0, 0))
         places = [
             place
@@ -324,14 +326,19 @@ class _Lot:
     def begin(self, pairs: Mapping[int, MetricPair], offsets: FloatArray) -> None:
         """Begin a stage, at some time of each rollout: its points follow those that have come."""
         some = next(iter(pairs.values()))
-        self._interval = float(some.interval or 1.0)
+        self._spacing = float(some.interval or 1.0)
+        self._interval = (self._metric.interval or INTERVAL) if self._raw else self._spacing
         self._limit = math.floor((self._of.horizon.max_duration or 0.0) / self._interval + _EPSILON) + 1
         answered([asking for run in pairs for asking in self._catching_up(run)])
         for run, pair in pairs.items():
             self._before[run] += self._reached[run]
             self._given[run] = self._reached[run] = 0
             self._offset[run] = offsets[run]
-            cut = intervals(pair) if self._raw else (pair,)
+            cut = [pair]
+            if self._raw:
+                cut = list(intervals(replace(pair, interval=self._interval)))
+                firsts = [float(part.canary.time[0]) for part in cut if part.canary.time is not None]
+                self._ends[run] = self._interval * (np.floor(np.array(firsts) / self._interval) + 1)
             self._parts[run] = [self._of.row(_later(part, float(offsets[run]))) for part in cut]
         if self._columns:
             self._counts = np.zeros((len(self._watches), len(some.canary), 2, 2))
@@ -341,13 +348,16 @@ class _Lot:
 
     def reach(self, on: _Ints, elapsed: float, *, last: bool = False) -> None:
         """Go on to where a stage has lasted so many seconds, and tell how the watches stand; in the `last` step, exactly why."""
-        come = math.floor(elapsed / self._interval + _EPSILON)
-        come += 0 if self._raw else 1  # an interval of samples is over when the next one begins
+        come = np.full(len(on), math.floor(elapsed / self._interval + _EPSILON) + 1, dtype=np.intp)
+        if self._raw:  # of which an interval is over when the next one begins
+            come[:] = [
+                np.searchsorted(self._ends[run], elapsed + self._spacing - _EPSILON) for run in on.tolist()
+            ]
         before = self._reached[on]
         points = np.maximum(before, np.minimum(come, self._limit - self._before[on]))
         self._reached[on] = points
         if self._columns:
-            for point in range(int(before.min(initial=come)), come):
+            for point in range(int(before.min(initial=self._limit)), int(points.max(initial=0))):
                 some = on[(before <= point) & (point < points)]
                 for columns in self._columns:
                     columns.add(some, self._counts[some, point, :, 0], self._counts[some, point, :, 1])

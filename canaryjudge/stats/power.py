@@ -24,7 +24,7 @@ from scipy import special
 from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.rank_test import LARGEST_CRITICAL_VALUE
 
-__all__ = ["RANK_VARIANCE", "Scatter", "events_power", "shift_power"]
+__all__ = ["RANK_VARIANCE", "Scatter", "events_power", "shift_power", "wald_information"]
 
 RANK_VARIANCE: Final = math.pi / 3
 """Variance of the Hodges-Lehmann shift over that of the difference of means, of normal points."""
@@ -124,3 +124,33 @@ def _poisson(counts: FloatArray, mean: float) -> FloatArray:
     if mean == 0:
         return np.asarray(counts == 0, dtype=np.float64)
     return np.asarray(np.exp(special.xlogy(counts, mean) - mean - special.gammaln(counts + 1)))
+
+
+def wald_information(alpha: float, beta: float) -> float:
+    """Give the least mean of the log likelihood ratio at which a sequential test between two hypotheses can end.
+
+    ``(1 - beta) log((1 - beta) / alpha) + beta log(beta / (1 - alpha))``: the mean under the alternative, for any stopping rule [1]_. Over the information of one
+    observation (the divergence of the alternative from the null) it is the least mean number of observations.
+
+    Parameters
+    ----------
+    alpha : float
+        Probability to reject the null where it is true.
+    beta : float
+        Probability not to reject it where the alternative is.
+
+    Returns
+    -------
+    float
+        In natural logarithms.
+
+    References
+    ----------
+    .. [1] A. Wald, "Sequential Tests of Statistical Hypotheses", *Annals of Mathematical Statistics* 16 (1945), section 4.
+
+    Examples
+    --------
+    >>> round(wald_information(0.01, 0.05), 3)
+    4.177
+    """
+    return (1 - beta) * math.log((1 - beta) / alpha) + beta * math.log(beta / (1 - alpha))
