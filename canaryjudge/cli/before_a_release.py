@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.cli.inputs import (
     TABLE_TITLES,
@@ -22,13 +22,18 @@ from canaryjudge.cli.inputs import (
     save_data,
     spare,
 )
-from canaryjudge.cli.streams import write_file
-from canaryjudge.errors import PolicyError
+from canaryjudge.cli.streams import naming, write_file
+from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.policy import load_policy
 from canaryjudge.policy.document import plain, read_documents
 from canaryjudge.policy.loading import read_text
 
+if TYPE_CHECKING:
+    from canaryjudge.planning import Plan
+
 __all__ = ["add_calibrate", "add_doctor", "add_plan"]
+
+_PICTURES: Final = ("png", "svg", "pdf")
 
 
 def add_calibrate(commands: Any) -> None:
@@ -151,21 +156,44 @@ def add_plan(commands: Any) -> None:
         "--share", help="the canary's share of the traffic (default: the policy's split, or 10%%)"
     )
     parser.add_argument(
-        "--simulate", type=int, default=0, metavar="RUNS", help="check by so many simulated releases a metric"
+        "--traffic",
+        metavar="N/TIME",
+        help="what all of the service serves, such as 20000/min or '500 users/h' (default: what the totals say)",
+    )
+    parser.add_argument(
+        "--from-stage",
+        metavar="STAGE",
+        help="the stage of a rollout in which regressions begin, such as 10%% (default: the first)",
+    )
+    parser.add_argument(
+        "--simulate",
+        type=int,
+        metavar="RUNS",
+        help="check by so many simulated releases a metric (default: 0), or rollouts a regression where the policy has stages (default: 200)",
+    )
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        help="draw it there: exposure or chances of each metric, as .png, .svg or .pdf",
     )
     _add_studies(parser)
     parser.set_defaults(run=_plan)
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from canaryjudge.planning import Simulation, plan  # noqa: PLC0415 - the other commands need no simulation
+    from canaryjudge.planning import ROLLOUTS, Simulation, plan  # noqa: PLC0415 - the other commands need no simulation
 
+    spare(options.plot, "--plot", options.policy, options.history)
     policy = load_policy(options.policy)
     names = [metric.name for metric in policy.metrics]
     if options.history is None:
         refuse_wide(options, "this is about the history, and there is none")
     history = None if options.history is None else read_history(options, policy)
-    with _pool(options.jobs if options.simulate else 1, len(names)) as executor:
+    runs = options.simulate
+    if runs is None:
+        runs = ROLLOUTS if policy.stages else 0
+    tasks = max(len(names), len(policy.stages or ())) if runs else 1
+    with _pool(options.jobs, tasks) as executor:
         found = plan(
             policy,
             history,
@@ -173,12 +201,39 @@ def _plan(options: argparse.Namespace) -> int:
             size=options.size,
             power=options.power,
             share=options.share,
-            simulation=Simulation(
-                max(0, options.simulate), options.seed, executor, False if options.quiet else None
-            ),
+            traffic=options.traffic,
+            from_stage=options.from_stage,
+            simulation=Simulation(max(0, runs), options.seed, executor, False if options.quiet else None),
         )
+    if options.plot is not None:
+        _draw(found, options.plot)
     _write(found, options.format)
     return 0
+
+
+def _draw(found: Plan, path: str) -> None:
+    """Draw each metric that can be, side by side."""
+    if found.rollout is not None:
+        names = list(dict.fromkeys(one.metric for one in found.rollout.exposures))
+    else:
+        names = [name for name, metric in found.metrics.items() if metric.curve]
+    form = Path(path).suffix.lower().lstrip(".")
+    if form not in _PICTURES:
+        raise DataError(
+            f"--plot {path}: this is no picture that can be drawn",
+            f"Name a file that ends with {', '.join(_PICTURES)}.",
+        )
+    if not names:
+        raise DataError(
+            "--plot: no metric of the plan can be drawn", "Simulate it, or assume what is lacking."
+        )
+    figure = found.plot(names[0]).figure.get_figure(root=True)
+    figure.clear()
+    figure.set_size_inches(6.4 * len(names), 4.2)
+    for name, ax in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
+        found.plot(name, ax=ax)
+    with naming(path):
+        figure.savefig(path, format=form, dpi=120)
 
 
 def _assumptions(given: list[str], names: list[str]) -> dict[str, dict[str, Any]]:

@@ -99,23 +99,23 @@ def _of_rollouts(rollout: RolloutPlan, facts: PlanFacts) -> list[tuple[str, _Tab
             f"of {_amount(60 * rollout.traffic_per_s)} {unit} a minute, by the totals of {rollout.traffic_of}"
         )
     met = (
-        f"How many {unit} meet the regression, {how_much}: the canary's share added up until it is stopped, or until the last deadline where it is held. Who completes exposes everybody, which is no part of the mean; at best: the least mean of "
-        "any test with the policy's error rates, even one that knew the baseline, the noise and the size."
+        f"How many {unit} meet the regression, {how_much}: the canary's share added up until it is stopped, or until the last deadline where it is held; at most so many in half and in 95 % of the rollouts. One that is completed "
+        "exposes everybody, and has no part in the mean. No test with the policy's error rates stops it with fewer, in the mean, than an oracle that knows the baseline, the noise and the size."
     )
     return [
-        (healthy, _by_stage(rollout.stages, metrics)),
+        (healthy, _by_stage(rollout.stages, metrics, facts.power)),
         (became, _what_became(rollout, stages)),
         (met, _who_met_it(rollout)),
     ]
 
 
-def _by_stage(stages: tuple[PlannedStage, ...], metrics: list[str]) -> _Table:
+def _by_stage(stages: tuple[PlannedStage, ...], metrics: list[str], power: float) -> _Table:
     header = [
         "stage",
         "lasts",
         "left in time",
         "half after",
-        "80 % need",
+        f"{percent(power)} need",
         *(f"excludes {name}" for name in metrics),
     ]
     rows = [
@@ -160,7 +160,7 @@ def _what_became(rollout: RolloutPlan, stages: list[str]) -> _Table:
 
 
 def _who_met_it(rollout: RolloutPlan) -> _Table:
-    header = ["metric", "worse by", "mean", "half of them", "95 % of them", "at best"]
+    header = ["metric", "worse by", "mean", "half meet", "95 % meet", "an oracle needs"]
 
     def told(one: Exposure, name: str, otherwise: str) -> str:
         seconds, amount = getattr(one, f"{name}_s"), getattr(one, name)

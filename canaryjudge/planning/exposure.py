@@ -27,7 +27,7 @@ from canaryjudge.stats.power import wald_information
 
 __all__ = ["AskedRollouts", "Traffic", "plan_rollouts", "rollout_steps", "stage_named", "stated_traffic"]
 
-_TIMES: Final = (1.25, 1.5, 2.0, 5.0)
+_TIMES: Final = (1.25, 1.5, 2.0, 3.0, 5.0)
 """Regressions that are asked about: so many times as large as the harm that a pass excludes."""
 _BLOCK: Final = 50
 """Rollouts that are simulated at once."""

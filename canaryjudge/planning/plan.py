@@ -34,6 +34,7 @@ from canaryjudge.planning.power import (
     planned_rule,
     visible_size,
 )
+from canaryjudge.plots import exposure
 from canaryjudge.plots import power as power_curves
 from canaryjudge.policy import Metric, Policy, Sequential
 from canaryjudge.progress import Progress, progress_of
@@ -57,12 +58,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["Plan", "Simulation", "plan"]
+__all__ = ["ROLLOUTS", "Plan", "Simulation", "plan"]
 
 _SHARES = (0.01, 0.05, 0.1, 0.25, 0.5)
 _SHARE = 0.1
 _HOUR = 3600.0
-_ROLLOUTS = 200
+ROLLOUTS: Final = 200
 """How many are simulated of each regression, where nobody says."""
 _PARTS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Of the deadline: where the curves have points."""
@@ -122,7 +123,7 @@ class Plan(PlanFacts, Report):
         return pd.DataFrame(plan_rows(self))
 
     def plot(self, metric: str, *, ax: Axes | None = None) -> Axes:
-        """Draw the chances of one metric over time: that the regression fails, and that a healthy canary passes.
+        """Draw the chances of one metric over time: that the regression fails, and that a healthy canary passes; of rollouts, how much of the traffic meets a regression before it is stopped, by its size.
 
         Parameters
         ----------
@@ -143,6 +144,8 @@ class Plan(PlanFacts, Report):
         MissingExtraError
             If matplotlib is not installed.
         """
+        if self.rollout is not None:
+            return exposure(self, metric, ax=ax)
         if metric not in self.metrics or not self.metrics[metric].curve:
             known = [name for name, one in self.metrics.items() if one.curve]
             raise DataError(
@@ -214,7 +217,7 @@ def plan(  # noqa: PLR0913 - all but the policy have defaults
     >>> planned.metrics["errors"].shares[-1].needed_points
     13
     """
-    simulation = simulation or Simulation(_ROLLOUTS if policy.stages else 0)
+    simulation = simulation or Simulation(ROLLOUTS if policy.stages else 0)
     asked = _fraction("size", size, math.inf), _fraction("power", power, 1.0)
     of_canary = _share(policy, share)
     since = _since(policy, from_stage)

@@ -6,6 +6,7 @@ canaries blue and solid, limits black: nothing is told by color alone.
 
 from canaryjudge.plots.distributions import ecdf, quantile_difference
 from canaryjudge.plots.error_rates import calibration, false_fails, power
+from canaryjudge.plots.exposure import exposure
 from canaryjudge.plots.rollouts import rollout_effect, timeline
 from canaryjudge.plots.verdicts import burn_rates, effects, evidence, series
 
@@ -15,6 +16,7 @@ __all__ = [
     "ecdf",
     "effects",
     "evidence",
+    "exposure",
     "false_fails",
     "power",
     "quantile_difference",
