@@ -227,6 +227,8 @@ class Horizon:
     staged : bool
         Whether it is a watch of a rollout: a pass is one for the time being, since the next stage begins anew; and as stages are short, points that tell little of their own noise prove harmlessness
         with the caution with which they prove harm.
+    outcome_only : bool
+        Whether nobody reads more than the outcome: p-values of several looks together, which take most of the time of a simulation, are then left out.
     """
 
     max_points: int | None = None
@@ -234,6 +236,7 @@ class Horizon:
     replicas: Callable[[], tuple[tuple[Arm, ...], tuple[Arm, ...]]] | None = None
     intervals: Callable[[], Sequence[tuple[slice, slice]]] | None = None
     staged: bool = False
+    outcome_only: bool = False
 
     def is_over(self, points: int, first: float | None, last: float | None) -> bool:
         """Tell whether the watch has ended, after so many points and at the time of the last."""

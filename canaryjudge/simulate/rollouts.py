@@ -292,7 +292,7 @@ class _Lot:
         self._of, self._metric, self._results = watched, watched.metric, results
         self._raw = KINDS[self._metric.kind].is_raw
         self._rules = self._metric.rules or watched_rules(self._metric)
-        self._watches = [[watch.afresh() for watch in watched.watches] for _ in range(runs)]
+        self._watches = [[watch.for_outcomes() for watch in watched.watches] for _ in range(runs)]
         self._parts: list[Sequence[Pair]] = [()] * runs
         """What is given of the present stage: the points in one piece, or samples interval by interval, with the ends of those."""
         self._ends: list[FloatArray] = [np.zeros(0)] * runs

@@ -84,3 +84,64 @@ def test_without_a_history_or_assumptions_it_says_what_is_missing(policy, capsys
     assert "nothing can be planned without the spread of p99, the level and traffic of errors" in err
     assert "--assume" in err
     assert "--history" in err
+
+
+STAGED = """metrics:
+- {name: errors, kind: ratio, direction: increase, tolerance: 50%, dispersion: 1}
+stages:
+- {canary: 5%, max_duration: 15m}
+- {canary: 50%, max_duration: 15m}
+"""
+ERRORS = ["--assume", "errors.level=1%", "--traffic", "20000/min"]
+
+
+@pytest.fixture
+def staged(tmp_path):
+    path = tmp_path / "staged.yaml"
+    path.write_text(STAGED)
+    return str(path)
+
+
+def test_a_policy_with_stages_says_who_meets_a_regression(staged, capsys):
+    assert run(staged, *ERRORS, "--simulate", "20", "--quiet", "--jobs", "2") == 0
+    said = capsys.readouterr().out
+    assert "Healthy rollouts, 20 simulated" in said
+    assert "of 20,000 requests a minute, as stated" in " ".join(said.split())
+    assert run(staged, *ERRORS, "--simulate", "20", "--quiet", "--jobs", "1", "--format", "json") == 0
+    found = Plan.from_json(capsys.readouterr().out)
+    assert [stage.name for stage in found.rollout.stages] == ["5%", "50%"]
+    assert found.explain() + "\n" == said
+
+
+def test_it_may_begin_in_a_later_stage_and_be_left_unsimulated(staged, capsys):
+    more = ["--simulate", "5", "--quiet", "--from-stage", "50%", "--format", "json"]
+    assert run(staged, *ERRORS, *more) == 0
+    assert json.loads(capsys.readouterr().out)["rollout"]["since"] == "50%"
+    assert run(staged, *ERRORS, "--simulate", "0", "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out)["rollout"] is None
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_it_is_drawn(staged, policy, tmp_path, capsys, ending):
+    pytest.importorskip("matplotlib")
+    drawn = tmp_path / f"exposure.{ending}"
+    assert run(staged, *ERRORS, "--simulate", "5", "--quiet", "--plot", str(drawn)) == 0
+    assert drawn.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+    assert run(policy, "--assume", "p99.spread=4%", "--plot", str(drawn)) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--plot", "exposure.txt"], "ends with png, svg, pdf"),
+        (["--plot", "nowhere/exposure.png"], "nowhere"),
+        (["--traffic", "20000"], "Write it like 20000/min"),
+        (["--from-stage", "60%"], "Did you mean '50%'"),
+        (["--share", "5%"], "the policy's stages say"),
+    ],
+)
+def test_mistakes_about_stages_are_told(staged, capsys, more, said):
+    given = ERRORS[:2] if "--traffic" in more else ERRORS
+    assert run(staged, *given, "--simulate", "2", "--quiet", *more) == 2
+    assert said in capsys.readouterr().err

@@ -220,6 +220,8 @@ class LooksProcess:
 
     def _pvalues(self) -> dict[str, float | None]:
         """Give the p-values of all looks that counted, together."""
+        if self._question.horizon.outcome_only:
+            return {}
         if not self._taken:
             return {"pvalue": None, "pvalue_pass": None}
         fractions = [taken.fraction for taken in self._taken]

@@ -44,9 +44,10 @@ class Watch:
         self._length = _SHORTEST_EPOCH
         self._decided: Finding | None = None
 
-    def afresh(self) -> Watch:
-        """Give another that asks the same, and has seen nothing."""
-        return Watch(self._start, self._question, self._reserved)
+    def for_outcomes(self) -> Watch:
+        """Give another that asks the same, has seen nothing, and tells outcomes alone."""
+        horizon = replace(self._question.horizon, outcome_only=True)
+        return Watch(self._start, replace(self._question, horizon=horizon), self._reserved)
 
     @property
     def points(self) -> int:
