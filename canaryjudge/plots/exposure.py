@@ -96,12 +96,12 @@ def exposure(found: PlanFacts, metric: str, *, ax: Axes | None = None) -> Axes:
             continue
         ax.axhspan(max(begin, low), end, color=_STAGE[number % 2], zorder=0, linewidth=0)
         ax.text(
-            0.995,
+            1.01,
             end,
-            f"end of stage {drawn_text(stage.name)} ",
+            f"{drawn_text(stage.name)} ends",
             transform=ax.get_yaxis_transform(),
-            ha="right",
-            va="top",
+            ha="left",
+            va="center",
             fontsize="small",
             color="#55616f",
         )
@@ -110,7 +110,7 @@ def exposure(found: PlanFacts, metric: str, *, ax: Axes | None = None) -> Axes:
         xscale="log",
         yscale="log",
         ylim=(low, high),
-        xlabel=f"{drawn_text(metric)} is worse by",
+        xlabel=f"{drawn_text(metric)}: worse by",
         ylabel=drawn_text(what),
     )
     ax.set_xticks(sizes, [f"{size:.3g} %" for size in sizes])

@@ -88,6 +88,9 @@ class MadeUpRollouts:
         self._lasting = [math.floor(stage.max_duration / self.step + _EPSILON) for stage in self.stages]
         self.most = sum(self._lasting) + len(self._lasting)
         """Steps until the last deadline."""
+        warmup = max((metric.warmup or 0.0 for metric in policy.metrics), default=0.0)
+        self._longer = math.ceil(warmup / self.step - _EPSILON)
+        """Steps after its deadline in which a stage that is held may still be decided by its own data: planned looks are spread over what follows the warm-up."""
         self._results: dict[str, _Results] = {metric.name: _Results() for metric in policy.metrics}
         self._healthy: dict[tuple[int, str], _Ints] = {}
         self._actions: dict[tuple[object, ...], RolloutAction] = {}
@@ -174,7 +177,7 @@ class MadeUpRollouts:
         others = {name: self._results[name].safe for name in own if name not in followed}
         step, on = 0, on[start[on] < self.most]
         while len(on):
-            now = min(step, self._lasting[stage])
+            now = min(step, self._lasting[stage] + self._longer)
             for lot in followed.values():
                 lot.reach(on, step * self.step)
             held = []
@@ -219,7 +222,7 @@ class MadeUpRollouts:
         self, stage: int, metric: Metric, on: _Ints, change: float
     ) -> tuple[_Ints, dict[int, MetricPair]]:
         """Tell how a metric stands at each step of a stage by its own data, shape (runs, steps), for some runs; with the pairs that had to be made."""
-        key, steps = (stage, metric.name), self._lasting[stage] + 1
+        key, steps = (stage, metric.name), self._lasting[stage] + self._longer + 1
         none = np.full((self.runs, steps), -1, dtype=np.intp)
         known = none if change else self._healthy.setdefault(key, none)
         rows = on[known[on, 0] < 0]
@@ -306,7 +309,7 @@ class _Lot:
             np.full(runs, new, dtype=np.bool_) for new in (True, False, False)
         )
         """Those that were never looked at, those that have failed, which stays, and those that pass for the time being."""
-        self._spacing, self._interval, self._limit = 1.0, 1.0, 0
+        self._spacing, self._interval, self._limit, self._skip = 1.0, 1.0, 0, 0
         self._counts = np.zeros((0, 0, 0, 0))
         places = [
             place
@@ -325,13 +328,23 @@ class _Lot:
 
     def begin(self, pairs: Mapping[int, MetricPair], offsets: FloatArray) -> None:
         """Begin a stage, at some time of each rollout: its points follow those that have come."""
-        some = next(iter(pairs.values()))
-        self._spacing = float(some.interval or 1.0)
+        self._spacing = next(float(pair.interval or 1.0) for pair in pairs.values())
         self._interval = (self._metric.interval or INTERVAL) if self._raw else self._spacing
         self._limit = math.floor((self._of.horizon.max_duration or 0.0) / self._interval + _EPSILON) + 1
         answered([asking for run in pairs for asking in self._catching_up(run)])
-        for run, pair in pairs.items():
+        for run in pairs:
             self._before[run] += self._reached[run]
+        # left out once: the watch of a stage has no other beginning, and that of the whole goes on
+        warmup = 0.0 if any(self._before[run] for run in pairs) else self._metric.warmup or 0.0
+        self._skip = math.ceil(warmup / self._spacing - _EPSILON)
+        if warmup:
+            given, pairs = pairs, {run: _after(pair, warmup) for run, pair in pairs.items()}
+            for run, pair in given.items():
+                arms = zip(
+                    (pair.baseline, pair.canary), (pairs[run].baseline, pairs[run].canary), strict=True
+                )
+                self._seen[run] += min(len(arm) - len(left) for arm, left in arms)
+        for run, pair in pairs.items():
             self._given[run] = self._reached[run] = 0
             self._offset[run] = offsets[run]
             cut = [pair]
@@ -341,14 +354,17 @@ class _Lot:
                 self._ends[run] = self._interval * (np.floor(np.array(firsts) / self._interval) + 1)
             self._parts[run] = [self._of.row(_later(part, float(offsets[run]))) for part in cut]
         if self._columns:
-            self._counts = np.zeros((len(self._watches), len(some.canary), 2, 2))
+            points = max(len(pair.canary) for pair in pairs.values())
+            self._counts = np.zeros((len(self._watches), points, 2, 2))
             for run, pair in pairs.items():
                 for place, arm in enumerate((pair.baseline, pair.canary)):
                     self._counts[run, :, place] = np.stack([arm.value, arm.exposures], axis=-1)
 
     def reach(self, on: _Ints, elapsed: float, *, last: bool = False) -> None:
         """Go on to where a stage has lasted so many seconds, and tell how the watches stand; in the `last` step, exactly why."""
-        come = np.full(len(on), math.floor(elapsed / self._interval + _EPSILON) + 1, dtype=np.intp)
+        come = np.full(
+            len(on), math.floor(elapsed / self._interval + _EPSILON) + 1 - self._skip, dtype=np.intp
+        )
         if self._raw:  # of which an interval is over when the next one begins
             come[:] = [
                 np.searchsorted(self._ends[run], elapsed + self._spacing - _EPSILON) for run in on.tolist()
@@ -400,6 +416,15 @@ class _Lot:
             self._new[run], self._passes[run] = False, draft.fields["outcome"] is Outcome.PASS
             self._failed[run] = draft.fields["outcome"] is Outcome.FAIL
             self.codes[run] = self._results.number(draft)
+
+
+def _after(pair: MetricPair, seconds: float) -> MetricPair:
+    """Give the same without its first so many seconds, for arms with times."""
+    baseline, canary = (
+        arm if arm.time is None else arm.part(arm.time >= seconds - _EPSILON)
+        for arm in (pair.baseline, pair.canary)
+    )
+    return replace(pair, baseline=baseline, canary=canary)
 
 
 def _later(pair: MetricPair, seconds: float) -> MetricPair:

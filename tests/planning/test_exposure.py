@@ -345,7 +345,7 @@ def test_exposure_is_drawn(planned):
         "an oracle needs to stop it",
     ]
     assert drawn.get_ylabel() == "requests that meet it"
-    assert [text.get_text() for text in drawn.texts][-1] == "end of stage 50% "
+    assert [text.get_text() for text in drawn.texts][-1] == "50% ends"
     mean = next(line for line in drawn.get_lines() if line.get_label().startswith("mean"))
     assert mean.get_ydata() == pytest.approx([one.mean for one in of(planned, "errors")])
     with pytest.raises(cj.DataError, match="no exposure of 'cpu'"):

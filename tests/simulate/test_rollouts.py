@@ -40,6 +40,9 @@ OTHERS = cj.Policy(
     ],
     on_deadline="pass",
 )
+WARM = cj.Policy(
+    metrics=[ERRORS | {"warmup": "4m"}, LATENCY | {"warmup": "3m"}], stages=STAGES, on_deadline="fail"
+)
 
 
 def made_up(policy, runs, seed=0):
@@ -88,6 +91,8 @@ def by_rollout(made, run, worse=None, size=0.0, since=0):
         (POLICY, "errors", 1.0, 0),
         (POLICY, "errors", 4.0, 1),
         (POLICY, "p99", 0.4, 2),
+        (WARM, None, 0.0, 0),
+        (WARM, "p99", 0.25, 0),
         (OTHERS, None, 0.0, 0),
         (OTHERS, "share of hits", 0.3, 0),
         (OTHERS, "orders", 1.0, 1),
