@@ -362,8 +362,8 @@ class PlannedStage(Facts):
     """When it is over."""
     excludes: dict[str, float]
     """Of each metric, the harm beyond which leaving it excludes, relative to the level; none where it is left by time."""
-    left: ObservedRate
-    """How many of the healthy rollouts that come so far leave it by its deadline."""
+    left: ObservedRate | None
+    """How many of the healthy rollouts that come so far leave it by its deadline; None where none comes so far."""
     left_after_s: Number
     """After how long half of them have left it; None where fewer do."""
     proposed_s: Number

@@ -124,7 +124,7 @@ def _by_stage(stages: tuple[PlannedStage, ...], metrics: list[str], power: float
             _time(stage.max_duration_s)
             if stage.min_duration_s is None
             else f"{_time(stage.min_duration_s)} to {_time(stage.max_duration_s)}",
-            percent(stage.left.rate),
+            "none comes" if stage.left is None else percent(stage.left.rate),
             "" if stage.left_after_s is None else _time(stage.left_after_s),
             "longer" if stage.proposed_s is None else _time(stage.proposed_s),
             *(f"+{percent(stage.excludes[name])}" if name in stage.excludes else "" for name in metrics),
@@ -240,7 +240,12 @@ def _about_rollouts(rollout: RolloutPlan, facts: PlanFacts) -> list[str]:
     """Say what to change about the stages, and what was left out."""
     lines = []
     for stage in rollout.stages:
-        at = f"stage {stage.name}: {percent(stage.left.rate)} of healthy rollouts leave it within {_time(stage.max_duration_s)}"
+        many = (
+            "no healthy rollout comes to it"
+            if stage.left is None
+            else f"{percent(stage.left.rate)} of healthy rollouts leave it within {_time(stage.max_duration_s)}"
+        )
+        at = f"stage {stage.name}: {many}"
         if stage.proposed_s is None:
             lines.append(
                 f"{at}, and no max_duration up to eight times as long would let {percent(facts.power)} leave; take a wider pass_within, more traffic, or advance: time."

@@ -283,10 +283,12 @@ def _bound(design: PowerDesign, times: float) -> float:
 def _left(healthy: Played, index: int, last: int, step: float) -> dict[str, Any]:
     """Tell how many of the rollouts that come to a stage leave it by its deadline, and after how long half of them have."""
     came = healthy.steps[:, index] > 0
+    if not came.any():
+        return {"left": None, "left_after_s": None}
     left = came & ((healthy.stage > index) | (healthy.action == "complete"))
     seconds = np.where(left, step * healthy.steps[:, index], np.inf)[came]
     in_time = int((seconds <= last * step).sum())
-    trials = max(1, int(came.sum()))
+    trials = int(came.sum())
     return {"left": ObservedRate.of(in_time, trials, trials), "left_after_s": _finite(_median(seconds))}
 
 

@@ -202,11 +202,13 @@ def test_a_stage_of_the_proposed_length_is_left_by_healthy_rollouts(planned):
 
 def test_where_no_duration_would_do_it_says_so():
     noisy = {"p99": {"spread": "80%", "per_request": False}}
-    policy = cj.Policy(metrics=[LATENCY], stages=[{"canary": "50%", "max_duration": "15m"}])
-    found = plan(policy, assume=noisy, simulation=Simulation(20))
+    stages = [{"canary": "40%", "max_duration": "15m"}, {"canary": "50%", "max_duration": "15m"}]
+    found = plan(cj.Policy(metrics=[LATENCY], stages=stages), assume=noisy, simulation=Simulation(20))
+    assert found.rollout.stages[1].left is None
     assert found.rollout.stages[0].proposed_s is None
     said = " ".join(found.explain().split())
     assert "no max_duration up to eight times as long would let 80 % leave; take a wider pass_within" in said
+    assert "stage 50%: no healthy rollout comes to it, and no max_duration" in said
     assert "in time of all of the traffic; how much that is, --traffic would say" in said
 
 
