@@ -53,26 +53,27 @@ def looks_of(minutes):
     return [int(part + 1e-6) + 1 for part in parts], [int(np.ceil(part - 1e-6)) + 1 for part in parts]
 
 
-def watch(baseline, canary, sizes, rates, bound, *, by_estimate):
-    """Look at gauges, one a row; give which failed by each look, and which pass as it stands."""
-    failed, passes, taken = (np.zeros((len(baseline), LOOKS), dtype=bool) for _ in range(3))
+def watch(baseline, canary, sizes, rates, bound, *, by_estimate, stage=False):
+    """Look at gauges, one a row, of a stage or of the whole; give which failed by each look, and which pass as it stands."""
+    failed, passes, taken, safe = (np.zeros((len(baseline), LOOKS), dtype=bool) for _ in range(4))
     for look, size in enumerate(sizes):
         if look:
             failed[:, look], passes[:, look] = failed[:, look - 1], passes[:, look - 1]
         if size < FEWEST_FOR_GROSS_HARM:
             continue
-        code = taken @ (1 << np.arange(LOOKS))
+        code = np.concatenate([taken, safe], axis=1) @ (1 << np.arange(2 * LOOKS))
         for one in np.unique(code):
             part = np.flatnonzero((code == one) & ~failed[:, look])
             if not len(part):
                 continue
-            level, beta = (nominal(taken[part[0]], look + 1, rate) for rate in rates)
+            level = nominal(taken[part[0]], look + 1, rates[0])
+            beta = nominal(safe[part[0]], look + 1, rates[1], "power" if stage else "obrien_fleming")
             arms = baseline[part, :size], canary[part, :size]
-            test = paired_test(*arms, [TOLERANCE, bound], effect="relative", levels=[level, beta])
+            test = paired_test(*arms, [TOLERANCE, bound], effect="relative", levels=[level, beta], wary=stage)
             cautious = size * (1 - test.rho) / (1 + test.rho) < _FEWEST_EFFECTIVE if size >= NEEDED else False
             caution = np.where(cautious, _CAUTION, 1.0)
             worse = caution * test.pvalue_greater[:, 0] <= level
-            better = (caution * test.pvalue_less[:, 1] <= beta) & ~test.abstains
+            better = (test.pvalue_less[:, 1] <= beta) & ~test.abstains
             better &= (
                 test.pvalue_greater[:, 0] > level
             )  # what would fail without the caution does not pass with it
@@ -81,6 +82,7 @@ def watch(baseline, canary, sizes, rates, bound, *, by_estimate):
             failed[part, look] = worse
             passes[part, look] = better & ~worse & (size >= NEEDED)
             taken[part, look] = worse | ~test.abstains | (size < NEEDED)
+            safe[part, look] = taken[part, look] & ~(stage and size < NEEDED)
     return failed, passes
 
 
@@ -112,7 +114,7 @@ def play(
             own[:, 0, 1] *= 1 + size
         flat = own.reshape(-1, 2, sizes[-1])
         by_estimate = number == len(SHARES) - 1 and bound > TOLERANCE
-        found = watch(flat[:, 0], flat[:, 1], sizes, rates, bound, by_estimate=by_estimate)
+        found = watch(flat[:, 0], flat[:, 1], sizes, rates, bound, by_estimate=by_estimate, stage=True)
         fails, passes = (each.reshape(len(on), metrics, LOOKS) for each in found)
         fails, passes = fails.any(axis=1), passes.all(axis=1)
         for place, run in enumerate(on):
@@ -160,12 +162,14 @@ def _with_the_whole(series, found, within, size, level):
     return became, ended, stage, by_deadline & (became == "complete")
 
 
-def left_with_harm(runs, seed, stage, rho):
+def left_with_harm(runs, seed, stage, rho, noise=0.05):
     """Stages that are left though the canary is worse by all of the stage's bound."""
     bound, (sizes, _) = bounds_of(0.2)[stage], looks_of(MINUTES)
-    arms = 100 * (1 + 0.05 * ar1(np.random.default_rng(seed), runs * 2, sizes[-1], rho).reshape(runs, 2, -1))
+    arms = 100 * (1 + noise * ar1(np.random.default_rng(seed), runs * 2, sizes[-1], rho).reshape(runs, 2, -1))
     rates = ALPHA / (2 * len(SHARES)), BETA
-    _, passes = watch(arms[:, 0], (1 + bound) * arms[:, 1], sizes, rates, bound, by_estimate=False)
+    _, passes = watch(
+        arms[:, 0], (1 + bound) * arms[:, 1], sizes, rates, bound, by_estimate=False, stage=True
+    )
     return int(passes.any(axis=1).sum())
 
 

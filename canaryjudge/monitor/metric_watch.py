@@ -35,6 +35,7 @@ from canaryjudge.rules import (
 )
 from canaryjudge.rules.findings import build
 from canaryjudge.rules.replicas import LEAST_SHARE
+from canaryjudge.rules.rows import Staged
 from canaryjudge.stats.count_processes import sequential_pvalue
 from canaryjudge.stats.exact_sums import ExactSum
 
@@ -56,7 +57,7 @@ class MetricWatch:
         pasts: Mapping[Pairing, HistoryFacts],
         *,
         pass_times: float = 1.0,
-        staged: bool = False,
+        staged: Staged | None = None,
     ) -> None:
         metric = with_past(metric, *pasts.values())
         self.metric, self.policy, self._alpha, self._arms, self._pasts = metric, policy, alpha, arms, pasts

@@ -21,6 +21,7 @@ from canaryjudge.policy import Policy
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import HistoryFacts, Pairing, ReleaseResult
 from canaryjudge.rules import Asking, check_counts
+from canaryjudge.rules.rows import Staged
 from canaryjudge.verdict import Verdict
 
 __all__ = ["ReleaseWatch", "policy_digest"]
@@ -43,7 +44,7 @@ class ReleaseWatch:
         The same metrics at times when nothing was wrong.
     pass_times : float
         How many times as much harm a pass may leave open as the policy says.
-    staged : bool
+    staged : {"whole", "stage"} or None
         Whether it is a watch of a rollout, as `Horizon` says.
     """
 
@@ -54,7 +55,7 @@ class ReleaseWatch:
         known: History | None = None,
         *,
         pass_times: float = 1.0,
-        staged: bool = False,
+        staged: Staged | None = None,
     ) -> None:
         self.policy, self.arms, self._known = policy, arms, known
         self._pass_times, self._staged = pass_times, staged

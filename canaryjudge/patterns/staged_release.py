@@ -63,7 +63,7 @@ class StagedRelease:
 
     def __init__(self, policy: Policy, arms: tuple[str, str]) -> None:
         self.policy, self.arms, self._stages = policy, arms, _stages_of(policy)
-        self.whole = ReleaseWatch(_of_the_whole(policy, self._stages), arms, staged=True)
+        self.whole = ReleaseWatch(_of_the_whole(policy, self._stages), arms, staged="whole")
         self.index, self.action, self.because, self.ended = 0, _HOLD, _UNDECIDED, False
         self.wait: float | None = None
         self._is_news = False
@@ -122,7 +122,7 @@ class StagedRelease:
             }
         )
         times = bound_times(stage, self._stages[-1])
-        return ReleaseWatch(asked, self.arms, pass_times=times, staged=True)
+        return ReleaseWatch(asked, self.arms, pass_times=times, staged="stage")
 
     def _split(self) -> None:
         """Tell the watch of the whole from when on which split holds."""

@@ -175,6 +175,7 @@ class _Minutes:
                         lasting=lasts[chosen][:, [*places, -1]],
                         lasting_df=floor.df[chosen][:, None],
                         fewest=rows.min_points,
+                        wary=rows.horizon.staged == "stage",
                     )
                 )
             parts.append((chosen, tests))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ __all__ = [
     "Question",
     "Rows",
     "Sizes",
+    "Staged",
     "Wholes",
     "at_least",
     "excluded",
@@ -36,6 +37,7 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
+Staged = Literal["whole", "stage"]
 _Number = TypeVar("_Number", float, FloatArray)
 
 
@@ -224,9 +226,9 @@ class Horizon:
         Gives the replicas of baseline and canary as they are by now, each as one point at its level.
     intervals : callable or None
         Of samples: gives which of baseline and canary lie in each interval that is over, as a stream hands them out; None where they have no times.
-    staged : bool
-        Whether it is a watch of a rollout: a pass is one for the time being, since the next stage begins anew; and as stages are short, points that tell little of their own noise prove harmlessness
-        with the caution with which they prove harm.
+    staged : {"whole", "stage"} or None
+        Whether it is a watch of a rollout, of all of it or of one stage: a pass is one for the time being, since the next stage begins anew; and as stages are short, points pass that tell little of
+        their own noise, but fewer than 20 of a stage are taken to resemble each other strongly.
     outcome_only : bool
         Whether nobody reads more than the outcome: p-values of several looks together, which take most of the time of a simulation, are then left out.
     """
@@ -235,7 +237,7 @@ class Horizon:
     max_duration: float | None = None
     replicas: Callable[[], tuple[tuple[Arm, ...], tuple[Arm, ...]]] | None = None
     intervals: Callable[[], Sequence[tuple[slice, slice]]] | None = None
-    staged: bool = False
+    staged: Staged | None = None
     outcome_only: bool = False
 
     def is_over(self, points: int, first: float | None, last: float | None) -> bool:

@@ -34,6 +34,7 @@ References
 .. [4] C. Jennison and B. W. Turnbull, *Group Sequential Methods* (2000), chapter 19.
 .. [5] P. Armitage, C. K. McPherson and B. C. Rowe, "Repeated significance tests on accumulating data", J. Royal Statistical
        Society A 132 (1969), 235-244.
+.. [6] K. Kim and D. L. DeMets, "Design and analysis of group sequential tests based on the type I error spending rate function", Biometrika 74 (1987), 149-154.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ _LEAST_LOG_SPENT = -650.0
 """What is less than this is spent at a later look: near the smallest float there are no digits left."""
 _CLOSEST = 4e-4
 """Relative distance below which looks are taken to be farther apart; see `boundaries`."""
+_POWER = 8
 _LARGEST_PVALUE = 0.5
 _LARGEST_STATISTIC = 35.0
 _FAR = 100.0
@@ -79,7 +81,7 @@ _FAR = 100.0
 _TOLERANCE = 1e-12
 
 
-Spending = Literal["obrien_fleming", "pocock"]
+Spending = Literal["obrien_fleming", "pocock", "power"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ def spent(fractions: ArrayLike, level: ArrayLike, spending: Spending = "obrien_f
     r"""Give the part of the level that may be spent up to an information fraction.
 
     "obrien_fleming" is Lan and DeMets' :math:`2 - 2 \Phi(z_{\alpha/2} / \sqrt t)`, which spends next to nothing early;
-    "pocock" is their :math:`\alpha \ln(1 + (e - 1) t)`, with boundaries that are almost constant.
+    "pocock" is their :math:`\alpha \ln(1 + (e - 1) t)`, with boundaries that are almost constant; "power" is Kim and DeMets' :math:`\alpha t^8` [6]_, which leaves nearly all to the end and finds early what is
+    far beyond the boundary.
 
     Parameters
     ----------
@@ -116,7 +119,7 @@ def spent(fractions: ArrayLike, level: ArrayLike, spending: Spending = "obrien_f
         Information fractions, in [0, 1].
     level : array_like
         One-sided level, in (0, 1).
-    spending : {"obrien_fleming", "pocock"}
+    spending : {"obrien_fleming", "pocock", "power"}
         How the level is spent.
 
     Returns
@@ -146,6 +149,8 @@ def spent(fractions: ArrayLike, level: ArrayLike, spending: Spending = "obrien_f
         return np.where(t > 0, 2 * special.ndtr(at), 0.0)
     if spending == "pocock":
         return np.asarray(alpha * np.log1p((math.e - 1) * t))
+    if spending == "power":
+        return np.asarray(alpha * t**_POWER)
     raise ValueError(f"there is no spending named {spending!r}")
 
 
@@ -162,7 +167,7 @@ def boundaries(fractions: ArrayLike, level: float, spending: Spending = "obrien_
         Information fractions of the looks so far, increasing, in (0, 1].
     level : float
         One-sided level of the whole test, in (0, 1).
-    spending : {"obrien_fleming", "pocock"}
+    spending : {"obrien_fleming", "pocock", "power"}
         How the level is spent; see `spent`.
 
     Returns
@@ -207,7 +212,7 @@ def repeated_pvalue(z: ArrayLike, fractions: ArrayLike, spending: Spending = "ob
         Statistics of the looks so far; -inf for a look without one, which spends its part nevertheless.
     fractions : array_like, shape (K,)
         Information fractions of the looks so far, increasing, in (0, 1].
-    spending : {"obrien_fleming", "pocock"}
+    spending : {"obrien_fleming", "pocock", "power"}
         How the level is spent; see `spent`.
 
     Returns
@@ -392,7 +397,7 @@ def design(
         One-sided level of the whole test, in (0, 1).
     power : float
         Probability of finding an effect of the drift, if futility stops are kept to; more than the level, less than 1.
-    spending : {"obrien_fleming", "pocock"}
+    spending : {"obrien_fleming", "pocock", "power"}
         How the level is spent; see `spent`.
     futility : the same, or None
         How the probability of a miss is spent; None for looks that never give up before the last.

@@ -12,7 +12,7 @@ integral is Craig's [2]_ for the normal tail). Without dependence it is Student'
 
 - from 20 points on 8 waves are used, of points winsorized at 3 robust standard deviations, and the lag-1 autocorrelation is taken to lie somewhat above the one seen, by
   a normal distribution of its inverse hyperbolic tangent: a p-value is the mean over it;
-- 10 to 19 points say little of their autocorrelation: it is taken to lie by .5, a little below or above by what is seen, and all waves are used;
+- 10 to 19 points say little of their autocorrelation: it is taken to lie by .5, a little below or above by what is seen, and all waves are used (or at .77, where a wrong pass cannot wait for more of them);
 - 4 to 9 points can only prove gross harm: every minute beyond the limit, their mean at least twice as far, and beyond what an autocorrelation of .9 explains, however little
   the points scatter (at least 2 %).
 
@@ -25,7 +25,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -55,8 +55,9 @@ __all__ = [
 ]
 
 Effect = Literal["ratio", "relative", "difference"]
-_Which = Literal["shown", "known", "gross"]
-"""Which dependence a law goes with: whatever may be behind the one that is shown, the one that is given, or the strongest that gross harm is held against."""
+_Which = Literal["shown", "known", "wary", "gross"]
+"""Which dependence a law goes with: whatever may be behind the one that is shown, the one that is given, or a strong one: that which few points are taken to have where asked to be wary, and the
+strongest, which gross harm is held against."""
 
 FEWEST_FOR_GROSS_HARM: Final = 4
 FEWEST_FOR_A_LEVEL: Final = 10
@@ -81,7 +82,11 @@ _FEW_LAWS = np.arange(-8, 22)
 _FEW_MIDDLE, _FEW_MORE, _FEW_SLOPE, _FEW_SPREAD = 0.375, 1.05, 0.19, 0.13
 """Where their dependence is taken to lie: the first and the second over n, and so much of what is seen; and how far about that. Chosen so that levels of 5 to .02 % are just held
 at an autocorrelation of .5 (benchmarks/paired_sizes.py)."""
+_WARY_RHO = 0.77
+"""What few points show of their dependence hardly tells .5 from .8: the mean over the standard deviation at one strong autocorrelation finds nearly as much as any test that allows for all up to it
+(benchmarks/rollouts.py)."""
 _GROSS_RHO = 0.9
+_STRONG: Final[dict[str, float]] = {"wary": _WARY_RHO, "gross": _GROSS_RHO}
 _GROSS_POINTS = 20
 """More points are held against the critical values of so many, which are larger."""
 _GROSS_TIMES = 2.0
@@ -156,7 +161,7 @@ class PairedTest:
         return cls(*columns)
 
 
-def paired_test(
+def paired_test(  # noqa: PLR0913 - what is asked, of what, and how it is known
     baseline: ArrayLike,
     canary: ArrayLike,
     limits: ArrayLike,
@@ -166,6 +171,7 @@ def paired_test(
     lasting: ArrayLike = 0.0,
     lasting_df: ArrayLike = np.inf,
     fewest: int = FEWEST_FOR_A_LEVEL,
+    wary: bool = False,
 ) -> PairedTest:
     r"""Test whether the canary lies beyond limits, minute by minute.
 
@@ -186,6 +192,8 @@ def paired_test(
         Degrees of freedom with which it is known.
     fewest : int
         Fewer points, and in any case fewer than ten, are only asked for gross harm.
+    wary : bool
+        Of fewer than 20 points, "at least" and the upper bounds are held against an autocorrelation of .77, not one about .5.
 
     Returns
     -------
@@ -247,16 +255,21 @@ def paired_test(
     error = dependent_mean_error(series - estimate[..., None])[..., None]
     if has_level:
         noise = _Noise(error, n, _dependence_class(shown, n)[..., None], floor, floor_df)
-        tail = noise.tail(np.abs(excess))
-        greater, less = np.where(excess > 0, tail, 1 - tail), np.where(excess < 0, tail, 1 - tail)
-        reach = noise.reach(wanted)
+        tail, reach = noise.tail(np.abs(excess)), noise.reach(wanted)
+        tail_less, reach_up = tail, reach
+        if wary and n < _FEWEST_FOR_WAVES:
+            strong = replace(noise, row=np.zeros_like(noise.row), which="wary")
+            tail_less, reach_up = strong.tail(np.abs(excess)), strong.reach(wanted)
+        greater, less = np.where(excess > 0, tail, 1 - tail), np.where(excess < 0, tail_less, 1 - tail_less)
     else:
         greater, less = np.ones_like(excess), np.ones_like(excess)
-        reach = np.full((*excess.shape, wanted.shape[-1]), np.inf)
+        reach = reach_up = np.full((*excess.shape, wanted.shape[-1]), np.inf)
     silent = abstains[..., None]
     greater, less = np.where(silent, 1.0, greater), np.where(silent, 1.0, less)
-    reach = np.where(silent[..., None], np.inf, reach)
-    low, high = estimate[..., None, None] - reach, estimate[..., None, None] + reach
+    low, high = (
+        estimate[..., None, None] + sign * np.where(silent[..., None], np.inf, own)
+        for sign, own in ((-1, reach), (1, reach_up))
+    )
     # gross harm needs no fine statistics
     unit = np.abs(medians(first)) if effect == "difference" else np.ones_like(estimate)
     spread = np.maximum(series.std(axis=-1, ddof=1), _GROSS_SPREAD * unit)[..., None]
@@ -503,8 +516,8 @@ def _tabulated(n: int, waves: int, rhos: FloatArray) -> FloatArray:
 @lru_cache(maxsize=256)
 def _laws(n: int, which: _Which = "shown") -> FloatArray:
     """Give the logarithms of the tails that a mean over its standard error may have, a row a class of dependence."""
-    if which == "gross":
-        return np.log(_tabulated(n, n - 1, np.array([_GROSS_RHO])))
+    if which in _STRONG:
+        return np.log(_tabulated(n, n - 1, np.array([_STRONG[which]])))
     few = n < _FEWEST_FOR_WAVES
     strengths = _STEP * np.arange(_CLASSES)
     tails = _tabulated(n, n - 1 if few else _WAVES, np.tanh(strengths))

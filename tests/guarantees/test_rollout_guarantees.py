@@ -28,8 +28,7 @@ HEALTHY = pytest.mark.parametrize("rho", [0.0, 0.5])
 def check_healthy(runs, seed, rho):
     became, _, _, by_deadline = played(runs, seed, rho=rho)
     assert_rate_at_most(int((became == "rollback").sum()), runs, staged.ALPHA)
-    if rho == 0:
-        assert_rate_at_most(int((~by_deadline).sum()), runs, 0.1)
+    assert_rate_at_most(int((~by_deadline).sum()), runs, 0.1)
 
 
 @HEALTHY
@@ -78,14 +77,22 @@ STAGES = pytest.mark.parametrize("stage", range(len(staged.SHARES)))
 
 @STAGES
 def test_sampled_stages_are_seldom_left_with_harm_beyond_their_bound(stage):
-    assert_rate_at_most(staged.left_with_harm(500, 7, stage, 0.5), 500, 1.2 * staged.BETA)
+    assert_rate_at_most(staged.left_with_harm(500, 7, stage, 0.5), 500, staged.BETA)
 
 
 @pytest.mark.slow
 @STAGES
-@pytest.mark.parametrize("rho", [0.0, 0.5])
-def test_stages_are_seldom_left_with_harm_beyond_their_bound(stage, rho):
-    assert_rate_at_most(staged.left_with_harm(20_000, 8, stage, rho), 20_000, 1.2 * staged.BETA)
+@pytest.mark.parametrize("noise", [0.05, 0.2])
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.7])
+def test_stages_are_seldom_left_with_harm_beyond_their_bound(stage, rho, noise):
+    assert_rate_at_most(staged.left_with_harm(20_000, 8, stage, rho, noise), 20_000, staged.BETA)
+
+
+@pytest.mark.slow
+@STAGES
+@pytest.mark.parametrize(("rho", "times"), [(0.8, 2), (0.9, 4)])
+def test_minutes_that_are_more_alike_break_it_by_so_much(stage, rho, times):
+    assert_rate_at_most(staged.left_with_harm(20_000, 8, stage, rho, 0.2), 20_000, times * staged.BETA)
 
 
 def through_the_package(series, policy, harm_of, most=staged.LAST):

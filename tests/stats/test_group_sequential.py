@@ -36,6 +36,7 @@ from canaryjudge.stats.group_sequential import (
 SPENDINGS = [
     "obrien_fleming",
     "pocock",
+    "power",
 ]
 spendings = st.sampled_from(SPENDINGS)
 levels = st.floats(math.log(1e-9), math.log(0.4)).map(math.exp)
@@ -60,7 +61,7 @@ def test_boundaries_are_those_published(spending, fractions, z):
 
 
 @pytest.mark.parametrize("level", [0.05, 0.01, 0.0005, 1e-9])
-@pytest.mark.parametrize("spending", ["obrien_fleming", "pocock"])
+@pytest.mark.parametrize("spending", SPENDINGS)
 def test_the_second_look_spends_what_is_left_by_an_integral(level, spending):
     t = np.array([0.6, 0.9])
     found, step = boundaries(t, level, spending), math.sqrt(0.3)
@@ -116,6 +117,7 @@ def test_a_smaller_level_has_higher_boundaries(t, level, factor, spending):
 def test_spending_by_formula():
     """At t = 1/4 and level .04, by hand: 2 - 2 Phi(2 z_.02), and .04 ln(1 + (e - 1) / 4)."""
     assert spent(0.25, 0.04) == pytest.approx(2 * stats.norm.sf(2 * stats.norm.isf(0.02)), rel=1e-12)
+    assert spent(0.5, 0.04, "power") == pytest.approx(0.04 / 256, rel=1e-12)
     assert spent(0.25, 0.04, "pocock") == pytest.approx(0.04 * math.log(1 + (math.e - 1) / 4), rel=1e-12)
 
 
@@ -133,7 +135,7 @@ def test_what_an_early_look_cannot_spend_a_later_one_does():
 
 
 @pytest.mark.parametrize("gap", [1e-15, 1e-7, 1e-4])
-@pytest.mark.parametrize("spending", ["obrien_fleming", "pocock"])
+@pytest.mark.parametrize("spending", SPENDINGS)
 def test_looks_next_to_each_other_spend_no_more_than_theirs(gap, spending):
     t = np.array([0.5, 0.5 + gap, 1.0])
     plan, step = boundaries(t, 0.025, spending), math.sqrt(gap)

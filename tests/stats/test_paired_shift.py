@@ -120,6 +120,30 @@ def test_pvalues_of_few_points_are_that_law_about_a_half(n, rho):
     assert integrated(shown) * 0.999 <= found.pvalue_greater[0] <= integrated(shown + 0.1) * 1.001
 
 
+@pytest.mark.parametrize("n", [10, 13, 19])
+def test_the_wary_hold_few_points_that_lie_below_against_a_strong_dependence(n):
+    baseline, canary = arms(6, n)
+    keys = {"limits": [0.3, 0.1], "effect": "difference", "levels": [0.01, 0.05]}
+    usual, wary = (
+        paired_test(baseline, baseline + canary / 500, **keys, wary=wary) for wary in (False, True)
+    )
+    assert_array_equal(usual.low, wary.low)
+    assert_array_equal(usual.pvalue_greater, wary.pvalue_greater)
+    below = usual.estimate < 0.3
+    assert below.any()
+    change = canary[below] / 500
+    statistic = (0.3 - change.mean(axis=1)) / change.std(axis=1, ddof=1) * np.sqrt(n)
+    assert_allclose(wary.pvalue_less[below, 0], mean_tail(statistic, n, n - 1, 0.77), rtol=1e-3, atol=1e-9)
+    assert ((wary.high[:, 0, 1] <= 0.3) == (wary.pvalue_less[:, 0] <= 0.05)).all()
+    assert (wary.high >= usual.high).all()
+
+
+def test_the_wary_take_twenty_points_for_what_they_show():
+    usual, wary = (paired_test(*arms(3, 20), [0.1, 0.3], wary=wary) for wary in (False, True))
+    assert_array_equal(usual.high, wary.high)
+    assert_array_equal(usual.pvalue_less, wary.pvalue_less)
+
+
 @pytest.mark.parametrize("n", [12, 40])
 def test_a_dependence_that_is_known_has_its_own_law(n):
     waves = n - 1 if n < 20 else 8

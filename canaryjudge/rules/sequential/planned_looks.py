@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import ndtri
@@ -28,7 +28,8 @@ __all__ = ["LookPlan", "LooksProcess", "looks_at"]
 _FEWEST_EFFECTIVE = 4.0
 _CAUTION = 20.0
 """An arm whose points depend on each other so strongly that they are worth fewer than four says little of its own noise: it proves nothing
-harmless, and harm only by a p-value twenty times smaller than the look asks for. Within the stages of a rollout, which are short, both need that."""
+harmless, and harm only by a p-value twenty times smaller than the look asks for. In a rollout, which would be stuck, they prove harmless what they prove: a stage's fewer
+than 20 minutes are taken to resemble each other strongly whatever they show, and more are held against what may be behind what they show."""
 _FEWEST_FOR_RANKS = 20
 """The robust rank test's error rates are proven from so many points on; earlier looks are let pass unless there are no later ones. Minute by minute a few points are enough."""
 _SMALLEST_PVALUE = 1e-300
@@ -60,11 +61,11 @@ class LookPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """One look: when, and the deviates of its p-values."""
+    """One look: when, and the deviates of its p-values; None of a stage's look that has too few points to find it harmless, which spends nothing of beta."""
 
     fraction: float
     fail: float
-    safe: float
+    safe: float | None
 
 
 class LooksProcess:
@@ -141,16 +142,15 @@ class LooksProcess:
         window, plan = self._window, self._plan
         if window is None or size < self._needed:
             return
-        fraction = self._done / plan.looks
-        fractions = [*(taken.fraction for taken in self._taken), fraction]
-        level, beta = (
-            max(float(boundaries(fractions, rate, plan.spending).nominal[-1]), _SMALLEST_PVALUE)
-            for rate in (self._question.rates.level, self._question.rates.beta)
-        )
+        fraction, is_stage = self._done / plan.looks, self._question.horizon.staged == "stage"
+        level = _nominal([*self._looks("fail"), fraction], self._question.rates.level, plan.spending)
+        beta = _nominal([*self._looks("safe"), fraction], self._question.rates.beta, self._spending_of_beta)
         asked = replace(
             self._with_replicas(window.part(slice(size))),
             rates=ErrorRates(level, beta),
-            horizon=Horizon(),  # which would keep it apart from what other watches ask
+            horizon=Horizon(
+                staged="stage" if is_stage else None
+            ),  # the rest would keep it apart from what other watches ask
         )
         # what a pass excludes is settled by what the baseline is at the first look
         self._pass_within = self._pass_within or excluded(asked)
@@ -165,16 +165,15 @@ class LooksProcess:
         }
         if found.reason is not Reason.ABSTAINS and found.pvalue is not None and found.pvalue_pass is not None:
             cautious, staged = _hardly_known(found), self._question.horizon.staged
-            fails = found.pvalue * _CAUTION <= level
-            passes = staged and found.outcome is Outcome.PASS and found.pvalue_pass * _CAUTION <= beta
-            if cautious and not fails and not passes:
+            fail, safe = found.pvalue, found.pvalue_pass
+            if cautious:
+                fail = min(1.0, fail * _CAUTION)
+                safe = safe if staged else 1.0
+            if cautious and fail > level and not (staged and found.outcome is Outcome.PASS):
                 facts |= {"outcome": Outcome.MARGINAL, "reason": Reason.ABSTAINS}
                 facts |= {"interval": None, "pass_interval": None}
-            fail = min(1.0, found.pvalue * _CAUTION) if cautious else found.pvalue
-            safe = found.pvalue_pass
-            if cautious:
-                safe = min(1.0, safe * _CAUTION) if staged else 1.0
-            self._taken.append(_Taken(fraction, _deviate(fail), _deviate(safe)))
+            too_few = is_stage and found.reason is Reason.TOO_LITTLE_DATA
+            self._taken.append(_Taken(fraction, _deviate(fail), None if too_few else _deviate(safe)))
             facts |= self._pvalues()
         elif found.reason is Reason.ABSTAINS:
             # what it says of itself counts for nothing
@@ -224,12 +223,24 @@ class LooksProcess:
             return {}
         if not self._taken:
             return {"pvalue": None, "pvalue_pass": None}
-        fractions = [taken.fraction for taken in self._taken]
-        fails, safes = zip(*((taken.fail, taken.safe) for taken in self._taken), strict=True)
+        fails = [taken.fail for taken in self._taken]
+        safes = [taken.safe for taken in self._taken if taken.safe is not None]
         return {
-            "pvalue": float(repeated_pvalue(fails, fractions, self._plan.spending)),
-            "pvalue_pass": float(repeated_pvalue(safes, fractions, self._plan.spending)),
+            "pvalue": float(repeated_pvalue(fails, self._looks("fail"), self._plan.spending)),
+            "pvalue_pass": float(repeated_pvalue(safes, self._looks("safe"), self._spending_of_beta))
+            if safes
+            else 1.0,
         }
+
+    def _looks(self, what: Literal["fail", "safe"]) -> list[float]:
+        """Give when those looks were that have spent something of a rate."""
+        return [taken.fraction for taken in self._taken if getattr(taken, what) is not None]
+
+    @property
+    def _spending_of_beta(self) -> Spending:
+        """Tell how beta is spent: in a stage, whose last look alone has points to speak of, nearly all at the end."""
+        by_default = self._plan.spending == "obrien_fleming"
+        return "power" if by_default and self._question.horizon.staged == "stage" else self._plan.spending
 
     def _until_next(self) -> int | None:
         """Tell how many points are missing for the next look, where looks are planned by points."""
@@ -289,7 +300,10 @@ class LooksProcess:
             differenced=state["differenced"],
         )
         self._seen, self._done = int(state["seen"]), int(state["done"])
-        self._taken = [_Taken(*map(float, taken)) for taken in state["taken"]]
+        self._taken = [
+            _Taken(float(fraction), float(fail), None if safe is None else float(safe))
+            for fraction, fail, safe in state["taken"]
+        ]
         within = state["pass_within"]
         self._pass_within = within and Sizes(within[0], math.nan if within[1] is None else within[1])
         self._last = None if state["last"] is None else read_finding(state["last"])
@@ -342,6 +356,11 @@ def _effective(found: LevelFinding) -> float:
     """Give how many independent points the arms' points are worth."""
     rho = found.autocorrelation or 0.0
     return 2 / (1 / found.n_baseline + 1 / found.n_canary) * (1 - rho) / (1 + rho)
+
+
+def _nominal(fractions: list[float], rate: float, spending: Spending) -> float:
+    """Give what the last of these looks may use."""
+    return max(float(boundaries(fractions, rate, spending).nominal[-1]), _SMALLEST_PVALUE)
 
 
 def _deviate(pvalue: float) -> float:
