@@ -157,6 +157,8 @@ class Presence:
         if len(self):
             held = (self.slots, self.weight, self.low, self.high)
             every, *columns = (np.concatenate(pair) for pair in zip(held, (every, *columns), strict=True))
+        if len(every) <= self.most and (every[1:] > every[:-1]).all():
+            return Presence(self.level, every, *columns, self.most)
         if (every[1:] < every[:-1]).any() or (columns[0] != columns[0][0]).any():
             order = np.lexsort([columns[0], every])
             every, columns = every[order], [column[order] for column in columns]
@@ -313,6 +315,13 @@ def silences(
     if not all(map(len, arms)):
         return []
     kind, said = KINDS[metric.kind], [_Said.by(arm, metric) for arm in arms]
+    if concurrent and not kind.is_raw and interval is not None and arms[0].level == arms[1].level:
+        fresh = [each.rows[each.fresh] for each in said]
+        if all(map(len, fresh)):
+            # whatever a silence is held against, it is no less than the interval
+            until = max(*ends, *(float(rows[-1]) for rows in fresh))
+            if all(_goes_on(rows, interval, until) for rows in fresh):
+                return []
     gaps = [
         _longest(kind, mine, other if concurrent else None, interval, end)
         for mine, other, end in zip(said, said[::-1], ends, strict=True)
@@ -413,6 +422,12 @@ def never_silent(
         if mine.pause > GAP * interval or until - mine.news > TAIL * interval:
             return False
     return True
+
+
+def _goes_on(rows: FloatArray, interval: float, until: float) -> bool:
+    """Tell whether rows follow each other up to some time without a gap that might be a silence."""
+    pause = float((rows[1:] - rows[:-1]).max(initial=0.0))
+    return pause <= _GAP * interval and until - float(rows[-1]) <= _TAIL * interval
 
 
 def _longest(

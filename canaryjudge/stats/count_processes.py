@@ -62,7 +62,7 @@ LOG_RATIOS: Final[FloatArray] = _SCALE * np.sinh(_STEP * np.arange(-_HALF, _HALF
 _EXCESS: Final[FloatArray] = np.expm1(LOG_RATIOS)
 _SPACING: Final[FloatArray] = np.gradient(LOG_RATIOS)
 _COARSE_RATIOS: Final[FloatArray] = np.exp(LOG_RATIOS[::4])
-_SMALLEST_DIFFERENCE, _LARGEST_DIFFERENCE, _STEPS = 1e-9, 1e12, 60
+_LARGEST_DIFFERENCE, _STEPS = 1e12, 60
 _NO_VARIANCE = 1e-300
 _WORSE_SCALE = 0.4
 _LEAST_SAFE_SCALE = 0.1
@@ -340,23 +340,19 @@ def difference_bound(
     """
     gains, slopes, log_prior = _tilted(sums, tilt, 0.0, side)
     needed = float(-np.log(level))
-
-    def excess(difference: float) -> tuple[float, float]:
-        """Give the evidence beyond what is needed, which is convex, and its slope."""
-        terms = (gains - difference * slopes) / dispersion + log_prior
-        top = float(terms.max())
-        parts = np.exp(terms - top)
-        whole = float(parts.sum())
-        return top + math.log(whole) - needed, -float((parts * slopes).sum()) / whole / dispersion
-
-    # evidence only falls from the side where everything is rejected to the bound, which Newton's steps from there never pass
-    bound, step = 0.0, -side * _SMALLEST_DIFFERENCE
-    while excess(bound)[0] < 0:
-        bound, step = step, 64 * step
-        if abs(bound) > _LARGEST_DIFFERENCE:
-            return -side * np.inf
+    terms, rates = gains / dispersion + log_prior - needed, slopes / dispersion
+    # the evidence is convex in the difference and only falls from the side where everything is rejected, where already its largest term is enough, to the bound, which Newton's steps from there never pass
+    with np.errstate(divide="ignore", invalid="ignore"):
+        starts = side * (terms / rates)
+    bound = side * float(np.max(starts, where=np.isfinite(starts), initial=-np.inf))
+    if not abs(bound) <= _LARGEST_DIFFERENCE:
+        return -side * np.inf
     for _ in range(_STEPS):
-        beyond, slope = excess(bound)
+        at = terms - bound * rates
+        top = float(at.max())
+        parts = np.exp(at - top)
+        whole = float(parts.sum())
+        beyond, slope = top + math.log(whole), -float((parts * rates).sum()) / whole
         moved = bound - beyond / slope if slope else side * np.inf
         if beyond <= 0 or moved == bound:
             break

@@ -186,18 +186,27 @@ def boundaries(fractions: ArrayLike, level: float, spending: Spending = "obrien_
     [4.8769, 3.357, 2.6803, 2.2898, 2.031]
     """
     t = _increasing(fractions)
-    allowed = spent(t, level, spending)
+    return _boundaries(tuple(t.tolist()), tuple(spent(t, level, spending).tolist()))
+
+
+@lru_cache(maxsize=4096)
+def _boundaries(fractions: tuple[float, ...], allowed: tuple[float, ...]) -> Boundaries:
+    """Compute the boundaries that spend so much up to each look, once: the watches of many metrics ask for the same ones."""
+    t = np.array(fractions)
     z, used = np.full(t.size, np.inf), np.zeros(t.size)
     paths, total, times = START, 0.0, apart(t)
     for k, time in enumerate(times):
         rest = allowed[k] - total
         if rest > math.exp(_LEAST_LOG_SPENT):
             z[k] = upper_limit(paths, time, math.log(rest))
-            total = float(allowed[k])
+            total = allowed[k]
         used[k] = total
         if k + 1 < t.size:
             paths = go_on(paths, time, -np.inf, z[k], following=times[k + 1])
-    return Boundaries(t, z, special.ndtr(-z), used)
+    found = Boundaries(t, z, special.ndtr(-z), used)
+    for column in (found.fractions, found.z, found.nominal, found.spent):
+        column.flags.writeable = False  # many have it
+    return found
 
 
 def repeated_pvalue(z: ArrayLike, fractions: ArrayLike, spending: Spending = "obrien_fleming") -> float:
