@@ -158,7 +158,7 @@ class Presence:
             held = (self.slots, self.weight, self.low, self.high)
             every, *columns = (np.concatenate(pair) for pair in zip(held, (every, *columns), strict=True))
         if len(every) <= self.most and (every[1:] > every[:-1]).all():
-            return Presence(self.level, every, *columns, self.most)
+            return Presence(self.level, every, columns[0], columns[1], columns[2], self.most)
         if (every[1:] < every[:-1]).any() or (columns[0] != columns[0][0]).any():
             order = np.lexsort([columns[0], every])
             every, columns = every[order], [column[order] for column in columns]

@@ -20,7 +20,7 @@ from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Policy
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import HistoryFacts, Pairing, ReleaseResult
-from canaryjudge.rules import Asking, check_counts
+from canaryjudge.rules import Asking, check_counts, say_together
 from canaryjudge.rules.rows import Staged
 from canaryjudge.verdict import Verdict
 
@@ -179,6 +179,7 @@ class ReleaseWatch:
 
     def result(self) -> ReleaseResult:
         """Put together what the rules say now; a fail stays."""
+        say_together([watch for watched in self.metrics.values() for watch in watched.watches])
         early = self.is_patient
         first, second = zip(*(watched.stream.ends for watched in self.metrics.values()), strict=True)
         ends = max(first), max(second)

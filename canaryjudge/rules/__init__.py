@@ -32,7 +32,7 @@ from canaryjudge.rules.registry import (
 from canaryjudge.rules.rows import ErrorRates, Horizon, Pair, Rows
 from canaryjudge.rules.sequential import series
 from canaryjudge.rules.sequential.rates import check_counts
-from canaryjudge.rules.sequential.watch import Watch, before_the_end, pool_replicas, start_watch
+from canaryjudge.rules.sequential.watch import Watch, before_the_end, pool_replicas, say_together, start_watch
 from canaryjudge.rules.settings import AskedMetric, RuleSettings
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "pool_replicas",
     "read_finding",
     "rules_on_one_clock",
+    "say_together",
     "start_watch",
 ]
 

@@ -283,18 +283,19 @@ class EvidenceRows:
     lasting: FloatArray
 
     @classmethod
-    def alone(cls, evidence: Evidence, limits: Limits) -> Self:
-        """Make a row of evidence."""
+    def of(cls, evidence: Sequence[Evidence], limits: Sequence[Limits]) -> Self:
+        """Make rows of evidence, each with its limits."""
+        both = zip(evidence, limits, strict=True)
         return cls(
-            np.array([evidence.estimate]),
-            np.array([[*evidence.pvalues[limits.at_fail], *evidence.pvalues[limits.at_pass]]]),
-            np.array([evidence.pvalues_none]),
-            np.array([evidence.fail_bounds]),
-            np.array([evidence.pass_bounds]),
-            np.array([evidence.abstains]),
-            np.array([evidence.abstains_pass]),
-            np.array([evidence.eventless]),
-            np.array([evidence.lasting]),
+            np.array([each.estimate for each in evidence]),
+            np.array([[*each.pvalues[own.at_fail], *each.pvalues[own.at_pass]] for each, own in both]),
+            np.array([each.pvalues_none for each in evidence]),
+            np.array([each.fail_bounds for each in evidence]),
+            np.array([each.pass_bounds for each in evidence]),
+            np.array([each.abstains for each in evidence]),
+            np.array([each.abstains_pass for each in evidence]),
+            np.array([each.eventless for each in evidence]),
+            np.array([each.lasting for each in evidence]),
         )
 
     def row(self, index: int, limits: Limits) -> Evidence:
@@ -390,7 +391,7 @@ _ZONES: Final = (
 
 def weigh(evidence: Evidence, limits: Limits, rates: ErrorRates, points: int) -> dict[str, Any]:
     """Weigh the evidence of one pair."""
-    columns = weigh_rows(EvidenceRows.alone(evidence, limits), LimitRows.alone(limits), rates, points)
+    columns = weigh_rows(EvidenceRows.of([evidence], [limits]), LimitRows.alone(limits), rates, points)
     found = {name: None if column is None else column[0] for name, column in columns.items()}
     return {
         name: value.item()

@@ -183,6 +183,11 @@ class Sizes(Generic[_Number]):
     def __getitem__(self: Sizes[FloatArray], rows: BoolArray) -> Sizes[FloatArray]:
         return Sizes(self.relative[rows], self.absolute[rows])
 
+    @staticmethod
+    def stacked(sizes: Sequence[Sizes[float]]) -> Sizes[FloatArray]:
+        """Give sizes as columns, one a row."""
+        return Sizes(np.array([size.relative for size in sizes]), np.array([size.absolute for size in sizes]))
+
 
 @dataclass(frozen=True, slots=True)
 class Wholes:
@@ -410,14 +415,14 @@ class Rows(Batch):
     def asked(cls, batch: Batch, questions: Sequence[Question], arms: Sequence[tuple[Arm, Arm]]) -> Self:
         """Stack pairs of arms, of each of which its question is asked."""
         baseline, canary = (Arms.of(own) for own in zip(*arms, strict=True))
-        tolerance = _stacked([asked.tolerance for asked in questions])
+        tolerance = Sizes.stacked([asked.tolerance for asked in questions])
         return cls(
             **{name: getattr(batch, name) for name in Batch.__slots__},
             baseline=baseline,
             canary=canary,
             tolerance=tolerance,
             pass_within=_excluded(batch, baseline, tolerance, [asked.pass_within for asked in questions]),
-            floor=_stacked([asked.floor for asked in questions]),
+            floor=Sizes.stacked([asked.floor for asked in questions]),
             floor_df=np.array([asked.floor_df for asked in questions]),
         )
 
@@ -486,7 +491,7 @@ def _excluded(
         usual = usual_errors(events, total, question.sides, tolerance, question.pass_times)
     if all(sizes is None for sizes in stated):
         return usual
-    own = at_least(tolerance, _stacked([sizes or Sizes(0.0, np.nan) for sizes in stated]))
+    own = at_least(tolerance, Sizes.stacked([sizes or Sizes(0.0, np.nan) for sizes in stated]))
     said = np.array([sizes is not None for sizes in stated])
     return Sizes(np.where(said, own.relative, usual.relative), np.where(said, own.absolute, usual.absolute))
 
@@ -523,10 +528,6 @@ def usual_errors(
     few: _Number = np.where(2 * wrong < total, usual, 0.0)[()]  # type: ignore[assignment]
     own = Sizes(tolerance.relative, np.fmax(tolerance.absolute, few))
     return own if times == 1 else stretched(own, times, wrong / np.maximum(total, 1e-300))
-
-
-def _stacked(sizes: Sequence[Sizes[float]]) -> Sizes[FloatArray]:
-    return Sizes(np.array([size.relative for size in sizes]), np.array([size.absolute for size in sizes]))
 
 
 def _of_row(sizes: Sizes[FloatArray], index: int) -> Sizes[float]:

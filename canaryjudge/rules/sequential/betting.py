@@ -95,12 +95,12 @@ class MeanBettingProcess(CountingProcess):
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
         if not self._points:
-            return self._cannot_say(Reason.TOO_LITTLE_DATA)
+            return self.cannot_say(Reason.TOO_LITTLE_DATA)
         levels = (self._sums.value / self._points).tolist()
         known = {"baseline_level": levels[0], "canary_level": levels[1]}
         limits = tolerated(self._question, levels[0])
         if limits is None:
-            return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE, **known)
+            return self.cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE, **known)
         places, changes = self._changes.within(limits)
         above, below = log_wealth(self._wealth.value[:, places])
         unit = 1.0 if limits.absolute else levels[0]
@@ -288,11 +288,11 @@ class RankBettingProcess(CountingProcess):
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
         if not len(self._reference):
-            return self._cannot_say(Reason.TOO_LITTLE_DATA, more_points=_LEARNING[0] - self._points)
+            return self.cannot_say(Reason.TOO_LITTLE_DATA, more_points=_LEARNING[0] - self._points)
         (low_b, median_b, high_b), (low_c, median_c, high_c) = self._medians()
         limits = tolerated(self._question, float(np.median(self._reference)))
         if limits is None:
-            return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE)
+            return self.cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE)
         unit = 1.0 if limits.absolute else abs(median_b)
         found = [self._log_evidence(i) for i in range(len(self._signs))]
         none = {sign: unchanged for sign, (_, _, unchanged) in zip(self._signs, found, strict=True)}

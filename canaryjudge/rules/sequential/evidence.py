@@ -14,7 +14,7 @@ from canaryjudge.kinds import KINDS
 from canaryjudge.packing import pack, unpack
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, weigh
-from canaryjudge.rules.findings import EventsFinding, Finding, Number, WatchFacts
+from canaryjudge.rules.findings import Draft, EventsFinding, Finding, Number, WatchFacts, build
 from canaryjudge.rules.registry import Asking
 from canaryjudge.rules.rows import ErrorRates, FloatArray, Pair, Question
 from canaryjudge.stats.exact_sums import ExactSum
@@ -104,9 +104,10 @@ class CountingProcess(ABC):
     def update(self, pair: Pair) -> None:
         """Take new intervals; of samples, one."""
 
-    def _found(self, **facts: Any) -> SequentialFinding:
-        """Give a finding about all that was seen."""
-        known = {
+    @property
+    def known(self) -> dict[str, Any]:
+        """What findings say of it, whatever was found."""
+        return {
             "rule": "sequential",
             "method": self.method,
             "level": self._question.rates.level,
@@ -114,9 +115,13 @@ class CountingProcess(ABC):
             "n_baseline": self._points,
             "n_canary": self._points,
         }
-        return SequentialFinding(**(known | facts))
 
-    def _cannot_say(self, reason: Reason, **facts: Any) -> SequentialFinding:
+    def _found(self, **facts: Any) -> SequentialFinding:
+        """Give a finding about all that was seen."""
+        return SequentialFinding(**(self.known | facts))
+
+    def cannot_say(self, reason: Reason, **facts: Any) -> SequentialFinding:
+        """Give a finding that there is nothing to be said."""
         return self._found(outcome=Outcome.MARGINAL, reason=reason, **facts)
 
 
@@ -153,8 +158,14 @@ class LogEvidence:
         self, limits: Limits, rates: ErrorRates, points: int, *, visible: bool = True
     ) -> dict[str, Any]:
         """Give fields of a finding; the smallest visible change only where the bounds are of the same evidence."""
+        evidence = self.evidence(limits)
+        (watch,) = build([self.watch(evidence, limits, visible=visible)])
+        return weigh(evidence, limits, rates, points) | {"watch": watch}
+
+    def evidence(self, limits: Limits) -> Evidence:
+        """Give the same as p-values that are valid at any time."""
         above, below = _pvalue(self.none[0]), _pvalue(self.none[1])
-        evidence = Evidence(
+        return Evidence(
             estimate=self.estimate,
             pvalues=by_side(limits, [(_pvalue(worse), _pvalue(safe)) for worse, safe in self.found]),
             pvalues_none=(above, below),
@@ -162,14 +173,17 @@ class LogEvidence:
             pass_bounds=self.pass_bounds,
             eventless=self.eventless,
         )
+
+    def watch(self, evidence: Evidence, limits: Limits, *, visible: bool = True) -> Draft:
+        """Give what is known of a watch."""
         fails = [worse for worse, _ in self.found[limits.at_fail]]
         safes = [safe for _, safe in self.found[limits.at_pass]]
-        watch = WatchFacts(
-            log_e_fail=(max(fails) - math.log(len(fails))) / math.log(10),
-            log_e_pass=min(safes) / math.log(10),
-            smallest_visible=_smallest_visible(evidence, limits) if visible else None,
-        )
-        return weigh(evidence, limits, rates, points) | {"watch": watch}
+        facts = {
+            "log_e_fail": (max(fails) - math.log(len(fails))) / math.log(10),
+            "log_e_pass": min(safes) / math.log(10),
+            "smallest_visible": _smallest_visible(evidence, limits) if visible else None,
+        }
+        return Draft(WatchFacts, facts)
 
 
 def _pvalue(log_e: float) -> float:

@@ -132,7 +132,7 @@ class HistogramProcess(CountingProcess):
         """Say what the evidence so far says."""
         rates = self._question.rates
         if self._edges is None or not self._counts.sum(axis=1).all():
-            return self._cannot_say(Reason.TOO_LITTLE_DATA, method="none", n_baseline=0, n_canary=0)
+            return self.cannot_say(Reason.TOO_LITTLE_DATA, method="none", n_baseline=0, n_canary=0)
         curves = [BucketCurve(self._edges, counts) for counts in self._counts]
         medians = [curve.quantile(0.5) for curve in curves]
         known = {
@@ -143,7 +143,7 @@ class HistogramProcess(CountingProcess):
         }
         limits = tolerated(self._question, medians[0])
         if limits is None:
-            return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE, method="none", **known)
+            return self.cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE, method="none", **known)
         unit = 1.0 if limits.absolute else abs(medians[0])
         sizes = not limits.absolute and float(self._edges[0]) > 0
         at = self._edges[self._chosen]

@@ -113,7 +113,7 @@ class _ScoreProcess(CountingProcess):
 
     def _unready(self) -> SequentialFinding:
         missing = (FEWEST_SCORES - len(self._rows)) * self._each
-        return self._cannot_say(Reason.TOO_LITTLE_DATA, more_points=max(missing, 1))
+        return self.cannot_say(Reason.TOO_LITTLE_DATA, more_points=max(missing, 1))
 
 
 def _halved(rows: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -168,7 +168,7 @@ class RankScoreProcess(_ScoreProcess):
         levels = tuple((rows[:, i].sum() / weights.sum()).item() for i in (2, 3))
         limits = tolerated(self._question, levels[0])
         if limits is None:
-            return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE)
+            return self.cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE)
         places, changes = self._changes.within(limits)
         scores = rows[:, 4:][:, places].T / weights.mean()
         sequence = ChangeSequence(changes, mean_evidence(scores, each=self._each))
@@ -215,7 +215,7 @@ class MeanScoreProcess(_ScoreProcess):
         levels = level, level + difference
         limits = tolerated(self._question, levels[0])
         if limits is None:
-            return self._cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE)
+            return self.cannot_say(Reason.NEEDS_ABSOLUTE_TOLERANCE)
         unit = (abs(levels[0]) or 1.0) if limits.absolute else 1.0
         wanted = {change * unit for change in (*CHANGES, *_FINE_CHANGES)}
         changes = np.array(sorted(wanted | {*limits.asked} | {0.0}))

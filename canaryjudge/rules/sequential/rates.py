@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
-from canaryjudge.rules.decision import Limits, tolerated
+from canaryjudge.rules.decision import EvidenceRows, LimitRows, Limits, weigh_rows
+from canaryjudge.rules.findings import Draft, build
 from canaryjudge.rules.rows import (
     Arm,
     ErrorRates,
@@ -43,7 +46,7 @@ from canaryjudge.stats.count_processes import (
 from canaryjudge.stats.dispersion import FEWEST_WATCHED_INTERVALS, overdispersion
 from canaryjudge.stats.exact_sums import ExactSum
 
-__all__ = ["RateProcess", "RateSums", "check_counts"]
+__all__ = ["RateProcess", "RateSums", "check_counts", "say"]
 
 _RELATIVE_WEIGHT = 0.9
 """Part of the pass evidence that goes to the relative tolerance, where there is an absolute one as well,"""
@@ -108,6 +111,7 @@ class RateProcess(CountingProcess):
         self.tilted: tuple[tuple[int, float], ...] = ()
         self.sums = ExactSum((0,))
         self.informative = 0
+        self._said: SequentialFinding | None = None
 
     @property
     def question(self) -> Question:
@@ -137,6 +141,7 @@ class RateProcess(CountingProcess):
         x_b, x_c = pair.baseline.value, pair.canary.value
         if not len(x_b):
             return
+        self._said = None
         check_counts(*pair.arms)
         if self.flipped is None:
             mostly = KINDS[self._question.kind].is_share and 2 * float(x_b[0]) > float(n_b[0])
@@ -219,6 +224,7 @@ class RateProcess(CountingProcess):
         """Add the other's evidence, interval by interval."""
         if other.flipped is None:
             return
+        self._said = None
         if self.flipped is None:
             self.load(other.save())
             return
@@ -244,6 +250,7 @@ class RateProcess(CountingProcess):
 
     def load(self, state: State) -> None:
         """Take what another process has saved."""
+        self._said = None
         if not state:
             return
         self._start(flipped=bool(state["flipped"]))
@@ -252,37 +259,52 @@ class RateProcess(CountingProcess):
 
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
-        if self.flipped is None:
-            return self._cannot_say(Reason.TOO_LITTLE_DATA, method="none")
+        if self._said is None:
+            say([self])
+        assert self._said is not None  # noqa: S101 - it has just been said
+        return self._said
+
+    def say(self, finding: SequentialFinding) -> None:
+        """Keep what the evidence says until there is more of it."""
+        self._said = finding
+
+    @property
+    def has_said(self) -> bool:
+        """Whether there is nothing new to say."""
+        return self._said is not None
+
+    @property
+    def likeness(self) -> tuple[Any, ...]:
+        """What tells whether what the evidence of processes says can be weighed together."""
+        question = self._question
+        asked = question.kind, question.sides, question.rates, question.pass_stated, question.pass_times
+        return self.flipped, self._points, *asked
+
+    def look(self) -> _Look:
+        """Add up the evidence so far."""
+        assert self.flipped is not None  # noqa: S101 - it has begun
         sums = RateSums(self.sums.value, self.tilted)
         x_b, x_c, n_b, n_c, excess, weight, _ = sums.totals.tolist()
         rates = x_b / n_b, x_c / n_c
         if self.flipped:
             x_b, x_c = n_b - x_b, n_c - x_c
             rates = 1 - rates[0], 1 - rates[1]
-        # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
         within = self.pass_within(n_b, x_b)
-        question = replace(self._question, pass_within=within)
-        limits = tolerated(question, rates[0]) or tolerated(question, float(np.finfo(float).tiny))
-        assert limits is not None  # noqa: S101 - a positive level always has limits
-        flipped = self.flipped
-        nulls, safe = self.nulls(self._question.tolerance), self.nulls(within)
-        look = _Look(limits, sums, nulls, safe, flipped=flipped)
-        look.rate, look.difference = rates[0], (-1 if flipped else 1) * excess / weight
-        look.dispersion = self._overdispersion(sums, look.log_ratio)
-        facts = look.evidence(self._question.rates).weigh(limits, self._question.rates, self._points)
-        if facts["outcome"] is Outcome.MARGINAL and x_b == 0 and not limits.absolute:
-            facts |= {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
-        return self._found(
-            **facts,
-            baseline_level=rates[0],
-            canary_level=rates[1],
-            total_baseline=n_b,
-            total_canary=n_c,
-            events_baseline=x_b,
-            events_canary=x_c,
-            dispersion=look.dispersion,
+        look = _Look(
+            sums, self.nulls(self._question.tolerance), within, self.nulls(within), flipped=self.flipped
         )
+        look.rate, look.difference = rates[0], (-1 if self.flipped else 1) * excess / weight
+        look.dispersion = self._overdispersion(sums, look.log_ratio)
+        look.facts = {
+            "baseline_level": rates[0],
+            "canary_level": rates[1],
+            "total_baseline": n_b,
+            "total_canary": n_c,
+            "events_baseline": x_b,
+            "events_canary": x_c,
+            "dispersion": look.dispersion,
+        }
+        return look
 
     def _overdispersion(self, sums: RateSums, log_ratio: float) -> float:
         """Estimate by how the arms share the events of an interval; where few intervals have any, by how all events are spread over intervals."""
@@ -292,6 +314,46 @@ class RateProcess(CountingProcess):
         events, exposure = sums.totals[0] + sums.totals[1], sums.totals[2] + sums.totals[3]
         pearsons = float(sums.totals[6] * exposure / events - events) if events else 0.0
         return float(overdispersion(pearsons, self._points, self._stated))
+
+
+def say(processes: Sequence[RateProcess]) -> None:
+    """Find what the evidence of processes says, of those together of which the same is asked: it is their `finding` until there is more evidence."""
+    alike: dict[tuple[Any, ...], list[RateProcess]] = {}
+    for process in processes:
+        if process.flipped is None:
+            process.say(process.cannot_say(Reason.TOO_LITTLE_DATA, method="none"))
+        elif not process.has_said:
+            alike.setdefault(process.likeness, []).append(process)
+    for group in alike.values():
+        _say_alike(group)
+
+
+def _say_alike(processes: Sequence[RateProcess]) -> None:
+    """Find it of those that are weighed together."""
+    question, points = processes[0].question, processes[0].points
+    looks = [process.look() for process in processes]
+    tolerance = Sizes.stacked([process.question.tolerance for process in processes])
+    levels = np.array([look.rate for look in looks])
+    # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
+    levels = np.where((levels == 0) & np.isnan(tolerance.absolute), np.finfo(float).tiny, levels)
+    rows = LimitRows.at(question, tolerance, Sizes.stacked([look.within for look in looks]), levels)
+    limits = [rows.row(index) for index in range(len(looks))]
+    found = [look.evidence(own, question.rates) for look, own in zip(looks, limits, strict=True)]
+    evidence = [each.evidence(own) for each, own in zip(found, limits, strict=True)]
+    columns = weigh_rows(EvidenceRows.of(evidence, limits), rows, question.rates, points)
+    drafts = []
+    for index, (process, look) in enumerate(zip(processes, looks, strict=True)):
+        facts = {name: None if column is None else column[index] for name, column in columns.items()}
+        if (
+            facts["outcome"] is Outcome.MARGINAL
+            and look.facts["events_baseline"] == 0
+            and not limits[index].absolute
+        ):
+            facts |= {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
+        watch = found[index].watch(evidence[index], limits[index])
+        drafts.append(Draft(SequentialFinding, process.known | look.facts | facts | {"watch": watch}))
+    for process, finding in zip(processes, build(drafts), strict=True):
+        process.say(finding)
 
 
 class RateSums:
@@ -312,23 +374,25 @@ class _Look:
 
     def __init__(
         self,
-        limits: Limits,
         sums: RateSums,
         nulls: tuple[_Null, ...],
+        within: Sizes[float],
         safe: tuple[_Null, ...],
         *,
         flipped: bool,
     ) -> None:
-        self._limits, self._sums, self._tilts = limits, sums.likelihoods, sums.tilts
-        self._nulls, self._safe = nulls, safe
+        self._sums, self._tilts = sums.likelihoods, sums.tilts
+        self._nulls, self.within, self._safe = nulls, within, safe
+        self.facts: dict[str, Any] = {}
         self._flip = -1 if flipped else 1
         estimate = float(ratio_estimate(self._sums))
         self.log_ratio = 0.0 if math.isnan(estimate) else estimate
         self.rate, self.difference, self.dispersion = 0.0, 0.0, 1.0
 
-    def evidence(self, rates: ErrorRates) -> LogEvidence:
+    def evidence(self, limits: Limits, rates: ErrorRates) -> LogEvidence:
         """Give evidence in the scale of the limits."""
-        sides = self._limits.sides
+        self._limits = limits
+        sides = limits.sides
         level = rates.level / len(sides)
         above, below = (self._log_evidence(sign, _Null(0.0, 0.0, 1.0), 1) for sign in (1, -1))
         return LogEvidence(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,10 +17,11 @@ from canaryjudge.rules.rows import Horizon, Pair, Question
 from canaryjudge.rules.sequential.evidence import Process, State
 from canaryjudge.rules.sequential.methods import METHODS, RESERVED
 from canaryjudge.rules.sequential.planned_looks import LookPlan, LooksProcess
+from canaryjudge.rules.sequential.rates import RateProcess, say
 from canaryjudge.rules.sequential.settings import Sequential
 from canaryjudge.rules.settings import RuleSettings
 
-__all__ = ["Watch", "before_the_end", "pool_replicas", "start_watch"]
+__all__ = ["Watch", "before_the_end", "pool_replicas", "say_together", "start_watch"]
 
 _SHORTEST_EPOCH: Final = 30
 """Intervals after which the watch for late harm starts afresh, at least."""
@@ -210,6 +211,12 @@ def before_the_end(pair: Pair, horizon: Horizon, points: int, first: float | Non
     elif horizon.max_duration is not None and time is not None and first is not None:
         size = int(np.searchsorted(time, first + horizon.max_duration + 1e-6, "right"))
     return None if size <= 0 else pair if size == len(pair.canary) else pair.part(slice(size))
+
+
+def say_together(watches: Sequence[Watch]) -> None:
+    """Weigh what is new to watches of rates at once, before they are looked at one by one."""
+    processes = [process for watch in watches for process in watch.processes]
+    say([process for process in processes if isinstance(process, RateProcess)])
 
 
 def pool_replicas(finding: Finding) -> Finding:
