@@ -101,6 +101,9 @@ class Agreement:
                 f"{where}: the buckets of the arms or updates end at different edges, {ends}, so the largest observations are not comparable",
                 "Give both arms the bucket +Inf in every update.",
             )
+        before = self.timed, self.zones, self.units, self.totals, self.end
+        if before == (timed, zones, units, totals, end):  # as of every update but the first
+            return self
         return replace(self, timed=timed, zones=zones, units=units, totals=totals, end=end)
 
     def merged(self, metric: Metric, other: Self) -> Self:

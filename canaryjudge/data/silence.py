@@ -187,7 +187,10 @@ class Presence:
         )  # of zeros the first is none
         best = [1.0, 100.0] if is_share(metric.unit) or not measures(metric.unit) else []
         best += [0.0] if _FAULTS.search(metric.name.lower()) else []
-        return np.asarray(~(still | dead) | np.isin(self.low, best))
+        fresh = np.asarray(~(still | dead), dtype=np.bool_)
+        for level in best:
+            fresh |= self.low == level
+        return fresh
 
     def said_last(self, metric: Metric, until: float) -> LastSaid:
         """Tell when something new was said last, up to some time, and the level that stands, where there is one."""

@@ -276,7 +276,8 @@ class Stream:
     def _agree(self, arms: tuple[Series, Series], *, reported: bool) -> None:
         """Hold what is new against what was given before, and the arms against each other."""
         intake, metric = self._intake, self.metric
-        intake.agreement = replace(intake.agreement, reported=reported)
+        if reported != intake.agreement.reported:
+            intake.agreement = replace(intake.agreement, reported=reported)
         given = [arm for arm in arms if len(arm)]
         for arm in given:
             first = intake.timed is None
