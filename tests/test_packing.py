@@ -1,11 +1,23 @@
 """Arrays come back from text as they were, and nonsense is an error."""
 
+import base64
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryjudge.packing import pack, pack_times, unpack, unpack_times
+from canaryjudge.packing import (
+    pack,
+    pack_document,
+    pack_smooth,
+    pack_times,
+    unpack,
+    unpack_document,
+    unpack_smooth,
+    unpack_times,
+)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int64", "uint8", ">f8"])
@@ -61,3 +73,31 @@ def test_a_steady_beat_is_short():
 def test_nonsense_is_no_times(packed):
     with pytest.raises(ValueError):  # noqa: PT011 - the words are those of whatever notices
         unpack_times(packed)
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=4, max_size=30), st.integers(0, 3))
+def test_smooth_numbers_come_back(numbers, order):
+    array = np.array(numbers, dtype=np.int64)
+    assert unpack_smooth(pack_smooth(array, order), order, len(array)).tolist() == numbers
+
+
+def test_of_smooth_numbers_little_is_left():
+    curve = np.rint(1e12 * np.exp(np.linspace(-3, 3, 121))).astype(np.int64)
+    assert len(pack_smooth(curve, 12)) < len(pack(curve)) / 3
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "AAAA", None, 3, pack_document([1])[:-8], pack_smooth(np.arange(9), 0)]
+)
+def test_nonsense_is_no_document(text):
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are those of whatever notices
+        unpack_document(text)
+    with pytest.raises(ValueError):  # noqa: PT011 - as above
+        unpack_smooth(text, 1, 5)
+
+
+def test_documents_come_back():
+    document = {"a": [1, None, "é"], "b": {"c": 0.1}}
+    assert unpack_document(pack_document(document)) == document
+    with pytest.raises(ValueError, match="nested too deeply"):
+        unpack_document(base64.b64encode(zlib.compress(b"[" * 200_000)).decode())

@@ -19,9 +19,9 @@ from canaryjudge.strict_json import read_strictly
 
 __all__ = ["STATE_VERSION", "opened", "reading", "sealed", "state_of", "watch_of"]
 
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
 """The form of what is saved. A change of it comes with the way from the one before; any version of the library reads what another has saved in the same form."""
-_READ: Final = (1, STATE_VERSION)
+_READ: Final = (1, 2, STATE_VERSION)
 
 
 def state_of(watch: ReleaseWatch) -> str:
@@ -115,7 +115,7 @@ def _checked_body(text: str | bytes, what: str) -> dict[str, Any]:
     if body.get("state_version") not in _READ:
         raise DataError(
             f"the state is of version {body.get('state_version')}, saved by canaryjudge {body.get('version')}; this is {__version__}, "
-            f"which reads versions {' and '.join(map(str, _READ))}",
+            f"which reads versions {', '.join(map(str, _READ))}",
             "Finish a watch with the version that began it, or begin a new one.",
         )
     claimed = body.pop("digest", None)

@@ -17,6 +17,7 @@ from canaryjudge.explain import one_line
 from canaryjudge.monitor.release_watch import ReleaseWatch
 from canaryjudge.outcomes import at_deadline, conclude
 from canaryjudge.patterns.timeline import Timeline
+from canaryjudge.packing import pack_document, unpack_document
 from canaryjudge.policy import Metric, Policy, Split, Stage
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import (
@@ -389,8 +390,7 @@ class StagedRelease:
             "timeline": self.timeline.save(),
             "warned": self._warned,
             "past": [stage.model_dump(mode="json", exclude_defaults=True) for stage in self._past],
-            "whole": self.whole.save(),
-            "current": self.current.save(),
+            "watches": pack_document(_together(self.whole.save(), self.current.save())),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -407,10 +407,14 @@ class StagedRelease:
             self.timeline.load_past([StageFacts.model_validate(stage) for stage in state["past"]])
         self._warned = [str(stage) for stage in state["warned"]]
         self._past = [StageFacts.model_validate(stage) for stage in state["past"]]
-        self.whole.load(state["whole"])
+        if "watches" in state:
+            whole, current = _apart(unpack_document(state["watches"]))
+        else:  # as versions 1 and 2 have them
+            whole, current = state["whole"], state["current"]
+        self.whole.load(whole)
         self._split()
         self.current = self.watch_of()
-        self.current.load(state["current"])
+        self.current.load(current)
 
 
 _HOLD: Final[RolloutAction] = "hold"
@@ -458,6 +462,21 @@ def bound_times(stage: Stage, last: Stage) -> float:
 
 def _muted(result: MetricResult) -> MetricResult:
     return result.model_copy(update={"role": "muted"})
+
+
+def _together(whole: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
+    """Put what both watches remember of a metric side by side: much of it is the same, and pressed together it is there once."""
+    metrics = {name: [saved, current["metrics"][name]] for name, saved in whole["metrics"].items()}
+    rest = [{name: part for name, part in saved.items() if name != "metrics"} for saved in (whole, current)]
+    return {"metrics": metrics, "watches": rest}
+
+
+def _apart(saved: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Undo it."""
+    return [
+        {**rest, "metrics": {name: both[place] for name, both in saved["metrics"].items()}}
+        for place, rest in enumerate(saved["watches"])
+    ]
 
 
 def _written(time: float) -> float | None:

@@ -103,7 +103,7 @@ def test_an_interval_that_changed_is_refused_and_the_state_stays(folder, capsys)
         (lambda text: "{}", "not the state of a monitor"),
         (
             lambda text: text.replace('"state_version":', '"state_version":9'),
-            "is of version 92, saved by canaryjudge",
+            "is of version 93, saved by canaryjudge",
         ),
     ],
 )

@@ -379,7 +379,7 @@ def test_a_state_of_another_policy_is_refused():
         cj.Rollout.from_json(state(), errors_policy(stages=STAGES[:2]))
 
 
-@pytest.mark.parametrize("kept", ["saved.json", "saved-2.json"])
+@pytest.mark.parametrize("kept", ["saved.json", "saved-2.json", "saved-3.json"])
 def test_a_state_that_was_saved_long_ago_is_still_read(kept):
     """These files are never written again: whoever changes what is saved raises STATE_VERSION, brings along the way from there, and keeps a further one."""
     kept = (Path(__file__).parent / kept).read_text(encoding="utf-8")
@@ -539,3 +539,35 @@ def remembered(rollout):
         for name, own in timeline.metrics.items()
     ]
     return [(each.at, each.action, each.stage) for each in timeline.decisions], metrics
+
+
+def test_a_state_is_small_however_different_the_metrics():
+    """Two watches of a metric, each with the points that it would know again, in a few thousand bytes."""
+    rng = np.random.default_rng(1)
+    stages = [{"canary": "5%", "max_duration": "2h"}, {"canary": "50%", "max_duration": "2h"}]
+    sizes = {"ratio": [], "gauge": []}
+    for kind, found in sizes.items():
+        metrics = [
+            cj.Metric(name=f"m{number}", kind=kind, direction="increase", tolerance=f"{10 + number}%")
+            for number in range(6)
+        ]
+        rollout = cj.Rollout(cj.Policy(metrics=metrics, stages=stages))
+        for minute in range(80):
+            update = {}
+            for number in range(6):
+                totals = {"baseline": 9500 + 40 * number + minute, "canary": 500 + 7 * number + minute % 5}
+                update[f"m{number}"] = {
+                    arm: {
+                        "time": [60.0 * minute],
+                        "value": [int(rng.binomial(total, 0.02))],
+                        "total": [total],
+                    }
+                    if kind == "ratio"
+                    else {"time": [60.0 * minute], "value": [rng.normal(100, 5)]}
+                    for arm, total in totals.items()
+                }
+            rollout.update(update)
+            if minute % 10 == 9:
+                found.append(len(rollout.to_json()) / 6)
+    assert max(sizes["ratio"]) < 6000
+    assert max(sizes["gauge"]) < 9000

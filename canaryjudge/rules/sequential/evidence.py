@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, Self
 import numpy as np
 
 from canaryjudge.kinds import KINDS
-from canaryjudge.packing import pack, unpack
+from canaryjudge.packing import pack, pack_smooth, unpack, unpack_smooth
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import Evidence, Limits, weigh
 from canaryjudge.rules.findings import Draft, EventsFinding, Finding, Number, WatchFacts, build
@@ -31,7 +31,9 @@ __all__ = [
     "SequentialFinding",
     "State",
     "by_side",
+    "load_curves",
     "load_sum",
+    "save_curves",
     "save_sum",
 ]
 
@@ -41,6 +43,11 @@ _AT_ONCE: Final = 1024
 """Intervals that are added up at once: what each adds to the sums is far larger than its points."""
 _PART_SIZE: Final = 5
 """Bytes of what sums have behind the point."""
+_PART_BITS: Final = 8 * _PART_SIZE
+_MOST_SMOOTH: Final = 2**22
+"""Sums of less than this have room in 64 bits with what is behind the point."""
+_ORDER: Final = 12
+"""Differences that are kept of sums along the grid of log ratios: of further ones little more vanishes than the rounding of the sums grows."""
 
 
 class SequentialFinding(EventsFinding):
@@ -215,6 +222,30 @@ def save_sum(sums: ExactSum) -> str:
         for numbers in (sums.whole, sums.parts)
     )
     return pack(np.hstack([parts[:, :_PART_SIZE], whole[:, :size]]))
+
+
+def save_curves(sums: ExactSum, runs: Sequence[int]) -> list[Any]:
+    """Write sums of which so many at a time follow a smooth curve each: briefly, where all have room in 64 bits."""
+    if int(abs(sums.whole).max(initial=0)) >= _MOST_SMOOTH:
+        return [save_sum(sums)]
+    numbers = (sums.whole << _PART_BITS) + sums.parts
+    ends = np.cumsum(runs)
+    return [pack_smooth(part, _order(len(part))) for part in np.split(numbers, ends[:-1])]
+
+
+def _order(count: int) -> int:
+    return _ORDER if count > 2 * _ORDER else 0
+
+
+def load_curves(packed: Any, runs: Sequence[int]) -> ExactSum:
+    """Read sums that `save_curves` wrote."""
+    if len(packed) == 1:
+        return load_sum(packed[0], (sum(runs),))
+    parts = [unpack_smooth(part, _order(run), run) for part, run in zip(packed, runs, strict=True)]
+    numbers = np.concatenate(parts)
+    sums = ExactSum(())
+    sums.whole, sums.parts = numbers >> _PART_BITS, numbers & (2**_PART_BITS - 1)
+    return sums
 
 
 def load_sum(text: Any, shape: tuple[int, ...]) -> ExactSum:

@@ -29,8 +29,9 @@ from canaryjudge.rules.sequential.evidence import (
     LogEvidence,
     SequentialFinding,
     State,
+    load_curves,
     load_sum,
-    save_sum,
+    save_curves,
 )
 from canaryjudge.stats.count_processes import (
     LOG_RATIOS,
@@ -179,7 +180,12 @@ class RateProcess(CountingProcess):
                 if null.difference > 0
             )
         )
-        self.sums = ExactSum((_TOTALS + _POINTS + _PEARSONS + _POINTS * len(self.tilted),))
+        self.sums = ExactSum((sum(self._runs),))
+
+    @property
+    def _runs(self) -> tuple[int, ...]:
+        """How many sums there are of each sort."""
+        return _TOTALS, _POINTS, _PEARSONS, *[_POINTS] * len(self.tilted)
 
     def pass_within(self, total: float, events: float) -> Sizes[float]:
         """Give what a pass excludes, where the baseline has had so many events; the evidence is valid at all limits together, so it may follow the baseline."""
@@ -245,7 +251,7 @@ class RateProcess(CountingProcess):
             "flipped": self.flipped,
             "intervals": self._points,
             "informative": self.informative,
-            "sums": save_sum(self.sums),
+            "sums": save_curves(self.sums, self._runs),
         }
 
     def load(self, state: State) -> None:
@@ -255,7 +261,10 @@ class RateProcess(CountingProcess):
             return
         self._start(flipped=bool(state["flipped"]))
         self._points, self.informative = int(state["intervals"]), int(state["informative"])
-        self.sums = load_sum(state["sums"], self.sums.whole.shape)
+        if isinstance(state["sums"], str):  # as versions 1 and 2 have them
+            self.sums = load_sum(state["sums"], self.sums.whole.shape)
+        else:
+            self.sums = load_curves(state["sums"], self._runs)
 
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""
@@ -364,7 +373,7 @@ class RateSums:
     """
 
     def __init__(self, sums: FloatArray, tilted: tuple[tuple[int, float], ...]) -> None:
-        ends = np.cumsum([_TOTALS, _POINTS, _PEARSONS, *[_POINTS] * len(tilted)])
+        ends = np.cumsum((_TOTALS, _POINTS, _PEARSONS, *[_POINTS] * len(tilted)))
         self.totals, self.likelihoods, self.pearson, *rest = np.split(sums, ends[:-1], axis=-1)
         self.tilts = dict(zip(tilted, rest, strict=True))
 
