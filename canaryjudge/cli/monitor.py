@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from canaryjudge.verdict import Verdict
 
 __all__ = [
-    "add_lock_timeout",
     "add_monitor",
     "add_watch_options",
     "begun",
@@ -39,13 +38,8 @@ __all__ = [
 
 
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a watch, but for its state."""
+    """Add the options of a watch, but for its state: its history, and how long to wait for the state file."""
     add_history(parser)
-    add_lock_timeout(parser)
-
-
-def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
-    """Add how long to wait for the state file."""
     parser.add_argument(
         "--lock-timeout",
         type=_seconds,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Final
 
-from canaryjudge.cli.inputs import add_arms, add_input, spare
-from canaryjudge.cli.monitor import add_lock_timeout, one_step, refuse_other_arms
+from canaryjudge.cli.inputs import add_arms, add_input, read_past, refuse_standard_input_twice, spare
+from canaryjudge.cli.monitor import add_watch_options, one_step, refuse_other_arms
 from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
 from canaryjudge.integrations.writers.formats import FORMATS
 from canaryjudge.policy import Policy, load_policy
@@ -32,17 +32,18 @@ def add_rollout(commands: Any) -> None:
     parser.add_argument(
         "--state", required=True, metavar="FILE", help="the rollout so far; begun where there is none"
     )
-    add_lock_timeout(parser)
+    add_watch_options(parser)
     add_arms(parser)
     add_output(parser, _FORMATS)
-    parser.set_defaults(run=_rollout, history=None)
+    parser.set_defaults(run=_rollout)
 
 
 def _rollout(options: argparse.Namespace) -> int:
-    inputs = (options.policy, options.data)
+    inputs = (options.policy, options.data, options.history)
     spare(options.state, "--state", *inputs)
-    spare(options.save_data, "--save-data", options.policy, options.output, options.state)
+    spare(options.save_data, "--save-data", options.policy, options.output, options.state, options.history)
     with telling(options, *inputs, options.state):
+        refuse_standard_input_twice(options)
         verdict: RolloutVerdict = one_step(options, load_policy(options.policy), _resumed, _begun(options))
         return report(verdict, options)
 
@@ -54,7 +55,8 @@ def _resumed(options: argparse.Namespace, policy: Policy) -> Rollout | None:
     saved = read_state(options.state)
     if saved is None:
         return None
-    rollout = Rollout.from_json(saved, policy)
+    given = None if options.history is None else read_past(options, policy)
+    rollout = Rollout.from_json(saved, policy, history=given)
     refuse_other_arms(options, rollout.arms)
     return rollout
 
@@ -62,4 +64,8 @@ def _resumed(options: argparse.Namespace, policy: Policy) -> Rollout | None:
 def _begun(options: argparse.Namespace) -> Any:
     from canaryjudge.patterns import Rollout  # noqa: PLC0415 - the other commands need no statistics
 
-    return lambda policy, _: (Rollout(policy, baseline=options.baseline, canary=options.canary), None)
+    def begin(policy: Policy, table: Any) -> tuple[Rollout, Any]:
+        past = read_past(options, policy, table)
+        return Rollout(policy, baseline=options.baseline, canary=options.canary, history=past), past
+
+    return begin

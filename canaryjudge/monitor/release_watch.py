@@ -24,11 +24,11 @@ from canaryjudge.rules import Asking, check_counts, say_together
 from canaryjudge.rules.rows import Staged
 from canaryjudge.verdict import Verdict
 
-__all__ = ["ReleaseWatch", "policy_digest"]
+__all__ = ["Pasts", "ReleaseWatch", "measured", "pasts_of", "policy_digest", "written_pasts"]
 
 _PAIRINGS: Final[tuple[Pairing, ...]] = ("concurrent", "windows")
 _DEFAULT_POINTS: Final = 60
-_Pasts: TypeAlias = Mapping[str, Mapping[Pairing, HistoryFacts]]
+Pasts: TypeAlias = Mapping[str, Mapping[Pairing, HistoryFacts]]
 
 
 class ReleaseWatch:
@@ -46,6 +46,8 @@ class ReleaseWatch:
         How many times as much harm a pass may leave open as the policy says.
     staged : {"whole", "stage"} or None
         Whether it is a watch of a rollout, as `Horizon` says.
+    pasts : mapping or None
+        What has been measured of the past, where `known` is not to be asked.
     """
 
     def __init__(
@@ -56,15 +58,16 @@ class ReleaseWatch:
         *,
         pass_times: float = 1.0,
         staged: Staged | None = None,
+        pasts: Pasts | None = None,
     ) -> None:
         self.policy, self.arms, self._known = policy, arms, known
         self._pass_times, self._staged = pass_times, staged
         self.history_digest = None if known is None else known.digest()
         self._failed = False
         self._waited = 0
-        self._begin({} if known is None else _measured(known, policy))
+        self._begin((pasts or {}) if known is None else measured(known, policy))
 
-    def _begin(self, pasts: _Pasts) -> None:
+    def _begin(self, pasts: Pasts) -> None:
         """Begin the watch of each metric, with what its past says."""
         alphas, self._pasts = shares(self.policy), pasts
         self.metrics = {
@@ -89,7 +92,7 @@ class ReleaseWatch:
         start = min((float(arm.time[0]) for arm in given if arm.time is not None), default=math.inf)
         ends = [past.end for pasts in self._pasts.values() for past in pasts.values() if past.end is not None]
         if max(ends, default=-math.inf) >= start:
-            self._begin(_measured(known, self.policy, start))
+            self._begin(measured(known, self.policy, start))
 
     @property
     def counters(self) -> dict[str, tuple[CounterState, CounterState] | None]:
@@ -231,13 +234,7 @@ class ReleaseWatch:
         """Give what is remembered."""
         return {
             "history_digest": self.history_digest,
-            "history": {
-                name: {
-                    pairing: past.model_dump(mode="json", exclude_defaults=True)
-                    for pairing, past in pasts.items()
-                }
-                for name, pasts in self._pasts.items()
-            },
+            "history": written_pasts(self._pasts),
             "arms": list(self.arms),
             "failed": self._failed,
             "waited": self._waited,
@@ -247,7 +244,7 @@ class ReleaseWatch:
     def load(self, state: Mapping[str, Any]) -> None:
         """Take what was saved; of something else, KeyError, TypeError, ValueError, IndexError or AttributeError."""
         self.history_digest = state["history_digest"]
-        self._begin(_loaded(state["history"]))
+        self._begin(pasts_of(state["history"]))
         for name, watched in self.metrics.items():
             watched.load(state["metrics"][name])
         self._failed, self._waited = bool(state["failed"]), int(state["waited"])
@@ -261,7 +258,7 @@ def _check_not_all(
         raise next(iter(broken.values()))
 
 
-def _measured(known: History, policy: Policy, before: float | None = None) -> _Pasts:
+def measured(known: History, policy: Policy, before: float | None = None) -> Pasts:
     """Measure what the past says of each metric, for arms that are paired as they may turn out to be."""
     points = policy.max_points or _DEFAULT_POINTS
     return {
@@ -274,7 +271,16 @@ def _measured(known: History, policy: Policy, before: float | None = None) -> _P
     }
 
 
-def _loaded(saved: Mapping[str, Mapping[Pairing, Any]]) -> _Pasts:
+def written_pasts(pasts: Pasts) -> dict[str, Any]:
+    """Write what was measured of the past."""
+    return {
+        name: {pairing: past.model_dump(mode="json", exclude_defaults=True) for pairing, past in own.items()}
+        for name, own in pasts.items()
+    }
+
+
+def pasts_of(saved: Mapping[str, Mapping[Pairing, Any]]) -> Pasts:
+    """Read what `written_pasts` wrote."""
     return {
         name: {pairing: HistoryFacts.model_validate(past) for pairing, past in pasts.items()}
         for name, pasts in saved.items()

@@ -11,13 +11,14 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from canaryjudge._version import __version__
+from canaryjudge.data import History
 from canaryjudge.errors import DataError
 from canaryjudge.history import known_past
 from canaryjudge.monitor.release_watch import ReleaseWatch
 from canaryjudge.policy import Policy
 from canaryjudge.strict_json import read_strictly
 
-__all__ = ["STATE_VERSION", "opened", "reading", "sealed", "state_of", "watch_of"]
+__all__ = ["STATE_VERSION", "check_same_history", "opened", "reading", "sealed", "state_of", "watch_of"]
 
 STATE_VERSION: Final = 3
 """The form of what is saved. A change of it comes with the way from the one before; any version of the library reads what another has saved in the same form."""
@@ -35,16 +36,20 @@ def watch_of(text: str | bytes, policy: Policy, history: Any = None) -> ReleaseW
     with reading():
         names = body["arms"]
         arms, saved = (names[0], names[1]), body["history_digest"]
-    known = known_past(history, policy, arms)
+    check_same_history(known_past(history, policy, arms), saved)
+    watch = ReleaseWatch(policy, arms)
+    with reading():
+        watch.load(body)
+    return watch
+
+
+def check_same_history(known: History | None, saved: str | None) -> None:
+    """Refuse to go on with another history than that of the state, where one is given."""
     if known is not None and known.digest() != saved:
         raise DataError(
             "the state was saved with another history, or without one",
             "Leave it out: what it says is kept in the state. A new history begins a new watch.",
         )
-    watch = ReleaseWatch(policy, arms)
-    with reading():
-        watch.load(body)
-    return watch
 
 
 def sealed(what: str, policy: Policy, saved: Mapping[str, Any]) -> str:

@@ -9,9 +9,10 @@ import numpy as np
 from canaryjudge._version import __version__
 from canaryjudge.data.reading import check_names
 from canaryjudge.explain.rollouts import rollout_reason
+from canaryjudge.history import known_past
 from canaryjudge.judging import check_policy
 from canaryjudge.monitor.release_watch import policy_digest
-from canaryjudge.monitor.saved_state import opened, reading, sealed
+from canaryjudge.monitor.saved_state import check_same_history, opened, reading, sealed
 from canaryjudge.patterns.rollout_verdict import RolloutVerdict
 from canaryjudge.patterns.staged_release import StagedRelease
 from canaryjudge.policy import Policy
@@ -32,6 +33,9 @@ class Rollout:
         Name of the old version's arm in the data.
     canary : str
         Name of the new version's arm in the data.
+    history : frame, mapping or list of records, optional
+        The same metrics at times when nothing was wrong, as `judge` takes them: what windows as long as each stage, and as all of them, differ by, or series that ran side by side, is allowed for at planned
+        looks, and ratios and counts take their dispersion from it. It is measured before the first points are taken, and kept in the state.
 
     Raises
     ------
@@ -65,11 +69,14 @@ class Rollout:
     6 complete 1.0
     """
 
-    def __init__(self, policy: Policy, *, baseline: str = "baseline", canary: str = "canary") -> None:
+    def __init__(
+        self, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", history: Any = None
+    ) -> None:
         check_policy(policy)
         arms = str(baseline), str(canary)
         check_names(arms)
-        self._policy, self._staged = policy, StagedRelease(policy, arms)
+        self._policy = policy
+        self._staged = StagedRelease(policy, arms, known_past(history, policy, arms))
 
     @property
     def arms(self) -> tuple[str, str]:
@@ -152,7 +159,7 @@ class Rollout:
         return sealed("rollout", self._policy, self._staged.save())
 
     @classmethod
-    def from_json(cls, text: str | bytes, policy: Policy) -> Self:
+    def from_json(cls, text: str | bytes, policy: Policy, *, history: Any = None) -> Self:
         """Go on where a rollout was saved.
 
         Parameters
@@ -161,6 +168,8 @@ class Rollout:
             What `to_json` gave.
         policy : Policy
             The same policy.
+        history : frame, mapping or list of records, optional
+            It is kept in the state, so it need not be given again; where it is, it must be the same.
 
         Returns
         -------
@@ -170,7 +179,7 @@ class Rollout:
         Raises
         ------
         DataError
-            If the text is not a rollout's state, was changed, or is of another policy.
+            If the text is not a rollout's state, was changed, or is of another policy or history.
         """
         check_policy(policy)
         body = opened(text, "rollout", policy)
@@ -178,4 +187,5 @@ class Rollout:
             baseline, canary = body["arms"]
             rollout = cls(policy, baseline=baseline, canary=canary)
             rollout._staged.load(body)
+        check_same_history(known_past(history, policy, rollout.arms), rollout._staged.whole.history_digest)
         return rollout

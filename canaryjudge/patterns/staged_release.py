@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data import Series
+from canaryjudge.data import History, Series
 from canaryjudge.data.exposures import Splits
 from canaryjudge.data.reading import without_points
 from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line
-from canaryjudge.monitor.release_watch import ReleaseWatch
+from canaryjudge.monitor.release_watch import Pasts, ReleaseWatch, measured, pasts_of, written_pasts
 from canaryjudge.outcomes import at_deadline, conclude
 from canaryjudge.patterns.timeline import Timeline
 from canaryjudge.packing import pack_document, unpack_document
@@ -60,11 +60,17 @@ class StagedRelease:
         What is asked of the release, with its stages.
     arms : tuple of str
         The names of baseline and canary.
+    known : History or None
+        The same metrics at times when nothing was wrong: each watch measures windows of its own length.
     """
 
-    def __init__(self, policy: Policy, arms: tuple[str, str]) -> None:
+    def __init__(self, policy: Policy, arms: tuple[str, str], known: History | None = None) -> None:
         self.policy, self.arms, self._stages = policy, arms, _stages_of(policy)
-        self.whole = ReleaseWatch(_of_the_whole(policy, self._stages), arms, staged="whole")
+        self.whole = ReleaseWatch(_of_the_whole(policy, self._stages), arms, known, staged="whole")
+        self._known_past = known
+        self._pasts: list[Pasts] = []
+        """What the past says of each stage; nothing without one."""
+        self._measure()
         self.index, self.action, self.because, self.ended = 0, _HOLD, _UNDECIDED, False
         self.wait: float | None = None
         self._is_news = False
@@ -109,10 +115,29 @@ class StagedRelease:
     def _is_last(self) -> bool:
         return self.index == len(self._stages) - 1
 
-    def watch_of(self, index: int | None = None) -> ReleaseWatch:
-        """Begin to watch a stage by itself, the present one where none is named."""
-        stage = self._stages[self.index if index is None else index]
-        asked = self.policy.model_copy(
+    def _measure(self, before: float | None = None) -> None:
+        """Measure what the past says of each stage, as far as it was before the first points."""
+        if self._known_past is not None:
+            asked = [self._asked(stage) for stage in self._stages]
+            self._pasts = [measured(self._known_past, policy, before) for policy in asked]
+
+    def _freeze_past(self, series: Mapping[str, tuple[Series, Series]]) -> None:
+        """Settle what the past says once there are points, as the watch of the whole does."""
+        times = [arm.time[0] for arms in series.values() for arm in arms if arm.time is not None and len(arm)]
+        if self._known_past is None or not times:
+            return
+        start, pasts = (
+            float(min(times)),
+            (past for own in self._pasts for each in own.values() for past in each.values()),
+        )
+        if max((past.end for past in pasts if past.end is not None), default=-math.inf) >= start:
+            self._measure(start)
+            self.current = self.watch_of()
+        self._known_past = None
+
+    def _asked(self, stage: Stage) -> Policy:
+        """Give what is asked of a stage by itself."""
+        return self.policy.model_copy(
             update={
                 "alpha": self.policy.alpha / (2 * len(self._stages)),
                 "max_duration": stage.max_duration,
@@ -122,8 +147,14 @@ class StagedRelease:
                 "metrics": _side_by_side(self.policy),
             }
         )
+
+    def watch_of(self, index: int | None = None) -> ReleaseWatch:
+        """Begin to watch a stage by itself, the present one where none is named."""
+        place = self.index if index is None else index
+        stage = self._stages[place]
         times = bound_times(stage, self._stages[-1])
-        return ReleaseWatch(asked, self.arms, pass_times=times, staged="stage")
+        pasts = self._pasts[place] if self._pasts else None
+        return ReleaseWatch(self._asked(stage), self.arms, pass_times=times, staged="stage", pasts=pasts)
 
     def _split(self) -> None:
         """Tell the watch of the whole from when on which split holds."""
@@ -141,13 +172,16 @@ class StagedRelease:
         if self.ended:
             return []
         before, known, self._found = self.whole.mark(), self._known(), [None, None]
+        past, watched = (self._known_past, self._pasts), self.current
         asked = [*self.whole.taking(series, broken)]
+        self._freeze_past(series)
         own = {name: _later(arms, self._since) for name, arms in series.items()}
         try:
             if any(len(arm) for pair in own.values() for arm in pair):
                 asked += self.current.taking(own, {})
         except DataError:
             self.whole.back_to(before)
+            (self._known_past, self._pasts), self.current = past, watched
             raise
         for name, error in broken.items():
             self.current.metrics[name].leave_out(error)
@@ -390,6 +424,7 @@ class StagedRelease:
             "timeline": self.timeline.save(),
             "warned": self._warned,
             "past": [stage.model_dump(mode="json", exclude_defaults=True) for stage in self._past],
+            **({"pasts": [written_pasts(pasts) for pasts in self._pasts]} if self._pasts else {}),
             "watches": pack_document(_together(self.whole.save(), self.current.save())),
         }
 
@@ -407,6 +442,7 @@ class StagedRelease:
             self.timeline.load_past([StageFacts.model_validate(stage) for stage in state["past"]])
         self._warned = [str(stage) for stage in state["warned"]]
         self._past = [StageFacts.model_validate(stage) for stage in state["past"]]
+        self._pasts = [pasts_of(pasts) for pasts in state.get("pasts", [])]
         if "watches" in state:
             whole, current = _apart(unpack_document(state["watches"]))
         else:  # as versions 1 and 2 have them

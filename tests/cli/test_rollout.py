@@ -174,3 +174,19 @@ def test_what_is_wrong_is_said_and_leaves_the_state(capsys):
 def test_the_exit_code_may_be_another(capsys):
     write(0, 0.05)
     assert step("--exit", "marginal=0") == 0
+
+
+def test_a_history_is_kept_in_the_state(capsys):
+    Path("policy.yaml").write_text(POLICY.replace(", dispersion: 1", ""))
+    lines = [f"errors,{60 * minute},{100 + 30 * (minute % 3)},10000" for minute in range(-100, 0)]
+    Path("history.csv").write_text("\n".join(["metric,time,value,total", *lines]) + "\n")
+    write(0, 0.05)
+    assert step("--history", "history.csv") == 3
+    write(1, 0.05)
+    assert step() == 3
+    assert len(json.loads(Path("state.json").read_text())["pasts"]) == 2
+    assert step("--history", "history.csv") == 3
+    Path("history.csv").write_text("\n".join(["metric,time,value,total", *lines[1:]]) + "\n")
+    capsys.readouterr()
+    assert step("--history", "history.csv") == 2
+    assert "another history" in capsys.readouterr().err

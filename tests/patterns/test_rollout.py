@@ -571,3 +571,74 @@ def test_a_state_is_small_however_different_the_metrics():
                 found.append(len(rollout.to_json()) / 6)
     assert max(sizes["ratio"]) < 6000
     assert max(sizes["gauge"]) < 9000
+
+
+def healthy_past(seed=3, count=1500, series=3):
+    """Replicas that lie apart by some percent, and errors that come in bursts, up to a minute before the first point."""
+    rng, times = np.random.default_rng(seed), 60.0 * np.arange(-count, 0)
+    pods = {
+        f"pod-{pod}": {"time": times, "value": rng.normal(100 + 3 * pod, 2, count)} for pod in range(series)
+    }
+    bursty = {
+        f"pod-{pod}": {"time": times, "value": rng.gamma(2, 5, count).round(), "total": np.full(count, 1000)}
+        for pod in range(series)
+    }
+    return {"cpu": pods, "errors": bursty}
+
+
+def watched_with_history(history):
+    metrics = [
+        {"name": "errors", "kind": "ratio", "direction": "increase", "tolerance": "50%"},
+        {"name": "cpu", "direction": "increase", "pass_within": "30%"},
+    ]
+    policy = cj.Policy(metrics=metrics, stages=STAGES)
+    return policy, cj.Rollout(policy, history=history)
+
+
+def test_the_history_is_allowed_for_in_every_stage_and_kept_in_the_state():
+    policy, straight = watched_with_history(healthy_past())
+    state, stages = straight.to_json(), set()
+    for minute in range(100):
+        resumed = cj.Rollout.from_json(state, policy)
+        share = straight.verdict().share
+        for each in (straight, resumed):
+            each.update(both(minute, share))
+        verdict = straight.verdict()
+        assert resumed.verdict() == verdict
+        state = resumed.to_json()
+        assert state == straight.to_json()
+        if minute % 10 == 9 and verdict.action == "hold":
+            stages.add(verdict.stage)
+            for part in (verdict.at_stage, verdict.release):
+                assert part.metrics["cpu"].history.floor.between == "replicas"
+                assert part.metrics["errors"].findings[0].dispersion > 2
+        if verdict.action == "complete":
+            break
+    assert len(stages) > 1
+    assert verdict.release.data_digest != watched_with_history(None)[1].verdict().release.data_digest
+
+
+def test_what_the_history_has_of_the_release_is_left_out_of_every_stage():
+    _, rollout = watched_with_history(healthy_past())
+    shifted = {
+        name: {side: each | {"time": [each["time"][0] - 60.0 * 100]} for side, each in arms.items()}
+        for name, arms in both(0, 0.05).items()
+    }
+    before = rollout.to_json()
+    with pytest.raises(cj.DataError):
+        rollout.update({"cpu": {"baseline": {"time": [-6000.0], "value": ["x"]}}})
+    assert rollout.to_json() == before
+    rollout.update(shifted)
+    assert rollout.to_json() != before
+    for part in (rollout.verdict().at_stage, rollout.verdict().release):
+        assert part.metrics["cpu"].history.late > 0
+    assert all(past["cpu"]["concurrent"]["late"] > 0 for past in json.loads(rollout.to_json())["pasts"])
+
+
+def test_a_state_of_another_history_is_refused():
+    policy, rollout = watched_with_history(healthy_past())
+    assert (
+        cj.Rollout.from_json(rollout.to_json(), policy, history=healthy_past()).to_json() == rollout.to_json()
+    )
+    with pytest.raises(cj.DataError, match="another history"):
+        cj.Rollout.from_json(rollout.to_json(), policy, history=healthy_past(seed=4))
