@@ -8,6 +8,7 @@ import pytest
 import staged
 from simulation import assert_rate_at_most
 
+import canaryjudge as cj
 from canaryjudge.data import Series
 from canaryjudge.patterns.staged_release import StagedRelease
 from canaryjudge.rules import answered
@@ -141,6 +142,57 @@ def test_the_package_decides_as_the_engine_does(fault):
     assert actions == became.tolist()
     assert ends.tolist() == ended.tolist()
     assert [min(each, 3) for each in stage.tolist()] == stages
+
+
+def through_rollout(series, policy, harm_of, most=staged.LAST):
+    """Take one release through `Rollout` as a caller does; give what it came to, the last minute, and the stages that were left."""
+    rollout = cj.Rollout(policy)
+    titles = [stage.title for stage in policy.stages]
+    for minute in range(most):
+        index = titles.index(rollout.verdict().stage)
+        levels = series[:, :, minute] * [
+            [1, harm_of(index) if number == 0 else 1] for number in range(len(series))
+        ]
+        rollout.update(
+            {
+                f"m{number}": {
+                    arm: {"time": [60.0 * minute], "value": [level]}
+                    for arm, level in zip(("baseline", "canary"), levels[number].tolist(), strict=True)
+                }
+                for number in range(len(series))
+            }
+        )
+        if rollout.verdict().action in ("complete", "rollback"):
+            break
+    verdict = rollout.verdict()
+    ended = minute if verdict.action in ("complete", "rollback") else most
+    return verdict.action, ended, titles.index(verdict.stage)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "size"), [(None, 1.5), (0, 1.3), (2, 1.3)])
+@pytest.mark.parametrize("rho", [0.0, 0.6])
+def test_rollouts_decide_as_the_engine_does(fault, size, rho):
+    """210 whole rollouts, each update and verdict as users ask for it."""
+    runs, kept = 35, []
+    became, ended, stage, _ = staged.play(
+        np.random.default_rng(11), runs, 2, rho=rho, noise=0.07, fault=fault, size=size - 1, keep=kept
+    )
+    policy = staged.policy_of(2, 0.2)
+    found = [
+        through_rollout(series, policy, lambda index: size if fault is not None and index >= fault else 1.0)
+        for series in kept[0]
+    ]
+    actions, ends, stages = zip(*found, strict=True)
+    assert list(actions) == became.tolist()
+    assert list(ends) == ended.tolist()
+    # the engine goes on with the stages of those that the evidence since the start has rolled back
+    assert all(own <= theirs for own, theirs in zip(stages, stage.tolist(), strict=True))
+    on = [
+        own == theirs or action == "rollback"
+        for own, theirs, action in zip(stages, np.minimum(stage, 3), actions, strict=True)
+    ]
+    assert all(on)
 
 
 @pytest.mark.parametrize(("rate", "most"), [(0.01, 3), pytest.param(0.001, 15, marks=pytest.mark.slow)])
