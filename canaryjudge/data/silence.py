@@ -430,7 +430,7 @@ def never_silent(
 def _goes_on(rows: FloatArray, interval: float, until: float) -> bool:
     """Tell whether rows follow each other up to some time without a gap that might be a silence."""
     pause = float((rows[1:] - rows[:-1]).max(initial=0.0))
-    return pause <= _GAP * interval and until - float(rows[-1]) <= _TAIL * interval
+    return pause <= GAP * interval and until - float(rows[-1]) <= TAIL * interval
 
 
 def _longest(

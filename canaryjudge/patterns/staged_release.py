@@ -16,8 +16,8 @@ from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line
 from canaryjudge.monitor.release_watch import Pasts, ReleaseWatch, measured, pasts_of, written_pasts
 from canaryjudge.outcomes import at_deadline, conclude
-from canaryjudge.patterns.timeline import Timeline
 from canaryjudge.packing import pack_document, unpack_document
+from canaryjudge.patterns.timeline import Timeline
 from canaryjudge.policy import Metric, Policy, Split, Stage
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import (

@@ -13,7 +13,7 @@ from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.decision import EvidenceRows, LimitRows, Limits, weigh_rows
-from canaryjudge.rules.findings import Draft, build
+from canaryjudge.rules.findings import build_rows
 from canaryjudge.rules.rows import (
     Arm,
     ErrorRates,
@@ -349,19 +349,28 @@ def _say_alike(processes: Sequence[RateProcess]) -> None:
     limits = [rows.row(index) for index in range(len(looks))]
     found = [look.evidence(own, question.rates) for look, own in zip(looks, limits, strict=True)]
     evidence = [each.evidence(own) for each, own in zip(found, limits, strict=True)]
-    columns = weigh_rows(EvidenceRows.of(evidence, limits), rows, question.rates, points)
-    drafts = []
+    weighed = weigh_rows(EvidenceRows.of(evidence, limits), rows, question.rates, points)
+    columns = {
+        name: [None] * len(looks)
+        if column is None
+        else column.tolist()
+        if isinstance(column, np.ndarray)
+        else column
+        for name, column in weighed.items()
+    }
+    facts = []
     for index, (process, look) in enumerate(zip(processes, looks, strict=True)):
-        facts = {name: None if column is None else column[index] for name, column in columns.items()}
+        own = {name: column[index] for name, column in columns.items()}
         if (
-            facts["outcome"] is Outcome.MARGINAL
+            own["outcome"] is Outcome.MARGINAL
             and look.facts["events_baseline"] == 0
             and not limits[index].absolute
         ):
-            facts |= {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
+            own |= {"reason": Reason.NEEDS_ABSOLUTE_TOLERANCE, "more_points": None}
         watch = found[index].watch(evidence[index], limits[index])
-        drafts.append(Draft(SequentialFinding, process.known | look.facts | facts | {"watch": watch}))
-    for process, finding in zip(processes, build(drafts), strict=True):
+        facts.append(process.known | look.facts | own | {"watch": watch})
+    said = {name: [each[name] for each in facts] for name in facts[0]}
+    for process, finding in zip(processes, build_rows(SequentialFinding, said, len(facts)), strict=True):
         process.say(finding)
 
 
