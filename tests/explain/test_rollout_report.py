@@ -87,7 +87,7 @@ def test_the_timeline_shows_each_stage_and_each_decision_with_its_reason():
     assert "beyond the tolerated 10 %" in shown[-1].why
     words = Page(found.to_html()).words
     assert "09:12 advance to 10 %" in words
-    assert "09:50 roll back" in words
+    assert "09:48 roll back" in words
 
 
 def test_marks_and_steps_lie_where_the_times_are():
