@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from canaryjudge.data.counters import CounterState, check_growing
 from canaryjudge.data.intake import Intake
@@ -61,6 +62,8 @@ class Stream:
         )
         self._notes = NoteTally()
         self._counters = (CounterState(), CounterState())
+        self.restarts: tuple[float, ...] = ()
+        """Times after which the canary got more of the traffic, as at the stages of a rollout: then it warms up again."""
 
     @property
     def points(self) -> tuple[int, int]:
@@ -262,7 +265,10 @@ class Stream:
             if pair.baseline.time is None or pair.canary.time is None:
                 raise warmup_without_times(self.metric)
             times = pair.baseline.time, pair.canary.time
-            late = [time >= start for time, start in zip(times, self.compared_from, strict=True)]
+            late = [
+                (time >= start) & self._is_warm(time)
+                for time, start in zip(times, self.compared_from, strict=True)
+            ]
             left = (
                 pair.baseline.part(late[0] if KINDS[self.metric.kind].is_raw else late[1]),
                 pair.canary.part(late[1]),
@@ -272,6 +278,13 @@ class Stream:
             if len(left[1]):
                 found.append(replace(pair, baseline=left[0], canary=left[1]))
         return found
+
+    def _is_warm(self, time: FloatArray) -> NDArray[np.bool_]:
+        """Tell which points do not lie in a later warm-up, which begins with the first interval after more traffic came."""
+        warm = np.ones(len(time), dtype=np.bool_)
+        for since in self.restarts:
+            warm &= (time <= since) | (time >= since + (self.interval or 0.0) + (self.metric.warmup or 0.0))
+        return warm
 
     def _agree(self, arms: tuple[Series, Series], *, reported: bool) -> None:
         """Hold what is new against what was given before, and the arms against each other."""

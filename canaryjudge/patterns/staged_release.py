@@ -164,6 +164,7 @@ class StagedRelease:
         )
         for name, watched in self.whole.metrics.items():
             watched.splits, watched.trace = splits, self.timeline.effects[name]
+            watched.stream.restarts = tuple(self._begins[1:])
 
     def taking(
         self, series: dict[str, tuple[Series, Series]], broken: dict[str, BrokenDataError]

@@ -334,8 +334,7 @@ class _Lot:
         answered([asking for run in pairs for asking in self._catching_up(run)])
         for run in pairs:
             self._before[run] += self._reached[run]
-        # left out once: the watch of a stage has no other beginning, and that of the whole goes on
-        warmup = 0.0 if any(self._before[run] for run in pairs) else self._metric.warmup or 0.0
+        warmup = self._metric.warmup or 0.0
         self._skip = math.ceil(warmup / self._spacing - _EPSILON)
         if warmup:
             given, pairs = pairs, {run: _after(pair, warmup) for run, pair in pairs.items()}

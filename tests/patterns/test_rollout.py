@@ -69,6 +69,30 @@ def test_a_release_without_harm_goes_through_its_stages_and_is_complete():
     assert (last.waived, last.doubts) == ((), ())
 
 
+@pytest.mark.parametrize("ends_early", [False, True])
+def test_a_warm_up_is_left_out_at_the_start_of_every_stage(ends_early):
+    """A canary whose caches are cold for three minutes after each share is not rolled back, in what is known since the start either; one that is worse for longer is."""
+    policy = errors_policy(metric={"warmup": "3m"})
+    began, lasts = {}, 3 if ends_early else 8
+
+    def ratio_of(minute, verdict):
+        first = began.setdefault(verdict.stage, minute)
+        return 20.0 if minute - first < lasts else 1.0
+
+    verdicts = played(policy, ratio_of)
+    last = verdicts[-1]
+    assert last.action == ("complete" if ends_early else "rollback")
+    if ends_early:
+        kept = len(verdicts) - 3 * len(STAGES)
+        assert last.release.metrics["errors"].findings[0].n_canary == kept
+        (note,) = [
+            note
+            for note in last.release.metrics["errors"].warnings
+            if note.code == "warmup" and note.arm == "canary"
+        ]
+        assert note.count == 3 * len(STAGES)
+
+
 def test_what_is_complete_or_rolled_back_stays_so():
     policy = errors_policy()
     for ratio, action in ((1.0, "complete"), (10.0, "rollback")):
