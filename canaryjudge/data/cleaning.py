@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from canaryjudge.data.arm_facts import HUGE, ArmFacts
 from canaryjudge.data.counters import (
     EARLY,
+    FEWEST,
     CounterState,
     check_growing,
     ever_growing,
@@ -79,7 +80,8 @@ def as_it_is(raw: RawSeries, metric: Metric) -> Series | None:
             return None
         if facts.totals and not facts.positive:
             return None
-        if (facts.totals_grow if facts.totals else facts.grows) and "counter" not in metric.model_fields_set:
+        growing = facts.size >= FEWEST and (facts.totals_grow if facts.totals else facts.grows)
+        if growing and "counter" not in metric.model_fields_set:
             return None
     times, arm = raw.time if facts.timed else None, raw.place.arm
     notes: list[Note] = []

@@ -14,6 +14,7 @@ from canaryjudge.packing import pack, unpack
 
 __all__ = [
     "EARLY",
+    "FEWEST",
     "CounterState",
     "Increases",
     "check_growing",
@@ -23,14 +24,14 @@ __all__ = [
     "neighbors",
 ]
 
-_FEWEST: Final = 10
+FEWEST: Final = 10
 _MANY: Final = 20
 """That so many points each exceed the one before is no chance; from `_MANY` on no steep rise of the traffic either."""
 
 
 def check_growing(where: str, falls: int, steps: int) -> None:
     """Refuse counters that fall at a quarter of their steps or more: what an interval counted does so, and what only grows does not."""
-    if steps >= _FEWEST and 4 * falls >= steps:
+    if steps >= FEWEST and 4 * falls >= steps:
         raise BrokenDataError(
             f"{where}: counters that only grow were to be given, and they fall at {falls} of {steps} steps",
             "If each point is what its interval counted, leave out counter: true. If several replicas are in one series, name the column 'replica'. "
@@ -56,7 +57,7 @@ def ever_growing(columns: FloatArray, replica: NDArray[np.intp] | None) -> bool:
     if replica is not None and size:
         sizes = np.bincount(replica)
         size = int(sizes[sizes > 0].min())
-    if size < _FEWEST:
+    if size < FEWEST:
         return False
     previous, points = neighbors(len(columns), replica)
     grown = columns[points] - columns[previous]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.data.arm_facts import FactColumns
+from canaryjudge.data.counters import FEWEST
 from canaryjudge.data.diagnostics import near_twins
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
 from canaryjudge.data.pairing import NEAR, THOUSANDS, UNITS_APART, may_be_count, same_arms
@@ -113,7 +114,8 @@ class _Asked(NamedTuple):
             plain &= each.finite
             if kind.counts_events:
                 plain &= (each.low >= 0) & (~each.totals | each.positive)
-                plain &= ~np.where(each.totals, each.totals_grow, each.grows)
+                growing = np.where(each.totals, each.totals_grow, each.grows)
+                plain &= ~growing | (each.size < FEWEST)
             if kind.is_share:
                 plain &= ~each.parts & each.out_of
         if metric.pairing == "concurrent":
