@@ -287,6 +287,7 @@ def _with_facts(
 ) -> dict[tuple[str, str], RawSeries]:
     """Read series, those that are plain numbers with the facts of each; what is wrong with one is told where it is asked for."""
     found: dict[tuple[str, str], RawSeries] = {}
+    clocks: dict[int, Times | None] = {}
     read: dict[bool, list[tuple[RawSeries, list[FloatArray | None], Times | None]]] = {False: [], True: []}
     for metric, arms in series.items():
         for arm, data in arms.items() if metric in kinds else ():
@@ -295,7 +296,7 @@ def _with_facts(
             except DataError:
                 continue
             found[metric, arm] = raw
-            if (plain := _plain(raw)) is not None:
+            if (plain := _plain(raw, clocks)) is not None:
                 numbers, times = plain
                 read[times is not None].append((raw, numbers, times))
     for timed, parts in read.items():
@@ -326,14 +327,20 @@ def _with_facts(
     return found
 
 
-def _plain(raw: RawSeries) -> tuple[list[FloatArray | None], Times | None] | None:
-    """Read numbers that need no look at each, and their times; None where there are none, or there is more about them."""
+def _plain(
+    raw: RawSeries, clocks: dict[int, Times | None]
+) -> tuple[list[FloatArray | None], Times | None] | None:
+    """Read numbers that need no look at each, and their times, those of one array once; None where there are none, or there is more about them."""
     beside = (raw.replica, raw.le, raw.buckets, raw.apart)
     told = raw.unit or raw.total_by_name or raw.said or raw.increases
     if told or any(column is not None for column in beside) or not 0 < len(raw.value) <= _AT_ONCE:
         return None
     numbers = [None if column is None else floats_at_once(column) for column in (raw.value, raw.total)]
-    times = None if raw.time is None else times_at_once(raw.time)
+    times = None
+    if raw.time is not None:
+        if id(raw.time) not in clocks:
+            clocks[id(raw.time)] = times_at_once(raw.time)
+        times = clocks[id(raw.time)]
     read, given = (*numbers, times), (raw.value, raw.total, raw.time)
     unread = any(own is None and column is not None for own, column in zip(read, given, strict=True))
     return None if unread else (numbers, times)
