@@ -232,7 +232,7 @@ def _each_judged(
     try:
         return [
             (ReleaseRow.of(release), [MetricRow.of(result) for result in release.metrics.values()])
-            for release, _ in judge_releases(releases, policy, arms)
+            for release, _ in judge_releases(releases, policy, [arms] * len(releases))
         ]
     except CanaryJudgeError as error:
         if len(releases) == 1:
@@ -243,28 +243,34 @@ def _each_judged(
 def judge_releases(
     releases: Sequence[Mapping[str, MetricPair]],
     policy: Policy,
-    arms: tuple[str, str],
-    history: History | None = None,
+    arms: Sequence[tuple[str, str]],
+    histories: Sequence[History | None] | None = None,
 ) -> Iterator[tuple[ReleaseResult, list[Case]]]:
-    """Judge releases at once; each with what was judged of it."""
+    """Judge releases at once, each with the names of its arms, and of its past; each with what was judged of it."""
     alphas = shares(policy)
     cases = [
         [
-            Case.of(with_exposures(pairs[metric.name], metric, policy), metric, alphas[metric.name], history)
+            Case.of(
+                with_exposures(pairs[metric.name], metric, policy),
+                metric,
+                alphas[metric.name],
+                history,
+                names,
+            )
             for metric in policy.metrics
         ]
-        for pairs in releases
+        for pairs, names, history in zip(releases, arms, histories or [None] * len(releases), strict=True)
     ]
-    found = iter(judge_cases([case for own in cases for case in own], policy, arms))
+    found = iter(judge_cases([case for own in cases for case in own], policy))
     kinds = {(id(case.metric), case.pair.pairing): case for own in cases for case in own}
     at_looks = {
         key: all(rule.rule == "sequential" for rule in _rules(case.metric, case.pair.pairing))
         for key, case in kinds.items()
     }
-    for own in cases:
+    for own, names in zip(cases, arms, strict=True):
         results = {case.pair.name: next(found) for case in own}
         sequential = all(at_looks[id(case.metric), case.pair.pairing] for case in own)
-        yield conclude(results, policy, arms, "all_looks" if sequential else "one_look"), own
+        yield conclude(results, policy, names, "all_looks" if sequential else "one_look"), own
 
 
 @np.errstate(all="ignore")  # of many, a verdict is given later
@@ -274,7 +280,7 @@ def _verdict(
     """Give the verdict of one release."""
     from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
 
-    ((release, cases),) = judge_releases([pairs], policy, arms, history)
+    ((release, cases),) = judge_releases([pairs], policy, [arms], [history])
     arms_of = [(arm, case.pair) for case in cases for arm in (case.pair.baseline, case.pair.canary)]
     facts = facts_of_arms(arms_of)
     drawn = {
@@ -365,24 +371,32 @@ class Case:
         Its share of alpha.
     past : HistoryFacts or None
         What its past says.
+    arms : tuple of str
+        What the data call them.
     """
 
     pair: MetricPair
     metric: Metric
     alpha: float
     past: HistoryFacts | None = None
+    arms: tuple[str, str] = ("baseline", "canary")
 
     @classmethod
-    def of(cls, pair: MetricPair, metric: Metric, alpha: float, history: History | None = None) -> Case:
+    def of(
+        cls,
+        pair: MetricPair,
+        metric: Metric,
+        alpha: float,
+        history: History | None = None,
+        arms: tuple[str, str] = ("baseline", "canary"),
+    ) -> Case:
         """Look up what a history says of a metric."""
         past = None if history is None else past_of(metric, history, Asked.of(pair))
-        return cls(pair, metric if past is None else with_past(metric, past), alpha, past)
+        return cls(pair, metric if past is None else with_past(metric, past), alpha, past, arms)
 
 
 @np.errstate(all="ignore")
-def judge_cases(
-    cases: Sequence[Case], policy: Policy, arms: tuple[str, str] = ("baseline", "canary")
-) -> list[MetricResult]:
+def judge_cases(cases: Sequence[Case], policy: Policy) -> list[MetricResult]:
     """Judge metrics, of one release or of many, as each would be judged alone: those of which the same is asked are rows of one batch."""
     data = [DataSummary.of(case.pair, case.past) for case in cases]
     horizon = Horizon(policy.max_points, policy.max_duration)
@@ -407,12 +421,14 @@ def judge_cases(
         for place, own in zip(places, found, strict=True):
             findings[place] = own
     drafts = [
-        metric_result(facts, case.metric, case.alpha, own, arms)
+        metric_result(facts, case.metric, case.alpha, own, case.arms)
         for facts, case, own in zip(data, cases, findings, strict=True)
     ]
     for index, end in _ends(drafts, whole).items():
         case = cases[index]
-        drafts[index] = metric_result(data[index], case.metric, case.alpha, (*findings[index], end), arms)
+        drafts[index] = metric_result(
+            data[index], case.metric, case.alpha, (*findings[index], end), case.arms
+        )
     return [
         _at_its_end(result, facts, own, policy, horizon)
         for result, facts, own in zip(build(drafts), data, rules, strict=True)

@@ -34,7 +34,7 @@ def judged(releases: Iterable[Any], policy: cj.Policy) -> list[ReleaseResult]:
     """Judge releases at once, each as `judge` would."""
     arms = ("baseline", "canary")
     pairs = [read_pairs_or_notes(data, policy, baseline=arms[0], canary=arms[1]) for data in releases]
-    return [release for release, _ in judge_releases(pairs, policy, arms)]
+    return [release for release, _ in judge_releases(pairs, policy, [arms] * len(pairs))]
 
 
 def judged_apart(
@@ -50,7 +50,7 @@ def judged_apart(
         cases.append(
             Case.of(with_exposures(pair, metric, policy), metric, shares(policy)[metric.name], history)
         )
-    return judge_cases(cases, policies[0], arms)
+    return judge_cases(cases, policies[0])
 
 
 def failed(releases: Iterable[Any], policy: cj.Policy) -> int:
