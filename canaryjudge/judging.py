@@ -277,10 +277,21 @@ def judge_releases(
 def _verdict(
     pairs: Mapping[str, MetricPair], policy: Policy, arms: tuple[str, str], history: History | None = None
 ) -> Verdict:
-    """Give the verdict of one release."""
+    """Judge one release."""
+    ((release, cases),) = judge_releases([pairs], policy, [arms], [history])
+    return _told(release, cases, pairs, policy, history)
+
+
+def _told(
+    release: ReleaseResult,
+    cases: Sequence[Case],
+    pairs: Mapping[str, MetricPair],
+    policy: Policy,
+    history: History | None,
+) -> Verdict:
+    """Make a verdict of what became of a release: with its words, what its arms look like, and digests of policy and data."""
     from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
 
-    ((release, cases),) = judge_releases([pairs], policy, [arms], [history])
     arms_of = [(arm, case.pair) for case in cases for arm in (case.pair.baseline, case.pair.canary)]
     facts = facts_of_arms(arms_of)
     drawn = {
@@ -296,7 +307,8 @@ def _verdict(
         policy_digest=digest([policy.model_dump_json(exclude={"extends"})]),
         data_digest=digest(
             [
-                *arms,
+                release.baseline_arm,
+                release.canary_arm,
                 *(pairs[name].digest() for name in drawn),
                 *([] if history is None else [history.digest()]),
             ]

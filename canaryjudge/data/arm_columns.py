@@ -29,9 +29,9 @@ _NAMED_LABEL: Final = re.compile(r'([\w.]+)\s*=\s*"?([^",]*)"?')
 
 
 def arm_columns(
-    names: Sequence[str], metrics: Sequence[str], arms: tuple[str, str]
-) -> dict[str, tuple[str, str]]:
-    """Find the columns of both arms of each metric; of a single metric, they may be named like the arms alone. None of a table with rows of points.
+    names: Sequence[str], metrics: Sequence[str], arms: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+    """Find the columns of all arms of each metric; of a single metric, they may be named like the arms alone. None of a table with rows of points.
 
     Examples
     --------
@@ -44,13 +44,13 @@ def arm_columns(
         return {}
     if "metric" in names:
         return dict.fromkeys(metrics, arms) if all(arm in names for arm in arms) else {}
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for metric in metrics:
         fitting = [
             [name for name in names if _is_of(name, metric, arm, alone=len(metrics) == 1)] for arm in arms
         ]
         if all(len(each) == 1 for each in fitting):
-            found[metric] = (fitting[0][0], fitting[1][0])
+            found[metric] = tuple(each[0] for each in fitting)
     return found
 
 
@@ -149,10 +149,10 @@ def other_layouts(name: str, names: Sequence[str]) -> str:
 def from_arm_columns(
     columns: Mapping[str, Column],
     metrics: Sequence[str],
-    arms: tuple[str, str],
+    arms: tuple[str, ...],
     numbers: NDArray[np.intp] | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]] | None:
-    """Take both arms of each metric from a table with a column an arm; None where it is none. Rows have the numbers that the caller gives them, if not from 1.
+    """Take the arms of each metric from a table with a column an arm; None where it is none. Rows have the numbers that the caller gives them, if not from 1.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def from_arm_columns(
 
 
 def _values(pair: Sequence[Column], rows: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-    """Take the values of both arms, and the unit where the cells have it, one for both."""
+    """Take the values of all arms, and the unit where the cells have it, one for all."""
     read = read_cells([take(column, rows) for column in pair])
     if read is not None:
         return [{"value": values, "unit": read[1]} for values in read[0]]

@@ -248,7 +248,7 @@ def _twins(name: str, twin: str, what: str, error: type[DataError]) -> DataError
     )
 
 
-def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, str] | None = None) -> SeriesSource:
+def source_of(data: Any, policy: Policy | None = None, arms: tuple[str, ...] | None = None) -> SeriesSource:
     """Take data of any shape as a source of series; a table with a column an arm where the metrics and arms are known."""
     kinds = {} if policy is None else kinds_of(policy)
     if isinstance(data, Mapping):

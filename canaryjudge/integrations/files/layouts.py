@@ -77,7 +77,7 @@ def tidy(names: Sequence[str], source: str) -> Roles:
     return _rows_of_points(names, source, _TIDY_COLUMNS, _TIDY_COLUMNS[:3])
 
 
-def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, str]) -> Layout:
+def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, ...]) -> Layout:
     """Return a layout of tidy tables, whose cells are the trouble of their metrics and not of the file, and of those that have a column an arm.
 
     Examples
