@@ -8,12 +8,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import numpy as np
 
 from canaryjudge._version import __version__
 from canaryjudge.arm_summaries import facts_of_arms
+from canaryjudge.arm_verdicts import ArmVerdicts
 from canaryjudge.data import (
     AskedPair,
     History,
@@ -25,14 +26,17 @@ from canaryjudge.data import (
     rows_of,
     with_exposures,
 )
-from canaryjudge.data.reading import read_pairs_or_notes
+from canaryjudge.data.reading import check_names, pairs_or_notes, read_pairs_or_notes, source_of
+from canaryjudge.data.sources import SeriesSource
 from canaryjudge.errors import CanaryJudgeError, DataError, PolicyError
 from canaryjudge.history import Asked, known_past, past_of, with_past
+from canaryjudge.kinds import KINDS
+from canaryjudge.limits import ARMS
 from canaryjudge.outcomes import DataSummary, asked_rules, at_deadline, conclude, metric_result
-from canaryjudge.policy import Metric, Policy, RuleSettings
+from canaryjudge.policy import Metric, Policy, RuleSettings, Tolerance
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import HistoryFacts, MetricResult, Pairing, ReleaseResult
+from canaryjudge.results import ArmRanking, ArmsFacts, HistoryFacts, MetricResult, Pairing, ReleaseResult
 from canaryjudge.rules import (
     ErrorRates,
     Horizon,
@@ -59,13 +63,35 @@ __all__ = [
 ]
 
 
+@overload
+def judge(
+    data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", history: Any = None
+) -> Verdict: ...
+
+
+@overload
+def judge(
+    data: Any,
+    policy: Policy,
+    *,
+    baseline: str | list[str] | tuple[str, ...] = "baseline",
+    canary: list[str] | tuple[str, ...],
+    history: Any = None,
+) -> ArmVerdicts: ...
+
+
 @np.errstate(
     all="ignore"
 )  # what a caller wants of his own numbers; here what is beyond all floats is looked at
 def judge(
-    data: Any, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", history: Any = None
-) -> Verdict:
-    """Judge a canary against its baseline.
+    data: Any,
+    policy: Policy,
+    *,
+    baseline: str | Sequence[str] = "baseline",
+    canary: str | Sequence[str] = "canary",
+    history: Any = None,
+) -> Verdict | ArmVerdicts:
+    """Judge a canary against its baseline, or several canaries under one alpha.
 
     Parameters
     ----------
@@ -74,10 +100,10 @@ def judge(
         mapping ``{metric: {baseline: series, canary: series}}``; or what `from_wide` gives.
     policy : Policy
         What is asked of the release.
-    baseline : str
-        Name of the old version's arm in the data.
-    canary : str
-        Name of the new version's arm in the data.
+    baseline : str or list of str
+        Name of the old version's arm in the data; of several canaries one for all, or a list with one for each.
+    canary : str or list of str
+        Name of the new version's arm in the data; or a list of those of several rings or versions, up to 100, which are judged under one alpha.
     history : frame, mapping or list of records, optional
         The same metrics at times when nothing was wrong, as `calibrate` takes them: one series a metric, several side by side (a column `replica` or `arm`), or past
         releases. What windows of the canary's own length differ by, or series that ran side by side where the arms share the clock, is allowed for as a `noise_floor` of the policy would
@@ -85,16 +111,21 @@ def judge(
 
     Returns
     -------
-    Verdict
-        Outcome, action, reasons, and each metric's findings. The same data and policy give the same verdict, to the byte.
+    Verdict or ArmVerdicts
+        Outcome, action, reasons, and each metric's findings. The same data and policy give the same verdict, to the byte. Of several canaries, a mapping of the arms to
+        their verdicts, with the best and the worst of them.
 
     Raises
     ------
     DataError
-        If the data cannot mean what the policy needs. Thin or odd data are a result with a reason, not an error.
+        If the data cannot mean what the policy needs, or the arms are not there or named in a way that cannot be meant. Thin or odd data are a result with a reason, not an error.
 
     Notes
     -----
+    Of K canaries each is judged at alpha / K; once some have failed, each of the k others is at alpha / k (Holm's procedure [1]_), so that any of them that is fine fails with a chance of at most alpha, however
+    they depend on each other. An arm is named the worst of a metric where it is proven worse than each other one at the metric's share of alpha / 2K, by the rule about the metric's level with nothing tolerated:
+    arms that share a baseline are compared with each other, so that its noise, which all of them have in common, is no part of it. The same for the best.
+
     Any metric may fail the release, so alpha is shared out over metrics by weight, and over a metric's rules equally (weighted
     Bonferroni; rules about a feature of the data count a tenth). Every required metric must pass, so each is tested at beta itself (an intersection-union test).
 
@@ -107,8 +138,14 @@ def judge(
     >>> verdict = cj.judge(data, policy)
     >>> verdict.outcome.value, verdict.action
     ('fail', 'rollback')
+
+    References
+    ----------
+    .. [1] S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian J. of Statistics 6 (1979), 65-70.
     """
     check_policy(policy)
+    if isinstance(canary, (list, tuple)) or isinstance(baseline, (list, tuple)):
+        return _judge_arms(data, policy, _named_arms(baseline, canary), history)
     arms = str(baseline), str(canary)
     known = known_past(history, policy, arms)
     pairs = read_pairs_or_notes(data, policy, baseline=arms[0], canary=arms[1])
@@ -304,7 +341,7 @@ def _told(
         **dict(release) | {"metrics": drawn},
         reason=one_line(release),
         version=__version__,
-        policy_digest=digest([policy.model_dump_json(exclude={"extends"})]),
+        policy_digest=_policy_digest(policy),
         data_digest=digest(
             [
                 release.baseline_arm,
@@ -314,6 +351,195 @@ def _told(
             ]
         ),
     )
+
+
+def _named_arms(baseline: str | Sequence[str], canary: str | Sequence[str]) -> list[tuple[str, str]]:
+    """Pair each of several canaries with its baseline, and refuse names that cannot be meant."""
+    canaries = list(map(str, [canary] if isinstance(canary, str) else canary))
+    baselines = list(map(str, [baseline] * len(canaries) if isinstance(baseline, str) else baseline))
+    if len(canaries) < 2:
+        what = f"only one canary is named, {canaries[0]!r}" if canaries else "no canary is named"
+        raise DataError(
+            what, "Name one as a text, not in a list, with one baseline; name several from two on."
+        )
+    if len(canaries) > ARMS:
+        raise DataError(
+            f"{len(canaries):,} canaries are named, and at most {ARMS} share one alpha",
+            "Judge those that are releases of their own with judge_many, each under its own alpha.",
+        )
+    if twice := [name for name in canaries if canaries.count(name) > 1]:
+        raise DataError(f"the canary {twice[0]!r} is named twice", "Name each arm once.")
+    if len(baselines) != len(canaries):
+        raise DataError(
+            f"{len(canaries)} canaries and {len(baselines)} baselines are named",
+            "Name one baseline for all, or one for each canary in the same order.",
+        )
+    if both := [name for name in baselines if name in canaries]:
+        raise DataError(
+            f"{both[0]!r} is named as a baseline and as a canary", "Leave it out where it is not meant."
+        )
+    arms = list(zip(baselines, canaries, strict=True))
+    for names in arms:
+        check_names(names)
+    return arms
+
+
+def _judge_arms(data: Any, policy: Policy, arms: list[tuple[str, str]], history: Any) -> ArmVerdicts:
+    """Judge several arms under one alpha by Holm's procedure: each at its part of alpha, and once some have failed, the others at theirs of what is left."""
+    from canaryjudge.explain.arms import arms_reason  # noqa: PLC0415 - the words are loaded when they are wanted
+
+    source = source_of(data, policy, tuple(dict.fromkeys(name for names in arms for name in names)))
+    pairs = [pairs_or_notes(source, policy, names) for names in arms]
+    pasts = [known_past(history, policy, names) for names in arms]
+    found: dict[int, tuple[ReleaseResult, list[Case]]] = {}
+    ranking: tuple[ArmRanking, ...] = ()
+    left = list(range(len(arms)))
+    while left:
+        own = policy.model_copy(update={"alpha": policy.alpha / len(left)})
+        judged = judge_releases(
+            [pairs[arm] for arm in left], own, [arms[arm] for arm in left], [pasts[arm] for arm in left]
+        )
+        found |= zip(left, judged, strict=True)
+        ranking = ranking or _ranked([found[arm] for arm in left], policy, source)
+        failing = [arm for arm in left if found[arm][0].outcome is Outcome.FAIL]
+        left = [arm for arm in left if arm not in failing] if failing else []
+    releases = {names[1]: found[arm][0] for arm, names in enumerate(arms)}
+    worst = max(releases.values(), key=lambda release: release.outcome.badness)
+    told = {names[1]: _told(*found[arm], pairs[arm], policy, pasts[arm]) for arm, names in enumerate(arms)}
+    bests, worsts = ({getattr(one, side) for one in ranking} - {None} for side in ("best", "worst"))
+    facts: dict[str, Any] = {
+        "outcome": worst.outcome,
+        "action": worst.action,
+        "alpha": policy.alpha,
+        "beta": policy.beta,
+        "best": next(iter(bests)) if len(bests) == 1 and not bests & worsts else None,
+        "worst": next(iter(worsts)) if len(worsts) == 1 and not bests & worsts else None,
+        "ranking": ranking,
+        "arms": told,
+        "version": __version__,
+        "policy_digest": _policy_digest(policy),
+    }
+    return ArmVerdicts(**facts, reason=arms_reason(ArmsFacts.model_construct(**facts)))
+
+
+def _ranked(
+    judged: Sequence[tuple[ReleaseResult, list[Case]]], policy: Policy, source: SeriesSource
+) -> tuple[ArmRanking, ...]:
+    """Name the best and the worst arm of each metric that can fail them: where they share a baseline, the one that is proven better or worse than each of the others, of which the baseline's noise is no part."""
+    arms = [release.canary_arm for release, _ in judged]
+    level = {name: alpha / (2 * len(arms)) for name, alpha in shares(policy).items()}
+    asked: dict[str, tuple[Metric, str, str]] = {}
+    for metric in policy.metrics:
+        changes = _changes([release.metrics[metric.name] for release, _ in judged])
+        if metric.can_fail and metric.direction != "either" and changes is not None:
+            ends = arms[int(np.argmin(changes))], arms[int(np.argmax(changes))]
+            asked[metric.name] = metric, *(ends[::-1] if metric.direction == "decrease" else ends)
+    if len({release.baseline_arm for release, _ in judged}) > 1:
+        return tuple(_ranked_apart(judged, policy, asked, level))
+    cases = {
+        (name, first, second): case
+        for name, (metric, best, worst) in asked.items()
+        for first, second in dict.fromkeys(
+            [(best, arm) for arm in arms if arm != best] + [(arm, worst) for arm in arms if arm != worst]
+        )
+        if (case := _compared(metric, judged[0], (first, second), policy, source)) is not None
+    }
+    results = judge_cases(list(cases.values()), policy)
+    pvalues = {
+        key: result.findings[0].pvalue if result.findings else None
+        for key, result in zip(cases, results, strict=True)
+    }
+    found = []
+    for name, (_, best, worst) in asked.items():
+        over_best = [pvalues.get((name, best, arm)) for arm in arms if arm != best]
+        under_worst = [pvalues.get((name, arm, worst)) for arm in arms if arm != worst]
+        largest = [
+            None if None in own else max(value for value in own if value is not None)
+            for own in (over_best, under_worst)
+        ]
+        named = [
+            arm if value is not None and value <= level[name] else None
+            for arm, value in zip((best, worst), largest, strict=True)
+        ]
+        found.append(
+            ArmRanking(
+                metric=name,
+                best=named[0],
+                worst=named[1],
+                pvalue_best=largest[0],
+                pvalue_worst=largest[1],
+                level=level[name],
+            )
+        )
+    return tuple(found)
+
+
+def _changes(results: Sequence[MetricResult]) -> list[float] | None:
+    """Give how much the level of each arm differs from its baseline's, in one scale; None where that is not known of any, or its data mean nothing."""
+    if any(result.holds or result.lacks_data or not result.findings for result in results):
+        return None
+    findings = [result.findings[0] for result in results]
+    levels = [finding for finding in findings if isinstance(finding, LevelFinding)]
+    changes = [finding.estimate for finding in levels if finding.estimate is not None]
+    one_scale = len({finding.scale for finding in levels}) == 1
+    return changes if one_scale and len(changes) == len(results) else None
+
+
+def _compared(
+    metric: Metric,
+    judged: tuple[ReleaseResult, list[Case]],
+    arms: tuple[str, str],
+    policy: Policy,
+    source: SeriesSource,
+) -> Case | None:
+    """Ask of two arms whether the second is worse than the first at all, by the rule about the level; None where they cannot be compared."""
+    (known,) = (case for case in judged[1] if case.pair.name == metric.name)
+    nothing = "0" if KINDS[metric.kind].is_share or metric.tolerance.absolute is not None else None
+    plain = known.metric.model_copy(
+        update={
+            "tolerance": Tolerance.model_validate({"relative": 0.0, "absolute": nothing}),
+            "pass_within": None,
+            "rules": _rules(metric, known.pair.pairing)[:1],
+        }
+    )
+    alone = policy.model_copy(update={"metrics": (plain,), "split": None})
+    try:
+        pair = pairs_or_notes(source, alone, arms)[metric.name]
+        return Case(with_exposures(pair, plain, alone), plain, policy.alpha, arms=arms)
+    except DataError:
+        return None
+
+
+def _ranked_apart(
+    judged: Sequence[tuple[ReleaseResult, list[Case]]],
+    policy: Policy,
+    asked: Mapping[str, tuple[Metric, str, str]],
+    level: Mapping[str, float],
+) -> Iterator[ArmRanking]:
+    """Name the best and the worst of arms that have baselines of their own: those whose intervals lie apart from all others, when all hold together."""
+    cases = [
+        replace(case, alpha=level[case.pair.name])
+        for _, own in judged
+        for case in own
+        if case.pair.name in asked
+    ]
+    intervals: dict[tuple[str, str], tuple[float, float]] = {}
+    for case, result in zip(cases, judge_cases(cases, policy), strict=True):
+        interval = getattr(result.findings[0], "interval", None) if result.findings else None
+        low, high = (None, None) if interval is None else (interval.low, interval.high)
+        ends = (-math.inf if low is None else low, math.inf if high is None else high)
+        falls = case.metric.direction == "decrease"
+        intervals[case.pair.name, case.arms[1]] = (-ends[1], -ends[0]) if falls else ends
+    for name, (_, best, worst) in asked.items():
+        own = {arm: ends for (metric, arm), ends in intervals.items() if metric == name}
+        is_best = all(own[best][1] < ends[0] for arm, ends in own.items() if arm != best)
+        is_worst = all(own[worst][0] > ends[1] for arm, ends in own.items() if arm != worst)
+        yield ArmRanking(
+            metric=name,
+            best=best if is_best else None,
+            worst=worst if is_worst else None,
+            level=level[name],
+        )
 
 
 def shares(policy: Policy) -> dict[str, float]:
@@ -362,6 +588,10 @@ def rule_levels(rules: Sequence[RuleSettings], alpha: float) -> list[float]:
     """
     whole = math.fsum(rule.weight for rule in rules)
     return [alpha * rule.weight / whole for rule in rules]
+
+
+def _policy_digest(policy: Policy) -> str:
+    return digest([policy.model_dump_json(exclude={"extends"})])
 
 
 def digest(parts: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 __all__ = [
     "ANSWER_BYTES",
     "ANSWER_MEMORY",
+    "ARMS",
     "CELLS",
     "COLUMN_CHARACTERS",
     "CONVERTED_METRICS",
@@ -52,6 +53,8 @@ ANSWER_BYTES: Final = 50_000_000
 """Of one answer of a server, packed or not."""
 ANSWER_MEMORY: Final = 1 << 28
 """What one answer may take once it is read, for there are four at once, of the value and the total of both arms: a million points, which are an hour of 4,500 series every 15 s."""
+ARMS: Final = 100
+"""Canaries that share one alpha: of 1 % each has a ten-thousandth then, and with less hardly anything would fail."""
 REDIRECTS: Final = 3
 """Of one question: from http to https, to the address without a slash, and one to spare."""
 POLICY_BYTES: Final = 2_000_000

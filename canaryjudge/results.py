@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, Union
 
 from pydantic import Field, model_validator
@@ -280,6 +280,55 @@ class ReleaseResult(Facts):
         """Whether the release is marginal, and every metric that counts and did not pass is so for want of data."""
         held = [m for m in self.metrics.values() if m.role != "muted" and m.outcome is not Outcome.PASS]
         return self.outcome is Outcome.MARGINAL and bool(held) and all(m.lacks_data for m in held)
+
+
+class ArmRanking(Facts):
+    """Which of several arms is the best of a metric, and which the worst, as far as it is proven."""
+
+    metric: str
+    """The metric."""
+    best: str | None
+    """The arm that is better than each of the others; None where none is proven to be."""
+    worst: str | None
+    """The arm that is worse than each of the others; None where none is proven to be."""
+    pvalue_best: Number = None
+    """Of the arm that looks best: the largest p-value of its comparisons with the others; None where arms have baselines of their own, and their intervals are compared."""
+    pvalue_worst: Number = None
+    """The same of the arm that looks worst."""
+    level: float
+    """An arm is named where that is no larger."""
+
+
+class ArmsFacts(Facts):
+    """What became of several arms, judged under one alpha, before words."""
+
+    outcome: Outcome
+    """`fail` if any arm fails, `pass` if all pass, else `marginal`."""
+    action: Literal["promote", "hold", "rollback"]
+    """What to do, by the arm that came out worst."""
+    alpha: float
+    """At most this chance to fail any arm that is fine, over all arms and metrics; and at most this to name a wrong arm as the best or the worst of any metric."""
+    beta: float
+    """At most this chance, for each arm, to pass it if it is not fine."""
+    best: str | None
+    """The arm that is named the best of some metric, and no other is, nor it the worst of any; None where there is none."""
+    worst: str | None
+    """The arm that is named the worst of some metric, and no other is, nor it the best of any; None where there is none."""
+    ranking: tuple[ArmRanking, ...]
+    """Best and worst arm of each metric by which all arms can be compared."""
+    arms: Mapping[str, ReleaseResult]
+    """What became of each arm, in the order in which they were named."""
+
+    @model_validator(mode="after")
+    def _of_its_own_arms(self) -> Self:
+        named = {self.best, self.worst, *(arm for one in self.ranking for arm in (one.best, one.worst))}
+        if not named <= {None, *self.arms}:
+            raise ValueError("the best or the worst arm is none of its own")
+        return self
+
+    def having(self, outcome: Outcome) -> list[str]:
+        """Name the arms with an outcome."""
+        return [arm for arm, release in self.arms.items() if release.outcome is outcome]
 
 
 RolloutAction = Literal["advance", "hold", "rollback", "complete"]

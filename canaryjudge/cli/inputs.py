@@ -39,6 +39,7 @@ __all__ = [
     "add_input",
     "add_policy",
     "add_table_format",
+    "arm_names",
     "feed_of",
     "past_of_feed",
     "read_bytes",
@@ -116,12 +117,42 @@ def add_table_format(parser: argparse.ArgumentParser) -> None:
     _add_wide(parser, one_arm=True)
 
 
-def add_arms(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the arms' names in the data."""
+class _SeveralNames(argparse.Action):
+    """Keeps the name of one arm, and a list of those of several."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - as argparse has it
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002 - as above
+    ) -> None:
+        """Take one more name."""
+        given = [*getattr(namespace, f"_{self.dest}", ()), values]
+        setattr(namespace, f"_{self.dest}", given)
+        setattr(namespace, self.dest, values if len(given) == 1 else given)
+
+
+def add_arms(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the options for the arms' names in the data; with `several`, for those of several canaries too."""
+    more = {
+        "baseline": "; of several canaries, one for all or one for each",
+        "canary": "; repeat it to judge several canaries under one alpha",
+    }
     for arm in ("baseline", "canary"):
         parser.add_argument(
-            f"--{arm}", default=arm, metavar="ARM", help=f"name of the {arm} in the data (default: {arm})"
+            f"--{arm}",
+            default=arm,
+            metavar="ARM",
+            action=_SeveralNames if several else "store",
+            help=f"name of the {arm} in the data (default: {arm}{more[arm] if several else ''})",
         )
+
+
+def arm_names(options: argparse.Namespace) -> tuple[str, ...]:
+    """List the arms that the command line names, the baselines first."""
+    named = (getattr(options, arm, arm) for arm in ("baseline", "canary"))
+    return tuple(name for each in named for name in ([each] if isinstance(each, str) else each))
 
 
 def _add_wide(parser: argparse.ArgumentParser, *, one_arm: bool = False) -> None:
@@ -167,9 +198,14 @@ def refuse_standard_input_twice(options: argparse.Namespace) -> None:
 
 
 def refuse_server_options(options: argparse.Namespace) -> None:
-    """Refuse what belongs to a server that is not asked."""
+    """Refuse what belongs to a server that is not asked, and to ask one for more than two arms."""
     for server in SERVERS.values():
         server.refuse_options(options)
+    if _server(options) is not None and len(arm_names(options)) > 2:
+        raise DataError(
+            "several canaries are judged from --data: a server is asked for one baseline and one canary",
+            "Export the metrics of all arms to a table with the columns metric, arm and value.",
+        )
 
 
 def read_data(
@@ -203,9 +239,7 @@ def read_past(options: argparse.Namespace, policy: Policy, data: Any = None) -> 
     server = _server(options)
     if server is not None:
         return None if server.past is None else _told(server.past(options, policy)) or None
-    if not isinstance(data, Mapping) or PAST in (
-        getattr(options, arm, arm) for arm in ("baseline", "canary")
-    ):
+    if not isinstance(data, Mapping) or PAST in arm_names(options):
         return None
     past = {
         metric: {PAST: arms[PAST]}
@@ -249,7 +283,7 @@ def read_file(
     document = format is not None and FILE_FORMATS[format].document
     if document:
         refuse_wide(options, f"data of the format {format} say themselves what is what")
-    layout = tidy_or_by_arms([metric.name for metric in policy.metrics], (options.baseline, options.canary))
+    layout = tidy_or_by_arms([metric.name for metric in policy.metrics], arm_names(options))
     table = _read(options, source, policy, layout, format=format, finished=finished)
     return FILE_FORMATS[str(format)].data_of(table, policy, options) if document else table
 

@@ -10,6 +10,7 @@ from canaryjudge.cli.inputs import (
     add_arms,
     add_history,
     add_input,
+    arm_names,
     read_bytes,
     read_data,
     read_past,
@@ -18,7 +19,7 @@ from canaryjudge.cli.inputs import (
     save_data,
     spare,
 )
-from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
+from canaryjudge.cli.outputs import EXIT_HELP, add_output, refuse_formats_of_one, report, telling
 from canaryjudge.errors import DataError
 from canaryjudge.policy import load_policy
 from canaryjudge.texts import on_one_line
@@ -39,11 +40,11 @@ def add_judge(commands: Any) -> None:
         "judge",
         help="judge a release",
         epilog=EXIT_HELP,
-        description="Judge a release: a policy and data in, a verdict out.",
+        description="Judge a release: a policy and data in, a verdict out. Several canaries, such as the rings of a release, are judged under one alpha.",
     )
     add_input(parser, live=True)
     add_history(parser)
-    add_arms(parser)
+    add_arms(parser, several=True)
     add_output(parser)
     parser.set_defaults(run=_judge)
 
@@ -70,6 +71,8 @@ def _judge(options: argparse.Namespace) -> int:
     with telling(options, options.policy, options.data, options.history):
         refuse_server_options(options)
         refuse_standard_input_twice(options)
+        if len(arm_names(options)) > 2:
+            refuse_formats_of_one(options)
         policy = load_policy(options.policy)
         data = read_data(options, policy, finished=True)
         past = read_past(options, policy, data)
@@ -79,14 +82,19 @@ def _judge(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from canaryjudge.judging import judge  # noqa: PLC0415 - as in _judge
+    from canaryjudge.arm_verdicts import ArmVerdicts  # noqa: PLC0415 - as in _judge
+    from canaryjudge.judging import judge  # noqa: PLC0415
     from canaryjudge.verdict import Verdict  # noqa: PLC0415
 
     written = read_bytes(options.verdict)
-    claimed = Verdict.from_json(written)
+    claimed = (ArmVerdicts if _is_of_arms(written) else Verdict).from_json(written)
     policy = load_policy(options.policy)
     refuse_standard_input_twice(options)
-    options.baseline, options.canary = claimed.baseline_arm, claimed.canary_arm
+    if isinstance(claimed, ArmVerdicts):
+        options.baseline = [verdict.baseline_arm for verdict in claimed.values()]
+        options.canary = list(claimed)
+    else:
+        options.baseline, options.canary = claimed.baseline_arm, claimed.canary_arm
     data = read_data(options, policy, finished=True)
     past = read_past(options, policy, data)
     again = judge(data, policy, baseline=options.baseline, canary=options.canary, history=past)
@@ -94,6 +102,14 @@ def _verify(options: argparse.Namespace) -> int:
         print(f"reproduced: {on_one_line(claimed.reason)}")
         return 0
     raise _difference(json.loads(written), again.to_dict())
+
+
+def _is_of_arms(text: bytes) -> bool:
+    """Tell whether a document is a judgement of several arms; what is no JSON at all is left to be told as a verdict."""
+    try:
+        return "arms" in json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return False
 
 
 def _difference(there: Any, here: Any) -> DataError:

@@ -18,10 +18,11 @@ from canaryjudge.integrations.writers.formats import FORMATS, VerdictFormat
 from canaryjudge.results import ReleaseResult
 
 if TYPE_CHECKING:
+    from canaryjudge.arm_verdicts import ArmVerdicts
     from canaryjudge.patterns import RolloutVerdict
     from canaryjudge.verdict import Verdict
 
-__all__ = ["EXIT_HELP", "add_output", "report", "telling"]
+__all__ = ["EXIT_HELP", "add_output", "refuse_formats_of_one", "report", "telling"]
 
 _EXIT_CODES: Final = {"pass": 0, "fail": 1, "marginal": 3, "no_data": 4}
 EXIT_HELP: Final = (
@@ -50,7 +51,7 @@ class _Destination(NamedTuple):
             return []
         return [str(Path(self.path, name)) for name in names] if names else [self.path]
 
-    def write(self, said: Verdict | RolloutVerdict | CanaryJudgeError) -> None:
+    def write(self, said: Verdict | ArmVerdicts | RolloutVerdict | CanaryJudgeError) -> None:
         """Write there."""
         form = FORMATS[self.format]
         if self.is_text_here and isinstance(said, ReleaseResult):
@@ -132,8 +133,22 @@ def telling(options: argparse.Namespace, *inputs: str | None) -> Iterator[None]:
         raise
 
 
+def refuse_formats_of_one(options: argparse.Namespace) -> None:
+    """Refuse formats that tell one release, where there are several canaries."""
+    for destination in _destinations(options):
+        if not FORMATS[destination.format].of_arms:
+            known = ", ".join(name for name, form in FORMATS.items() if form.of_arms)
+            raise DataError(
+                f"the format {destination.format} tells one release, and several canaries are named",
+                f"Take one of {known}.",
+            )
+
+
 def report(
-    verdict: Verdict | RolloutVerdict, options: argparse.Namespace, *, shown: Verdict | None = None
+    verdict: Verdict | ArmVerdicts | RolloutVerdict,
+    options: argparse.Namespace,
+    *,
+    shown: Verdict | None = None,
 ) -> int:
     """Write the verdict, and give the exit code; a terminal is `shown` it with what there is to be drawn."""
     for destination in _destinations(options):

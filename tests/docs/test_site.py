@@ -161,7 +161,7 @@ def test_no_page_asks_another_server(site):
 @pytest.mark.slow
 def test_the_reference_shows_what_the_docstrings_say(site):
     text = (site / "api/judging.html").read_text(encoding="utf-8")
-    assert "Judge a canary against its baseline." in text
+    assert "Judge a canary against its baseline, or several canaries under one alpha." in text
     assert 'id="canaryjudge.judge"' in text
 
 

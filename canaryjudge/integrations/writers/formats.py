@@ -31,6 +31,8 @@ class VerdictFormat:
         Names of the files, where the tool wants several.
     of_rollouts : bool
         Whether it can tell a rollout's verdict too.
+    of_arms : bool
+        Whether it can tell those of several arms too.
     """
 
     write: Callable[[Any], str | Mapping[str, str]]
@@ -39,6 +41,7 @@ class VerdictFormat:
     appends: bool = False
     files: tuple[str, ...] = ()
     of_rollouts: bool = False
+    of_arms: bool = False
 
 
 def _text(said: Any) -> str:
@@ -58,27 +61,32 @@ def _html(said: Any) -> str:
 
 
 FORMATS: Final[dict[str, VerdictFormat]] = {
-    "text": VerdictFormat(_text, "sentences", of_errors=False, of_rollouts=True),
-    "json": VerdictFormat(_json, "everything that is known", of_errors=False, of_rollouts=True),
-    "markdown": VerdictFormat(_markdown, "a table", of_errors=False, of_rollouts=True),
+    "text": VerdictFormat(_text, "sentences", of_errors=False, of_rollouts=True, of_arms=True),
+    "json": VerdictFormat(_json, "everything that is known", of_errors=False, of_rollouts=True, of_arms=True),
+    "markdown": VerdictFormat(_markdown, "a table", of_errors=False, of_rollouts=True, of_arms=True),
     "html": VerdictFormat(_html, "a page with charts", of_errors=False, of_rollouts=True),
     "junit": VerdictFormat(writers.junit_xml, "JUnit XML: a test a metric", of_rollouts=True),
     "github": VerdictFormat(
         writers.github_annotations, "GitHub's annotations, for a step's standard output", of_rollouts=True
     ),
     "github-outputs": VerdictFormat(
-        writers.github_outputs, "for the file $GITHUB_OUTPUT", appends=True, of_rollouts=True
+        writers.github_outputs, "for the file $GITHUB_OUTPUT", appends=True, of_rollouts=True, of_arms=True
     ),
     "github-summary": VerdictFormat(
-        writers.github_summary, "for the file $GITHUB_STEP_SUMMARY", appends=True, of_rollouts=True
+        writers.github_summary,
+        "for the file $GITHUB_STEP_SUMMARY",
+        appends=True,
+        of_rollouts=True,
+        of_arms=True,
     ),
-    "gitlab": VerdictFormat(writers.gitlab_dotenv, "GitLab's dotenv report", of_rollouts=True),
-    "jenkins": VerdictFormat(writers.jenkins_properties, "a properties file", of_rollouts=True),
+    "gitlab": VerdictFormat(writers.gitlab_dotenv, "GitLab's dotenv report", of_rollouts=True, of_arms=True),
+    "jenkins": VerdictFormat(writers.jenkins_properties, "a properties file", of_rollouts=True, of_arms=True),
     "tekton": VerdictFormat(
         writers.tekton_results,
         "Tekton's results, in a directory",
         files=tuple(writers.tekton_results(CanaryJudgeError(""))),
         of_rollouts=True,
+        of_arms=True,
     ),
     "argo": VerdictFormat(writers.argo_json, "JSON for Argo Rollouts' web provider"),
     "prometheus": VerdictFormat(writers.prometheus_text, "Prometheus' text format"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.explain.layout import cut, markdown_text, on_one_line
 from canaryjudge.explain.sentences import metric_sentence
-from canaryjudge.integrations.writers.summary import AnyVerdictOrError, summary
+from canaryjudge.integrations.writers.summary import AnyVerdictOrError, RolloutOrError, summary
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import RolloutFacts
 from canaryjudge.verdict import Verdict
@@ -30,7 +30,7 @@ _LONGEST_SUMMARY: Final = 1_000_000
 """Bytes; GitHub refuses a step's summary above 1 MiB."""
 
 
-def github_annotations(said: AnyVerdictOrError) -> str:
+def github_annotations(said: RolloutOrError) -> str:
     r"""Write workflow commands: an error for each metric that fails the release, a warning for each that is marginal, else a notice; of a rollout a notice too where it advances.
 
     Parameters

@@ -10,7 +10,7 @@ from canaryjudge.explain.layout import on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.sentences import metric_sentence, rule_sentence
 from canaryjudge.explain.text import by_badness
-from canaryjudge.integrations.writers.summary import AnyVerdictOrError, summary
+from canaryjudge.integrations.writers.summary import RolloutOrError, summary
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult
 from canaryjudge.texts import visible
@@ -27,7 +27,7 @@ _METRICS = f"{_SUITE}.metrics"
 _KINDS = ("failure", "error", "skipped")
 
 
-def junit_xml(said: AnyVerdictOrError) -> str:
+def junit_xml(said: RolloutOrError) -> str:
     """Write a verdict, or why there is none, as JUnit XML.
 
     The test case `release` of the class `canaryjudge` is the release: a failure where it fails, skipped with the reason where it is marginal,
@@ -87,7 +87,7 @@ def _by_badness(verdict: Verdict | RolloutVerdict) -> list[MetricResult]:
     )
 
 
-def _add_properties(suite: ET.Element, said: AnyVerdictOrError) -> None:
+def _add_properties(suite: ET.Element, said: RolloutOrError) -> None:
     short = summary(said)
     facts = {"outcome": short.outcome, "action": short.action, "reason": short.reason, **short.of_stage()}
     if isinstance(said, Verdict):

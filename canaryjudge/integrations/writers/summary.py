@@ -8,20 +8,32 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.explain.layout import cut, on_one_line
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import MetricResult, RolloutFacts
+from canaryjudge.results import ArmsFacts, MetricResult, RolloutFacts
 from canaryjudge.verdict import Verdict
 
 if TYPE_CHECKING:
+    from canaryjudge.arm_verdicts import ArmVerdicts
     from canaryjudge.patterns import RolloutVerdict
 
-__all__ = ["JSON", "PLAIN", "Answer", "AnyVerdictOrError", "Summary", "VerdictOrError", "summary"]
+__all__ = [
+    "JSON",
+    "PLAIN",
+    "Answer",
+    "AnyVerdictOrError",
+    "RolloutOrError",
+    "Summary",
+    "VerdictOrError",
+    "summary",
+]
 
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
 VerdictOrError = Verdict | CanaryJudgeError
 """What there is to tell: a verdict, or why there is none."""
-AnyVerdictOrError: TypeAlias = "VerdictOrError | RolloutVerdict"
+RolloutOrError: TypeAlias = "VerdictOrError | RolloutVerdict"
 """The same, or what a rollout says."""
+AnyVerdictOrError: TypeAlias = "RolloutOrError | ArmVerdicts"
+"""The same, or what several arms say."""
 _LONGEST_REASON = 199
 
 
@@ -59,7 +71,7 @@ class Summary:
     score : float, optional
         0 to 100; None where there is none.
     failed, undecided : tuple of str
-        Metrics that failed, and those that are marginal, muted ones aside; in the policy's order.
+        Metrics that failed, and those that are marginal, muted ones aside; in the policy's order. Of several arms, the arms.
     lacks_data : bool
         Whether it is marginal for want of data.
     stage : str, optional
@@ -101,7 +113,7 @@ def summary(said: AnyVerdictOrError) -> Summary:
         outcome=said.outcome.value,
         action=said.action,
         reason=cut(on_one_line(said.reason), _LONGEST_REASON),
-        score=said.score,
+        score=None if isinstance(said, ArmsFacts) else said.score,
         failed=_named(said, Outcome.FAIL),
         undecided=_named(said, Outcome.MARGINAL),
         lacks_data=said.lacks_data,
@@ -110,7 +122,10 @@ def summary(said: AnyVerdictOrError) -> Summary:
     )
 
 
-def _named(verdict: Verdict | RolloutVerdict, outcome: Outcome) -> tuple[str, ...]:
+def _named(verdict: Verdict | RolloutVerdict | ArmVerdicts, outcome: Outcome) -> tuple[str, ...]:
+    if isinstance(verdict, ArmsFacts):
+        return tuple(map(on_one_line, verdict.having(outcome)))
+
     def counts(result: MetricResult) -> bool:
         return result.outcome is outcome and result.role != "muted"
 
