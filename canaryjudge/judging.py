@@ -26,7 +26,13 @@ from canaryjudge.data import (
     rows_of,
     with_exposures,
 )
-from canaryjudge.data.reading import check_names, pairs_or_notes, read_pairs_or_notes, source_of
+from canaryjudge.data.reading import (
+    check_names,
+    pairs_of_arms,
+    pairs_or_notes,
+    read_pairs_or_notes,
+    source_of,
+)
 from canaryjudge.data.sources import SeriesSource
 from canaryjudge.errors import CanaryJudgeError, DataError, PolicyError
 from canaryjudge.history import Asked, known_past, past_of, with_past
@@ -389,7 +395,7 @@ def _judge_arms(data: Any, policy: Policy, arms: list[tuple[str, str]], history:
     from canaryjudge.explain.arms import arms_reason  # noqa: PLC0415 - the words are loaded when they are wanted
 
     source = source_of(data, policy, tuple(dict.fromkeys(name for names in arms for name in names)))
-    pairs = [pairs_or_notes(source, policy, names) for names in arms]
+    pairs = pairs_of_arms(source, policy, arms)
     pasts = [known_past(history, policy, names) for names in arms]
     found: dict[int, tuple[ReleaseResult, list[Case]]] = {}
     ranking: tuple[ArmRanking, ...] = ()
@@ -476,13 +482,19 @@ def _ranked(
 
 def _changes(results: Sequence[MetricResult]) -> list[float] | None:
     """Give how much the level of each arm differs from its baseline's, in one scale; None where that is not known of any, or its data mean nothing."""
-    if any(result.holds or result.lacks_data or not result.findings for result in results):
+    if any(result.holds or result.lacks_data for result in results):
         return None
-    findings = [result.findings[0] for result in results]
-    levels = [finding for finding in findings if isinstance(finding, LevelFinding)]
+    levels = [finding for result in results if (finding := _about_level(result)) is not None]
     changes = [finding.estimate for finding in levels if finding.estimate is not None]
     one_scale = len({finding.scale for finding in levels}) == 1
     return changes if one_scale and len(changes) == len(results) else None
+
+
+def _about_level(result: MetricResult) -> LevelFinding | None:
+    """Give what the rule about the level of such metrics found, if it was asked."""
+    rule = KINDS[result.kind].default_rules[0]
+    found = (finding for finding in result.findings if finding.rule == rule)
+    return next((finding for finding in found if isinstance(finding, LevelFinding)), None)
 
 
 def _compared(
@@ -499,7 +511,11 @@ def _compared(
         update={
             "tolerance": Tolerance.model_validate({"relative": 0.0, "absolute": nothing}),
             "pass_within": None,
-            "rules": _rules(metric, known.pair.pairing)[:1],
+            "rules": tuple(
+                rule
+                for rule in _rules(metric, known.pair.pairing)
+                if rule.rule == KINDS[metric.kind].default_rules[0]
+            ),
         }
     )
     alone = policy.model_copy(update={"metrics": (plain,), "split": None})
@@ -525,7 +541,8 @@ def _ranked_apart(
     ]
     intervals: dict[tuple[str, str], tuple[float, float]] = {}
     for case, result in zip(cases, judge_cases(cases, policy), strict=True):
-        interval = getattr(result.findings[0], "interval", None) if result.findings else None
+        finding = _about_level(result)
+        interval = None if finding is None else finding.interval
         low, high = (None, None) if interval is None else (interval.low, interval.high)
         ends = (-math.inf if low is None else low, math.inf if high is None else high)
         falls = case.metric.direction == "decrease"

@@ -193,6 +193,27 @@ def test_a_metric_of_which_an_arm_has_no_effect_ranks_none():
     assert found.worst is None
 
 
+def test_an_arm_whose_data_are_broken_is_held_and_the_others_are_judged():
+    data = {"p99": world(slow=["beta"])["p99"]}
+    data["p99"]["all"] = {"value": [1.0, "x", 3.0]}
+    policy = cj.Policy(metrics=[LATENCY])
+    found = judged(data, policy)
+    assert [found[arm].outcome for arm in found] == ["pass", "fail", "marginal"]
+    assert found["all"].metrics["p99"].reason == "broken"
+    assert found.ranking == ()
+    data["p99"]["stable"] = {"value": [1.0, "x", 3.0]}
+    with pytest.raises(cj.DataError, match="'x'"):
+        judged(data, policy)
+
+
+def test_arms_are_ranked_by_the_rule_about_the_level_wherever_it_stands():
+    rules = [{"rule": "slo", "of": "median", "op": "lte", "value": 130}, "mann_whitney"]
+    data = world(slow=["beta"])
+    found = judged(data, cj.Policy(metrics=[LATENCY | {"rules": rules}]))
+    assert found.worst == "beta"
+    assert judged(data, cj.Policy(metrics=[LATENCY | {"rules": rules[:1]}])).ranking == ()
+
+
 def test_metrics_that_cannot_fail_an_arm_or_are_bad_both_ways_rank_none():
     others = [LATENCY | {"direction": "either"}, ERRORS | {"role": "advisory"}]
     found = judged(world(slow=["beta"]), cj.Policy(metrics=others))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -32,6 +32,7 @@ __all__ = [
     "Release",
     "check_names",
     "kinds_of",
+    "pairs_of_arms",
     "pairs_or_notes",
     "read_history",
     "read_pairs",
@@ -106,6 +107,17 @@ def pairs_or_notes(source: SeriesSource, policy: Policy, arms: tuple[str, str]) 
     found = _read_pairs(source, policy, arms, broken)
     if len(broken) == len(policy.metrics):
         raise next(iter(broken.values()))
+    return found
+
+
+def pairs_of_arms(
+    source: SeriesSource, policy: Policy, arms: Sequence[tuple[str, str]]
+) -> list[dict[str, MetricPair]]:
+    """Read several arms, each beside its baseline; a metric whose data are broken has no points and a note that says why, unless all are, of all arms."""
+    broken: list[dict[str, BrokenDataError]] = [{} for _ in arms]
+    found = [_read_pairs(source, policy, names, errors) for names, errors in zip(arms, broken, strict=True)]
+    if all(len(errors) == len(policy.metrics) for errors in broken):
+        raise next(iter(broken[0].values()))
     return found
 
 
