@@ -89,6 +89,7 @@ def test_the_policy_reference_is_what_the_models_say():
         ("rollout/make_rollout.py", ["good.csv", "bad.csv", "late.csv"]),
         ("otlp/make_export.py", ["metrics.jsonl"]),
         ("history/make_history.py", ["history.csv"]),
+        ("rings/make_rings.py", ["metrics.csv"]),
         ("history/make_unready.py", ["unready.csv"]),
     ],
 )
