@@ -398,7 +398,7 @@ def _judge_arms(data: Any, policy: Policy, arms: list[tuple[str, str]], history:
     pairs = pairs_of_arms(source, policy, arms)
     pasts = [known_past(history, policy, names) for names in arms]
     found: dict[int, tuple[ReleaseResult, list[Case]]] = {}
-    ranking: tuple[ArmRanking, ...] = ()
+    ranking: tuple[ArmRanking, ...] | None = None
     left = list(range(len(arms)))
     while left:
         own = policy.model_copy(update={"alpha": policy.alpha / len(left)})
@@ -406,13 +406,14 @@ def _judge_arms(data: Any, policy: Policy, arms: list[tuple[str, str]], history:
             [pairs[arm] for arm in left], own, [arms[arm] for arm in left], [pasts[arm] for arm in left]
         )
         found |= zip(left, judged, strict=True)
-        ranking = ranking or _ranked([found[arm] for arm in left], policy, source)
+        if ranking is None:  # of all arms, at their equal parts of alpha
+            ranking = _ranked([found[arm] for arm in left], policy, source)
         failing = [arm for arm in left if found[arm][0].outcome is Outcome.FAIL]
         left = [arm for arm in left if arm not in failing] if failing else []
     releases = {names[1]: found[arm][0] for arm, names in enumerate(arms)}
     worst = max(releases.values(), key=lambda release: release.outcome.badness)
     told = {names[1]: _told(*found[arm], pairs[arm], policy, pasts[arm]) for arm, names in enumerate(arms)}
-    bests, worsts = ({getattr(one, side) for one in ranking} - {None} for side in ("best", "worst"))
+    bests, worsts = ({getattr(one, side) for one in ranking or ()} - {None} for side in ("best", "worst"))
     facts: dict[str, Any] = {
         "outcome": worst.outcome,
         "action": worst.action,
@@ -420,7 +421,7 @@ def _judge_arms(data: Any, policy: Policy, arms: list[tuple[str, str]], history:
         "beta": policy.beta,
         "best": next(iter(bests)) if len(bests) == 1 and not bests & worsts else None,
         "worst": next(iter(worsts)) if len(worsts) == 1 and not bests & worsts else None,
-        "ranking": ranking,
+        "ranking": ranking or (),
         "arms": told,
         "version": __version__,
         "policy_digest": _policy_digest(policy),

@@ -193,6 +193,14 @@ def test_a_metric_of_which_an_arm_has_no_effect_ranks_none():
     assert found.worst is None
 
 
+def test_arms_that_are_left_are_not_ranked_among_themselves():
+    """Of a baseline of 0 there is no part: what the bad arm did cannot be compared, and that of the others alone is not asked."""
+    data = {"p99": {arm: {"value": np.zeros(MINUTES)} for arm in ("stable", *RINGS)}}
+    data["p99"]["beta"] = {"value": gauges(50, np.random.default_rng(1))["value"]}
+    found = judged(data, cj.Policy(metrics=[LATENCY | {"tolerance": "5ms"}]))
+    assert (found["beta"].outcome, found.ranking, found.worst) == ("fail", (), None)
+
+
 def test_an_arm_whose_data_are_broken_is_held_and_the_others_are_judged():
     data = {"p99": world(slow=["beta"])["p99"]}
     data["p99"]["all"] = {"value": [1.0, "x", 3.0]}
