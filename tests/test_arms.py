@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 import canaryjudge as cj
 from canaryjudge.arm_verdicts import ArmVerdicts
@@ -85,6 +86,22 @@ def test_an_arm_fails_that_only_what_is_left_of_alpha_can_fail():
     found = judged(data, policy, canary=["a", "b", "c"])
     assert [found[arm].alpha for arm in found] == pytest.approx([0.2 / 3, 0.2 / 2, 0.2])
     assert [found[arm].outcome for arm in found][:2] == ["fail", "fail"]
+
+
+def test_the_arms_that_fail_are_those_of_holms_procedure_as_statsmodels_has_it():
+    policy = cj.Policy(alpha="20%", metrics=[LATENCY | {"rules": ["mann_whitney"]}])
+    arms, stepped = [f"v{k}" for k in range(5)], 0
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        levels = dict.fromkeys(["stable", *arms], 100) | {"v1": 117, "v2": 119, "v3": 121, "v4": 130}
+        data = {"p99": {arm: gauges(level, rng, 10) for arm, level in levels.items()}}
+        pvalues = [alone(data, arm, 0.2, policy).metrics["p99"].findings[0].pvalue for arm in arms]
+        expected = multipletests(pvalues, policy.alpha, "holm")[0]
+        assert [
+            verdict.outcome == "fail" for verdict in judged(data, policy, canary=arms).values()
+        ] == expected.tolist()
+        stepped += any(expected != multipletests(pvalues, policy.alpha, "bonferroni")[0])
+    assert stepped >= 3
 
 
 @given(order=st.permutations(["stable", *RINGS]))
