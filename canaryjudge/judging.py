@@ -27,7 +27,7 @@ from canaryjudge.data import (
     with_exposures,
 )
 from canaryjudge.data.reading import (
-    check_names,
+    named_arms,
     pairs_of_arms,
     pairs_or_notes,
     read_pairs_or_notes,
@@ -37,7 +37,6 @@ from canaryjudge.data.sources import SeriesSource
 from canaryjudge.errors import CanaryJudgeError, DataError, PolicyError
 from canaryjudge.history import Asked, known_past, past_of, with_past
 from canaryjudge.kinds import KINDS
-from canaryjudge.limits import ARMS
 from canaryjudge.outcomes import DataSummary, asked_rules, at_deadline, conclude, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings, Tolerance
 from canaryjudge.progress import Progress, progress_of
@@ -151,7 +150,7 @@ def judge(
     """
     check_policy(policy)
     if isinstance(canary, (list, tuple)) or isinstance(baseline, (list, tuple)):
-        return _judge_arms(data, policy, _named_arms(baseline, canary), history)
+        return _judge_arms(data, policy, named_arms(baseline, canary), history)
     arms = str(baseline), str(canary)
     known = known_past(history, policy, arms)
     pairs = read_pairs_or_notes(data, policy, baseline=arms[0], canary=arms[1])
@@ -320,19 +319,20 @@ def judge_releases(
 def _verdict(
     pairs: Mapping[str, MetricPair], policy: Policy, arms: tuple[str, str], history: History | None = None
 ) -> Verdict:
-    """Judge one release."""
+    """Give the verdict of one release."""
     ((release, cases),) = judge_releases([pairs], policy, [arms], [history])
-    return _told(release, cases, pairs, policy, history)
+    return _written(release, cases, [pairs[name].digest() for name in release.metrics], policy, arms, history)
 
 
-def _told(
+def _written(
     release: ReleaseResult,
     cases: Sequence[Case],
-    pairs: Mapping[str, MetricPair],
+    digests: Sequence[str],
     policy: Policy,
+    arms: tuple[str, str],
     history: History | None,
 ) -> Verdict:
-    """Make a verdict of what became of a release: with its words, what its arms look like, and digests of policy and data."""
+    """Write a verdict of what became of a release, with digests of its data."""
     from canaryjudge.explain import one_line  # noqa: PLC0415 - the words are loaded when they are wanted
 
     arms_of = [(arm, case.pair) for case in cases for arm in (case.pair.baseline, case.pair.canary)]
@@ -350,44 +350,12 @@ def _told(
         policy_digest=_policy_digest(policy),
         data_digest=digest(
             [
-                release.baseline_arm,
-                release.canary_arm,
-                *(pairs[name].digest() for name in drawn),
+                *arms,
+                *digests,
                 *([] if history is None else [history.digest()]),
             ]
         ),
     )
-
-
-def _named_arms(baseline: str | Sequence[str], canary: str | Sequence[str]) -> list[tuple[str, str]]:
-    """Pair each of several canaries with its baseline, and refuse names that cannot be meant."""
-    canaries = list(map(str, [canary] if isinstance(canary, str) else canary))
-    baselines = list(map(str, [baseline] * len(canaries) if isinstance(baseline, str) else baseline))
-    if len(canaries) < 2:
-        what = f"only one canary is named, {canaries[0]!r}" if canaries else "no canary is named"
-        raise DataError(
-            what, "Name one as a text, not in a list, with one baseline; name several from two on."
-        )
-    if len(canaries) > ARMS:
-        raise DataError(
-            f"{len(canaries):,} canaries are named, and at most {ARMS} share one alpha",
-            "Judge those that are releases of their own with judge_many, each under its own alpha.",
-        )
-    if twice := [name for name in canaries if canaries.count(name) > 1]:
-        raise DataError(f"the canary {twice[0]!r} is named twice", "Name each arm once.")
-    if len(baselines) != len(canaries):
-        raise DataError(
-            f"{len(canaries)} canaries and {len(baselines)} baselines are named",
-            "Name one baseline for all, or one for each canary in the same order.",
-        )
-    if both := [name for name in baselines if name in canaries]:
-        raise DataError(
-            f"{both[0]!r} is named as a baseline and as a canary", "Leave it out where it is not meant."
-        )
-    arms = list(zip(baselines, canaries, strict=True))
-    for names in arms:
-        check_names(names)
-    return arms
 
 
 def _judge_arms(data: Any, policy: Policy, arms: list[tuple[str, str]], history: Any) -> ArmVerdicts:
@@ -412,7 +380,12 @@ def _judge_arms(data: Any, policy: Policy, arms: list[tuple[str, str]], history:
         left = [arm for arm in left if arm not in failing] if failing else []
     releases = {names[1]: found[arm][0] for arm, names in enumerate(arms)}
     worst = max(releases.values(), key=lambda release: release.outcome.badness)
-    told = {names[1]: _told(*found[arm], pairs[arm], policy, pasts[arm]) for arm, names in enumerate(arms)}
+    told = {
+        names[1]: _written(
+            *found[arm], [pairs[arm][name].digest() for name in pairs[arm]], policy, names, pasts[arm]
+        )
+        for arm, names in enumerate(arms)
+    }
     bests, worsts = ({getattr(one, side) for one in ranking or ()} - {None} for side in ("best", "worst"))
     facts: dict[str, Any] = {
         "outcome": worst.outcome,

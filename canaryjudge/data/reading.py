@@ -25,6 +25,7 @@ from canaryjudge.data.sources import ArmMapping, SeriesSource
 from canaryjudge.data.tidy import TidyTable
 from canaryjudge.errors import BrokenDataError, DataError
 from canaryjudge.kinds import KINDS, Kind
+from canaryjudge.limits import ARMS
 from canaryjudge.policy import Policy
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Release",
     "check_names",
     "kinds_of",
+    "named_arms",
     "pairs_of_arms",
     "pairs_or_notes",
     "read_history",
@@ -207,6 +209,37 @@ def check_names(arms: tuple[str, str]) -> None:
             raise DataError(f"the name of an arm, {arm!r}, has half a character", "Name it in UTF-8.")
     if arms[0] == arms[1]:
         raise DataError(f"baseline and canary are both named {arms[0]!r}", "Name two different arms.")
+
+
+def named_arms(baseline: str | Sequence[str], canary: str | Sequence[str]) -> list[tuple[str, str]]:
+    """Pair each of several canaries with its baseline, and refuse names that cannot be meant."""
+    canaries = list(map(str, [canary] if isinstance(canary, str) else canary))
+    baselines = list(map(str, [baseline] * len(canaries) if isinstance(baseline, str) else baseline))
+    if len(canaries) < 2:
+        what = f"only one canary is named, {canaries[0]!r}" if canaries else "no canary is named"
+        raise DataError(
+            what, "Name one as a text, not in a list, with one baseline; name several from two on."
+        )
+    if len(canaries) > ARMS:
+        raise DataError(
+            f"{len(canaries):,} canaries are named, and at most {ARMS} share one alpha",
+            "Judge those that are releases of their own with judge_many, each under its own alpha.",
+        )
+    if twice := [name for name in canaries if canaries.count(name) > 1]:
+        raise DataError(f"the canary {twice[0]!r} is named twice", "Name each arm once.")
+    if len(baselines) != len(canaries):
+        raise DataError(
+            f"{len(canaries)} canaries and {len(baselines)} baselines are named",
+            "Name one baseline for all, or one for each canary in the same order.",
+        )
+    if both := [name for name in baselines if name in canaries]:
+        raise DataError(
+            f"{both[0]!r} is named as a baseline and as a canary", "Leave it out where it is not meant."
+        )
+    arms = list(zip(baselines, canaries, strict=True))
+    for names in arms:
+        check_names(names)
+    return arms
 
 
 def _source(data: Any, policy: Policy, arms: tuple[str, str]) -> SeriesSource:
