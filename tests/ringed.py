@@ -15,8 +15,8 @@ from canaryjudge.judging import judge_releases
 MINUTES = 60
 TIMES = 60.0 * np.arange(MINUTES)
 METRICS = {
-    "gauges": {"name": "latency", "unit": "ms", "direction": "increase", "tolerance": "10%"},
-    "events": {"name": "errors", "kind": "ratio", "direction": "increase", "tolerance": "10%", "rules": ["proportion"]},
+    "gauges": {"name": "latency", "unit": "ms", "direction": "increase", "tolerance": "10%", "assumed_spread": 0},
+    "events": {"name": "errors", "kind": "ratio", "direction": "increase", "tolerance": "10%", "assumed_spread": 0, "rules": ["proportion"]},
 }  # fmt: skip
 
 
