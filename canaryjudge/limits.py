@@ -29,6 +29,7 @@ __all__ = [
     "POLICY_BYTES",
     "QUERY_CHARACTERS",
     "REDIRECTS",
+    "SEGMENTS",
     "UNFOLDED_CHARACTERS",
     "UNPACKED_MEMORY",
     "UNPACKED_TIMES",
@@ -55,6 +56,8 @@ ANSWER_MEMORY: Final = 1 << 28
 """What one answer may take once it is read, for there are four at once, of the value and the total of both arms: a million points, which are an hour of 4,500 series every 15 s."""
 ARMS: Final = 100
 """Canaries that share one alpha: of 1 % each has a ten-thousandth then, and with less hardly anything would fail."""
+SEGMENTS: Final = 1000
+"""Of one release: with more, none has the points for a test of its own, and of an identifier, such as a user's, there are as many as rows."""
 REDIRECTS: Final = 3
 """Of one question: from http to https, to the address without a slash, and one to spare."""
 POLICY_BYTES: Final = 2_000_000

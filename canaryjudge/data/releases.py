@@ -29,7 +29,15 @@ from canaryjudge.data.tidy import SinglePoints, TidyRows, TidyTable
 from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.policy import Policy
 
-__all__ = ["ReleaseKey", "Updates", "read_releases", "read_updates", "release_columns"]
+__all__ = [
+    "ReleaseKey",
+    "Updates",
+    "read_parts",
+    "read_releases",
+    "read_updates",
+    "release_columns",
+    "release_tables",
+]
 
 ReleaseKey: TypeAlias = str | tuple[str, ...]
 """What tells a release from the others: the text in its column, or a text of each of several columns."""
@@ -145,18 +153,55 @@ def _releases(
         if not columns:
             continue
         release, keys = release_columns(columns, by)
-        for key in keys:
-            if key in known:
-                told = ", ".join(key) if isinstance(key, tuple) else key
-                raise DataError(
-                    f"the release {told!r} comes again in a later table",
-                    f"Give all rows of a release in one table, such as by sorting by {', '.join(by)}.",
-                )
-            known.add(key)
+        _refuse_again(keys, known, by)
         rest = {name: column for name, column in columns.items() if name not in by}
         for first, last, rows in _blocks(release, len(keys)):
             block = _Block(rest, release, rows, first, last, policy, arms)
             yield from zip(keys[first:last], block.all_pairs(), strict=True)
+
+
+def read_parts(
+    columns: Mapping[str, Column],
+    part: NDArray[np.intp],
+    count: int,
+    policy: Policy,
+    arms: tuple[str, str],
+    numbers: NDArray[np.intp],
+) -> Iterator[dict[str, MetricPair] | CanaryJudgeError]:
+    """Read both arms of every metric of each of so many parts of one table, whose rows have these numbers; an arm or a metric that a part lacks has no points there."""
+    told = tuple(metric.model_copy(update={"no_data": metric.no_data}) for metric in policy.metrics)
+    whole = policy.model_copy(update={"metrics": told})
+    for first, last, rows in _blocks(part, count):
+        yield from _Block(columns, part, rows, first, last, whole, arms, numbers).all_pairs()
+
+
+def release_tables(
+    data: Any, by: Sequence[str]
+) -> Iterator[tuple[ReleaseKey, Mapping[str, Column], NDArray[np.intp]]]:
+    """Give the rows of each release as a table of its own, with their numbers."""
+    known: set[ReleaseKey] = set()
+    for columns in _tables(data):
+        if not columns:
+            continue
+        release, keys = release_columns(columns, by)
+        _refuse_again(keys, known, by)
+        rest = {name: column for name, column in columns.items() if name not in by}
+        order = np.argsort(release, kind="stable")
+        ends = np.bincount(release, minlength=len(keys)).cumsum()
+        for key, rows in zip(keys, np.split(order, ends[:-1]), strict=True):
+            yield key, {name: take(column, rows) for name, column in rest.items()}, rows + 1
+
+
+def _refuse_again(keys: Sequence[ReleaseKey], known: set[ReleaseKey], by: Sequence[str]) -> None:
+    """Refuse a release that was in an earlier table."""
+    for key in keys:
+        if key in known:
+            told = ", ".join(key) if isinstance(key, tuple) else key
+            raise DataError(
+                f"the release {told!r} comes again in a later table",
+                f"Give all rows of a release in one table, such as by sorting by {', '.join(by)}.",
+            )
+        known.add(key)
 
 
 def _tables(data: Any) -> Iterator[Mapping[str, Column]]:
@@ -237,11 +282,14 @@ class _Block:
         last: int,
         policy: Policy,
         arms: tuple[str, str],
+        numbers: NDArray[np.intp] | None = None,
     ) -> None:
-        self._policy, self._arms, self._first = policy, arms, first
+        self._policy, self._arms, self._first, self._is_part = policy, arms, first, numbers is not None
         self._columns = {name: take(column, rows) for name, column in columns.items()}
-        numbers = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
-        self._numbers = numbers + 1
+        if numbers is not None:
+            self._numbers = numbers[rows]
+        else:
+            self._numbers = (np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows) + 1
         self._release = release[rows] - first
         self._rows: TidyRows | None = None
         self._alone = np.ones(last - first, dtype=np.bool_)
@@ -291,7 +339,10 @@ class _Block:
         """Give the rows of one release."""
         code = number - self._first
         if self._rows is not None and not self._alone[code]:
-            return TidyTable.of_rows(self._rows, self._bounds[code], self._bounds[code + 1])
+            table = TidyTable.of_rows(self._rows, self._bounds[code], self._bounds[code + 1])
+            if self._is_part:
+                table.arms = list(dict.fromkeys([*table.arms, *self._arms]))
+            return table
         own = np.flatnonzero(self._release == code)
         columns = {name: take(column, own) for name, column in self._columns.items()}
         numbers = self._numbers[own]

@@ -2,7 +2,7 @@
 
 from canaryjudge.policy.any_rule import AnyRule
 from canaryjudge.policy.loading import load_policy, parse_policy
-from canaryjudge.policy.models import Metric, OnDoubt, PassWithin, Policy, Split, Stage, Tolerance
+from canaryjudge.policy.models import Metric, OnDoubt, PassWithin, Policy, Segments, Split, Stage, Tolerance
 from canaryjudge.policy.noise_floor import NoiseFloor, Spread
 from canaryjudge.policy.query import Prometheus, Query
 from canaryjudge.policy.reference import field_table, json_schema
@@ -44,6 +44,7 @@ __all__ = [
     "Query",
     "Rate",
     "RuleSettings",
+    "Segments",
     "Sequential",
     "Slo",
     "Split",

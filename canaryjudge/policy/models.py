@@ -39,7 +39,7 @@ from canaryjudge.settings import (
     nearest,
 )
 
-__all__ = ["Metric", "OnDoubt", "PassWithin", "Policy", "Split", "Stage", "Tolerance"]
+__all__ = ["Metric", "OnDoubt", "PassWithin", "Policy", "Segments", "Split", "Stage", "Tolerance"]
 
 
 def _version(value: object) -> object:
@@ -51,6 +51,7 @@ def _version(value: object) -> object:
     return value
 
 
+_OF_POINTS: Final = ("metric", "arm", "value", "total", "le", "time", "replica")
 _MANY_POINTS: Final = 0.1
 """So much of a ratio is written in percent, so that nobody takes 0.1 for 0.1 %."""
 
@@ -380,6 +381,28 @@ class OnDoubt(PolicyModel):
     """A metric's data are broken, or not what the policy says they are."""
 
 
+class Segments(PolicyModel):
+    """The segments of the traffic, such as regions or kinds of device, within which the arms are compared, and of which those to blame are named."""
+
+    by: Annotated[tuple[Name, ...], BeforeValidator(listed)] = Field(min_length=1, max_length=2)
+    """The columns of the data that name a row's segment: `[region]`, or two that cross, `[region, device]`. Where the data are too thin for pairs of values, the first is taken alone."""
+    share: Share = 0.5
+    """The part of a metric's alpha that the mean of all segments has; the segments have the rest."""
+    apart: RelativeTolerance | None = None
+    """By how much a segment must be worse than the mean of the others to be to blame, as a part of the baseline's level: `5%`. Left out: half of what is tolerated."""
+
+    def _contradictions(self) -> Iterator[Problem]:
+        for index, name in enumerate(self.by):
+            if name in _OF_POINTS:
+                yield Problem(
+                    ("by", index),
+                    f"{shown(name)} is a column of the points",
+                    "Name the columns that tell segments apart.",
+                )
+            if name in self.by[:index]:
+                yield Problem(("by", index), f"the column {shown(name)} stands there twice", "Leave one out.")
+
+
 class Policy(PolicyModel):
     """What is asked of a release.
 
@@ -423,6 +446,8 @@ class Policy(PolicyModel):
     on_deadline: Literal["marginal", "pass", "fail"] = "marginal"
     """What becomes of a metric that is undecided when the watch ends: `marginal`; `pass`, which waives beta (what is proven worse than the baseline,
     or lacks data, does not pass); `fail`, which waives alpha (what lacks data does not fail)."""
+    segments: Segments | None = None
+    """Segments of the traffic: `{by: [region]}`. `judge` then compares the arms within them, so that a different mix of segments is no effect, and names those that are to blame; `Monitor` and `Rollout` take no notice."""
     stages: Annotated[tuple[Stage, ...] | None, BeforeValidator(listed)] = Field(
         default=None, min_length=1, max_length=50
     )
@@ -499,8 +524,10 @@ class Policy(PolicyModel):
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> Any:
-        """Say nothing of stages where there are none: a policy without them is what it was before there were any, to the digest."""
+        """Say nothing of stages or segments where there are none: a policy without them is what it was before there were any, to the digest."""
         written = write(self)
+        if self.segments is None:
+            written.pop("segments", None)
         if self.stages is None:
             for key in ("stages", "on_doubt"):
                 written.pop(key, None)

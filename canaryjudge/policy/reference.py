@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from canaryjudge.policy.models import Metric, OnDoubt, PassWithin, Policy, Split, Stage, Tolerance
+from canaryjudge.policy.models import Metric, OnDoubt, PassWithin, Policy, Segments, Split, Stage, Tolerance
 from canaryjudge.policy.noise_floor import NoiseFloor, Spread
 from canaryjudge.policy.query import Prometheus, Query
 from canaryjudge.quantities import WITH_UNIT_PATTERN
@@ -21,6 +21,7 @@ __all__ = ["field_table", "json_schema"]
 _SECTIONS: tuple[tuple[str, type[PolicyModel]], ...] = (
     ("policy", Policy),
     ("split", Split),
+    ("segments", Segments),
     ("stages", Stage),
     ("on_doubt", OnDoubt),
     ("prometheus", Prometheus),

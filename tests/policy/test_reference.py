@@ -18,6 +18,7 @@ from canaryjudge.policy import (
     Policy,
     Prometheus,
     Query,
+    Segments,
     Split,
     Spread,
     Stage,
@@ -29,7 +30,20 @@ from canaryjudge.policy import (
 from canaryjudge.policy.document import plain, read_document
 from canaryjudge.rules import RULES
 
-MODELS = [Policy, Split, Stage, OnDoubt, Prometheus, Metric, Tolerance, PassWithin, NoiseFloor, Spread, Query]
+MODELS = [
+    Policy,
+    Split,
+    Segments,
+    Stage,
+    OnDoubt,
+    Prometheus,
+    Metric,
+    Tolerance,
+    PassWithin,
+    NoiseFloor,
+    Spread,
+    Query,
+]
 MODELS += [model for rule in RULES.values() for model in (rule.settings, *rule.settings.models.values())]
 VALIDATOR = Draft202012Validator(json_schema())
 A = {"name": "a", "direction": "increase"}

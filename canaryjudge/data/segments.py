@@ -1,0 +1,221 @@
+"""Tables whose rows are of segments of the traffic -> the pairs of each segment beside those of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canaryjudge.data.diagnostics import shown
+from canaryjudge.data.frames import (
+    Column,
+    check_column,
+    labels,
+    named_codes,
+    needed_column,
+    table_columns,
+    take,
+)
+from canaryjudge.data.pair import MetricPair
+from canaryjudge.data.pairing import align
+from canaryjudge.data.reading import check_names, kinds_of, pairs_or_notes, without_points
+from canaryjudge.data.releases import read_parts, release_columns
+from canaryjudge.data.tidy import TidyTable
+from canaryjudge.errors import BrokenDataError, CanaryJudgeError, DataError
+from canaryjudge.limits import SEGMENTS
+from canaryjudge.policy import Policy, Segments
+
+__all__ = ["SegmentName", "SegmentedPairs", "read_segments", "segments_of"]
+
+SegmentName = tuple[str, ...]
+"""A segment: a text of each of the policy's columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedPairs:
+    """The pairs of a release whose traffic is in segments.
+
+    Attributes
+    ----------
+    whole : dict of str to MetricPair
+        Both arms of every metric, whatever the segments; in the policy's order.
+    names : list of tuple of str
+        The segments, in the order in which they occur.
+    segments : dict of str to list of MetricPair
+        Each segment's own, of the metrics that name segments; an arm that a segment lacks has no points.
+    """
+
+    whole: dict[str, MetricPair]
+    names: list[SegmentName]
+    segments: dict[str, list[MetricPair]]
+    by_first: Callable[[], SegmentedPairs]
+    """Gives the same by the first of the columns alone."""
+
+    def digests(self) -> Iterator[str]:
+        """Give the SHA-256 of what was judged, in hexadecimal."""
+        yield from (pair.digest() for pair in self.whole.values())
+        for name, pairs in self.segments.items():
+            for segment, pair in zip(self.names, pairs, strict=True):
+                yield "\x1f".join((name, *segment))
+                yield pair.digest()
+
+
+def read_segments(
+    data: Any, policy: Policy, settings: Segments, *, baseline: str, canary: str
+) -> SegmentedPairs:
+    """Read both arms of every metric, of each segment that the policy's columns name and of the whole.
+
+    Raises
+    ------
+    DataError
+        If it is no table with a row a point, has no such column, has rows without a name among rows with one, or more segments than are told apart.
+
+    Examples
+    --------
+    >>> from canaryjudge.policy import Metric, Segments
+    >>> policy = Policy(metrics=[Metric(name="cpu", direction="increase")])
+    >>> rows = [{"metric": "cpu", "region": region, "arm": arm, "value": 1.0} for region in ("eu", "us") for arm in ("a", "b")]
+    >>> found = read_segments(rows, policy, Segments(by=["region"]), baseline="a", canary="b")
+    >>> found.names, [len(pair.canary) for pair in found.segments["cpu"]], len(found.whole["cpu"].canary)
+    ([('eu',), ('us',)], [1, 1], 2)
+    """
+    check_names((baseline, canary))
+    columns = None if isinstance(data, Mapping) else table_columns(data)
+    if columns is None:
+        raise DataError(
+            f"the policy compares within segments, which {'a mapping of series' if isinstance(data, Mapping) else shown(data)} does not name",
+            "Give a frame or a list of row dicts with metric, arm, value and the columns that the policy's segments name.",
+        )
+    rows = len(next(iter(columns.values()), ()))
+    return segments_of(columns, policy, settings, (baseline, canary), np.arange(1, rows + 1))
+
+
+def segments_of(
+    columns: Mapping[str, Column],
+    policy: Policy,
+    settings: Segments,
+    arms: tuple[str, str],
+    numbers: NDArray[np.intp],
+    *,
+    pooled: tuple[str, ...] = (),
+) -> SegmentedPairs:
+    """Read them from the columns of a table whose rows have these numbers; further columns may tell series of a segment apart that are pooled."""
+    by, asked, given = settings.by, policy, (columns, numbers)
+    for name in ("metric", "arm", "value", *by):
+        check_column(columns, name)
+    metric, known = labels(needed_column(columns, "metric"), "metric", numbers)
+    named = np.ones(len(metric), dtype=np.bool_)
+    for name in (*by, *pooled):
+        named &= named_codes(columns[name])[0] >= 0
+    some = np.bincount(metric, weights=named, minlength=len(known)) > 0
+    _refuse_unnamed(np.flatnonzero(some[metric] & ~named), metric, known, numbers, by)
+    told = {name for name, is_told in zip(known, some.tolist(), strict=True) if is_told}
+    own = [each for each in policy.metrics if each.name in told]
+    if not own:
+        raise DataError(
+            f"no row of the policy's metrics names its {' and '.join(by)}",
+            f"Fill in the column {by[0]!r}, or leave segments out of the policy.",
+        )
+    whole: dict[str, MetricPair] = {}
+    if len(own) < len(policy.metrics):  # what names no segments is read as ever
+        rest = policy.model_copy(
+            update={"metrics": tuple(each for each in policy.metrics if each.name not in told)}
+        )
+        chosen = np.flatnonzero(~some[metric])
+        whole |= pairs_or_notes(
+            TidyTable(_rows(columns, chosen), kinds_of(rest), numbers[chosen]), rest, arms
+        )
+    policy = policy.model_copy(update={"metrics": tuple(own)})
+    chosen = np.flatnonzero(named)
+    columns, numbers = _rows(columns, chosen), numbers[chosen]
+    codes, keys = release_columns(columns, by)
+    if len(keys) > SEGMENTS:
+        raise DataError(
+            f"the data have {len(keys):,} segments by {' and '.join(by)}, more than {SEGMENTS:,}",
+            "Take a column with fewer values, such as a region; of an identifier each value is a segment.",
+        )
+    names = [key if isinstance(key, tuple) else (key,) for key in keys]
+    series = release_columns(columns, [*by, *pooled])[0] if pooled else codes
+    columns = {name: column for name, column in columns.items() if name not in by}
+    apart = _apart(columns, series)
+    together = pairs_or_notes(TidyTable(apart, kinds_of(policy), numbers), policy, arms)
+    whole |= {name: _told_together(pair) for name, pair in together.items()}
+    parts = [
+        _pairs_of(found, name, policy, arms)
+        for name, found in zip(
+            names,
+            read_parts(apart if pooled else columns, codes, len(names), policy, arms, numbers),
+            strict=True,
+        )
+    ]
+    if pooled:
+        parts = [{name: _told_together(pair) for name, pair in pairs.items()} for pairs in parts]
+    return SegmentedPairs(
+        {each.name: whole[each.name] for each in asked.metrics},
+        names,
+        {each.name: [pairs[each.name] for pairs in parts] for each in own},
+        lambda: segments_of(given[0], asked, _by_first(settings), arms, given[1], pooled=settings.by[1:]),
+    )
+
+
+def _by_first(settings: Segments) -> Segments:
+    """Ask for the first column alone."""
+    return settings.model_copy(update={"by": settings.by[:1]})
+
+
+def _rows(columns: Mapping[str, Column], chosen: NDArray[np.intp]) -> dict[str, Column]:
+    return {name: take(column, chosen) for name, column in columns.items()}
+
+
+def _refuse_unnamed(
+    rows: NDArray[np.intp],
+    metric: NDArray[np.intp],
+    known: list[str],
+    numbers: NDArray[np.intp],
+    by: tuple[str, ...],
+) -> None:
+    """Refuse rows that name no segment, of a metric whose other rows do."""
+    if len(rows):
+        more = f", nor do {len(rows) - 1:,} further rows" if len(rows) > 1 else ""
+        raise DataError(
+            f"row {numbers[rows[0]]}: metric {known[metric[rows[0]]]!r} names no {' and '.join(by)} here, though other rows of it do{more}",
+            "Fill them in, for instance with 'other', or leave those rows out.",
+        )
+
+
+def _apart(columns: Mapping[str, Column], codes: NDArray[np.intp]) -> dict[str, Column]:
+    """Let each segment's rows, and each replica's within it, be a series of its own, so that they are differenced apart and pooled to one point an interval."""
+    import narwhals as nw  # noqa: PLC0415 - only those who compare within segments pay for it
+    import pandas as pd  # noqa: PLC0415 - the same
+
+    if "replica" in columns:
+        own, known = named_codes(columns["replica"])
+        codes = np.unique(codes * (len(known) + 1) + own + 1, return_inverse=True)[1]
+    names = [str(code) for code in range(int(codes.max(initial=-1)) + 1)]
+    parts = pd.Categorical.from_codes(codes, pd.Index(names))
+    series = nw.from_native(pd.Series(parts), series_only=True)
+    return {**columns, "replica": series}
+
+
+def _told_together(pair: MetricPair) -> MetricPair:
+    """Leave out the series that a whole was pooled of: they are segments, and no replicas."""
+    return replace(
+        pair,
+        baseline=replace(pair.baseline, replicas=()),
+        canary=replace(pair.canary, replicas=()),
+        notes=tuple(note for note in pair.notes if note.code != "replica_silent"),
+    )
+
+
+def _pairs_of(
+    found: dict[str, MetricPair] | CanaryJudgeError, name: SegmentName, policy: Policy, arms: tuple[str, str]
+) -> dict[str, MetricPair]:
+    """Give the pairs of a segment; of one that is broken, pairs without points that say so."""
+    if isinstance(found, BrokenDataError):
+        return {each.name: align(each, *without_points(arms, found)) for each in policy.metrics}
+    if isinstance(found, CanaryJudgeError):
+        raise DataError(f"segment {' / '.join(name)!r}: {found.message}", found.hint)
+    return found
