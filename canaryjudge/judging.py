@@ -26,22 +26,35 @@ from canaryjudge.data import (
     rows_of,
     with_exposures,
 )
+from canaryjudge.data.exposures import by_split, splits_of
 from canaryjudge.data.reading import (
+    check_names,
     named_arms,
     pairs_of_arms,
     pairs_or_notes,
     read_pairs_or_notes,
     source_of,
 )
+from canaryjudge.data.releases import columns_of, release_tables
+from canaryjudge.data.segments import SegmentedPairs, read_segments, segments_of
 from canaryjudge.data.sources import SeriesSource
 from canaryjudge.errors import CanaryJudgeError, DataError, PolicyError
 from canaryjudge.history import Asked, known_past, past_of, with_past
 from canaryjudge.kinds import KINDS
 from canaryjudge.outcomes import DataSummary, asked_rules, at_deadline, conclude, metric_result
-from canaryjudge.policy import Metric, Policy, RuleSettings, Tolerance
+from canaryjudge.policy import Metric, Policy, RuleSettings, Segments, Tolerance
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import ArmRanking, ArmsFacts, HistoryFacts, MetricResult, Pairing, ReleaseResult
+from canaryjudge.results import (
+    ArmRanking,
+    ArmsFacts,
+    HistoryFacts,
+    MetricResult,
+    MetricSegments,
+    Pairing,
+    ReleaseResult,
+    SegmentsFacts,
+)
 from canaryjudge.rules import (
     ErrorRates,
     Horizon,
@@ -51,6 +64,14 @@ from canaryjudge.rules import (
 )
 from canaryjudge.rules.findings import Draft, Finding, LevelFinding, build
 from canaryjudge.rules.growth import GrowthFinding
+from canaryjudge.segments import (
+    SegmentedMetric,
+    asked_in_segments,
+    judge_within,
+    level_rule,
+    splits_of_segments,
+    too_thin,
+)
 from canaryjudge.verdict import Verdict
 from canaryjudge.verdicts import MetricRow, ReleaseRow, Verdicts
 
@@ -150,9 +171,17 @@ def judge(
     """
     check_policy(policy)
     if isinstance(canary, (list, tuple)) or isinstance(baseline, (list, tuple)):
+        if policy.segments is not None:
+            raise PolicyError(
+                "the policy compares within segments, which is for one canary",
+                "Judge each canary by itself, at alpha divided by their number, or leave segments out of the policy.",
+            )
         return _judge_arms(data, policy, named_arms(baseline, canary), history)
     arms = str(baseline), str(canary)
     known = known_past(history, policy, arms)
+    if policy.segments is not None:
+        parts = read_segments(data, policy, policy.segments, baseline=arms[0], canary=arms[1])
+        return _verdict_within(parts, policy, policy.segments, arms, known)
     pairs = read_pairs_or_notes(data, policy, baseline=arms[0], canary=arms[1])
     return _verdict(pairs, policy, arms, known)
 
@@ -209,8 +238,10 @@ def judge_many(
     [['cart', 'pass'], ['search', 'pass']]
     """
     check_policy(policy)
-    arms, names = (str(baseline), str(canary)), (by,) if isinstance(by, str) else tuple(map(str, by))
+    arms, names = (str(baseline), str(canary)), columns_of(by)
     tell = progress_of("judged", wanted=progress)
+    if policy.segments is not None:
+        return _many_within(data, policy, policy.segments, names, arms, tell)
     pairs: dict[ReleaseKey, dict[str, MetricPair]] = {}
     errors: dict[ReleaseKey, CanaryJudgeError] = {}
     rows: dict[ReleaseKey, ReleaseRow] = {}
@@ -313,6 +344,125 @@ def judge_releases(
         results = {case.pair.name: next(found) for case in own}
         sequential = all(at_looks[id(case.metric), case.pair.pairing] for case in own)
         yield conclude(results, policy, names, "all_looks" if sequential else "one_look"), own
+
+
+def _many_within(
+    data: Any,
+    policy: Policy,
+    settings: Segments,
+    by: tuple[str, ...],
+    arms: tuple[str, str],
+    tell: Progress,
+) -> Verdicts:
+    """Judge many releases within segments, one after another: the segments of each are judged at once."""
+    check_names(arms)
+    verdicts: dict[ReleaseKey, Verdict] = {}
+    errors: dict[ReleaseKey, CanaryJudgeError] = {}
+    rows: dict[ReleaseKey, ReleaseRow] = {}
+    for key, columns, numbers in release_tables(data, by):
+        try:
+            parts = segments_of(columns, policy, settings, arms, numbers)
+            verdicts[key] = _verdict_within(parts, policy, settings, arms)
+            rows[key] = ReleaseRow.of(verdicts[key])
+        except CanaryJudgeError as error:
+            errors[key], rows[key] = error, ReleaseRow.broken(error)
+        tell(len(rows), len(rows))
+    return Verdicts(
+        by,
+        rows,
+        errors,
+        verdicts.__getitem__,
+        lambda key: [MetricRow.of(result) for result in verdicts[key].metrics.values()],
+    )
+
+
+def _verdict_within(
+    parts: SegmentedPairs,
+    policy: Policy,
+    settings: Segments,
+    arms: tuple[str, str],
+    history: History | None = None,
+) -> Verdict:
+    """Give the verdict of one release by its segments; by the first of two columns, where pairs of values have too little data."""
+    with np.errstate(all="ignore"):
+        release, cases = _judge_within(parts, policy, settings, arms, history)
+        facts = release.segments
+        if facts is not None and len(parts.names[0]) > 1 and any(map(too_thin, facts.metrics.values())):
+            release, cases = _judge_within(parts.by_first(), policy, settings, arms, history)
+        return _written(release, cases, [*parts.digests()], policy, arms, history)
+
+
+def _judge_within(
+    parts: SegmentedPairs,
+    policy: Policy,
+    settings: Segments,
+    arms: tuple[str, str],
+    history: History | None,
+) -> tuple[ReleaseResult, list[Case]]:
+    """Judge a release as a whole and in each segment, and put both together."""
+    alphas = shares(policy)
+    cases = [
+        Case.of(
+            with_exposures(parts.whole[metric.name], metric, policy),
+            metric,
+            alphas[metric.name],
+            history,
+            arms,
+        )
+        for metric in policy.metrics
+    ]
+    within = {
+        case.pair.name: case
+        for case in cases
+        if case.pair.name in parts.segments and level_rule(case.metric, case.pair) is not None
+    }
+    count, split = len(parts.names), splits_of(policy)
+    in_each = policy.model_copy(update={"beta": policy.beta / count})
+    own: list[Case] = []
+    for name, case in within.items():
+        asked, part = asked_in_segments(case.metric), case.alpha * (1 - settings.share) / count
+        own += [Case(by_split(pair, asked, split), asked, part, arms=arms) for pair in parts.segments[name]]
+    whole = dict(zip(parts.whole, judge_cases(cases, policy), strict=True))
+    found = judge_cases(own, in_each)
+    metrics = []
+    for place, (name, case) in enumerate(within.items()):
+        chosen = slice(place * count, (place + 1) * count)
+        rules = _rules(case.metric, case.pair.pairing)
+        level = rule_levels(rules, case.alpha)[level_rule(case.metric, case.pair) or 0]
+        pairs = [each.pair for each in own[chosen]]
+        metrics.append(
+            SegmentedMetric(
+                case.metric,
+                case.pair,
+                pairs,
+                whole[name],
+                found[chosen],
+                parts.names,
+                level,
+                policy.beta,
+                in_each.beta,
+            )
+        )
+    splits = {
+        name: splits_of_segments(parts.segments[name], parts.names, case.metric, policy)
+        for name, case in within.items()
+    }
+    facts: dict[str, MetricSegments] = {}
+    for each, judged in zip(metrics, judge_within(metrics, settings, arms, splits), strict=True):
+        whole[each.metric.name] = judged.result
+        if judged.facts is not None:
+            facts[each.metric.name] = judged.facts
+    release = conclude(whole, policy, arms, "one_look")
+    told = SegmentsFacts(
+        by=settings.by[: len(parts.names[0])],
+        asked_by=settings.by,
+        count=count,
+        one=parts.names[0] if count == 1 else None,
+        unnamed=tuple(name for name in parts.whole if name not in within),
+        splits=tuple(split for found_splits in splits.values() for split in found_splits),
+        metrics=facts,
+    )
+    return release.model_copy(update={"segments": told}), cases
 
 
 @np.errstate(all="ignore")  # of many, a verdict is given later

@@ -31,6 +31,12 @@ class Reason(StrEnum):
     words, and what would change it where that does not depend on the numbers.
     """
 
+    WORSE_IN_SEGMENT = (
+        "worse_in_segment",
+        Outcome.FAIL,
+        "a segment of the traffic is proven worse than tolerated, though the mean of all is not",
+        "a segment proven worse than tolerated",
+    )
     PROVEN_WORSE = (
         "proven_worse",
         Outcome.FAIL,
@@ -103,6 +109,13 @@ class Reason(StrEnum):
         "it would pass, but the arms' traffic is not what the policy's split says",
         "traffic not split as planned",
         "Send the canary the share of the traffic that the policy's split says, or correct the split.",
+    )
+    SEGMENTS_LEFT_OUT = (
+        "segments_left_out",
+        Outcome.MARGINAL,
+        "it would pass, but more than a tenth of the traffic is of segments that could not be compared",
+        "too many segments not compared",
+        "Give both arms traffic of those segments, wait for more, or name segments by a column with fewer values.",
     )
     UNPAIRED = (
         "unpaired",
@@ -262,6 +275,7 @@ _HOLDS: Final = frozenset(
         Reason.SILENT,
         Reason.SAME_DATA,
         Reason.SPLIT_MISMATCH,
+        Reason.SEGMENTS_LEFT_OUT,
         Reason.MISREAD,
         Reason.TOLERANCE_TOO_WIDE,
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, Union
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from canaryjudge.data import Note
 from canaryjudge.kinds import KindName
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.reports import FloorFacts
 from canaryjudge.rules import RULES, groups
-from canaryjudge.rules.findings import Facts, Finding, Number, Scale, Waiver
+from canaryjudge.rules.findings import Facts, Finding, Interval, Number, Scale, Waiver
 
 __all__ = [
     "QUANTILE_LEVELS",
@@ -20,18 +20,24 @@ __all__ = [
     "ArmFacts",
     "Because",
     "BlockFacts",
+    "CulpritFacts",
     "DecisionFacts",
     "Doubt",
     "DoubtFacts",
     "HistoryFacts",
+    "LeftOutFacts",
     "LookFacts",
     "MetricResult",
+    "MetricSegments",
     "MetricTimeline",
     "Pairing",
     "ReleaseResult",
     "RolloutAction",
     "RolloutFacts",
     "RolloutWaived",
+    "SegmentFacts",
+    "SegmentSplitFacts",
+    "SegmentsFacts",
     "SeriesFacts",
     "StageFacts",
     "TimelineFacts",
@@ -229,6 +235,120 @@ class Waived(Facts):
     """The metric whose settings give it up; None where the whole policy does."""
 
 
+class SegmentFacts(Facts):
+    """What became of one segment of the traffic, of one metric."""
+
+    name: tuple[str, ...]
+    """The segment: the text of each of the policy's columns."""
+    part_baseline: Number
+    """The part of the baseline's traffic that it has: of its requests, its exposure or its points."""
+    part_canary: Number
+    """The part of the canary's."""
+    outcome: Outcome
+    """Whether it is proven worse than tolerated (`fail`, under one alpha with the release), or no worse than what a pass excludes (`pass`, at beta)."""
+    estimate: Number
+    """The canary's change in it, in the scale of the metric's; positive is larger."""
+    interval: Interval | None
+    """Its confidence interval at the segment's own part of alpha."""
+    pvalue: Number
+    """Adjusted for all segments and the release, for "it is within what is tolerated"; a fail where it is at most the metric's level."""
+    pvalue_pass: Number
+    """For "it is worse than what a pass excludes"."""
+
+
+class CulpritFacts(Facts):
+    """A segment that is to blame: worse than tolerated, and worse than the others by more than the policy's `apart`."""
+
+    name: tuple[str | None, ...]
+    """The segment; None for a column of which it has all values."""
+    estimate: Number
+    """The canary's change in it."""
+    pvalue: Number
+    """Adjusted, for "it is within what is tolerated, or like the others"."""
+
+
+class LeftOutFacts(Facts):
+    """A segment that could not be compared."""
+
+    name: tuple[str, ...]
+    """The segment."""
+    why: Literal["no_baseline", "no_canary", "too_little_data", "broken"]
+    """Why: an arm has none of it, there are too few points or events for a test of its own, or its data contradict themselves."""
+
+
+class MetricSegments(Facts):
+    """What the segments of the traffic say of a metric."""
+
+    scale: Scale
+    """What its changes are: parts of the baseline's level, or in the metric's unit."""
+    pooled: Number
+    """The change of the whole, whatever the mix of segments."""
+    within: Number
+    """The mean change within segments, which decides."""
+    by_mix: Number
+    """What the mix alone makes of the canary's pooled level, as a part of the baseline's; 0 where both arms have one mix."""
+    mix_pvalue: Number
+    """For "both arms have one mix of segments"."""
+    most_moved: tuple[str, ...] | None
+    """The segment whose part of the traffic differs most between the arms."""
+    more: Number
+    """By how much its part of the canary's traffic is larger than that of the baseline's."""
+    unlike: Number
+    """P-value for "the change is the same in all segments"."""
+    segments: tuple[SegmentFacts, ...]
+    """Each segment that was compared, the worst first."""
+    culprits: tuple[CulpritFacts, ...]
+    """Those to blame; an error among them, or a fail of a release that is fine, has at most the chance alpha in all."""
+    only: bool
+    """Whether all others are proven to be within what a pass excludes, at beta."""
+    level: float
+    """The level that adjusted p-values are held against: the metric's part of alpha, or its rule's."""
+    left_out: tuple[LeftOutFacts, ...]
+    """Segments that could not be compared, at most twenty of them."""
+    left_out_count: int
+    """How many there are."""
+    left_out_part: Number
+    """Their part of the traffic: of both arms, or of one if that is more."""
+    thin_part: Number
+    """The part of those with too little data."""
+    found_in: dict[str, tuple[str, ...]]
+    """Of rules about a feature, which are asked in each segment: the segment whose finding the metric has."""
+
+
+class SegmentSplitFacts(Facts):
+    """A segment whose traffic is not split as the policy says."""
+
+    name: tuple[str, ...]
+    """The segment."""
+    metric: str
+    """The metric whose totals tell."""
+    expected: float
+    """The canary's share by the policy's `split`."""
+    found: float
+    """The share that it got."""
+    right_in_sum: bool
+    """Whether the traffic of all segments together is split as it should be."""
+
+
+class SegmentsFacts(Facts):
+    """What the segments of the traffic say of a release."""
+
+    by: tuple[str, ...]
+    """The columns that name a segment."""
+    asked_by: tuple[str, ...]
+    """The policy's columns: more, where pairs of values had too little data, so that the first was taken alone."""
+    count: int
+    """How many segments there are."""
+    one: tuple[str, ...] | None
+    """The only one, where there is no other."""
+    unnamed: tuple[str, ...]
+    """Metrics whose data name no segment, judged as a whole."""
+    splits: tuple[SegmentSplitFacts, ...]
+    """Segments whose traffic is split otherwise than the policy says, adjusted for their number."""
+    metrics: dict[str, MetricSegments]
+    """What they say of each metric that was compared within them."""
+
+
 class ReleaseResult(Facts):
     """What became of a release: everything that a verdict knows, before words."""
 
@@ -262,6 +382,16 @@ class ReleaseResult(Facts):
     """The caller's name of the canary."""
     metrics: dict[str, MetricResult]
     """Each metric's result, in the policy's order."""
+    segments: SegmentsFacts | None = None
+    """What the segments of the traffic say; None where the policy asks for none."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> Any:
+        """Say nothing of segments where there are none: such a verdict is what it was before there were any, to the byte."""
+        written = write(self)
+        if self.segments is None:
+            written.pop("segments", None)
+        return written
 
     @classmethod
     def model_rebuild(cls, **options: Any) -> bool | None:

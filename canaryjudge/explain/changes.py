@@ -20,7 +20,13 @@ EVENT_TESTS = {
     "stratified_exact": "exact conditional test within intervals",
     "stratified_score": "score test within intervals",
     "stratified_difference": "test of the difference within intervals",
+    "segment_score": "score test within segments",
+    "segment_difference": "test of the difference within segments",
+    "common_effect": "mean effect within segments",
 }
+
+WITHIN_SEGMENTS = ("common_effect", "van_elteren", "segment_score", "segment_difference")
+"""Tests of a change within the segments of the traffic."""
 
 _HARDLY = 20
 """A spread that is a smaller part of an interval than this has hardly made it wider."""
@@ -46,6 +52,8 @@ class LevelWords(EffectWords[L]):
         what = f"canary is {self.moved()}, {self.levels()}{share}{self.proof()}"
         if finding.reason is Reason.PROVEN_WORSE:
             return f"{what}, beyond {tolerance}"
+        if finding.reason is Reason.WORSE_IN_SEGMENT:
+            return f"{what}, on the mean within segments"
         if proven_fine(finding):
             if finding.harmless:
                 return f"{what}, which is no harm: only {self._harm()} is"
@@ -88,6 +96,8 @@ class LevelWords(EffectWords[L]):
 
     def kind_of_change(self) -> str:
         """Say what the change is of."""
+        if self.finding.method in WITHIN_SEGMENTS:
+            return "the change is the mean one within segments, and not that of the two levels, which are at the baseline's mix of segments"
         if self.finding.method.endswith("_rank"):
             of = "observations" if self.kind.has_buckets else self.counted
             return f"the change is the typical one between {of}, not that of the two medians"

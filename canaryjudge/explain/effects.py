@@ -14,7 +14,7 @@ from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EffectFinding, Interval
 from canaryjudge.rules.late_shift import LateShiftFinding
 
-__all__ = ["TOO_FEW_TO_PROVE", "CountedWords", "EffectWords"]
+__all__ = ["TOO_FEW_TO_PROVE", "CountedWords", "EffectWords", "signed"]
 
 TOO_FEW_TO_PROVE = "its points are too few, or too alike from one to the next, to prove"
 
@@ -143,11 +143,11 @@ class EffectWords(Words[E]):
 
     def value(self, value: float) -> str:
         """Write a value on the scale of the effect: a change with its sign."""
-        return _signed(value, self.change(value))
+        return signed(value, self.change(value))
 
     def limit(self, value: float) -> str:
         """Write a limit for an axis."""
-        return _signed(value, self.set_change(value))
+        return signed(value, self.set_change(value))
 
     def held_against(self) -> str:
         """Say how much is tolerated."""
@@ -379,7 +379,7 @@ class CountedWords(EffectWords[E]):
         return found
 
 
-def _signed(value: float, size: str) -> str:
+def signed(value: float, size: str) -> str:
     """Put a sign before a size, and write percentage points as pp, for where room is short."""
     size = size.replace("percentage points", "pp").replace("percentage point", "pp")
     return f"{'−' if value < 0 else '+' if value > 0 else '±'}{size}"

@@ -19,6 +19,7 @@ from canaryjudge.explain.histories import history_sentence
 from canaryjudge.explain.layout import html_prose, html_text
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, moment, pvalue, score, span_of_time
+from canaryjudge.explain.segments import found_in, segment_sentences
 from canaryjudge.explain.sentences import (
     CAME_OUT,
     clause,
@@ -150,7 +151,7 @@ def _details(
     hint = f'<span class="hint">{count(notes)} warning{"s" if notes != 1 else ""}</span>' if notes else ""
     parts = [
         f"<p>{html_prose(_sentence(sentence[:1].upper() + sentence[1:]))}</p>" if said else "",
-        _findings(result, where),
+        _findings(result, release, where),
         html_list("Warnings about the data", [note_sentence(note) for note in result.warnings]),
         html_list("What would change this", what_would_change_metric(result, release)),
     ]
@@ -160,7 +161,7 @@ def _details(
     )
 
 
-def _findings(result: MetricResult, where: str) -> str:
+def _findings(result: MetricResult, release: ReleaseResult, where: str) -> str:
     rows = "".join(
         _row(finding, result)
         for index, finding in enumerate(result.findings)
@@ -168,7 +169,11 @@ def _findings(result: MetricResult, where: str) -> str:
     )
     said = html_list(
         "Other rules",
-        [f"{finding.rule}: {_sentence(rule_sentence(finding, result))}" for finding in other_findings(result)]
+        [
+            f"{finding.rule}: {_sentence(found_in(finding.rule, result, release) + rule_sentence(finding, result))}"
+            for finding in other_findings(result)
+        ]
+        + [_sentence(said) for said in segment_sentences(result, release)]
         + [_sentence(said) for said in (quiet_sentence(result), history_sentence(result)) if said],
     )
     if not rows:

@@ -22,6 +22,8 @@ RANK_TESTS = {
     "bucket_rank": "robust Mann-Whitney on buckets",
     "mixed_bucket_rank": "robust Mann-Whitney on buckets, at one mix of intervals",
     "pairs": "comparison minute by minute",
+    "common_effect": "mean effect within segments",
+    "van_elteren": "van Elteren's rank test within segments",
 }
 
 

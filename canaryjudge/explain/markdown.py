@@ -5,6 +5,7 @@ from __future__ import annotations
 from canaryjudge.explain.histories import history_sentence
 from canaryjudge.explain.layout import markdown_text
 from canaryjudge.explain.notes import note_sentence
+from canaryjudge.explain.segments import found_in, segment_sentences
 from canaryjudge.explain.sentences import (
     headline,
     metric_sentence,
@@ -37,7 +38,11 @@ def as_markdown(release: ReleaseResult) -> str:
     for result in by_badness(release):
         outcome = f"{_MARKS[result.outcome.value]} {result.outcome.value}"
         why = [metric_sentence(result, release)]
-        why += [f"{finding.rule}: {rule_sentence(finding, result)}" for finding in other_findings(result)]
+        why += [
+            f"{finding.rule}: {found_in(finding.rule, result, release)}{rule_sentence(finding, result)}"
+            for finding in other_findings(result)
+        ]
+        why += segment_sentences(result, release)
         why += [said for said in (quiet_sentence(result), history_sentence(result)) if said]
         lines.append(
             f"| {markdown_text(result.name)} | {outcome} | {result.role} | {'<br>'.join(markdown_text(part) for part in why)} |"

@@ -129,7 +129,8 @@ def note_sentence(note: Note) -> str:
         (text for (code, fact), text in _BY_FACT.items() if code == note.code and fact in note.facts), None
     )
     sentence = (special or sentences[note.code]).format_map(_Known(words | facts | {"n": count(n)}))
-    where = f"{note.arm}: " if note.arm else ""
+    where = f"in {note.facts['segment']}: " if "segment" in note.facts else ""
+    where += f"{note.arm}: " if note.arm else ""
     return where + sentence
 
 

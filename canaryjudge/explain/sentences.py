@@ -8,6 +8,7 @@ from canaryjudge.explain.histories import rates_of_what
 from canaryjudge.explain.layout import cut, listed, on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, percent, score, set_percent
+from canaryjudge.explain.segments import found_in, segment_lead, segment_remarks, segments_left_out
 from canaryjudge.explain.words import words_of
 from canaryjudge.kinds import KINDS
 from canaryjudge.reasons import Outcome, Reason
@@ -58,7 +59,9 @@ def metric_sentence(result: MetricResult, release: ReleaseResult, *, brief: bool
     if result.reason is Reason.NO_DATA_FAILS and min(result.n_baseline, result.n_canary):
         return f"{_noted(result, 'silent')}, which the policy fails"
     if deciding is not None:
-        said = rule_sentence(deciding, result, brief=brief)
+        said = found_in(deciding.rule, result, release) + rule_sentence(deciding, result, brief=brief)
+        if lead := segment_lead(result, release):
+            return lead if brief else f"{lead}; {said}"
         otherwise = "" if brief else f"; otherwise: {said}"
         if result.reason in (Reason.DEADLINE_PASSES, Reason.DEADLINE_FAILS):
             does = "passes" if result.outcome is Outcome.PASS else "fails"
@@ -66,10 +69,13 @@ def metric_sentence(result: MetricResult, release: ReleaseResult, *, brief: bool
         if result.reason is Reason.SPLIT_MISMATCH:
             found = next(note.facts for note in result.warnings if note.code == "split_mismatch")
             got, planned = (percent(float(found[name])) for name in ("found", "expected"))
+            where = f"in {found['segment']} " if "segment" in found else ""
             return (
-                f"the canary got {got} of the traffic where the policy's split gives it {planned}, so the arms may not be alike"
+                f"{where}the canary got {got} of the traffic where the policy's split gives it {planned}, so the arms may not be alike"
                 f"{otherwise}"
             )
+        if result.reason is Reason.SEGMENTS_LEFT_OUT and release.segments is not None:
+            return f"{segments_left_out(release.segments.metrics[result.name])}{otherwise}"
         if result.reason is Reason.MISREAD:
             odd = next(note for note in result.warnings if note.code in _DOUBTS)
             return f"the data may not be what the policy says, so they decide nothing: {note_sentence(odd)}{otherwise}"
@@ -281,6 +287,7 @@ def remarks(release: ReleaseResult) -> list[str]:
         said.append(
             f"Now that one metric has failed, these fail as well (Holm): {', '.join(release.also_failing)}"
         )
+    said += segment_remarks(release.segments)
     return [*said, *(f"Waived: {waiver}" for waiver in waivers(release))]
 
 

@@ -12,6 +12,7 @@ from canaryjudge.explain.histories import history_sentence
 from canaryjudge.explain.layout import WIDTH, listed, on_one_line
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.quantities import span
+from canaryjudge.explain.segments import found_in, segment_sentences
 from canaryjudge.explain.sentences import (
     CAME_OUT,
     headline,
@@ -140,8 +141,11 @@ def text_blocks(release: ReleaseResult) -> Iterator[Block]:
         yield Block("")
         yield Block(f"{head(result)}{_role(result)}: {metric_sentence(result, release)}.", "  ", result)
         for finding in other_findings(result):
-            said = f"- rule {finding.rule}, {finding.outcome.value}: {rule_sentence(finding, result)}."
+            where = found_in(finding.rule, result, release)
+            said = f"- rule {finding.rule}, {finding.outcome.value}: {where}{rule_sentence(finding, result)}."
             yield Block(said, "    ")
+        for sentence in segment_sentences(result, release):
+            yield Block(f"- {sentence}.", "    ")
         if quiet := quiet_sentence(result):
             yield Block(f"- {quiet}.", "    ")
         if past := history_sentence(result):

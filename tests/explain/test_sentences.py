@@ -100,7 +100,26 @@ def watched(errors, *, split=None, requests=1000, **settings):
 
 
 walk = np.cumsum(np.random.default_rng(3).normal(size=(2, 8)), axis=1)
+
+
+def segmented(changes, without=None):
+    """Sixty minutes of a gauge in each of some regions, of which one may be without a canary."""
+    rows = [
+        {"metric": "m", "region": f"r{place}", "arm": arm, "time": 60.0 * minute, "value": value * factor}
+        for place, change in enumerate(changes)
+        for arm, factor in (("baseline", 1.0), ("canary", 1 + change))
+        if not (arm == "canary" and place == without)
+        for minute, value in enumerate(REGIONAL[place, int(arm == "canary")])
+    ]
+    asked = cj.Metric(name="m", unit="ms", direction="increase")
+    return cj.judge(rows, cj.Policy(metrics=[asked], segments={"by": ["region"]}))
+
+
+REGIONAL = np.random.default_rng(8).normal(100, 5, (8, 2, 60))
+
 EVERY_REASON = {
+    "worse_in_segment": segmented([0.6] + 7 * [0.0]),
+    "segments_left_out": segmented(4 * [0.0], without=2),
     "proven_worse": gauge(150),
     "breached": slo(150),
     "no_data_fails": judged({"baseline": [], "canary": [1.0]}, no_data="fail"),

@@ -1,0 +1,17 @@
+"""Segments of the traffic, for one look: each metric compared within them, and those to blame named, under one alpha.
+
+What a metric's rule about the level says of each segment, without what all segments share (by how much healthy arms differ), is joined to one mean effect, which decides in place of the pooled one, together with the segments' own
+tests. Rules about a feature are asked in each segment. Objectives are about the whole, and stay as they are.
+"""
+
+from canaryjudge.segments.effects import SegmentedMetric, asked_in_segments, level_rule
+from canaryjudge.segments.within import judge_within, splits_of_segments, too_thin
+
+__all__ = [
+    "SegmentedMetric",
+    "asked_in_segments",
+    "judge_within",
+    "level_rule",
+    "splits_of_segments",
+    "too_thin",
+]
