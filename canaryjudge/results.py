@@ -289,10 +289,10 @@ class MetricSegments(Facts):
     """What the mix alone makes of the canary's pooled level, as a part of the baseline's; 0 where both arms have one mix."""
     mix_pvalue: Number
     """For "both arms have one mix of segments"."""
-    most_moved: tuple[str, ...] | None
-    """The segment whose part of the traffic differs most between the arms."""
+    most_moved: tuple[str | None, ...] | None
+    """The segment, or the value of one of two columns, of which the canary has the most more of its traffic than the baseline."""
     more: Number
-    """By how much its part of the canary's traffic is larger than that of the baseline's."""
+    """By how much."""
     unlike: Number
     """P-value for "the change is the same in all segments"."""
     segments: tuple[SegmentFacts, ...]

@@ -10,7 +10,7 @@ from canaryjudge.explain.numbers import percent
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.rules.findings import EventsFinding, LevelFinding
 
-__all__ = ["EVENT_TESTS", "EventsWords", "LevelWords"]
+__all__ = ["EVENT_TESTS", "WITHIN_SEGMENTS", "EventsWords", "LevelWords"]
 
 EVENT_TESTS = {
     "exact_conditional": "exact conditional test",

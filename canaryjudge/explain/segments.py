@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from canaryjudge.explain.changes import WITHIN_SEGMENTS
 from canaryjudge.explain.effects import signed
 from canaryjudge.explain.layout import listed, on_one_line
 from canaryjudge.explain.numbers import count, percent, pvalue
@@ -45,13 +46,10 @@ def found_in(rule: str, result: MetricResult, release: ReleaseResult) -> str:
 
 
 def segment_lead(result: MetricResult, release: ReleaseResult) -> str:
-    """Say which segments are to blame for a fail; nothing where no segment was compared, or none is worse."""
-    facts = _of(result, release)
-    if (
-        facts is None
-        or len(facts.segments) < 2
-        or result.reason not in (Reason.PROVEN_WORSE, Reason.WORSE_IN_SEGMENT)
-    ):
+    """Say which segments are to blame where the change within them fails a metric; nothing where it does not, or no two were compared."""
+    facts, deciding = _of(result, release), result.deciding
+    fails = deciding is not None and deciding.method in WITHIN_SEGMENTS and deciding.outcome is Outcome.FAIL
+    if facts is None or len(facts.segments) < 2 or not fails or result.outcome is not Outcome.FAIL:
         return ""
     if facts.culprits:
         named = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,7 +191,7 @@ class ClosedTest:
         levels = standardized(*levels_of(effects), baseline, canary)
         by_mix = levels.by_mix / abs(levels.baseline) if levels.baseline else math.nan
         mix = mix_test(baseline, canary, dispersion=_dispersion(effects))
-        most = int((parts[1] - parts[0]).argmax())
+        most, more = _most_moved(own.names, parts[1] - parts[0])
         error, df = mean.with_floor(np.where(effects.known, effects.error, 1.0), effects.df)
         sides = len(effects.ends)
         level = (1 - settings.share) * own.level / max(int(effects.known.sum()), 1) / sides
@@ -231,8 +231,8 @@ class ClosedTest:
                 "within": float(effects.back(mean.estimate)),
                 "by_mix": float(by_mix),
                 "mix_pvalue": float(mix.pvalue),
-                "most_moved": own.names[most],
-                "more": float(parts[1][most] - parts[0][most]),
+                "most_moved": most,
+                "more": more,
                 "unlike": float(heterogeneity(effects.estimate, effects.error, effects.df).pvalue),
                 "segments": tuple(segments),
                 "culprits": self.named,
@@ -320,6 +320,18 @@ def _told(effects: Effects, end: float | None) -> float | None:
 def _dispersion(effects: Effects) -> float:
     """Give how many times traffic may vary more than independent requests: as little as their events are known to."""
     return max((getattr(each, "dispersion", None) or 1.0 for each in effects.findings), default=1.0)
+
+
+def _most_moved(names: Sequence[SegmentName], more: FloatArray) -> tuple[tuple[str | None, ...], float]:
+    """Find the segment, or the value of one of two columns, of which the canary has the most more."""
+    found: dict[tuple[str | None, ...], float] = dict(zip(names, more.tolist(), strict=True))
+    if len(names[0]) > 1:
+        for axis in (0, 1):
+            for name, part in zip(names, more.tolist(), strict=True):
+                margin = tuple(text if place == axis else None for place, text in enumerate(name))
+                found[margin] = found.get(margin, 0.0) + part
+    most = max(found, key=lambda name: (round(found[name], 9), -sum(part is None for part in name)))
+    return most, found[most]
 
 
 def _by_harm(effects: Effects) -> list[int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from canaryjudge.data.arm_columns import arm_columns, other_layouts
+from canaryjudge.data.diagnostics import likely_name
 from canaryjudge.data.frames import refuse_twins
 from canaryjudge.data.times import time_column
 from canaryjudge.errors import DataError
@@ -77,8 +78,8 @@ def tidy(names: Sequence[str], source: str) -> Roles:
     return _rows_of_points(names, source, _TIDY_COLUMNS, _TIDY_COLUMNS[:3])
 
 
-def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, ...]) -> Layout:
-    """Return a layout of tidy tables, whose cells are the trouble of their metrics and not of the file, and of those that have a column an arm.
+def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, ...], segments: Sequence[str] = ()) -> Layout:
+    """Return a layout of tidy tables, whose cells are the trouble of their metrics and not of the file, and of those that have a column an arm; of the former, further columns may name segments.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, ...]) -> Layout:
     def layout(names: Sequence[str], source: str) -> Roles:
         found = arm_columns(names, metrics, arms)
         if not found:
-            return replace(tidy(names, source), placed=True)
+            return _with_segments(replace(tidy(names, source), placed=True), names, segments, source)
         used = {name for pair in found.values() for name in pair}
         time = time_column((name for name in names if name not in used), where=f"{source}: ")
         chosen = tuple(name for name in dict.fromkeys(names) if name in (*used, time, "replica", "metric"))
@@ -97,6 +98,19 @@ def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, ...]) -> Layout:
         return Roles(chosen, _NAMES.intersection(chosen), frozenset(used), time, units=True)
 
     return layout
+
+
+def _with_segments(roles: Roles, names: Sequence[str], segments: Sequence[str], source: str) -> Roles:
+    """Choose the columns of segments as well."""
+    for name in segments:
+        if name not in names:
+            advice = likely_name(name, list(dict.fromkeys(names)), "columns")
+            raise DataError(
+                f"{source}: there is no column {name!r}, which the policy's segments name", advice
+            )
+    check_once(names, segments, source)
+    chosen = tuple(name for name in dict.fromkeys(names) if name in roles.chosen or name in segments)
+    return replace(roles, chosen=chosen, names=roles.names | set(segments))
 
 
 def history(names: Sequence[str], source: str) -> Roles:
