@@ -21,6 +21,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.stats import mannwhitneyu
@@ -82,6 +83,33 @@ def test_judge_twenty_gauges(benchmark: BenchmarkFixture, tell: Tell) -> None:
 
     benchmark.pedantic(cj.judge, args=(data, policy), rounds=30, warmup_rounds=2)
     _compare(benchmark, tell, "20 x scipy.stats.mannwhitneyu", peer, rounds=30)
+
+
+def test_judge_within_two_hundred_segments(benchmark: BenchmarkFixture, tell: Tell) -> None:
+    """Five gauges of 200 segments, an hour of both arms of each, frame to verdict, beside the same as 200 releases of their own."""
+    rng = np.random.default_rng(1)
+    names, minutes = [f"gauge_{number}" for number in range(5)], 60
+    rows = 200 * 2 * minutes
+    frame = pd.concat(
+        pd.DataFrame(
+            {
+                "metric": name,
+                "segment": np.repeat(np.arange(200).astype(str), 2 * minutes),
+                "arm": np.tile(np.repeat(["baseline", "canary"], minutes), 200),
+                "time": np.tile(1_767_225_600.0 + 60 * np.arange(minutes), 400),
+                "value": rng.normal(100, 5, rows),
+            }
+        )
+        for name in names
+    )
+    metrics = [cj.Metric(name=name, direction="increase") for name in names]
+    policy = cj.Policy(metrics=metrics, segments={"by": ["segment"]})
+
+    def peer() -> None:
+        cj.judge_many(frame, cj.Policy(metrics=metrics), by="segment")
+
+    benchmark.pedantic(cj.judge, args=(frame, policy), rounds=5, warmup_rounds=1)
+    _compare(benchmark, tell, "judge_many of each segment", peer, rounds=5)
 
 
 def test_command_line(benchmark: BenchmarkFixture, tell: Tell) -> None:

@@ -384,7 +384,7 @@ def _verdict_within(
     history: History | None = None,
 ) -> Verdict:
     """Give the verdict of one release by its segments; by the first of two columns, where pairs of values have too little data."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), collected_later():
         release, cases = _judge_within(parts, policy, settings, arms, history)
         facts = release.segments
         if facts is not None and len(parts.names[0]) > 1 and any(map(too_thin, facts.metrics.values())):

@@ -64,8 +64,9 @@ def align(
     *,
     facts: tuple[ArmFacts, ArmFacts] | None = None,
     ends: tuple[float, float] | None = None,
+    forget: bool = False,
 ) -> MetricPair:
-    """Bring two arms together as the metric's `pairing` says; `facts` of both, where they are known, spare the rules about what is odd their look.
+    """Bring two arms together as the metric's `pairing` says; `facts` of both, where they are known, spare the rules about what is odd their look, and the series that arms are pooled of are forgotten where they are no replicas.
 
     Examples
     --------
@@ -77,6 +78,8 @@ def align(
     if facts is not None:  # neither arm has two replicas
         baseline, canary = _forgotten(baseline), _forgotten(canary)
     arms, coarser = _comparable(metric, (baseline, canary), known=facts is not None)
+    if forget:
+        arms = _forgotten(arms[0]), _forgotten(arms[1])
     interval = _interval(metric, arms, facts)
     pooled_arms = arms
     pairing, arms, notes = _paired(metric, arms, interval, facts)

@@ -103,10 +103,12 @@ def read_pairs_or_notes(data: Any, policy: Policy, *, baseline: str, canary: str
     return pairs_or_notes(_source(data, policy, arms), policy, arms)
 
 
-def pairs_or_notes(source: SeriesSource, policy: Policy, arms: tuple[str, str]) -> dict[str, MetricPair]:
-    """Read both arms of every metric as `read_pairs_or_notes` does, from data that are a source already."""
+def pairs_or_notes(
+    source: SeriesSource, policy: Policy, arms: tuple[str, str], *, forget: bool = False
+) -> dict[str, MetricPair]:
+    """Read both arms of every metric as `read_pairs_or_notes` does, from data that are a source already; the series that arms are pooled of are forgotten where they are no replicas."""
     broken: dict[str, BrokenDataError] = {}
-    found = _read_pairs(source, policy, arms, broken)
+    found = _read_pairs(source, policy, arms, broken, forget=forget)
     if len(broken) == len(policy.metrics):
         raise next(iter(broken.values()))
     return found
@@ -124,7 +126,12 @@ def pairs_of_arms(
 
 
 def _read_pairs(
-    source: SeriesSource, policy: Policy, arms: tuple[str, str], broken: dict[str, BrokenDataError] | None
+    source: SeriesSource,
+    policy: Policy,
+    arms: tuple[str, str],
+    broken: dict[str, BrokenDataError] | None,
+    *,
+    forget: bool = False,
 ) -> dict[str, MetricPair]:
     """Read both arms of every metric; `broken` takes the errors of metrics whose own data are, if it is given."""
     series = _read_arms(source, policy, arms, broken)
@@ -146,7 +153,7 @@ def _read_pairs(
                 second.end if second.time is None else ends[1],
             )
             try:
-                found[metric.name] = align(metric, first, second, facts=facts, ends=last)
+                found[metric.name] = align(metric, first, second, facts=facts, ends=last, forget=forget)
             except BrokenDataError as error:
                 if broken is None:
                     raise

@@ -141,8 +141,7 @@ def segments_of(
     series = release_columns(columns, [*by, *pooled])[0] if pooled else codes
     columns = {name: column for name, column in columns.items() if name not in by}
     apart = _apart(columns, series)
-    together = pairs_or_notes(TidyTable(apart, kinds_of(policy), numbers), policy, arms)
-    whole |= {name: _told_together(pair) for name, pair in together.items()}
+    whole |= pairs_or_notes(TidyTable(apart, kinds_of(policy), numbers), policy, arms, forget=True)
     parts = [
         _pairs_of(found, name, policy, arms)
         for name, found in zip(
