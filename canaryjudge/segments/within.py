@@ -219,6 +219,6 @@ def splits_of_segments(
                 "right_in_sum": right,
             },
         )
-        for place in np.flatnonzero(np.nan_to_num(found.segments, nan=1.0) <= 1).tolist()
+        for place in np.flatnonzero(np.isfinite(found.segments)).tolist()
         if split_mismatch(expected, float(found.share[place]), float(found.segments[place])) is not None
     )

@@ -299,6 +299,10 @@ def test_a_split_that_is_right_in_sum_and_wrong_in_a_segment_is_found_named_and_
     found = segment_split(sums["baseline"], sums["canary"], 0.1)
     assert found.pooled > 0.05
     assert (found.segments < 0.001).tolist() == [True, True, False]
+    alone = data[(data.region != "asia") | (data.time < 0)]
+    assert len(judged(alone, asked).segments.splits) == 2
+    none = pd.concat([data, data[data.region == "asia"].assign(region="moon", value=0, total=0)])
+    assert len(judged(none, asked).segments.splits) == 2
     right = errors(
         rng,
         dict.fromkeys(requests, 0.0),
