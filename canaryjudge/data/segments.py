@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from canaryjudge.data.diagnostics import shown
+from canaryjudge.data.diagnostics import likely_name, shown
 from canaryjudge.data.frames import (
     Column,
     check_column,
@@ -21,7 +21,7 @@ from canaryjudge.data.frames import (
 )
 from canaryjudge.data.pair import MetricPair
 from canaryjudge.data.pairing import align
-from canaryjudge.data.reading import check_names, kinds_of, pairs_or_notes, without_points
+from canaryjudge.data.reading import check_names, kinds_of, pairs_or_notes, source_of, without_points
 from canaryjudge.data.releases import read_parts, release_columns
 from canaryjudge.data.tidy import TidyTable
 from canaryjudge.errors import BrokenDataError, CanaryJudgeError, DataError
@@ -32,6 +32,10 @@ __all__ = ["SegmentName", "SegmentedPairs", "read_segments", "segments_of"]
 
 SegmentName = tuple[str, ...]
 """A segment: a text of each of the policy's columns."""
+
+
+_LAID: Final = ("value", "time", "total", "le", "replica")
+"""Columns of series that have one entry a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +87,46 @@ def read_segments(
     ([('eu',), ('us',)], [1, 1], 2)
     """
     check_names((baseline, canary))
+    rest: Mapping[Any, Any] | None = None
     columns = None if isinstance(data, Mapping) else table_columns(data)
+    if isinstance(data, Mapping):
+        columns, rest = _of_mapping(data, settings.by)
     if columns is None:
         raise DataError(
             f"the policy compares within segments, which {'a mapping of series' if isinstance(data, Mapping) else shown(data)} does not name",
             "Give a frame or a list of row dicts with metric, arm, value and the columns that the policy's segments name.",
         )
     rows = len(next(iter(columns.values()), ()))
-    return segments_of(columns, policy, settings, (baseline, canary), np.arange(1, rows + 1))
+    return segments_of(columns, policy, settings, (baseline, canary), np.arange(1, rows + 1), rest=rest)
+
+
+def _of_mapping(
+    data: Mapping[Any, Any], by: tuple[str, ...]
+) -> tuple[dict[str, Column] | None, dict[Any, Any]]:
+    """Lay series that have columns of segments, as a server's answers do, into one table; give the rest of the metrics as they are."""
+    import pandas as pd  # noqa: PLC0415 - only those who compare within segments pay for it
+
+    def names(series: Any) -> bool:
+        return isinstance(series, Mapping) and all(name in series for name in by)
+
+    parts, rest = [], {}
+    for metric, arms in data.items():
+        if not isinstance(arms, Mapping) or not any(map(names, arms.values())):
+            rest[metric] = arms
+            continue
+        for arm, series in arms.items():
+            told = {name: column for name, column in series.items() if name != "said"} if series else {}
+            odd = [name for name in told if name not in (*_LAID, *by)]
+            if odd:
+                raise DataError(
+                    f"metric {metric!r}, arm {arm!r}: series with {odd[0]!r} cannot be told apart by segments",
+                    "Give a table with a row a point, and of histograms the column le.",
+                )
+            if told:
+                parts.append(pd.DataFrame({name: list(column) for name, column in told.items()}))
+                parts[-1].insert(0, "arm", str(arm))
+                parts[-1].insert(0, "metric", str(metric))
+    return (table_columns(pd.concat(parts, ignore_index=True)) if parts else None), rest
 
 
 def segments_of(
@@ -101,8 +137,9 @@ def segments_of(
     numbers: NDArray[np.intp],
     *,
     pooled: tuple[str, ...] = (),
+    rest: Mapping[Any, Any] | None = None,
 ) -> SegmentedPairs:
-    """Read them from the columns of a table whose rows have these numbers; further columns may tell series of a segment apart that are pooled."""
+    """Read them from the columns of a table whose rows have these numbers; further columns may tell series of a segment apart that are pooled, and metrics that name no segments may be given otherwise."""
     by, asked, given = settings.by, policy, (columns, numbers)
     for name in ("metric", "arm", "value", *by):
         check_column(columns, name)
@@ -112,6 +149,7 @@ def segments_of(
         named &= named_codes(columns[name])[0] >= 0
     some = np.bincount(metric, weights=named, minlength=len(known)) > 0
     _refuse_unnamed(np.flatnonzero(some[metric] & ~named), metric, known, numbers, by)
+    _refuse_missing(policy, [*known, *(rest or {})])
     told = {name for name, is_told in zip(known, some.tolist(), strict=True) if is_told}
     own = [each for each in policy.metrics if each.name in told]
     if not own:
@@ -121,13 +159,16 @@ def segments_of(
         )
     whole: dict[str, MetricPair] = {}
     if len(own) < len(policy.metrics):  # what names no segments is read as ever
-        rest = policy.model_copy(
+        others = policy.model_copy(
             update={"metrics": tuple(each for each in policy.metrics if each.name not in told)}
         )
         chosen = np.flatnonzero(~some[metric])
-        whole |= pairs_or_notes(
-            TidyTable(_rows(columns, chosen), kinds_of(rest), numbers[chosen]), rest, arms
+        source = (
+            TidyTable(_rows(columns, chosen), kinds_of(others), numbers[chosen])
+            if rest is None
+            else source_of(rest, others)
         )
+        whole |= pairs_or_notes(source, others, arms)
     policy = policy.model_copy(update={"metrics": tuple(own)})
     chosen = np.flatnonzero(named)
     columns, numbers = _rows(columns, chosen), numbers[chosen]
@@ -156,7 +197,9 @@ def segments_of(
         {each.name: whole[each.name] for each in asked.metrics},
         names,
         {each.name: [pairs[each.name] for pairs in parts] for each in own},
-        lambda: segments_of(given[0], asked, _by_first(settings), arms, given[1], pooled=settings.by[1:]),
+        lambda: segments_of(
+            given[0], asked, _by_first(settings), arms, given[1], pooled=settings.by[1:], rest=rest
+        ),
     )
 
 
@@ -167,6 +210,16 @@ def _by_first(settings: Segments) -> Segments:
 
 def _rows(columns: Mapping[str, Column], chosen: NDArray[np.intp]) -> dict[str, Column]:
     return {name: take(column, chosen) for name, column in columns.items()}
+
+
+def _refuse_missing(policy: Policy, known: list[str]) -> None:
+    """Refuse a metric that is not there, unless the policy says what no data do."""
+    for metric in policy.metrics:
+        if metric.name not in known and "no_data" not in metric.model_fields_set:
+            raise DataError(
+                f"the data have no metric {metric.name!r}",
+                f"{likely_name(metric.name, known, 'metrics')} If it may be absent, set no_data in the policy.",
+            )
 
 
 def _refuse_unnamed(

@@ -407,7 +407,66 @@ def test_data_that_name_no_segments_are_refused_in_a_sentence(change, sentence):
     assert str(refused.value).startswith(sentence)
 
 
+def test_a_metric_that_is_not_there_is_no_silent_pass():
+    data = gauges(np.random.default_rng(31), {"eu": 0.0, "us": 0.0})
+    asked = [{"name": name, "direction": "increase", "unit": "ms"} for name in ("m", "latency")]
+    with pytest.raises(cj.DataError, match="the data have no metric 'latency'"):
+        cj.judge(data, cj.Policy(metrics=asked, segments={"by": ["region"]}))
+    asked[1]["no_data"] = "marginal"
+    assert judged(data, cj.Policy(metrics=asked, segments={"by": ["region"]})).outcome == "marginal"
+
+
 # forms
+
+
+def test_series_that_have_columns_of_segments_are_judged_as_the_same_in_a_table():
+    data = gauges(np.random.default_rng(32), {"eu": 0.6, "us": 0.0, "asia": 0.0})
+    queue = {arm: np.random.default_rng(place).normal(50, 2, 60) for place, arm in enumerate(ARMS)}
+    series = {
+        "m": {arm: rows[["region", "time", "value"]].to_dict("list") for arm, rows in data.groupby("arm")},
+        "queue": queue,
+    }
+    metrics = [*policy(**LATENCY).metrics, cj.Metric(name="queue", direction="increase")]
+    verdict = judged(series, cj.Policy(metrics=metrics, segments={"by": ["region"]}))
+    alone = judged(data, cj.Policy(alpha=0.005, metrics=metrics[:1], segments={"by": ["region"]}))
+    assert verdict.metrics["m"].findings == alone.metrics["m"].findings
+    assert verdict.metrics["queue"].outcome == "pass"
+    series["m"]["baseline"]["edges"] = series["m"]["baseline"]["value"]
+    with pytest.raises(cj.DataError, match="series with 'edges' cannot be told apart by segments"):
+        cj.judge(series, cj.Policy(metrics=metrics, segments={"by": ["region"]}))
+
+
+@pytest.mark.parametrize("kind", ["gauge", "ratio"])
+def test_labels_of_prometheus_name_segments(kind):
+    rng = np.random.default_rng(33)
+    changes = {region: 0.8 * (region == "asia") for region in REGIONS[:4]}
+    requests = dict.fromkeys(changes, (60_000, 60_000))
+    data = (
+        gauges(rng, changes)
+        if kind == "gauge"
+        else errors(rng, changes, requests, dict.fromkeys(changes, 0.05))
+    )
+
+    def answer(column):
+        result = [
+            {
+                "metric": {"region": region, "version": arm, "instance": f"{region}-{arm}"},
+                "values": [
+                    [time, str(value)] for time, value in zip(rows["time"], rows[column], strict=True)
+                ],
+            }
+            for (region, arm), rows in data.groupby(["region", "arm"], sort=False)
+        ]
+        return {"status": "success", "data": {"resultType": "matrix", "result": result}}
+
+    total = answer("total") if kind == "ratio" else None
+    series = cj.from_prometheus(
+        answer("value"), arm="version", metric="m", total=total, kind=kind, segments=["region"]
+    )
+    asked = policy(**(LATENCY if kind == "gauge" else ERRORS))
+    verdict = judged(series, asked)
+    assert [each.name for each in verdict.segments.metrics["m"].culprits] == [("asia",)]
+    assert verdict.metrics["m"].findings[0].estimate == judged(data, asked).metrics["m"].findings[0].estimate
 
 
 def test_a_release_among_many_has_the_same_bytes_as_alone():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ _DOCUMENT = "Give the JSON that /api/v1/query_range answers, whole."
 _TOGETHER = "Put answers together that are of one server and one query."
 _MOST_SHOWN = 300
 _NAME = "__name__"
+_Name = TypeVar("_Name", str, tuple[str, ...])
 SeriesColumns = dict[str, Any]
 
 
@@ -243,6 +244,7 @@ def from_prometheus(
     replica: str = "instance",
     kind: KindName | None = None,
     counter: bool = False,
+    segments: Sequence[str] = (),
 ) -> dict[str, dict[str, SeriesColumns]]:
     """Turn what Prometheus answered into data that can be judged.
 
@@ -265,6 +267,8 @@ def from_prometheus(
         each series stands by itself.
     counter : bool
         The numbers are counters that only grow, to be differenced: set ``counter: true`` in the policy too.
+    segments : sequence of str
+        Labels that name segments of the traffic, such as ``["region"]``: each becomes a column, and series of different segments are kept apart.
 
     Returns
     -------
@@ -304,11 +308,14 @@ def from_prometheus(
     for name in dict.fromkeys([*values, *(totals or {})]):
         for label in {**values.get(name, {}), **(totals or {}).get(name, {})}:
             asked = _Asked(
-                f"metric {name!r}, arm {label!r}", frozenset({_NAME, arm or _NAME}), replica, counter
+                f"metric {name!r}, arm {label!r}",
+                frozenset({_NAME, arm or _NAME, *segments}),
+                replica,
+                counter,
             )
             events = values.get(name, {}).get(label, [])
             amounts = None if totals is None else totals.get(name, {}).get(label, [])
-            columns = _columns(events, amounts, kind, asked)
+            columns = _in_segments(events, amounts, kind, asked, tuple(segments))
             if said := _told_of(label, arm, response, total):
                 columns = (columns or {"value": np.empty(0)}) | {"said": said}
             found.setdefault(name, {})[label] = columns
@@ -405,6 +412,33 @@ def _columns(
     return _stacked([({"value": each.value}, each.time, names(each)) for each in values])
 
 
+def _in_segments(
+    values: list[_PromSeries],
+    totals: list[_PromSeries] | None,
+    kind: KindName | None,
+    asked: _Asked,
+    segments: tuple[str, ...],
+) -> SeriesColumns:
+    """Return the columns of one arm, those of its segments one after another, each with the labels that name it."""
+    if not any(name in each.labels for name in segments for each in [*values, *(totals or [])]):
+        return _columns(values, totals, kind, asked)
+
+    def name_of(each: _PromSeries) -> tuple[str, ...]:
+        return tuple(each.labels.get(name, "") for name in segments)
+
+    of_values = _grouped(values, name_of)
+    of_totals = None if totals is None else _grouped(totals, name_of)
+    found: SeriesColumns = {}
+    for segment in dict.fromkeys([*of_values, *(of_totals or ())]):
+        own = None if of_totals is None else of_totals.get(segment, [])
+        part = _columns(of_values.get(segment, []), own, kind, asked)
+        rows = len(part["time"])
+        part |= {name: [text] * rows for name, text in zip(segments, segment, strict=True)}
+        for name, column in part.items():
+            found[name] = [*found.get(name, []), *column]
+    return found
+
+
 def _counts(values: list[_PromSeries], totals: list[_PromSeries] | None, asked: _Asked) -> SeriesColumns:
     """Add up the series of each replica; of a ratio, events that have no series are 0."""
     every = [*values, *(totals or [])]
@@ -460,9 +494,9 @@ def _classic(values: list[_PromSeries], asked: _Asked) -> SeriesColumns:
 
 
 def _grouped(
-    series: Iterable[_PromSeries], names: Callable[[_PromSeries], str]
-) -> dict[str, list[_PromSeries]]:
-    found: dict[str, list[_PromSeries]] = {}
+    series: Iterable[_PromSeries], names: Callable[[_PromSeries], _Name]
+) -> dict[_Name, list[_PromSeries]]:
+    found: dict[_Name, list[_PromSeries]] = {}
     for each in series:
         found.setdefault(names(each), []).append(each)
     return found

@@ -185,6 +185,7 @@ class _Asked(NamedTuple):
     query: Query
     selectors: tuple[str, str]
     span: Span
+    segments: tuple[str, ...] = ()
 
 
 def _asked(metric: Metric, policy: Policy, wanted: QueryOverrides) -> _Asked:
@@ -214,7 +215,8 @@ def _asked(metric: Metric, policy: Policy, wanted: QueryOverrides) -> _Asked:
     if problem := timing_problem(step, window):
         raise PolicyError(f"metric {metric.name!r}: {problem.message}", problem.hint)
     span = _span(round(step * 1000), window, wanted, metric.name)
-    return _Asked(metric, query, (selectors[0], selectors[1]), span)
+    segments = () if policy.segments is None else policy.segments.by
+    return _Asked(metric, query, (selectors[0], selectors[1]), span, segments)
 
 
 def _span(step: int, window: float, wanted: QueryOverrides, metric: str) -> Span:
@@ -274,6 +276,7 @@ def _columns(
             replica=question.query.replica,
             kind=metric.kind,
             counter=metric.counter,
+            segments=question.segments,
         )
     except DataError as error:
         raise DataError(access.redacted(error.message), error.hint) from None
