@@ -36,6 +36,7 @@ class Reason(StrEnum):
         Outcome.FAIL,
         "a segment of the traffic is proven worse than tolerated, though the mean of all is not",
         "a segment proven worse than tolerated",
+        "It fails because of the segments that are proven worse than tolerated, whatever the mean of all is.",
     )
     PROVEN_WORSE = (
         "proven_worse",

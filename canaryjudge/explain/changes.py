@@ -78,6 +78,11 @@ class LevelWords(EffectWords[L]):
             return f"{what}: not proven beyond {tolerance}, and harm beyond {excluded} is not ruled out{self.missing()}"
         return f"{what}: it may lie within {tolerance} or beyond{self.missing()}"
 
+    @property
+    def fails_elsewhere(self) -> bool:
+        """Whether it fails at another bound than the one at which it passes: by its segments as well."""
+        return self.finding.method in WITHIN_SEGMENTS or super().fails_elsewhere
+
     def why_nothing_can_be_proven(self) -> str:
         """Say what the test cannot prove, and why; nothing where it can."""
         if self.finding.reason is not Reason.ABSTAINS:

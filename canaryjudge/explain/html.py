@@ -19,7 +19,7 @@ from canaryjudge.explain.histories import history_sentence
 from canaryjudge.explain.layout import html_prose, html_text
 from canaryjudge.explain.notes import note_sentence
 from canaryjudge.explain.numbers import count, moment, pvalue, score, span_of_time
-from canaryjudge.explain.segments import found_in, segment_sentences
+from canaryjudge.explain.segments import found_in, segment_rows, segment_sentences
 from canaryjudge.explain.sentences import (
     CAME_OUT,
     clause,
@@ -152,6 +152,7 @@ def _details(
     parts = [
         f"<p>{html_prose(_sentence(sentence[:1].upper() + sentence[1:]))}</p>" if said else "",
         _findings(result, release, where),
+        _segments(result, release, where),
         html_list("Warnings about the data", [note_sentence(note) for note in result.warnings]),
         html_list("What would change this", what_would_change_metric(result, release)),
     ]
@@ -182,6 +183,35 @@ def _findings(result: MetricResult, release: ReleaseResult, where: str) -> str:
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{html_text(f"Findings of {result.name}{where}")}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>{said}"
+    )
+
+
+_MOST_SEGMENTS = 20
+"""Segments in a table; the verdict has them all."""
+
+
+def _segments(result: MetricResult, release: ReleaseResult, where: str) -> str:
+    """Lay the segments out in a table, the worst first."""
+    found = segment_rows(result, release)
+    if not found:
+        return ""
+    names = ("Segment", "Outcome", "Of the traffic", "Change", "Interval", "Adjusted p")
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
+    rows = "".join(
+        f'<tr><th scope="row">{html_text(row.name)}</th>'
+        f'<td class="said {row.outcome.value}">{mark(row.outcome)}{row.outcome.value}</td>'
+        + "".join(
+            f'<td data-name="{name}">{html_text(cell) or _NOTHING}</td>'
+            for name, cell in zip(names[2:], row[2:], strict=True)
+        )
+        + "</tr>"
+        for row in found[:_MOST_SEGMENTS]
+    )
+    more = len(found) - _MOST_SEGMENTS
+    rest = f"<p>{count(more)} more segments are better.</p>" if more > 0 else ""
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{html_text(f"Segments of {result.name}{where}")}">'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>{rest}"
     )
 
 

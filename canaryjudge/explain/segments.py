@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from canaryjudge.explain.changes import WITHIN_SEGMENTS
 from canaryjudge.explain.effects import signed
 from canaryjudge.explain.layout import listed, on_one_line
-from canaryjudge.explain.numbers import count, percent, pvalue
-from canaryjudge.explain.quantities import change
+from canaryjudge.explain.numbers import confidence, count, percent, pvalue
+from canaryjudge.explain.quantities import change, span
 from canaryjudge.reasons import Outcome, Reason
 from canaryjudge.results import MetricResult, MetricSegments, ReleaseResult, SegmentsFacts
 from canaryjudge.rules.findings import EffectFinding
 
-__all__ = ["found_in", "segment_lead", "segment_remarks", "segment_sentences", "segments_left_out"]
+__all__ = [
+    "SegmentRow",
+    "found_in",
+    "name_of",
+    "segment_lead",
+    "segment_remarks",
+    "segment_rows",
+    "segment_sentences",
+    "segments_left_out",
+]
 
 _MIX_LEVEL: Final = 0.01
 _MOVES: Final = 0.01
@@ -125,6 +134,38 @@ def segments_left_out(facts: MetricSegments) -> str:
     part = percent(facts.left_out_part or 0.0)
     n = facts.left_out_count
     return f"{count(n)} {'segment' if n == 1 else 'segments'} with {part} of an arm's traffic could not be compared ({'; '.join(by_cause)})"
+
+
+class SegmentRow(NamedTuple):
+    """A segment in a table, in words."""
+
+    name: str
+    outcome: Outcome
+    traffic: str
+    """Its part of the canary's traffic, and of the baseline's."""
+    change: str
+    interval: str
+    evidence: str
+
+
+def segment_rows(result: MetricResult, release: ReleaseResult) -> list[SegmentRow]:
+    """Give the segments of a metric, the worst first; none where no two were compared."""
+    facts = _of(result, release)
+    if facts is None or len(facts.segments) < 2:
+        return []
+    return [
+        SegmentRow(
+            name_of(each.name),
+            each.outcome,
+            f"{percent(each.part_canary or 0.0)} v. {percent(each.part_baseline or 0.0)}",
+            _change(each.estimate, facts, result),
+            ""
+            if each.interval is None
+            else f"{confidence(each.interval.confidence_level)} {span(each.interval.low, each.interval.high, facts.scale, result.kind, result.unit)}",
+            pvalue(each.pvalue or 0.0),
+        )
+        for each in facts.segments
+    ]
 
 
 def segment_remarks(facts: SegmentsFacts | None) -> list[str]:

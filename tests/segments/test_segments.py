@@ -66,6 +66,7 @@ def test_a_mix_that_shifts_is_no_effect_and_a_rise_within_segments_is_one_and_th
     )
     assert sentence in said(verdict)
     assert judged(worse, asked).outcome == "fail"
+    assert "it would not have failed" not in judged(worse, asked).to_html()
     # what was hidden: a healthy mix outweighs a fault
     hidden = errors(
         rng,
@@ -92,6 +93,13 @@ def test_one_bad_region_is_named_and_that_only_it_is():
     )
     worst = verdict.segments.metrics["m"].segments[0]
     assert (worst.name, worst.outcome) == (("us-west",), "fail")
+    page = verdict.to_html()
+    assert (
+        "It fails because of the segments that are proven worse than tolerated, whatever the mean of all is."
+        in page
+    )
+    table = page[page.index('aria-label="Segments of m"') :]
+    assert table.index("us-west") < min(table.index(region) for region in REGIONS if region != "us-west")
     assert "of 8 segments by themselves 1 worse than tolerated, 7 fine; the worst is us-west, +" in said(
         verdict
     )
