@@ -50,6 +50,8 @@ class Verdict(ReleaseResult):
         One line of under 200 characters, for logs and events.
     metrics : dict of str to MetricResult
         Each metric's result, with the findings of its rules.
+    segments : SegmentsFacts or None
+        What the segments of the traffic say, where the policy names some.
 
     Raises
     ------
