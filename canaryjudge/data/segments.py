@@ -84,7 +84,7 @@ def read_segments(
     >>> rows = [{"metric": "cpu", "region": region, "arm": arm, "value": 1.0} for region in ("eu", "us") for arm in ("a", "b")]
     >>> found = read_segments(rows, policy, Segments(by=["region"]), baseline="a", canary="b")
     >>> found.names, [len(pair.canary) for pair in found.segments["cpu"]], len(found.whole["cpu"].canary)
-    ([('eu',), ('us',)], [1, 1], 2)
+    ([('eu',), ('us',)], [1, 1], 1)
     """
     check_names((baseline, canary))
     rest: Mapping[Any, Any] | None = None
