@@ -10,9 +10,8 @@ from canaryjudge.data.reading import check_names
 from canaryjudge.errors import DataError
 from canaryjudge.explain import watch_html
 from canaryjudge.history import known_past
-from canaryjudge.judging import check_policy
 from canaryjudge.monitor.latest_points import LatestPoints
-from canaryjudge.monitor.release_watch import ReleaseWatch
+from canaryjudge.monitor.release_watch import ReleaseWatch, check_watched
 from canaryjudge.monitor.saved_state import state_of, watch_of
 from canaryjudge.policy import Policy
 from canaryjudge.results import ArmFacts
@@ -68,7 +67,7 @@ class Monitor:
     def __init__(
         self, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", history: Any = None
     ) -> None:
-        check_policy(policy)
+        check_watched(policy)
         self._policy, self._arms = policy, (str(baseline), str(canary))
         check_names(self._arms)
         self._watch = ReleaseWatch(policy, self._arms, known_past(history, policy, self._arms))

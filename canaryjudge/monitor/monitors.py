@@ -11,10 +11,10 @@ from canaryjudge.data import ReleaseKey
 from canaryjudge.data.reading import check_names, series_of
 from canaryjudge.data.releases import Updates, columns_of, read_updates
 from canaryjudge.errors import BrokenDataError, CanaryJudgeError, DataError
-from canaryjudge.judging import check_policy, collected_later
+from canaryjudge.judging import collected_later
 from canaryjudge.monitor.in_step import InStep
 from canaryjudge.monitor.monitor import Monitor
-from canaryjudge.monitor.release_watch import ReleaseWatch
+from canaryjudge.monitor.release_watch import ReleaseWatch, check_watched
 from canaryjudge.monitor.saved_state import state_of, watch_of
 from canaryjudge.policy import Policy
 from canaryjudge.rules import Asking, answered
@@ -71,7 +71,7 @@ class Monitors(Mapping[ReleaseKey, Monitor]):
     def __init__(
         self, policy: Policy, *, by: str | Sequence[str], baseline: str = "baseline", canary: str = "canary"
     ) -> None:
-        check_policy(policy)
+        check_watched(policy)
         self._policy, self._arms, self._by = policy, (str(baseline), str(canary)), columns_of(by)
         check_names(self._arms)
         ReleaseWatch(policy, self._arms)  # says what cannot be watched

@@ -10,10 +10,10 @@ from canaryjudge._version import __version__
 from canaryjudge.data import History, MetricPair, Series, about_metric, read_series
 from canaryjudge.data.counters import CounterState
 from canaryjudge.data.reading import without_points
-from canaryjudge.errors import BrokenDataError, DataError
+from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line
 from canaryjudge.history import Asked, past_of
-from canaryjudge.judging import digest, shares
+from canaryjudge.judging import check_policy, digest, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.metric_watch import PATIENCE, MetricWatch
 from canaryjudge.outcomes import conclude
@@ -24,11 +24,21 @@ from canaryjudge.rules import Asking, check_counts, say_together
 from canaryjudge.rules.rows import Staged
 from canaryjudge.verdict import Verdict
 
-__all__ = ["Pasts", "ReleaseWatch", "measured", "pasts_of", "policy_digest", "written_pasts"]
+__all__ = ["Pasts", "ReleaseWatch", "check_watched", "measured", "pasts_of", "policy_digest", "written_pasts"]
 
 _PAIRINGS: Final[tuple[Pairing, ...]] = ("concurrent", "windows")
 _DEFAULT_POINTS: Final = 60
 Pasts: TypeAlias = Mapping[str, Mapping[Pairing, HistoryFacts]]
+
+
+def check_watched(policy: Any) -> None:
+    """Refuse what is no policy, or asks for what is told of finished data only."""
+    check_policy(policy)
+    if policy.segments is not None:
+        raise PolicyError(
+            f"the policy compares within segments ({', '.join(policy.segments.by)}), which a watch does not do: pooled, a mix that differs would be taken for a change",
+            "Judge finished data, such as those of each step, with judge; or watch by a policy without segments, of data that are one segment's.",
+        )
 
 
 class ReleaseWatch:

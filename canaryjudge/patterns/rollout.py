@@ -10,8 +10,7 @@ from canaryjudge._version import __version__
 from canaryjudge.data.reading import check_names
 from canaryjudge.explain.rollouts import rollout_reason
 from canaryjudge.history import known_past
-from canaryjudge.judging import check_policy
-from canaryjudge.monitor.release_watch import policy_digest
+from canaryjudge.monitor.release_watch import check_watched, policy_digest
 from canaryjudge.monitor.saved_state import check_same_history, opened, reading, sealed
 from canaryjudge.patterns.rollout_verdict import RolloutVerdict
 from canaryjudge.patterns.staged_release import StagedRelease
@@ -72,7 +71,7 @@ class Rollout:
     def __init__(
         self, policy: Policy, *, baseline: str = "baseline", canary: str = "canary", history: Any = None
     ) -> None:
-        check_policy(policy)
+        check_watched(policy)
         arms = str(baseline), str(canary)
         check_names(arms)
         self._policy = policy
@@ -181,7 +180,7 @@ class Rollout:
         DataError
             If the text is not a rollout's state, was changed, or is of another policy or history.
         """
-        check_policy(policy)
+        check_watched(policy)
         body = opened(text, "rollout", policy)
         with reading():
             baseline, canary = body["arms"]

@@ -447,7 +447,7 @@ class Policy(PolicyModel):
     """What becomes of a metric that is undecided when the watch ends: `marginal`; `pass`, which waives beta (what is proven worse than the baseline,
     or lacks data, does not pass); `fail`, which waives alpha (what lacks data does not fail)."""
     segments: Segments | None = None
-    """Segments of the traffic: `{by: [region]}`. `judge` then compares the arms within them, so that a different mix of segments is no effect, and names those that are to blame; `Monitor` and `Rollout` take no notice."""
+    """Segments of the traffic: `{by: [region]}`. `judge` then compares the arms within them, so that a different mix of segments is no effect, and names those that are to blame; `Monitor` and `Rollout` refuse it."""
     stages: Annotated[tuple[Stage, ...] | None, BeforeValidator(listed)] = Field(
         default=None, min_length=1, max_length=50
     )
