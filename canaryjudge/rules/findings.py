@@ -69,7 +69,8 @@ def _finite(value: Any) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return float(f"{number:.10g}") + 0.0 if math.isfinite(number) else None  # + 0.0 turns -0.0 into 0.0
+    number = float(f"{number:.10g}") + 0.0  # + 0.0 turns -0.0 into 0.0
+    return number if math.isfinite(number) else None  # the largest of floats is rounded beyond them
 
 
 Number = Annotated[float | None, BeforeValidator(_finite)]
@@ -220,9 +221,10 @@ def _rounded(columns: Sequence[Sequence[float | None]]) -> list[list[float | Non
     if not columns:
         return []
     numbers = np.array(columns, dtype=np.float64)  # None is NaN
-    finite = np.isfinite(numbers)
-    found: NDArray[Any] = np.array(ten_digits(np.where(finite, numbers, 0.0).ravel()), dtype=object)
-    found[~finite.ravel()] = None
+    finite = np.isfinite(numbers).ravel()
+    rounded = np.array(ten_digits(np.where(finite, numbers.ravel(), 0.0)))
+    found = rounded.astype(object)
+    found[~(finite & np.isfinite(rounded))] = None
     rows: list[list[float | None]] = found.reshape(numbers.shape).tolist()
     return rows
 

@@ -110,7 +110,7 @@ def heterogeneity(estimates: ArrayLike, errors: ArrayLike, df: ArrayLike) -> Het
         special.fdtrc(between, np.where(finite, within, 1.0), statistic),
         special.chdtrc(between, q),
     )
-    more = np.where(q > between, 1 - between / np.where(q > 0, q, 1.0), 0.0)
+    more = 1 - between / np.maximum(q, between)
     return Heterogeneity(
         np.where(several, q, 0.0), np.where(several, pvalue, 1.0), np.where(several, more, 0.0), count
     )
@@ -164,7 +164,7 @@ def ratio_heterogeneity(
     count = there.sum(axis=-1).astype(np.float64)
     several = (count > 1) & both
     df = np.where(several, count - 1, 1.0)
-    more = np.where(q > df, 1 - df / np.where(q > 0, q, 1.0), 0.0)
+    more = 1 - df / np.maximum(q, np.maximum(df, 1.0))
     return Heterogeneity(
         np.where(several, q, 0.0),
         np.where(several, special.chdtrc(df, q), 1.0),
