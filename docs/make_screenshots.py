@@ -1,4 +1,4 @@
-"""Take the pictures of the reports in docs/images: python docs/make_screenshots.py (needs Chromium: `make system`).
+"""Take the pictures of the reports, and draw that of segments, in docs/images: python docs/make_screenshots.py (needs Chromium: `make system`).
 
 The releases are made up, with a fixed seed; what is judged and drawn is what the library makes of them.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 import canaryjudge as cj
@@ -103,8 +104,20 @@ def verdicts() -> dict[str, cj.Verdict]:
     }
 
 
+def draw_segments() -> None:
+    """Draw the segments of docs/examples/cohorts/android.csv."""
+    folder = ROOT / "docs" / "examples" / "cohorts"
+    verdict = cj.judge(pd.read_csv(folder / "android.csv"), cj.load_policy(folder / "policy.yaml"))
+    drawn = io.BytesIO()
+    cj.plots.segments(verdict, "latency_p99").figure.savefig(drawn, dpi=110)
+    target = IMAGES / "segments-forest.png"
+    Image.open(drawn).convert("RGB").quantize(32, dither=Image.Dither.NONE).save(target, optimize=True)
+    print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1000:.0f} kB")
+
+
 def main() -> None:
     """Take every picture."""
+    draw_segments()
     if chromium() is None:
         raise SystemExit("Chromium is not installed: make system")
     IMAGES.mkdir(exist_ok=True)

@@ -15,6 +15,7 @@ from canaryjudge.explain.charts import (
     series_chart,
     value_axis,
 )
+from canaryjudge.explain.forests import forest_chart
 from canaryjudge.explain.histories import history_sentence
 from canaryjudge.explain.layout import html_prose, html_text
 from canaryjudge.explain.notes import note_sentence
@@ -191,7 +192,7 @@ _MOST_SEGMENTS = 20
 
 
 def _segments(result: MetricResult, release: ReleaseResult, where: str) -> str:
-    """Lay the segments out in a table, the worst first."""
+    """Draw the segments, and lay them out in a table, the worst first."""
     found = segment_rows(result, release)
     if not found:
         return ""
@@ -210,7 +211,7 @@ def _segments(result: MetricResult, release: ReleaseResult, where: str) -> str:
     more = len(found) - _MOST_SEGMENTS
     rest = f"<p>{count(more)} more segments are better.</p>" if more > 0 else ""
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{html_text(f"Segments of {result.name}{where}")}">'
+        f'{forest_chart(result, release)}<div class="scroll" tabindex="0" role="region" aria-label="{html_text(f"Segments of {result.name}{where}")}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>{rest}"
     )
 

@@ -8,6 +8,7 @@ from canaryjudge.plots.distributions import ecdf, quantile_difference
 from canaryjudge.plots.error_rates import calibration, false_fails, power
 from canaryjudge.plots.exposure import exposure
 from canaryjudge.plots.rollouts import rollout_effect, timeline
+from canaryjudge.plots.segments import segments
 from canaryjudge.plots.verdicts import burn_rates, effects, evidence, series
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "power",
     "quantile_difference",
     "rollout_effect",
+    "segments",
     "series",
     "timeline",
 ]

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from cohorts import gauges
 from pages import Page
 from releases import KINDS, NASTY, fifty_metrics, looks_of_a_watch, nasty_release, watched
 
@@ -184,6 +185,42 @@ def test_styles_touch_nothing_outside():
     )
     assert ":root" not in piece_styles()
     assert not re.search(r"[};]body\{", inside)
+
+
+def cohorts(changes):
+    metric = cj.Metric(name="m", unit="ms", direction="increase")
+    policy = cj.Policy(metrics=[metric], segments={"by": ["region"]})
+    return cj.judge(gauges(np.random.default_rng(2), changes), policy)
+
+
+def test_segments_are_drawn_the_worst_first_with_those_to_blame_and_told_in_words():
+    verdict = cohorts({f"r{place}": 0.6 * (place == 2) for place in range(6)})
+    html = verdict.to_html()
+    forest = re.search(r'<figure class="forest">.*?</figure>', html)[0]
+    assert re.findall(r'<g class="(\w+)">', forest) == [
+        each.outcome.value for each in verdict.segments.metrics["m"].segments
+    ]
+    names = re.search(r'<div class="names">(.*?)</div>', forest)[1]
+    assert re.findall(r'<span class="blamed">(.*?)</span>', names) == ["r2"]
+    assert forest.count('class="estimate blamed"') == 1
+    assert forest.count('class="diamond"') == 2
+    words = Page(forest).words
+    for said in ("mean within segments", "pooled", "to blame", "CI", "tolerated, +10 %", "right is worse"):
+        assert said in words, said
+    alternative = next(facts["aria-label"] for _, facts in Page(forest).tags if facts.get("role") == "img")
+    assert alternative.startswith("Change of m by segment, the worst first: r2 +")
+    assert cj.Verdict.from_json(verdict.to_json()).to_html() == html
+
+
+def test_names_of_segments_are_escaped_and_of_many_the_worst_are_drawn():
+    html = cohorts({f"{NASTY}{place}": 0.6 * (place == 7) for place in range(60)}).to_html()
+    assert "<script" not in html.lower()
+    assert {"img", "b", "i"}.isdisjoint(tag for tag, _ in Page(html).tags)
+    forest = re.search(r'<figure class="forest">.*?</figure>', html)[0]
+    assert len(re.findall(r'<g class="\w+">', forest)) == 30
+    assert "And 30 more, less bad" in Page(forest).words
+    assert all(0 <= float(at) <= 100 for at in re.findall(r'(?:x1|x2|cx|x)="([-\d.e]+)%"', forest))
+    assert "forest" not in re.sub(r"<style>.*?</style>", "", cohorts({"alone": 0.0}).to_html())
 
 
 def test_names_are_escaped_everywhere():

@@ -2,17 +2,30 @@
 
 from importlib.resources import files
 
+import numpy as np
 import pytest
 from browser import Browser, chromium
+from cohorts import gauges
 from releases import KINDS, fifty_metrics, nasty_release, watched
 from rollouts_made import ROLLOUTS
+
+import canaryjudge as cj
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(chromium() is None, reason="Chromium is not installed: make system"),
 ]
 
-MADE = {"nasty": nasty_release, "fifty": fifty_metrics, "watched": watched, **ROLLOUTS}
+
+def segments():
+    """Forty segments with long names in a gauge, one of them to blame."""
+    names = [f"a region with a name that goes on and on {place}" for place in range(40)]
+    policy = cj.Policy(metrics=[cj.Metric(name="m", direction="increase")], segments={"by": ["region"]})
+    changes = {name: 0.6 * (place == 7) for place, name in enumerate(names)}
+    return cj.judge(gauges(np.random.default_rng(2), changes), policy)
+
+
+MADE = {"segments": segments, "nasty": nasty_release, "fifty": fifty_metrics, "watched": watched, **ROLLOUTS}
 PAGES = (*KINDS, *MADE)
 WIDER = """
 [...document.querySelectorAll('body *')].filter(each => {
@@ -51,7 +64,7 @@ def test_nothing_is_wider_than_the_window_and_the_console_is_silent(browser, pag
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1440])
-@pytest.mark.parametrize("page", [*KINDS, "nasty", "watched", *ROLLOUTS], indirect=True)
+@pytest.mark.parametrize("page", [*KINDS, "segments", "nasty", "watched", *ROLLOUTS], indirect=True)
 def test_axe_finds_nothing_serious(browser, page, width, dark):
     browser.show(page, width, dark=dark)
     browser.run(OPEN)

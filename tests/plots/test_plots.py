@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from cohorts import gauges
 from releases import KINDS, START, looks_of_a_watch, watched
 from rollouts_made import ROLLOUTS, bundled, leak
 
@@ -52,6 +53,30 @@ def burning():
     return cj.judge({"errors": arms}, policy).metrics["errors"]
 
 
+def cohorts(changes, direction="increase", **tolerance):
+    """A release of a gauge that changed so in each of these segments."""
+    metric = cj.Metric(name="m", unit="ms", direction=direction, **tolerance)
+    policy = cj.Policy(metrics=[metric], segments={"by": ["region"]})
+    return cj.judge(gauges(np.random.default_rng(2), changes), policy)
+
+
+ONE_BAD = cohorts({f"r{place}": 0.6 * (place == 2) for place in range(6)})
+
+BESIDE = cj.Policy(
+    metrics=[cj.Metric(name=name, direction="increase") for name in ("cpu", "m")], segments={"by": ["region"]}
+)
+WHOLE = cj.judge(
+    [
+        {"metric": name, "arm": arm, "value": 100.0 + minute % 5}
+        | ({"region": region} if name == "m" else {})
+        for name, region in (("cpu", ""), ("m", "eu"), ("m", "us"))
+        for arm in ("baseline", "canary")
+        for minute in range(40)
+    ],
+    BESIDE,
+)
+
+
 DRAWN = {
     "effects": lambda: plots.effects(KINDS["fail"]),
     "series": lambda: plots.series(KINDS["fail"].metrics["errors"]),
@@ -62,6 +87,7 @@ DRAWN = {
     "burn_rates": lambda: plots.burn_rates(burning()),
     "timeline": lambda: plots.timeline(bundled("late")),
     "rollout_effect": lambda: plots.rollout_effect(leak(), "memory"),
+    "segments": lambda: plots.segments(ONE_BAD),
     "power": lambda: plots.power(
         [15, 30, 60, 120], [[0.1, 0.2, 0.5, 0.8], [0.4, 0.8, 1.0, 1.0]], labels=["+10 %", "+20 %"], target=0.8
     ),
@@ -176,6 +202,7 @@ def test_a_plot_takes_axes_and_gives_them_back(name):
         "burn_rates": lambda: plots.burn_rates(burning(), ax=ax),
         "timeline": lambda: plots.timeline(bundled(), ax=ax),
         "rollout_effect": lambda: plots.rollout_effect(bundled(), "errors", ax=ax),
+        "segments": lambda: plots.segments(ONE_BAD, ax=ax),
         "power": lambda: plots.power([1], [0.5], ax=ax),
         "calibration": lambda: plots.calibration([0.1], [0.1], ax=ax),
     }[name]()
@@ -304,6 +331,12 @@ def test_evidence_of_planned_looks_is_that_of_their_pvalues_a_step_a_look():
         (lambda: plots.evidence([], "errors"), "no verdict here has a metric 'errors'"),
         (lambda: plots.evidence([KINDS["fail"]], "errors"), "weighs no evidence"),
         (lambda: plots.burn_rates(KINDS["fail"].metrics["errors"]), "none of its rules is a burn rate"),
+        (lambda: plots.segments(KINDS["fail"]), "the verdict has no segments"),
+        (lambda: plots.segments(ONE_BAD, "eror"), "has no metric 'eror'"),
+        (
+            lambda: plots.segments(WHOLE, "cpu"),
+            "metric 'cpu': there are no segments in which it was compared",
+        ),
         (lambda: KINDS["fail"].plot("eror"), "has no metric 'eror'"),
     ],
 )
@@ -365,6 +398,56 @@ def test_the_share_alone_is_drawn_where_the_caller_says():
 def test_a_metric_that_a_rollout_has_not_is_named():
     with pytest.raises(cj.DataError, match=r"no metric 'cpu'"):
         bundled().plot("cpu")
+
+
+def labels_of(axis_labels):
+    return [label.get_text() for label in axis_labels]
+
+
+def test_segments_stand_the_worst_first_those_to_blame_in_the_color_of_a_fail_and_the_means_below():
+    ax = plots.segments(ONE_BAD)
+    facts = ONE_BAD.segments.metrics["m"]
+    assert labels_of(ax.get_yticklabels()) == [
+        *(each.name[0] for each in facts.segments), "mean within segments", "pooled, whatever the mix",
+    ]  # fmt: skip
+    assert [label.get_text() for label in ax.get_yticklabels() if label.get_fontweight() == "bold"] == ["r2"]
+    points = {
+        line.get_ydata()[0]: line.get_xdata()[0]
+        for line in ax.lines
+        if line.get_marker() in ("o", "D", "X", "d")
+    }
+    assert [points[place] for place in range(8)] == [
+        *(each.estimate for each in facts.segments),
+        facts.within,
+        facts.pooled,
+    ]
+    uprights = {line.get_xdata()[0] for line in ax.lines if list(line.get_ydata()) == [0, 1]}
+    finding = ONE_BAD.metrics["m"].findings[0].effect
+    assert {0, finding.limit_high, finding.pass_high} == uprights
+    assert "to blame" in ax.texts[0].get_text()
+
+
+def test_less_is_on_the_right_where_it_is_worse_and_of_two_bad_sides_none_is():
+    less = plots.segments(cohorts({"a": -0.4, "b": 0.0, "c": 0.0}, "decrease"))
+    assert less.xaxis_inverted()
+    assert "right is worse" in less.get_xlabel()
+    both = plots.segments(cohorts({"a": -0.4, "b": 0.0, "c": 0.0}, "either"))
+    assert not both.xaxis_inverted()
+    assert "right is worse" not in both.get_xlabel()
+
+
+def test_of_two_hundred_segments_with_long_names_the_thirty_worst_are_drawn_and_the_rest_is_told():
+    names = [f"a-region-whose-$name_1$ goes on and on {place}" for place in range(200)]
+    ax = plots.segments(cohorts({name: 0.6 * (place in (7, 50)) for place, name in enumerate(names)}))
+    labels = labels_of(ax.get_yticklabels())
+    assert len(labels) == len(set(labels)) == 32
+    assert max(map(len, labels)) <= 35
+    assert "and 170 more, less bad" in ax.get_xlabel()
+    assert crowded(ax) == []
+    box = ax.figure.bbox
+    assert all(
+        box.x0 <= text.get_window_extent().x0 and text.get_window_extent().x1 <= box.x1 for text in ax.texts
+    )
 
 
 if __name__ == "__main__":
