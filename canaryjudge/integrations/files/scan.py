@@ -22,7 +22,9 @@ _ROWS: Final = 1 << 18
 _TIDY: Final = frozenset({"metric", "arm", "value"})
 
 
-def scan_parquet(path: str | Path, *, by: str | Sequence[str]) -> Iterator[Any]:
+def scan_parquet(
+    path: str | Path, *, by: str | Sequence[str], segments: str | Sequence[str] = ()
+) -> Iterator[Any]:
     """Read a Parquet file of many releases a part at a time, so that it may be larger than memory.
 
     Parameters
@@ -31,12 +33,14 @@ def scan_parquet(path: str | Path, *, by: str | Sequence[str]) -> Iterator[Any]:
         A file whose rows of one release stand side by side, as they do when it is sorted by `by`; what it is sorted by besides does not matter.
     by : str or sequence of str
         The column, or the columns, that tell releases apart.
+    segments : str or sequence of str
+        The columns that name the segments of the traffic, where the policy has any: ``policy.segments.by``.
 
     Yields
     ------
     table : pyarrow.Table
         About 260,000 rows, which are some 15 MB of six columns: every release in it is whole. So much is held at a time, and
-        beside it the packed columns of one row group, and the rows of one release if it has more. Of a tidy table, the columns are those that are judged, and `by`.
+        beside it the packed columns of one row group, and the rows of one release if it has more. Of a tidy table, the columns are those that are judged, `by` and `segments`.
 
     Raises
     ------
@@ -62,10 +66,11 @@ def scan_parquet(path: str | Path, *, by: str | Sequence[str]) -> Iterator[Any]:
         raise DataError(
             "by names no column", "Name the columns that tell releases apart, such as by='service'."
         )
-    return _parts(path, columns, *_opened(path, columns))
+    named = (segments,) if isinstance(segments, str) else tuple(map(str, segments))
+    return _parts(path, columns, *_opened(path, columns, named))
 
 
-def _opened(path: str | Path, by: tuple[str, ...]) -> tuple[Any, list[str]]:
+def _opened(path: str | Path, by: tuple[str, ...], segments: tuple[str, ...]) -> tuple[Any, list[str]]:
     """Open the file, with the columns of labels as dictionaries, and choose the columns."""
     name = str(path)
     try:
@@ -78,7 +83,7 @@ def _opened(path: str | Path, by: tuple[str, ...]) -> tuple[Any, list[str]]:
         raise no_file(name)
     try:
         schema = pq.read_schema(path)
-        missing = [column for column in by if column not in schema.names]
+        missing = [column for column in (*by, *segments) if column not in schema.names]
         if missing:
             raise DataError(  # noqa: TRY301 - as reading does
                 f"{name}: there is no column {missing[0]!r}", likely_name(missing[0], schema.names, "columns")
@@ -86,9 +91,11 @@ def _opened(path: str | Path, by: tuple[str, ...]) -> tuple[Any, list[str]]:
         chosen = list(schema.names)
         if set(chosen) >= _TIDY:
             chosen = list(
-                dict.fromkeys((*by, *tidy([each for each in chosen if each not in by], name).chosen))
+                dict.fromkeys(
+                    (*by, *segments, *tidy([each for each in chosen if each not in by], name).chosen)
+                )
             )
-        texts = texts_of(schema, dict.fromkeys((*by, "metric", "arm", "replica")))
+        texts = texts_of(schema, dict.fromkeys((*by, *segments, "metric", "arm", "replica")))
         file = pq.ParquetFile(path, read_dictionary=texts)
         check_parquet(file, chosen, Path(path).stat().st_size, name, in_parts=True)
     except CanaryJudgeError:

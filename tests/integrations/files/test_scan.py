@@ -15,6 +15,7 @@ from canaryjudge.data import read_releases
 from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.files import scan
 from canaryjudge.policy import Metric, Policy
+from tests.cohorts import gauges
 from tests.tidy_worlds import told
 
 POLICY = Policy(metrics=[Metric(name="cpu", direction="increase")])
@@ -90,6 +91,36 @@ def test_rows_that_stand_apart_are_one_sentence_that_sorts_the_file(tmp_path, mo
         DataError, match=r"sort_by\(\[\('service', 'ascending'\), \('zone', 'ascending'\)\]\)"
     ):
         list(cj.scan_parquet("fleet.parquet", by=["service", "zone"]))
+
+
+@pytest.mark.parametrize("columns", [["region"], ["region", "device"]])
+def test_columns_of_segments_are_kept_and_judged_as_those_of_the_table_at_once(
+    tmp_path, monkeypatch, columns
+):
+    rng = np.random.default_rng(4)
+    changes = {
+        (region, device): 0.6 * (region == "eu") for region in ("eu", "us") for device in ("tv", "web")
+    }
+    frame = pd.concat(
+        [
+            gauges(rng, changes).assign(service=service, metric="cpu", pod="a")
+            for service in ("cart", "search")
+        ],
+        ignore_index=True,
+    )
+    path = tmp_path / "fleet.parquet"
+    frame.to_parquet(path, row_group_size=100)
+    monkeypatch.setattr(scan, "_ROWS", 50)
+    policy = Policy(metrics=[Metric(name="cpu", direction="increase")], segments={"by": columns})
+    read = cj.judge_many(cj.scan_parquet(path, by="service", segments=columns), policy, by="service")
+    once = cj.judge_many(frame, policy, by="service")
+    for service in ("cart", "search"):
+        assert read[service].to_json() == once[service].to_json()
+        assert read[service].segments.metrics["cpu"].culprits
+    (first, *_) = cj.scan_parquet(path, by="service", segments=columns[0])
+    assert first.column_names == ["service", "region", "metric", "arm", "time", "value"]
+    with pytest.raises(DataError, match=r"there is no column 'regon'\. Did you mean 'region'\?"):
+        cj.scan_parquet(path, by="service", segments=["regon"])
 
 
 def test_a_table_with_a_column_an_arm_keeps_its_columns(tmp_path):
