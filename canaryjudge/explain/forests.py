@@ -100,8 +100,8 @@ def forest_of(result: MetricResult, release: ReleaseResult) -> Forest | None:
     means = tuple(
         (name, value, around, told(value))
         for name, value, around in (
-            ("mean within segments", facts.within, interval),
-            ("pooled, whatever the mix", facts.pooled, None),
+            ("within segments", facts.within, interval),
+            ("pooled", facts.pooled, None),
         )
         if value is not None
     )
@@ -173,6 +173,8 @@ def _axis(rows: tuple[ForestRow, ...], values: list[float], mean: Interval | Non
 
 _ROW: Final = 22
 """Pixels that a row of the report has."""
+_BLAME: Final = '<span class="blame">, to blame</span>'
+"""What stands beside those to blame where there is room."""
 
 
 def forest_chart(result: MetricResult, release: ReleaseResult) -> str:
@@ -199,7 +201,7 @@ def forest_chart(result: MetricResult, release: ReleaseResult) -> str:
         for row in forest.rows
     ) + "".join(f"<span>{name}</span>" for name, _, _, _ in forest.means)
     changes = "".join(
-        f'<span class="{"blamed" if row.to_blame else "named"}">{html_text(row.told)}{", to blame" if row.to_blame else ""}</span>'
+        f'<span class="{"blamed" if row.to_blame else "named"}">{html_text(row.told)}{_BLAME if row.to_blame else ""}</span>'
         for row in forest.rows
     ) + "".join(f"<span>{html_text(told)}</span>" for _, _, _, told in forest.means)
     ticks = "".join(

@@ -58,7 +58,7 @@ def segments(release: ReleaseResult, metric: str | None = None, *, ax: Axes | No
     ... ]
     >>> policy = cj.Policy(metrics=[cj.Metric(name="cpu", direction="increase")], segments={"by": ["region"]})
     >>> [label.get_text() for label in segments(cj.judge(rows, policy)).get_yticklabels()]
-    ['eu', 'us', 'mean within segments', 'pooled, whatever the mix']
+    ['eu', 'us', 'within segments', 'pooled']
     """
     name, forest = _chosen(release, metric)
     lines = len(forest.rows) + len(forest.means)

@@ -205,7 +205,7 @@ def test_segments_are_drawn_the_worst_first_with_those_to_blame_and_told_in_word
     assert forest.count('class="estimate blamed"') == 1
     assert forest.count('class="diamond"') == 2
     words = Page(forest).words
-    for said in ("mean within segments", "pooled", "to blame", "CI", "tolerated, +10 %", "right is worse"):
+    for said in ("within segments", "pooled", "to blame", "CI", "tolerated, +10 %", "right is worse"):
         assert said in words, said
     alternative = next(facts["aria-label"] for _, facts in Page(forest).tags if facts.get("role") == "img")
     assert alternative.startswith("Change of m by segment, the worst first: r2 +")

@@ -408,7 +408,7 @@ def test_segments_stand_the_worst_first_those_to_blame_in_the_color_of_a_fail_an
     ax = plots.segments(ONE_BAD)
     facts = ONE_BAD.segments.metrics["m"]
     assert labels_of(ax.get_yticklabels()) == [
-        *(each.name[0] for each in facts.segments), "mean within segments", "pooled, whatever the mix",
+        *(each.name[0] for each in facts.segments), "within segments", "pooled",
     ]  # fmt: skip
     assert [label.get_text() for label in ax.get_yticklabels() if label.get_fontweight() == "bold"] == ["r2"]
     points = {
