@@ -29,8 +29,6 @@ from canaryjudge.quantities import factor, measures
 from canaryjudge.stats.ties import above
 
 __all__ = [
-    "NEAR",
-    "THOUSANDS",
     "UNITS_APART",
     "align",
     "lifelong",
@@ -468,8 +466,8 @@ def _sameness(arm: Series) -> list[Note]:
     return []
 
 
-THOUSANDS: Final = (1e3, 1e6, 1e9, 1024.0, 1024.0**2, 1024.0**3)
-NEAR: Final = 0.25
+_THOUSANDS: Final = (1e3, 1e6, 1e9, 1024.0, 1024.0**2, 1024.0**3)
+_NEAR: Final = 0.25
 """Levels differ by a power of a thousand if they do so within this part of it."""
 UNITS_APART: Final = 25.0
 """Beyond this factor no level gets better by itself: seconds and minutes are 60 apart, and 40 where the canary is worse besides."""
@@ -553,7 +551,7 @@ def units_apart(levels: tuple[FloatArray, FloatArray], names: tuple[str, str]) -
         max(middles) / min(middles), float(np.finfo(float).max)
     )  # beside the smallest of floats it is infinite
     larger = int(np.argmax(middles))
-    exact = any(abs(factor / times - 1) <= NEAR for times in THOUSANDS)
+    exact = any(abs(factor / times - 1) <= _NEAR for times in _THOUSANDS)
     if not exact:
         high, low = levels[larger], levels[1 - larger]
         if factor < UNITS_APART or min(high.min(), low.min()) <= 0:

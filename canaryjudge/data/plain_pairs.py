@@ -14,7 +14,7 @@ from canaryjudge.data.arm_facts import FactColumns
 from canaryjudge.data.counters import FEWEST
 from canaryjudge.data.diagnostics import near_twins
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
-from canaryjudge.data.pairing import NEAR, THOUSANDS, UNITS_APART, may_be_count, same_arms
+from canaryjudge.data.pairing import UNITS_APART, may_be_count, same_arms
 from canaryjudge.data.sameness import MORE, signatures
 from canaryjudge.data.series import Series
 from canaryjudge.data.silence import GAP, LEAST, TAIL, WHOLE
@@ -176,10 +176,8 @@ def _in_one_unit(first: FloatArray, second: FloatArray) -> BoolArray:
     half = first.shape[1] // 2
     middles = [np.abs(np.partition(levels, half, axis=1)[:, half]) for levels in (first, second)]
     low, high = np.minimum(*middles), np.maximum(*middles)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        factor = high / low
-    apart = (factor >= UNITS_APART) | (np.abs(factor[:, None] / THOUSANDS - 1) <= NEAR).any(axis=1)
-    return np.asarray((low == 0) | ~apart)
+    with np.errstate(over="ignore"):
+        return np.asarray((low == 0) | (high < UNITS_APART * low))
 
 
 def _may_be_the_same(first: FloatArray, second: FloatArray) -> BoolArray:

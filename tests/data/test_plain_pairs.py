@@ -153,3 +153,102 @@ def test_other_arms_do_not_matter_but_twins_do(rng, names):
     assert pairs is None
     with pytest.raises(CanaryJudgeError, match="differ by white space"):
         read_pairs_or_notes(table_of_all, policy, baseline=ARMS[0], canary=ARMS[1])
+
+
+EVENTS = [
+    (
+        "fewer points of one arm",
+        lambda columns: {name: (own[0], own[1][:-1]) for name, own in columns.items()},
+    ),
+    (
+        "totals of one arm alone",
+        lambda columns: columns | {"total": (columns["total"][0], np.full(30, np.nan))},
+    ),
+    (
+        "less than no event",
+        lambda columns: columns | {"value": (columns["value"][0], columns["value"][1] - 60)},
+    ),
+    (
+        "no traffic",
+        lambda columns: columns | {"total": (columns["total"][0], at(columns["total"][1], 7, 0.0))},
+    ),
+    (
+        "more events than all",
+        lambda columns: columns | {"value": (columns["value"][0], at(columns["value"][1], 7, 5e3))},
+    ),
+    ("shares", lambda columns: columns | {"value": (columns["value"][0], columns["value"][1] / 1000)}),
+    (
+        "totals that only grow",
+        lambda columns: columns | {"total": tuple(np.cumsum(own) for own in columns["total"])},
+    ),
+    (
+        "a minute is missing",
+        lambda columns: {name: tuple(np.delete(own[i], 7) for i in (0, 1)) for name, own in columns.items()},
+    ),
+    (
+        "a minute comes twice",
+        lambda columns: columns | {"time": tuple(at(own, 7, own[6]) for own in columns["time"])},
+    ),
+    ("another clock", lambda columns: columns | {"time": (columns["time"][0], columns["time"][1] + 20)}),
+]
+
+
+def at(column, place, number):
+    changed = column.copy()
+    changed[place] = number
+    return changed
+
+
+@pytest.mark.parametrize(("what", "odd"), EVENTS, ids=[what for what, _ in EVENTS])
+@pytest.mark.parametrize("kind", ["ratio", "count"])
+def test_odd_events_are_left_to_be_read_alone(rng, what, odd, kind):
+    policy = Policy(metrics=[metric(kind=kind)])
+    columns = {
+        "value": tuple(rng.poisson(50, 30) + 0.0 for _ in ARMS),
+        "total": tuple(rng.poisson(1000, 30) + 1.0 for _ in ARMS),
+        "time": (60.0 * np.arange(30),) * 2,
+    }
+    changed = odd(columns)
+    tables = [arms(**each) for each in (changed, columns)]
+    made = at_once(policy, tables)
+    assert_same(made[1], policy, tables[1])
+    if what == "more events than all" and kind == "count":
+        assert_same(made[0], policy, tables[0])  # of an exposure there may be
+    else:
+        assert made[0] is None
+
+
+@pytest.mark.parametrize("place", [slice(10, 16), slice(0, 6)])
+def test_levels_that_stand_still_or_lie_a_unit_apart_are_left_to_be_read_alone(rng, place):
+    policy = Policy(metrics=[metric()])
+    still, apart = rng.normal(200, 10, (2, 2, 30))
+    still[1][place] = still[1][place.start]
+    apart[1] *= 1024
+    time = [60.0 * np.arange(30)] * 2
+    assert at_once(policy, [arms(still, time=time), arms(apart, time=time)]) == [None, None]
+
+
+def test_without_times_arms_of_two_lengths_and_samples_that_are_all_the_same_are_left_to_be_read_alone(rng):
+    value = rng.normal(200, 10, (2, 30))
+    assert at_once(Policy(metrics=[metric()]), [arms((value[0], value[1][:-1]))] * 2) == [None, None]
+    policy = Policy(metrics=[metric(kind="samples", min_points=3)])
+    assert at_once(policy, [arms((value[0], np.full(30, 200.0)))]) == [None]
+
+
+def test_an_arm_whose_other_metrics_go_on_has_stopped(rng):
+    policy = Policy(metrics=[metric(), metric(name="memory")])
+
+    def release(points):
+        both = arms(rng.normal(200, 10, (2, 30)), time=[60.0 * np.arange(30)] * 2)
+        short = both[both.groupby("arm").cumcount() < points].assign(metric="memory")
+        return pd.concat([both, short.assign(value=short.value + 1)], ignore_index=True)
+
+    whole, stopped = at_once(policy, [release(30), release(15)])
+    assert sorted(whole) == ["cpu", "memory"]
+    assert stopped is None
+
+
+def test_twins_of_metrics_are_left_to_be_complained_of(rng):
+    policy = Policy(metrics=[metric()])
+    rows = arms(rng.normal(200, 10, (2, 30)))
+    assert at_once(policy, [pd.concat([rows, rows.assign(metric="CPU")], ignore_index=True)]) == [None]
