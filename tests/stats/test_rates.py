@@ -15,6 +15,7 @@ from scipy.stats import barnard_exact, binom, poisson
 from simulation import assert_rate_at_most, sizes
 from statsmodels.stats.rates import test_poisson_2indep as poisson_test
 
+from canaryjudge.stats import rates
 from canaryjudge.stats.rates import (
     rare_difference_pvalues,
     rate_bounds,
@@ -390,3 +391,20 @@ def test_of_many_events_bounds_of_each_rate_say_the_same():
     case = (260, 90_000, 190, 100_000, 0.0005)
     exact, bounds = rare_difference_pvalues(*case), rate_difference_pvalues(*case)
     assert float(exact.greater) == pytest.approx(float(bounds.greater), rel=0.1)
+
+
+@pytest.mark.parametrize("off", [-3, -1, 1, 3])
+def test_a_guess_that_is_wrong_costs_time_alone(monkeypatch, off):
+    rng = np.random.default_rng(4)
+    canary, baseline = rng.poisson(20, (2, 12)).astype(float)
+    asked = (canary, 2000.0, baseline, 3000.0, rng.choice([-1, 0, 1], 12) * rng.uniform(0, 0.01, 12))
+    right = rare_difference_pvalues(*asked)
+    guess = rates._Tables._guess
+    monkeypatch.setattr(
+        rates._Tables,
+        "_guess",
+        lambda self, counts, end, most: np.clip(guess(self, counts, end, most) + off, 0, most),
+    )
+    wrong = rare_difference_pvalues(*asked)
+    assert right.greater.tolist() == wrong.greater.tolist()
+    assert right.less.tolist() == wrong.less.tolist()
