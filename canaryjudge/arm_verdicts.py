@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from canaryjudge.errors import DataError, ReleaseFailed, ReleaseUndecided
+from canaryjudge.errors import DataError
 from canaryjudge.reasons import Outcome
 from canaryjudge.reports import Report, read_json
 from canaryjudge.results import ArmsFacts
-from canaryjudge.verdict import Verdict
+from canaryjudge.verdict import Verdict, raise_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,10 +158,7 @@ class ArmVerdicts(ArmsFacts, Report):
         ReleaseUndecided
             If any is marginal.
         """
-        if self.outcome is Outcome.FAIL:
-            raise ReleaseFailed(self.reason)
-        if self.outcome is Outcome.MARGINAL and not allow_marginal:
-            raise ReleaseUndecided(self.reason)
+        raise_for(self.outcome, self.reason, allow_marginal=allow_marginal)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return {"text/plain": self.explain(), "text/markdown": self.to_markdown()}

@@ -84,6 +84,7 @@ __all__ = [
     "judge_cases",
     "judge_many",
     "judge_releases",
+    "policy_digest",
     "rule_levels",
     "shares",
 ]
@@ -497,7 +498,7 @@ def _written(
         **dict(release) | {"metrics": drawn},
         reason=one_line(release),
         version=__version__,
-        policy_digest=_policy_digest(policy),
+        policy_digest=policy_digest(policy),
         data_digest=digest(
             [
                 *arms,
@@ -547,7 +548,7 @@ def _judge_arms(data: Any, policy: Policy, arms: list[tuple[str, str]], history:
         "ranking": ranking or (),
         "arms": told,
         "version": __version__,
-        "policy_digest": _policy_digest(policy),
+        "policy_digest": policy_digest(policy),
     }
     return ArmVerdicts(**facts, reason=arms_reason(ArmsFacts.model_construct(**facts)))
 
@@ -731,7 +732,8 @@ def rule_levels(rules: Sequence[RuleSettings], alpha: float) -> list[float]:
     return [alpha * rule.weight / whole for rule in rules]
 
 
-def _policy_digest(policy: Policy) -> str:
+def policy_digest(policy: Policy) -> str:
+    """Give the SHA-256 of a policy, of whatever others it was made."""
     return digest([policy.model_dump_json(exclude={"extends"})])
 
 

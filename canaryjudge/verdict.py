@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["SCHEMA_VERSION", "Verdict", "consistent", "short_json"]
+__all__ = ["SCHEMA_VERSION", "Verdict", "consistent", "raise_for", "short_json"]
 
 SCHEMA_VERSION: Final = 2
 _NUMBERS: Final = re.compile(r"\[\n[-+.,\se\d]*(?:null[-+.,\se\d]*)*\]")
@@ -235,10 +235,7 @@ class Verdict(ReleaseResult):
         ReleaseUndecided
             If it is marginal.
         """
-        if self.outcome is Outcome.FAIL:
-            raise ReleaseFailed(self.reason)
-        if self.outcome is Outcome.MARGINAL and not allow_marginal:
-            raise ReleaseUndecided(self.reason)
+        raise_for(self.outcome, self.reason, allow_marginal=allow_marginal)
 
     def _repr_html_(self) -> str:
         from canaryjudge.explain import as_html  # noqa: PLC0415 - as in `explain`
@@ -298,3 +295,11 @@ def _shown(facts: Facts) -> str:
 
 
 Facts.show = staticmethod(_shown)
+
+
+def raise_for(outcome: Outcome, reason: str, *, allow_marginal: bool) -> None:
+    """Raise what an outcome asks for that is no pass."""
+    if outcome is Outcome.FAIL:
+        raise ReleaseFailed(reason)
+    if outcome is Outcome.MARGINAL and not allow_marginal:
+        raise ReleaseUndecided(reason)

@@ -13,7 +13,7 @@ from canaryjudge.data.reading import without_points
 from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line
 from canaryjudge.history import Asked, past_of
-from canaryjudge.judging import check_policy, digest, shares
+from canaryjudge.judging import check_policy, digest, policy_digest, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.metric_watch import PATIENCE, MetricWatch
 from canaryjudge.outcomes import conclude
@@ -24,7 +24,7 @@ from canaryjudge.rules import Asking, check_counts, say_together
 from canaryjudge.rules.rows import Staged
 from canaryjudge.verdict import Verdict
 
-__all__ = ["Pasts", "ReleaseWatch", "check_watched", "measured", "pasts_of", "policy_digest", "written_pasts"]
+__all__ = ["Pasts", "ReleaseWatch", "check_watched", "measured", "pasts_of", "written_pasts"]
 
 _PAIRINGS: Final[tuple[Pairing, ...]] = ("concurrent", "windows")
 _DEFAULT_POINTS: Final = 60
@@ -295,8 +295,3 @@ def pasts_of(saved: Mapping[str, Mapping[Pairing, Any]]) -> Pasts:
         name: {pairing: HistoryFacts.model_validate(past) for pairing, past in pasts.items()}
         for name, pasts in saved.items()
     }
-
-
-def policy_digest(policy: Policy) -> str:
-    """Give the SHA-256 of what a policy asks."""
-    return digest([policy.model_dump_json(exclude={"extends"})])

@@ -10,7 +10,8 @@ from canaryjudge._version import __version__
 from canaryjudge.data.reading import check_names
 from canaryjudge.explain.rollouts import rollout_reason
 from canaryjudge.history import known_past
-from canaryjudge.monitor.release_watch import check_watched, policy_digest
+from canaryjudge.judging import policy_digest
+from canaryjudge.monitor.release_watch import check_watched
 from canaryjudge.monitor.saved_state import check_same_history, opened, reading, sealed
 from canaryjudge.patterns.rollout_verdict import RolloutVerdict
 from canaryjudge.patterns.staged_release import StagedRelease

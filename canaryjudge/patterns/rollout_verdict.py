@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from canaryjudge.errors import ReleaseFailed, ReleaseUndecided
 from canaryjudge.explain.rollouts import rollout_markdown, rollout_text
 from canaryjudge.reasons import Outcome
 from canaryjudge.reports import Report
 from canaryjudge.results import MetricResult, RolloutFacts
-from canaryjudge.verdict import Verdict, consistent, short_json
+from canaryjudge.verdict import Verdict, consistent, raise_for, short_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,10 +157,7 @@ class RolloutVerdict(RolloutFacts, Report):
         ReleaseUndecided
             If it is not complete, and that is not allowed.
         """
-        if self.outcome is Outcome.FAIL:
-            raise ReleaseFailed(self.reason)
-        if self.outcome is Outcome.MARGINAL and not allow_marginal:
-            raise ReleaseUndecided(self.reason)
+        raise_for(self.outcome, self.reason, allow_marginal=allow_marginal)
 
     def _repr_html_(self) -> str:
         from canaryjudge.explain.rollout_report import rollout_html  # noqa: PLC0415 - as in `to_html`

@@ -3,7 +3,7 @@
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.monitor.release_watch import policy_digest
+from canaryjudge.judging import policy_digest
 from canaryjudge.policy import OnDoubt, parse_policy
 
 METRIC = {"name": "m", "direction": "increase"}
