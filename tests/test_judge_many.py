@@ -2,6 +2,7 @@
 
 import gc
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_rows_say_what_the_verdicts_say():
 @pytest.mark.parametrize("at_once", [1, 7, 4096])
 def test_the_size_of_a_batch_changes_nothing(monkeypatch, at_once):
     whole = cj.judge_many(many(RELEASES), policy(), by="service")
-    monkeypatch.setattr("canaryjudge.judging._AT_ONCE", at_once)
+    monkeypatch.setattr(sys.modules["canaryjudge.judging.judge"], "_AT_ONCE", at_once)
     order = list(RELEASES)[::-1]
     turned = cj.judge_many(many({key: RELEASES[key] for key in order}), policy(), by="service")
     assert list(turned) == order
