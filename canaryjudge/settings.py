@@ -442,7 +442,7 @@ RelativeTolerance = Annotated[
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    PlainSerializer(lambda seconds: f"{seconds!r}s"),
+    PlainSerializer(lambda seconds: seconds if isinstance(seconds, str) else f"{seconds!r}s"),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["5m"]}),
 ]
 """A duration in seconds, written ``90s``, ``5m`` or ``1h``."""

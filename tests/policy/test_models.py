@@ -148,7 +148,11 @@ RICH = Policy(
         ),
     ],
 )
-POLICIES = [RICH, Policy(metrics=[MINIMAL])]
+FETCHED = Policy(
+    prometheus={"baseline": 'v="1"', "canary": 'v="2"', "step": "30s", "history": "none"},
+    metrics=[Metric(name="cpu", direction="increase", query="cpu{${selector}}")],
+)
+POLICIES = [RICH, FETCHED, Policy(metrics=[MINIMAL])]
 
 
 @pytest.mark.parametrize("made", POLICIES)
