@@ -14,6 +14,7 @@ from canaryjudge.cli.monitor import add_monitor
 from canaryjudge.cli.outputs import EXIT_HELP
 from canaryjudge.cli.policies import add_import, add_schema, add_validate
 from canaryjudge.cli.rollout import add_rollout
+from canaryjudge.cli.serve import add_serve
 from canaryjudge.cli.streams import BAD_INPUT, complain
 from canaryjudge.cli.watch import add_watch
 from canaryjudge.settings import nearest
@@ -25,6 +26,7 @@ _COMMANDS: Final[tuple[Callable[[Any], None], ...]] = (
     add_monitor,
     add_watch,
     add_rollout,
+    add_serve,
     add_init,
     add_calibrate,
     add_plan,

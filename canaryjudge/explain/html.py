@@ -261,15 +261,18 @@ def as_report(release: ReleaseResult, provenance: Mapping[str, str]) -> str:
     )
 
 
-def page(heading: str, outcome: Outcome, body: str, provenance: Mapping[str, str], *styles: str) -> str:
-    """Write a page that needs nothing else; `styles` are sheets beside its own."""
+def page(
+    heading: str, outcome: Outcome | None, body: str, provenance: Mapping[str, str], *styles: str
+) -> str:
+    """Write a page that needs nothing else, in the colors of an outcome; `styles` are sheets beside its own."""
+    tone = "" if outcome is None else f' class="{outcome.value}"'
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="generator" content="canaryjudge">'
         '<link rel="icon" href="data:,">'
         f"<title>{html_text(heading)}</title><style>{page_styles(*styles)}</style></head>"
-        f'<body class="{outcome.value}">{SYMBOLS}{body}{_footer(provenance)}</body></html>\n'
+        f"<body{tone}>{SYMBOLS}{body}{_footer(provenance)}</body></html>\n"
     )
 
 

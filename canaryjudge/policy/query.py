@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Protocol
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
@@ -15,9 +15,11 @@ from canaryjudge.settings import Duration, Path, PolicyModel, Problem
 
 __all__ = [
     "MOST_STEPS",
+    "RELEASE_NAMES",
     "SELECTOR",
     "Prometheus",
     "Query",
+    "filled",
     "history_of",
     "query_problems",
     "selector_problem",
@@ -27,6 +29,8 @@ __all__ = [
 
 SELECTOR: Final = "${selector}"
 """What stands in a query for the arm's selector."""
+RELEASE_NAMES: Final = ("service", "revision", "stable")
+"""What a selector may ask for as ${name}: a gate knows it of each release, and of the version that it is compared with."""
 MOST_STEPS: Final = 11_000
 """So many steps of a series Prometheus answers at once."""
 _STEP: Final = 60.0
@@ -131,7 +135,7 @@ class Query(PolicyModel):
                 yield Problem(
                     (name,), f"the query has no {SELECTOR}: both arms would be the same data", advice
                 )
-            yield from _unknown_placeholders(text, (name,))
+            yield from _unknown_placeholders(text, (name,), (SELECTOR,))
         yield from _selector_problems(self)
 
     def texts(self) -> dict[str, str]:
@@ -215,7 +219,7 @@ def _selector_problems(place: Prometheus | Query) -> Iterator[Problem]:
                 yield Problem((name,), f"the selector has {SELECTOR} in it, which it replaces", advice)
             if problem := selector_problem(selector):
                 yield problem._replace(path=(name,))
-            yield from _unknown_placeholders(selector, (name,))
+            yield from _unknown_placeholders(selector, (name,), _OF_RELEASES)
     if place.baseline is not None and place.baseline == place.canary:
         advice = "Name a label that differs, such as the version."
         yield Problem(("canary",), "both arms have the same selector, so they would be the same data", advice)
@@ -254,8 +258,39 @@ def _is_balanced(text: str) -> bool:
     return not opened
 
 
-def _unknown_placeholders(text: str, path: Path) -> Iterator[Problem]:
+_OF_RELEASES: Final = tuple(f"${{{name}}}" for name in RELEASE_NAMES)
+
+
+def filled(selector: str, names: Mapping[str, str]) -> tuple[str, Problem | None]:
+    """Put the names of a release into a selector; and find what it asks for that nobody says, or what they make of it.
+
+    Examples
+    --------
+    >>> filled('app="checkout",version="${revision}"', {"revision": "1.5"})
+    ('app="checkout",version="1.5"', None)
+    >>> filled('version="${stable}"', {"revision": "1.5"})[1].message
+    'the selector asks for ${stable}, and nothing says what that is'
+    """
+    for name in RELEASE_NAMES:
+        mark = f"${{{name}}}"
+        if mark in selector:
+            if name not in names:
+                advice = "A gate is told it with ?stable=REVISION; a command is given --baseline-selector and --canary-selector."
+                return selector, Problem(
+                    (), f"the selector asks for {mark}, and nothing says what that is", advice
+                )
+            selector = selector.replace(mark, names[name])
+    return selector, selector_problem(selector)
+
+
+def _unknown_placeholders(text: str, path: Path, known: tuple[str, ...]) -> Iterator[Problem]:
     for found in dict.fromkeys(_PLACEHOLDER.findall(text)):
-        if found != SELECTOR:
-            advice = f"{SELECTOR} is the only placeholder; write durations out, such as [1m]."
-            yield Problem(path, f"unknown placeholder {shown(found)}", advice)
+        if found not in known:
+            advice = (
+                f"{SELECTOR} is the only placeholder"
+                if known == (SELECTOR,)
+                else f"A selector may ask a gate for {', '.join(known)}, and for nothing else"
+            )
+            yield Problem(
+                path, f"unknown placeholder {shown(found)}", f"{advice}; write durations out, such as [1m]."
+            )

@@ -296,13 +296,18 @@ class Store:
                 found.update(connection.execute(asked.where(some)).scalars())
         return found
 
-    def latest(self, limit: int, before: tuple[float, str, str] | None = None) -> list[Summary]:
-        """Give the releases that were written last, the last one first; `before` is `updated`, service and revision of the last one of the page before."""
+    def latest(
+        self, limit: int, before: tuple[float, str, str] | None = None, service: str | None = None
+    ) -> list[Summary]:
+        """Give the releases that were written last, the last one first; `before` is `updated`, service and revision of the last one of the page before; of one service, or of all."""
         by = (_releases.c.updated, _releases.c.service, _releases.c.revision)
         asked = select(*_SUMMARY).order_by(*(column.desc() for column in by)).limit(limit)
         if before is not None:
             _named(*before[1:])
             asked = asked.where(tuple_(*by) < before)
+        if service is not None:
+            _named(service, "any")
+            asked = asked.where(_releases.c.service == service)
         with self._reading() as connection:
             return [Summary(**row) for row in connection.execute(asked).mappings()]
 
@@ -318,8 +323,8 @@ class Store:
         with self._reading() as connection:
             return [(service, revision, seen) for service, revision, seen in connection.execute(asked)]
 
-    def claim(self, service: str, revision: str, seen: float, until: float) -> bool:
-        """Move the next pull of a release, if it is still when it was seen to be: of several gates one gets it. That is no new version."""
+    def claim(self, service: str, revision: str, seen: float, until: float | None) -> bool:
+        """Move the next pull of a release, or with None let it be the last one, if it is still when it was seen to be: of several gates one gets it. That is no new version."""
         mine = and_(_is(service, revision), _releases.c.next_pull == seen)
         _named(service, revision)
         with self._writing() as connection:

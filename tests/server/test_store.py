@@ -229,6 +229,8 @@ def test_releases_are_due_and_one_gate_claims_each(url, store):
     assert store.due(29.9, 10) == [("checkout", "later", 20.25)]
     assert not store.claim("checkout", "pushed", 10.5, 70.1)
     assert not store.claim("checkout", "nobody", 10.5, 70.1)
+    assert store.claim("checkout", "later", 20.25, None)
+    assert store.due(29.9, 10) == []
     other.close()
 
 
@@ -243,6 +245,8 @@ def test_pages_have_each_release_once_the_last_written_first(store):
     assert [len(page) for page in pages] == [7, 7, 7, 4]
     assert [place for page in pages for place in page] == sorted(written, reverse=True)
     assert store.latest(1) == [store.answer("Ab", "v24")]
+    assert store.latest(1, service="größe") == [store.answer("größe", "v23")]
+    assert store.latest(1, service="none") == []
 
 
 def test_a_release_is_deleted_with_its_batches(store):

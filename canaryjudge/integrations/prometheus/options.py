@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from canaryjudge.integrations.prometheus.client import Access
     from canaryjudge.integrations.prometheus.queries import Fetched, QueryOverrides
 
-__all__ = ["add_access", "add_options", "fetch_given", "fetch_past", "refuse_options", "starter_given"]
+__all__ = [
+    "access_given",
+    "add_access",
+    "add_options",
+    "add_reaching",
+    "fetch_given",
+    "fetch_past",
+    "refuse_options",
+    "starter_given",
+]
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+)=(.*)", re.DOTALL)
 _OWN = (
@@ -51,6 +60,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--save-data", metavar="FILE", help="write what was fetched, as JSON for --data")
     _add_reaching(group)
+
+
+def add_reaching(parser: argparse.ArgumentParser) -> None:
+    """Add how the server is reached that ``--prometheus`` names, and nothing of what is asked there."""
+    _add_reaching(_group(parser))
 
 
 def add_access(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +125,11 @@ def fetch_given(
     _refuse_formats(options)
     options.asked_at = time.time()
     fetched = fetch(
-        policy, _access(options), _wanted(options, since), baseline=options.baseline, canary=options.canary
+        policy,
+        access_given(options),
+        _wanted(options, since),
+        baseline=options.baseline,
+        canary=options.canary,
     )
     if options.insecure:
         fetched.remarks.insert(0, "--insecure: the server's certificate was not checked")
@@ -122,7 +140,7 @@ def fetch_past(options: argparse.Namespace, policy: Policy) -> Fetched:
     """Fetch the past of what the command line asks for, up to where the data begin that were fetched before."""
     from canaryjudge.integrations.prometheus.queries import fetch_history  # noqa: PLC0415 - as in fetch_given
 
-    return fetch_history(policy, _access(options), _wanted(options, None))
+    return fetch_history(policy, access_given(options), _wanted(options, None))
 
 
 def starter_given(options: argparse.Namespace) -> str:
@@ -132,7 +150,7 @@ def starter_given(options: argparse.Namespace) -> str:
     from canaryjudge.integrations.prometheus.starter import starter_of  # noqa: PLC0415 - as in fetch_given
 
     _refuse_formats(options)
-    return asyncio.run(starter_of(_access(options), options.selector, options.output))
+    return asyncio.run(starter_of(access_given(options), options.selector, options.output))
 
 
 def _refuse_formats(options: argparse.Namespace) -> None:
@@ -141,7 +159,8 @@ def _refuse_formats(options: argparse.Namespace) -> None:
             raise DataError(f"--{name.replace('_', '-')} is for --data", "Leave it out.")
 
 
-def _access(options: argparse.Namespace) -> Access:
+def access_given(options: argparse.Namespace) -> Access:
+    """Say how the server is reached that the command line names."""
     from canaryjudge.integrations.prometheus.client import Access  # noqa: PLC0415 - other sources need no client
 
     return Access.to(

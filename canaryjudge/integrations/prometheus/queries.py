@@ -16,14 +16,14 @@ from canaryjudge.policy import Metric, Policy, Query
 from canaryjudge.policy.query import (
     MOST_STEPS,
     SELECTOR,
+    filled,
     history_of,
-    selector_problem,
     timing,
     timing_problem,
 )
 from canaryjudge.quantities import shown
 
-__all__ = ["Fetched", "QueryOverrides", "fetch", "fetch_history"]
+__all__ = ["Fetched", "QueryOverrides", "check_selectors", "fetch", "fetch_history"]
 
 _SETTLING = 10_000
 """Milliseconds after which a scrape has ended, as Prometheus has it by default: what is younger may still change."""
@@ -48,6 +48,8 @@ class QueryOverrides(NamedTuple):
         How far each metric is known already; what follows is asked, however long ago that was.
     now : float or None
         The present, where several questions are to agree about it; the clock's where it is None.
+    names : mapping of str to str
+        What stands for ``${service}``, ``${revision}`` and ``${stable}`` in selectors.
     """
 
     baseline: str | None = None
@@ -56,6 +58,7 @@ class QueryOverrides(NamedTuple):
     at: float | None = None
     since: Mapping[str, float | None] = {}
     now: float | None = None
+    names: Mapping[str, str] = {}
 
 
 class Fetched(NamedTuple):
@@ -202,7 +205,8 @@ def _asked(metric: Metric, policy: Policy, wanted: QueryOverrides) -> _Asked:
             raise PolicyError(
                 f"nothing says what {SELECTOR} is for the {arm} of the metric {metric.name!r}", advice
             )
-        if problem := selector_problem(found):
+        found, problem = filled(found, wanted.names)
+        if problem is not None:
             raise PolicyError(
                 f"{arm} of the metric {metric.name!r}: {problem.message}: {shown(found)}", problem.hint
             )
@@ -217,6 +221,18 @@ def _asked(metric: Metric, policy: Policy, wanted: QueryOverrides) -> _Asked:
     span = _span(round(step * 1000), window, wanted, metric.name)
     segments = () if policy.segments is None else policy.segments.by
     return _Asked(metric, query, (selectors[0], selectors[1]), span, segments)
+
+
+def check_selectors(policy: Policy, wanted: QueryOverrides) -> None:
+    """Refuse what no server is worth asking: a metric without a query, an arm without a selector.
+
+    Raises
+    ------
+    PolicyError
+        As `fetch`.
+    """
+    for metric in policy.metrics:
+        _asked(metric, policy, wanted)
 
 
 def _span(step: int, window: float, wanted: QueryOverrides, metric: str) -> Span:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.integrations.writers.summary import JSON, PLAIN, Answer, VerdictOrError, summary
+from canaryjudge.integrations.writers.summary import JSON, PLAIN, Answer, RolloutOrError, summary
 
 __all__ = ["argo_answer", "argo_json"]
 
 
-def argo_json(said: VerdictOrError) -> str:
+def argo_json(said: RolloutOrError) -> str:
     """Write the body of an answer to Argo's `web` provider.
 
     With ``jsonPath: "{$.verdict}"``, ``successCondition: result.outcome == "pass"`` and ``failureCondition: result.outcome == "fail"`` a
@@ -18,13 +18,13 @@ def argo_json(said: VerdictOrError) -> str:
 
     Parameters
     ----------
-    said : Verdict or CanaryJudgeError
+    said : Verdict, RolloutVerdict or CanaryJudgeError
         What there is to tell.
 
     Returns
     -------
     str
-        JSON: `verdict` with `outcome`, `action`, `reason`, `score` (null where there is none) and `no_data`; `metrics` with each metric's outcome.
+        JSON: `verdict` with `outcome`, `action`, `reason`, `score` (null where there is none) and `no_data`, and of a rollout `stage` and `share` (in percent, as text); `metrics` with each metric's outcome.
     """
     short = summary(said)
     document = {
@@ -34,6 +34,7 @@ def argo_json(said: VerdictOrError) -> str:
             "reason": short.reason,
             "score": short.score,
             "no_data": short.lacks_data,
+            **short.of_stage(),
         },
         "metrics": {}
         if isinstance(said, CanaryJudgeError)
@@ -42,12 +43,12 @@ def argo_json(said: VerdictOrError) -> str:
     return json.dumps(document, allow_nan=False) + "\n"
 
 
-def argo_answer(said: VerdictOrError) -> Answer:
+def argo_answer(said: RolloutOrError) -> Answer:
     """Answer a measurement of Argo's `web` provider.
 
     Parameters
     ----------
-    said : Verdict or CanaryJudgeError
+    said : Verdict, RolloutVerdict or CanaryJudgeError
         What there is to tell.
 
     Returns

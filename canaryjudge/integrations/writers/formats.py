@@ -88,8 +88,8 @@ FORMATS: Final[dict[str, VerdictFormat]] = {
         of_rollouts=True,
         of_arms=True,
     ),
-    "argo": VerdictFormat(writers.argo_json, "JSON for Argo Rollouts' web provider"),
-    "prometheus": VerdictFormat(writers.prometheus_text, "Prometheus' text format"),
+    "argo": VerdictFormat(writers.argo_json, "JSON for Argo Rollouts' web provider", of_rollouts=True),
+    "prometheus": VerdictFormat(writers.prometheus_text, "Prometheus' text format", of_rollouts=True),
     "kayenta": VerdictFormat(kayenta_json, "the result of a judge of Kayenta's", of_errors=False),
 }
 """Each format by its name: a new one is a line here."""

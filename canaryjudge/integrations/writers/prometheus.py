@@ -8,23 +8,26 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.errors import CanaryJudgeError, DataError
-from canaryjudge.integrations.writers.summary import JSON, Answer, VerdictOrError, summary
+from canaryjudge.integrations.writers.summary import JSON, Answer, RolloutOrError, summary
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import MetricResult
+from canaryjudge.results import MetricResult, RolloutFacts
 from canaryjudge.texts import visible
 from canaryjudge.verdict import Verdict
 
-__all__ = ["EXPOSITION", "Gauge", "gauges", "prometheus_answer", "prometheus_text"]
+if TYPE_CHECKING:
+    from canaryjudge.patterns import RolloutVerdict
+
+__all__ = ["EXPOSITION", "HELP", "Gauge", "gauges", "prometheus_answer", "prometheus_text"]
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 """The media type of `prometheus_text`."""
 
 _SCALE: Final = {"fail": 0.0, "marginal": 0.5, "pass": 1.0}
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
-_HELP: Final = {
+HELP: Final = {
     "canaryjudge_judged": "1 if the release was judged, 0 if that was not possible.",
     "canaryjudge_metric_estimate": "Change of the canary, or its value under an objective, as the deciding rule found it.",
     "canaryjudge_metric_high": "Upper end of the confidence interval of canaryjudge_metric_estimate that the outcome rests on: at beta for a pass, else at alpha.",
@@ -39,6 +42,7 @@ _HELP: Final = {
     "canaryjudge_release_no_data": "1 if the release is marginal for want of data, else 0.",
     "canaryjudge_release_outcome": "What became of the release: 1 pass, 0.5 marginal, 0 fail.",
     "canaryjudge_release_score": "Weighted share of metrics that passed, 0 to 100, a marginal one counting half.",
+    "canaryjudge_rollout_share": "Of a rollout in stages, what the canary should get of the traffic now, 0 to 1.",
 }
 
 Samples = list[tuple[Mapping[str, str], float]]
@@ -70,23 +74,23 @@ class Gauge:
     samples: Samples
 
 
-def gauges(said: VerdictOrError) -> tuple[Gauge, ...]:
+def gauges(said: RolloutOrError) -> tuple[Gauge, ...]:
     """Return a verdict, or the lack of one, as gauges; those without a sample are there too."""
-    found: dict[str, Samples] = {name: [] for name in _HELP}
-    found["canaryjudge_judged"].append(({}, float(isinstance(said, Verdict))))
-    if isinstance(said, Verdict):
+    found: dict[str, Samples] = {name: [] for name in HELP}
+    found["canaryjudge_judged"].append(({}, float(not isinstance(said, CanaryJudgeError))))
+    if not isinstance(said, CanaryJudgeError):
         _add_release(found, said)
         for result in said.metrics.values():
             _add_metric(found, result)
-    return tuple(Gauge(name, _HELP[name], samples) for name, samples in found.items())
+    return tuple(Gauge(name, HELP[name], samples) for name, samples in found.items())
 
 
-def prometheus_text(said: VerdictOrError) -> str:
+def prometheus_text(said: RolloutOrError) -> str:
     """Write a verdict, or the lack of one, in Prometheus' text format (version 0.0.4).
 
     Parameters
     ----------
-    said : Verdict or CanaryJudgeError
+    said : Verdict, RolloutVerdict or CanaryJudgeError
         What there is to tell.
 
     Returns
@@ -111,13 +115,16 @@ def prometheus_text(said: VerdictOrError) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _add_release(found: dict[str, Samples], verdict: Verdict) -> None:
-    found["canaryjudge_release_outcome"].append(({}, _SCALE[verdict.outcome.value]))
-    found["canaryjudge_release_no_data"].append(({}, float(verdict.lacks_data)))
-    if verdict.score is not None:
-        found["canaryjudge_release_score"].append(({}, verdict.score))
+def _add_release(found: dict[str, Samples], said: Verdict | RolloutVerdict) -> None:
+    found["canaryjudge_release_outcome"].append(({}, _SCALE[said.outcome.value]))
+    found["canaryjudge_release_no_data"].append(({}, float(said.lacks_data)))
+    if said.score is not None:
+        found["canaryjudge_release_score"].append(({}, said.score))
+    verdict: Any = said.release if isinstance(said, RolloutFacts) else said
     facts = ("version", "valid_for", "policy_digest", "data_digest")
     found["canaryjudge_release_info"].append(({name: getattr(verdict, name) for name in facts}, 1.0))
+    if isinstance(said, RolloutFacts):
+        found["canaryjudge_rollout_share"].append(({}, said.share))
 
 
 def _add_metric(found: dict[str, Samples], result: MetricResult) -> None:
@@ -151,12 +158,12 @@ def _labels(labels: Mapping[str, str]) -> str:
     return f"{{{written}}}" if written else ""
 
 
-def prometheus_answer(said: VerdictOrError, query: str, now: float) -> Answer:
+def prometheus_answer(said: RolloutOrError, query: str, now: float) -> Answer:
     """Answer ``/api/v1/query`` as a Prometheus server would that scraped `prometheus_text`.
 
     Parameters
     ----------
-    said : Verdict or CanaryJudgeError
+    said : Verdict, RolloutVerdict or CanaryJudgeError
         What there is to tell.
     query : str
         The parameter `query`: a gauge's name, with ``=`` and ``!=`` on labels where there is more than one sample, or ``vector(1)``, by which

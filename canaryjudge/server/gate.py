@@ -1,0 +1,535 @@
+"""The gate: releases by service and revision, each with a watch that is begun once, takes every point once, and is asked by anybody at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
+
+from canaryjudge.errors import CanaryJudgeError, DataError
+from canaryjudge.explain import span_of_time
+from canaryjudge.explain.layout import cut
+from canaryjudge.integrations.prometheus.client import Access
+from canaryjudge.integrations.prometheus.queries import QueryOverrides, check_selectors
+from canaryjudge.policy import Policy
+from canaryjudge.policy.query import timing
+from canaryjudge.quantities import shown
+from canaryjudge.server import looks
+from canaryjudge.server.looks import PULLED, Batch, Looked, Watched
+from canaryjudge.server.policies import PolicyFolder
+from canaryjudge.server.store import Store, StoredRelease, Summary
+from canaryjudge.server.workers import Workers
+
+__all__ = ["ConflictError", "Gate", "Key", "Limits", "Push", "Told", "UnknownReleaseError", "Wish"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,199}")
+_TRIES: Final = 50
+"""How often a look is taken anew because another gate was faster."""
+_TOGETHER: Final = 64
+"""Batches that are taken in one look."""
+_SHORTEST_PULL: Final = 5.0
+_FIRST_PULL: Final = 1.0
+_STALE: Final = 300.0
+"""Seconds after which a pass is not one of the present any more, where points are fetched; or five times as long as from one fetch to the next."""
+_STALE_PULLS: Final = 5.0
+_UNBOUNDED_PULL: Final = 86400.0
+"""Seconds that a release is pulled for whose policy names no end."""
+_T = TypeVar("_T")
+
+
+class UnknownReleaseError(DataError):
+    """There is no such release."""
+
+
+class ConflictError(DataError):
+    """A release has begun already, and otherwise."""
+
+
+class Key(NamedTuple):
+    """What tells releases apart."""
+
+    service: str
+    revision: str
+
+    @classmethod
+    def of(cls, service: str, revision: str) -> Key:
+        """Check what a caller calls a release."""
+        for what, name in (("service", service), ("revision", revision)):
+            if not _NAME.fullmatch(name):
+                raise DataError(
+                    f"the {what} {shown(name)} is no name",
+                    "A name has up to 200 letters, digits and any of . _ : @ + ~ -, and begins with a letter or digit.",
+                )
+        return cls(service, revision)
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is taken.
+
+    Attributes
+    ----------
+    points : int
+        Of one request.
+    """
+
+    points: int = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a release is to be watched; None where the caller leaves it to the gate.
+
+    Attributes
+    ----------
+    policy : str or None
+        Its name; that of the service, or the default, where it is left out.
+    document : str or None
+        A policy in its place, YAML or JSON.
+    baseline, canary : str
+        What the data call the arms.
+    baseline_selector, canary_selector : str or None
+        What stands for ``${selector}``.
+    stable : str or None
+        The baseline's revision, for ``${stable}`` in the policy's selectors.
+    history : Batch or None
+        The same metrics when nothing was wrong.
+    """
+
+    policy: str | None = None
+    document: str | None = None
+    baseline: str = "baseline"
+    canary: str = "canary"
+    baseline_selector: str | None = None
+    canary_selector: str | None = None
+    stable: str | None = None
+    history: Batch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of a release.
+
+    Attributes
+    ----------
+    key : Key
+        Which.
+    version : int
+        How many times it was looked at.
+    policy_name : str
+        By which policy.
+    facts : dict
+        `outcome`, `action`, `reason` and all else that `looks` writes.
+    """
+
+    key: Key
+    version: int
+    policy_name: str
+    started: float
+    updated: float
+    facts: Mapping[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """Give it as callers read it."""
+        own = {
+            name: value for name, value in self.facts.items() if name not in ("gauges", "reached", "every")
+        }
+        return {
+            "service": self.key.service,
+            "revision": self.key.revision,
+            "policy": self.policy_name,
+            "version": self.version,
+            **own,
+        }
+
+
+@dataclass(slots=True)
+class Push:
+    """Points on their way into a watch.
+
+    Attributes
+    ----------
+    batch : Batch
+        The points.
+    done : asyncio.Future
+        What is told after they were taken, or the error why they were not.
+    """
+
+    batch: Batch
+    done: asyncio.Future[Told] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Gate:
+    """Releases, and what is to be done about them.
+
+    Parameters
+    ----------
+    store : Store
+        Where they are kept.
+    policies : PolicyFolder
+        By what they are judged.
+    workers : Workers
+        Who judges.
+    access : Access, optional
+        The server that points are fetched from.
+    pullers : Workers, optional
+        Who fetches.
+    limits : Limits
+        How much is taken.
+    now : callable
+        The time of day, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        policies: PolicyFolder,
+        workers: Workers,
+        *,
+        access: Access | None = None,
+        pullers: Workers | None = None,
+        limits: Limits | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.store, self.policies, self.workers = store, policies, workers
+        self.access, self.pullers = access, pullers
+        self.limits = limits or Limits()
+        self.now = now
+        self.looks = self.conflicts = self.repeated = 0
+        self._waiting: dict[Key, list[Push]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(self, key: Key, wish: Wish | None = None) -> Told:
+        """Begin to watch a release; one that has begun is told as it is.
+
+        Raises
+        ------
+        UnknownPolicyError
+            If there is no policy for it.
+        PolicyError, DataError
+            If it cannot be watched by its policy, or the history cannot be read.
+        """
+        wish = wish or Wish()
+        name, policy = await self._policy(key, wish)
+        now, arms = self.now(), (wish.baseline, wish.canary)
+        selectors = self._selectors(key, wish, policy)
+        text = policy.model_dump_json(exclude={"extends"})
+        history, started = wish.history, now
+        settings: dict[str, Any] = {"arms": arms, "pull": None}
+        if selectors is not None:
+            settings |= selectors
+            steps = [timing(metric.query, policy.prometheus)[0] for metric in policy.metrics if metric.query]
+            settings["pull"] = max(_SHORTEST_PULL, min(steps))
+            settings["until"] = now + (policy.max_duration or _UNBOUNDED_PULL)
+            if history is None and self.pullers is not None:
+                past = await self.pullers.run(
+                    str(key), looks.pulled_past, text, self.access, self._asked(settings, {}, started)
+                )
+                history = None if past is None else Batch(past, PULLED)
+        begun = await self.workers.run(
+            str(key), looks.begun, text, arms, history, settings["pull"], now, self.limits.points
+        )
+        release = StoredRelease(
+            service=key.service,
+            revision=key.revision,
+            version=0,
+            policy_name=name,
+            policy=text,
+            settings=json.dumps(settings),
+            state=begun.state,
+            answer=begun.answer,
+            verdict=begun.verdict,
+            outcome=begun.outcome,
+            action=begun.action,
+            started=started,
+            updated=now,
+            next_pull=None if selectors is None else now + _FIRST_PULL,
+        )
+        await self._kept(self.store.begin, release)
+        told = await self.told(key)
+        if told is None:
+            raise UnknownReleaseError(f"the release {key} was deleted as it began", "Begin it again.")
+        return told
+
+    async def _policy(self, key: Key, wish: Wish) -> tuple[str, Policy]:
+        """Find the policy that a release is to be judged by."""
+        if wish.document is not None:
+            text = await self.workers.run(str(key), looks.policy_of, wish.document, "the request's policy")
+            return "(given)", Policy.model_validate_json(text)
+        if wish.policy is not None:
+            return wish.policy, await self._kept(self.policies.read, wish.policy)
+        name = await self._kept(self.policies.of_service, key.service)
+        return name, await self._kept(self.policies.read, name)
+
+    def _selectors(self, key: Key, wish: Wish, policy: Policy) -> dict[str, Any] | None:
+        """Say how points are fetched: what stands for the arms' selectors, and for names in them; None where they are pushed."""
+        if self.access is None or any(metric.query is None for metric in policy.metrics):
+            return None
+        given = wish.baseline_selector, wish.canary_selector
+        names = {"service": key.service, "revision": key.revision} | (
+            {} if wish.stable is None else {"stable": wish.stable}
+        )
+        check_selectors(policy, QueryOverrides(given[0], given[1], names=names))
+        return {"selectors": given, "names": names}
+
+    async def told(self, key: Key) -> Told | None:
+        """Tell what was last found of a release; None where it is not known."""
+        found = await self._kept(self.store.answer, *key)
+        if found is None:
+            return None
+        return self.tell(found)
+
+    def tell(self, release: Summary) -> Told:
+        """Tell what was last found; where points are fetched and none have come for long, a pass is one of the past, and held."""
+        facts = _facts(release.answer)
+        times = [time for time in facts.get("reached", {}).values() if time is not None]
+        patience = max(_STALE, _STALE_PULLS * (facts.get("every") or 0.0))
+        silent = self.now() - max(times, default=release.started)
+        if release.next_pull is not None and facts.get("outcome") == "pass" and silent > patience:
+            facts |= {
+                "outcome": "marginal",
+                "action": "hold",
+                "no_data": True,
+                "reason": cut(
+                    f"MARGINAL: no new points for {span_of_time(silent)}; before that it was {facts['reason']}",
+                    199,
+                ),
+            }
+        return Told(
+            Key(release.service, release.revision),
+            release.version,
+            release.policy_name,
+            release.started,
+            release.updated,
+            facts,
+        )
+
+    async def asked(self, key: Key, wish: Wish | None = None) -> Told:
+        """Tell what was last found of a release, and begin it where nobody has."""
+        return await self.told(key) or await self.begin(key, wish)
+
+    async def push(self, key: Key, batch: Batch, wish: Wish | None = None) -> Told:
+        """Take points, and tell what is found with them. They are in the store when this returns.
+
+        Raises
+        ------
+        CanaryJudgeError
+            If they are not taken; the release is then as it was.
+        """
+        if await self.told(key) is None:
+            await self.begin(key, wish)
+        push = Push(batch)
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            waiting.append(push)
+        else:
+            self._waiting[key] = [push]
+            task = asyncio.create_task(self._take(key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(push.done)
+
+    async def _take(self, key: Key) -> None:
+        """Take all that waits, and what comes meanwhile, several batches a look."""
+        try:
+            while taken := self._waiting[key][:_TOGETHER]:
+                del self._waiting[key][: len(taken)]
+                try:
+                    await self._look(key, taken)
+                except Exception as error:  # noqa: BLE001 - whoever pushed is told
+                    for push in taken:
+                        if not push.done.done():
+                            push.done.set_exception(error)
+                            push.done.exception()  # nobody may be there to hear it any more
+        finally:
+            del self._waiting[key]
+
+    async def _look(self, key: Key, taken: Sequence[Push]) -> None:
+        """Take batches of points into the watch, whatever other gates do meanwhile."""
+        left = list(taken)
+        for attempt in range(_TRIES):
+            release = await self._kept(self.store.read, *key)
+            if release is None:
+                raise UnknownReleaseError(f"the release {key} was deleted", "Begin it again.")
+            ids = [push.batch.id for push in left if push.batch.id is not None]
+            known = set(await self._kept(self.store.known, *key, ids)) if ids else set()
+            last = self.tell(release)
+            fresh: list[Push] = []
+            twins: list[Push] = []
+            for push in left:
+                if push.batch.id in known:
+                    self.repeated += 1
+                    _settle(push, last)
+                elif push.batch.id is not None and any(push.batch.id == other.batch.id for other in fresh):
+                    twins.append(push)
+                else:
+                    fresh.append(push)
+            left = fresh + twins
+            if not fresh:
+                return
+            settings = json.loads(release.settings)
+            watched = Watched(
+                release.policy, tuple(settings["arms"]), release.state or "", release.answer or "{}"
+            )
+            looked: Looked = await self.workers.run(
+                str(key),
+                looks.looked,
+                watched,
+                [push.batch for push in fresh],
+                self.now(),
+                self.limits.points,
+            )
+            for push, why in zip(fresh, looked.refused, strict=True):
+                if why is not None:
+                    _refuse(push, DataError(*why))
+            accepted = [push for push, why in zip(fresh, looked.refused, strict=True) if why is None]
+            left = accepted + twins
+            if not accepted:
+                if twins:
+                    continue
+                return
+            new = replace(
+                release,
+                state=looked.state,
+                answer=looked.answer,
+                verdict=looked.verdict,
+                outcome=looked.outcome,
+                action=looked.action,
+                updated=self.now(),
+                next_pull=None if looked.ended else release.next_pull,
+            )
+            if await self._kept(
+                self.store.write, new, [push.batch.id for push in accepted if push.batch.id is not None]
+            ):
+                self.looks += 1
+                told = self.tell(replace(new, version=release.version + 1))
+                for push in accepted:
+                    _settle(push, told)
+                left = twins
+                if not left:
+                    return
+            else:
+                self.conflicts += 1
+                await asyncio.sleep(random.uniform(0, 0.02 * min(attempt + 1, 10)))  # noqa: S311 - so that two gates do not meet again
+        raise ConflictError(
+            f"the release {key} is written to faster than it can be judged",
+            "Send more points at once, and more rarely.",
+        )
+
+    async def verdict(self, key: Key) -> str:
+        """Give the last verdict in full, as JSON."""
+        release = await self._release(key)
+        return release.verdict or "{}"
+
+    async def report(self, key: Key) -> str:
+        """Give the last verdict as a page."""
+        return await self.workers.run(str(key), looks.reported, await self.verdict(key))
+
+    async def explanation(self, key: Key) -> str:
+        """Give the last verdict in sentences."""
+        return await self.workers.run(str(key), looks.explained, await self.verdict(key))
+
+    async def judge(self, body: bytes) -> str:
+        """Judge finished data once, by a policy of the folder or one that is given; nothing of it is kept."""
+        return await self.workers.run(_anybody(), looks.judged, self.policies, body, self.limits.points)
+
+    async def document(self, body: bytes) -> dict[str, Any]:
+        """Read an object of JSON."""
+        return await self.workers.run(_anybody(), looks.read_object, body)
+
+    async def delete(self, key: Key) -> bool:
+        """Forget a release."""
+        return await self._kept(self.store.delete, *key)
+
+    async def pull(self, key: Key) -> None:
+        """Fetch what is new of a release, and look."""
+        release = await self._kept(self.store.read, *key)
+        if release is None or release.next_pull is None or self.pullers is None:
+            return
+        settings, now = json.loads(release.settings), self.now()
+        every = float(settings["pull"])
+        until = None if now > settings["until"] else max(now, release.next_pull) + every
+        if not await self._kept(self.store.claim, *key, release.next_pull, until):
+            return
+        if until is None:
+            return
+        reached = _facts(release.answer).get("reached", {})
+        wanted = self._asked(settings, reached, release.started)
+        data, _ = await self.pullers.run(
+            str(key), looks.pulled, release.policy, self.access, wanted, tuple(settings["arms"])
+        )
+        await self.push(key, Batch(data, PULLED))
+
+    @staticmethod
+    def _asked(
+        settings: Mapping[str, Any], reached: Mapping[str, float | None], started: float
+    ) -> QueryOverrides:
+        """Say what is asked of the server: what is new since the last time."""
+        return QueryOverrides(
+            baseline=settings["selectors"][0],
+            canary=settings["selectors"][1],
+            since=_Since(reached, started),
+            names=settings["names"],
+        )
+
+    async def _release(self, key: Key) -> StoredRelease:
+        release = await self._kept(self.store.read, *key)
+        if release is None:
+            raise UnknownReleaseError(
+                f"there is no release {key.revision!r} of {key.service!r}",
+                "Push its points, or ask for its verdict, to begin it.",
+            )
+        return release
+
+    async def _kept(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Ask the store or the disk, beside the loop."""
+        return await asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments))
+
+    async def close(self) -> None:
+        """Finish what is under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self.workers.timeout)
+
+
+class _Since(dict[str, float | None]):
+    """How far each metric is known; one that is not, from the start on."""
+
+    def __init__(self, reached: Mapping[str, float | None], started: float) -> None:
+        super().__init__({name: value for name, value in reached.items() if value is not None})
+        self._started = started
+
+    def __reduce__(self) -> Any:
+        return _Since, (dict(self), self._started)
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ARG002 - as a mapping has it
+        return super().get(key, self._started)
+
+
+def _anybody() -> str:
+    """Name a process: any."""
+    return str(random.random())  # noqa: S311 - no secret
+
+
+def _facts(answer: str | None) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(answer or "{}")
+    return facts
+
+
+def _settle(push: Push, told: Told) -> None:
+    if not push.done.done():
+        push.done.set_result(told)
+
+
+def _refuse(push: Push, error: CanaryJudgeError) -> None:
+    if not push.done.done():
+        push.done.set_exception(error)
+        push.done.exception()

@@ -1,0 +1,137 @@
+"""Running a gate: store, policies, processes and the server, together until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import uvicorn
+
+from canaryjudge.errors import DataError
+from canaryjudge.integrations.prometheus.client import Access
+from canaryjudge.server.app import Settings, app_of
+from canaryjudge.server.gate import Gate, Limits
+from canaryjudge.server.guards import log, log_to
+from canaryjudge.server.policies import PolicyFolder
+from canaryjudge.server.store import Store
+from canaryjudge.server.workers import Workers
+
+__all__ = ["Serving", "serve"]
+
+_GRACE: Final = 10
+_AT_ONCE: Final = 2000
+"""Connections that are open at once; more are told to come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How a gate is run.
+
+    Attributes
+    ----------
+    policies, store : str
+        The folder of the policies, and the store's address.
+    host, port : str, int
+        Where it listens.
+    workers : int
+        Processes that judge.
+    timeout : float
+        Seconds that a piece of work may take.
+    access : Access or None
+        The server that points are fetched from.
+    limits, settings : Limits, Settings
+        How much is taken, and from whom.
+    """
+
+    policies: str
+    store: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 2
+    timeout: float = 30.0
+    access: Access | None = None
+    limits: Limits = field(default_factory=Limits)
+    settings: Settings = field(default_factory=Settings)
+
+
+def serve(how: Serving) -> None:
+    """Serve until SIGTERM or SIGINT, finish what is under way, and return."""
+    log_to()
+    policies = PolicyFolder(how.policies)
+    for name, why in policies.unwatched().items():
+        log.warning("a policy for finished data alone", extra={"facts": {"policy": name, "detail": why}})
+    listener = _listening(how.host, how.port)
+    store = Store(how.store)
+    gate = Gate(
+        store,
+        policies,
+        Workers(how.workers, timeout=how.timeout),
+        access=how.access,
+        pullers=None
+        if how.access is None
+        else Workers(how.workers, timeout=how.timeout + how.access.timeout),
+        limits=how.limits,
+    )
+    config = uvicorn.Config(
+        app_of(gate, how.settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        limit_concurrency=_AT_ONCE,
+        timeout_graceful_shutdown=_GRACE,
+        h11_max_incomplete_event_size=65536,
+    )
+    host, port = listener.getsockname()[:2]
+    log.info(
+        "serving",
+        extra={
+            "facts": {
+                "address": f"http://{host}:{port}",
+                "policies": policies.names,
+                "prometheus": how.access is not None,
+            }
+        },
+    )
+    try:
+        _Server(config).run(sockets=[listener])
+    finally:
+        listener.close()
+        store.close()
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """A server that stops when it is told to, and leaves the process to end in its own order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Listen to what ends a process."""
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Listen, or say why that cannot be."""
+    try:
+        family: Any = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.set_inheritable(True)
+    except (OSError, OverflowError) as error:
+        raise DataError(
+            f"the gate cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}",
+            "Name another --port, or an address of this machine with --host.",
+        ) from None
+    return listener
