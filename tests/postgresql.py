@@ -74,4 +74,4 @@ def cluster():
                     time.sleep(0.02)
                 yield f"postgresql://gate:{PASSWORD.replace('?', '%3F').replace('/', '%2F').replace(':', '%3A')}@127.0.0.1:{port}"
             finally:
-                server.send_signal(signal.SIGINT)
+                server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from canaryjudge.errors import CanaryJudgeError, DataError, MissingExtraError
 from canaryjudge.texts import visible
@@ -211,8 +211,10 @@ class Store:
         address = _address(url)
         self._name = _shown(address)
         self._reader, self._writer = _engines(address, self._name)
+        self._file: _File | None = None  # not yet: it may have to be made
         try:
             self._make_ready()
+            self._file = _file_of(address)
         except BaseException:
             self.close()
             raise
@@ -387,9 +389,18 @@ class Store:
             yield connection
             connection.commit()
 
+    def _refuse_another_file(self) -> None:
+        """Refuse to go on where a file of SQLite was: what is written to a deleted one is lost with this process, and what is read of a new one is nothing."""
+        if self._file is not None and _identity(self._file.path) != self._file.identity:
+            raise StoreError(
+                f"{self._name} was deleted or replaced since it was opened",
+                "Bring it back, and start the gate again.",
+            )
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Say in a sentence what the database says, without what was asked of it."""
+        self._refuse_another_file()
         try:
             yield
         except SQLAlchemyError as error:
@@ -475,6 +486,31 @@ def _shown(address: URL) -> str:
     return f"the store {place.render_as_string()}"
 
 
+class _File(NamedTuple):
+    path: Path
+    identity: tuple[int, int] | None
+
+
+def _file_of(address: URL) -> _File | None:
+    """Give the file of a store and which one it is; None if it has none, or one that is named by a URI."""
+    if address.get_backend_name() != "sqlite" or _in_memory(address) or "uri" in address.query:
+        return None
+    path = Path(str(address.database)).absolute()
+    return _File(path, _identity(path))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _in_memory(address: URL) -> bool:
+    return address.database in (None, "", ":memory:")
+
+
 def _engines(address: URL, name: str) -> tuple[Engine, Engine]:
     """Give what reads and what writes: in SQLite one connection writes, for which threads wait in turn, while others read."""
     pool: dict[str, Any] = {"pool_timeout": _PATIENCE, "hide_parameters": True}
@@ -482,7 +518,7 @@ def _engines(address: URL, name: str) -> tuple[Engine, Engine]:
         engine = _postgresql(address, pool)
         return engine, engine
     alone = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, **pool}
-    if address.database in (None, "", ":memory:"):
+    if _in_memory(address):
         engine = _sqlite(address, "BEGIN IMMEDIATE", alone | {"connect_args": {"check_same_thread": False}})
         return engine, engine
     if "uri" not in address.query:

@@ -249,6 +249,16 @@ def test_pages_have_each_release_once_the_last_written_first(store):
     assert store.latest(1, service="none") == []
 
 
+def test_pages_have_the_same_order_whatever_the_language_of_the_database(new_database, postgresql):
+    with psycopg.connect(f"{postgresql}/postgres") as connection:
+        if connection.info.server_version < 150000:
+            pytest.skip("databases in the order of a language came with PostgreSQL 15")
+    store = Store(new_database("template template0 locale_provider icu icu_locale 'en-US'"))
+    begun(store, *(revisions := ["a", "B", "ä", "Z", "b-1", "b1", "b 2"]))
+    assert [release.revision for release in store.latest(9)] == sorted(revisions, reverse=True)
+    store.close()
+
+
 def test_a_release_is_deleted_with_its_batches(store):
     store.begin(NEW, ["a", "b"])
     begun(store, "v43")
@@ -381,6 +391,7 @@ def version_of(store):
 
 
 def add_a_column(connection):
+    time.sleep(0.1)  # so that other gates come meanwhile
     connection.execute(text("alter table canaryjudge_releases add column owner text default 'nobody'"))
 
 
@@ -398,8 +409,8 @@ def test_tables_are_migrated_once_by_gates_that_start_together(url, store, monke
         assert connection.execute(text("select owner from canaryjudge_releases")).scalars().all() == [
             "nobody"
         ]
-    # an older gate, that runs until it is replaced, goes on
-    assert pushing.push(store, "b") if store.delete("checkout", "v42") else False
+    # and a gate of the older version, which runs until it is replaced, goes on
+    assert store.write(replace(FULL, version=1), ["b"])
     for gate in gates:
         gate.close()
 
@@ -563,6 +574,22 @@ def test_a_file_that_another_keeps_locked_is_said(tmp_path, monkeypatch):
     ):
         store.delete("checkout", "v42")
     other.close()
+    store.close()
+
+
+def test_a_file_that_is_gone_takes_no_more_points(tmp_path):
+    file = tmp_path / "gate.db"
+    store = Store(f"sqlite:///{file}")
+    store.begin(NEW)
+    kept = file.rename(tmp_path / "kept.db")
+    for ask in (store.check, lambda: store.write(replace(NEW, version=1)), lambda: pushing.push(store, "a")):
+        with pytest.raises(
+            StoreError, match=r"gate\.db was deleted or replaced since it was opened\. Bring it back"
+        ):
+            ask()
+    kept.rename(file)
+    store.check()
+    assert pushing.push(store, "a")
     store.close()
 
 
