@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -68,6 +69,10 @@ def described(error: BaseException) -> CanaryJudgeError:
 
 def guarded(arguments: Sequence[str] | None) -> int:
     """Run the command line, and give its exit code: 1 is never that of a fault."""
+    if (
+        arguments is None and os.getpid() == 1
+    ):  # of a container, to which a signal that it has no handler for does nothing
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _standard_streams():
         try:
             return _run(sys.argv[1:] if arguments is None else arguments)

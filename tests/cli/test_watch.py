@@ -3,8 +3,14 @@
 import gzip
 import io
 import json
+import os
 import re
+import shutil
+import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -322,6 +328,39 @@ def test_an_interruption_shows_how_it_stood_and_ends_with_130(folder, grow, caps
     said = capsys.readouterr().out
     assert "interrupted: this is how it stood\n\nMARGINAL: hold\n" in said
     assert main(["schema"]) == 0  # nothing is left behind that would end the next command
+
+
+def test_as_process_1_of_a_container_it_ends_at_sigterm_as_at_an_interruption(folder):
+    """To a process 1, a signal that it has no handler for does nothing."""
+    alone = ["unshare", "--map-root-user", "--pid", "--fork", "--kill-child"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode
+    ):
+        pytest.skip("no process may be process 1 here")
+    (folder / "new.csv").write_text(HEAD + rows(5, 13))
+    given = [
+        "--policy",
+        folder / "policy.yaml",
+        "--data",
+        folder / "new.csv",
+        "--state",
+        folder / "state.json",
+    ]
+    command = [*alone, sys.executable, "-m", "canaryjudge.cli", "watch", *given]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            end = time.monotonic() + 60
+            while not (folder / "state.json").exists():
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+            os.kill(int(children), signal.SIGTERM)
+            said, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "interrupted: this is how it stood" in said
 
 
 @pytest.mark.parametrize(
