@@ -47,14 +47,14 @@ fuzz: $(READY)
 docs: $(READY)
 	$(BIN)/python docs/make_site.py
 
-# Debian's Prometheus and PostgreSQL, which some tests start on a loopback port, and Chromium, in which some look at the report (Inter is the
-# letters of the pictures in docs/images); without them those tests are skipped. No service is started.
-SYSTEM := prometheus postgresql chromium fonts-inter
+# Debian's Prometheus and PostgreSQL, which some tests start on a loopback port, Chromium, in which some look at the report (Inter is the letters of the pictures
+# in docs/images), and buildah, with which some build the image on Debian's Python (mmdebstrap); without them those tests are skipped. No service is started.
+SYSTEM := prometheus postgresql chromium fonts-inter buildah mmdebstrap
 system:
-	@if command -v prometheus >/dev/null && command -v chromium >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
-		echo 'prometheus, postgresql and chromium are installed'; \
+	@if command -v prometheus >/dev/null && command -v chromium >/dev/null && command -v buildah >/dev/null && command -v mmdebstrap >/dev/null \
+		&& ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then echo '$(SYSTEM) are installed'; \
 	elif ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then \
-		echo 'prometheus, postgresql or chromium is not installed (that takes apt-get and root): their tests will be skipped'; \
+		echo 'of $(SYSTEM) some are not installed (that takes apt-get and root): their tests will be skipped'; \
 	else \
 		policy=/usr/sbin/policy-rc.d; [ -e $$policy ] || { printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; own=$$policy; }; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM) >/dev/null; \
