@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # without its bytecode, every process that a test starts would compile the library anew, which takes as long as all else that it does
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow fuzz check docs system clean
+.PHONY: demo test test-slow fuzz check docs dist system clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,26 @@ fuzz: $(READY)
 # The documentation as a site in build/site, notebooks run: open build/site/index.html, no server needed.
 docs: $(READY)
 	$(BIN)/python docs/make_site.py
+
+# Wheel and sdist in DIST, each installed into an environment of its own, where it judges the bundled release. With TAG=v1.2.3 in the environment, only if that is the version, and the
+# changelog gives it a date.
+DIST ?= build/dist
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' canaryjudge/_version.py)
+dist:
+	@[ -z "$$TAG" ] || [ "$$TAG" = 'v$(VERSION)' ] || { printf '%s\n' "the tag is $$TAG, and canaryjudge/_version.py says $(VERSION)"; exit 2; }
+	@[ -z "$$TAG" ] || grep -qE '^## $(VERSION) \([0-9]{4}-[0-9]{2}-[0-9]{2}\)$$' CHANGELOG.md || { echo 'CHANGELOG.md gives $(VERSION) no date'; exit 2; }
+	@rm -rf $(DIST) $(DIST)-check
+	@$(PYTHON) -m venv $(DIST)-check/tools
+	@$(DIST)-check/tools/bin/python -m pip install --quiet build twine
+	@$(DIST)-check/tools/bin/python -m build --outdir $(DIST) >/dev/null
+	@$(DIST)-check/tools/bin/twine check --strict $(DIST)/*
+	@set -e; for made in $(DIST)/canaryjudge-$(VERSION)-py3-none-any.whl $(DIST)/canaryjudge-$(VERSION).tar.gz; do \
+		empty=$(DIST)-check/$${made##*.}; $(PYTHON) -m venv $$empty; $$empty/bin/python -m pip install --quiet $$made; \
+		[ "$$($$empty/bin/canaryjudge --version)" = 'canaryjudge $(VERSION)' ]; \
+		$$empty/bin/canaryjudge judge --brief --policy docs/examples/checkout/policy.yaml --data docs/examples/checkout/metrics.csv --exit fail=10 || [ $$? = 10 ]; \
+		echo "$$made judges"; \
+	done
+	@rm -rf $(DIST)-check
 
 # Debian's Prometheus and PostgreSQL, which some tests start on a loopback port, Chromium, in which some look at the report (Inter is the letters of the pictures
 # in docs/images), and buildah, with which some build the image on Debian's Python (mmdebstrap); without them those tests are skipped. No service is started.
