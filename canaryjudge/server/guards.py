@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.server.gate import ConflictError, UnknownReleaseError
+from canaryjudge.server.looks import UnreadableReleaseError
 from canaryjudge.server.policies import UnknownPolicyError
 from canaryjudge.server.store import StoreError
 from canaryjudge.server.workers import BusyError, WorkerError
@@ -38,6 +39,7 @@ _STATUSES: Final[tuple[tuple[type[CanaryJudgeError], int], ...]] = (
     (BusyError, 503),
     (WorkerError, 503),
     (StoreError, 503),
+    (UnreadableReleaseError, 503),
 )
 _RETRY_SECONDS: Final = 2
 _TITLES: Final = {

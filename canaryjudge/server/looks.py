@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+from pydantic import ValidationError
+
+from canaryjudge._version import __version__
 from canaryjudge.data.times import iso
 from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.integrations.files.layouts import tidy_or_by_arms
@@ -34,6 +37,7 @@ __all__ = [
     "PULLED",
     "Batch",
     "Looked",
+    "UnreadableReleaseError",
     "Watched",
     "begun",
     "explained",
@@ -131,9 +135,19 @@ class Looked:
     ended: bool = False
 
 
+class UnreadableReleaseError(CanaryJudgeError):
+    """What is stored of a release cannot be read here, mostly because a later canaryjudge wrote it: nothing that who asks has done."""
+
+
 @lru_cache(_WATCHES)
 def _policy(text: str) -> Policy:
-    return Policy.model_validate_json(text)
+    try:
+        return Policy.model_validate_json(text)
+    except ValidationError:
+        raise UnreadableReleaseError(
+            f"canaryjudge {__version__} cannot read the policy that this release began with",
+            "A later version began it: ask a gate of that version.",
+        ) from None
 
 
 _KEPT: OrderedDict[str, _Watch] = OrderedDict()
@@ -146,7 +160,10 @@ def _watch(known: Watched, policy: Policy) -> _Watch:
     if kept is not None:
         return kept
     kind = Rollout if policy.stages else Monitor
-    return kind.from_json(known.state, policy)
+    try:
+        return kind.from_json(known.state, policy)
+    except DataError as error:
+        raise UnreadableReleaseError(f"the release as it is stored: {error.message}", error.hint) from None
 
 
 def begun(

@@ -1,15 +1,22 @@
 """The page on upgrading: each version that it names is the code's, nothing is deprecated in secret, and a store of a later version is refused as it says."""
 
+import json
+import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from server.gates import asking, minute
+from sqlalchemy import create_engine, text
 
 import canaryjudge as cj
 from canaryjudge.arm_verdicts import ArmVerdicts
 from canaryjudge.data import sketches
 from canaryjudge.monitor import saved_state
 from canaryjudge.patterns.rollout_verdict import RolloutVerdict
+from canaryjudge.server.looks import UnreadableReleaseError
+from canaryjudge.server.store import Store, StoreError
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/upgrading.md").read_text(encoding="utf-8")
@@ -74,14 +81,47 @@ def test_a_state_of_a_later_version_is_refused_and_its_file_left_as_it_is(tmp_pa
 
 
 def test_tables_of_a_later_version_are_refused(tmp_path):
-    sqlalchemy = pytest.importorskip("sqlalchemy")
-    store = pytest.importorskip("canaryjudge.server.store", reason="there is no gate")
     url = f"sqlite:///{tmp_path / 'gate.db'}"
-    store.Store(url).close()
-    engine = sqlalchemy.create_engine(url)
+    Store(url).close()
+    engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(sqlalchemy.text("update canaryjudge_schema set version = version + 1"))
+        connection.execute(text("update canaryjudge_schema set version = version + 1"))
     engine.dispose()
     (quoted,) = re.findall(r'"(has tables of version [^"]*)"', PAGE)
-    with pytest.raises(store.StoreError, match=re.escape(quoted)):
-        store.Store(url)
+    with pytest.raises(StoreError, match=re.escape(quoted)):
+        Store(url)
+
+
+@pytest.mark.parametrize(
+    ("written", "changes", "said"),
+    [
+        (
+            "state",
+            {"state_version": 99, "version": "9.9.0"},
+            "the state is of version 99, saved by canaryjudge 9.9.0",
+        ),
+        ("policy", {"later": 1}, "cannot read the policy that this release began with"),
+    ],
+)
+def test_an_older_gate_says_that_a_later_one_can_and_leaves_a_release_as_it_is(
+    tmp_path, written, changes, said
+):
+    release = "/v1/releases/checkout/v2"
+    with asking(tmp_path) as ask:
+        assert ask("POST", release, json=minute(0)).status_code == 200
+        store = Store(f"sqlite:///{tmp_path}/gate.db")
+        now = store.read("checkout", "v2")
+        later = json.dumps(json.loads(getattr(now, written)) | changes)
+        assert store.write(replace(now, **{written: later}))
+        before = store.read("checkout", "v2")
+        pushed = ask("POST", release, json=minute(1))
+        assert (pushed.status_code, pushed.headers["Retry-After"]) == (503, "2")
+        assert said in pushed.json()["detail"]
+        assert store.read("checkout", "v2") == before
+        assert ask("GET", release).json()["outcome"] == now.outcome
+        store.close()
+
+
+def test_such_an_error_reaches_the_gate_from_the_process_that_judges():
+    error = pickle.loads(pickle.dumps(UnreadableReleaseError("what is wrong", "What to do.")))  # noqa: S301 - our own
+    assert (error.message, error.hint) == ("what is wrong", "What to do.")
