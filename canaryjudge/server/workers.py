@@ -112,7 +112,7 @@ class _Worker:
                 self.end()
                 return WorkerError(
                     f"this took longer than {timeout:g} s, and was ended",
-                    "Send fewer points at once, or give the gate more time with --timeout.",
+                    "Send fewer points at once, or give the gate more time with --judge-timeout.",
                 )
             return pipe.recv()
         except (EOFError, OSError):
