@@ -149,7 +149,7 @@ class _Native:
 
     async def openapi(self, _: Request) -> Response:
         """Describe this interface."""
-        return JSONResponse(description())
+        return JSONResponse(description(faces.describe()))
 
     async def judge(self, request: Request) -> Response:
         """Judge finished data once."""

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.requests import Request
 
+from canaryjudge.data.times import LATEST
 from canaryjudge.errors import DataError
 from canaryjudge.server.gate import Key, Wish
 from canaryjudge.server.guards import Bodies, Refused
 from canaryjudge.server.looks import MEDIA, Batch
 
-__all__ = ["batch_of", "key_of", "wish_of"]
+__all__ = ["WISHES", "batch_of", "key_of", "time_of", "wish_of"]
 
-_TEXTS: Final = ("policy", "baseline", "canary", "baseline_selector", "canary_selector", "stable")
+WISHES: Final = ("policy", "baseline", "canary", "baseline_selector", "canary_selector", "stable")
+"""How a release is to be watched, by what it is called in queries and bodies."""
 _LONGEST: Final = 1000
 _LONGEST_KEY: Final = 200
+_LONGEST_TIME: Final = 40
+_MILLISECONDS: Final = 1e11
 
 
 def key_of(request: Request) -> Key:
@@ -27,14 +33,14 @@ def key_of(request: Request) -> Key:
 
 def wish_of(request: Request, document: Mapping[str, Any] | None = None) -> Wish:
     """Read how the release is to be watched, from the query and from the body."""
-    given: dict[str, Any] = {name: value for name, value in request.query_params.items() if name in _TEXTS}
+    given: dict[str, Any] = {name: value for name, value in request.query_params.items() if name in WISHES}
     document = document or {}
     for name in document:
-        if name not in (*_TEXTS, "history"):
+        if name not in (*WISHES, "history"):
             raise DataError(
-                f"the body has {str(name)[:60]!r}", f"It may have: {', '.join((*_TEXTS, 'history'))}."
+                f"the body has {str(name)[:60]!r}", f"It may have: {', '.join((*WISHES, 'history'))}."
             )
-    given |= {name: value for name, value in document.items() if name in _TEXTS}
+    given |= {name: value for name, value in document.items() if name in WISHES}
     policy = given.pop("policy", None)
     for name, value in (
         *given.items(),
@@ -65,3 +71,21 @@ async def batch_of(request: Request, bodies: Bodies) -> Batch:
             f"Give at most {_LONGEST_KEY}.",
         )
     return Batch(await bodies.read(request), media, own)
+
+
+def time_of(name: str, text: str) -> float:
+    """Read a time: seconds or milliseconds since 1970, or ISO 8601."""
+    try:
+        at = float(text)
+        at = at / 1000 if abs(at) > _MILLISECONDS else at
+    except ValueError:
+        try:
+            written = datetime.fromisoformat(text[:_LONGEST_TIME])
+            at = (written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            at = math.nan
+    if not 0 <= at < LATEST:
+        raise DataError(
+            f"{name} is {text[:40]!r}", "Give seconds since 1970, or a time as 2026-03-02T09:10:00Z."
+        )
+    return at

@@ -17,6 +17,8 @@ from canaryjudge.explain import span_of_time
 from canaryjudge.explain.layout import cut
 from canaryjudge.integrations.prometheus.client import Access
 from canaryjudge.integrations.prometheus.queries import QueryOverrides, check_selectors
+from canaryjudge.integrations.writers.prometheus import OUTCOMES
+from canaryjudge.integrations.writers.summary import Summary as InShort
 from canaryjudge.policy import Policy
 from canaryjudge.policy.query import timing
 from canaryjudge.quantities import shown
@@ -26,7 +28,7 @@ from canaryjudge.server.policies import PolicyFolder
 from canaryjudge.server.store import Store, StoredRelease, Summary
 from canaryjudge.server.workers import Workers
 
-__all__ = ["ConflictError", "Gate", "Key", "Limits", "Push", "Told", "UnknownReleaseError", "Wish"]
+__all__ = ["ConflictError", "Gate", "Key", "Limits", "Push", "Told", "UnknownReleaseError", "Wish", "anybody"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,199}")
 _TRIES: Final = 50
@@ -40,6 +42,11 @@ _STALE: Final = 300.0
 _STALE_PULLS: Final = 5.0
 _UNBOUNDED_PULL: Final = 86400.0
 """Seconds that a release is pulled for whose policy names no end."""
+_SILENT: Final = {
+    "canaryjudge_release_outcome": OUTCOMES["marginal"],
+    "canaryjudge_release_no_data": 1.0,
+}
+"""The gauges of a pass that is one of the past."""
 _T = TypeVar("_T")
 
 
@@ -137,6 +144,26 @@ class Told:
     started: float
     updated: float
     facts: Mapping[str, Any]
+
+    @property
+    def said(self) -> InShort:
+        """The same in few words, as all writers take it."""
+        facts = self.facts
+        counted = {
+            name: found["outcome"] for name, found in facts["metrics"].items() if found["role"] != "muted"
+        }
+        return InShort(
+            outcome=facts["outcome"],
+            action=facts["action"],
+            reason=facts["reason"],
+            score=facts["score"],
+            failed=tuple(name for name, outcome in counted.items() if outcome == "fail"),
+            undecided=tuple(name for name, outcome in counted.items() if outcome == "marginal"),
+            lacks_data=facts["no_data"],
+            stage=facts.get("stage"),
+            share=facts.get("share"),
+            metrics={name: found["outcome"] for name, found in facts["metrics"].items()},
+        )
 
     def document(self) -> dict[str, Any]:
         """Give it as callers read it."""
@@ -295,6 +322,8 @@ class Gate:
         patience = max(_STALE, _STALE_PULLS * (facts.get("every") or 0.0))
         silent = self.now() - max(times, default=release.started)
         if release.next_pull is not None and facts.get("outcome") == "pass" and silent > patience:
+            since = max([*times, release.started]) + patience
+            last = facts["looks"][-1]
             facts |= {
                 "outcome": "marginal",
                 "action": "hold",
@@ -303,6 +332,10 @@ class Gate:
                     f"MARGINAL: no new points for {span_of_time(silent)}; before that it was {facts['reason']}",
                     199,
                 ),
+                "looks": [*facts["looks"], [max(since, last[0]), "marginal", "hold", *last[3:]]],
+                "gauges": [
+                    [name, labels, _SILENT.get(name, value)] for name, labels, value in facts["gauges"]
+                ],
             }
         return Told(
             Key(release.service, release.revision),
@@ -418,12 +451,43 @@ class Gate:
                 if not left:
                     return
             else:
-                self.conflicts += 1
-                await asyncio.sleep(random.uniform(0, 0.02 * min(attempt + 1, 10)))  # noqa: S311 - so that two gates do not meet again
-        raise ConflictError(
-            f"the release {key} is written to faster than it can be judged",
-            "Send more points at once, and more rarely.",
-        )
+                await self._was_slower(attempt)
+        raise _too_fast(key)
+
+    async def note(
+        self, key: Key, change: Callable[[StoredRelease], tuple[_T, Mapping[str, Any] | None]]
+    ) -> _T:
+        """Let a tool keep what it must remember of a release.
+
+        Parameters
+        ----------
+        key : Key
+            Which.
+        change : callable
+            Is given the release, and gives what is to be returned, and the release's settings as they are to be; None if they stay. It is asked
+            anew where another gate was faster.
+
+        Raises
+        ------
+        UnknownReleaseError
+            If there is no such release.
+        ConflictError
+            If others are faster again and again.
+        """
+        for attempt in range(_TRIES):
+            release = await self._release(key)
+            found, settings = change(release)
+            if settings is None or await self._kept(
+                self.store.write, replace(release, settings=json.dumps(settings))
+            ):
+                return found
+            await self._was_slower(attempt)
+        raise _too_fast(key)
+
+    async def _was_slower(self, attempt: int) -> None:
+        """Wait a little after another gate was faster, so that two do not meet again."""
+        self.conflicts += 1
+        await asyncio.sleep(random.uniform(0, 0.02 * min(attempt + 1, 10)))  # noqa: S311 - no secret
 
     async def verdict(self, key: Key) -> str:
         """Give the last verdict in full, as JSON."""
@@ -440,11 +504,11 @@ class Gate:
 
     async def judge(self, body: bytes) -> str:
         """Judge finished data once, by a policy of the folder or one that is given; nothing of it is kept."""
-        return await self.workers.run(_anybody(), looks.judged, self.policies, body, self.limits.points)
+        return await self.workers.run(anybody(), looks.judged, self.policies, body, self.limits.points)
 
     async def document(self, body: bytes) -> dict[str, Any]:
         """Read an object of JSON."""
-        return await self.workers.run(_anybody(), looks.read_object, body)
+        return await self.workers.run(anybody(), looks.read_object, body)
 
     async def delete(self, key: Key) -> bool:
         """Forget a release."""
@@ -514,7 +578,14 @@ class _Since(dict[str, float | None]):
         return super().get(key, self._started)
 
 
-def _anybody() -> str:
+def _too_fast(key: Key) -> ConflictError:
+    return ConflictError(
+        f"the release {key} is written to faster than it can be judged",
+        "Send more points at once, and more rarely.",
+    )
+
+
+def anybody() -> str:
     """Name a process: any."""
     return str(random.random())  # noqa: S311 - no secret
 

@@ -105,8 +105,8 @@ class Bodies:
         self.each, self._together, self._seconds = each, together, seconds
         self._held = 0
 
-    async def read(self, request: Request) -> bytes:
-        """Read a body.
+    async def read(self, request: Request, most: int | None = None) -> bytes:
+        """Read a body, of so many bytes at most where that is less than any may have.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Bodies:
         """
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._read(request)
+                return await self._read(request, min(self.each, most or self.each))
         except TimeoutError:
             raise Refused(
                 408, f"the body did not come within {self._seconds:g} s", "Send it faster, or in parts."
@@ -123,10 +123,10 @@ class Bodies:
         except ClientDisconnect:
             raise Refused(400, "the body ended before its end") from None
 
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, request: Request, most: int) -> bytes:
         said = request.headers.get("content-length", "0")
-        if said.isascii() and said.isdigit() and int(said) > self.each:
-            raise self._too_large()
+        if said.isascii() and said.isdigit() and int(said) > most:
+            raise self._too_large(most)
         packing = request.headers.get("content-encoding", "identity").strip().lower()
         if packing not in ("identity", "gzip"):
             raise Refused(
@@ -140,7 +140,7 @@ class Bodies:
                 part = chunk
                 if unpacker is not None:
                     try:
-                        part = unpacker.decompress(chunk, self.each - size + 1)
+                        part = unpacker.decompress(chunk, most - size + 1)
                     except zlib.error:
                         raise Refused(
                             400, "the body is not gzip", "Leave out Content-Encoding, or pack it."
@@ -148,8 +148,8 @@ class Bodies:
                 size += len(part)
                 self._held += len(part)
                 parts.append(part)
-                if size > self.each:
-                    raise self._too_large()
+                if size > most:
+                    raise self._too_large(most)
                 if self._held > self._together:
                     raise Refused(
                         503, "the gate is reading as much as it can hold", "Send it again in some seconds."
@@ -160,11 +160,13 @@ class Bodies:
         finally:
             self._held -= size
 
-    def _too_large(self) -> Refused:
+    def _too_large(self, most: int) -> Refused:
         return Refused(
             413,
-            f"the body has more than {self.each:,} bytes",
-            "Send fewer points at once, or let the gate take more with --max-body.",
+            f"the body has more than {most:,} bytes",
+            "Send fewer points at once, or let the gate take more with --max-body."
+            if most == self.each
+            else "Is it what the tool sends?",
         )
 
 

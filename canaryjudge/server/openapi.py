@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from canaryjudge._version import __version__
 from canaryjudge.server.looks import MEDIA
 
-__all__ = ["description"]
+__all__ = [
+    "answer",
+    "description",
+    "does",
+    "in_path",
+    "in_query",
+    "json_of",
+    "of_a_release",
+    "plain",
+    "refusals",
+    "verdict_in_short",
+    "wishes",
+]
 
 _NAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,199}$"}
 _TEXT: Final = {"type": "string", "maxLength": 1000}
@@ -23,8 +36,8 @@ _OUTCOME: Final = {"type": "string", "enum": ["pass", "marginal", "fail"]}
 _ACTION: Final = {"type": "string", "enum": ["promote", "advance", "hold", "rollback", "complete"]}
 
 
-def description() -> dict[str, Any]:
-    """Give the description, of OpenAPI 3.1."""
+def description(tools: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the description, of OpenAPI 3.1, with the paths of tools."""
     one = "/v1/releases/{service}/{revision}"
     points = {
         media: {"schema": {"$ref": "#/components/schemas/Points"} if media == "application/json" else {}}
@@ -40,49 +53,49 @@ def description() -> dict[str, Any]:
         },
         "security": [{}, {"bearer": []}],
         "paths": {
-            "/": {"get": _does("The page of releases.", _page(), {"422": _problem()}, [_before()])},
-            "/healthz": {"get": _does("Whether the gate is there.", _plain()) | {"security": []}},
-            "/readyz": {"get": _does("Whether the store answers.", _plain()) | {"security": []}},
-            "/metrics": {"get": _does("Metrics of the gate and of its releases.", _plain())},
-            "/openapi.json": {"get": _does("This description.", _json({"type": "object"}))},
+            "/": {"get": does("The page of releases.", _page(), {"422": problem()}, [_before()])},
+            "/healthz": {"get": does("Whether the gate is there.", plain()) | {"security": []}},
+            "/readyz": {"get": does("Whether the store answers.", plain()) | {"security": []}},
+            "/metrics": {"get": does("Metrics of the gate and of its releases.", plain())},
+            "/openapi.json": {"get": does("This description.", json_of({"type": "object"}))},
             "/v1/judge": {
-                "post": _does(
+                "post": does(
                     "Judge finished data once, and keep nothing.",
-                    _json({"type": "object"}),
-                    _refusals(404),
+                    json_of({"type": "object"}),
+                    refusals(404),
                     body={"application/json": {"schema": {"$ref": "#/components/schemas/Asked"}}},
                 )
             },
             "/v1/releases": {
-                "get": _does(
+                "get": does(
                     "List releases, the latest first.",
-                    _json({"type": "object", "required": ["releases", "before"]}),
-                    {"422": _problem()},
+                    json_of({"type": "object", "required": ["releases", "before"]}),
+                    {"422": problem()},
                     [
                         _before(),
-                        _in_query("limit", "How many.", {"type": "integer", "minimum": 1, "maximum": 1000}),
+                        in_query("limit", "How many.", {"type": "integer", "minimum": 1, "maximum": 1000}),
                     ],
                 )
             },
             one: {
-                "parameters": [_in_path("service"), _in_path("revision")],
-                "put": _does(
+                "parameters": [in_path("service"), in_path("revision")],
+                "put": does(
                     "Begin a release; one that has begun is told as it is.",
-                    _json({"$ref": "#/components/schemas/Told"}),
+                    json_of({"$ref": "#/components/schemas/Told"}),
                     {
-                        "201": _answer("It has begun.", _json({"$ref": "#/components/schemas/Told"})),
-                        **_refusals(404, 409),
+                        "201": answer("It has begun.", json_of({"$ref": "#/components/schemas/Told"})),
+                        **refusals(404, 409),
                     },
-                    _wishes(),
+                    wishes(),
                     {"application/json": {"schema": {"$ref": "#/components/schemas/Begun"}}},
                     needed=False,
                 ),
-                "post": _does(
+                "post": does(
                     "Take points, and tell how the release stands with them; it begins with the first.",
-                    _json({"$ref": "#/components/schemas/Told"}),
-                    _refusals(404, 409),
+                    json_of({"$ref": "#/components/schemas/Told"}),
+                    refusals(404, 409),
                     [
-                        *_wishes(),
+                        *wishes(),
                         {
                             "name": "Idempotency-Key",
                             "in": "header",
@@ -97,16 +110,17 @@ def description() -> dict[str, Any]:
                     ],
                     points,
                 ),
-                "get": _does(
-                    "Tell how it stands.", _json({"$ref": "#/components/schemas/Told"}), _refusals(404)
+                "get": does(
+                    "Tell how it stands.", json_of({"$ref": "#/components/schemas/Told"}), refusals(404)
                 ),
-                "delete": _does("Forget it.", None, _refusals(404)),
+                "delete": does("Forget it.", None, refusals(404)),
             },
             f"{one}/verdict": _of_one(
-                _does("The last verdict in full.", _json({"type": "object"}), _refusals(404))
+                does("The last verdict in full.", json_of({"type": "object"}), refusals(404))
             ),
-            f"{one}/report": _of_one(_does("The last verdict as a page.", _page(), _refusals(404))),
-            f"{one}/explanation": _of_one(_does("The last verdict in sentences.", _plain(), _refusals(404))),
+            f"{one}/report": _of_one(does("The last verdict as a page.", _page(), refusals(404))),
+            f"{one}/explanation": _of_one(does("The last verdict in sentences.", plain(), refusals(404))),
+            **tools,
         },
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
@@ -209,7 +223,25 @@ def description() -> dict[str, Any]:
     }
 
 
-def _does(
+def of_a_release(
+    summary: str,
+    content: dict[str, Any],
+    others: dict[str, Any] | None = None,
+    parameters: Sequence[dict[str, Any]] = (),
+    *,
+    methods: Sequence[str],
+) -> dict[str, Any]:
+    """Describe a path of one release, which begins with the first question; the same by each method."""
+    one = does(summary, content, {**refusals(404), **(others or {})}, [*wishes(), *parameters])
+    return {"parameters": [in_path("service"), in_path("revision")], **dict.fromkeys(methods, one)}
+
+
+def verdict_in_short() -> dict[str, Any]:
+    """Describe `argo_json`."""
+    return json_of({"type": "object", "required": ["verdict", "metrics"]})
+
+
+def does(
     summary: str,
     content: dict[str, Any] | None,
     others: dict[str, Any] | None = None,
@@ -222,11 +254,11 @@ def _does(
     good = (
         {"204": {"description": "It is forgotten."}}
         if content is None
-        else {"200": _answer("As asked.", content)}
+        else {"200": answer("As asked.", content)}
     )
     found: dict[str, Any] = {
         "summary": summary,
-        "responses": {**good, **(others or {}), "401": _problem(), "503": _problem()},
+        "responses": {**good, "401": problem(), "503": problem(), **(others or {})},
     }
     if parameters:
         found["parameters"] = parameters
@@ -236,18 +268,21 @@ def _does(
 
 
 def _of_one(get: dict[str, Any]) -> dict[str, Any]:
-    return {"parameters": [_in_path("service"), _in_path("revision")], "get": get}
+    return {"parameters": [in_path("service"), in_path("revision")], "get": get}
 
 
-def _answer(said: str, content: dict[str, Any]) -> dict[str, Any]:
+def answer(said: str, content: dict[str, Any]) -> dict[str, Any]:
+    """Describe an answer."""
     return {"description": said, "content": content}
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
+def json_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """Describe content that is JSON."""
     return {"application/json": {"schema": schema}}
 
 
-def _plain() -> dict[str, Any]:
+def plain() -> dict[str, Any]:
+    """Describe content that is text."""
     return {"text/plain": {"schema": {"type": "string"}}}
 
 
@@ -255,30 +290,34 @@ def _page() -> dict[str, Any]:
     return {"text/html": {"schema": {"type": "string"}}}
 
 
-def _problem() -> dict[str, Any]:
+def problem() -> dict[str, Any]:
     return {
         "description": "What is wrong, and what to do about it.",
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 
 
-def _refusals(*more: int) -> dict[str, Any]:
-    return {str(status): _problem() for status in (400, 408, 413, 415, 422, *more)}
+def refusals(*more: int) -> dict[str, Any]:
+    """Describe the problems that a question with a body may meet, and more."""
+    return {str(status): problem() for status in (400, 408, 413, 415, 422, *more)}
 
 
-def _in_path(name: str) -> dict[str, Any]:
+def in_path(name: str) -> dict[str, Any]:
+    """Describe a name in the path."""
     return {"name": name, "in": "path", "required": True, "schema": _NAME}
 
 
-def _in_query(name: str, said: str, schema: dict[str, Any]) -> dict[str, Any]:
+def in_query(name: str, said: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Describe a parameter."""
     return {"name": name, "in": "query", "description": said, "schema": schema}
 
 
 def _before() -> dict[str, Any]:
-    return _in_query(
+    return in_query(
         "before", "Where the list goes on: what the list before told as before.", {"type": "string"}
     )
 
 
-def _wishes() -> list[dict[str, Any]]:
-    return [_in_query(name, said, _TEXT) for name, said in _WISHES.items()]
+def wishes() -> list[dict[str, Any]]:
+    """Describe how a release is to be watched, as parameters."""
+    return [in_query(name, said, _TEXT) for name, said in _WISHES.items()]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.integrations.writers.summary import JSON, PLAIN, Answer, RolloutOrError, summary
+from canaryjudge.integrations.writers.summary import JSON, PLAIN, Answer, SummaryOrError, summary
 
 __all__ = ["argo_answer", "argo_json"]
 
 
-def argo_json(said: RolloutOrError) -> str:
+def argo_json(said: SummaryOrError) -> str:
     """Write the body of an answer to Argo's `web` provider.
 
     With ``jsonPath: "{$.verdict}"``, ``successCondition: result.outcome == "pass"`` and ``failureCondition: result.outcome == "fail"`` a
@@ -18,7 +18,7 @@ def argo_json(said: RolloutOrError) -> str:
 
     Parameters
     ----------
-    said : Verdict, RolloutVerdict or CanaryJudgeError
+    said : Verdict, RolloutVerdict, Summary or CanaryJudgeError
         What there is to tell.
 
     Returns
@@ -36,19 +36,17 @@ def argo_json(said: RolloutOrError) -> str:
             "no_data": short.lacks_data,
             **short.of_stage(),
         },
-        "metrics": {}
-        if isinstance(said, CanaryJudgeError)
-        else {name: result.outcome.value for name, result in said.metrics.items()},
+        "metrics": dict(short.metrics),
     }
     return json.dumps(document, allow_nan=False) + "\n"
 
 
-def argo_answer(said: RolloutOrError) -> Answer:
+def argo_answer(said: SummaryOrError) -> Answer:
     """Answer a measurement of Argo's `web` provider.
 
     Parameters
     ----------
-    said : Verdict, RolloutVerdict or CanaryJudgeError
+    said : Verdict, RolloutVerdict, Summary or CanaryJudgeError
         What there is to tell.
 
     Returns

@@ -6,12 +6,12 @@ import difflib
 from typing import Final
 
 from canaryjudge.errors import CanaryJudgeError, DataError
-from canaryjudge.integrations.writers.summary import PLAIN, Answer, VerdictOrError, summary
+from canaryjudge.integrations.writers.summary import PLAIN, Answer, SummaryOrError, summary
 
-__all__ = ["FLAGGER_HOOKS", "flagger_answer"]
+__all__ = ["FLAGGER_HOOKS", "flagger_answer", "flagger_hook"]
 
 FLAGGER_HOOKS: Final[dict[str, frozenset[str]]] = {
-    "confirm-rollout": frozenset({"pass"}),
+    "confirm-rollout": frozenset({"pass", "marginal"}),
     "pre-rollout": frozenset({"pass", "marginal"}),
     "rollout": frozenset({"pass", "marginal"}),
     "confirm-traffic-increase": frozenset({"pass"}),
@@ -23,17 +23,18 @@ FLAGGER_HOOKS: Final[dict[str, frozenset[str]]] = {
 """The outcomes to which each type of webhook says yes.
 
 A no to `pre-rollout` and `rollout` counts as a failed check, of which a few roll back: only a fail is one. A no to a `confirm-` hook waits, so
-there a marginal release waits. A yes to `rollback` rolls back. Nothing hangs on the answers to `post-rollout` and `event`.
+there a marginal release waits; before its first traffic, at `confirm-rollout`, it would wait for data that cannot come, and only a fail is a no.
+A yes to `rollback` rolls back. Nothing hangs on the answers to `post-rollout` and `event`.
 """
 _YES, _NO, _BROKEN = 200, 409, 500
 
 
-def flagger_answer(said: VerdictOrError, hook: str) -> Answer:
+def flagger_answer(said: SummaryOrError, hook: str) -> Answer:
     """Answer a webhook of Flagger.
 
     Parameters
     ----------
-    said : Verdict or CanaryJudgeError
+    said : Verdict, RolloutVerdict, Summary or CanaryJudgeError
         What there is to tell.
     hook : str
         The webhook's `type`, a key of `FLAGGER_HOOKS`; Flagger takes an empty one as `rollout`. Its request does not carry it: let the URL do so.
@@ -56,6 +57,14 @@ def flagger_answer(said: VerdictOrError, hook: str) -> Answer:
     >>> flagger_answer(lost, "rollback").status, flagger_answer(lost, "event").status
     (500, 200)
     """
+    known = flagger_hook(hook)
+    short = summary(said)
+    no = _BROKEN if isinstance(said, CanaryJudgeError) else _NO
+    return Answer(_YES if short.outcome in FLAGGER_HOOKS[known] else no, short.reason + "\n", PLAIN)
+
+
+def flagger_hook(hook: str) -> str:
+    """Name a type of webhooks, as `FLAGGER_HOOKS` does; DataError if Flagger has none of that name."""
     known = hook or "rollout"
     if known not in FLAGGER_HOOKS:
         near = difflib.get_close_matches(known, FLAGGER_HOOKS, 1)
@@ -63,6 +72,4 @@ def flagger_answer(said: VerdictOrError, hook: str) -> Answer:
         raise DataError(
             f"Flagger has no webhooks of type {known[:60]!r}", f"{meant}Types: {', '.join(FLAGGER_HOOKS)}."
         )
-    short = summary(said)
-    no = _BROKEN if isinstance(said, CanaryJudgeError) else _NO
-    return Answer(_YES if short.outcome in FLAGGER_HOOKS[known] else no, short.reason + "\n", PLAIN)
+    return known

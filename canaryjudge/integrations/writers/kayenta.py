@@ -11,7 +11,7 @@ from canaryjudge.results import MetricResult
 from canaryjudge.texts import as_json
 from canaryjudge.verdict import Verdict
 
-__all__ = ["kayenta_json", "kayenta_result"]
+__all__ = ["kayenta_json", "kayenta_result", "kayenta_scores"]
 
 _WORDS: Final = {Outcome.PASS: "Pass", Outcome.MARGINAL: "Marginal", Outcome.FAIL: "Fail"}
 _COUNTED: Final = ("Pass", "High", "Low", "NodataFailMetric")
@@ -51,22 +51,27 @@ def kayenta_result(
     >>> answer["score"]["classification"], answer["results"][0]["classification"], answer["groupScores"][0]["score"]
     ('Pass', 'Pass', 100.0)
     """
-    if not 0 < marginal_score < pass_score <= 100:  # at a marginal score of 0 Kayenta never fails
-        raise DataError(
-            f"the thresholds pass {pass_score:g} and marginal {marginal_score:g} leave no room for all three verdicts",
-            "Give two scores above 0 and up to 100, pass the larger one.",
-        )
-    scores = {Outcome.PASS: 100.0, Outcome.MARGINAL: (pass_score + marginal_score) / 2, Outcome.FAIL: 0.0}
+    scores = kayenta_scores(pass_score, marginal_score)
     return {
         "judgeName": "canaryjudge",
         "results": [_result(result, verdict) for result in verdict.metrics.values()],
         "groupScores": _group_scores(verdict),
         "score": {
-            "score": scores[verdict.outcome],
+            "score": scores[verdict.outcome.value],
             "classification": _WORDS[verdict.outcome],
             "classificationReason": verdict.reason,
         },
     }
+
+
+def kayenta_scores(pass_score: float, marginal_score: float) -> dict[str, float]:
+    """Give the score of each outcome that says the same by the thresholds; DataError if they leave no room for all three."""
+    if not 0 < marginal_score < pass_score <= 100:  # at a marginal score of 0 Kayenta never fails
+        raise DataError(
+            f"the thresholds pass {pass_score:g} and marginal {marginal_score:g} leave no room for all three verdicts",
+            "Give two scores above 0 and up to 100, pass the larger one.",
+        )
+    return {"pass": 100.0, "marginal": (pass_score + marginal_score) / 2, "fail": 0.0}
 
 
 def kayenta_json(verdict: Verdict) -> str:

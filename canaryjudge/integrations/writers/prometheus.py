@@ -6,9 +6,9 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.integrations.writers.summary import JSON, Answer, RolloutOrError, summary
@@ -20,12 +20,27 @@ from canaryjudge.verdict import Verdict
 if TYPE_CHECKING:
     from canaryjudge.patterns import RolloutVerdict
 
-__all__ = ["EXPOSITION", "HELP", "Gauge", "gauges", "prometheus_answer", "prometheus_text"]
+__all__ = [
+    "EXPOSITION",
+    "HELP",
+    "OUTCOMES",
+    "Constant",
+    "Gauge",
+    "Selector",
+    "gauges",
+    "prometheus_answer",
+    "prometheus_error",
+    "prometheus_text",
+    "query_of",
+    "shown_number",
+    "succeeded",
+]
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 """The media type of `prometheus_text`."""
 
-_SCALE: Final = {"fail": 0.0, "marginal": 0.5, "pass": 1.0}
+OUTCOMES: Final = {"fail": 0.0, "marginal": 0.5, "pass": 1.0}
+"""An outcome as a number."""
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 HELP: Final = {
     "canaryjudge_judged": "1 if the release was judged, 0 if that was not possible.",
@@ -49,6 +64,7 @@ Samples = list[tuple[Mapping[str, str], float]]
 """Labels and value of each."""
 _LONGEST: Final = 4096
 _VECTOR: Final = re.compile(r"\s*vector\s*\(\s*([0-9.eE+-]{1,40})\s*\)\s*")
+_SUM: Final = re.compile(r"\s*(\d{1,15})\s*(?:\+\s*(\d{1,15})\s*)?")
 _SELECTOR: Final = re.compile(r"\s*([A-Za-z_:][A-Za-z0-9_:]*)\s*(?:\{(.*)\})?\s*", re.DOTALL)
 _MATCHER: Final = re.compile(
     r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\\n]|\\.)*)"\s*(,|$)', re.DOTALL
@@ -111,12 +127,14 @@ def prometheus_text(said: RolloutOrError) -> str:
     for gauge in gauges(said):
         if gauge.samples:
             lines += [f"# HELP {gauge.name} {gauge.help}", f"# TYPE {gauge.name} gauge"]
-            lines += [f"{gauge.name}{_labels(labels)} {value:.10g}" for labels, value in gauge.samples]
+            lines += [
+                f"{gauge.name}{_labels(labels)} {shown_number(value)}" for labels, value in gauge.samples
+            ]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _add_release(found: dict[str, Samples], said: Verdict | RolloutVerdict) -> None:
-    found["canaryjudge_release_outcome"].append(({}, _SCALE[said.outcome.value]))
+    found["canaryjudge_release_outcome"].append(({}, OUTCOMES[said.outcome.value]))
     found["canaryjudge_release_no_data"].append(({}, float(said.lacks_data)))
     if said.score is not None:
         found["canaryjudge_release_score"].append(({}, said.score))
@@ -130,7 +148,7 @@ def _add_release(found: dict[str, Samples], said: Verdict | RolloutVerdict) -> N
 def _add_metric(found: dict[str, Samples], result: MetricResult) -> None:
     metric = {"metric": visible(result.name)}
     became = metric | {"role": result.role, "reason": result.reason}
-    found["canaryjudge_metric_outcome"].append((became, _SCALE[result.outcome.value]))
+    found["canaryjudge_metric_outcome"].append((became, OUTCOMES[result.outcome.value]))
     for arm, points in (("baseline", result.n_baseline), ("canary", result.n_canary)):
         found["canaryjudge_metric_points"].append((metric | {"arm": arm}, float(points)))
     effect = None if result.deciding is None else result.deciding.effect
@@ -190,41 +208,90 @@ def prometheus_answer(said: RolloutOrError, query: str, now: float) -> Answer:
     """
     if not math.isfinite(now):
         raise DataError(f"now is {now!r}, not a time", "Give seconds since 1970, as time.time() does.")
-    if (constant := _VECTOR.fullmatch(query[:_LONGEST])) is not None:
-        return _constant(constant[1], now)
     try:
-        name, matches = _selected(query)
+        asked = query_of(query)
     except ValueError as error:
-        return _refused(str(error))
-    if isinstance(said, CanaryJudgeError) and name != "canaryjudge_judged":
-        return _error(422, "execution", summary(said).reason)
-    (samples,) = (gauge.samples for gauge in gauges(said) if gauge.name == name)
-    return _success(
-        [({"__name__": name, **labels}, value) for labels, value in samples if matches(labels)], now
-    )
+        return prometheus_error(400, "bad_data", str(error))
+    if isinstance(asked, Constant):
+        return asked.answer(now)
+    if isinstance(said, CanaryJudgeError) and asked.name != "canaryjudge_judged":
+        return prometheus_error(422, "execution", summary(said).reason)
+    (samples,) = (gauge.samples for gauge in gauges(said) if gauge.name == asked.name)
+    result = [
+        {"metric": {"__name__": asked.name} | dict(labels), "value": [now, shown_number(value)]}
+        for labels, value in samples
+        if asked.chooses(labels)
+    ]
+    return succeeded("vector", result)
 
 
-def _constant(written: str, now: float) -> Answer:
-    try:
-        value = float(written)
-    except ValueError:
-        value = math.inf
-    if math.isinf(value):
-        return _refused(f"vector({written}) is not a finite number")
-    return _success([({}, value)], now)
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A query that asks for a number, by which tools find out whether the server is there: ``vector(1)`` of Flagger, ``1+1`` of Grafana.
+
+    Attributes
+    ----------
+    value : float
+        The number.
+    scalar : bool
+        Whether it is asked for by itself, and not as a vector.
+    """
+
+    value: float
+    scalar: bool
+
+    def answer(self, now: float) -> Answer:
+        """Answer it."""
+        sample = [now, shown_number(self.value)]
+        if self.scalar:
+            return succeeded("scalar", sample)
+        return succeeded("vector", [{"metric": {}, "value": sample}])
 
 
-def _selected(query: str) -> tuple[str, Callable[[MetricLabels], bool]]:
-    """Read a selector; ValueError says why it is none."""
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A query for a gauge.
+
+    Attributes
+    ----------
+    name : str
+        The gauge's.
+    matchers : tuple of (str, bool, str)
+        Labels, each with whether it is to be the value, or not to be it.
+    """
+
+    name: str
+    matchers: tuple[tuple[str, bool, str], ...]
+
+    def chooses(self, labels: MetricLabels) -> bool:
+        """Tell whether it asks for a sample with these labels."""
+        return all((labels.get(label, "") == value) is same for label, same, value in self.matchers)
+
+    def only(self, label: str) -> str | None:
+        """Give the one value that a label may have; None where it may have several, or none."""
+        return next((value for name, same, value in self.matchers if name == label and same and value), None)
+
+
+def query_of(query: str) -> Constant | Selector:
+    """Read a query for a constant, or for a gauge of `HELP`; ValueError says why it is neither."""
+    if (constant := _SUM.fullmatch(query[:_LONGEST])) is not None:
+        return Constant(float(constant[1]) + float(constant[2] or 0), scalar=True)
+    if (vector := _VECTOR.fullmatch(query[:_LONGEST])) is not None:
+        try:
+            value = float(vector[1])
+        except ValueError:
+            value = math.inf
+        if math.isinf(value):
+            raise ValueError(f"vector({vector[1]}) is not a finite number")
+        return Constant(value, scalar=False)
     parts = _SELECTOR.fullmatch(query) if len(query) <= _LONGEST else None
     if parts is None:
         raise ValueError("only a gauge's name with matchers of labels, or vector(1), is answered here")
     name, inside = parts[1], parts[2] or ""
-    known = [gauge.name for gauge in gauges(DataError("nothing was judged"))]
-    if name not in known:
-        near = difflib.get_close_matches(name[:100], known, 1)
+    if name not in HELP:
+        near = difflib.get_close_matches(name[:100], HELP, 1)
         meant = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"there is no {name[:100]} here: {meant}known are {', '.join(known)}")
+        raise ValueError(f"there is no {name[:100]} here: {meant}known are {', '.join(HELP)}")
     wanted: list[tuple[str, bool, str]] = []
     at = 0
     while inside[at:].strip():
@@ -233,7 +300,7 @@ def _selected(query: str) -> tuple[str, Callable[[MetricLabels], bool]]:
             raise ValueError('a matcher here is label="value" or label!="value"')
         wanted.append((found[1], found[2] == "=", _unescaped(found[3])))
         at = found.end()
-    return name, lambda labels: all((labels.get(label, "") == value) is same for label, same, value in wanted)
+    return Selector(name, tuple(wanted))
 
 
 def _unescaped(text: str) -> str:
@@ -245,16 +312,18 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", meant, text, flags=re.DOTALL)
 
 
-def _success(samples: list[tuple[MetricLabels, float]], now: float) -> Answer:
-    result = [{"metric": labels, "value": [now, f"{value:.10g}"]} for labels, value in samples]
-    return _answer(200, {"status": "success", "data": {"resultType": "vector", "result": result}})
+def shown_number(value: float) -> str:
+    """Write a number as samples have it."""
+    return f"{value:.10g}"
 
 
-def _refused(error: str) -> Answer:
-    return _error(400, "bad_data", error)
+def succeeded(kind: Literal["vector", "matrix", "scalar"], result: Sequence[Any]) -> Answer:
+    """Answer a query with what was found."""
+    return _answer(200, {"status": "success", "data": {"resultType": kind, "result": result}})
 
 
-def _error(status: int, kind: str, error: str) -> Answer:
+def prometheus_error(status: int, kind: str, error: str) -> Answer:
+    """Answer a query with what is wrong."""
     return _answer(status, {"status": "error", "errorType": kind, "error": error})
 
 

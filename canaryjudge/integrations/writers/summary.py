@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from canaryjudge.errors import CanaryJudgeError
@@ -22,6 +23,7 @@ __all__ = [
     "AnyVerdictOrError",
     "RolloutOrError",
     "Summary",
+    "SummaryOrError",
     "VerdictOrError",
     "summary",
 ]
@@ -32,6 +34,8 @@ VerdictOrError = Verdict | CanaryJudgeError
 """What there is to tell: a verdict, or why there is none."""
 RolloutOrError: TypeAlias = "VerdictOrError | RolloutVerdict"
 """The same, or what a rollout says."""
+SummaryOrError: TypeAlias = "RolloutOrError | Summary"
+"""The same, or that in a few words."""
 AnyVerdictOrError: TypeAlias = "RolloutOrError | ArmVerdicts"
 """The same, or what several arms say."""
 _LONGEST_REASON = 199
@@ -78,6 +82,8 @@ class Summary:
         Of a rollout: the stage that it is in; None of anything else.
     share : float, optional
         Of a rollout: what the canary should get of the traffic now.
+    metrics : mapping of str to str
+        Each metric's outcome; nothing of several arms.
     """
 
     outcome: Literal["pass", "marginal", "fail", "error"]
@@ -89,6 +95,7 @@ class Summary:
     lacks_data: bool
     stage: str | None = None
     share: float | None = None
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
     def of_stage(self) -> dict[str, str]:
         """Give `stage` and `share` as text, the share in percent; nothing of what is no rollout."""
@@ -97,8 +104,8 @@ class Summary:
         return {"stage": self.stage, "share": f"{100 * self.share:.6g}"}
 
 
-def summary(said: AnyVerdictOrError) -> Summary:
-    """Say in a few words what became of a release.
+def summary(said: AnyVerdictOrError | Summary) -> Summary:
+    """Say in a few words what became of a release; what is said in a few words already is given as it is.
 
     Examples
     --------
@@ -106,6 +113,8 @@ def summary(said: AnyVerdictOrError) -> Summary:
     >>> summary(cj.DataError("metrics.csv: there is no such file", "Check the path.")).reason
     'ERROR: metrics.csv: there is no such file. Check the path.'
     """
+    if isinstance(said, Summary):
+        return said
     if isinstance(said, CanaryJudgeError):
         reason = cut(f"ERROR: {on_one_line(str(said))}", _LONGEST_REASON)
         return Summary("error", "hold", reason, None, (), (), lacks_data=False)
@@ -119,6 +128,9 @@ def summary(said: AnyVerdictOrError) -> Summary:
         lacks_data=said.lacks_data,
         stage=on_one_line(said.stage) if isinstance(said, RolloutFacts) else None,
         share=said.share if isinstance(said, RolloutFacts) else None,
+        metrics={}
+        if isinstance(said, ArmsFacts)
+        else {name: result.outcome.value for name, result in said.metrics.items()},
     )
 
 

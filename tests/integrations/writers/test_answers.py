@@ -50,11 +50,11 @@ def test_argo_gets_json_whatever_the_names(name, reason):
 
 # what a yes does, by Flagger's own rules: 1 yes, 0 no, for pass, marginal, fail and error
 YES = {
-    "confirm-rollout": (1, 0, 0, 0),  # a no waits
+    "confirm-rollout": (1, 1, 0, 0),  # a no waits, for data that cannot come before there is traffic
     "pre-rollout": (1, 1, 0, 0),  # a no is a failed check
     "rollout": (1, 1, 0, 0),
     "": (1, 1, 0, 0),  # as rollout
-    "confirm-traffic-increase": (1, 0, 0, 0),
+    "confirm-traffic-increase": (1, 0, 0, 0),  # a no waits
     "confirm-promotion": (1, 0, 0, 0),
     "post-rollout": (1, 1, 1, 1),  # only logged
     "rollback": (0, 0, 1, 0),  # a yes rolls back
