@@ -98,6 +98,14 @@ def test_a_pass_does_not_outlive_its_points(tmp_path, monkeypatch):
     assert (held["outcome"], held["action"], held["no_data"]) == ("marginal", "hold", True)
     assert held["reason"].startswith("MARGINAL: no new points for 10")
     assert "before that it was PASS" in held["reason"]
+    told_in_numbers = {name: value for name, _, value in held["gauges"]}
+    assert (
+        told_in_numbers["canaryjudge_release_outcome"],
+        told_in_numbers["canaryjudge_release_no_data"],
+    ) == (0.5, 1)
+    (last, silent) = held["looks"][-2:]
+    assert (last[1], silent[1], silent[2], silent[3]) == ("pass", "marginal", "hold", last[3])
+    assert last[0] <= silent[0] <= clock.now - 300 + 30  # five minutes after the last point
 
 
 def test_what_cannot_be_fetched_is_said_and_tried_again(tmp_path, monkeypatch):
