@@ -36,7 +36,7 @@ _OUTCOME: Final = {"type": "string", "enum": ["pass", "marginal", "fail"]}
 _ACTION: Final = {"type": "string", "enum": ["promote", "advance", "hold", "rollback", "complete"]}
 
 
-def description(tools: Mapping[str, Any]) -> dict[str, Any]:
+def description(tools: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Give the description, of OpenAPI 3.1, with the paths of tools."""
     one = "/v1/releases/{service}/{revision}"
     points = {
@@ -120,7 +120,7 @@ def description(tools: Mapping[str, Any]) -> dict[str, Any]:
             ),
             f"{one}/report": _of_one(does("The last verdict as a page.", _page(), refusals(404))),
             f"{one}/explanation": _of_one(does("The last verdict in sentences.", plain(), refusals(404))),
-            **tools,
+            **(tools or {}),
         },
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},

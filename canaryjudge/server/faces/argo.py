@@ -1,6 +1,6 @@
 """Argo Rollouts: a measurement of its `web` provider. Three outcomes: successful, failed, and inconclusive, which pauses the rollout.
 
-Always JSON: Argo takes any answer that is none for a success, unless it is a version of late 2026.
+Always JSON: Argo Rollouts up to 1.10 takes any other answer for a success, whatever it says.
 """
 
 from __future__ import annotations
