@@ -17,6 +17,7 @@ __all__ = [
     "json_of",
     "of_a_release",
     "plain",
+    "problem",
     "refusals",
     "verdict_in_short",
     "wishes",
@@ -291,6 +292,7 @@ def _page() -> dict[str, Any]:
 
 
 def problem() -> dict[str, Any]:
+    """Describe what is told where something is wrong."""
     return {
         "description": "What is wrong, and what to do about it.",
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},

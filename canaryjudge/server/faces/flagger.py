@@ -233,9 +233,12 @@ def describe() -> dict[str, Any]:
     others = {
         str(status): answer(said, plain())
         for status, said in (
+            (400, "It cannot be unpacked."),
             (404, "Flagger has no such type."),
+            (408, "It was too slow."),
             (409, "No."),
             (413, "It is too large."),
+            (415, "It is packed otherwise than by gzip."),
             (500, "Nothing was judged."),
         )
     }

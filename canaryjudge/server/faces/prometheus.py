@@ -205,7 +205,7 @@ def describe() -> dict[str, Any]:
     }
     others = {
         str(status): answer("Prometheus' form of an error.", json_of({"type": "object"}))
-        for status in (400, 413, 422)
+        for status in (400, 408, 413, 415, 422, 503)
     }
     found: dict[str, Any] = {}
     for path, said, names in (

@@ -13,7 +13,7 @@ from canaryjudge.integrations.writers.summary import JSON
 from canaryjudge.server.asking import key_of, wish_of
 from canaryjudge.server.gate import Gate
 from canaryjudge.server.guards import Bodies, Refused
-from canaryjudge.server.openapi import answer, in_query, of_a_release, verdict_in_short
+from canaryjudge.server.openapi import answer, in_query, of_a_release, problem, verdict_in_short
 
 __all__ = ["describe", "routes"]
 
@@ -49,7 +49,7 @@ def describe() -> dict[str, Any]:
     )
     others = {
         "409": answer("It fails.", verdict_in_short()),
-        "503": answer("Not yet: ask again.", verdict_in_short()),
+        "503": answer("Not yet: ask again.", verdict_in_short() | problem()["content"]),
     }
     said = "How a release stands, by the status: 200 pass, 409 fail, 503 not yet."
     return {_PATH: of_a_release(said, verdict_in_short(), others, [marginal], methods=("get", "post", "put"))}

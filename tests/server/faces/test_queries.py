@@ -1,14 +1,20 @@
 """Prometheus' queries: read as Flagger, Argo and Grafana read them, and held against the page that Prometheus would have scraped."""
 
 import json
+import shutil
+import subprocess
+import threading
+import time
 
 import pytest
+import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from server.faces.calling import START, minutes, released, staged_minutes, tools
-from server.gates import Clock
+from server.gates import Clock, gate
 
+from canaryjudge.server.app import app_of
 from canaryjudge.server.store import Store, StoreError
 
 
@@ -214,3 +220,42 @@ def asked_once(tmp_path_factory):
     with tools(tmp_path_factory.mktemp("gate")) as asked:
         asked("PUT", "/v1/releases/cart/v1")
         yield asked
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: make system")
+def test_prometheus_own_client_reads_the_answers(tmp_path):
+    """Argo Rollouts asks by the same one, client_golang."""
+    with tools(tmp_path) as asked:
+        released(asked, "fail")
+    config = uvicorn.Config(app_of(gate(tmp_path, now=time.time)), port=0, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+
+        def told(kind, query, *options):
+            run = subprocess.run(
+                ["promtool", "query", kind, *options, address, query],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            return run.stdout + run.stderr
+
+        outcome = 'canaryjudge_release_outcome{service="podinfo.test"}'
+        labels = 'canaryjudge_release_outcome{revision="fail", service="podinfo.test"} =>'
+        now = Clock()()
+        assert told("instant", outcome).startswith(f"{labels} 0 @[")
+        assert told("instant", "vector(1)").startswith("{} => 1 @[")
+        assert told("instant", "1+1").startswith("scalar: 2 @[")
+        assert told("range", outcome, f"--start={now}", f"--end={now + 30}", "--step=15s").splitlines() == [
+            labels,
+            *(f"0 @[{now + later:.0f}]" for later in (0, 15, 30)),
+        ]
+        assert "bad_data: there is no up here" in told("instant", "up")
+    finally:
+        server.should_exit = True
+        thread.join()
