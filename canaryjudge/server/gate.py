@@ -131,7 +131,7 @@ class Told:
     key : Key
         Which.
     version : int
-        How many times it was looked at.
+        How many times it was written: with every look, and with what a tool keeps of it.
     policy_name : str
         By which policy.
     facts : dict
