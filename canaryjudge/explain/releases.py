@@ -9,7 +9,7 @@ from typing import Final
 
 from canaryjudge.explain.charts import mark
 from canaryjudge.explain.html import page
-from canaryjudge.explain.layout import html_text
+from canaryjudge.explain.layout import html_prose, html_text
 from canaryjudge.explain.numbers import moment, span_of_time
 from canaryjudge.reasons import Outcome
 
@@ -93,7 +93,7 @@ def _row(release: ReleaseLine, now: float) -> str:
         f'<tr class="{release.outcome.value}"><th scope="row"><a href="{html_text(release.link)}">{html_text(release.service)}</a>'
         f"<span>{html_text(release.revision)}</span></th>"
         f'<td class="said">{mark(release.outcome)}{release.outcome.value}<span>{_DO.get(release.action, "")}{share}</span></td>'
-        f'<td class="reason">{html_text(reason)}</td><td>{_looks(release.looks)}</td>'
+        f'<td class="reason">{html_prose(reason)}</td><td>{_looks(release.looks)}</td>'
         f'<td class="when">{span_of_time(max(0.0, now - release.updated))} ago</td></tr>'
     )
 
