@@ -37,6 +37,7 @@ __all__ = [
     "read_updates",
     "release_columns",
     "release_tables",
+    "silence_told",
 ]
 
 ReleaseKey: TypeAlias = str | tuple[str, ...]
@@ -169,10 +170,15 @@ def read_parts(
     numbers: NDArray[np.intp],
 ) -> Iterator[dict[str, MetricPair] | CanaryJudgeError]:
     """Read both arms of every metric of each of so many parts of one table, whose rows have these numbers; an arm or a metric that a part lacks has no points there."""
-    told = tuple(metric.model_copy(update={"no_data": metric.no_data}) for metric in policy.metrics)
-    whole = policy.model_copy(update={"metrics": told})
+    whole = silence_told(policy)
     for first, last, rows in _blocks(part, count):
         yield from _Block(columns, part, rows, first, last, whole, arms, numbers).all_pairs()
+
+
+def silence_told(policy: Policy) -> Policy:
+    """Let a policy say of every metric what no data do, as it does by default."""
+    told = tuple(metric.model_copy(update={"no_data": metric.no_data}) for metric in policy.metrics)
+    return policy.model_copy(update={"metrics": told})
 
 
 def release_tables(

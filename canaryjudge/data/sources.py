@@ -27,7 +27,7 @@ from canaryjudge.data.units import told_unit
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import Kind
 
-__all__ = ["ArmMapping", "RawSeries", "SeriesSource", "raw_series", "refuse_columns"]
+__all__ = ["ArmMapping", "RawSeries", "SeriesSource", "raw_series", "refuse_columns", "series_columns"]
 
 
 _COLUMNS: Final = (
@@ -115,12 +115,14 @@ class SeriesSource(Protocol):
 
 
 def raw_series(data: Any, place: Location) -> RawSeries:
-    """Take one series: array-like, a mapping of columns, or nothing.
+    """Take one series: array-like, a mapping of columns, nothing, or one that has been taken already.
 
     Columns are `value`, `time`, `total`, `le`, `replica` and `row` (the number by which errors name a point); of a histogram `edges` and `buckets`, `buckets`
     of ``[lower, upper, count]``, or `exponential`; beside them `unit`, `increases`, from servers `said` and `counts`, and from wide tables `total_by_name` and `apart`.
     """
-    columns = {} if data is None else _columns(data)
+    if isinstance(data, RawSeries):
+        return data
+    columns = {} if data is None else series_columns(data)
     if not columns:
         return RawSeries(place, np.empty(0))
     refuse_twins([name for name in columns if isinstance(name, str)], _COLUMNS, f"{place}: ")
@@ -226,7 +228,8 @@ def _beside(
     return found
 
 
-def _columns(data: Any) -> Mapping[Any, Any]:
+def series_columns(data: Any) -> Mapping[Any, Any]:
+    """Give a series as columns by their names."""
     if isinstance(data, Mapping):
         return data
     if isinstance(data, Sketch):
@@ -252,7 +255,7 @@ class ArmMapping:
     """
 
     def __init__(self, data: Mapping[Any, Any], kinds: Mapping[str, Kind] | None = None) -> None:
-        self._series: dict[str, dict[str, Any]] = {}
+        self.given: dict[str, dict[str, Any]] = {}
         self._kinds, self._known = kinds or {}, dict[tuple[str, str], RawSeries]()
         refuse_columns(data)
         for metric, arms in data.items():
@@ -261,24 +264,22 @@ class ArmMapping:
                     f"metric {str(metric)!r}: {shown(arms)} is not a mapping of arms",
                     "Give a mapping {metric: {arm: series}}; columns of a table go into a frame.",
                 )
-            if str(metric) in self._series or len(set(map(str, arms))) < len(arms):
+            if str(metric) in self.given or len(set(map(str, arms))) < len(arms):
                 raise DataError(
                     f"metric {str(metric)!r}: it, or an arm of it, stands there twice, as text and as something else",
                     "Leave one out.",
                 )
-            self._series[str(metric)] = {str(arm): series for arm, series in arms.items()}
-        self.metrics = list(self._series)
-        self.arms = list(dict.fromkeys(arm for arms in self._series.values() for arm in arms))
+            self.given[str(metric)] = {str(arm): series for arm, series in arms.items()}
+        self.metrics = list(self.given)
+        self.arms = list(dict.fromkeys(arm for arms in self.given.values() for arm in arms))
 
     def series(self, metric: str, arm: str) -> RawSeries:
         """Give one arm of one metric; one without points where it does not occur."""
         if self._kinds:
-            self._known, self._kinds = _with_facts(self._series, self._kinds), {}
+            self._known, self._kinds = _with_facts(self.given, self._kinds), {}
         known = self._known.get((metric, arm))
         return (
-            raw_series(self._series.get(metric, {}).get(arm), Location(metric, arm))
-            if known is None
-            else known
+            raw_series(self.given.get(metric, {}).get(arm), Location(metric, arm)) if known is None else known
         )
 
 

@@ -25,6 +25,7 @@ def from_wide(
     arm: str,
     time: str | None = None,
     replica: str | None = None,
+    segments: Sequence[str] = (),
     metrics: Mapping[str, str | Mapping[str, str]],
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Turn a wide table, a column a metric, into data that can be judged.
@@ -40,6 +41,8 @@ def from_wide(
         case. A pandas frame with a DatetimeIndex brings its own.
     replica : str, optional
         The column that tells the instances of an arm apart; by default `replica`, if there is one.
+    segments : sequence of str
+        The columns that name segments of the traffic, such as ``["region"]``, which stay beside each metric's.
     metrics : mapping of str to (str or mapping)
         For each metric its column, or ``{"value": column, "total": column}``.
 
@@ -70,7 +73,7 @@ def from_wide(
     if not isinstance(metrics, Mapping) or not metrics:
         raise DataError("from_wide: metrics names no metric", 'Write metrics={"latency_p99": "p99"}.')
     named = {str(metric): _columns_of(str(metric), spec) for metric, spec in metrics.items()}
-    return from_columns(columns, named, arm=arm, time=time, replica=replica)
+    return from_columns(columns, named, arm=arm, time=time, replica=replica, segments=segments)
 
 
 def from_columns(
@@ -80,6 +83,7 @@ def from_columns(
     arm: str | None,
     time: str | None = None,
     replica: str | None = None,
+    segments: Sequence[str] = (),
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Turn the columns of a wide table into data that can be judged.
 
@@ -101,11 +105,12 @@ def from_columns(
             if (read := read_cells([column])) is not None:
                 (parts[role],), unit = read
                 units |= {metric: {"unit": unit}} if role == "value" else {}
-    used = {name for names in metrics.values() for name in names.values()}
+    used = {name for names in metrics.values() for name in names.values()} | set(segments)
     beside = row_columns([name for name in columns if name not in used], arm=arm, time=time, replica=replica)
     of_row: dict[str, Any] = {
         role: needed_column(columns, name) for role, name in beside.items() if name is not None
     }
+    of_row |= {name: needed_column(columns, name) for name in segments}
     apart = {name: of_row.pop("apart") for role, name in beside.items() if role == "apart" and name}
     if arm is None:
         rows_of_arm = {"history": np.arange(len(next(iter(columns.values()))))}

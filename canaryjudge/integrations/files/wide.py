@@ -161,7 +161,7 @@ class WideTable:
             )  # told once its columns are known
         refuse_twins(names, used, f"{source}, ")
         beside = self._beside([name for name in names if name not in used])
-        labels = {self.arm, beside["replica"], beside["apart"]} - {None}
+        labels = {self.arm, beside["replica"], beside["apart"], *self.segments} - {None}
         chosen = used | labels | {beside["time"], "release"}
         return Roles(
             tuple(name for name in names if name in chosen),
@@ -173,11 +173,18 @@ class WideTable:
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse columns that are named and not there, before a format is read that takes only those that are named."""
-        for name in (self.arm, self.replica, self.time):
+        for name in (self.arm, self.replica, self.time, *self.segments):
             if name is not None and names:
                 check_column(names, name)
 
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The columns that name segments of the traffic; a history is not told apart by them."""
+        asked = self.policy.segments
+        return () if asked is None or self.past else asked.by
+
     def _beside(self, names: Sequence[str]) -> dict[str, str | None]:
+        names = [name for name in names if name not in self.segments]
         return row_columns(names, arm=self.arm, time=self.time, replica=self.replica)
 
 
@@ -214,6 +221,7 @@ def widen_table(table: Any, wide: WideTable, source: str = "") -> dict[str, dict
         arm=wide.arm,
         time=wide.time,
         replica=wide.replica,
+        segments=wide.segments,
     )
     return {
         name: {arm: part | found[name].note for arm, part in arms.items()} for name, arms in widened.items()
@@ -336,9 +344,12 @@ def _candidates(
 ) -> list[str]:
     """Return the columns of numbers that are nothing else."""
     beside = row_columns(
-        [name for name in names if name not in values], arm=wide.arm, time=wide.time, replica=wide.replica
+        [name for name in names if name not in values and name not in wide.segments],
+        arm=wide.arm,
+        time=wide.time,
+        replica=wide.replica,
     )
-    taken = values | {wide.arm} | set(beside.values())
+    taken = values | {wide.arm, *wide.segments} | set(beside.values())
     return [name for name in numeric() if name not in taken]
 
 

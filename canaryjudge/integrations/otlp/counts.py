@@ -29,7 +29,28 @@ from canaryjudge.errors import DataError
 from canaryjudge.integrations.otlp.documents import Timeseries
 from canaryjudge.limits import CELLS
 
-__all__ = ["bucket_counts", "event_counts"]
+__all__ = ["InstanceNames", "bucket_counts", "event_counts"]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceNames:
+    """The attributes that tell apart what is not to be added up: instances, and the segments of their traffic."""
+
+    replica: str | None
+    segments: tuple[str, ...] = ()
+
+    def of(self, series: Timeseries) -> tuple[str, ...]:
+        """Name the instance and the segment of a timeseries; empty texts where it has none."""
+        return tuple(series.attributes.get(name or "", "") for name in (self.replica, *self.segments))
+
+    def columns(self, names: Sequence[tuple[str, ...]], owner: NDArray[np.intp]) -> dict[str, Any]:
+        """Lay names out as columns, a row for each entry of `owner`: `replica`, where instances have names, and those of the segments."""
+        each = zip(("replica", *self.segments), zip(*names, strict=True), strict=True)
+        return {
+            column: np.array(own, dtype=object)[owner]
+            for column, own in each
+            if any(own) or column in self.segments
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +59,14 @@ class _InstanceCounts:
 
     columns: FloatArray  # (n, c): of the interval that ends at a time
     time: FloatArray  # (n,): seconds since 1970
-    replica: NDArray[np.intp]  # (n,): which of the names each is of
-    names: tuple[str, ...]
+    owner: NDArray[np.intp]  # (n,): which of the names each is of
+    names: tuple[tuple[str, ...], ...]  # the instance, and the segment of its traffic
+    by: InstanceNames
 
     @property
     def beside(self) -> dict[str, Any]:
-        """The columns `time` and, where instances have names, `replica`."""
-        if not any(self.names):
-            return {"time": self.time}
-        return {"time": self.time, "replica": np.array(self.names, dtype=object)[self.replica]}
+        """The column `time`, and those of the names."""
+        return {"time": self.time} | self.by.columns(self.names, self.owner)
 
     def at(self, frame: _InstanceCounts, where: str) -> FloatArray:
         """Return the counts at the times and instances of others; none where nothing was counted."""
@@ -58,7 +78,8 @@ class _InstanceCounts:
                 counts[row] = self.columns[index]
         for (time, name), index in place.items():
             if self.columns[index].any():
-                whose = f" by {name!r}" if name else ""
+                own = " / ".join(part for part in name if part)
+                whose = f" by {own!r}" if own else ""
                 raise DataError(
                     f"{where}: {self.columns[index, 0]:g} events were counted{whose} up to {iso(time)}, and there is no total",
                     "Take a value and a total that the same instances export at the same times.",
@@ -66,12 +87,12 @@ class _InstanceCounts:
         return counts
 
     @property
-    def keys(self) -> list[tuple[float, str]]:
-        """The time and instance of each."""
-        return [(time, self.names[code]) for time, code in zip(self.time.tolist(), self.replica, strict=True)]
+    def keys(self) -> list[tuple[float, tuple[str, ...]]]:
+        """The time and the names of each."""
+        return [(time, self.names[code]) for time, code in zip(self.time.tolist(), self.owner, strict=True)]
 
 
-def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) -> _InstanceCounts:
+def event_counts(series: Sequence[Timeseries], where: str, by: InstanceNames) -> _InstanceCounts:
     """Count events: sums as they are, of histograms the number of observations."""
     values: list[Any] = []
     for each in series:
@@ -82,7 +103,7 @@ def event_counts(series: Sequence[Timeseries], where: str, replica: str | None) 
             )
         values += each.values if each.shape == "sum" else _sizes(each)
     numbers, rest = to_exact_floats(object_array(values), Location(where, ""), "value")
-    return _summed(series, numbers.reshape(-1, 1), replica, rest)
+    return _summed(series, numbers.reshape(-1, 1), by, rest)
 
 
 def _sizes(series: Timeseries) -> list[float]:
@@ -92,7 +113,7 @@ def _sizes(series: Timeseries) -> list[float]:
 
 
 def bucket_counts(
-    series: Sequence[Timeseries], where: str, replica: str | None
+    series: Sequence[Timeseries], where: str, by: InstanceNames
 ) -> tuple[FloatArray, _InstanceCounts]:
     """Count observations by the edges that all histograms of an arm know."""
     parts = [_buckets(each) for each in series]
@@ -122,7 +143,7 @@ def bucket_counts(
                 f'Give its instrument boundaries; or count its observations alone, with {{"value": "{series[0].metric}"}}.',
             )
         raise too_few_common(where, "all data points", edges)
-    return edges, _summed(series, np.diff(cumulative[:, known], axis=1, prepend=0.0), replica)
+    return edges, _summed(series, np.diff(cumulative[:, known], axis=1, prepend=0.0), by)
 
 
 def _buckets(series: Timeseries) -> SparseBuckets:
@@ -224,9 +245,9 @@ def _ascend(bounds: tuple[float, ...]) -> bool:
 
 
 def _summed(
-    series: Sequence[Timeseries], columns: FloatArray, replica: str | None, rest: FloatArray | None = None
+    series: Sequence[Timeseries], columns: FloatArray, by: InstanceNames, rest: FloatArray | None = None
 ) -> _InstanceCounts:
-    """Difference what is cumulative, each timeseries by itself, and add up those of one instance and time; `rest` is what floats leave out of one column."""
+    """Difference what is cumulative, each timeseries by itself, and add up those of one time, instance and segment; `rest` is what floats leave out of one column."""
     time, start, owner = _flat(series)
     cumulative = np.array([each.cumulative for each in series], dtype=np.bool_)
     opening = np.flatnonzero(np.array([each.opening for each in series], dtype=np.bool_) & cumulative)
@@ -249,15 +270,16 @@ def _summed(
     )
     points = np.concatenate([grown[found.points], deltas])
     counts, time, owner = np.concatenate([found.columns, columns[deltas]]), time[points], owner[points]
-    names = [each.attributes.get(replica or "", "") for each in series]
+    names = [by.of(each) for each in series]
     known = sorted(set(names))
-    code = np.array([known.index(name) for name in names], dtype=np.intp)[owner]
+    places = {name: place for place, name in enumerate(known)}
+    code = np.array([places[name] for name in names], dtype=np.intp)[owner]
     times, slot = np.unique(time, return_inverse=True)
     groups, group = np.unique(slot * max(len(known), 1) + code, return_inverse=True)
     total = np.zeros((len(groups), columns.shape[1]))
     np.add.at(total, group, counts)
     return _InstanceCounts(
-        total, times[groups // max(len(known), 1)], groups % max(len(known), 1), tuple(known)
+        total, times[groups // max(len(known), 1)], groups % max(len(known), 1), tuple(known), by
     )
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from canaryjudge.data.diagnostics import likely_name, nearest, shown
 from canaryjudge.errors import DataError
-from canaryjudge.integrations.otlp.counts import bucket_counts, event_counts
+from canaryjudge.integrations.otlp.counts import InstanceNames, bucket_counts, event_counts
 from canaryjudge.integrations.otlp.documents import Timeseries, TimeseriesSet, read_documents
 from canaryjudge.policy import Policy
 
@@ -28,6 +28,7 @@ def from_otlp(
     arm: str,
     metrics: Mapping[str, Any] | None = None,
     replica: str | None = "service.instance.id",
+    segments: Sequence[str] = (),
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Turn OpenTelemetry metrics into data that can be judged.
 
@@ -45,6 +46,8 @@ def from_otlp(
         happened yet. By default all metrics are read under their own names, but for summaries.
     replica : str, optional
         The attribute that tells instances apart.
+    segments : sequence of str
+        Attributes, of data points or of their resource, that name segments of the traffic, such as ``["cloud.region"]``: each becomes a column, and what is of different segments is not added up.
 
     Returns
     -------
@@ -94,11 +97,11 @@ def from_otlp(
             name: _MetricChoice(_SeriesChoice(name)) for name in found.names if name not in found.summaries
         }
     every = list(found.series.values())
-    if every:
-        _check_attribute(arm, every, "no data point")
+    for attribute in (arm, *segments) if every else ():
+        _check_attribute(attribute, every, "no data point")
     data = {}
     for metric, one in wanted.items():
-        by_arm = _by_arm(metric, one, found, (arm, replica))
+        by_arm = _by_arm(metric, one, found, arm, InstanceNames(replica, tuple(segments)))
         if by_arm or not one.names.isdisjoint(found.names):
             data[metric] = by_arm
     return data
@@ -109,13 +112,13 @@ def document_data(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Take a policy's metrics, or all, from a document under their own names, as the command line does."""
     names = None if policy is None else {metric.name: metric.name for metric in policy.metrics}
-    return from_otlp(text, arm=arm_attribute, metrics=names)
+    segments = () if policy is None or policy.segments is None else policy.segments.by
+    return from_otlp(text, arm=arm_attribute, metrics=names, segments=segments)
 
 
 def _by_arm(
-    metric: str, one: _MetricChoice, found: TimeseriesSet, by: tuple[str, str | None]
+    metric: str, one: _MetricChoice, found: TimeseriesSet, arm: str, by: InstanceNames
 ) -> dict[str, dict[str, Any]]:
-    arm, replica = by
     value = one.value.of(found, metric)
     # where there are events of other attributes, there are none of these
     frame = one.total if one.total is not None else _SeriesChoice(one.value.name)
@@ -125,24 +128,26 @@ def _by_arm(
             f"metric {metric!r}: the document has no {one.value.name!r}, and {frame.name!r} is there",
             f'If it is absent until the first of them, write {{"name": "{one.value.name}", "absent": 0}}.',
         )
+    if not any(name in each.attributes for name in by.segments for each in (*value, *around)):
+        by = replace(by, segments=())  # a metric of no segments is one of the whole
     names = sorted({each.attributes[arm] for each in (*value, *around) if arm in each.attributes})
     by_arm = {}
     for name in names:
         where = f"metric {metric!r}, arm {name!r}"
         parts = [[each for each in part if each.attributes.get(arm) == name] for part in (value, around)]
-        columns = _columns(one, (parts[0], parts[1]), where, replica)
+        columns = _columns(one, (parts[0], parts[1]), where, by)
         if columns is not None:
             by_arm[name] = columns
     return by_arm
 
 
 def _columns(
-    one: _MetricChoice, parts: tuple[list[Timeseries], list[Timeseries]], where: str, replica: str | None
+    one: _MetricChoice, parts: tuple[list[Timeseries], list[Timeseries]], where: str, by: InstanceNames
 ) -> dict[str, Any] | None:
     """Return the columns of one arm."""
     series, around = parts
     if one.counted or all(each.shape == "sum" and not each.is_level for each in around):
-        value, total = (event_counts(part, where, replica) for part in parts)
+        value, total = (event_counts(part, where, by) for part in parts)
         unit = {} if any(each.is_histogram for each in series or around) else _unit(series or around, where)
         columns: dict[str, Any] = {"value": value.at(total, where)[:, 0], "increases": True} | unit
         return columns | ({} if one.total is None else {"total": total.columns[:, 0]}) | total.beside
@@ -157,8 +162,8 @@ def _columns(
             )
     unit = _unit(series, where)
     if series[0].is_level:
-        return _levels(series, replica) | unit
-    edges, counts = bucket_counts(series, where, replica)
+        return _levels(series, by) | unit
+    edges, counts = bucket_counts(series, where, by)
     return {"edges": edges, "buckets": counts.columns, "increases": True} | unit | counts.beside
 
 
@@ -174,21 +179,18 @@ def _unit(series: list[Timeseries], where: str) -> dict[str, Any]:
     return {"unit": next(iter(by_unit))} if by_unit else {}
 
 
-def _levels(series: list[Timeseries], replica: str | None) -> dict[str, Any]:
+def _levels(series: list[Timeseries], by: InstanceNames) -> dict[str, Any]:
     """Put levels side by side; several of one instance are told apart."""
-    names = [each.attributes.get(replica or "", "") for each in series]
+    names = [by.of(each) for each in series]
     several = {name for name, times in Counter(names).items() if times > 1}
-    labels = [f"{name}/{index}" if name in several else name for index, name in enumerate(names)]
+    names = [
+        (f"{name[0]}/{index}", *name[1:]) if name in several else name for index, name in enumerate(names)
+    ]
     time = np.array([time for each in series for time in each.times])
     order = np.argsort(time, kind="stable")
-    columns: dict[str, Any] = {
-        "value": np.array([value for each in series for value in each.values], dtype=np.float64)[order],
-        "time": time[order],
-    }
-    if any(labels):
-        of = np.repeat(np.arange(len(series)), [len(each.times) for each in series])
-        columns["replica"] = np.array(labels, dtype=object)[of[order]]
-    return columns
+    of = np.repeat(np.arange(len(series)), [len(each.times) for each in series])
+    value = np.array([value for each in series for value in each.values], dtype=np.float64)
+    return {"value": value[order], "time": time[order]} | by.columns(names, of[order])
 
 
 @dataclass(frozen=True, slots=True)

@@ -400,10 +400,7 @@ def _columns(
     if native == len(values) and native:
         return _native(values, asked)
     if native:
-        raise DataError(
-            f"{asked.where}: some series are native histograms and others are numbers",
-            "Ask for one of the two.",
-        )
+        raise _some_native(asked)
     if kind == "histogram" or (kind is None and any("le" in each.labels for each in values)):
         return _classic(values, asked)
     if totals is not None or kind in ("count", "ratio"):
@@ -428,15 +425,25 @@ def _in_segments(
 
     of_values = _grouped(values, name_of)
     of_totals = None if totals is None else _grouped(totals, name_of)
-    found: SeriesColumns = {}
+    parts: list[SeriesColumns] = []
     for segment in dict.fromkeys([*of_values, *(of_totals or ())]):
         own = None if of_totals is None else of_totals.get(segment, [])
         part = _columns(of_values.get(segment, []), own, kind, asked)
         rows = len(part["time"])
-        part |= {name: [text] * rows for name, text in zip(segments, segment, strict=True)}
-        for name, column in part.items():
-            found[name] = [*found.get(name, []), *column]
+        parts.append(part | {name: [text] * rows for name, text in zip(segments, segment, strict=True)})
+    if len({"buckets" in part for part in parts}) > 1:
+        raise _some_native(asked)
+    found: SeriesColumns = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        fill = "" if name == "replica" else np.nan  # what a segment's own series may lack
+        found[name] = [entry for part in parts for entry in part.get(name, [fill] * len(part["time"]))]
     return found
+
+
+def _some_native(asked: _Asked) -> DataError:
+    return DataError(
+        f"{asked.where}: some series are native histograms and others are numbers", "Ask for one of the two."
+    )
 
 
 def _counts(values: list[_PromSeries], totals: list[_PromSeries] | None, asked: _Asked) -> SeriesColumns:
