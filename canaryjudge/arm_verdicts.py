@@ -105,6 +105,20 @@ class ArmVerdicts(ArmsFacts, Report):
 
         return arms_markdown(self, self.reason)
 
+    def to_html(self) -> str:
+        """Give it as a report: one HTML page that needs no script and no network, with a table of the arms, each metric's effects side by side, and each arm's metrics, the worst arms first.
+
+        Returns
+        -------
+        str
+            The document. The same verdicts give the same bytes, also when they were read back from JSON.
+        """
+        from canaryjudge.explain.arms_report import arms_page  # noqa: PLC0415 - as in `explain`
+
+        digests = {f"data of {arm}, SHA-256": verdict.data_digest for arm, verdict in self.arms.items()}
+        judged = {"judged by": f"canaryjudge {self.version}", "policy SHA-256": self.policy_digest}
+        return arms_page(self, self.reason, judged | digests)
+
     def to_frame(self) -> pd.DataFrame:
         """Give a pandas frame with a row an arm: `arm`, `baseline`, `outcome`, `action`, the `reason` in a line, `deciding_metric`, and `alpha`, the level at which it was judged."""
         import pandas as pd  # noqa: PLC0415 - only those who want a frame pay for it
@@ -160,8 +174,17 @@ class ArmVerdicts(ArmsFacts, Report):
         """
         raise_for(self.outcome, self.reason, allow_marginal=allow_marginal)
 
+    def _repr_html_(self) -> str:
+        from canaryjudge.explain.arms_report import arms_html  # noqa: PLC0415 - as in `explain`
+
+        return arms_html(self, self.reason)
+
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return {"text/plain": self.explain(), "text/markdown": self.to_markdown()}
+        return {
+            "text/plain": self.explain(),
+            "text/markdown": self.to_markdown(),
+            "text/html": self._repr_html_(),
+        }
 
     def __repr__(self) -> str:
         return f"<ArmVerdicts {self.reason}>"

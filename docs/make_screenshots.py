@@ -16,6 +16,7 @@ import pandas as pd
 from PIL import Image
 
 import canaryjudge as cj
+from canaryjudge.arm_verdicts import ArmVerdicts
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -104,6 +105,13 @@ def verdicts() -> dict[str, cj.Verdict]:
     }
 
 
+def rings() -> ArmVerdicts:
+    """Judge the rings of docs/examples/rings."""
+    folder = ROOT / "docs" / "examples" / "rings"
+    data, policy = pd.read_csv(folder / "metrics.csv"), cj.load_policy(folder / "policy.yaml")
+    return cj.judge(data, policy, baseline="stable", canary=["internal", "beta", "early"])
+
+
 def draw_segments() -> None:
     """Draw the segments of docs/examples/cohorts/android.csv."""
     folder = ROOT / "docs" / "examples" / "cohorts"
@@ -133,6 +141,7 @@ def main() -> None:
         if name == "fail" or not dark
     ]
     shots.append(("rollout-desktop", bundled("late").to_html(), (1280, 925), False))
+    shots.append(("rings-desktop", rings().to_html(), (1280, 1060), False))
     with tempfile.TemporaryDirectory() as folder, Browser() as browser:
         for name, html, (width, height), dark in shots:
             page = Path(folder, f"{name}.html")

@@ -286,7 +286,7 @@ def test_it_is_a_mapping_that_is_read_back_from_its_json():
     assert frame["arm"].tolist() == RINGS
     assert frame["outcome"].tolist() == ["pass", "fail", "pass"]
     assert repr(found) == str(found) == "<ArmVerdicts FAIL: roll back beta; internal and all may go on>"
-    assert set(found._repr_mimebundle_()) == {"text/plain", "text/markdown"}
+    assert set(found._repr_mimebundle_()) == {"text/plain", "text/markdown", "text/html"}
 
 
 def test_a_document_that_was_changed_is_refused():

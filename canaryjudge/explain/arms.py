@@ -21,7 +21,15 @@ from canaryjudge.explain.text import as_text
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import ArmsFacts
 
-__all__ = ["arms_markdown", "arms_reason", "arms_text"]
+__all__ = [
+    "arms_markdown",
+    "arms_names",
+    "arms_promises",
+    "arms_reason",
+    "arms_rows",
+    "arms_text",
+    "rings_sentence",
+]
 
 _LONGEST_LINE: Final = 199
 _HEADER: Final = ["arm", "baseline", "outcome", "judged at", "why"]
@@ -45,8 +53,8 @@ def arms_reason(facts: ArmsFacts) -> str:
 
 def arms_text(facts: ArmsFacts, reason: str, *, brief: bool = False) -> str:
     """Explain several arms: what to do, a table, best and worst, what the arms that do not pass say, and what is promised."""
-    grid = as_grid(_HEADER, [[*row[:-1], cut(row[-1], _WHY)] for row in _rows(facts)])
-    said = "\n".join(wrapped(f"{line}.") for line in (*_named(facts), _rings(facts)))
+    grid = as_grid(_HEADER, [[*row[:-1], cut(row[-1], _WHY)] for row in arms_rows(facts)])
+    said = "\n".join(wrapped(f"{line}.") for line in (*arms_names(facts), rings_sentence(facts)))
     if brief:
         return "\n\n".join([wrapped(reason), grid, said])
     blocks = [wrapped(reason), grid, said]
@@ -54,22 +62,23 @@ def arms_text(facts: ArmsFacts, reason: str, *, brief: bool = False) -> str:
         if release.outcome is not Outcome.PASS:
             lines = as_text(release, WIDTH - len(_INDENT), brief=True).splitlines()
             blocks.append("\n".join([f"{on_one_line(arm)}:", *(f"{_INDENT}{line}" for line in lines)]))
-    return "\n\n".join([*blocks, "\n".join(wrapped(f"{line}.") for line in _promises(facts))])
+    return "\n\n".join([*blocks, "\n".join(wrapped(f"{line}.") for line in arms_promises(facts))])
 
 
 def arms_markdown(facts: ArmsFacts, reason: str) -> str:
     """Explain several arms in Markdown."""
-    said = [*_named(facts), _rings(facts), *_promises(facts)]
+    said = [*arms_names(facts), rings_sentence(facts), *arms_promises(facts)]
     return "\n\n".join(
         [
             f"## {markdown_text(reason)}",
-            as_markdown_grid(_HEADER, _rows(facts)),
+            as_markdown_grid(_HEADER, arms_rows(facts)),
             "\n".join(f"- {markdown_text(line)}." for line in said) + "\n",
         ]
     )
 
 
-def _rows(facts: ArmsFacts) -> list[list[str]]:
+def arms_rows(facts: ArmsFacts) -> list[list[str]]:
+    """Give a row an arm, as `_HEADER` has the columns."""
     return [
         [
             arm,
@@ -82,7 +91,7 @@ def _rows(facts: ArmsFacts) -> list[list[str]]:
     ]
 
 
-def _named(facts: ArmsFacts) -> list[str]:
+def arms_names(facts: ArmsFacts) -> list[str]:
     """Say which arm is the best and which the worst, and by which metrics."""
     many, said = len(facts.arms), []
     if not facts.ranking:
@@ -109,7 +118,7 @@ def _named(facts: ArmsFacts) -> list[str]:
     return said
 
 
-def _rings(facts: ArmsFacts) -> str:
+def rings_sentence(facts: ArmsFacts) -> str:
     """Say what the outcomes mean if the arms are rings, each of which waits for those before it."""
     order = list(facts.arms)
     stop = next((arm for arm in order if facts.arms[arm].outcome is not Outcome.PASS), None)
@@ -131,7 +140,7 @@ def _rings(facts: ArmsFacts) -> str:
     return f"{rings}: {start}{stop} {word}, so {halt}{whatever}"
 
 
-def _promises(facts: ArmsFacts) -> list[str]:
+def arms_promises(facts: ArmsFacts) -> list[str]:
     """Say which error rates there are, and how alpha was shared out."""
     releases = list(facts.arms.values())
     alpha, beta = set_percent(facts.alpha), set_percent(facts.beta)

@@ -319,9 +319,9 @@ def _lacking(results: list[MetricResult], outcome: Outcome) -> str:
     return " for want of data" if lacking == len(results) else f", {count(lacking)} for want of data"
 
 
-def about(release: ReleaseResult) -> str:
-    """Say what was compared, and when."""
-    said = f"<strong>{html_text(release.canary_arm)}</strong> against <strong>{html_text(release.baseline_arm)}</strong>"
+def about(release: ReleaseResult, *, arms: str | None = None) -> str:
+    """Say what was compared, and when; `arms` names several of which the same is true."""
+    said = f"<strong>{html_text(arms or release.canary_arm)}</strong> against <strong>{html_text(release.baseline_arm)}</strong>"
     starts = [m.overlap_start for m in release.metrics.values() if m.overlap_start is not None]
     ends = [m.overlap_end for m in release.metrics.values() if m.overlap_end is not None]
     if starts and ends:

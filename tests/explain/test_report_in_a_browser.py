@@ -25,7 +25,27 @@ def segments():
     return cj.judge(gauges(np.random.default_rng(2), changes), policy)
 
 
-MADE = {"segments": segments, "nasty": nasty_release, "fifty": fifty_metrics, "watched": watched, **ROLLOUTS}
+def arms():
+    """Twenty-four arms with long names, one of them bad and one with two points."""
+    rng, times = np.random.default_rng(1), 60.0 * np.arange(60)
+    names = ["stable", *(f"a ring with a name that goes on and on {place}" for place in range(24))]
+    series = {
+        arm: {"time": times, "value": 100 * (1 + 0.5 * (place == 3)) + 5 * rng.normal(size=60)}
+        for place, arm in enumerate(names)
+    }
+    series[names[7]] = {"time": times[:2], "value": [100.0, 101.0]}
+    policy = cj.Policy(metrics=[cj.Metric(name="m", direction="increase")])
+    return cj.judge({"m": series}, policy, baseline="stable", canary=names[1:])
+
+
+MADE = {
+    "segments": segments,
+    "arms": arms,
+    "nasty": nasty_release,
+    "fifty": fifty_metrics,
+    "watched": watched,
+    **ROLLOUTS,
+}
 PAGES = (*KINDS, *MADE)
 WIDER = """
 [...document.querySelectorAll('body *')].filter(each => {

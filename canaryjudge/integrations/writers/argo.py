@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.integrations.writers.summary import JSON, PLAIN, Answer, SummaryOrError, summary
+from canaryjudge.integrations.writers.summary import JSON, PLAIN, Answer, Summary, SummaryOrError, summary
+from canaryjudge.results import ArmsFacts
+
+if TYPE_CHECKING:
+    from canaryjudge.arm_verdicts import ArmVerdicts
 
 __all__ = ["argo_answer", "argo_json"]
 
 
-def argo_json(said: SummaryOrError) -> str:
+def argo_json(said: SummaryOrError | ArmVerdicts) -> str:
     """Write the body of an answer to Argo's `web` provider.
 
     With ``jsonPath: "{$.verdict}"``, ``successCondition: result.outcome == "pass"`` and ``failureCondition: result.outcome == "fail"`` a
@@ -18,27 +23,38 @@ def argo_json(said: SummaryOrError) -> str:
 
     Parameters
     ----------
-    said : Verdict, RolloutVerdict, Summary or CanaryJudgeError
+    said : Verdict, RolloutVerdict, ArmVerdicts, Summary or CanaryJudgeError
         What there is to tell.
 
     Returns
     -------
     str
-        JSON: `verdict` with `outcome`, `action`, `reason`, `score` (null where there is none) and `no_data`, and of a rollout `stage` and `share` (in percent, as text); `metrics` with each metric's outcome.
+        JSON: `verdict` with `outcome`, `action`, `reason`, `score` (null where there is none) and `no_data`, and of a rollout `stage` and `share` (in percent, as text); `metrics` with each metric's outcome. Several arms
+        have `arms` in place of `metrics`: of each by its name a `verdict` and `metrics` of its own, so that ``{$.arms.beta.verdict}`` is one.
     """
-    short = summary(said)
-    document = {
-        "verdict": {
-            "outcome": short.outcome,
-            "action": short.action,
-            "reason": short.reason,
-            "score": short.score,
-            "no_data": short.lacks_data,
-            **short.of_stage(),
-        },
-        "metrics": dict(short.metrics),
-    }
+    if isinstance(said, ArmsFacts):
+        document = {
+            "verdict": _told(summary(said)),
+            "arms": {arm: _with_metrics(summary(verdict)) for arm, verdict in said.items()},
+        }
+    else:
+        document = _with_metrics(summary(said))
     return json.dumps(document, allow_nan=False) + "\n"
+
+
+def _told(short: Summary) -> dict[str, Any]:
+    return {
+        "outcome": short.outcome,
+        "action": short.action,
+        "reason": short.reason,
+        "score": short.score,
+        "no_data": short.lacks_data,
+        **short.of_stage(),
+    }
+
+
+def _with_metrics(short: Summary) -> dict[str, Any]:
+    return {"verdict": _told(short), "metrics": dict(short.metrics)}
 
 
 def argo_answer(said: SummaryOrError) -> Answer:

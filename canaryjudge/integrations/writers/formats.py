@@ -64,10 +64,13 @@ FORMATS: Final[dict[str, VerdictFormat]] = {
     "text": VerdictFormat(_text, "sentences", of_errors=False, of_rollouts=True, of_arms=True),
     "json": VerdictFormat(_json, "everything that is known", of_errors=False, of_rollouts=True, of_arms=True),
     "markdown": VerdictFormat(_markdown, "a table", of_errors=False, of_rollouts=True, of_arms=True),
-    "html": VerdictFormat(_html, "a page with charts", of_errors=False, of_rollouts=True),
-    "junit": VerdictFormat(writers.junit_xml, "JUnit XML: a test a metric", of_rollouts=True),
+    "html": VerdictFormat(_html, "a page with charts", of_errors=False, of_rollouts=True, of_arms=True),
+    "junit": VerdictFormat(writers.junit_xml, "JUnit XML: a test a metric", of_rollouts=True, of_arms=True),
     "github": VerdictFormat(
-        writers.github_annotations, "GitHub's annotations, for a step's standard output", of_rollouts=True
+        writers.github_annotations,
+        "GitHub's annotations, for a step's standard output",
+        of_rollouts=True,
+        of_arms=True,
     ),
     "github-outputs": VerdictFormat(
         writers.github_outputs, "for the file $GITHUB_OUTPUT", appends=True, of_rollouts=True, of_arms=True
@@ -88,8 +91,12 @@ FORMATS: Final[dict[str, VerdictFormat]] = {
         of_rollouts=True,
         of_arms=True,
     ),
-    "argo": VerdictFormat(writers.argo_json, "JSON for Argo Rollouts' web provider", of_rollouts=True),
-    "prometheus": VerdictFormat(writers.prometheus_text, "Prometheus' text format", of_rollouts=True),
+    "argo": VerdictFormat(
+        writers.argo_json, "JSON for Argo Rollouts' web provider", of_rollouts=True, of_arms=True
+    ),
+    "prometheus": VerdictFormat(
+        writers.prometheus_text, "Prometheus' text format", of_rollouts=True, of_arms=True
+    ),
     "kayenta": VerdictFormat(kayenta_json, "the result of a judge of Kayenta's", of_errors=False),
 }
 """Each format by its name: a new one is a line here."""

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from canaryjudge.errors import CanaryJudgeError
-from canaryjudge.explain.layout import cut, markdown_text, on_one_line
+from canaryjudge.explain.layout import cut, listed, markdown_text, on_one_line
 from canaryjudge.explain.sentences import metric_sentence
-from canaryjudge.integrations.writers.summary import AnyVerdictOrError, RolloutOrError, summary
+from canaryjudge.integrations.writers.summary import AnyVerdictOrError, summary
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import RolloutFacts
+from canaryjudge.results import ArmsFacts, RolloutFacts
 from canaryjudge.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ _LONGEST_SUMMARY: Final = 1_000_000
 """Bytes; GitHub refuses a step's summary above 1 MiB."""
 
 
-def github_annotations(said: RolloutOrError) -> str:
-    r"""Write workflow commands: an error for each metric that fails the release, a warning for each that is marginal, else a notice; of a rollout a notice too where it advances.
+def github_annotations(said: AnyVerdictOrError) -> str:
+    r"""Write workflow commands: an error for each metric that fails the release, a warning for each that is marginal, else a notice; of a rollout a notice too where it advances, and of several arms where some may go on.
 
     Parameters
     ----------
-    said : Verdict, RolloutVerdict or CanaryJudgeError
+    said : Verdict, RolloutVerdict, ArmVerdicts or CanaryJudgeError
         What there is to tell.
 
     Returns
@@ -54,14 +54,22 @@ def github_annotations(said: RolloutOrError) -> str:
         return _command("error", "canaryjudge: nothing was judged", short.reason)
     if isinstance(said, RolloutFacts) and said.action == "advance":
         return _command("notice", "canaryjudge: advance", short.reason)
-    failing, undecided = _complaints(said)
-    if said.outcome is Outcome.FAIL and not failing:  # a score may fail a release in which no metric fails
-        failing = [("the release fails", short.reason)]
-    if said.outcome is Outcome.MARGINAL and not undecided:
-        undecided = [("the release is held", short.reason)]
+    failing: list[tuple[str, str]] = []
+    undecided: list[tuple[str, str]] = []
+    each = (
+        [(f"{arm}, ", verdict) for arm, verdict in said.items()]
+        if isinstance(said, ArmsFacts)
+        else [("", said)]
+    )
+    for arm, verdict in each:
+        own = _complaints(verdict)
+        failing += [(f"{arm}{name}", sentence) for name, sentence in own[0]]
+        undecided += [(f"{arm}{name}", sentence) for name, sentence in own[1]]
     lines = [*_commands("error", failing), *_commands("warning", undecided)]
     if said.outcome is Outcome.PASS:
         lines.append(_command("notice", "canaryjudge: pass", short.reason))
+    elif isinstance(said, ArmsFacts) and said.may_go_on:
+        lines.append(_command("notice", f"canaryjudge: {listed(said.may_go_on)} may go on", short.reason))
     return "".join(lines)
 
 
@@ -132,6 +140,11 @@ def _complaints(verdict: Verdict | RolloutVerdict) -> tuple[list[tuple[str, str]
         told = (f"{result.name}: {result.outcome.value}", metric_sentence(result, release))
         fails = result.outcome is Outcome.FAIL and result.role != "advisory"
         (failing if fails and verdict.outcome is Outcome.FAIL else undecided).append(told)
+    reason = summary(verdict).reason
+    if verdict.outcome is Outcome.FAIL and not failing:  # a score may fail a release in which no metric fails
+        failing = [("the release fails", reason)]
+    if verdict.outcome is Outcome.MARGINAL and not undecided:
+        undecided = [("the release is held", reason)]
     return failing, undecided
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from canaryjudge.errors import CanaryJudgeError, DataError
-from canaryjudge.integrations.writers.summary import JSON, Answer, RolloutOrError, summary
+from canaryjudge.integrations.writers.summary import JSON, Answer, AnyVerdictOrError, RolloutOrError, summary
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import MetricResult, RolloutFacts
+from canaryjudge.results import ArmsFacts, MetricResult, RolloutFacts
 from canaryjudge.texts import visible
 from canaryjudge.verdict import Verdict
 
@@ -90,24 +90,29 @@ class Gauge:
     samples: Samples
 
 
-def gauges(said: RolloutOrError) -> tuple[Gauge, ...]:
-    """Return a verdict, or the lack of one, as gauges; those without a sample are there too."""
+def gauges(said: AnyVerdictOrError) -> tuple[Gauge, ...]:
+    """Return a verdict, or the lack of one, as gauges; those without a sample are there too. Several arms are told apart by the label `canary`."""
     found: dict[str, Samples] = {name: [] for name in HELP}
     found["canaryjudge_judged"].append(({}, float(not isinstance(said, CanaryJudgeError))))
-    if not isinstance(said, CanaryJudgeError):
-        _add_release(found, said)
-        for result in said.metrics.values():
-            _add_metric(found, result)
+    each: list[tuple[dict[str, str], Verdict | RolloutVerdict]] = []
+    if isinstance(said, ArmsFacts):
+        each = [({"canary": visible(arm)}, verdict) for arm, verdict in said.items()]
+    elif not isinstance(said, CanaryJudgeError):
+        each = [({}, said)]
+    for arm, verdict in each:
+        _add_release(found, verdict, arm)
+        for result in verdict.metrics.values():
+            _add_metric(found, result, arm)
     return tuple(Gauge(name, HELP[name], samples) for name, samples in found.items())
 
 
-def prometheus_text(said: RolloutOrError) -> str:
+def prometheus_text(said: AnyVerdictOrError) -> str:
     """Write a verdict, or the lack of one, in Prometheus' text format (version 0.0.4).
 
     Parameters
     ----------
-    said : Verdict, RolloutVerdict or CanaryJudgeError
-        What there is to tell.
+    said : Verdict, RolloutVerdict, ArmVerdicts or CanaryJudgeError
+        What there is to tell. Of several arms each sample has a label `canary` with the arm's name, and the worst ``canaryjudge_release_outcome`` is that of all.
 
     Returns
     -------
@@ -133,24 +138,25 @@ def prometheus_text(said: RolloutOrError) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _add_release(found: dict[str, Samples], said: Verdict | RolloutVerdict) -> None:
-    found["canaryjudge_release_outcome"].append(({}, OUTCOMES[said.outcome.value]))
-    found["canaryjudge_release_no_data"].append(({}, float(said.lacks_data)))
+def _add_release(found: dict[str, Samples], said: Verdict | RolloutVerdict, arm: Mapping[str, str]) -> None:
+    found["canaryjudge_release_outcome"].append((arm, OUTCOMES[said.outcome.value]))
+    found["canaryjudge_release_no_data"].append((arm, float(said.lacks_data)))
     if said.score is not None:
-        found["canaryjudge_release_score"].append(({}, said.score))
+        found["canaryjudge_release_score"].append((arm, said.score))
     verdict: Any = said.release if isinstance(said, RolloutFacts) else said
     facts = ("version", "valid_for", "policy_digest", "data_digest")
-    found["canaryjudge_release_info"].append(({name: getattr(verdict, name) for name in facts}, 1.0))
+    told = {name: getattr(verdict, name) for name in facts}
+    found["canaryjudge_release_info"].append(({**arm, **told}, 1.0))
     if isinstance(said, RolloutFacts):
         found["canaryjudge_rollout_share"].append(({}, said.share))
 
 
-def _add_metric(found: dict[str, Samples], result: MetricResult) -> None:
-    metric = {"metric": visible(result.name)}
+def _add_metric(found: dict[str, Samples], result: MetricResult, arm: Mapping[str, str]) -> None:
+    metric = {**arm, "metric": visible(result.name)}
     became = metric | {"role": result.role, "reason": result.reason}
     found["canaryjudge_metric_outcome"].append((became, OUTCOMES[result.outcome.value]))
-    for arm, points in (("baseline", result.n_baseline), ("canary", result.n_canary)):
-        found["canaryjudge_metric_points"].append((metric | {"arm": arm}, float(points)))
+    for side, points in (("baseline", result.n_baseline), ("canary", result.n_canary)):
+        found["canaryjudge_metric_points"].append((metric | {"arm": side}, float(points)))
     effect = None if result.deciding is None else result.deciding.effect
     if result.deciding is None or effect is None:
         return
