@@ -198,14 +198,9 @@ def refuse_standard_input_twice(options: argparse.Namespace) -> None:
 
 
 def refuse_server_options(options: argparse.Namespace) -> None:
-    """Refuse what belongs to a server that is not asked, and to ask one for more than two arms."""
+    """Refuse what belongs to a server that is not asked."""
     for server in SERVERS.values():
         server.refuse_options(options)
-    if _server(options) is not None and len(arm_names(options)) > 2:
-        raise DataError(
-            "several canaries are judged from --data: a server is asked for one baseline and one canary",
-            "Export the metrics of all arms to a table with the columns metric, arm and value.",
-        )
 
 
 def read_data(

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Final, Literal, Protocol
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
+from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, KindName
 from canaryjudge.limits import QUERY_CHARACTERS
 from canaryjudge.quantities import shown
 from canaryjudge.settings import Duration, Path, PolicyModel, Problem
 
 __all__ = [
+    "ARM",
     "MOST_STEPS",
     "RELEASE_NAMES",
     "SELECTOR",
@@ -22,6 +24,7 @@ __all__ = [
     "filled",
     "history_of",
     "query_problems",
+    "selector_of",
     "selector_problem",
     "timing",
     "timing_problem",
@@ -31,6 +34,8 @@ SELECTOR: Final = "${selector}"
 """What stands in a query for the arm's selector."""
 RELEASE_NAMES: Final = ("service", "revision", "stable")
 """What a selector may ask for as ${name}: a gate knows it of each release, and of the version that it is compared with."""
+ARM: Final = "${arm}"
+"""What stands in a selector for the arm's name."""
 MOST_STEPS: Final = 11_000
 """So many steps of a series Prometheus answers at once."""
 _STEP: Final = 60.0
@@ -47,6 +52,8 @@ _COUNTER: Final = re.compile(r"\w_(?:total|bucket)\s*\{")
 _AGGREGATION: Final = re.compile(r"\b(?:sum|avg|min|max|count)\s*(?:\(|by\b|without\b)")
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
 _BRACKET: Final = re.compile(r"[()\[\]{}]")
+_NAME: Final = re.compile(r"[^\"'`\\\x00-\x1f\x7f]*")
+"""What may stand in quotation marks of any kind, and stays what it is."""
 _MATCHER: Final = re.compile(r"(?:\"\"|[\w.:]+)\s*(?:=~|!~|!=|=(?!=))")
 _BY: Final = re.compile(r"\bby\s*\(([^()]*)\)")
 
@@ -86,9 +93,9 @@ class Prometheus(PolicyModel):
     """What the queries of all metrics have in common, unless one says otherwise."""
 
     baseline: Promql | None = None
-    """Label selectors of the baseline, put where a query says `${selector}`: `version="1.4"`. The command line may give them instead."""
+    """Label selectors of the baseline, put where a query says `${selector}`: `version="1.4"`. `${arm}` in them stands for the arm's name: `version="${arm}"`. The command line may give them instead."""
     canary: Promql | None = None
-    """Label selectors of the canary: `version="1.5"`."""
+    """Label selectors of the canary: `version="1.5"`; of several canaries, of each by its name: `ring="${arm}"`."""
     step: Duration | None = None
     """The time between two points: `15s`. No shorter than the scrape interval; `1m` where left out."""
     window: Duration | None = None
@@ -219,8 +226,8 @@ def _selector_problems(place: Prometheus | Query) -> Iterator[Problem]:
                 yield Problem((name,), f"the selector has {SELECTOR} in it, which it replaces", advice)
             if problem := selector_problem(selector):
                 yield problem._replace(path=(name,))
-            yield from _unknown_placeholders(selector, (name,), _OF_RELEASES)
-    if place.baseline is not None and place.baseline == place.canary:
+            yield from _unknown_placeholders(selector.replace(SELECTOR, ""), (name,), _IN_SELECTORS)
+    if place.baseline is not None and place.baseline == place.canary and ARM not in place.baseline:
         advice = "Name a label that differs, such as the version."
         yield Problem(("canary",), "both arms have the same selector, so they would be the same data", advice)
 
@@ -258,7 +265,7 @@ def _is_balanced(text: str) -> bool:
     return not opened
 
 
-_OF_RELEASES: Final = tuple(f"${{{name}}}" for name in RELEASE_NAMES)
+_IN_SELECTORS: Final = (ARM, *(f"${{{name}}}" for name in RELEASE_NAMES))
 
 
 def filled(selector: str, names: Mapping[str, str]) -> tuple[str, Problem | None]:
@@ -283,13 +290,29 @@ def filled(selector: str, names: Mapping[str, str]) -> tuple[str, Problem | None
     return selector, selector_problem(selector)
 
 
+def selector_of(text: str, arm: str) -> str:
+    """Put the name of an arm into its label selectors, where they have a place for it.
+
+    Examples
+    --------
+    >>> selector_of('ring="${arm}",job="cart"', "beta")
+    'ring="beta",job="cart"'
+    """
+    if ARM in text and not _NAME.fullmatch(arm):
+        raise DataError(
+            f"the arm {arm!r} has quotation marks, a backslash or a line break in its name, which cannot stand for {ARM}",
+            "Write its selector out, with --baseline-selector or --canary-selector.",
+        )
+    return text.replace(ARM, arm)
+
+
 def _unknown_placeholders(text: str, path: Path, known: tuple[str, ...]) -> Iterator[Problem]:
     for found in dict.fromkeys(_PLACEHOLDER.findall(text)):
         if found not in known:
             advice = (
                 f"{SELECTOR} is the only placeholder"
                 if known == (SELECTOR,)
-                else f"A selector may ask a gate for {', '.join(known)}, and for nothing else"
+                else f"In a selector {ARM} is the arm's name, and a gate may be asked for {', '.join(known[1:])}"
             )
             yield Problem(
                 path, f"unknown placeholder {shown(found)}", f"{advice}; write durations out, such as [1m]."

@@ -95,14 +95,6 @@ def test_a_format_that_tells_one_release_is_refused(capsys):
     assert "several canaries" in Path("report.xml").read_text(encoding="utf-8")
 
 
-def test_a_server_is_asked_for_two_arms_only(capsys):
-    code, out, err = run(
-        capsys, "judge", "--policy", "policy.yaml", "--prometheus", "http://127.0.0.1:1", *RINGS
-    )
-    assert (code, out) == (2, "")
-    assert err.startswith("canaryjudge: several canaries are judged from --data")
-
-
 @pytest.mark.parametrize(
     ("names", "says"),
     [

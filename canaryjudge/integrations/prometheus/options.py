@@ -51,8 +51,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for arm in ("baseline", "canary"):
         group.add_argument(
             f"--{arm}-selector",
+            action="append",
             metavar="SELECTOR",
-            help=f"what ${{selector}} stands for in the {arm}'s queries, in place of what the policy says",
+            help=f"what ${{selector}} stands for in the {arm}'s queries, in place of what the policy says; ${{arm}} in it is the arm's name; may be repeated for several",
         )
     group.add_argument("--at", type=_time, metavar="TIME", help="when the data end (default: now)")
     group.add_argument(
@@ -140,7 +141,13 @@ def fetch_past(options: argparse.Namespace, policy: Policy) -> Fetched:
     """Fetch the past of what the command line asks for, up to where the data begin that were fetched before."""
     from canaryjudge.integrations.prometheus.queries import fetch_history  # noqa: PLC0415 - as in fetch_given
 
-    return fetch_history(policy, access_given(options), _wanted(options, None))
+    return fetch_history(
+        policy,
+        access_given(options),
+        _wanted(options, None),
+        baseline=options.baseline,
+        canary=options.canary,
+    )
 
 
 def starter_given(options: argparse.Namespace) -> str:
@@ -177,9 +184,11 @@ def access_given(options: argparse.Namespace) -> Access:
 def _wanted(options: argparse.Namespace, since: Mapping[str, float | None] | None) -> QueryOverrides:
     from canaryjudge.integrations.prometheus.queries import QueryOverrides  # noqa: PLC0415 - as in fetch_given
 
+    given = (options.baseline_selector, options.canary_selector)
+    baseline, canary = (each[0] if each and len(each) == 1 else each and tuple(each) for each in given)
     return QueryOverrides(
-        options.baseline_selector,
-        options.canary_selector,
+        baseline,
+        canary,
         options.window,
         options.at,
         since or {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -14,10 +14,12 @@ from canaryjudge.integrations.prometheus.answers import from_prometheus, readabl
 from canaryjudge.integrations.prometheus.client import Access, PrometheusClient, Span
 from canaryjudge.policy import Metric, Policy, Query
 from canaryjudge.policy.query import (
+    ARM,
     MOST_STEPS,
     SELECTOR,
     filled,
     history_of,
+    selector_of,
     timing,
     timing_problem,
 )
@@ -38,8 +40,8 @@ class QueryOverrides(NamedTuple):
 
     Attributes
     ----------
-    baseline, canary : str or None
-        What stands for ``${selector}``.
+    baseline, canary : str, tuple of str or None
+        What stands for ``${selector}``; of several arms one for all, in which ``${arm}`` is each arm's name, or one for each.
     window : float or None
         Seconds that the data go back.
     at : float or None
@@ -52,8 +54,8 @@ class QueryOverrides(NamedTuple):
         What stands for ``${service}``, ``${revision}`` and ``${stable}`` in selectors.
     """
 
-    baseline: str | None = None
-    canary: str | None = None
+    baseline: str | tuple[str, ...] | None = None
+    canary: str | tuple[str, ...] | None = None
     window: float | None = None
     at: float | None = None
     since: Mapping[str, float | None] = {}
@@ -81,8 +83,8 @@ def fetch(
     access: Access,
     wanted: QueryOverrides | None = None,
     *,
-    baseline: str = "baseline",
-    canary: str = "canary",
+    baseline: str | Sequence[str] = "baseline",
+    canary: str | Sequence[str] = "canary",
 ) -> Fetched:
     """Ask a server for the data of every metric of a policy.
 
@@ -97,8 +99,8 @@ def fetch(
         How the server is reached.
     wanted : QueryOverrides, optional
         What is asked in place of what the policy says.
-    baseline, canary : str
-        What to call the arms in the data.
+    baseline, canary : str or sequence of str
+        What to call the arms in the data; of several canaries all of them, and one baseline for all or one for each.
 
     Returns
     -------
@@ -115,14 +117,18 @@ def fetch(
         If httpx is not installed.
     """
     wanted = wanted or QueryOverrides()
-    asked = [_asked(metric, policy, wanted) for metric in policy.metrics]
-    return _run(_fetched(asked, access, (str(baseline), str(canary))))
+    arms = _names(baseline), _names(canary)
+    asked = [_asked(metric, policy, wanted, arms) for metric in policy.metrics]
+    return _run(_fetched(asked, access))
 
 
 def fetch_history(
     policy: Policy,
     access: Access,
     wanted: QueryOverrides | None = None,
+    *,
+    baseline: str | Sequence[str] = "baseline",
+    canary: str | Sequence[str] = "canary",
 ) -> Fetched:
     """Ask a server for the baseline's past: the same queries, up to where the data begin.
 
@@ -136,6 +142,8 @@ def fetch_history(
         How the server is reached.
     wanted : QueryOverrides, optional
         The same as the data were asked with.
+    baseline, canary : str or sequence of str
+        The same.
 
     Returns
     -------
@@ -143,12 +151,21 @@ def fetch_history(
         ``{metric: {"history": columns}}``, with remarks; no data where nothing is wanted or to be had.
     """
     wanted = wanted or QueryOverrides()
+    arms = _names(baseline), _names(canary)
+    if len(set(arms[0])) > 1:
+        return Fetched(
+            {}, ["several baselines have no common past, so none is asked for; give it with --history"]
+        )
     asked = [
         question._replace(span=span)
-        for question in (_asked(metric, policy, wanted) for metric in policy.metrics)
+        for question in (_asked(metric, policy, wanted, arms) for metric in policy.metrics)
         if (span := _before(question, policy, wanted)) is not None
     ]
     return _run(_fetched_past(asked, access))
+
+
+def _names(arms: str | Sequence[str]) -> tuple[str, ...]:
+    return (arms,) if isinstance(arms, str) else tuple(map(str, arms))
 
 
 def _before(question: _Asked, policy: Policy, wanted: QueryOverrides) -> Span | None:
@@ -170,7 +187,7 @@ async def _fetched_past(asked: list[_Asked], access: Access) -> Fetched:
             documents: dict[str, dict[str, Any]] = {}
             try:
                 for column, text in question.query.texts().items():
-                    promql = text.replace(SELECTOR, question.selectors[0])
+                    promql = text.replace(SELECTOR, next(iter(question.selectors.values())))
                     document = await client.query_range(promql, question.span, where)
                     said = [readable(access.redacted(str(line))) for line in said_by(document)]
                     documents[column] = {_PAST: {**document, "warnings": [], "infos": [], "isPartial": False}}
@@ -186,41 +203,65 @@ class _Asked(NamedTuple):
 
     metric: Metric
     query: Query
-    selectors: tuple[str, str]
+    selectors: dict[str, str]
+    """What stands for ``${selector}`` in those of each arm, the baseline first."""
     span: Span
     segments: tuple[str, ...] = ()
 
 
-def _asked(metric: Metric, policy: Policy, wanted: QueryOverrides) -> _Asked:
+def _asked(
+    metric: Metric,
+    policy: Policy,
+    wanted: QueryOverrides,
+    arms: tuple[tuple[str, ...], tuple[str, ...]],
+) -> _Asked:
     query, shared = metric.query, policy.prometheus
     if query is None:
         advice = "Give it one, such as query: 'rate(errors_total{${selector}}[1m])'."
         raise PolicyError(f"the metric {metric.name!r} has no query", advice)
-    selectors = []
-    for arm in ("baseline", "canary"):
+    selectors: dict[str, str] = {}
+    for side, names in zip(("baseline", "canary"), arms, strict=True):
         places = [place for place in (wanted, query, shared) if place is not None]
-        found = next((text for place in places if (text := getattr(place, arm)) is not None), None)
+        found = next((given for place in places if (given := getattr(place, side)) is not None), None)
         if not found:
-            advice = f"Give the policy prometheus.{arm}, such as 'version=\"1.4\"', or the command line --{arm}-selector."
+            advice = f"Give the policy prometheus.{side}, such as 'version=\"1.4\"', or the command line --{side}-selector."
             raise PolicyError(
-                f"nothing says what {SELECTOR} is for the {arm} of the metric {metric.name!r}", advice
+                f"nothing says what {SELECTOR} is for the {side} of the metric {metric.name!r}", advice
             )
-        found, problem = filled(found, wanted.names)
-        if problem is not None:
+        each = [found] * len(names) if isinstance(found, str) else found
+        if len(each) != len(names):
             raise PolicyError(
-                f"{arm} of the metric {metric.name!r}: {problem.message}: {shown(found)}", problem.hint
+                f"--{side}-selector is given {len(each)} times, and there {'is' if len(names) == 1 else 'are'} {len(names)} of --{side}",
+                f"Give one for all, in which {ARM} is each arm's name, or one for each in the same order.",
             )
-        selectors.append(found)
-    if selectors[0] == selectors[1]:
-        advice = "Name a label that differs, such as the version."
-        raise PolicyError(f"both arms of the metric {metric.name!r} have the selector {selectors[0]}", advice)
+        for name, text in zip(names, each, strict=True):
+            own, problem = filled(text, wanted.names)
+            if problem is not None:
+                raise PolicyError(
+                    f"{side} of the metric {metric.name!r}: {problem.message}: {shown(own)}", problem.hint
+                )
+            selectors.setdefault(name, selector_of(own, name))
+    _refuse_same(selectors, metric.name)
     step, window = timing(query, shared)
     window = window if wanted.window is None else wanted.window
     if problem := timing_problem(step, window):
         raise PolicyError(f"metric {metric.name!r}: {problem.message}", problem.hint)
     span = _span(round(step * 1000), window, wanted, metric.name)
     segments = () if policy.segments is None else policy.segments.by
-    return _Asked(metric, query, (selectors[0], selectors[1]), span, segments)
+    return _Asked(metric, query, selectors, span, segments)
+
+
+def _refuse_same(selectors: Mapping[str, str], metric: str) -> None:
+    """Refuse arms that would be the same data."""
+    known: dict[str, str] = {}
+    for name, selector in selectors.items():
+        if selector in known:
+            both = "both arms" if len(selectors) == 2 else f"the arms {known[selector]!r} and {name!r}"
+            advice = "Name a label that differs, such as the version."
+            if len(selectors) > 2:
+                advice = f'Put {ARM} where an arm\'s name belongs, as in ring="{ARM}", or give --canary-selector once for each.'
+            raise PolicyError(f"{both} of the metric {metric!r} have the selector {selector}", advice)
+        known[selector] = name
 
 
 def check_selectors(policy: Policy, wanted: QueryOverrides) -> None:
@@ -232,7 +273,7 @@ def check_selectors(policy: Policy, wanted: QueryOverrides) -> None:
         As `fetch`.
     """
     for metric in policy.metrics:
-        _asked(metric, policy, wanted)
+        _asked(metric, policy, wanted, (("baseline",), ("canary",)))
 
 
 def _span(step: int, window: float, wanted: QueryOverrides, metric: str) -> Span:
@@ -257,13 +298,13 @@ def _run(work: Coroutine[Any, Any, Fetched]) -> Fetched:
         return pool.submit(asyncio.run, work).result()
 
 
-async def _fetched(asked: list[_Asked], access: Access, arms: tuple[str, str]) -> Fetched:
+async def _fetched(asked: list[_Asked], access: Access) -> Fetched:
     found = Fetched({}, [])
     async with PrometheusClient(access) as client:
         for question in asked:
             documents: dict[str, dict[str, Any]] = {}
             for column, text in question.query.texts().items():
-                for arm, selector in zip(arms, question.selectors, strict=True):
+                for arm, selector in question.selectors.items():
                     where = f"metric {question.metric.name!r}, arm {arm!r}"
                     promql = text.replace(SELECTOR, selector)
                     document = await client.query_range(promql, question.span, where)
@@ -276,7 +317,7 @@ async def _fetched(asked: list[_Asked], access: Access, arms: tuple[str, str]) -
                     }
                     found.remarks.extend(f"{where}: {line}" for line in said)
             found.data.update(_columns(question, documents, access))
-            found.remarks.extend(_silences(question, documents, arms))
+            found.remarks.extend(_silences(question, documents))
     return found
 
 
@@ -298,10 +339,8 @@ def _columns(
         raise DataError(access.redacted(error.message), error.hint) from None
 
 
-def _silences(
-    question: _Asked, documents: Mapping[str, Mapping[str, Any]], arms: tuple[str, str]
-) -> list[str]:
-    """Say which queries found nothing; of events that is no wonder, unless neither arm has any."""
+def _silences(question: _Asked, documents: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Say which queries found nothing; of events that is no wonder, unless no arm has any."""
     silent = {
         (column, arm): not document["data"]["result"]
         for column, answers in documents.items()
@@ -309,16 +348,17 @@ def _silences(
     }
     name, texts = question.metric.name, question.query.texts()
     remarks = []
-    for arm, selector in zip(arms, question.selectors, strict=True):
+    for arm, selector in question.selectors.items():
         for column, text in texts.items():
             if silent[column, arm] and (column == "total" or "total" not in texts):
                 asked = readable(text.replace(SELECTOR, selector))
                 start, end, step = (number / 1000 for number in question.span)
                 when = f"asked every {step:g} s from {iso(start)} to {iso(end)}"
                 remarks.append(f"metric {name!r}, arm {arm!r}: Prometheus has nothing for {asked} ({when})")
-    if "total" in texts and all(silent["value", arm] for arm in arms) and not remarks:
+    if "total" in texts and all(silent["value", arm] for arm in question.selectors) and not remarks:
         asked = readable(texts["value"])
+        which = "either" if len(question.selectors) == 2 else "any"
         remarks.append(
-            f"metric {name!r}: there is no series for {asked} in either arm, so that counts as 0 events"
+            f"metric {name!r}: there is no series for {asked} in {which} arm, so that counts as 0 events"
         )
     return remarks
