@@ -8,6 +8,7 @@ import canaryjudge as cj
 MINUTES = 60
 START = 1_772_442_000.0
 ARMS = ("baseline", "canary")
+SEVERAL = ("stable", "a", "b", "c")
 
 
 def columns(segment, arm, **points):
@@ -55,6 +56,31 @@ def shifted_errors(rng, change, traffic=200_000):
     half = traffic / 2
     requests = {"us": (0.8 * half, 0.2 * half), "eu-west": (0.2 * half, 0.8 * half)}
     return errors(rng, dict.fromkeys(requests, change), requests, {"us": 0.01, "eu-west": 0.06})
+
+
+def arms_of_one_mix(rng, changes, noise=0.05):
+    """Latencies of three regions under loads that all arms share; each arm is changed by a part, which may be the regions' own."""
+    found = []
+    for place, region in enumerate(("eu", "us", "asia")):
+        load = 100 * (1 + place) * np.exp(rng.normal(0, 0.2, MINUTES))
+        for arm in SEVERAL:
+            change = changes.get(arm, 0.0)
+            own = change.get(region, 0.0) if isinstance(change, dict) else change
+            value = load * (1 + own) * np.exp(rng.normal(0, noise, MINUTES))
+            found.append(columns(region, arm, time=START + 60 * np.arange(MINUTES), value=value))
+    return pd.concat(found, ignore_index=True)
+
+
+def arms_of_two_mixes(rng, changes, requests=200_000):
+    """Errors of an arm each, of which `c` has four fifths of the region with six times the errors and the others a fifth."""
+    found = []
+    for region, rate in (("us", 0.01), ("eu", 0.06)):
+        for arm in SEVERAL:
+            part = 0.8 if (arm == "c") == (region == "eu") else 0.2
+            total = np.full(30, round(requests * part / 30))
+            value = rng.binomial(total, rate * (1 + changes.get(arm, 0.0)))
+            found.append(columns(region, arm, time=START + 60 * np.arange(30), value=value, total=total))
+    return pd.concat(found, ignore_index=True)
 
 
 def policy(by=("region",), *, segments=None, **metric):

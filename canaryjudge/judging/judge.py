@@ -20,7 +20,7 @@ from canaryjudge.data.reading import (
 )
 from canaryjudge.data.releases import columns_of, release_tables
 from canaryjudge.data.segments import read_segments, segments_of
-from canaryjudge.errors import CanaryJudgeError, PolicyError
+from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.history import known_past
 from canaryjudge.judging.arms import judge_arms
 from canaryjudge.judging.releases import check_policy, collected_later, judge_releases, verdict_of
@@ -94,7 +94,7 @@ def judge(
     -----
     Of K canaries each is judged at alpha / K; once some have failed, each of the k others is at alpha / k (Holm's procedure [1]_), so that any of them that is fine fails with a chance of at most alpha, however
     they depend on each other. An arm is named the worst of a metric where it is proven worse than each other one at the metric's share of alpha / 2K, by the rule about the metric's level with nothing tolerated:
-    arms that share a baseline are compared with each other, so that its noise, which all of them have in common, is no part of it. The same for the best.
+    arms that share a baseline are compared with each other, so that its noise, which all of them have in common, is no part of it, within segments where the policy names some. The same for the best.
 
     Any metric may fail the release, so alpha is shared out over metrics by weight, and over a metric's rules equally (weighted
     Bonferroni; rules about a feature of the data count a tenth). Every required metric must pass, so each is tested at beta itself (an intersection-union test).
@@ -115,11 +115,6 @@ def judge(
     """
     check_policy(policy)
     if isinstance(canary, (list, tuple)) or isinstance(baseline, (list, tuple)):
-        if policy.segments is not None:
-            raise PolicyError(
-                "the policy compares within segments, which is for one canary",
-                "Judge each canary by itself, at alpha divided by their number, or leave segments out of the policy.",
-            )
         return judge_arms(data, policy, named_arms(baseline, canary), history)
     arms = str(baseline), str(canary)
     known = known_past(history, policy, arms)

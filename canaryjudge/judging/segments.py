@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from canaryjudge.data import (
@@ -15,6 +18,7 @@ from canaryjudge.judging.releases import collected_later, written
 from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Policy, Segments
 from canaryjudge.results import (
+    MetricResult,
     MetricSegments,
     ReleaseResult,
     SegmentsFacts,
@@ -24,12 +28,13 @@ from canaryjudge.segments import (
     asked_in_segments,
     judge_within,
     level_rule,
+    mean_pvalue,
     splits_of_segments,
     too_thin,
 )
 from canaryjudge.verdict import Verdict
 
-__all__ = ["verdict_within"]
+__all__ = ["judge_within_segments", "mean_pvalues", "verdict_within"]
 
 
 def verdict_within(
@@ -39,23 +44,47 @@ def verdict_within(
     arms: tuple[str, str],
     history: History | None = None,
 ) -> Verdict:
-    """Give the verdict of one release by its segments; by the first of two columns, where pairs of values have too little data."""
+    """Give the verdict of one release by its segments."""
     with np.errstate(all="ignore"), collected_later():
-        release, cases = _judge_within(parts, policy, settings, arms, history)
-        facts = release.segments
-        if facts is not None and len(parts.names[0]) > 1 and any(map(too_thin, facts.metrics.values())):
-            release, cases = _judge_within(parts.by_first(), policy, settings, arms, history)
+        release, cases = judge_within_segments(parts, policy, settings, arms, history)
         return written(release, cases, [*parts.digests()], policy, arms, history)
 
 
-def _judge_within(
+def judge_within_segments(
+    parts: SegmentedPairs,
+    policy: Policy,
+    settings: Segments,
+    arms: tuple[str, str],
+    history: History | None = None,
+) -> tuple[ReleaseResult, list[Case]]:
+    """Judge a release by its segments; by the first of two columns, where pairs of values have too little data."""
+    release, cases = _judge_within(parts, policy, settings, arms, history)
+    facts = release.segments
+    if facts is not None and len(parts.names[0]) > 1 and any(map(too_thin, facts.metrics.values())):
+        return _judge_within(parts.by_first(), policy, settings, arms, history)
+    return release, cases
+
+
+def mean_pvalues(
+    parts: SegmentedPairs,
+    policy: Policy,
+    settings: Segments,
+    arms: tuple[str, str],
+    levels: Mapping[str, float],
+) -> dict[str, float | None]:
+    """Ask of each metric that names segments whether the second arm is worse than the first within them, in the mean; None where that cannot be told."""
+    _, _, metrics = _segmented(parts, policy, settings, arms, None)
+    return {each.metric.name: mean_pvalue(replace(each, level=levels[each.metric.name])) for each in metrics}
+
+
+def _segmented(
     parts: SegmentedPairs,
     policy: Policy,
     settings: Segments,
     arms: tuple[str, str],
     history: History | None,
-) -> tuple[ReleaseResult, list[Case]]:
-    """Judge a release as a whole and in each segment, and put both together."""
+) -> tuple[list[Case], dict[str, MetricResult], list[SegmentedMetric]]:
+    """Judge each metric as a whole, and in each segment those that name some."""
     alphas = shares(policy)
     cases = [
         Case.of(
@@ -99,9 +128,22 @@ def _judge_within(
                 in_each.beta,
             )
         )
+    return cases, whole, metrics
+
+
+def _judge_within(
+    parts: SegmentedPairs,
+    policy: Policy,
+    settings: Segments,
+    arms: tuple[str, str],
+    history: History | None,
+) -> tuple[ReleaseResult, list[Case]]:
+    """Judge a release as a whole and in each segment, and put both together."""
+    cases, whole, metrics = _segmented(parts, policy, settings, arms, history)
+    count, within = len(parts.names), {each.metric.name: each.metric for each in metrics}
     splits = {
-        name: splits_of_segments(parts.segments[name], parts.names, case.metric, policy)
-        for name, case in within.items()
+        name: splits_of_segments(parts.segments[name], parts.names, metric, policy)
+        for name, metric in within.items()
     }
     facts: dict[str, MetricSegments] = {}
     for each, judged in zip(metrics, judge_within(metrics, settings, arms, splits), strict=True):

@@ -5,13 +5,14 @@ tests. Rules about a feature are asked in each segment. Objectives are about the
 """
 
 from canaryjudge.segments.effects import SegmentedMetric, asked_in_segments, level_rule
-from canaryjudge.segments.within import judge_within, splits_of_segments, too_thin
+from canaryjudge.segments.within import judge_within, mean_pvalue, splits_of_segments, too_thin
 
 __all__ = [
     "SegmentedMetric",
     "asked_in_segments",
     "judge_within",
     "level_rule",
+    "mean_pvalue",
     "splits_of_segments",
     "too_thin",
 ]

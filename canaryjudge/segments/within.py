@@ -29,9 +29,10 @@ from canaryjudge.segments.closed_test import ClosedTest
 from canaryjudge.segments.effects import OF_THE_WHOLE, SegmentedMetric, effects_of, level_rule, rules_of
 from canaryjudge.segments.left_out import facts_of_none, left_out
 from canaryjudge.segments.mean_effect import MeanEffect
+from canaryjudge.stats.bounds import t_pvalues
 from canaryjudge.stats.segment_split import segment_split
 
-__all__ = ["Within", "judge_within", "splits_of_segments", "too_thin"]
+__all__ = ["Within", "judge_within", "mean_pvalue", "splits_of_segments", "too_thin"]
 
 _MOST_LEFT_OUT = 0.1
 """A pass is withheld where so much of the traffic is of segments that could not be compared."""
@@ -97,6 +98,20 @@ def judge_within(
                 update={"outcome": Outcome.MARGINAL, "reason": Reason.SEGMENTS_LEFT_OUT}
             )
         yield Within(result, facts)
+
+
+def mean_pvalue(own: SegmentedMetric) -> float | None:
+    """Give the p-value for "the mean of all segments is no worse than tolerated" of a metric with one bad direction, at its level; None where no segment, or too little of the traffic, could be compared."""
+    effects = effects_of(own)
+    if effects is None or not effects.known.any() or len(effects.ends) > 1:
+        return None
+    if (left_out(own, effects.known)["left_out_part"] or 0.0) > _MOST_LEFT_OUT:
+        return None
+    ((sign, ends),) = effects.ends.items()
+    mean = MeanEffect.of(own, effects, 1.0)
+    limit = float((mean.weights * np.where(effects.known, ends, 0.0)).sum())
+    error, df = mean.with_floor(mean.error, mean.df)
+    return float(t_pvalues(sign * (mean.estimate - limit), error, df).greater)
 
 
 def too_thin(facts: MetricSegments) -> bool:

@@ -1,5 +1,6 @@
 """Several arms under one alpha: whether any fails that is fine, which is named, and what the others lose by being judged together."""
 
+import cohorts
 import numpy as np
 import pytest
 import ringed
@@ -88,3 +89,23 @@ def test_of_equal_arms_none_is_named(kind, runs, change):
     found = [judged(kind, values) for values in WORLDS[kind](rng, runs, np.full(3, change))]
     named = sum(one.best is not None or one.worst is not None for one in found)
     assert_rate_at_most(named, runs, ALPHA)
+
+
+@pytest.mark.parametrize("world", [cohorts.arms_of_one_mix, cohorts.arms_of_two_mixes])
+@pytest.mark.parametrize("runs", [15, pytest.param(150, marks=pytest.mark.slow)])
+def test_within_segments_equal_arms_neither_fail_nor_are_named_and_one_that_is_worse_is(world, runs):
+    """Whatever the mix of segments that one of them has."""
+    rng, gauges = np.random.default_rng(20261202), world is cohorts.arms_of_one_mix
+    metric = {"kind": "gauge", "tolerance": "15%"} if gauges else {"kind": "ratio"}
+    policy = cohorts.policy(direction="increase", assumed_spread=0, **metric)
+    policy = policy.model_copy(update={"alpha": ALPHA})
+    canary, named, failed, found = list(cohorts.SEVERAL[1:]), 0, 0, 0
+    for _ in range(runs):
+        told = cj.judge(world(rng, {}), policy, baseline="stable", canary=canary)
+        failed += told.outcome == "fail"
+        named += bool(told.best or told.worst)
+        told = cj.judge(world(rng, {"a": 0.4}), policy, baseline="stable", canary=canary)
+        found += told.worst == "a" and told["a"].outcome == "fail"
+    assert_rate_at_most(failed, runs, ALPHA)
+    assert_rate_at_most(named, runs, ALPHA)
+    assert binom.cdf(found, runs, 0.9) > 0.01

@@ -430,12 +430,6 @@ def test_a_metric_that_is_not_there_is_no_silent_pass():
     assert judged(data, cj.Policy(metrics=asked, segments={"by": ["region"]})).outcome == "marginal"
 
 
-def test_several_canaries_are_refused_in_a_sentence():
-    data = gauges(np.random.default_rng(34), {"eu": 0.0, "us": 0.0})
-    with pytest.raises(cj.PolicyError, match="the policy compares within segments, which is for one canary"):
-        cj.judge(data, policy(**LATENCY), canary=["canary", "beta"])
-
-
 # forms
 
 
