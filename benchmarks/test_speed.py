@@ -85,11 +85,14 @@ def test_judge_twenty_gauges(benchmark: BenchmarkFixture, tell: Tell) -> None:
     _compare(benchmark, tell, "20 x scipy.stats.mannwhitneyu", peer, rounds=30)
 
 
-def test_judge_within_two_hundred_segments(benchmark: BenchmarkFixture, tell: Tell) -> None:
-    """Five gauges of 200 segments, an hour of both arms of each, frame to verdict, beside the same as 200 releases of their own."""
+@pytest.mark.parametrize("kind", ["gauge", "ratio"])
+def test_judge_within_two_hundred_segments(benchmark: BenchmarkFixture, tell: Tell, kind: str) -> None:
+    """Five gauges, or ratios whose split moves, of 200 segments, an hour of both arms of each, frame to verdict, beside the same as 200 releases of their own."""
     rng = np.random.default_rng(1)
-    names, minutes = [f"gauge_{number}" for number in range(5)], 60
+    names, minutes = [f"{kind}_{number}" for number in range(5)], 60
     rows = 200 * 2 * minutes
+    share = np.linspace(0.05, 0.5, minutes)
+    total = np.tile(np.rint(400 * np.concatenate([1 - share, share])), 200)
     frame = pd.concat(
         pd.DataFrame(
             {
@@ -97,12 +100,16 @@ def test_judge_within_two_hundred_segments(benchmark: BenchmarkFixture, tell: Te
                 "segment": np.repeat(np.arange(200).astype(str), 2 * minutes),
                 "arm": np.tile(np.repeat(["baseline", "canary"], minutes), 200),
                 "time": np.tile(1_767_225_600.0 + 60 * np.arange(minutes), 400),
-                "value": rng.normal(100, 5, rows),
+                **(
+                    {"value": rng.normal(100, 5, rows)}
+                    if kind == "gauge"
+                    else {"value": rng.binomial(total.astype(int), 0.02), "total": total}
+                ),
             }
         )
         for name in names
     )
-    metrics = [cj.Metric(name=name, direction="increase") for name in names]
+    metrics = [cj.Metric(name=name, kind=kind, direction="increase") for name in names]
     policy = cj.Policy(metrics=metrics, segments={"by": ["segment"]})
 
     def peer() -> None:

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from canaryjudge.stats.bounds import FloatArray, bisect
+from canaryjudge.stats.bounds import FloatArray, bisect, crossing
 from canaryjudge.stats.dispersion import Dispersion
 from canaryjudge.stats.long_run import dependence
 from canaryjudge.stats.paired_shift import dependent_mean_critical, dependent_mean_error, dependent_mean_tail
@@ -56,12 +56,14 @@ _LARGEST_LOG_RATIO = 300.0
 _SMALLEST_PVALUE = 1e-300
 _HALVINGS = 56
 _WIDENINGS = 6
-_STEPS = 24
 _ALMOST_CERTAIN = 1 - 1e-16
 _LARGEST_DEVIATE = float(np.arcsinh(2e4))
 """The inverse hyperbolic sine of twice the deviate beyond which no law is known."""
 _INNERMOST = 0.25
 """Expected events stay so far from none and from all."""
+_NEAR = 0.5
+"""Steps of the ratio's logarithm so small that what cumulants grow by is taken as one logarithm of nearly 1."""
+_LARGEST_STEP = 600.0
 _LINEAR = 1e-3
 """Deviates smaller than this have their limit's correction."""
 
@@ -281,14 +283,18 @@ class _Bursts:
         size = np.maximum(excess, 0.0)
         if not (self.spread > 0).any():
             return alone(size)
-        low, high = np.zeros_like(size), size
-        for _ in range(
-            _HALVINGS
-        ):  # the part of it at which counting has the level that bursts have for the rest
-            own = (low + high) / 2
-            more = alone(own) > self.tail(np.sqrt(np.maximum(size**2 - own**2, 0.0)))
-            low, high = np.where(more, own, low), np.where(more, high, own)
-        return alone(np.where((self.spread > 0)[:, None], high, size))
+
+        def more(own: FloatArray) -> FloatArray:
+            """By how many deviates counting reaches less far than bursts do for the rest."""
+            rest = self.tail(np.sqrt(np.maximum(size**2 - own**2, 0.0)))
+            return _deviate(alone(own)) - _deviate(rest)
+
+        own = crossing(more, np.zeros_like(size), size)
+        return alone(np.where((self.spread > 0)[:, None], own, size))
+
+
+def _deviate(tail: FloatArray) -> FloatArray:
+    return np.asarray(special.ndtri(np.clip(tail, _SMALLEST_PVALUE, _ALMOST_CERTAIN)))
 
 
 def _over(part: FloatArray, whole: FloatArray) -> FloatArray:
@@ -380,12 +386,17 @@ def _ratio(
         noise,
     )
 
-    def tail(log_ratio: FloatArray, *, above: bool) -> FloatArray:
-        shared = shares.tail(log_ratio, above=above)
+    def law(*, above: bool) -> Callable[[FloatArray], FloatArray]:
+        shared = shares.law(above=above)
         if not large.any():
             return shared
-        score = _stratified_score(strata, np.exp(log_ratio))
-        return np.where(large[:, None], special.ndtr(-score if above else score), shared)
+
+        def tail(log_ratio: FloatArray) -> FloatArray:
+            inside = np.clip(log_ratio, -_LARGEST_LOG_RATIO, _LARGEST_LOG_RATIO)
+            score = _stratified_score(strata, np.exp(inside))
+            return np.where(large[:, None], special.ndtr(-score if above else score), shared(log_ratio))
+
+        return tail
 
     middle = np.where(large, np.log(inside[:, 0]), shares.start)[:, None]
     step = 1 / np.sqrt(np.maximum(own.sum(axis=-1), _INNERMOST))[:, None]
@@ -393,11 +404,11 @@ def _ratio(
     silent = (shares.total == 0)[:, None] | bursts.abstains[:, None]
     at, reach, sides = np.log(limits), bursts.reach(levels), []
     for above, sign in ((True, -1.0), (False, 1.0)):
+        counted = law(above=above)
 
-        def counted(log_ratio: FloatArray, above: bool = above) -> FloatArray:  # noqa: FBT001 - bound to its side
-            return tail(log_ratio, above=above)
-
-        def aside(part: FloatArray, sign: float = sign) -> FloatArray:
+        def aside(
+            part: FloatArray, sign: float = sign, counted: Callable[[FloatArray], FloatArray] = counted
+        ) -> FloatArray:
             return counted(middle + sign * part)
 
         bound = _crossing(counted, alone, middle, sign * step)
@@ -471,24 +482,35 @@ class _Shares:
 
     def root(self, canary: FloatArray) -> FloatArray:
         """Find the logarithm of the ratio at which so many events of the canary are expected, shape (rows, q); infinite at the ends."""
-        end = np.full(canary.shape, _LARGEST_LOG_RATIO)
-
-        def fewer(log_ratio: FloatArray) -> BoolArray:
-            expected = (self.events[:, None, :] * self.share(log_ratio)).sum(axis=-1)
-            return np.asarray(expected < canary)
-
-        found = bisect(fewer, -end, end, _HALVINGS)
         total = self.total[:, None]
+
+        def missing(log_ratio: FloatArray) -> FloatArray:
+            return np.asarray(canary - (self.events[:, None, :] * self.share(log_ratio)).sum(axis=-1))
+
+        # all intervals have the share of their sum somewhere between
+        inside = np.clip(canary / np.where(total > 0, total, 1.0), _SMALLEST_PVALUE, _ALMOST_CERTAIN)
+        some = self.events > 0
+        least = np.where(some, self.log_odds, np.inf).min(axis=-1, keepdims=True)
+        most = np.where(some, self.log_odds, -np.inf).max(axis=-1, keepdims=True)
+        low, high = (
+            np.clip(special.logit(inside) - odds, -_LARGEST_LOG_RATIO, _LARGEST_LOG_RATIO)
+            for odds in (most, least)
+        )
+        found = crossing(missing, low, high)
         return np.where(canary <= 0, -np.inf, np.where(canary >= total, np.inf, found))
 
-    def tail(self, log_ratio: FloatArray, *, above: bool) -> FloatArray:
-        """Give the chance of as many events of the canary as there are, or more (or fewer), at ratios, shape (rows, q)."""
-        few = self.few
-        tail = self._convolved(log_ratio, above=above) if few.any() else np.zeros_like(log_ratio)
-        if not few.all():
-            tail = np.where(few[:, None], tail, self._saddlepoint(log_ratio, above=above))
-        certain = (self.canary <= 0 if above else self.canary >= self.total)[:, None]
-        return np.where(certain, 1.0, tail)
+    def law(self, *, above: bool) -> Callable[[FloatArray], FloatArray]:
+        """Give the chance of as many events of the canary as there are, or more (or fewer), as a function of ratios, shape (rows, q)."""
+        few, certain = self.few, (self.canary <= 0 if above else self.canary >= self.total)[:, None]
+        saddlepoint = None if few.all() else self._saddlepoint(above=above)
+
+        def tail(log_ratio: FloatArray) -> FloatArray:
+            found = self._convolved(log_ratio, above=above) if few.any() else np.zeros_like(log_ratio)
+            if saddlepoint is not None:
+                found = np.where(few[:, None], found, saddlepoint(log_ratio))
+            return np.where(certain, 1.0, found)
+
+        return tail
 
     def _convolved(self, log_ratio: FloatArray, *, above: bool) -> FloatArray:
         counts = np.arange(self.masses.shape[-1], dtype=np.float64)
@@ -504,7 +526,7 @@ class _Shares:
         )
         return np.asarray(part / whole)
 
-    def _saddlepoint(self, log_ratio: FloatArray, *, above: bool) -> FloatArray:
+    def _saddlepoint(self, *, above: bool) -> Callable[[FloatArray], FloatArray]:
         # the tail between two whole numbers, halfway
         within = np.maximum(self.total - _INNERMOST, _INNERMOST)
         observed = np.clip(self.canary + (-0.5 if above else 0.5), _INNERMOST, within)[:, None]
@@ -512,18 +534,27 @@ class _Shares:
         share = self.share(there)
         variances = self.events[:, None, :] * share * (1 - share)
         variance = variances.sum(axis=-1)
-        skewness = (variances * (1 - 2 * share)).sum(axis=-1) / np.maximum(variance, 1e-300) ** 1.5
-        step = there - log_ratio
-        grown = np.logaddexp(0.0, there[..., None] + self.log_odds[:, None, :]) - np.logaddexp(
-            0.0, log_ratio[..., None] + self.log_odds[:, None, :]
-        )
-        exponent = step * observed - (self.events[:, None, :] * grown).sum(axis=-1)
-        w = np.sign(step) * np.sqrt(2 * np.maximum(exponent, 0.0))
-        u = 2 * np.sinh(np.clip(step, -600, 600) / 2) * np.sqrt(variance)
-        small = (np.abs(w) < _LINEAR) | (u * w <= 0)
-        safe = np.where(small, 1.0, w)
-        deviate = np.where(small, w + skewness / 6, w + np.log(np.where(small, 1.0, u / safe)) / safe)
-        return np.asarray(special.ndtr(-deviate if above else deviate))
+        skewness = (variances * (1 - 2 * share)).sum(axis=-1) / np.maximum(variance, 1e-200) ** 1.5
+        other = np.asarray(special.expit(-there[..., None] - self.log_odds[:, None, :]))
+
+        def tail(log_ratio: FloatArray) -> FloatArray:
+            step = there - log_ratio
+            back = np.clip(-step, -_LARGEST_STEP, _LARGEST_STEP)
+            # what an event's cumulants grow by, which is known to few digits as a difference of two logarithms
+            grown = np.log1p(share * np.expm1(np.clip(back, -_NEAR, _NEAR))[..., None])
+            far = np.abs(back) > _NEAR
+            if far.any():
+                whole = np.log(other + share * np.exp(np.where(far, back, 0.0))[..., None])
+                grown = np.where(far[..., None], whole, grown)
+            exponent = step * observed + (self.events[:, None, :] * grown).sum(axis=-1)
+            w = np.sign(step) * np.sqrt(2 * np.maximum(exponent, 0.0))
+            u = -2 * np.sinh(back / 2) * np.sqrt(variance)
+            small = (np.abs(w) < _LINEAR) | (u * w <= 0)
+            safe = np.where(small, 1.0, w)
+            deviate = np.where(small, w + skewness / 6, w + np.log(np.where(small, 1.0, u / safe)) / safe)
+            return np.asarray(special.ndtr(-deviate if above else deviate))
+
+        return tail
 
 
 def score_terms(
@@ -580,11 +611,11 @@ def _stratified_score(strata: _Strata, ratio: FloatArray) -> FloatArray:
 def _crossing(
     tail: Callable[[FloatArray], FloatArray], levels: FloatArray, start: FloatArray, step: FloatArray
 ) -> FloatArray:
-    """Find where a tail falls to levels, shape (rows, l), on the way from the start by steps of one sign: by false position in deviates, which are nearly straight."""
+    """Find where a tail falls to levels, shape (rows, l), on the way from the start by steps of one sign: in deviates, which are nearly straight."""
     wanted = special.ndtri(np.maximum(levels, _SMALLEST_PVALUE))
 
     def missing(at: FloatArray) -> FloatArray:
-        return np.asarray(special.ndtri(np.clip(tail(at), _SMALLEST_PVALUE, _ALMOST_CERTAIN)) - wanted)
+        return _deviate(tail(at)) - wanted
 
     inner = np.broadcast_to(start, levels.shape) + 0.0
     outer = inner + step * np.maximum(-wanted, 1.0)
@@ -592,25 +623,17 @@ def _crossing(
     above, below = missing(inner), missing(outer)
     for _ in range(_WIDENINGS):
         short, far = below > 0, above < 0
+        if not (short.any() or far.any()):
+            break
         moved = outer + 2 * (outer - inner)
         back = inner - 2 * (outer - inner)
         inner, above = np.where(short, outer, np.where(far, back, inner)), np.where(short, below, above)
         outer = np.where(short, moved, outer)
-        above = np.where(far, missing(inner), above)
-        below = np.where(short, missing(outer), below)
-    stayed = np.zeros(levels.shape)
-    for _ in range(_STEPS):
-        gap = above - below
-        way = np.where(gap > 0, above / np.where(gap > 0, gap, 1.0), 0.5)
-        between = inner + np.clip(way, 0.0, 1.0) * (outer - inner)
-        left = missing(between)
-        beyond = left <= 0
-        # Illinois: an end that stays for a second time counts half
-        above = np.where(beyond, np.where(stayed > 0, above / 2, above), left)
-        below = np.where(beyond, left, np.where(stayed < 0, below / 2, below))
-        stayed = np.where(beyond, 1.0, -1.0)
-        inner, outer = np.where(beyond, inner, between), np.where(beyond, between, outer)
-    return between
+        if far.any():
+            above = np.where(far, missing(inner), above)
+        if short.any():
+            below = np.where(short, missing(outer), below)
+    return crossing(missing, inner, outer, (above, below))
 
 
 # --- the difference
