@@ -259,6 +259,8 @@ class CalibrationFacts(Facts):
     """Each metric, in the policy's order."""
     duplicates: tuple[Duplicate, ...]
     """Metrics that move together."""
+    pooled: tuple[str, ...] = ()
+    """The columns of the segments within which the policy compares, which were pooled here."""
     no_gate: bool
     """Whether every metric that can fail a release is too noisy for that; muting is not proposed then, for a policy needs a gate."""
     proposals: tuple[Proposal, ...]
@@ -453,6 +455,8 @@ class PlanFacts(Facts):
     """Of the simulation."""
     metrics: dict[str, MetricPlan]
     """Each metric, in the policy's order."""
+    pooled: tuple[str, ...] = ()
+    """The columns of the segments within which the policy compares, which are pooled here."""
     staged: bool = False
     """Whether the policy has stages, whose shares and durations are planned for."""
     rollout: RolloutPlan | None = None

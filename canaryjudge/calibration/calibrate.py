@@ -184,6 +184,7 @@ def calibrate(
         seed=seed,
         metrics=metrics,
         duplicates=_duplicates(done),
+        pooled=() if policy.segments is None else policy.segments.by,
         no_gate=no_gate,
         proposals=(*own, *_longer(done, own, policy)),
     )

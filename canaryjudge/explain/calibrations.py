@@ -111,6 +111,10 @@ def _spread(floor: FloorFacts, metric: MetricCalibration) -> str:
 def _remarks(facts: CalibrationFacts) -> list[str]:
     lines = [_metric_remark(metric, facts) for metric in facts.metrics.values()]
     lines += [_duplicate(pair) for pair in facts.duplicates]
+    if facts.pooled:
+        lines.append(
+            f"The policy compares within segments by {' and '.join(facts.pooled)}, and this history was judged as a whole: these are not the rates of releases that are judged within segments."
+        )
     if facts.no_gate:
         lines.append(
             "No metric of this policy is a gate on this service: each is too noisy, or too few windows of it are known. Give more history, "

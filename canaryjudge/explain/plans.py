@@ -233,6 +233,10 @@ def _by_time(facts: PlanFacts) -> _Table:
 
 def _remarks(facts: PlanFacts) -> list[str]:
     lines = [line for metric in facts.metrics.values() for line in _of_metric(metric, facts)]
+    if facts.pooled:
+        lines.append(
+            f"The policy compares within segments by {' and '.join(facts.pooled)}, and this plan takes the traffic as a whole: harm in one segment alone takes longer to find, with its own traffic and its part of alpha."
+        )
     return [*lines, *([] if facts.rollout is None else _about_rollouts(facts.rollout, facts))]
 
 

@@ -268,6 +268,7 @@ def plan(  # noqa: PLR0913 - all but the policy have defaults
         deadline_s=max(task.deadline for task in tasks),
         seed=simulation.seed,
         metrics=done,
+        pooled=() if policy.segments is None else policy.segments.by,
         staged=policy.stages is not None,
         rollout=rollout,
     )

@@ -44,6 +44,19 @@ def test_a_calm_service_needs_no_change():
     assert "Nothing in this history speaks against the policy as it is" in found.explain()
 
 
+def test_a_policy_with_segments_is_told_that_they_were_pooled():
+    asked = cj.Policy(metrics=policy().metrics, segments={"by": ["region"]})
+    found = calibrated(gauge(np.random.default_rng(1), 0.0), asked)
+    assert found.pooled == ("region",)
+    assert Calibration.from_json(found.to_json()) == found
+    said = " ".join(found.explain().split())
+    assert (
+        "compares within segments by region, and this history was judged as a whole: these are not the rates"
+        in said
+    )
+    assert "segments" not in calibrated(gauge(np.random.default_rng(1), 0.0)).explain()
+
+
 def test_the_spread_of_windows_is_measured_and_widens_the_intervals():
     found = calibrated(gauge(np.random.default_rng(2), 0.04))
     metric = found.metrics["m"]

@@ -291,3 +291,14 @@ def test_of_one_series_what_varies_slowly_is_taken_to_be_shared_and_the_plan_say
     assert "cpu: what varies slowly is taken to be felt by both arms" in " ".join(planned.explain().split())
     stated = cj.plan(CPU, history(loaded(rng, 1)), assume={"cpu": {"spread": "3%"}})
     assert not stated.metrics["cpu"].one_series
+
+
+def test_a_policy_with_segments_is_told_that_they_are_pooled():
+    asked = cj.Policy(metrics=POLICY.metrics, segments={"by": ["region", "device"]})
+    found, alone = plan(asked, assume=ASSUME), plan(POLICY, assume=ASSUME)
+    assert found.pooled == ("region", "device")
+    assert Plan.from_json(found.to_json()) == found
+    assert found.metrics == alone.metrics
+    said = " ".join(found.explain().split())
+    assert "compares within segments by region and device, and this plan takes the traffic as a whole" in said
+    assert "segments" not in alone.explain()
