@@ -24,7 +24,10 @@ _SHORT.maxstring = _SHORT.maxother = 60
 
 def shown(value: Any) -> str:
     """Give a value as a message shows it: one short line, whatever it is."""
-    return " ".join(_SHORT.repr(value).split())
+    try:
+        return " ".join(_SHORT.repr(value).split())
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return f"a value of type {type(value).__name__} that is too long to be written"
 
 
 def likely_name(wrong: str, known: Iterable[str], what: str, *, taken: Iterable[str] = ()) -> str:

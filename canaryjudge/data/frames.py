@@ -463,7 +463,7 @@ def replica_labels(column: Column) -> tuple[NDArray[np.intp], np.ndarray[Any, An
     items = column.tolist() if isinstance(column, np.ndarray) else column.to_list()
     known: dict[str, int] = {"": -1}
     codes = np.array(
-        [known.setdefault("" if is_missing(item) else str(item), len(known) - 1) for item in items],
+        [known.setdefault("" if is_missing(item) else _text(item), len(known) - 1) for item in items],
         dtype=np.intp,
     )
     return codes, object_array([*list(known)[1:], ""])
@@ -533,4 +533,13 @@ def _label(item: Any) -> str:
     whole = (
         isinstance(item, float) and item.is_integer()
     )  # a column of integers that some library turned into floats
-    return str(int(item)) if whole else str(item)
+    return str(int(item)) if whole else _text(item)
+
+
+def _text(item: Any) -> str:
+    try:
+        return str(item)
+    except ValueError:  # of a whole number of more than 4,300 digits, or of what somebody else made
+        raise DataError(
+            f"{shown(item)} is no name", "Name metrics, arms and replicas by short texts."
+        ) from None

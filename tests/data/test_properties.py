@@ -29,10 +29,23 @@ rubbish = st.one_of(
     numbers,
     st.text(max_size=3),
     st.sampled_from(
-        [1j, [1], {"a": 1}, (), b"x", datetime(2024, 1, 1, tzinfo=UTC), "2024-01-01T00:00:00Z", "now", object]
+        [
+            1j,
+            [1],
+            {"a": 1},
+            (),
+            b"x",
+            10**5000,
+            datetime(2024, 1, 1, tzinfo=UTC),
+            "2024-01-01T00:00:00Z",
+            "now",
+            object,
+        ]
     ),
 )
-labels = st.sampled_from(["m", "n", "baseline", "canary", "other", 1, 2.5, None, "", float("nan"), True, [1]])
+labels = st.sampled_from(
+    ["m", "n", "baseline", "canary", "other", 1, 2.5, None, "", float("nan"), True, [1], 10**5000]
+)
 records = st.lists(
     st.fixed_dictionaries(
         {
