@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from canaryjudge.errors import DataError
+from canaryjudge.errors import DataError, MissingExtraError
 from canaryjudge.integrations.options import duration
 from canaryjudge.integrations.prometheus.options import access_given, add_reaching
 
@@ -16,6 +16,7 @@ __all__ = ["add_serve"]
 
 _TOKEN: Final = "CANARYJUDGE_GATE_TOKEN"
 _SHORTEST: Final = 16
+_MOST_WORKERS: Final = 256
 _KEEP: Final = 30 * 86400.0
 
 
@@ -58,7 +59,7 @@ def add_serve(commands: Any) -> None:
     group.add_argument("--no-auth", action="store_true", help="let everybody ask who can reach the address")
     group = parser.add_argument_group("how much is taken")
     group.add_argument(
-        "--workers", type=_count, default=2, metavar="N", help="processes that judge (default: 2)"
+        "--workers", type=_workers, default=2, metavar="N", help="processes that judge (default: 2)"
     )
     group.add_argument(
         "--max-body",
@@ -94,10 +95,17 @@ def add_serve(commands: Any) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from canaryjudge.server.app import Settings  # noqa: PLC0415 - only this command needs a server
-    from canaryjudge.server.gate import Limits  # noqa: PLC0415
-    from canaryjudge.server.serve import Serving, serve  # noqa: PLC0415
-
+    try:
+        from canaryjudge.server.app import Settings  # noqa: PLC0415 - only this command needs a server
+        from canaryjudge.server.gate import Limits  # noqa: PLC0415
+        from canaryjudge.server.serve import Serving, serve  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        needed = (error.name or "").partition(".")[0]
+        if needed == "canaryjudge":
+            raise
+        raise MissingExtraError(
+            f"the gate needs {needed}", "Install it with: pip install 'canaryjudge[server]'."
+        ) from None
     tokens = _tokens(options)
     serve(
         Serving(
@@ -162,6 +170,12 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:9]) < 65536):
         raise argparse.ArgumentTypeError(f"{text!r} is no port; take 1 to 65535, or 0")
     return int(text)
+
+
+def _workers(text: str) -> int:
+    if (count := _count(text)) > _MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{count} processes; take at most {_MOST_WORKERS}")
+    return count
 
 
 def _count(text: str) -> int:

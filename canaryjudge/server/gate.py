@@ -559,9 +559,11 @@ class Gate:
         return await asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments))
 
     async def close(self) -> None:
-        """Finish what is under way."""
+        """Finish what is under way, and end the processes."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self.workers.timeout)
+        for workers in filter(None, (self.workers, self.pullers)):
+            await asyncio.to_thread(workers.close)
 
 
 class _Since(dict[str, float | None]):

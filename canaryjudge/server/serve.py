@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -64,44 +64,36 @@ def serve(how: Serving) -> None:
     policies = PolicyFolder(how.policies)
     for name, why in policies.unwatched().items():
         log.warning("a policy for finished data alone", extra={"facts": {"policy": name, "detail": why}})
-    listener = _listening(how.host, how.port)
-    store = Store(how.store)
-    gate = Gate(
-        store,
-        policies,
-        Workers(how.workers, timeout=how.timeout),
-        access=how.access,
-        pullers=None
-        if how.access is None
-        else Workers(how.workers, timeout=how.timeout + how.access.timeout),
-        limits=how.limits,
-    )
-    config = uvicorn.Config(
-        app_of(gate, how.settings),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        limit_concurrency=_AT_ONCE,
-        timeout_graceful_shutdown=_GRACE,
-        h11_max_incomplete_event_size=65536,
-    )
-    host, port = listener.getsockname()[:2]
-    log.info(
-        "serving",
-        extra={
-            "facts": {
-                "address": f"http://{host}:{port}",
-                "policies": policies.names,
-                "prometheus": how.access is not None,
-            }
-        },
-    )
-    try:
+    with closing(_listening(how.host, how.port)) as listener, closing(Store(how.store)) as store:
+        gate = Gate(
+            store,
+            policies,
+            Workers(how.workers, timeout=how.timeout),
+            access=how.access,
+            pullers=None
+            if how.access is None
+            else Workers(how.workers, timeout=how.timeout + how.access.timeout),
+            limits=how.limits,
+        )
+        config = uvicorn.Config(
+            app_of(gate, how.settings),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            limit_concurrency=_AT_ONCE,
+            timeout_graceful_shutdown=_GRACE,
+            backlog=_AT_ONCE,
+            h11_max_incomplete_event_size=65536,
+        )
+        host, port = listener.getsockname()[:2]
+        facts = {
+            "address": f"http://{f'[{host}]' if ':' in host else host}:{port}",
+            "policies": policies.names,
+            "prometheus": how.access is not None,
+        }
+        log.info("serving", extra={"facts": facts})
         _Server(config).run(sockets=[listener])
-    finally:
-        listener.close()
-        store.close()
     log.info("stopped")
 
 
@@ -123,13 +115,16 @@ class _Server(uvicorn.Server):
 
 def _listening(host: str, port: int) -> socket.socket:
     """Listen, or say why that cannot be."""
+    listener = None
     try:
         family: Any = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.set_inheritable(True)
+        listener.listen(_AT_ONCE)  # who asks before the server runs waits for it
     except (OSError, OverflowError) as error:
+        if listener is not None:
+            listener.close()
         raise DataError(
             f"the gate cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}",
             "Name another --port, or an address of this machine with --host.",

@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -92,7 +93,7 @@ class Workers:
     def close(self) -> None:
         """End the processes, and what they are at."""
         for worker in self._workers:
-            worker.end()
+            worker.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
@@ -102,11 +103,13 @@ class _Worker:
     def __init__(self) -> None:
         self._process: Any = None
         self._pipe: Connection | None = None
+        self._is_closed = False
+        self._changing = threading.Lock()
 
     def do(self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float) -> Any:
         """Do a piece of work, and return its result, or the exception that it ended with."""
-        pipe = self._started()
         try:
+            pipe = self._started()
             pipe.send((function, arguments))
             if not pipe.poll(timeout):
                 self.end()
@@ -125,26 +128,47 @@ class _Worker:
         if self._pipe is None or not self._process.is_alive():
             self.end()
             context = multiprocessing.get_context("spawn")
-            self._pipe, other = context.Pipe()
-            self._process = context.Process(target=_serve, args=(other,), daemon=True)
-            self._process.start()
-            other.close()  # so that either side hears when the other is gone
+            with self._changing:
+                if self._is_closed:
+                    raise EOFError
+                self._pipe, other = context.Pipe()
+                self._process = context.Process(target=_serve, args=(other,), daemon=True)
+                self._process.start()
+                other.close()  # so that either side hears when the other is gone
         return self._pipe
 
     def end(self) -> None:
         """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join(_GRACE)
-        if self._pipe is not None:
-            self._pipe.close()
-        self._process = self._pipe = None
+        with self._changing:
+            if self._process is not None:
+                self._process.kill()
+                self._process.join(_GRACE)
+            if self._pipe is not None:
+                self._pipe.close()
+            self._process = self._pipe = None
+
+    def close(self) -> None:
+        """End the process for good; whoever waits for its work hears that it ended."""
+        with self._changing:
+            self._is_closed = True
+            if self._process is not None:
+                self._process.kill()
+                self._process.join(_GRACE)
+
+
+def _end_with_parent() -> None:
+    """End at once when the gate was killed, in the midst of work that nobody waits for any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 def _serve(pipe: Connection) -> None:
     """Do what is asked until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which the gate heeds by itself
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             function, arguments = pipe.recv()
