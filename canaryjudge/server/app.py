@@ -16,7 +16,7 @@ from starlette.routing import Route
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.server import faces
 from canaryjudge.server.asking import batch_of, key_of, wish_of
-from canaryjudge.server.gate import Gate
+from canaryjudge.server.gate import Gate, Told
 from canaryjudge.server.guards import Bodies, Guard, Refused, problem, problem_of
 from canaryjudge.server.metrics import GateMetrics
 from canaryjudge.server.openapi import description
@@ -190,12 +190,12 @@ class _Native:
                 f"this release is judged by the policy {known.policy_name!r}",
                 "Delete it to begin it anew, or give it another revision.",
             )
-        return JSONResponse(told.document(), 200 if known else 201)
+        return _short(told, 200 if known else 201)
 
     async def push(self, request: Request) -> Response:
         """Take points, and tell how the release stands with them."""
         key, batch, wish = key_of(request), await batch_of(request, self._bodies), wish_of(request)
-        return JSONResponse((await self._gate.push(key, batch, wish)).document())
+        return _short(await self._gate.push(key, batch, wish))
 
     async def told(self, request: Request) -> Response:
         """Tell how a release stands."""
@@ -203,7 +203,7 @@ class _Native:
         if told is None:
             await self._gate.verdict(key_of(request))  # says that there is none
             raise Refused(404, "there is no such release")
-        return JSONResponse(told.document())
+        return _short(told)
 
     async def delete(self, request: Request) -> Response:
         """Forget a release."""
@@ -222,6 +222,10 @@ class _Native:
     async def explanation(self, request: Request) -> Response:
         """Give the last verdict in sentences."""
         return PlainTextResponse(await self._gate.explanation(key_of(request)))
+
+
+def _short(told: Told, status: int = 200) -> Response:
+    return Response(told.text, status, media_type="application/json")
 
 
 _PAGE_HEADERS: Final = {

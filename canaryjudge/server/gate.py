@@ -9,8 +9,9 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 from canaryjudge.errors import CanaryJudgeError, DataError
 from canaryjudge.explain import span_of_time
@@ -122,7 +123,7 @@ class Wish:
     history: Batch | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Told:
     """What is told of a release.
 
@@ -177,6 +178,11 @@ class Told:
             "version": self.version,
             **own,
         }
+
+    @cached_property
+    def text(self) -> bytes:
+        """The same in JSON, written once for all who ask at the same time."""
+        return json.dumps(self.document(), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @dataclass(slots=True)
@@ -234,6 +240,8 @@ class Gate:
         self.looks = self.conflicts = self.repeated = 0
         self._waiting: dict[Key, list[Push]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._next: dict[Any, asyncio.Task[Any]] = {}
+        self._turns: WeakValueDictionary[Any, asyncio.Lock] = WeakValueDictionary()
 
     async def begin(self, key: Key, wish: Wish | None = None) -> Told:
         """Begin to watch a release; one that has begun is told as it is.
@@ -310,10 +318,11 @@ class Gate:
 
     async def told(self, key: Key) -> Told | None:
         """Tell what was last found of a release; None where it is not known."""
-        found = await self._kept(self.store.answer, *key)
-        if found is None:
-            return None
-        return self.tell(found)
+        return await self._shared(self._told, key)
+
+    def _told(self, key: Key) -> Told | None:
+        found = self.store.answer(*key)
+        return None if found is None else self.tell(found)
 
     def tell(self, release: Summary) -> Told:
         """Tell what was last found; where points are fetched and none have come for long, a pass is one of the past, and held."""
@@ -491,8 +500,14 @@ class Gate:
 
     async def verdict(self, key: Key) -> str:
         """Give the last verdict in full, as JSON."""
-        release = await self._release(key)
-        return release.verdict or "{}"
+        found = await self._shared(self._verdict, key)
+        if found is None:
+            raise _unknown(key)
+        return found
+
+    def _verdict(self, key: Key) -> str | None:
+        found = self.store.verdict(*key)
+        return None if found is None else found[0] or "{}"
 
     async def report(self, key: Key) -> str:
         """Give the last verdict as a page."""
@@ -548,11 +563,26 @@ class Gate:
     async def _release(self, key: Key) -> StoredRelease:
         release = await self._kept(self.store.read, *key)
         if release is None:
-            raise UnknownReleaseError(
-                f"there is no release {key.revision!r} of {key.service!r}",
-                "Push its points, or ask for its verdict, to begin it.",
-            )
+            raise _unknown(key)
         return release
+
+    async def _shared(self, function: Callable[[Key], _T], key: Key) -> _T:
+        """Ask the store once for all who want to know the same before it is asked: who asks later waits for the next time, and so hears of all that was acknowledged before."""
+        place = function, key
+        asked = self._next.get(place)
+        if asked is None:
+            asked = self._next[place] = asyncio.create_task(self._asked_next(place))
+            asked.add_done_callback(_heard)
+        found: _T = await asyncio.shield(asked)
+        return found
+
+    async def _asked_next(self, place: tuple[Callable[[Key], Any], Key]) -> Any:
+        turns = self._turns.get(place)
+        if turns is None:
+            turns = self._turns[place] = asyncio.Lock()
+        async with turns:
+            del self._next[place]
+            return await self._kept(*place)
 
     async def _kept(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Ask the store or the disk, beside the loop."""
@@ -587,6 +617,13 @@ def _too_fast(key: Key) -> ConflictError:
     )
 
 
+def _unknown(key: Key) -> UnknownReleaseError:
+    return UnknownReleaseError(
+        f"there is no release {key.revision!r} of {key.service!r}",
+        "Push its points, or ask for its verdict, to begin it.",
+    )
+
+
 def anybody() -> str:
     """Name a process: any."""
     return str(random.random())  # noqa: S311 - no secret
@@ -595,6 +632,12 @@ def anybody() -> str:
 def _facts(answer: str | None) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads(answer or "{}")
     return facts
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """Take note of an error that nobody may be there to hear any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _settle(push: Push, told: Told) -> None:

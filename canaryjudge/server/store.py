@@ -224,17 +224,23 @@ class Store:
         found = self._one(_WHOLE, service, revision)
         if found is None:
             return None
-        row = dict(found)
+        return StoredRelease(
+            **{**found, **{name: self._unpressed(found[name], service, revision) for name in _PRESSED}}
+        )
+
+    def verdict(self, service: str, revision: str) -> tuple[str | None] | None:
+        """Give the whole verdict of a release, which may be None, without reading its state; None if it is not here."""
+        found = self._one([_releases.c.verdict], service, revision)
+        return None if found is None else (self._unpressed(found["verdict"], service, revision),)
+
+    def _unpressed(self, pressed: bytes | None, service: str, revision: str) -> str | None:
         try:
-            row |= {
-                name: None if row[name] is None else zlib.decompress(row[name]).decode() for name in _PRESSED
-            }
+            return None if pressed is None else zlib.decompress(pressed).decode()
         except (zlib.error, ValueError):
             raise StoreError(
                 f"{self._name}: what is stored of {visible(service)} {visible(revision)} is damaged",
                 "Delete the release and begin it anew, or bring back a copy of the database.",
             ) from None
-        return StoredRelease(**row)
 
     def answer(self, service: str, revision: str) -> Summary | None:
         """Give what was concluded last of a release, without reading its state; None if it is not here."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 from server.gates import POLICY, Clock, gate, minute, policies
@@ -160,6 +161,39 @@ def test_who_asks_again_costs_no_look(tmp_path):
 
     asyncio.run(run())
     assert one.looks == 1
+
+
+def test_who_asks_at_once_costs_one_question_and_hears_of_all_that_was_acknowledged(tmp_path, monkeypatch):
+    one = gate(tmp_path)
+    asked = []
+    answer, opened = one.store.answer, threading.Event()
+
+    def slow(*key):
+        found = answer(*key)  # as it was before what is pushed meanwhile
+        asked.append(found)
+        assert len(asked) > 1 or opened.wait(30)
+        return found
+
+    async def run():
+        before = await one.push(KEY, batch(minute(0)))
+        monkeypatch.setattr(one.store, "answer", slow)
+        first = asyncio.create_task(one.told(KEY))
+        while not asked:
+            await asyncio.sleep(0.001)
+        release = one.store.read(*KEY)
+        assert one.store.write(release)  # by another gate, which acknowledges it
+        later = [asyncio.create_task(one.told(KEY)) for _ in range(100)]
+        await asyncio.sleep(0.01)
+        opened.set()
+        assert (await first).version == before.version
+        assert {told.version for told in await asyncio.gather(*later)} == {before.version + 1}
+        assert len(asked) == 2
+        monkeypatch.setattr(one.store, "answer", lambda *_: 1 / 0)
+        found = await asyncio.gather(*(one.told(KEY) for _ in range(9)), return_exceptions=True)
+        assert {type(each) for each in found} == {ZeroDivisionError}
+        assert not one._next
+
+    asyncio.run(run())
 
 
 def test_the_first_question_begins_a_release(tmp_path):
