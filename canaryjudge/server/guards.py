@@ -12,6 +12,7 @@ import sys
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,6 +43,8 @@ _STATUSES: Final[tuple[tuple[type[CanaryJudgeError], int], ...]] = (
     (UnreadableReleaseError, 503),
 )
 _RETRY_SECONDS: Final = 2
+_LINGER: Final = 2.0
+"""Seconds for which the rest of a body that was refused is read and thrown away."""
 _TITLES: Final = {
     400: "bad request",
     401: "a token is needed",
@@ -134,10 +137,13 @@ class Bodies:
             )
         unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS) if packing == "gzip" else None
         parts: list[bytes] = []
-        size = 0
+        size = came = 0
         try:
             async for chunk in request.stream():
                 part = chunk
+                came += len(chunk)
+                if came > self.each:
+                    raise self._too_large()
                 if unpacker is not None:
                     try:
                         part = unpacker.decompress(chunk, most - size + 1)
@@ -145,6 +151,8 @@ class Bodies:
                         raise Refused(
                             400, "the body is not gzip", "Leave out Content-Encoding, or pack it."
                         ) from None
+                    if unpacker.unused_data:
+                        raise Refused(400, "the packed body goes on after its end", "Send one gzip file.")
                 size += len(part)
                 self._held += len(part)
                 parts.append(part)
@@ -194,18 +202,34 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
-        started = False
+        started = leaves_body = False
+        comes = _has_body(scope)
+
+        async def heard() -> Message:
+            nonlocal comes
+            message = await receive()
+            comes = comes and message["type"] == "http.request" and message.get("more_body", False)
+            return message
 
         async def told(message: Message) -> None:
-            nonlocal status, started
+            nonlocal status, started, leaves_body
             if message["type"] == "http.response.start":
-                status, started = message["status"], True
-                message["headers"] = [*message.get("headers", ()), *_ALWAYS]
+                status, started, leaves_body = message["status"], True, comes
+                closing = [(b"connection", b"close")] if comes and status != 401 else []
+                message["headers"] = [*message.get("headers", ()), *_ALWAYS, *closing]
+            elif leaves_body and status != 401 and not message.get("more_body", False):
+                # who still sends would see the connection break before the answer
+                await send({**message, "more_body": True})
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LINGER):
+                        while comes:
+                            await heard()
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
         try:
             if self._may_ask(scope):
-                await self._app(scope, receive, told)
+                await self._app(scope, heard, told)
             else:
                 ask = {
                     "WWW-Authenticate": 'Bearer realm="canaryjudge", Basic realm="canaryjudge"',
@@ -262,6 +286,13 @@ _ALWAYS: Final = (
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
 )
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
+        for name, value in scope["headers"]
+    )
 
 
 async def _nothing() -> Message:

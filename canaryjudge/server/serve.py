@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.prometheus.client import Access
@@ -23,6 +26,9 @@ from canaryjudge.server.workers import Workers
 __all__ = ["Serving", "serve"]
 
 _GRACE: Final = 10
+_HEAD_SECONDS: Final = 10.0
+"""How long the head of a request may take to come."""
+_OTHER_FILES: Final = 200
 _AT_ONCE: Final = 2000
 """Connections that are open at once; more are told to come back."""
 
@@ -61,6 +67,7 @@ class Serving:
 def serve(how: Serving) -> None:
     """Serve until SIGTERM or SIGINT, finish what is under way, and return."""
     log_to()
+    _let_open_files(_AT_ONCE + _OTHER_FILES)
     policies = PolicyFolder(how.policies)
     for name, why in policies.unwatched().items():
         log.warning("a policy for finished data alone", extra={"facts": {"policy": name, "detail": why}})
@@ -77,6 +84,7 @@ def serve(how: Serving) -> None:
         )
         config = uvicorn.Config(
             app_of(gate, how.settings),
+            http=_Protocol,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -95,6 +103,50 @@ def serve(how: Serving) -> None:
         log.info("serving", extra={"facts": facts})
         _Server(config).run(sockets=[listener])
     log.info("stopped")
+
+
+def _let_open_files(count: int) -> None:
+    """Have as many connections at once as are answered: many systems let a process open 1,024 files if it does not ask for more."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 - not on every system
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        if soft not in (resource.RLIM_INFINITY, wanted) and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 of which a head must come within some seconds: connections that say nothing do not keep out others."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Wait until a head is whole, or end the connection."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._wait()
+        else:
+            self._wait_no_longer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._wait_no_longer()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._patience is None:
+            self._patience = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+
+    def _wait_no_longer(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 class _Server(uvicorn.Server):

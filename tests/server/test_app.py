@@ -16,6 +16,8 @@ from canaryjudge.server.gate import Limits
 from canaryjudge.server.store import Store, StoreError
 
 ONE = "/v1/releases/checkout/v2"
+PACKED_NOTHING = gzip.compress(b"", mtime=0)[:10] + b"\0\0\0\xff\xff" * 5000
+"""Blocks without a byte in them, which unpack to nothing for as long as they come."""
 TOKEN = "a-token-of-more-than-sixteen"
 
 
@@ -270,6 +272,8 @@ def test_a_store_that_is_away_makes_the_gate_unready(tmp_path, monkeypatch):
         (gzip.compress(b"0" * 10_000_000, mtime=0), {"Content-Encoding": "gzip"}, 413, "20,000 bytes"),
         (b"not gzip", {"Content-Encoding": "gzip"}, 400, "not gzip"),
         (gzip.compress(b"{}" * 999, mtime=0)[:-9], {"Content-Encoding": "gzip"}, 400, "before its end"),
+        (gzip.compress(b"{}", mtime=0) + b"more", {"Content-Encoding": "gzip"}, 400, "after its end"),
+        (PACKED_NOTHING, {"Content-Encoding": "gzip"}, 413, "20,000 bytes"),
         (zlib.compress(b"{}"), {"Content-Encoding": "deflate"}, 415, "deflate"),
         (b"{}", {"Content-Type": "image/png"}, 415, "image/png"),
         (b"{}", {"Idempotency-Key": "x" * 201}, 422, "201 characters"),
@@ -312,6 +316,52 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path):
     with asking(tmp_path, Settings(body_seconds=0.05)) as asked:
         answer = asked("POST", ONE, content=trickle(), headers={"Content-Type": "application/json"})
         assert answer.status_code == 408
+
+
+def test_the_rest_of_a_body_that_is_refused_is_read_for_a_while_and_the_connection_closed(
+    tmp_path, monkeypatch
+):
+    app = app_of(gate(tmp_path), Settings(body=10))
+
+    def asked(parts, stops):
+        sent = []
+
+        async def receive():
+            if not parts and stops:
+                await asyncio.sleep(60)
+            return {
+                "type": "http.request",
+                "body": b"x" * 8,
+                "more_body": len(parts) > 1 and bool(parts.pop()),
+            }
+
+        async def send(message):
+            sent.append((message, len(parts)))
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": ONE,
+            "headers": [(b"transfer-encoding", b"chunked")],
+            "query_string": b"",
+            "http_version": "1.1",
+            "scheme": "http",
+        }
+        asyncio.run(app(scope, receive, send))
+        (start, _), (body, left), (end, over) = sent
+        assert (start["status"], (b"connection", b"close") in start["headers"]) == (413, True)
+        assert (bool(body["body"]), body["more_body"], bool(end["body"]), end["more_body"]) == (
+            True,
+            True,
+            False,
+            False,
+        )
+        return left, over
+
+    left, over = asked([1] * 9, stops=False)
+    assert left > over
+    monkeypatch.setattr("canaryjudge.server.guards._LINGER", 0.05)
+    asked([1] * 3, stops=True)
 
 
 def test_a_bug_is_told_without_its_inside(tmp_path, monkeypatch, caplog):

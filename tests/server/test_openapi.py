@@ -80,6 +80,7 @@ def asked(tmp_path_factory):
         yield client
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize(("operation", "mode"), ASKED)
 def test_whatever_is_sent_is_answered_as_described(asked, operation, mode):
     @given(operation.as_strategy(generation_mode=mode))
