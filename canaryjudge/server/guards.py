@@ -142,8 +142,8 @@ class Bodies:
             async for chunk in request.stream():
                 part = chunk
                 came += len(chunk)
-                if came > self.each:
-                    raise self._too_large()
+                if came > most:
+                    raise self._too_large(most)
                 if unpacker is not None:
                     try:
                         part = unpacker.decompress(chunk, most - size + 1)

@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from server.gates import asking, minute
 
+from canaryjudge.server import faces
 from canaryjudge.server.openapi import description
 
 CHECKS = [
@@ -26,7 +27,7 @@ CHECKS = [
 
 def likely():
     """The description, with names that the gate knows: much of what is made of it is taken."""
-    found = description()
+    found = description(faces.describe())
     schemas = found["components"]["schemas"]
     row = schemas["Points"]["oneOf"][0]["items"]
     row["additionalProperties"] = False
@@ -58,19 +59,22 @@ def likely():
     return found
 
 
+def _can_be_mangled(operation):
+    """Tell whether anything about a question could be other than described; any form can be."""
+    given = operation.path_parameters or operation.query or operation.body
+    return given and all(body.media_type != "application/x-www-form-urlencoded" for body in operation.body)
+
+
 KINDS = {
     "likely": (likely(), GenerationMode.POSITIVE),
-    "described": (description(), GenerationMode.POSITIVE),
-    "mangled": (description(), GenerationMode.NEGATIVE),
+    "described": (description(faces.describe()), GenerationMode.POSITIVE),
+    "mangled": (description(faces.describe()), GenerationMode.NEGATIVE),
 }
 ASKED = [
     pytest.param(found.ok(), mode, id=f"{kind} {found.ok().label}")
     for kind, (document, mode) in KINDS.items()
     for found in schemathesis.openapi.from_dict(document).get_all_operations()
-    if mode is not GenerationMode.NEGATIVE
-    or found.ok().path_parameters
-    or found.ok().query
-    or found.ok().body
+    if mode is not GenerationMode.NEGATIVE or _can_be_mangled(found.ok())
 ]
 
 
@@ -86,12 +90,17 @@ def test_whatever_is_sent_is_answered_as_described(asked, operation, mode):
     @given(operation.as_strategy(generation_mode=mode))
     def hold(case):
         how = case.as_transport_kwargs(base_url="http://gate")
-        if "data" in how:
+        if not isinstance(how.get("data", {}), dict):
             how["content"] = how.pop("data")
         cookies = "; ".join(f"{name}={value}" for name, value in how.pop("cookies").items())
         how["headers"] = {**how["headers"], **({"Cookie": cookies} if cookies else {})}
         answer = asked(how.pop("method"), how.pop("url"), **how)
-        case.validate_response(schemathesis.Response.from_any(answer), checks=CHECKS)
+        assert "nobody foresaw" not in answer.text
+        speaks = operation.path.startswith(("/webhook", "/flagger"))  # for whom "not yet" is a status of 5xx
+        case.validate_response(
+            schemathesis.Response.from_any(answer),
+            checks=[check for check in CHECKS if not (speaks and check is not_a_server_error)],
+        )
 
     asked("POST", "/v1/releases/checkout/cart", json=minute(0))
     hold()
