@@ -135,6 +135,12 @@ class Intake(ABC):
     def waiting(self) -> tuple[FloatArray, FloatArray]:
         """The times of the points that wait, of each arm."""
 
+    @property
+    def waiting_totals(self) -> tuple[float, float]:
+        """The mean total of the points that wait, of each arm; 0 where none do."""
+        first, second = (float(len(times) > 0) for times in self.waiting)
+        return first, second
+
     def fit(self, arms: Sequence[Series]) -> list[int]:
         """Find the edges that all histograms so far know, and tell how many of each arm's own are not among them."""
         return [0] * len(arms)

@@ -53,6 +53,15 @@ class IntervalIntake(Intake):
         first, second = (rows[:, 0] if len(rows) else np.empty(0) for rows in self._pending)
         return first, second
 
+    @property
+    def waiting_totals(self) -> tuple[float, float]:
+        """The mean total of the points that wait, of each arm; 0 where none do."""
+        first, second = (
+            float(rows[:, 2].mean()) if self.agreement.totals and len(rows) else float(len(rows) > 0)
+            for rows in self._pending
+        )
+        return first, second
+
     def fit(self, arms: Sequence[Series]) -> list[int]:
         """Find the edges that all histograms so far know, and tell how many of each arm's own are not among them.
 

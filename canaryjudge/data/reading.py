@@ -32,6 +32,7 @@ __all__ = [
     "History",
     "Release",
     "check_names",
+    "check_update",
     "kinds_of",
     "named_arms",
     "pairs_of_arms",
@@ -40,7 +41,9 @@ __all__ = [
     "read_pairs",
     "read_pairs_or_notes",
     "read_series",
+    "series_of",
     "source_of",
+    "without_points",
 ]
 
 _DIGITS = re.compile(r"[0-9]+")
@@ -265,12 +268,11 @@ def _read_arms(
 ) -> dict[str, tuple[_Known, _Known]]:
     """Read and clean both arms of every metric, and give what is known of their points."""
     if partial:
-        _check_update(source, policy, arms)
+        check_update(source, policy, arms)
     else:
         _check_arms(source, policy, arms)
         _check_metrics(source, policy)
-    for arm, twin in near_twins(arms, source.arms).items():
-        raise _twins(arm, twin, "arms", DataError)
+        _refuse_twin_arms(source, arms)
     twins = near_twins([metric.name for metric in policy.metrics], source.metrics)
     with np.errstate(over="ignore", under="ignore"):
         found: dict[str, tuple[_Known, _Known]] = {}
@@ -354,7 +356,12 @@ def _check_metrics(source: SeriesSource, policy: Policy) -> None:
             )
 
 
-def _check_update(source: SeriesSource, policy: Policy, wanted: tuple[str, str]) -> None:
+def _refuse_twin_arms(source: SeriesSource, wanted: tuple[str, str]) -> None:
+    for arm, twin in near_twins(wanted, source.arms).items():
+        raise _twins(arm, twin, "arms", DataError)
+
+
+def check_update(source: SeriesSource, policy: Policy, wanted: tuple[str, str]) -> None:
     """Let an update be silent about a metric or an arm, but not because of a misspelled name."""
     if not any(arm in source.arms for arm in wanted) and source.arms:
         raise _no_arm(wanted[1], source.arms)
@@ -371,6 +378,7 @@ def _check_update(source: SeriesSource, policy: Policy, wanted: tuple[str, str])
             f"the update has no metric of the policy, such as {near!r}",
             f"{likely_name(near, source.metrics, 'metrics')} Name them as in the policy.",
         )
+    _refuse_twin_arms(source, wanted)
 
 
 def _versions_of_one(first: str, second: str) -> bool:

@@ -182,15 +182,16 @@ def silence_told(policy: Policy) -> Policy:
 
 
 def release_tables(
-    data: Any, by: Sequence[str]
+    data: Any, by: Sequence[str], *, again: bool = False
 ) -> Iterator[tuple[ReleaseKey, Mapping[str, Column], NDArray[np.intp]]]:
-    """Give the rows of each release as a table of its own, with their numbers."""
+    """Give the rows of each release as a table of its own, with their numbers; a release may come in several tables if `again`."""
     known: set[ReleaseKey] = set()
     for columns in _tables(data):
         if not columns:
             continue
         release, keys = release_columns(columns, by)
-        _refuse_again(keys, known, by)
+        if not again:
+            _refuse_again(keys, known, by)
         rest = {name: column for name, column in columns.items() if name not in by}
         order = np.argsort(release, kind="stable")
         ends = np.bincount(release, minlength=len(keys)).cumsum()

@@ -33,10 +33,22 @@ from canaryjudge.errors import BrokenDataError, CanaryJudgeError, DataError
 from canaryjudge.limits import SEGMENTS
 from canaryjudge.policy import Policy, Segments
 
-__all__ = ["SegmentName", "SegmentedPairs", "read_segments", "segments_of"]
+__all__ = [
+    "NamedParts",
+    "SegmentName",
+    "SegmentedPairs",
+    "each_part",
+    "named_parts",
+    "read_segments",
+    "refuse_unnamed",
+    "segments_of",
+]
 
 SegmentName = tuple[str, ...]
 """A segment: a text of each of the policy's columns."""
+
+NamedParts = Mapping[str, Mapping[str, tuple[RawSeries, NDArray[np.intp]]]]
+"""The points of each arm of each metric, and the number of the segment that each is of."""
 
 
 _NAMED: Final = "Give a frame or a list of row dicts with metric, arm, value and the columns that the policy's segments name."
@@ -191,7 +203,7 @@ def _of_rows(
     for name in (*by, *pooled):
         named &= named_codes(columns[name])[0] >= 0
     some = np.bincount(metric, weights=named, minlength=len(known)) > 0
-    _refuse_unnamed(np.flatnonzero(some[metric] & ~named), metric, known, numbers, by)
+    refuse_unnamed(np.flatnonzero(some[metric] & ~named), metric, known, numbers, by)
     others, chosen = np.flatnonzero(~some[metric]), np.flatnonzero(named)
     own, rows = _rows(columns, chosen), numbers[chosen]
     series = _segment_codes(own, [*by, *pooled])[0]
@@ -272,10 +284,10 @@ class _NamedSeries:
             )
 
 
-def _of_series(
-    data: ArmMapping, wanted: Policy, arms: tuple[str, str], by: tuple[str, ...], pooled: tuple[str, ...]
-) -> _Parts:
-    """Part the series of a mapping that have columns of segments, as a server's answers do."""
+def named_parts(
+    data: ArmMapping, wanted: Policy, arms: tuple[str, str], by: tuple[str, ...], pooled: tuple[str, ...] = ()
+) -> tuple[list[SegmentName], NamedParts, dict[str, dict[str, RawSeries]]]:
+    """Give the segments that the series of a mapping name, the points of the two arms with the segment of each, and of each metric that names some all arms, each segment a series of its own."""
     names: dict[SegmentName, int] = {}
     parts: dict[str, dict[str, tuple[RawSeries, NDArray[np.intp]]]] = {}
     whole: dict[str, dict[str, RawSeries]] = {}
@@ -299,9 +311,17 @@ def _of_series(
                 codes, keys = series.segments(len(by))
                 place = np.array([names.setdefault(key, len(names)) for key in keys], dtype=np.intp)
                 parts[metric][arm] = whole[metric][arm] if pooled else raw, place[codes]
+    return list(names), parts, whole
+
+
+def _of_series(
+    data: ArmMapping, wanted: Policy, arms: tuple[str, str], by: tuple[str, ...], pooled: tuple[str, ...]
+) -> _Parts:
+    """Part the series of a mapping that have columns of segments, as a server's answers do."""
+    names, parts, whole = named_parts(data, wanted, arms, by, pooled)
     rest = {metric: own for metric, own in data.given.items() if metric not in whole}
     return _Parts(
-        list(names),
+        names,
         data.metrics,
         frozenset(whole),
         lambda policy: ArmMapping(rest, kinds_of(policy)),
@@ -314,13 +334,10 @@ def _of_series(
     )
 
 
-def _each_part(
-    series: Mapping[str, Mapping[str, tuple[RawSeries, NDArray[np.intp]]]],
-    count: int,
-    policy: Policy,
-    arms: tuple[str, str],
-) -> Iterator[dict[str, MetricPair] | CanaryJudgeError]:
-    """Read both arms of every metric of each of so many segments; an arm that a segment lacks has no points there."""
+def each_part(
+    series: NamedParts, count: int, policy: Policy, arms: tuple[str, str]
+) -> Iterator[ArmMapping]:
+    """Give the points of each of so many segments, to be read by themselves; an arm that a segment lacks has none."""
     rows = {
         (metric, arm): np.split(
             np.argsort(codes, kind="stable"), np.bincount(codes, minlength=count).cumsum()[:-1]
@@ -334,8 +351,19 @@ def _each_part(
             | {arm: raw.rows(rows[metric, arm][code]) for arm, (raw, _) in own.items()}
             for metric, own in series.items()
         }
+        yield ArmMapping(part, kinds_of(policy))
+
+
+def _each_part(
+    series: NamedParts,
+    count: int,
+    policy: Policy,
+    arms: tuple[str, str],
+) -> Iterator[dict[str, MetricPair] | CanaryJudgeError]:
+    """Read both arms of every metric of each of so many segments; an arm that a segment lacks has no points there."""
+    for part in each_part(series, count, policy, arms):
         try:
-            yield pairs_or_notes(ArmMapping(part, kinds_of(policy)), silence_told(policy), arms)
+            yield pairs_or_notes(part, silence_told(policy), arms)
         except CanaryJudgeError as error:
             yield error
 
@@ -359,7 +387,7 @@ def _refuse_missing(policy: Policy, known: list[str]) -> None:
             )
 
 
-def _refuse_unnamed(
+def refuse_unnamed(
     rows: NDArray[np.intp],
     metric: NDArray[np.intp],
     known: list[str],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -61,6 +62,8 @@ class Series:
         Without times: the place in line of each point among the rows, some of which may have been left out.
     beyond : ndarray, shape (m,)
         When reports were left out that an arm which is silent would not give, such as an infinite percentile.
+    segments : dict of tuple of str to Series
+        Of an update that is watched within segments: the arm in each, which is what counts; the points of the arm itself tell no more than when there were any.
     """
 
     arm: str
@@ -82,6 +85,7 @@ class Series:
     known: FloatArray = field(default_factory=lambda: np.empty(0))
     line: FloatArray | None = None
     beyond: FloatArray = field(default_factory=lambda: _NO_TIMES)
+    segments: Mapping[tuple[str, ...], Series] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.value)

@@ -71,6 +71,17 @@ class Stream:
         return self._intake.tally.points
 
     @property
+    def given(self) -> tuple[int, int]:
+        """How many points of the baseline and the canary were given, whether or not the other arm has their intervals."""
+        first, second = self._intake.reach
+        return first.count, second.count
+
+    @property
+    def waiting_totals(self) -> tuple[float, float]:
+        """The mean total of the points of each arm that wait for a partner; 0 where none do."""
+        return self._intake.waiting_totals
+
+    @property
     def first_time(self) -> float | None:
         """When the first complete interval was, or the warm-up after it was over, in seconds since 1970; None without one, or without times."""
         first = self._intake.tally.first

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from canaryjudge.explain.changes import WITHIN_SEGMENTS
 from canaryjudge.explain.charts import Axis, axis_over, percent_of
 from canaryjudge.explain.effects import signed
 from canaryjudge.explain.layout import html_text
 from canaryjudge.explain.numbers import confidence, count
 from canaryjudge.explain.quantities import change, span
-from canaryjudge.explain.segments import name_of
+from canaryjudge.explain.segments import is_within, name_of
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import MetricResult, ReleaseResult
 from canaryjudge.rules.findings import EffectFinding, Interval
@@ -94,7 +93,7 @@ def forest_of(result: MetricResult, release: ReleaseResult) -> Forest | None:
         )
         for each in facts.segments
     )  # fmt: skip
-    effects = (each.effect for each in result.findings if each.method in WITHIN_SEGMENTS)
+    effects = (each.effect for each in result.findings if is_within(each.rule, facts))
     finding = next((e for e in effects if isinstance(e, EffectFinding) and e.scale == facts.scale), None)
     interval = None if finding is None else finding.interval
     means = tuple(

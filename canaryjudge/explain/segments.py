@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from canaryjudge.explain.changes import WITHIN_SEGMENTS
 from canaryjudge.explain.effects import signed
 from canaryjudge.explain.layout import listed, on_one_line
 from canaryjudge.explain.numbers import confidence, count, percent, pvalue
@@ -16,6 +15,7 @@ from canaryjudge.rules.findings import EffectFinding
 __all__ = [
     "SegmentRow",
     "found_in",
+    "is_within",
     "name_of",
     "segment_lead",
     "segment_remarks",
@@ -28,6 +28,8 @@ _MIX_LEVEL: Final = 0.01
 _MOVES: Final = 0.01
 """A mix that moves the canary's level by less than this part makes no difference."""
 _ALIKE: Final = 0.05
+_OF_LEVEL: Final = ("mann_whitney", "proportion", "rate", "sequential")
+"""Rules about the level."""
 _MOST: Final = 3
 _WHY: Final = {
     "no_baseline": "without points of the baseline",
@@ -39,6 +41,11 @@ _WHY: Final = {
 
 def _of(result: MetricResult, release: ReleaseResult) -> MetricSegments | None:
     return None if release.segments is None else release.segments.metrics.get(result.name)
+
+
+def is_within(rule: str, facts: MetricSegments | None) -> bool:
+    """Tell whether a rule is about the level, which is compared within segments where a metric has some."""
+    return facts is not None and rule in _OF_LEVEL
 
 
 def name_of(name: tuple[str | None, ...]) -> str:
@@ -57,7 +64,7 @@ def found_in(rule: str, result: MetricResult, release: ReleaseResult) -> str:
 def segment_lead(result: MetricResult, release: ReleaseResult) -> str:
     """Say which segments are to blame where the change within them fails a metric; nothing where it does not, or no two were compared."""
     facts, deciding = _of(result, release), result.deciding
-    fails = deciding is not None and deciding.method in WITHIN_SEGMENTS and deciding.outcome is Outcome.FAIL
+    fails = deciding is not None and is_within(deciding.rule, facts) and deciding.outcome is Outcome.FAIL
     if facts is None or len(facts.segments) < 2 or not fails or result.outcome is not Outcome.FAIL:
         return ""
     if facts.culprits:

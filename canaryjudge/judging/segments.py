@@ -13,6 +13,7 @@ from canaryjudge.data import (
 )
 from canaryjudge.data.exposures import by_split, splits_of
 from canaryjudge.data.segments import SegmentedPairs
+from canaryjudge.errors import PolicyError
 from canaryjudge.judging.metrics import Case, judge_cases, rule_levels, rules_of, shares
 from canaryjudge.judging.releases import collected_later, written
 from canaryjudge.outcomes import conclude
@@ -45,9 +46,20 @@ def verdict_within(
     history: History | None = None,
 ) -> Verdict:
     """Give the verdict of one release by its segments."""
+    _refuse_looks(policy)
     with np.errstate(all="ignore"), collected_later():
         release, cases = judge_within_segments(parts, policy, settings, arms, history)
         return written(release, cases, [*parts.digests()], policy, arms, history)
+
+
+def _refuse_looks(policy: Policy) -> None:
+    """Refuse a rule that is asked at many looks, which goes on interval by interval."""
+    for metric in policy.metrics:
+        if any(rule.rule == "sequential" for rule in metric.rules or ()):
+            raise PolicyError(
+                f"metric {metric.name!r}: the rule sequential is asked within segments by a watch alone",
+                "Leave rules out, which takes the best for one look, or give the data to a Monitor.",
+            )
 
 
 def judge_within_segments(

@@ -96,6 +96,9 @@ class EffectTrace:
         baseline, canary = pair.arms
         if canary.time is None or not len(canary) or not len(baseline):
             return [], np.empty((0, _COLUMNS))
+        if pair.strata:  # an interval's segments, each compared within itself
+            of_each = [self._terms(stratum)[1].sum(axis=0) for stratum in pair.strata]
+            return _microseconds(canary)[:1], np.asarray(np.sum(of_each, axis=0))[None]
         if self._kind.counts_events:
             (x_b, n_b), (x_c, n_c) = ((arm.value, arm.exposures) for arm in pair.arms)
             columns = [x_c * n_b / (n_b + n_c), x_b * n_c / (n_b + n_c), x_b, n_b]

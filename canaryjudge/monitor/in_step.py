@@ -70,7 +70,7 @@ class InStep:
         self._totals = np.zeros((0, self._size), dtype=np.bool_)
         self._evidence: dict[tuple[int, int], WatchRows] = {}
         """Of each metric and each of its rules."""
-        self._can = all(_may_be_regular(metric) for metric in policy.metrics)
+        self._can = policy.segments is None and all(_may_be_regular(metric) for metric in policy.metrics)
 
     def grow(self, rows: int) -> None:
         """Make room for so many releases."""
@@ -123,7 +123,11 @@ class InStep:
             self._ins[some] = evidence.settle(some)
 
     def _enter(self, row: int, watch: ReleaseWatch, release: ReleaseResult) -> bool:
-        found = [_Standing.of(own, release.metrics[name].reason) for name, own in watch.metrics.items()]
+        found = [
+            _Standing.of(own, release.metrics[name].reason)
+            for name, own in watch.metrics.items()
+            if isinstance(own, MetricWatch)
+        ]
         own = [each for each in found if each is not None]
         if len(own) < len(found) or len({each.last for each in own}) > 1:
             return False

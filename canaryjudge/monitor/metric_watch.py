@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from canaryjudge.data import Arm, MetricPair, Note, about_metric, by_split, question_of, row_of
-from canaryjudge.data.exposures import equal_exposure, split_mismatch, splits_of
+from canaryjudge.data import Arm, FloatArray, MetricPair, Note, about_metric, by_split, question_of, row_of
+from canaryjudge.data.exposures import Splits, equal_exposure, split_mismatch, splits_of
 from canaryjudge.data.pairing import too_few_points
 from canaryjudge.data.series import Series
 from canaryjudge.data.stream import Stream
@@ -39,7 +39,7 @@ from canaryjudge.rules.rows import Staged
 from canaryjudge.stats.count_processes import sequential_pvalue
 from canaryjudge.stats.exact_sums import ExactSum
 
-__all__ = ["PATIENCE", "MetricWatch", "watched_rules"]
+__all__ = ["PATIENCE", "MetricWatch", "patient", "watched_rules"]
 
 PATIENCE: Final = 10
 """Updates with something new after which a metric without data fails where the policy says so, and intervals after which one does that fell silent; until then its data may just be late."""
@@ -103,13 +103,30 @@ class MetricWatch:
 
     def leave_out(self, error: BrokenDataError) -> None:
         """Remember what is wrong with an update, until the next one that is not."""
-        self._broken = Note(code="broken", facts={"said": error.message, "hint": error.hint})
+        self.leave_out_of(Note(code="broken", facts={"said": error.message, "hint": error.hint}))
 
-    def mark(self) -> dict[str, Any]:
+    def leave_out_of(self, broken: Note) -> None:
+        """Remember what is noted to be wrong with an update."""
+        self._broken = broken
+
+    def feed(self, series: tuple[Series, Series]) -> list[MetricPair]:
+        """Let the stream take an update; gives the intervals that it completed, which `taking` wants."""
+        return self.stream.feed(*series)
+
+    def in_stages(self, splits: Splits, trace: EffectTrace, restarts: tuple[float, ...]) -> None:
+        """Tell the watch of a rollout from when on which split of the traffic holds, and where the effect over time is kept."""
+        self.splits, self.trace, self.stream.restarts = splits, trace, restarts
+
+    @property
+    def traffic(self) -> FloatArray:
+        """The totals of both arms of a ratio so far."""
+        return self._traffic.value
+
+    def mark(self) -> Any:
         """Give what `back_to` needs."""
         return self.stream.__dict__.copy()
 
-    def back_to(self, mark: dict[str, Any]) -> None:
+    def back_to(self, mark: Any) -> None:
         """Forget what the stream was given since."""
         self.stream.__dict__.update(mark)
 
@@ -169,12 +186,7 @@ class MetricWatch:
         if self._pooled:
             findings = tuple(map(pool_replicas, findings))
         (result,) = build([metric_result(data, self.metric, self._alpha, findings, self._arms)])
-        if result.reason is Reason.NO_DATA_FAILS:
-            waits = max((note.count or 0 for note in notes if says_nothing(note)), default=0) < PATIENCE
-            if min(stream.points) and waits:
-                result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.SILENT})
-            elif early and not min(stream.points):
-                result = result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.NO_DATA})
+        result = patient(result, early=early)
         points = min((watched.points for watched in self.watches), default=0)
         over = self.horizon.is_over(points, first, last)
         return at_deadline(result, self.policy.on_deadline) if over else result
@@ -229,6 +241,19 @@ class MetricWatch:
         self._broken = None if state["broken"] is None else Note.model_validate(state["broken"])
         for watched, saved in zip(self.watches, _told_in_full(state["watches"]), strict=True):
             watched.load(saved)
+
+
+def patient(result: MetricResult, *, early: bool) -> MetricResult:
+    """Give a result that data which may just be late do not fail."""
+    if result.reason is not Reason.NO_DATA_FAILS:
+        return result
+    waits = max((note.count or 0 for note in result.warnings if says_nothing(note)), default=0) < PATIENCE
+    some = min(result.n_baseline, result.n_canary) > 0
+    if some and waits:
+        return result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.SILENT})
+    if early and not some:
+        return result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.NO_DATA})
+    return result
 
 
 def _told_once(watches: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from canaryjudge.data import ReleaseKey
 from canaryjudge.data.reading import check_names, series_of
-from canaryjudge.data.releases import Updates, columns_of, read_updates
+from canaryjudge.data.releases import Updates, columns_of, read_updates, release_tables
 from canaryjudge.errors import BrokenDataError, CanaryJudgeError, DataError
 from canaryjudge.judging import collected_later
 from canaryjudge.monitor.in_step import InStep
@@ -99,8 +99,22 @@ class Monitors(Mapping[ReleaseKey, Monitor]):
         """
         self._updates += 1
         with np.errstate(all="ignore"), collected_later():
+            if self._policy.segments is not None:
+                for key, columns, numbers in release_tables(data, self._by, again=True):
+                    self._take_within(key, columns, numbers)
+                return
             for updates in read_updates(data, self._policy, self._by, self._arms):
                 self._take(updates)
+
+    def _take_within(self, key: ReleaseKey, columns: Mapping[str, Any], numbers: Any) -> None:
+        """Take the rows of a release that is watched within segments, by itself."""
+        place = self._place(key)
+        self._errors.pop(key, None)
+        try:
+            answered([*self._watches[place].taking(*self._watches[place].read_rows(columns, numbers))])
+        except CanaryJudgeError as error:
+            self._errors[key] = error
+        self._look(key, place)
 
     def _take(self, updates: Updates) -> None:
         places = [self._place(key) for key in updates.keys]

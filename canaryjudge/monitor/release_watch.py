@@ -10,16 +10,18 @@ from canaryjudge._version import __version__
 from canaryjudge.data import History, MetricPair, Series, about_metric, read_series
 from canaryjudge.data.counters import CounterState
 from canaryjudge.data.reading import without_points
-from canaryjudge.errors import BrokenDataError, DataError, PolicyError
+from canaryjudge.data.segment_updates import KnownBefore, SegmentCounters, read_update, update_of
+from canaryjudge.errors import BrokenDataError, DataError
 from canaryjudge.explain import one_line
 from canaryjudge.history import Asked, past_of
 from canaryjudge.judging import check_policy, digest, policy_digest, shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.monitor.metric_watch import PATIENCE, MetricWatch
+from canaryjudge.monitor.segmented_watch import SegmentedResult, SegmentedWatch, check_segments, level_of
 from canaryjudge.outcomes import conclude
-from canaryjudge.policy import Policy
+from canaryjudge.policy import Metric, Policy, Segments
 from canaryjudge.reasons import Outcome
-from canaryjudge.results import HistoryFacts, Pairing, ReleaseResult
+from canaryjudge.results import HistoryFacts, MetricResult, Pairing, ReleaseResult, SegmentsFacts
 from canaryjudge.rules import Asking, check_counts, say_together
 from canaryjudge.rules.rows import Staged
 from canaryjudge.verdict import Verdict
@@ -34,11 +36,7 @@ Pasts: TypeAlias = Mapping[str, Mapping[Pairing, HistoryFacts]]
 def check_watched(policy: Any) -> None:
     """Refuse what is no policy, or asks for what is told of finished data only."""
     check_policy(policy)
-    if policy.segments is not None:
-        raise PolicyError(
-            f"the policy compares within segments ({', '.join(policy.segments.by)}), which a watch does not do: pooled, a mix that differs would be taken for a change",
-            "Judge finished data, such as those of each step, with judge; or watch by a policy without segments, of data that are one segment's.",
-        )
+    check_segments(policy)
 
 
 class ReleaseWatch:
@@ -80,18 +78,39 @@ class ReleaseWatch:
     def _begin(self, pasts: Pasts) -> None:
         """Begin the watch of each metric, with what its past says."""
         alphas, self._pasts = shares(self.policy), pasts
-        self.metrics = {
-            metric.name: MetricWatch(
-                metric,
-                self.policy,
-                alphas[metric.name],
-                self.arms,
-                pasts.get(metric.name, {}),
-                pass_times=self._pass_times,
-                staged=self._staged,
-            )
-            for metric in self.policy.metrics
-        }
+        self.metrics: dict[str, MetricWatch | SegmentedWatch] = {}
+        for metric in self.policy.metrics:
+            within = self.policy.segments is not None and level_of(metric) is not None
+            self.metrics[metric.name] = self._begun(metric, alphas[metric.name], within=within)
+
+    def _begun(self, metric: Metric, alpha: float, *, within: bool) -> MetricWatch | SegmentedWatch:
+        """Begin the watch of a metric, within segments or of the whole."""
+        return (SegmentedWatch if within else MetricWatch)(
+            metric,
+            self.policy,
+            alpha,
+            self.arms,
+            self._pasts.get(metric.name, {}),
+            pass_times=self._pass_times,
+            staged=self._staged,
+        )
+
+    def _tell_apart(self, series: Mapping[str, tuple[Series, Series]]) -> None:
+        """Watch a metric as a whole whose first data name no segment; refuse one whose data name some now and none before, or the other way round."""
+        for name, watched in self.metrics.items():
+            given = [arm for arm in series[name] if len(arm) or arm.segments]
+            named = any(arm.segments for arm in given)
+            if not given or named == isinstance(watched, SegmentedWatch):
+                continue
+            if named or (isinstance(watched, SegmentedWatch) and watched.segments):
+                by = " and ".join(self.policy.segments.by if self.policy.segments else ())
+                before, now = ("none", "some") if named else ("some", "none")
+                raise DataError(
+                    f"metric {name!r}: its data name {now} of the segments by {by}, and named {before} before",
+                    "Name them in every update, or begin a new watch.",
+                )
+            alpha = shares(self.policy)[name]
+            self.metrics = {**self.metrics, name: self._begun(watched.metric, alpha, within=False)}
 
     def _freeze(self, series: Mapping[str, tuple[Series, Series]]) -> None:
         """Settle what the history says once there are points: those of it that are not older are left out."""
@@ -106,12 +125,19 @@ class ReleaseWatch:
 
     @property
     def counters(self) -> dict[str, tuple[CounterState, CounterState] | None]:
-        """The last points of each metric's counters, from which the next update goes on."""
-        return {name: watched.stream.counters for name, watched in self.metrics.items()}
+        """The last points of each metric's counters, from which the next update goes on; of those that are watched as a whole."""
+        return {
+            name: watched.stream.counters
+            for name, watched in self.metrics.items()
+            if isinstance(watched, MetricWatch)
+        }
 
     def read(self, data: Any) -> tuple[dict[str, tuple[Series, Series]], dict[str, BrokenDataError]]:
         """Read an update in any shape, from where its counters stand; and tell of which metrics the data are broken."""
         broken: dict[str, BrokenDataError] = {}
+        if self.policy.segments is not None:
+            known = self._known_before()
+            return read_update(data, self.policy, self.policy.segments, self.arms, known), known.broken
         series = read_series(
             data,
             self.policy,
@@ -123,6 +149,24 @@ class ReleaseWatch:
         )
         return series, broken
 
+    def read_rows(
+        self, columns: Mapping[str, Any], numbers: Any
+    ) -> tuple[dict[str, tuple[Series, Series]], dict[str, BrokenDataError]]:
+        """Read an update within segments of columns, whose rows have these numbers."""
+        assert self.policy.segments is not None  # noqa: S101 - the caller has looked
+        known = self._known_before()
+        found = update_of(columns, self.policy, self.policy.segments, self.arms, known, numbers=numbers)
+        return found, known.broken
+
+    def _known_before(self) -> KnownBefore:
+        """Give what reading within segments needs to know."""
+        counters: dict[str, SegmentCounters] = {name: {(): own} for name, own in self.counters.items()}
+        for name, watched in self.metrics.items():
+            if isinstance(watched, SegmentedWatch):
+                counters[name] = watched.counters
+        asked = (metric.name for metric in self.policy.metrics if level_of(metric) is not None)
+        return KnownBefore(frozenset(asked), counters)
+
     def taking(
         self, series: dict[str, tuple[Series, Series]], broken: dict[str, BrokenDataError]
     ) -> Iterable[Asking]:
@@ -130,20 +174,18 @@ class ReleaseWatch:
         before = self.mark()
         self._freeze(series)
         known = self._given() if self._waits and self.is_patient else None
-        fed: dict[str, list[MetricPair]] = {}
+        fed: dict[str, Any] = {}
         try:
+            if self.policy.segments is not None:
+                self._tell_apart(series)
             for name, watched in self.metrics.items():
                 try:
-                    fed[name] = watched.stream.feed(*series[name])
+                    fed[name] = watched.feed(series[name])
                 except BrokenDataError as error:
                     broken[name] = error
                     series[name] = without_points(self.arms)
-                    fed[name] = watched.stream.feed(*series[name])
-                self._check_clock(name, fed[name])
-                if KINDS[watched.metric.kind].counts_events:
-                    with about_metric(name):
-                        for pair in fed[name]:
-                            check_counts(pair.baseline, pair.canary)
+                    fed[name] = watched.feed(series[name])
+                self._check(name, fed[name])
             _check_not_all(broken, series)
         except DataError:
             self.back_to(before)
@@ -153,7 +195,16 @@ class ReleaseWatch:
         if self._waits and known is not None and (not known or known != self._given()):
             # a step that is run again brings nothing new, and does not make the wait longer
             self._waited += 1
-        return [self.metrics[name].taking(series[name], pairs) for name, pairs in fed.items()]
+        return [self.metrics[name].taking(series[name], given) for name, given in fed.items()]
+
+    def _check(self, name: str, fed: list[MetricPair] | Mapping[Any, list[MetricPair]]) -> None:
+        """Refuse intervals that cannot be watched: of a metric, or of each of its segments."""
+        pairs = fed if isinstance(fed, list) else [pair for each in fed.values() for pair in each]
+        self._check_clock(name, pairs)
+        if KINDS[self.metrics[name].metric.kind].counts_events:
+            with about_metric(name):
+                for pair in pairs:
+                    check_counts(pair.baseline, pair.canary)
 
     def mark(self) -> tuple[Any, ...]:
         """Give what `back_to` needs."""
@@ -196,12 +247,38 @@ class ReleaseWatch:
         early = self.is_patient
         first, second = zip(*(watched.stream.ends for watched in self.metrics.values()), strict=True)
         ends = max(first), max(second)
-        results = {name: watched.result(early=early, ends=ends) for name, watched in self.metrics.items()}
+        found = {name: watched.result(early=early, ends=ends) for name, watched in self.metrics.items()}
+        results = {
+            name: each.result if isinstance(each, SegmentedResult) else each for name, each in found.items()
+        }
         release = conclude(results, self.policy, self.arms, "all_looks")
+        if self.policy.segments is not None:
+            release = release.model_copy(update={"segments": self._segments(self.policy.segments, found)})
         self._failed = self._failed or release.outcome is Outcome.FAIL
         if self._failed and release.outcome is not Outcome.FAIL:
             release = release.model_copy(update={"outcome": Outcome.FAIL, "action": "rollback"})
         return release
+
+    def _segments(
+        self, settings: Segments, found: Mapping[str, MetricResult | SegmentedResult]
+    ) -> SegmentsFacts:
+        """Say what the segments say of the release."""
+        names = {
+            name
+            for watched in self.metrics.values()
+            if isinstance(watched, SegmentedWatch)
+            for name in watched.segments
+        }
+        within = {name: each for name, each in found.items() if isinstance(each, SegmentedResult)}
+        return SegmentsFacts(
+            by=settings.by,
+            asked_by=settings.by,
+            count=len(names),
+            one=next(iter(names)) if len(names) == 1 else None,
+            unnamed=tuple(name for name in found if name not in within),
+            splits=tuple(split for each in within.values() for split in each.splits),
+            metrics={name: each.facts for name, each in within.items() if each.facts is not None},
+        )
 
     def verdict(self, release: ReleaseResult | None = None) -> Verdict:
         """Give the whole verdict now; the release's result may be known."""
@@ -229,12 +306,21 @@ class ReleaseWatch:
         ):
             if mine != theirs:
                 raise DataError(f"the two monitors differ in their {what}", "Merge monitors of one release.")
-        before = {name: watched.save() for name, watched in self.metrics.items()}
+        if self.policy.segments is not None:
+            raise DataError(
+                "monitors that compare within segments cannot be merged: each has shared alpha out over its own segments",
+                "Give one monitor the data of all shards.",
+            )
+        own, others = (
+            {name: watched for name, watched in each.metrics.items() if isinstance(watched, MetricWatch)}
+            for each in (self, other)
+        )
+        before = {name: watched.save() for name, watched in own.items()}
         try:
-            for name, watched in self.metrics.items():
-                watched.merge(other.metrics[name])
+            for name, watched in own.items():
+                watched.merge(others[name])
         except DataError:
-            for name, watched in self.metrics.items():
+            for name, watched in own.items():
                 watched.load(before[name])
             raise
         self._failed = self._failed or other._failed
@@ -256,7 +342,11 @@ class ReleaseWatch:
         self.history_digest = state["history_digest"]
         self._begin(pasts_of(state["history"]))
         for name, watched in self.metrics.items():
-            watched.load(state["metrics"][name])
+            saved = state["metrics"][name]
+            if isinstance(watched, SegmentedWatch) and "segments" not in saved:
+                own = self._begun(watched.metric, shares(self.policy)[name], within=False)
+                self.metrics = {**self.metrics, name: own}
+            self.metrics[name].load(saved)
         self._failed, self._waited = bool(state["failed"]), int(state["waited"])
 
 

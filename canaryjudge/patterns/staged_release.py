@@ -12,6 +12,7 @@ import numpy as np
 from canaryjudge.data import History, Series
 from canaryjudge.data.exposures import Splits
 from canaryjudge.data.reading import without_points
+from canaryjudge.data.segment_updates import together
 from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line
 from canaryjudge.monitor.release_watch import Pasts, ReleaseWatch, measured, pasts_of, written_pasts
@@ -163,8 +164,7 @@ class StagedRelease:
             for since, stage in zip(self._begins, self._stages, strict=False)
         )
         for name, watched in self.whole.metrics.items():
-            watched.splits, watched.trace = splits, self.timeline.effects[name]
-            watched.stream.restarts = tuple(self._begins[1:])
+            watched.in_stages(splits, self.timeline.effects[name], tuple(self._begins[1:]))
 
     def taking(
         self, series: dict[str, tuple[Series, Series]], broken: dict[str, BrokenDataError]
@@ -523,11 +523,25 @@ def _written(time: float) -> float | None:
 def _later(arms: tuple[Series, Series], since: float) -> tuple[Series, Series]:
     """Give the points that are later than a time; what counters go on from is kept once, by the watch of the whole."""
     if since == -math.inf:
-        first, second = (replace(arm, counters=None) for arm in arms)
+        first, second = (_without_counters(arm) for arm in arms)
         return first, second
     empty = without_points((arms[0].arm, arms[1].arm))
-    first, second = (_part(arm, since) or none for arm, none in zip(arms, empty, strict=True))
+    first, second = (
+        _later_within(arm, since) if arm.segments else _part(arm, since) or none
+        for arm, none in zip(arms, empty, strict=True)
+    )
     return first, second
+
+
+def _later_within(arm: Series, since: float) -> Series:
+    """Give the same of an arm that is told by segments."""
+    parts = {name: _part(own, since) for name, own in arm.segments.items()}
+    return together(arm.arm, {name: own for name, own in parts.items() if own is not None})
+
+
+def _without_counters(arm: Series) -> Series:
+    segments = {name: replace(own, counters=None) for name, own in arm.segments.items()}
+    return replace(arm, counters=None, segments=segments)
 
 
 def _part(arm: Series, since: float) -> Series | None:

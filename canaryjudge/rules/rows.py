@@ -355,10 +355,19 @@ class Question(Batch):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair(Question):
-    """One row: both arms of one metric, and what is asked of them."""
+    """One row: both arms of one metric, and what is asked of them.
+
+    Attributes
+    ----------
+    baseline, canary : Arm
+        The arms.
+    strata : tuple of Pair
+        Of one interval of a watch within segments: the arms of each segment, of which these are pooled; nothing elsewhere.
+    """
 
     baseline: Arm
     canary: Arm
+    strata: tuple[Pair, ...] = ()
 
     @property
     def question(self) -> Question:

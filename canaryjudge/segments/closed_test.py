@@ -42,11 +42,11 @@ from canaryjudge.segments.left_out import left_out
 from canaryjudge.segments.mean_effect import MeanEffect
 from canaryjudge.stats.bounds import t_pvalues
 from canaryjudge.stats.common_effect import weighted_mean
-from canaryjudge.stats.culprits import crossed_culprits, culprits, only_these
+from canaryjudge.stats.culprits import Culprits, crossed_culprits, culprits, only_these
 from canaryjudge.stats.heterogeneity import heterogeneity
 from canaryjudge.stats.standardization import mix_test, standardized
 
-__all__ = ["ClosedTest"]
+__all__ = ["ClosedTest", "blamed", "in_scale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class ClosedTest:
     def of(cls, own: SegmentedMetric, effects: Effects, mean: MeanEffect, settings: Segments) -> ClosedTest:
         """Test them."""
         sides = list(effects.ends)
-        share, level = settings.share, own.level
+        share = settings.share
         error, df = mean.with_floor(np.where(effects.known, effects.error, 1.0), effects.df)
         weighed = _weighed(own, effects, mean, share)
         release: list[float] = []
@@ -88,24 +88,13 @@ class ClosedTest:
             overall = min(1.0, len(sides) * float(beyond))
             margin = limit / 2
             if settings.apart is not None:
-                margin = _apart(settings.apart, effects)
+                margin = in_scale(settings.apart, effects)
             found = culprits(x, effects.error, effects.df, each, overall, margin=margin, share=share)
             release.append(float(found.release))
             worse.append(found.worse)
-            if len(own.names[0]) == 1:
-                blame: list[tuple[tuple[str | None, ...], int, float]] = [
-                    ((own.names[place][0],), place, float(found.culprit[place]))
-                    for place in np.flatnonzero(found.culprit <= level).tolist()
-                ]
-                for name, place, pvalue in blame:
-                    chosen[place] = True
-                    named.setdefault(name, _culprit(name, effects.estimate[place], pvalue, effects))
-            else:
-                for name, value, pvalue, places in _crossed(
-                    own, effects, sign, each, overall, limit, margin, share
-                ):
-                    chosen[places] = True
-                    named.setdefault(name, _culprit(name, value, pvalue, effects))
+            for name, facts, places in blamed(own, effects, sign, each, overall, found, limit, margin, share):
+                chosen[places] = True
+                named.setdefault(name, facts)
         p_pass = np.max(passes, axis=0)
         return cls(
             min(release),
@@ -250,11 +239,32 @@ def _quantile(level: float, df: FloatArray) -> FloatArray:
     return np.asarray(special.stdtrit(df, level))
 
 
+def blamed(  # noqa: PLR0913, PLR0917 - as those of `crossed_culprits`
+    own: SegmentedMetric,
+    effects: Effects,
+    sign: int,
+    pvalues: FloatArray,
+    overall: float,
+    found: Culprits,
+    limit: float,
+    margin: float,
+    share: float,
+) -> Iterator[tuple[tuple[str | None, ...], CulpritFacts, Any]]:
+    """Name the segments to blame in a bad direction; of two columns pairs of values, or values of one: with their facts and segments."""
+    if len(own.names[0]) == 1:
+        for place in np.flatnonzero(found.culprit <= own.level).tolist():
+            name: tuple[str | None, ...] = own.names[place]
+            yield name, _culprit(name, effects.estimate[place], float(found.culprit[place]), effects), place
+        return
+    for name, value, pvalue, places in _crossed(own, effects, sign, pvalues, overall, limit, margin, share):
+        yield name, _culprit(name, value, pvalue, effects), places
+
+
 def _culprit(name: tuple[str | None, ...], value: float, pvalue: float, effects: Effects) -> CulpritFacts:
     return built(CulpritFacts, {"name": name, "estimate": float(effects.back(value)), "pvalue": pvalue})
 
 
-def _apart(part: float, effects: Effects) -> float:
+def in_scale(part: float, effects: Effects) -> float:
     """Give the policy's `apart` in the scale of the effects."""
     if effects.scale == "absolute":
         levels = levels_of(effects)[0]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from scipy import special
 
 from canaryjudge.data import FloatArray, MetricPair
 from canaryjudge.data.segments import SegmentName
@@ -33,6 +34,7 @@ __all__ = [
     "SegmentedMetric",
     "asked_in_segments",
     "effects_of",
+    "held_against_others",
     "level_rule",
     "levels_of",
     "rules_of",
@@ -44,6 +46,9 @@ OF_THE_WHOLE: Final = ("slo", "burn_rate", "any_of", "all_of", "sequential")
 """Rules that are asked of the whole: about objectives, at looks, and groups that may hold such."""
 _WAVES, _POINTS_FOR_WAVES = 8.0, 20
 """Degrees of freedom of a comparison minute by minute, from so many minutes on."""
+_PRIOR = 5.0
+"""Information of differences of log ratios at which their boundary is as near as may be: about a fifteenth of what shows a difference of a half."""
+_HALF = 0.5
 _MANY_EVENTS = 50
 """With fewer events of the baseline, what is tolerated in absolute numbers cannot be told as a part of their rate."""
 
@@ -83,6 +88,8 @@ class SegmentedMetric:
         The level of its rule about the level.
     beta, in_each : float
         That of the policy, and that of the segments' own tests.
+    watched : str or None
+        Of a watch, the rule about the level whose findings it asks.
     """
 
     metric: Metric
@@ -94,6 +101,7 @@ class SegmentedMetric:
     level: float
     beta: float
     in_each: float
+    watched: str | None = None
 
     @property
     def traffic(self) -> tuple[FloatArray, FloatArray]:
@@ -139,8 +147,8 @@ class Effects:
 
 def effects_of(own: SegmentedMetric) -> Effects | None:
     """Lay out what the rule about the level says of each segment."""
-    place = level_rule(own.metric, own.pair)
-    rule = None if place is None else rules_of(own.metric, own.pair)[place].rule
+    place = None if own.watched else level_rule(own.metric, own.pair)
+    rule = own.watched if place is None else rules_of(own.metric, own.pair)[place].rule
     findings: list[LevelFinding | None] = [
         next(
             (
@@ -182,7 +190,11 @@ def effects_of(own: SegmentedMetric) -> Effects | None:
         columns = np.log1p(np.where(columns > -1, columns, np.nan))
     x, low, high, pass_low, pass_high = columns[:, :5].T
     df = np.array([math.inf if each is None else _df(each) for each in findings])
-    level = own.results[0].alpha * own.level / own.result.alpha / len(signs)
+    level = (
+        np.array([math.nan if each is None else each.level for each in findings])
+        if own.watched
+        else own.results[0].alpha * own.level / own.result.alpha
+    ) / len(signs)
     halves = [x - low] if signs == (1,) else [high - x] if signs == (-1,) else [x - low, high - x]
     otherwise = (
         [pass_high - x]
@@ -195,11 +207,17 @@ def effects_of(own: SegmentedMetric) -> Effects | None:
         student_error(np.max(half, axis=0), at, df)
         for half, at in ((halves, level), (otherwise, own.in_each))
     )
-    error = np.where(np.isfinite(by_fail), by_fail, by_pass)
-    if KINDS[own.metric.kind].counts_events and logarithmic:
+    # as wide as a confidence sequence is, an error is one at any time
+    error = by_fail if own.watched else np.where(np.isfinite(by_fail), by_fail, by_pass)
+    if KINDS[own.metric.kind].counts_events and logarithmic and not own.watched:
         x, error = _log_ratios(findings, x, error)
     ends = {sign: columns[:, 5 if sign > 0 else 6] for sign in signs}
     wide = {sign: columns[:, 7 if sign > 0 else 8] for sign in signs}
+    if own.watched and KINDS[own.metric.kind].is_raw:
+        sides = [
+            (sign, ends[sign], np.where(np.isfinite(wide[sign]), wide[sign], ends[sign])) for sign in signs
+        ]
+        error = np.maximum(error, _by_pvalues(findings, x, sides))
     known = np.isfinite(x) & np.isfinite(error) & (error > 0)
     for sign in signs:
         known &= np.isfinite(ends[sign])
@@ -214,6 +232,52 @@ def effects_of(own: SegmentedMetric) -> Effects | None:
         known,
         findings,
     )
+
+
+def held_against_others(own: SegmentedMetric, effects: Effects, level: float) -> Effects:
+    r"""Give the effects of events under watch with errors by which segments are held against each other, at any time and a level.
+
+    The difference of two log ratios with the variance V has the information I = 1 / V and is normal: Robbins' mixture over a normal prior of the information \rho is at no time beyond
+    :math:`c \sqrt V` with :math:`c^2 = (1 + \rho / I) (\log(1 / 4\alpha^2) + \log(1 + I / \rho))`, which is much nearer than what confidence sequences of both that are good for rare events leave between them.
+    """
+    if not (KINDS[own.metric.kind].counts_events and effects.logarithmic):
+        return effects
+    x, plain = _log_ratios(effects.findings, effects.estimate, np.zeros(len(effects.known)))
+    error = np.where(effects.known, plain, np.inf)
+    information = 1 / np.square(np.where(np.isfinite(error), error, np.inf))
+    wide = np.zeros(len(error))
+    for part in (
+        1.0,
+        0.5,
+    ):  # that of the difference is less than the segment's, and more than half of it where the others have more
+        less = np.maximum(part * information, np.finfo(float).tiny)
+        square = (1 + _PRIOR / less) * (math.log(1 / (4 * level**2)) + np.log1p(less / _PRIOR))
+        wide = np.maximum(wide, np.sqrt(square))
+    factor = wide / -special.ndtri(level)
+    return replace(
+        effects,
+        estimate=x,
+        error=np.where(np.isfinite(error), error * factor, np.inf),
+        df=np.full(len(error), np.inf),
+    )
+
+
+def _by_pvalues(
+    findings: Sequence[LevelFinding | None],
+    x: FloatArray,
+    ends: Sequence[tuple[int, FloatArray, FloatArray]],
+) -> FloatArray:
+    """Give the errors at which normal tests would have the p-values of a watch: of one whose confidence sequence is known at few changes, and between them too narrow."""
+    error = np.full(len(x), np.inf)
+    for sign, end, wide in ends:
+        for place, finding in enumerate(findings):
+            if finding is None:
+                continue
+            beyond, within = sign * (x[place] - end[place]), sign * (wide[place] - x[place])
+            for distance, pvalue in ((beyond, finding.pvalue), (within, finding.pvalue_pass)):
+                if pvalue is not None and distance > 0 and 0 < pvalue < _HALF:
+                    error[place] = min(error[place], distance / -float(special.ndtri(pvalue)))
+    return error
 
 
 def _has_level(finding: LevelFinding) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from canaryjudge.data import MetricPair, Note
+from canaryjudge.data import FloatArray, MetricPair, Note
 from canaryjudge.data.exposures import split_mismatch
 from canaryjudge.data.segments import SegmentName
 from canaryjudge.kinds import KINDS
@@ -30,9 +30,19 @@ from canaryjudge.segments.effects import OF_THE_WHOLE, SegmentedMetric, effects_
 from canaryjudge.segments.left_out import facts_of_none, left_out
 from canaryjudge.segments.mean_effect import MeanEffect
 from canaryjudge.stats.bounds import t_pvalues
-from canaryjudge.stats.segment_split import segment_split
+from canaryjudge.stats.segment_split import SegmentSplit, segment_split, sequential_segment_split
 
-__all__ = ["Within", "judge_within", "mean_pvalue", "splits_of_segments", "too_thin"]
+__all__ = [
+    "Within",
+    "judge_within",
+    "mean_pvalue",
+    "segment_notes",
+    "splits_at_look",
+    "splits_of_segments",
+    "too_much_left_out",
+    "too_thin",
+    "worst_of_segments",
+]
 
 _MOST_LEFT_OUT = 0.1
 """A pass is withheld where so much of the traffic is of segments that could not be compared."""
@@ -74,7 +84,7 @@ def judge_within(
     """Judge metrics within segments."""
     for own in metrics:
         effects = effects_of(own)
-        notes = tuple(_notes(own, splits.get(own.metric.name, ())))
+        notes = tuple(segment_notes(own, splits.get(own.metric.name, ())))
         if effects is None or not effects.known.any():
             yield Within(_not_compared(own, notes), facts_of_none(own))
             continue
@@ -93,7 +103,7 @@ def judge_within(
         data = DataSummary.of(replace(own.pair, notes=(*own.pair.notes, *notes)), own.result.history)
         (result,) = build([metric_result(data, own.metric, own.result.alpha, tuple(findings), arms)])
         facts = tests.facts(own, effects, mean, settings, found_in)
-        if result.outcome is Outcome.PASS and (facts.left_out_part or 0.0) > _MOST_LEFT_OUT:
+        if result.outcome is Outcome.PASS and too_much_left_out(facts):
             result = result.model_copy(
                 update={"outcome": Outcome.MARGINAL, "reason": Reason.SEGMENTS_LEFT_OUT}
             )
@@ -112,6 +122,11 @@ def mean_pvalue(own: SegmentedMetric) -> float | None:
     limit = float((mean.weights * np.where(effects.known, ends, 0.0)).sum())
     error, df = mean.with_floor(mean.error, mean.df)
     return float(t_pvalues(sign * (mean.estimate - limit), error, df).greater)
+
+
+def too_much_left_out(facts: MetricSegments) -> bool:
+    """Tell whether so much of the traffic is of segments that could not be compared that a pass is withheld."""
+    return (facts.left_out_part or 0.0) > _MOST_LEFT_OUT
 
 
 def too_thin(facts: MetricSegments) -> bool:
@@ -134,8 +149,13 @@ def _first_of_each(own: SegmentedMetric) -> Iterator[Finding | tuple[int, Findin
             yield from (finding for finding in _take_one(told, rule) if id(finding) in of_whole)
         elif rule not in seen:
             seen.add(rule)
-            yield from _worst(own, rule)
-    yield from (each for rule in ("growth", "late_shift") if rule not in asked for each in _worst(own, rule))
+            yield from worst_of_segments(own, rule)
+    yield from (
+        each
+        for rule in ("growth", "late_shift")
+        if rule not in asked
+        for each in worst_of_segments(own, rule)
+    )
 
 
 def _take_one(told: Iterator[Finding], rule: str) -> Iterator[Finding]:
@@ -145,7 +165,7 @@ def _take_one(told: Iterator[Finding], rule: str) -> Iterator[Finding]:
             return
 
 
-def _worst(own: SegmentedMetric, rule: str) -> Iterator[tuple[int, Finding]]:
+def worst_of_segments(own: SegmentedMetric, rule: str) -> Iterator[tuple[int, Finding]]:
     """Give the segment in which a rule found the most, with its finding."""
     found = [
         (-finding.outcome.badness, finding.reason.severity, _strength(finding), place, number)
@@ -178,7 +198,7 @@ def _not_compared(own: SegmentedMetric, notes: tuple[Note, ...]) -> MetricResult
     return result.model_copy(update={"outcome": Outcome.MARGINAL, "reason": Reason.SEGMENTS_LEFT_OUT})
 
 
-def _notes(own: SegmentedMetric, splits: Sequence[SegmentSplitFacts]) -> Iterator[Note]:
+def segment_notes(own: SegmentedMetric, splits: Sequence[SegmentSplitFacts]) -> Iterator[Note]:
     """Give what is odd about segments so that a pass cannot mean what it says."""
     for split in splits:
         facts: dict[str, float | str] = {
@@ -219,9 +239,30 @@ def splits_of_segments(
         )
         for arm in ("baseline", "canary")
     ]
-    expected = policy.split.canary
-    found = segment_split(sums[0], sums[1], expected)
-    whole = float(sums[1].sum() / max(sums[0].sum() + sums[1].sum(), 1.0))
+    return _wrong_splits(segment_split, sums[0], sums[1], names, metric, policy.split.canary)
+
+
+def splits_at_look(
+    traffic: Sequence[FloatArray], names: Sequence[SegmentName], metric: Metric, policy: Policy
+) -> tuple[SegmentSplitFacts, ...]:
+    """Find them of a watch, at any look, by the totals of both arms of each segment so far."""
+    if policy.split is None or not KINDS[metric.kind].is_share or not len(traffic):
+        return ()
+    baseline, canary = np.array(traffic).T
+    return _wrong_splits(sequential_segment_split, baseline, canary, names, metric, policy.split.canary)
+
+
+def _wrong_splits(
+    test: Callable[[FloatArray, FloatArray, float], SegmentSplit],
+    baseline: FloatArray,
+    canary: FloatArray,
+    names: Sequence[SegmentName],
+    metric: Metric,
+    expected: float,
+) -> tuple[SegmentSplitFacts, ...]:
+    """Name the segments whose split a test finds wrong."""
+    found = test(baseline, canary, expected)
+    whole = float(canary.sum() / max(baseline.sum() + canary.sum(), 1.0))
     right = split_mismatch(expected, whole, float(found.pooled)) is None
     return tuple(
         built(

@@ -82,7 +82,8 @@ class MadeUpRollouts:
     def __init__(self, policy: Policy, behaviors: Mapping[str, Behavior], runs: range, seed: int) -> None:
         self.policy, self.runs = policy, len(runs)
         self._behaviors, self._numbers, self._seed = behaviors, runs, seed
-        self._release = StagedRelease(policy, ARMS)
+        # made-up traffic is of one segment
+        self._release = StagedRelease(policy.model_copy(update={"segments": None}), ARMS)
         self.step = min(behavior.assumed.interval for behavior in behaviors.values())
         self.stages = policy.stages or ()
         self._lasting = [math.floor(stage.max_duration / self.step + _EPSILON) for stage in self.stages]
@@ -237,7 +238,9 @@ class MadeUpRollouts:
 
     def _lot(self, watch: int, name: str, *, runs: int | None = None) -> _Lot:
         """Begin the watches of a metric: of a stage, or -1 of the whole."""
-        return _Lot(self._watches[watch].metrics[name], self._results[name], runs or self.runs)
+        watched = self._watches[watch].metrics[name]
+        assert isinstance(watched, MetricWatch)  # noqa: S101 - without segments all are
+        return _Lot(watched, self._results[name], runs or self.runs)
 
     def _decided(
         self, stage: int, step: int, own: Mapping[str, int], whole: Mapping[str, int]

@@ -530,14 +530,3 @@ def test_a_policy_is_strict_about_segments(segments, sentence):
     with pytest.raises(cj.PolicyError) as refused:
         policy(segments["by"], segments=segments, **LATENCY)
     assert sentence in str(refused.value)
-
-
-@pytest.mark.parametrize("watch", [cj.Monitor, lambda policy: cj.Monitors(policy, by="service"), cj.Rollout])
-def test_watches_refuse_to_pool_what_is_to_be_compared_within_segments(watch):
-    policy = cj.Policy(
-        metrics=[cj.Metric(name="errors", kind="ratio", direction="increase")],
-        segments={"by": ["region"]},
-        stages=[{"canary": "10%", "max_duration": "1h"}],
-    )
-    with pytest.raises(cj.PolicyError, match="which a watch does not do"):
-        watch(policy)

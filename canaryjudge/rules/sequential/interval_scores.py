@@ -142,10 +142,14 @@ class RankScoreProcess(_ScoreProcess):
         super().__init__(question, 4 + len(self._changes))
 
     def update(self, pair: Pair) -> None:
-        """Take one interval's samples."""
+        """Take one interval's samples: scored within its segments, where it has some."""
+        rows = [self._row(stratum) for stratum in pair.strata or (pair,) if stratum.fewest]
+        if rows:
+            self._add(_start(pair, self._points), np.sum(rows, axis=0) if rows[1:] else rows[0])
+
+    def _row(self, pair: Pair) -> FloatArray:
+        """Score samples of one interval."""
         baseline, canary = pair.baseline.value, pair.canary.value
-        if not (len(baseline) and len(canary)):
-            return
         medians = float(np.median(baseline)), float(np.median(canary))
         weight = _weight(pair)
         relative, absolute = self._changes.relative, self._changes.absolute
@@ -156,7 +160,7 @@ class RankScoreProcess(_ScoreProcess):
         scales, shifts = np.append(scales, np.ones(len(absolute))), np.append(shifts, absolute)
         scores = exceedance_scores(baseline, canary, scales, shifts)
         known = [weight, weight * medians[0], weight * medians[1]]
-        self._add(_start(pair, self._points), np.concatenate([known, weight * scores]))
+        return np.concatenate([known, weight * scores])
 
     def finding(self) -> SequentialFinding:
         """Say what the evidence so far says."""

@@ -82,6 +82,13 @@ class LooksProcess:
         self._taken: list[_Taken] = []
         self._last: Finding | None = None
         self._pass_within: Sizes[float] | None = None
+        self.goes_on = False
+        """Whether looks are taken after one that failed, too."""
+
+    @property
+    def _is_over(self) -> bool:
+        failed = self._last is not None and self._last.outcome is Outcome.FAIL
+        return self._done >= self._plan.looks or (failed and not self.goes_on)
 
     @property
     def points(self) -> int:
@@ -103,7 +110,7 @@ class LooksProcess:
         return window.part(np.arange(size if most is None else min(size, most)))
 
     def _looking(self) -> Asking:
-        while self._done < self._plan.looks and not (self._last and self._last.outcome is Outcome.FAIL):
+        while not self._is_over:
             size = self._due(self._done + 1)
             if size is None:
                 return
@@ -128,7 +135,7 @@ class LooksProcess:
     def until_due(self) -> tuple[float, float]:
         """Tell how many more points there may be before a look is due, that of the look among them, and when one is due by the clock; infinite where none is."""
         window, horizon = self._window, self._question.horizon
-        if self._done >= self._plan.looks or (self._last and self._last.outcome is Outcome.FAIL):
+        if self._is_over:
             return math.inf, math.inf
         part = (self._done + 1) / self._plan.looks
         if horizon.max_points is not None:

@@ -138,6 +138,12 @@ class RateProcess(CountingProcess):
 
     def update(self, pair: Pair) -> None:
         """Take new intervals."""
+        for cells in pair.strata or (pair,):
+            self._add(cells)
+        self._points += len(pair.canary)
+
+    def _add(self, pair: Pair) -> None:
+        """Add up intervals, or an interval's segments: each is a stratum."""
         n_b, n_c = pair.baseline.exposures, pair.canary.exposures
         x_b, x_c = pair.baseline.value, pair.canary.value
         if not len(x_b):
@@ -156,7 +162,6 @@ class RateProcess(CountingProcess):
         else:
             self.sums.add_all(self.terms(x_b, x_c, n_b, n_c))
             self.informative += int((x_b + x_c > 0).sum())
-        self._points += len(x_b)
 
     def terms(self, x_b: Numbers, x_c: Numbers, n_b: Numbers, n_c: Numbers) -> FloatArray:
         """Give what intervals add to the sums, in their order."""

@@ -44,6 +44,8 @@ class Watch:
         self._number = 0
         self._length = _SHORTEST_EPOCH
         self._decided: Finding | None = None
+        self.goes_on = False
+        """Whether evidence is added up after a fail, too, for somebody who wants to know more."""
 
     def for_outcomes(self) -> Watch:
         """Give another that asks the same, has seen nothing, and tells outcomes alone."""
@@ -79,8 +81,10 @@ class Watch:
 
     def taking(self, pair: Pair) -> Asking:
         """Take new intervals; of samples, one. Ask what is to be asked of a rule by then."""
-        if self.has_failed:
+        if self.has_failed and not self.goes_on:
             return
+        if isinstance(self._main, LooksProcess):
+            self._main.goes_on = self.goes_on
         yield from self._main.taking(pair)
         rest: Pair | None = pair
         while rest is not None and self._epoch is not None and not self.has_failed:
@@ -111,6 +115,11 @@ class Watch:
         if found.outcome is Outcome.FAIL or passes:
             self._decide(found, time)
         return self._decided or found
+
+    @property
+    def latest(self) -> Finding:
+        """What all evidence since the start says, whatever has been decided."""
+        return self._main.finding()
 
     def _decide(self, found: Finding, time: float | None) -> None:
         known = dict(found.watch or WatchFacts()) | {"decided_after": self.points, "decided_at": time}
