@@ -385,7 +385,7 @@ class Segments(PolicyModel):
     """The segments of the traffic, such as regions or kinds of device, within which the arms are compared, and of which those to blame are named."""
 
     by: Annotated[tuple[Name, ...], BeforeValidator(listed)] = Field(min_length=1, max_length=2)
-    """The columns of the data that name a row's segment: `[region]`, or two that cross, `[region, device]`. Where the data are too thin for pairs of values, the first is taken alone."""
+    """The columns of the data that name a row's segment: `[region]`, or two that cross, `[region, device]`. Where the data of one look are too thin for pairs of values, the first is taken alone."""
     share: Share = 0.5
     """The part of a metric's alpha that the mean of all segments has; the segments have the rest."""
     apart: RelativeTolerance | None = None
@@ -447,7 +447,7 @@ class Policy(PolicyModel):
     """What becomes of a metric that is undecided when the watch ends: `marginal`; `pass`, which waives beta (what is proven worse than the baseline,
     or lacks data, does not pass); `fail`, which waives alpha (what lacks data does not fail)."""
     segments: Segments | None = None
-    """Segments of the traffic: `{by: [region]}`. `judge` then compares the arms within them, so that a different mix of segments is no effect, and names those that are to blame; `Monitor` and `Rollout` refuse it."""
+    """Segments of the traffic: `{by: [region]}`. The arms are compared within them, so that a different mix of segments is no effect, and those that are to blame are named: by `judge`, `Monitor` and `Rollout`."""
     stages: Annotated[tuple[Stage, ...] | None, BeforeValidator(listed)] = Field(
         default=None, min_length=1, max_length=50
     )
