@@ -44,6 +44,7 @@ __all__ = [
     "at_own_ratio",
     "at_ratio",
     "difference_bound",
+    "joint_pearson",
     "likelihoods",
     "log_bayes_factor",
     "log_evidence",
@@ -156,6 +157,39 @@ def pearson(
     residual = x_c - expected
     # without events, nothing is 0 / 0
     return np.asarray(residual * residual * both / np.maximum(expected, _NO_VARIANCE))
+
+
+def joint_pearson(
+    baseline_events: ArrayLike,
+    canary_events: ArrayLike,
+    baseline_exposure: ArrayLike,
+    canary_exposure: ArrayLike,
+) -> FloatArray:
+    """Give the same of strata together: the squared standardized residual of their sum, which is larger where what befalls an arm befalls all of them.
+
+    Parameters
+    ----------
+    baseline_events, canary_events, baseline_exposure, canary_exposure : array_like, shape (n,)
+        The strata.
+
+    Returns
+    -------
+    ndarray, shape (31,)
+        ``sum(x_c - m pi)^2 / sum(m pi (1 - pi))``, 0 without events.
+
+    Examples
+    --------
+    Two strata of which one has as many more as the other has fewer, and two of which both have more:
+
+    >>> joint_pearson([10, 10], [15, 5], 1.0, 1.0)[15].round(6).item(), joint_pearson([10, 10], [15, 15], 1.0, 1.0)[15].round(6).item()
+    (0.0, 2.0)
+    """
+    x_b, x_c = _column(baseline_events), _column(canary_events)
+    odds = _column(canary_exposure) / _column(baseline_exposure) * _COARSE_RATIOS
+    share = odds / (1 + odds)
+    expected = (x_b + x_c) * share
+    residual, variance = (x_c - expected).sum(axis=0), (expected / (1 + odds)).sum(axis=0)
+    return np.asarray(residual * residual / np.maximum(variance, _NO_VARIANCE))
 
 
 def at_ratio(sums: FloatArray, log_ratio: ArrayLike) -> FloatArray:

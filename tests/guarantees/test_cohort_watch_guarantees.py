@@ -121,3 +121,23 @@ def test_a_mix_that_shifts_is_no_effect_and_hides_none(runs):
     assert_rate_at_most(healthy, runs, ALPHA)
     assert_rate_at_least(pooled, runs, 0.5)
     assert_rate_at_least(worse, runs, 0.95)
+
+
+@pytest.mark.parametrize("runs", RUNS)
+def test_what_befalls_an_arm_in_all_segments_at_once_is_no_effect(runs):
+    rng, failed = np.random.default_rng(5), 0
+    for _ in range(runs):
+        moods = {arm: np.exp(rng.normal(0, 0.15, 30)) for arm in ARMS}
+        data = [
+            columns(
+                region,
+                arm,
+                time=START + 60 * np.arange(30),
+                value=rng.binomial(n, RATES[region] * moods[arm]),
+                total=n,
+            )
+            for region in REGIONS
+            for arm, n in zip(ARMS, (4000, 1300), strict=True)
+        ]
+        failed += watch(POLICIES["ratio"], pd.concat(data, ignore_index=True))[0]
+    assert_rate_at_most(failed, runs, ALPHA)

@@ -18,6 +18,7 @@ from canaryjudge.stats.count_processes import (
     LOG_RATIOS,
     at_ratio,
     difference_bound,
+    joint_pearson,
     likelihoods,
     log_bayes_factor,
     log_evidence,
@@ -445,3 +446,23 @@ WRONG = [
 def test_impossible_arguments_are_named(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(50, 900), st.integers(50, 900)),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_strata_together_have_the_residual_of_their_sum(strata):
+    x_b, x_c, n_b, n_c = np.array(strata, dtype=float).T
+    found = joint_pearson(x_b, x_c, n_b, n_c)
+    for place, log_ratio in enumerate(LOG_RATIOS[::4]):
+        share = n_c * np.exp(log_ratio) / (n_b + n_c * np.exp(log_ratio))
+        events = x_b + x_c
+        variance = (events * share * (1 - share)).sum()
+        residual = (x_c - events * share).sum()
+        assert_allclose(found[place], residual**2 / variance if variance else 0.0, rtol=1e-9)
+    if len(strata) == 1:
+        assert_allclose(found, pearson(x_b[0], x_c[0], n_b[0], n_c[0]), rtol=1e-9)

@@ -37,6 +37,7 @@ from canaryjudge.stats.count_processes import (
     LOG_RATIOS,
     at_ratio,
     difference_bound,
+    joint_pearson,
     likelihoods,
     log_evidence,
     pearson,
@@ -138,30 +139,39 @@ class RateProcess(CountingProcess):
 
     def update(self, pair: Pair) -> None:
         """Take new intervals."""
-        for cells in pair.strata or (pair,):
-            self._add(cells)
-        self._points += len(pair.canary)
-
-    def _add(self, pair: Pair) -> None:
-        """Add up intervals, or an interval's segments: each is a stratum."""
-        n_b, n_c = pair.baseline.exposures, pair.canary.exposures
-        x_b, x_c = pair.baseline.value, pair.canary.value
+        (cells,) = pair.strata or (pair,)
+        n_b, n_c = cells.baseline.exposures, cells.canary.exposures
+        x_b, x_c = cells.baseline.value, cells.canary.value
         if not len(x_b):
             return
         self._said = None
-        check_counts(*pair.arms)
+        check_counts(*cells.arms)
         if self.flipped is None:
             mostly = KINDS[self._question.kind].is_share and 2 * float(x_b[0]) > float(n_b[0])
             self._start(flipped=mostly and self._question.sides != (1,))
         if self.flipped:
             x_b, x_c = n_b - x_b, n_c - x_c
-        if len(x_b) == 1:  # the common case, in plain numbers: the same sums in a third of the time
+        if pair.strata:
+            self.sums.add_all(self._of_strata(x_b, x_c, n_b, n_c))
+            self.informative += bool((x_b + x_c > 0).any())
+        elif len(x_b) == 1:  # the common case, in plain numbers: the same sums in a third of the time
             numbers = float(x_b[0]), float(x_c[0]), float(n_b[0]), float(n_c[0])
             self.sums.add(self.terms(*numbers))
             self.informative += numbers[0] + numbers[1] > 0
         else:
             self.sums.add_all(self.terms(x_b, x_c, n_b, n_c))
             self.informative += int((x_b + x_c > 0).sum())
+        self._points += len(pair.canary)
+
+    def _of_strata(self, x_b: FloatArray, x_c: FloatArray, n_b: FloatArray, n_c: FloatArray) -> FloatArray:
+        """Give what the segments of one interval add: evidence each by itself, and by how much it varies all together, since what befalls an arm may befall all of them."""
+        terms = self.terms(x_b, x_c, n_b, n_c)
+        pearsons = slice(_TOTALS + _POINTS, _TOTALS + _POINTS + _PEARSONS)
+        terms[:, pearsons] = 0.0
+        terms[0, pearsons] = joint_pearson(x_b, x_c, n_b, n_c)
+        terms[:, _TOTALS - 1] = 0.0
+        terms[0, _TOTALS - 1] = float((x_b + x_c).sum()) ** 2 / float((n_b + n_c).sum())
+        return terms
 
     def terms(self, x_b: Numbers, x_c: Numbers, n_b: Numbers, n_c: Numbers) -> FloatArray:
         """Give what intervals add to the sums, in their order."""
