@@ -119,6 +119,44 @@ def test_judge_within_two_hundred_segments(benchmark: BenchmarkFixture, tell: Te
     _compare(benchmark, tell, "judge_many of each segment", peer, rounds=5)
 
 
+def test_watch_fifty_segments(benchmark: BenchmarkFixture, tell: Tell) -> None:
+    """A minute of one ratio of 50 segments taken and looked at, after ten others, beside the same by a monitor a segment."""
+    rng = np.random.default_rng(2)
+    metric = cj.Metric(name="errors", kind="ratio", direction="increase")
+    names, arms = np.arange(50).astype(str), ["baseline", "canary"]
+
+    def minute(number: int) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "metric": "errors",
+                "segment": np.repeat(names, 2),
+                "arm": np.tile(arms, 50),
+                "time": 1_767_225_600.0 + 60 * number,
+                "value": rng.binomial(1000, 0.02, 100),
+                "total": 1000,
+            }
+        )
+
+    within = cj.Monitor(cj.Policy(metrics=[metric], segments={"by": ["segment"]}))
+    alone = cj.Monitors(cj.Policy(metrics=[metric]), by="segment")
+    numbers = iter(range(1000))
+
+    def look() -> None:
+        within.update(minute(next(numbers)))
+        within.verdict()
+
+    def peer() -> None:
+        alone.update(minute(next(numbers)))
+        for name in names:
+            alone.verdicts()[name]
+
+    for _ in range(10):
+        look()
+        peer()
+    benchmark.pedantic(look, rounds=10)
+    _compare(benchmark, tell, "a monitor a segment", peer, rounds=10)
+
+
 def test_command_line(benchmark: BenchmarkFixture, tell: Tell) -> None:
     """`canaryjudge judge` on the bundled release from a cold start, beside the import of pandas alone."""
     files = ("--policy", str(_EXAMPLE / "policy.yaml"), "--data", str(_EXAMPLE / "metrics.csv"))

@@ -38,6 +38,7 @@ __all__ = [
     "release_columns",
     "release_tables",
     "silence_told",
+    "sources_of_parts",
 ]
 
 ReleaseKey: TypeAlias = str | tuple[str, ...]
@@ -179,6 +180,20 @@ def silence_told(policy: Policy) -> Policy:
     """Let a policy say of every metric what no data do, as it does by default."""
     told = tuple(metric.model_copy(update={"no_data": metric.no_data}) for metric in policy.metrics)
     return policy.model_copy(update={"metrics": told})
+
+
+def sources_of_parts(
+    columns: Mapping[str, Column],
+    part: NDArray[np.intp],
+    count: int,
+    policy: Policy,
+    arms: tuple[str, str],
+    numbers: NDArray[np.intp],
+) -> Iterator[SeriesSource]:
+    """Give the rows of each part of a table, such as a segment's, to be read by themselves: brought together and read at once."""
+    for first, last, rows in _blocks(part, count):
+        block = _Block(columns, part, rows, first, last, policy, arms, numbers)
+        yield from (block.source(number) for number in range(first, last))
 
 
 def release_tables(

@@ -22,7 +22,7 @@ from canaryjudge.data.frames import (
     take,
 )
 from canaryjudge.data.reading import check_names, check_update, kinds_of, series_of, source_of, without_points
-from canaryjudge.data.releases import release_columns
+from canaryjudge.data.releases import release_columns, sources_of_parts
 from canaryjudge.data.segments import SegmentName, laid_out, refuse_unnamed
 from canaryjudge.data.series import Series
 from canaryjudge.data.tidy import TidyTable
@@ -216,12 +216,11 @@ def _within(
     asked = policy.model_copy(update={"metrics": tuple(metrics)})
     parts: dict[str, dict[SegmentName, tuple[Series, Series]]] = {metric.name: {} for metric in metrics}
     all_wrong: dict[str, BrokenDataError] = {}
-    for code in sorted(range(len(names)), key=lambda code: names[code]):
-        rows, name = np.flatnonzero(codes == code), names[code]
-        part = {key: take(column, rows) for key, column in columns.items() if key not in by}
+    plain = {key: column for key, column in columns.items() if key not in by}
+    sources = [*sources_of_parts(plain, codes, len(names), asked, arms, numbers)]
+    for name, source in sorted(zip(names, sources, strict=True), key=lambda each: each[0]):
         wrong: dict[str, BrokenDataError] = {}
         state = {metric.name: known.counters.get(metric.name, {}).get(name) for metric in metrics}
-        source = TidyTable(part, kinds_of(asked), numbers[rows])
         own = tuple(metric for metric in metrics if metric.name in source.metrics)
         try:
             there = policy.model_copy(update={"metrics": own})
