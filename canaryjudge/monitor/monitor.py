@@ -46,7 +46,7 @@ class Monitor:
     Notes
     -----
     Alpha and beta hold for all looks together, however many. A metric's fail stays. After its pass, harm is still watched for; see
-    docs/sequential.md.
+    docs/sequential.md. Under a policy with `segments` the arms are compared within them, each of which has a part of alpha; see docs/patterns/cohorts.md.
 
     Examples
     --------
@@ -155,7 +155,7 @@ class Monitor:
         Raises
         ------
         DataError
-            If it is of another policy, other arms or another history, or if both were given the same data.
+            If it is of another policy, other arms or another history, if both were given the same data, or if the policy has segments.
         """
         if not isinstance(other, Monitor):
             raise DataError(f"a {type(other).__name__} cannot be merged into a monitor", "Merge monitors.")

@@ -211,6 +211,8 @@ class SegmentedWatch:
         self._parts: dict[SegmentName, float] = {}
         """The part of the segments' alpha that each has."""
         self._later = 0
+        self._broken: dict[SegmentName, Note] = {}
+        """What is wrong with the segments of the update that was given last."""
         self.joined = JoinedIntervals(self._asked)
         self.stream = _Streams(self)
         self.recent: LatestPoints | None = None
@@ -304,20 +306,19 @@ class SegmentedWatch:
         """Let the streams take an update; gives the intervals that each segment completed."""
         first, second = series
         self._open({*first.segments, *second.segments})
-        fed: dict[SegmentName, list[MetricPair]] = {}
+        self._broken, fed = {}, {}
         for name in sorted({*first.segments, *second.segments}):
             watched, own = self.segments[name], self._of_segment(series, name)
+            broken = next((note for arm in own for note in arm.notes if note.code == "broken"), None)
             try:
-                fed[name] = watched.feed(own if _broken(own) is None else without_points(self._arms))
-            except BrokenDataError:
-                raise
+                fed[name] = watched.feed(own if broken is None else without_points(self._arms))
+            except BrokenDataError as error:
+                broken = Note(code="broken", facts={"said": error.message, "hint": error.hint})
+                fed[name] = watched.feed(without_points(self._arms))
             except DataError as error:
                 raise DataError(f"segment {told(name)!r}: {error.message}", error.hint) from error
-            if watched.stream.timed is False:
-                raise DataError(
-                    f"metric {self.metric.name!r}: the data have no times, by which segments are brought together",
-                    "Give the column 'time'.",
-                )
+            if broken is not None:
+                self._broken[name] = broken
         return fed
 
     def _of_segment(self, series: tuple[Series, Series], name: SegmentName) -> tuple[Series, Series]:
@@ -344,10 +345,9 @@ class SegmentedWatch:
         """Take an update that the streams have taken: what it completed in each segment, and what that makes together."""
         for name, pairs in fed.items():
             watched, own = self.segments[name], self._of_segment(series, name)
-            broken = _broken(own)
-            if broken is not None:
-                watched.leave_out_of(broken)
-            yield from watched.taking(own, pairs)
+            if name in self._broken:
+                watched.leave_out_of(self._broken[name])
+            yield from watched.taking(own if name not in self._broken else without_points(self._arms), pairs)
             for pair in pairs:
                 self.joined.add(name, by_split(pair, self.metric, self.splits))
         for found in self.joined.complete(self.stream.interval):
@@ -486,21 +486,20 @@ class SegmentedWatch:
         baseline, canary = found[0] if found else stream.points
         return float(baseline or 0.0), float(canary or 0.0)
 
-    def _pooled(self, results: Sequence[MetricResult]) -> float | None:
-        """Give the change of all events together, whatever the mix of segments; None of anything but events."""
-        if not KINDS[self.metric.kind].counts_events:
-            return None
+    def _pooled(self, results: Sequence[MetricResult]) -> dict[str, float]:
+        """Give the change of all events together, whatever the mix of segments, in each scale; nothing of anything but events."""
         names = ("events_baseline", "total_baseline", "events_canary", "total_canary")
         rule = self._rules[self._place].rule
         sums = np.zeros(4)
-        for result in results:
+        for result in results if KINDS[self.metric.kind].counts_events else ():
             for finding in result.findings:
                 if finding.rule == rule and isinstance(finding, EventsFinding):
                     sums += [getattr(finding, name) or 0.0 for name in names]
                     break
-        if not (sums[0] > 0 and sums[1] > 0 and sums[3] > 0):
-            return None
-        return float(sums[2] / sums[3] / (sums[0] / sums[1]) - 1)
+        if not (sums[[0, 1, 3]] > 0).all():
+            return {}
+        rates = sums[0] / sums[1], sums[2] / sums[3]
+        return {"relative": float(rates[1] / rates[0] - 1), "absolute": float(rates[1] - rates[0])}
 
     def save(self) -> dict[str, Any]:
         """Give what is remembered."""
@@ -533,11 +532,6 @@ class SegmentedWatch:
 def _less(first: float | None, second: float | None) -> float | None:
     """Give the smaller p-value of those that are known."""
     return min((each for each in (first, second) if each is not None), default=None)
-
-
-def _broken(arms: tuple[Series, Series]) -> Note | None:
-    """Give the note that an update of a segment is broken."""
-    return next((note for arm in arms for note in arm.notes if note.code == "broken"), None)
 
 
 def _shared_notes(results: Sequence[MetricResult]) -> Iterator[Note]:

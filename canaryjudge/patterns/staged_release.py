@@ -535,8 +535,12 @@ def _later(arms: tuple[Series, Series], since: float) -> tuple[Series, Series]:
 
 def _later_within(arm: Series, since: float) -> Series:
     """Give the same of an arm that is told by segments."""
-    parts = {name: _part(own, since) for name, own in arm.segments.items()}
-    return together(arm.arm, {name: own for name, own in parts.items() if own is not None})
+    parts = {}
+    for name, own in arm.segments.items():
+        part = own if any(note.code == "broken" for note in own.notes) else _part(own, since)
+        if part is not None:
+            parts[name] = part
+    return together(arm.arm, parts)
 
 
 def _without_counters(arm: Series) -> Series:

@@ -29,7 +29,7 @@ def at_look(
     parts: FloatArray,
     settings: Segments,
     found_in: Mapping[str, SegmentName],
-    pooled: float | None,
+    pooled: Mapping[str, float],
 ) -> tuple[Finding, MetricSegments]:
     """Give the finding about the level, which fails as well where a segment's own does, and what the segments say.
 
@@ -45,7 +45,7 @@ def at_look(
     tests = _tests(own, effects, mean, within, ways, failed, parts, settings)
     facts = tests.facts(own, effects, mean, settings, dict(found_in))
     return _told(within, failed, ways, tests.release, own), built(
-        MetricSegments, {**dict(facts), "pooled": pooled}
+        MetricSegments, {**dict(facts), "pooled": pooled.get(facts.scale)}
     )
 
 

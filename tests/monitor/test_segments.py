@@ -465,3 +465,49 @@ def test_a_rollout_that_is_fine_in_all_regions_is_completed():
     verdict = staged(bad=False, seed=2)
     assert verdict.action == "complete"
     assert verdict.release.segments.count == 3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"direction": "decrease"},
+        {"direction": "either"},
+        {"direction": "either", "tolerance": {"absolute": "5%"}},
+    ],
+)
+def test_either_direction_and_tolerances_in_units_are_told_within_segments(settings):
+    data = errors(
+        RNG(22),
+        {region: -0.3 * (region == "us") for region in REGIONS},
+        REQUESTS,
+        dict.fromkeys(REGIONS, 0.9),
+    )
+    verdict = watch(watched(kind="ratio", dispersion=1, **settings), minutes(data), stop=False).verdict()
+    assert named(verdict) == [("us",)]
+    assert facts(verdict).only
+    assert facts(verdict).scale == ("absolute" if "tolerance" in settings else "relative")
+    assert facts(verdict).pooled == pytest.approx(facts(verdict).within, abs=0.02)
+
+
+def test_a_point_that_has_changed_is_refused_and_its_segment_named():
+    data = errors(RNG(23), FINE, REQUESTS, RATES)
+    monitor = watch(RATIO, minutes(data)[:5], stop=False)
+    before = monitor.to_json()
+    with pytest.raises(cj.DataError, match="segment 'us'"):
+        monitor.update(
+            data[data.time <= START + 300].assign(value=lambda rows: rows.value + (rows.region == "us"))
+        )
+    assert monitor.to_json() == before
+
+
+def test_a_mapping_whose_series_name_segments_is_what_a_table_is():
+    data = errors(RNG(24), FINE, REQUESTS, RATES)
+    both = cj.Monitor(RATIO), cj.Monitor(RATIO)
+    for part in minutes(data):
+        both[0].update(part)
+        named = {
+            arm: {name: rows[name].tolist() for name in ("region", "time", "value", "total")}
+            for arm, rows in part.groupby("arm")
+        }
+        both[1].update({"m": named})
+    assert both[0].to_json() == both[1].to_json()
