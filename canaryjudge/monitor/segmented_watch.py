@@ -76,7 +76,7 @@ def check_segments(policy: Policy) -> None:
         rule, where = (metric.rules or watched_rules(metric))[place], f"metric {metric.name!r}"
         if metric.kind == "histogram":
             raise PolicyError(
-                f"{where}: a watch does not compare histograms within segments, since what is tolerated moves the counts of each segment otherwise",
+                f"{where}: a watch does not compare histograms within segments, since what is tolerated changes the odds of each segment's buckets by another factor",
                 "Watch a quantile of it as a gauge in each segment, judge finished data with judge, or leave segments out of this policy.",
             )
         if metric.pairing == "windows":
