@@ -71,7 +71,8 @@ def watch(asked, data, minutes=5):
     for _, points in data.groupby((data.time - START) // (60 * minutes)):
         monitor.update(points)
         verdict = monitor.verdict()
-        now = {each.name for each in verdict.segments.metrics["m"].culprits}
+        found = () if verdict.segments is None else verdict.segments.metrics["m"].culprits
+        now = {each.name for each in found}
         names |= now
         if verdict.outcome == "fail" and not failed:
             failed, at_fail = True, now
