@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -21,10 +21,11 @@ from canaryjudge.data.frames import (
     table_columns,
     take,
 )
-from canaryjudge.data.reading import check_names, check_update, kinds_of, series_of, source_of, without_points
+from canaryjudge.data.reading import check_names, check_update, kinds_of, series_of, without_points
 from canaryjudge.data.releases import release_columns, sources_of_parts
-from canaryjudge.data.segments import SegmentName, laid_out, refuse_unnamed
+from canaryjudge.data.segments import SegmentName, each_part, named_parts, refuse_unnamed
 from canaryjudge.data.series import Series
+from canaryjudge.data.sources import ArmMapping, SeriesSource
 from canaryjudge.data.tidy import TidyTable
 from canaryjudge.errors import BrokenDataError, DataError
 from canaryjudge.limits import SEGMENTS
@@ -100,32 +101,51 @@ def read_update(
     {('eu',): 1, ('us',): 1}
     """
     check_names(arms)
-    rest: Mapping[Any, Any] | None = None
-    columns = None if isinstance(data, Mapping) else table_columns(data)
     if isinstance(data, Mapping):
-        columns, rest = laid_out(data, settings.by)
-    elif columns is None:
+        return _of_mapping(ArmMapping(data, kinds_of(policy)), policy, settings, arms, known)
+    columns = table_columns(data)
+    if columns is None:
         raise DataError(
             f"the policy compares within segments, which {shown(data)} does not name",
             "Give a frame or a list of row dicts with metric, arm, value and the columns that the policy's segments name.",
         )
-    return update_of(columns, policy, settings, arms, known, rest=rest)
+    return update_of(columns, policy, settings, arms, known)
+
+
+def _of_mapping(
+    data: ArmMapping, policy: Policy, settings: Segments, arms: tuple[str, str], known: KnownBefore
+) -> dict[str, tuple[Series, Series]]:
+    """Read an update of series of any shape that have columns of segments, as a server's answers do."""
+    found = {metric.name: without_points(arms) for metric in policy.metrics}
+    check_update(data, policy, arms)
+    names, parts, whole = named_parts(data, policy, arms, settings.by)
+    inside = [metric for metric in policy.metrics if metric.name in parts and metric.name in known.within]
+    rest = {
+        metric: whole.get(metric, own)
+        for metric, own in data.given.items()
+        if metric not in {each.name for each in inside}
+    }
+    if rest:
+        found |= _whole(ArmMapping(rest, kinds_of(policy)), policy, list(rest), arms, known)
+    if inside:
+        check_number(len(names), settings.by)
+        asked = policy.model_copy(update={"metrics": tuple(inside)})
+        own = {metric.name: parts[metric.name] for metric in inside}
+        found |= _in_each(names, each_part(own, len(names), asked, arms), asked, arms, known)
+    return found
 
 
 def update_of(
-    columns: Mapping[str, Column] | None,
+    columns: Mapping[str, Column],
     policy: Policy,
     settings: Segments,
     arms: tuple[str, str],
     known: KnownBefore,
     *,
-    rest: Mapping[Any, Any] | None = None,
     numbers: NDArray[np.intp] | None = None,
 ) -> dict[str, tuple[Series, Series]]:
-    """Read the same of columns, whose rows may have other numbers than from 1; metrics that name no segments may be given otherwise."""
+    """Read the same of columns, whose rows may have other numbers than from 1."""
     found = {metric.name: without_points(arms) for metric in policy.metrics}
-    if rest:
-        found |= _whole(source_of(rest, policy), policy, list(rest), arms, known)
     if not columns or not len(next(iter(columns.values()))):
         return found
     for name in ("metric", "arm", "value", *settings.by):
@@ -214,16 +234,28 @@ def _within(
     names = [key if isinstance(key, tuple) else (key,) for key in keys]
     check_number(len(names), by)
     asked = policy.model_copy(update={"metrics": tuple(metrics)})
-    parts: dict[str, dict[SegmentName, tuple[Series, Series]]] = {metric.name: {} for metric in metrics}
-    all_wrong: dict[str, BrokenDataError] = {}
     plain = {key: column for key, column in columns.items() if key not in by}
-    sources = [*sources_of_parts(plain, codes, len(names), asked, arms, numbers)]
+    return _in_each(
+        names, sources_of_parts(plain, codes, len(names), asked, arms, numbers), asked, arms, known
+    )
+
+
+def _in_each(
+    names: list[SegmentName],
+    sources: Iterable[SeriesSource],
+    asked: Policy,
+    arms: tuple[str, str],
+    known: KnownBefore,
+) -> dict[str, tuple[Series, Series]]:
+    """Read metrics in each segment of an update, in the order of their names."""
+    parts: dict[str, dict[SegmentName, tuple[Series, Series]]] = {metric.name: {} for metric in asked.metrics}
+    all_wrong: dict[str, BrokenDataError] = {}
     for name, source in sorted(zip(names, sources, strict=True), key=lambda each: each[0]):
         wrong: dict[str, BrokenDataError] = {}
-        state = {metric.name: known.counters.get(metric.name, {}).get(name) for metric in metrics}
-        own = tuple(metric for metric in metrics if metric.name in source.metrics)
+        state = {metric.name: known.counters.get(metric.name, {}).get(name) for metric in asked.metrics}
+        own = tuple(metric for metric in asked.metrics if metric.name in source.metrics)
         try:
-            there = policy.model_copy(update={"metrics": own})
+            there = asked.model_copy(update={"metrics": own})
             found = series_of(source, there, arms, partial=True, counters=state, broken=wrong)
         except DataError as error:
             raise DataError(f"segment {told(name)!r}: {error.message}", error.hint) from error

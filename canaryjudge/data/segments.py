@@ -334,9 +334,7 @@ def _of_series(
     )
 
 
-def each_part(
-    series: NamedParts, count: int, policy: Policy, arms: tuple[str, str]
-) -> Iterator[ArmMapping]:
+def each_part(series: NamedParts, count: int, policy: Policy, arms: tuple[str, str]) -> Iterator[ArmMapping]:
     """Give the points of each of so many segments, to be read by themselves; an arm that a segment lacks has none."""
     rows = {
         (metric, arm): np.split(

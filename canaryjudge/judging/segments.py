@@ -46,7 +46,6 @@ def verdict_within(
     history: History | None = None,
 ) -> Verdict:
     """Give the verdict of one release by its segments."""
-    _refuse_looks(policy)
     with np.errstate(all="ignore"), collected_later():
         release, cases = judge_within_segments(parts, policy, settings, arms, history)
         return written(release, cases, [*parts.digests()], policy, arms, history)
@@ -70,6 +69,7 @@ def judge_within_segments(
     history: History | None = None,
 ) -> tuple[ReleaseResult, list[Case]]:
     """Judge a release by its segments; by the first of two columns, where pairs of values have too little data."""
+    _refuse_looks(policy)
     release, cases = _judge_within(parts, policy, settings, arms, history)
     facts = release.segments
     if facts is not None and len(parts.names[0]) > 1 and any(map(too_thin, facts.metrics.values())):
