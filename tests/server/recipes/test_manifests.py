@@ -123,6 +123,23 @@ def test_every_file_has_its_page():
             assert f"`{file.name}`" in text, file
 
 
+def unindented(text):
+    """Give the lines of a text without what stands before and behind them."""
+    return "\n".join(line.strip() for line in text.strip().splitlines())
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.name)
+def test_what_a_page_shows_is_in_its_files(page):
+    folder = EXAMPLES / ("gate" if page.stem == "index" else page.stem)
+    files = [unindented(file.read_text(encoding="utf-8")) for file in folder.iterdir()]
+    shown = re.findall(
+        r"^```(?:yaml|json)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert shown
+    for block in shown:
+        assert any(unindented(block) in text for text in files), block
+
+
 def answered(question):
     """A server whose counters grow, of any arm."""
     start, end, step = (float(question[name]) for name in ("start", "end", "step"))
