@@ -72,7 +72,7 @@ class World:
     Attributes
     ----------
     away : str
-        ``refused`` where nothing listens, ``store`` where the gate is there and its store is not; nothing where all is well.
+        ``refused`` where nothing listens, ``slow`` where no answer comes in time, ``store`` where the gate is there and its store is not; nothing where all is well.
     """
 
     def __init__(self, asked, clock):
@@ -89,8 +89,8 @@ class World:
             headers["Authorization"] = (
                 "Basic " + base64.b64encode(f"{parts.username}:{parts.password}".encode()).decode()
             )
-        if self.away == "refused":
-            raise ConnectionRefusedError(url)
+        if self.away in ("refused", "slow"):
+            raise {"refused": ConnectionRefusedError, "slow": TimeoutError}[self.away](url)
         with ExitStack() as stack:
             if self.away == "store":
                 for name in ("answer", "read", "latest"):

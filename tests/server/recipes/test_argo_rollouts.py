@@ -178,13 +178,13 @@ def test_a_canary_is_promoted_by_proof_aborted_by_a_fail_and_pauses_in_doubt(
     assert rollout.minute == {"pass": 11, "fail": 3}.get(outcome, 40)
 
 
-@pytest.mark.parametrize("away", ["refused", "store"])
+@pytest.mark.parametrize("away", ["refused", "slow", "store"])
 def test_a_gate_that_is_away_promotes_nothing_and_aborts_after_half_an_hour(tmp_path, away):
     rollout = played(tmp_path, "canary.yaml", {1: [away]})
     assert (rollout.outcome, rollout.weight, rollout.minute) == ("aborted", 0, 31)
 
 
-@pytest.mark.parametrize("away", ["refused", "store"])
+@pytest.mark.parametrize("away", ["refused", "slow", "store"])
 def test_a_gate_that_comes_back_in_time_has_cost_nothing(tmp_path, away):
     rollout = played(tmp_path, "canary.yaml", {4: [(*CANARY, "pass"), away], 30: [""]})
     assert (rollout.outcome, rollout.minute) == ("promoted", 30)
@@ -219,7 +219,7 @@ def test_blue_green_switches_on_proof_and_back_on_a_fail(tmp_path, before, after
     assert (rollout.outcome, rollout.weight) == (becomes, weight)
 
 
-@pytest.mark.parametrize("away", ["refused", "store"])
+@pytest.mark.parametrize("away", ["refused", "slow", "store"])
 def test_blue_green_without_a_gate_does_not_switch_and_switches_back(tmp_path, away):
     rollout = played(tmp_path / "a", "blue-green.yaml", {1: [away]})
     assert (rollout.outcome, rollout.weight, rollout.minute) == ("aborted", 0, 31)

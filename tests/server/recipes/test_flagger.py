@@ -212,7 +212,7 @@ def test_doubt_waits_and_is_neither_promoted_nor_rolled_back(tmp_path, name, out
 
 
 @pytest.mark.parametrize("name", BY_WEBHOOKS)
-@pytest.mark.parametrize("away", ["refused", "store"])
+@pytest.mark.parametrize("away", ["refused", "slow", "store"])
 def test_a_gate_that_is_away_waits_and_moves_nothing(tmp_path, name, away):
     with world(tmp_path) as net:
         flagger = Flagger(name, net).run(3)
@@ -260,7 +260,7 @@ def test_by_its_metric_a_fail_is_a_failed_check_and_doubt_gets_all_steps(tmp_pat
             assert Flagger("by-metric.yaml", net).run(60).phase == "Failed"
 
 
-@pytest.mark.parametrize("away", ["refused", "store"])
+@pytest.mark.parametrize("away", ["refused", "slow", "store"])
 def test_by_its_metric_a_gate_that_is_away_is_a_failed_check(tmp_path, away):
     with world(tmp_path) as net:
         flagger = Flagger("by-metric.yaml", net).run(3)

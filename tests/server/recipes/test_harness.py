@@ -187,7 +187,7 @@ def test_the_health_source_is_a_number_an_instance(tmp_path, outcome, number):
     assert series["checkout-canary"][-1] == (START + 120, number)
 
 
-@pytest.mark.parametrize("away", ["refused", "store"])
+@pytest.mark.parametrize("away", ["refused", "slow", "store"])
 def test_a_health_source_whose_gate_is_away_has_no_points(tmp_path, away):
     with world(tmp_path) as net:
         assert isinstance(net, World)

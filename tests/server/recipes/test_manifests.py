@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
@@ -109,7 +110,7 @@ def test_what_is_yours_is_marked_and_all_tokens_are_one():
         if file.is_file():
             text = file.read_text(encoding="utf-8")
             for line in text.splitlines():
-                if re.search(r"registry\.example|example\.com|prometheus\.monitoring|PASSWORD", line):
+                if re.search(r"registry\.example|example\.com|prometheus\.monitoring|\bPASSWORD\b", line):
                     assert "yours" in line, f"{file.name}: {line}"
             assert set(re.findall(r"yours-of-[\w-]+", text)) <= {TOKEN}
             assert set(re.findall(r"gate\.canaryjudge:\d+", text)) <= {ADDRESS}
@@ -191,24 +192,37 @@ def asked_at(port, path, token=None):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["gate/gate.yaml", "spinnaker/kayenta-judge.yaml"])
-def test_the_container_is_a_gate(tmp_path, name):
-    """The Deployment's own arguments, with folders and port of this machine; nothing answers at Prometheus' address, and the gate is there all the same."""
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_the_container_is_a_gate(tmp_path, name, request):
+    """The Deployment's own arguments and variables, with addresses and folders of this machine; nothing answers at Prometheus' address, and the gate is there all the same."""
     found = documents(name)
-    (config,) = kinds(found, "ConfigMap").values()
-    folder = mounted(tmp_path / "policies", config["data"])
+    configs = kinds([*found, *GATE], "ConfigMap")
     (container,) = next(pods(found))["containers"]
+    (volume, *_) = next(pods(found))["volumes"]
+    folder = mounted(tmp_path / "policies", configs[volume["configMap"]["name"]]["data"])
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    arguments = [
-        one.replace("/policies", str(folder)).replace("//data/", f"/{tmp_path}/").replace("8080", str(port))
-        if not one.startswith("--prometheus")
-        else "--prometheus=http://127.0.0.1:9"
-        for one in container["args"]
-    ]
+    here = {
+        "policies": str(folder),
+        "port": str(port),
+        "prometheus": "http://127.0.0.1:9",
+        "host": "127.0.0.1",
+    }
+    secrets = kinds([*found, *GATE], "Secret")
     environment = dict(os.environ)
-    if "env" in container:
-        environment["CANARYJUDGE_GATE_TOKEN"] = TOKEN
+    for variable in container.get("env", ()):
+        chosen = variable["valueFrom"]["secretKeyRef"]
+        environment[variable["name"]] = secrets[chosen["name"]]["stringData"][chosen["key"]]
+    if "PGPASSWORD" in environment:
+        address = urlsplit(request.getfixturevalue("new_database")())
+        environment["PGPASSWORD"] = unquote(address.password)
+        here["store"] = f"postgresql://{address.username}@{address.hostname}:{address.port}{address.path}"
+    arguments = []
+    for one in container["args"]:
+        name_, _, value = one.removeprefix("--").partition("=")
+        value = here.get(name_, value.replace("//data/", f"/{tmp_path}/"))
+        arguments.append(f"--{name_}={value}" if value else one)
+    token = environment.get("CANARYJUDGE_GATE_TOKEN")
     log = tmp_path / "log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -222,10 +236,9 @@ def test_the_container_is_a_gate(tmp_path, name):
             assert process.poll() is None, log.read_text()
             time.sleep(0.1)
         assert asked_at(port, container["livenessProbe"]["httpGet"]["path"])[0] == 200
-        path = "/argo/checkout/v2?policy=checkout&stable=v1" if "env" in container else "/argo/checkout/v2"
-        if "env" in container:
-            assert asked_at(port, path)[0] == 401
-        status, body = asked_at(port, path, TOKEN)
+        path = "/argo/checkout/v2?stable=v1"
+        assert asked_at(port, path)[0] == (200 if token is None else 401)
+        status, body = asked_at(port, path, token)
         assert (status, json.loads(body)["verdict"]["outcome"]) == (200, "marginal")
     finally:
         process.terminate()
