@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fake_prometheus import by_question, error, serving
+from fake_prometheus import answer, by_question, serving
 from server.recipes.playing import TOKEN, documents, kinds, mounted, world
 
 from canaryjudge.cli import main
@@ -20,14 +20,14 @@ def measured(spec, ask):
     assert 0 < spec.get("timeoutSeconds", 10) <= 10
     headers = {header["key"]: header["value"] for header in spec["headers"]}
     try:
-        answer = ask(spec.get("method", "GET"), spec["url"], headers)
+        found = ask(spec.get("method", "GET"), spec["url"], headers)
     except OSError as lost:
         return Measurement("Error", str(lost))
-    if not 200 <= answer.status_code < 300:
-        return Measurement("Error", f"received non 2xx response code: {answer.status_code}")
+    if not 200 <= found.status_code < 300:
+        return Measurement("Error", f"received non 2xx response code: {found.status_code}")
     assert spec["jsonPath"] == "{$.verdict}"
     try:
-        return json.loads(answer.text)["verdict"]
+        return json.loads(found.text)["verdict"]
     except (ValueError, KeyError) as wrong:
         return Measurement("Error", f"Could not find JSONPath in body: {wrong!r}")
 
@@ -262,7 +262,7 @@ def test_a_job_promotes_by_proof_alone_and_tries_again_what_was_not_judged(
 ):
     found = documents("argo-rollouts/job.yaml")
     folder = mounted(tmp_path / "policies", kinds(found, "ConfigMap")["canaryjudge-policies"]["data"])
-    reply = error("unavailable", "starting", 503) if errors == "away" else counters(errors)
+    reply = answer({}, status=503, Retry_After="0") if errors == "away" else counters(errors)
     ended = []
     with serving(reply) as server:
         rollout = Rollout(
