@@ -146,9 +146,17 @@ def test_brief_is_what_to_do_and_why(capsys):
 
 def test_formats_that_know_no_stages_are_refused(capsys):
     write(0, 0.05)
-    assert step("--format", "argo") == 2
-    assert step("--also", "prometheus=metrics.prom") == 2
+    assert step("--format", "kayenta") == 2
+    assert step("--also", "kayenta=result.json") == 2
     assert not Path("state.json").exists()
+
+
+def test_argo_and_prometheus_are_told_the_stage(capsys):
+    write(0, 0.05)
+    step("--format", "argo", "--also", "prometheus=metrics.prom")
+    verdict = json.loads(capsys.readouterr().out)["verdict"]
+    assert (verdict["action"], verdict["stage"], verdict["share"]) == ("hold", "5%", "5")
+    assert "canaryjudge_rollout_share 0.05\n" in Path("metrics.prom").read_text(encoding="utf-8")
 
 
 def test_what_is_wrong_is_said_and_leaves_the_state(capsys):
