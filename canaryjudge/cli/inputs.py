@@ -192,9 +192,13 @@ def refuse_wide(options: argparse.Namespace, why: str) -> None:
 
 
 def refuse_standard_input_twice(options: argparse.Namespace) -> None:
-    """Refuse to read data and history from one stream."""
-    if options.data == options.history == "-":
-        raise DataError("--data and --history are both standard input", "Read one of them from a file.")
+    """Refuse to read two of data, history and state from one stream."""
+    named = [f"--{name}" for name in ("data", "history", "state") if getattr(options, name, None) == "-"]
+    if len(named) > 1:
+        raise DataError(
+            f"{' and '.join(named)} are {'both' if len(named) == 2 else 'all'} standard input",
+            "Read one of them from a file." if len(named) == 2 else "Read two of them from files.",
+        )
 
 
 def refuse_server_options(options: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from canaryjudge.patterns import RolloutVerdict
     from canaryjudge.verdict import Verdict
 
-__all__ = ["EXIT_HELP", "add_output", "refuse_formats_of_one", "report", "telling"]
+__all__ = ["EXIT_HELP", "add_output", "refuse_formats_of_one", "report", "telling", "written_files"]
 
 _EXIT_CODES: Final = {"pass": 0, "fail": 1, "marginal": 3, "no_data": 4}
 EXIT_HELP: Final = (
@@ -131,6 +131,12 @@ def telling(options: argparse.Namespace, *inputs: str | None) -> Iterator[None]:
                 with contextlib.suppress(Exception):  # it may be what went wrong, and that is told
                     destination.write(described(error))
         raise
+
+
+def written_files(options: argparse.Namespace) -> list[str]:
+    """List what a command writes to beside standard output and its state."""
+    saved = [] if options.save_data is None else [options.save_data]
+    return [*saved, *(file for destination in _destinations(options) for file in destination.files())]
 
 
 def refuse_formats_of_one(options: argparse.Namespace) -> None:

@@ -5,8 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Final
 
-from canaryjudge.cli.inputs import add_arms, add_input, read_past, refuse_standard_input_twice, spare
-from canaryjudge.cli.monitor import add_watch_options, one_step, refuse_other_arms
+from canaryjudge.cli.inputs import add_arms, add_input, read_past, spare
+from canaryjudge.cli.monitor import (
+    add_state,
+    add_watch_options,
+    one_step,
+    refuse_other_arms,
+    refuse_streams_twice,
+    saved_state,
+)
 from canaryjudge.cli.outputs import EXIT_HELP, add_output, report, telling
 from canaryjudge.integrations.writers.formats import FORMATS
 from canaryjudge.policy import Policy, load_policy
@@ -29,9 +36,7 @@ def add_rollout(commands: Any) -> None:
         "The state file carries it from step to step, and the share that is printed is what the canary should get now, however often a step is run.",
     )
     add_input(parser, live=True)
-    parser.add_argument(
-        "--state", required=True, metavar="FILE", help="the rollout so far; begun where there is none"
-    )
+    add_state(parser, "rollout")
     add_watch_options(parser)
     add_arms(parser)
     add_output(parser, _FORMATS)
@@ -43,16 +48,15 @@ def _rollout(options: argparse.Namespace) -> int:
     spare(options.state, "--state", *inputs)
     spare(options.save_data, "--save-data", options.policy, options.output, options.state, options.history)
     with telling(options, *inputs, options.state):
-        refuse_standard_input_twice(options)
+        refuse_streams_twice(options)
         verdict: RolloutVerdict = one_step(options, load_policy(options.policy), _resumed, _begun(options))
         return report(verdict, options)
 
 
 def _resumed(options: argparse.Namespace, policy: Policy) -> Rollout | None:
-    from canaryjudge.integrations.files.state_files import read_state  # noqa: PLC0415 - judge needs none
     from canaryjudge.patterns import Rollout  # noqa: PLC0415 - the other commands need no statistics
 
-    saved = read_state(options.state)
+    saved = saved_state(options)
     if saved is None:
         return None
     given = None if options.history is None else read_past(options, policy)

@@ -348,6 +348,11 @@ def _refuse(options: argparse.Namespace) -> None:
         raise DataError(
             "--data -: standard input cannot be read again", "Name a file, or take the steps with monitor."
         )
+    if options.state == "-":
+        raise DataError(
+            "--state -: a watch keeps its state at every look, and standard output takes one",
+            "Name a file, or take the steps with monitor.",
+        )
     for name in ("policy", "data", "history", "state"):
         if _waits_for_a_writer(getattr(options, name), again=name in ("data", "state")):
             raise DataError(

@@ -6,6 +6,7 @@ from canaryjudge.integrations.writers.github import github_annotations, github_o
 from canaryjudge.integrations.writers.gitlab import gitlab_dotenv
 from canaryjudge.integrations.writers.jenkins import jenkins_properties
 from canaryjudge.integrations.writers.junit import junit_xml
+from canaryjudge.integrations.writers.kubernetes import termination_message
 from canaryjudge.integrations.writers.prometheus import EXPOSITION, prometheus_answer, prometheus_text
 from canaryjudge.integrations.writers.summary import Answer
 from canaryjudge.integrations.writers.tekton import tekton_results
@@ -26,4 +27,5 @@ __all__ = [
     "prometheus_answer",
     "prometheus_text",
     "tekton_results",
+    "termination_message",
 ]

@@ -91,6 +91,12 @@ FORMATS: Final[dict[str, VerdictFormat]] = {
         of_rollouts=True,
         of_arms=True,
     ),
+    "termination": VerdictFormat(
+        writers.termination_message,
+        "the brief text in 4096 bytes, for Kubernetes' /dev/termination-log",
+        of_rollouts=True,
+        of_arms=True,
+    ),
     "argo": VerdictFormat(
         writers.argo_json, "JSON for Argo Rollouts' web provider", of_rollouts=True, of_arms=True
     ),
