@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import shlex
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 from canaryjudge.cli.streams import complain
 from canaryjudge.errors import CanaryJudgeError, PolicyError
+from canaryjudge.explain.layout import listed
 from canaryjudge.integrations.importers import IMPORTERS, Importer
 from canaryjudge.policy import json_schema, load_policy
 from canaryjudge.texts import on_one_line
 
+if TYPE_CHECKING:
+    from canaryjudge.integrations.imported import Imported
+
 __all__ = ["add_import", "add_schema", "add_validate"]
+
+_SERVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+"""What may be the name of a service in a command line, an address and a file, as it stands."""
 
 
 def add_validate(commands: Any) -> None:
@@ -99,4 +109,35 @@ def _import(options: argparse.Namespace) -> int:
         )
         raise PolicyError(parts, "The lines above say why; leave --strict out to take the rest.")
     sys.stdout.write(found.text)
+    for line in _recipe(options, found):
+        print(line, file=sys.stderr)
     return 0
+
+
+def _recipe(options: argparse.Namespace, found: Imported) -> Iterator[str]:
+    """Say how a gate judges by what was made: two commands, and how the tool asks it then; nothing of what asks no gate."""
+    importer: Importer = options.importer
+    if not importer.asks:
+        return
+    service = found.service if _SERVICE.fullmatch(found.service) else "default"
+    tool = next(name for name, each in IMPORTERS.items() if each is importer)
+    given = [word for each in importer.options for word in each.given(options)]
+    unasked = [metric.name for metric in found.metrics if metric.query is None and not importer.sends_data]
+    fetched = (
+        ""
+        if unasked or importer.sends_data
+        else f" --prometheus {shlex.quote(on_one_line(found.server or 'URL'))}"
+    )
+    words = ["canaryjudge", "import", tool, *given, *options.files]
+    yield ""
+    yield "To have a gate judge by it:"
+    yield f"  mkdir -p policies && {on_one_line(shlex.join(words))} > policies/{service}.yaml"
+    yield f"  canaryjudge serve --policies policies{fetched}"
+    if unasked:
+        yield f"No query is known of {listed(unasked)}, so the gate fetches nothing: send it all points, or leave these metrics out of the policy and give --prometheus."
+    elif fetched and any(
+        not (metric.query and metric.query.baseline and metric.query.canary) for metric in found.metrics
+    ):
+        yield """Say in the policy what ${selector} is, such as: prometheus: {baseline: 'version="${stable}"', canary: 'version="${revision}"'}"""
+    for line in importer.asks:
+        yield line[:1].upper() + line[1:].replace("SERVICE", service)

@@ -27,10 +27,14 @@ __all__ = [
     "imported",
     "judged",
     "texts_in",
+    "watched_for",
     "with_own_names",
 ]
 
 _LONGEST: Final = 200
+_SHORTEST_WATCH: Final = 1800.0
+"""Seconds: a gauge with a point a minute has thirty by then, which are enough to plan looks at."""
+_UNTOLD_WATCH: Final = 3600.0
 
 RemarkKind = Literal["taken", "note", "no_effect", "adapted", "unjudged"]
 
@@ -178,12 +182,18 @@ class Imported:
         The policy as a YAML file; empty where no metric could be made.
     settings : mapping
         What the documents say of the policy beside its metrics, such as ``aggregate``.
+    service : str
+        What is released, as far as the documents say: a gate finds the policy by it.
+    server : str
+        The Prometheus server that the documents name; empty where they name none, or several.
     """
 
     metrics: tuple[Metric, ...]
     remarks: tuple[Remark, ...]
     text: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    service: str = ""
+    server: str = ""
 
     def of_kind(self, *kinds: str) -> tuple[Remark, ...]:
         """Return the remarks of some kinds."""
@@ -217,13 +227,49 @@ class Imported:
         PolicyError
             If there are no metrics.
         """
-        return Policy(metrics=self.metrics, **{**self.settings, **settings})
+        ended = "max_points" in settings or "stages" in settings  # a watch has one end
+        kept = {key: value for key, value in self.settings.items() if not (ended and key == "max_duration")}
+        return Policy(metrics=self.metrics, **{**kept, **settings})
+
+
+def watched_for(
+    account: Account, document: str, lasting: Iterable[float | None], whose: str
+) -> dict[str, str]:
+    """Say how long a release is watched, over which looks are planned: as long as the tool takes for it, in seconds, where that is known of all that it does.
+
+    Examples
+    --------
+    >>> watched_for(Account(), "", [600.0, 2700.0], "the analysis"), watched_for(Account(), "", [None], "the analysis")
+    ({'max_duration': '45m'}, {'max_duration': '60m'})
+    """
+    known = list(lasting)
+    endless = not known or None in known
+    seconds = (
+        _UNTOLD_WATCH if endless else max(_SHORTEST_WATCH, *(each for each in known if each is not None))
+    )
+    told = f"{math.ceil(seconds / 60)}m"
+    why = (
+        f"nothing says how long {whose} takes"
+        if endless
+        else f"so long {whose} takes, or half an hour where that is longer"
+    )
+    account.say(
+        "note",
+        document,
+        "",
+        f"max_duration: {told}",
+        f"{why}; a watch plans its looks over it, so write how long your canaries run at most",
+    )
+    return {"max_duration": told}
 
 
 def imported(
     metrics: Iterable[Mapping[str, Any]],
     remarks: Iterable[Remark],
     settings: Mapping[str, Any] | None = None,
+    *,
+    service: str = "",
+    servers: Iterable[str] = (),
 ) -> Imported:
     """Write a policy of plain settings, and read it back, so that what is printed is what is given."""
     beside = dict(settings or {})
@@ -249,7 +295,9 @@ def imported(
         for metric in found
         for objective in dict.fromkeys(unprovable(metric))
     ]
-    return Imported(found, (*said, *unproven), text, beside)
+    named = set(servers)
+    server = named.pop() if len(named) == 1 else ""
+    return Imported(found, (*said, *unproven), text, beside, service, server)
 
 
 def with_own_names(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -41,11 +41,17 @@ class Importer:
         What it reads, for the help.
     options : tuple of Option
         What it takes beside files.
+    asks : tuple of str
+        How the tool is to ask a gate that judges by the policy, a line each; ``SERVICE`` stands for what is released. Nothing of what asks no gate.
+    sends_data : bool
+        Whether the tool sends the data with every question, so that a gate has none to fetch.
     """
 
     loader: str
     reads: str
     options: tuple[Option, ...] = ()
+    asks: tuple[str, ...] = ()
+    sends_data: bool = False
 
     @property
     def load(self) -> Callable[..., Imported]:
@@ -59,15 +65,54 @@ IMPORTERS: Final[dict[str, Importer]] = {
         "canaryjudge.integrations.argo.importer:load_argo",
         "Argo Rollouts' manifests: AnalysisTemplates, and the Rollouts and Experiments that use them",
         (_ARGUMENT, _ADD_SELECTOR, _COUNT_FAILURES),
+        (
+            "in the Rollout, as arguments of the analysis:",
+            "  - {name: revision, valueFrom: {podTemplateHashValue: Latest}}",
+            "  - {name: stable, valueFrom: {podTemplateHashValue: Stable}}",
+            "in the AnalysisTemplate, in place of its metrics:",
+            "  - name: canaryjudge",
+            "    interval: 1m",
+            "    count: 30",
+            "    inconclusiveLimit: 29",
+            """    successCondition: result.outcome == "pass\"""",
+            """    failureCondition: result.outcome == "fail\"""",
+            "    provider:",
+            "      web:",
+            "        url: http://gate:8080/argo/SERVICE/{{args.revision}}?stable={{args.stable}}",
+            """        jsonPath: "{$.verdict}\"""",
+        ),
     ),
     "flagger": Importer(
         "canaryjudge.integrations.flagger.importer:load_flagger",
         "Flagger's manifests: Canaries and their MetricTemplates",
         (_PROVIDER, _ADD_SELECTOR, _COUNT_FAILURES),
+        (
+            "in the Canary's spec.analysis, in place of its metrics:",
+            "  webhooks:",
+            *(
+                f"  - {{name: {name}, type: {hook}, url: http://gate:8080/flagger/{hook}}}"
+                for name, hook in (
+                    ("not failed yet", "pre-rollout"),
+                    ("not proven worse", "rollout"),
+                    ("as far as is proven", "confirm-traffic-increase"),
+                    ("proven fine", "confirm-promotion"),
+                    ("proven worse", "rollback"),
+                    ("it is over", "post-rollout"),
+                    ("where it is", "event"),
+                )
+            ),
+        ),
     ),
     "kayenta": Importer(
         "canaryjudge.integrations.kayenta.importer:load_kayenta",
         "a Kayenta canary config: metrics, groups, directions, effect sizes and thresholds",
+        asks=(
+            "in Kayenta's settings, which then sends the config and the data with every request:",
+            "  kayenta.remote-judge: {enabled: true, endpoint: {baseUrl: 'http://gate:8080/kayenta'}}",
+            "in the canary config:",
+            """  "judge": {"name": "RemoteJudge-v1.0", "judgeConfigurations": {}}""",
+        ),
+        sends_data=True,
     ),
     "openslo": Importer(
         "canaryjudge.integrations.openslo.importer:load_openslo",

@@ -50,6 +50,16 @@ class Option:
                 flag, dest=self.name, default=self.default, metavar=self.takes, help=self.help
             )
 
+    def given(self, options: argparse.Namespace) -> list[str]:
+        """Return the words of a command line that give it as it was given."""
+        flag = self.flag or f"--{self.name.replace('_', '-')}"
+        value = getattr(options, self.name)
+        if not value or value == self.default:
+            return []
+        if self.takes == "NAME=VALUE":
+            return [word for name, text in value for word in (flag, f"{name}={text}")]
+        return [flag, value] if self.takes else [flag]
+
     def value(self, options: argparse.Namespace) -> Any:
         """Return what was given."""
         value = getattr(options, self.name)

@@ -34,8 +34,14 @@ def test_a_config_becomes_a_policy_with_an_account(capsys):
     code, out, err = run(capsys, "import", "kayenta", CONFIG)
     assert code == 0
     assert [metric.name for metric in parse_policy(out).metrics] == ["errors", "latency"]
-    assert all(line.startswith("canaryjudge: ") for line in err.splitlines())
-    assert "nanStrategy: replace" in err
+    account, recipe = err.split("\nTo have a gate judge by it:\n")
+    assert all(line.startswith("canaryjudge: ") for line in account.splitlines())
+    assert "nanStrategy: replace" in account
+    assert recipe.startswith(
+        f"  mkdir -p policies && canaryjudge import kayenta {CONFIG} > policies/default.yaml\n  canaryjudge serve --policies policies\n"
+    )
+    assert "http://gate:8080/kayenta" in recipe
+    assert "--prometheus" not in recipe  # Kayenta sends the data
 
 
 def test_strict_refuses_what_is_judged_otherwise(capsys, tmp_path):

@@ -45,6 +45,7 @@ from canaryjudge.integrations.imported import (
     imported,
     judged,
     texts_in,
+    watched_for,
     with_own_names,
 )
 from canaryjudge.integrations.manifests import Manifest, checked_model, node_at, read_manifests
@@ -167,6 +168,11 @@ class _Import:
         self.account = Account()
         self.complaints: list[Complaint] = []
         self.used: set[str] = set()
+        self.lasting: list[float | None] = []
+        """How long the measurements of each metric take, in seconds."""
+        self.servers: list[str] = []
+        self.judged: list[str] = []
+        """The documents of which metrics are made."""
         self.uses = [use for each in manifests if each.version == _VERSION for use in uses_in(each)]
 
     def done(self) -> Imported:
@@ -190,7 +196,22 @@ class _Import:
             why = "every metric that can be judged is in dryRun, so that nothing could fail a release"
             self.account.say("unjudged", "all documents", "", "the policy", why)
             metrics = []
-        return imported(with_own_names(metrics), self.account.remarks)
+        settings = watched_for(self.account, self.judged[0], self.lasting, "the analysis") if metrics else {}
+        return imported(
+            with_own_names(metrics),
+            self.account.remarks,
+            settings,
+            service=self.service(),
+            servers=self.servers,
+        )
+
+    def service(self) -> str:
+        """Name what is released: by the first Rollout, or else the first analysis."""
+        ours = [each for each in self.manifests if each.version == _VERSION]
+        named = [
+            each.name for kinds in (_USERS, _ANALYSES) for each in ours if each.kind in kinds and each.name
+        ]
+        return named[0] if named else ""
 
     def about_user(self, manifest: Manifest) -> None:
         """Say what becomes of a Rollout or an Experiment."""
@@ -289,7 +310,14 @@ class _Import:
                 arms=_named_arms(values),
             )
             settings = _metric_settings(asked, account)
-            made += [] if settings is None else [settings]
+            if settings is not None:
+                made.append(settings)
+                self.judged.append(manifest.title)
+                limits = limits_of(without_open(metric.model_dump()))
+                taken = limits.wanted
+                self.lasting.append(None if taken is None else limits.initial_delay + taken * limits.interval)
+                if "query" in settings and isinstance(address := metric.settings.get("address"), str):
+                    self.servers.append(address)
         for index, template in enumerate(spec.templates):
             name = template.get("templateName")
             there = any(each.name == name and each.kind in _ANALYSES for each in self.manifests)
@@ -674,9 +702,17 @@ def _selectors(arms: dict[str, str], say: Callable[..., None]) -> dict[str, str]
     """Return the selectors that the document itself gives, and say which are still to be given."""
     if any(LATEST in text or STABLE in text or "{{" in text for text in arms.values()):
         label = next(iter(matchers(f"{{{arms['canary']}}}"))).label
-        why = f"${{selector}} stands where the canary's pod template hash was: give --canary-selector '{label}=\"HASH\"', and --baseline-selector with the stable version's"
+        why = f"${{selector}} stands where the canary's pod template hash was: a gate knows it as ${{revision}}, and the stable version's as ${{stable}}; elsewhere give --canary-selector '{label}=\"HASH\"', and --baseline-selector with the stable version's"
         say("taken", "query", why)
-        return {}
+        named = {
+            "baseline": arms.get("baseline", arms["canary"].replace(LATEST, STABLE)),
+            "canary": arms["canary"],
+        }
+        written = {
+            arm: text.replace(LATEST, "${revision}").replace(STABLE, "${stable}")
+            for arm, text in named.items()
+        }
+        return {} if any("{{" in text for text in written.values()) else written
     told_arms = ", and ".join(f"for the {arm}'s {text}" for arm, text in reversed(arms.items()))
     open_arm = (
         "" if "baseline" in arms else "; nothing says what chooses the baseline: give --baseline-selector"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +44,17 @@ from canaryjudge.integrations.imported import (
     fitting,
     imported,
     judged,
+    watched_for,
     with_own_names,
 )
-from canaryjudge.integrations.manifests import Manifest, checked_model, node_at, read_manifests, word_at
+from canaryjudge.integrations.manifests import (
+    Manifest,
+    checked_model,
+    go_duration,
+    node_at,
+    read_manifests,
+    word_at,
+)
 from canaryjudge.integrations.prometheus.promql import arms_in_words
 from canaryjudge.policy.document import Complaint, Node
 from canaryjudge.policy.loading import refusal
@@ -149,6 +158,12 @@ class _Import:
         self.account = Account()
         self.complaints: list[Complaint] = []
         self.used: set[tuple[str, str]] = set()
+        self.lasting: list[float | None] = []
+        """How long each analysis takes at least, in seconds."""
+        self.servers: list[str] = []
+        self.judged: list[str] = []
+        """The documents of which metrics are made."""
+        self.services: list[str] = []
 
     def done(self) -> Imported:
         """Make metrics of all Canaries, and say what becomes of the rest."""
@@ -172,7 +187,15 @@ class _Import:
                 why = "no Canary among the documents refers to it, and it has no range of its own"
                 told = "it is read where a Canary refers to it" if used else why
                 self.account.say("note" if used else "no_effect", manifest.title, "", manifest.kind, told)
-        return imported(with_own_names(metrics), self.account.remarks)
+        settings = (
+            watched_for(self.account, self.judged[0], self.lasting, "an analysis without a halt")
+            if metrics
+            else {}
+        )
+        service = self.services[0] if self.services else ""
+        return imported(
+            with_own_names(metrics), self.account.remarks, settings, service=service, servers=self.servers
+        )
 
     def canary(self, manifest: Manifest) -> list[dict[str, Any]]:
         """Make metrics of a Canary."""
@@ -188,6 +211,9 @@ class _Import:
         if not analysis.metrics:
             why = "there are none, so that Flagger promotes whatever happens"
             self.account.say("unjudged", manifest.title, "spec.analysis.metrics", "metrics", why)
+        self.judged.append(manifest.title)
+        self.services.append(f"{manifest.name}.{manifest.namespace or 'default'}")
+        self.lasting.append(_lasting(analysis))
         several = sum(each.kind == "Canary" for each in self.manifests) > 1
         made: list[dict[str, Any]] = []
         for index, metric in enumerate(analysis.metrics or ()):
@@ -238,7 +264,10 @@ class _Import:
         template = checked_model(FlaggerTemplate, node, found[0].called, self.complaints)
         if template is None:
             return _NO_QUERY, ""
-        return (str(template.provider.get("type") or ""), template.query or ""), ""
+        kind, address = str(template.provider.get("type") or ""), template.provider.get("address")
+        if kind == "prometheus" and isinstance(address, str):
+            self.servers.append(address)
+        return (kind, template.query or ""), ""
 
     def about(self, manifest: Manifest, analysis: FlaggerAnalysis) -> None:
         """Say what becomes of what is no metric."""
@@ -277,6 +306,19 @@ class _Import:
         if skipped is not None and skipped.value is True:
             told = "Flagger promotes without looking; the metrics are imported all the same"
             self.account.say("note", manifest.title, "spec.skipAnalysis", "skipAnalysis", told)
+
+
+def _lasting(analysis: FlaggerAnalysis) -> float | None:
+    """Return how long an analysis takes that is never halted, in seconds; None where it does not say."""
+    try:
+        interval = go_duration(analysis.interval or "1m")
+        if analysis.stepWeights:
+            return interval * len(analysis.stepWeights)
+        if analysis.iterations:
+            return interval * int(analysis.iterations)
+        return interval * math.ceil((int(analysis.maxWeight or 0) or 100) / int(analysis.stepWeight))
+    except (TypeError, ValueError, ArithmeticError, PolicyError):
+        return None
 
 
 def _names(manifest: Manifest, metric: FlaggerMetric) -> dict[str, str]:
