@@ -336,6 +336,11 @@ def watch(options: argparse.Namespace, clock: Clock | None = None) -> int:
         refuse_server_options(options)
         _refuse(options)
         policy = load_policy(options.policy)
+        if policy.stages:
+            raise PolicyError(
+                f"{options.policy}: the policy has stages, whose shares somebody must set, and a watch only looks",
+                "Take the steps with canaryjudge rollout, or watch by a policy without stages.",
+            )
         pace = _Pace(options.interval, options.patience, _limit(options, policy))
         with _kept(options):
             monitor = resumed(options, policy) or begun(options, policy, past_of_feed(options, policy))

@@ -195,6 +195,18 @@ def test_without_any_end_it_says_what_to_give(folder, capsys):
     assert "Give the policy max_duration or max_points, or give --for" in said
 
 
+def test_stages_are_refused_for_somebody_must_set_their_shares(tmp_path, capsys):
+    (tmp_path / "policy.yaml").write_text(
+        POLICY.replace("max_points: 60", "stages: [{canary: 5%, max_duration: 1h}]")
+    )
+    (tmp_path / "data.csv").write_text(HEAD + rows(3, 40))
+    files = ["--policy", str(tmp_path / "policy.yaml"), "--data", str(tmp_path / "data.csv")]
+    assert main(["watch", *files, "--for", "1h"]) == 2
+    said = capsys.readouterr().err
+    assert "the policy has stages, whose shares somebody must set" in said
+    assert "Take the steps with canaryjudge rollout" in said
+
+
 def test_a_gauge_needs_an_end_to_plan_for(folder, capsys):
     (folder / "policy.yaml").write_text("metrics:\n- {name: cpu, direction: increase}\n")
     given = ["--policy", str(folder / "policy.yaml"), "--data", str(folder / "new.csv"), "--for", "1h"]
