@@ -132,3 +132,29 @@ spec:
 """
     found = cj.load_flagger(text=text)
     assert (found.policy().max_duration, found.service) == (told, "shop.web")
+
+
+ROLLOUT = """
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop}
+spec:
+  strategy:
+    canary:
+      analysis:
+        templates: [{templateName: compared}]
+        args:
+        - {name: new, valueFrom: {podTemplateHashValue: Latest}}
+        - {name: old, valueFrom: {podTemplateHashValue: Stable}}
+"""
+
+
+def test_a_comparison_of_both_hashes_is_asked_of_each_by_the_gates_own_names():
+    query = """'avg(lag{hash="{{args.new}}"}) / avg(lag{hash="{{args.old}}"})'"""
+    analysis = ANALYSIS.replace("NAME", "compared").replace("QUERY", f"query: {query}")
+    analysis = analysis.replace('[{name: least, value: "0.9"}]', "[{name: new}, {name: old}]")
+    analysis = analysis.replace("result[0] >= {{args.least}}", "result[0] <= 1.5")
+    (metric,) = cj.load_argo(text=analysis + ROLLOUT).metrics
+    assert metric.query.value == "avg(lag{${selector}})"
+    assert (metric.query.baseline, metric.query.canary) == ('hash="${stable}"', 'hash="${revision}"')
