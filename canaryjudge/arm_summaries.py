@@ -35,17 +35,18 @@ def arm_facts(arm: Arm, pair: MetricPair) -> ArmFacts | None:
 
 
 def facts_of_arms(arms: Sequence[tuple[Arm, MetricPair]]) -> list[ArmFacts | None]:
-    """Describe arms, each of a pair; None for one without points.
+    """Describe arms, each of a pair; None for one without points, or of users, of whom sums are known.
 
     Of gauges a stretch's band reaches from its lowest point to its highest, so that spikes stay visible; of raw observations and histograms it holds the
     middle 90 %, because among many requests some are always slow.
     """
     found: dict[int, Draft] = {}
-    parts = [_numbers(arm, pair) for arm, pair in arms if len(arm)]
+    drawn = [bool(len(arm)) and not KINDS[pair.kind].has_users for arm, pair in arms]
+    parts = [_numbers(arm, pair) for (arm, pair), own in zip(arms, drawn, strict=True) if own]
     numbers = ten_digits(np.concatenate([np.empty(0), *(part for own in parts for part in own)]))
     start = 0
     for index, (arm, pair) in enumerate(arms):
-        if not len(arm):
+        if not drawn[index]:
             continue
         spread, at, bands = parts[len(found)]
         first, end = start + len(spread), start + len(spread) + len(at) + len(bands)

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 __all__ = ["KINDS", "Fault", "Kind", "KindName"]
 
-KindName = Literal["gauge", "samples", "ratio", "count", "histogram"]
+KindName = Literal["gauge", "samples", "ratio", "count", "histogram", "users"]
 """The name of a kind, as a policy writes it."""
 
 Fault = Literal["shift", "tail", "burst"]
@@ -26,6 +26,8 @@ class Kind:
     """Whether a point is a row of counts by bucket, and its value their sum."""
     is_raw: bool = False
     """Whether a point is one observation, which comes when it comes: no interval has one of it, and none is missing."""
+    has_users: bool = False
+    """Whether a point is a user, of whom several rows may tell, and an arm is known by what its users add up to: who they are and when they came is of no account."""
     pools: Literal["mean", "sum"] | None = "sum"
     """What becomes of several points of one interval; None where each stays by itself."""
     has_observations: bool = False
@@ -126,6 +128,17 @@ KINDS: Final[dict[str, Kind]] = {
             has_observations=True,
             point="interval",
             default_rules=("mann_whitney", "late_shift"),
+            assumes=("spread", "traffic"),
+        ),
+        Kind(
+            name="users",
+            is_raw=True,
+            has_users=True,
+            pools=None,
+            point="user",
+            min_points=20,
+            default_rules=("ratio_of_means",),
+            faults=("shift",),
             assumes=("spread", "traffic"),
         ),
     )

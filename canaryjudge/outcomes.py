@@ -73,7 +73,7 @@ class DataSummary:
     @classmethod
     def of(cls, pair: MetricPair, history: HistoryFacts | None = None) -> DataSummary:
         """Describe a pair."""
-        sizes = len(pair.baseline), len(pair.canary)
+        sizes = pair.baseline.points, pair.canary.points
         return cls(pair.pairing, pair.interval, pair.overlap, *sizes, pair.notes, pair, history)
 
     @property

@@ -14,6 +14,7 @@ from canaryjudge.data import read_history
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.explain.calibrations import calibration_markdown, calibration_rows, calibration_text
 from canaryjudge.judging import shares
+from canaryjudge.kinds import KINDS
 from canaryjudge.plots import false_fails
 from canaryjudge.policy import Policy
 from canaryjudge.progress import Progress, progress_of
@@ -138,6 +139,11 @@ def calibrate(
     ('noise_floor', 'differs_anyway')
     """
     points, seconds = _length(length)
+    if of_users := [metric.name for metric in policy.metrics if KINDS[metric.kind].has_users]:
+        raise PolicyError(
+            f"metric {of_users[0]!r}: users are no points in time, and the windows of a past say nothing of them",
+            "Calibrate the other metrics by a policy of their own.",
+        )
     known = read_history(history, policy)
     alphas = shares(policy)
     tasks = [

@@ -30,6 +30,7 @@ from canaryjudge.data.series import Series, by_replica
 from canaryjudge.data.sources import RawSeries, SeriesSource
 from canaryjudge.data.times import Times, iso, median_step, to_times
 from canaryjudge.data.units import conversion, scaled
+from canaryjudge.data.users import read_users
 from canaryjudge.errors import BrokenDataError, DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric, Query
@@ -51,6 +52,8 @@ def read_with_facts(
 ) -> tuple[Series, ArmFacts | None]:
     """Read one arm of one metric and clean it, and give what is known of its points beforehand."""
     raw = source.series(metric.name, arm)
+    if KINDS[metric.kind].has_users:
+        return read_users(raw, metric), None
     whole = as_it_is(raw, metric)
     return (clean(raw, metric, counters), None) if whole is None else (whole, raw.facts)
 

@@ -15,10 +15,18 @@ from scipy.special import chdtrc
 
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
-from canaryjudge.kinds import KINDS
+from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric, Policy, Split
 
-__all__ = ["Splits", "by_split", "equal_exposure", "split_mismatch", "splits_of", "with_exposures"]
+__all__ = [
+    "Splits",
+    "by_split",
+    "equal_exposure",
+    "has_shares",
+    "split_mismatch",
+    "splits_of",
+    "with_exposures",
+]
 
 Splits = tuple[tuple[float, Split], ...]
 """Splits of the traffic, each with the time after which it holds, in seconds since 1970; ascending."""
@@ -39,10 +47,15 @@ def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPa
     pair = by_split(pair, metric, splits_of(policy))
     if policy.split is None:
         return pair
-    if KINDS[metric.kind].is_share and len(pair.baseline) and len(pair.canary):
+    if has_shares(KINDS[metric.kind]) and len(pair.baseline) and len(pair.canary):
         note = _mismatch_of_totals(pair, policy.split.canary)
         return pair if note is None else replace(pair, notes=(*pair.notes, note))
     return pair
+
+
+def has_shares(kind: Kind) -> bool:
+    """Tell whether the data of a kind say how the traffic is shared: by requests, or by users."""
+    return kind.is_share or kind.has_users
 
 
 def splits_of(policy: Policy) -> Splits:
@@ -111,6 +124,10 @@ def split_mismatch(expected: float, found: float, pvalue: float) -> Note | None:
 
 
 def _mismatch_of_totals(pair: MetricPair, expected: float) -> Note | None:
-    canary, both = pair.canary.exposure, pair.canary.exposure + pair.baseline.exposure
+    baseline, canary = (
+        float(arm.points) if KINDS[pair.kind].has_users else arm.exposure
+        for arm in (pair.baseline, pair.canary)
+    )
+    both = baseline + canary
     chi2 = (canary - both * expected) ** 2 / (both * expected * (1 - expected))
     return split_mismatch(expected, canary / both, float(chdtrc(1, chi2)))

@@ -38,6 +38,7 @@ __all__ = [
     "time_index",
     "to_exact_floats",
     "to_floats",
+    "user_codes",
 ]
 
 Column: TypeAlias = Any
@@ -467,6 +468,25 @@ def replica_labels(column: Column) -> tuple[NDArray[np.intp], np.ndarray[Any, An
         dtype=np.intp,
     )
     return codes, object_array([*list(known)[1:], ""])
+
+
+def user_codes(column: Column) -> NDArray[np.int64]:
+    """Give every row the number of its user, -1 where none is named; of whole numbers that lie close together, these less the least."""
+    if not isinstance(column, np.ndarray):
+        import narwhals as nw  # noqa: PLC0415 - there is a Series, so it is loaded
+
+        if column.implementation.is_polars() and column.dtype == nw.String:
+            ranks = column.to_native().rank("dense").fill_null(0).to_numpy()
+            return np.asarray(ranks, dtype=np.int64) - 1
+        if not column.dtype.is_integer() or column.null_count():
+            return label_codes(column)[0].astype(np.int64)
+        column = column.to_numpy()
+    if column.dtype.kind not in "iu" or not len(column):
+        return label_codes(column)[0].astype(np.int64)
+    low = column.min()
+    if int(column.max()) - int(low) <= 4 * len(column):
+        return np.asarray(column - low, dtype=np.int64)
+    return np.asarray(np.unique(column, return_inverse=True)[1], dtype=np.int64)
 
 
 def label_codes(column: Column) -> tuple[NDArray[np.intp], list[Any]]:

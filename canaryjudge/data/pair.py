@@ -71,6 +71,9 @@ class MetricPair:
         if KINDS[self.kind].has_buckets:
             for array in (self.edges, self.baseline.buckets, self.canary.buckets):
                 sha.update(column_bytes(array))
+        if KINDS[self.kind].has_users:
+            for arm in (self.baseline, self.canary):
+                sha.update(column_bytes(None if arm.moments is None else arm.moments.ravel()))
         if self.baseline.replicas or self.canary.replicas:
             for arm in (self.baseline, self.canary):
                 sha.update(f"{len(arm.replicas)} replicas".encode())

@@ -22,6 +22,7 @@ from canaryjudge.data.series import Series, merged, pooled, with_reports
 from canaryjudge.data.silence import Presence, never_silent, replica_silences, silences
 from canaryjudge.data.times import common_slots, iso, median_step
 from canaryjudge.data.units import scaled
+from canaryjudge.data.users import align_users
 from canaryjudge.errors import DataError
 from canaryjudge.kinds import KINDS, Kind
 from canaryjudge.policy import Metric
@@ -73,6 +74,8 @@ def align(
     >>> pair.pairing, pair.baseline.time.tolist()
     ('concurrent', [60.0, 120.0])
     """
+    if KINDS[metric.kind].has_users:
+        return align_users(metric, baseline, canary)
     if facts is not None:  # neither arm has two replicas
         baseline, canary = _forgotten(baseline), _forgotten(canary)
     arms, coarser = _comparable(metric, (baseline, canary), known=facts is not None)

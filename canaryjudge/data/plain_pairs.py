@@ -71,7 +71,9 @@ def plain_pairs(
 def _is_looked_at_alone(metric: Metric) -> bool:
     """Tell whether all that may be odd about a metric's points shows in them, one by one or arm beside arm."""
     kind, derived = KINDS[metric.kind], metric.counter or metric.query is not None
-    return not (derived or metric.warmup is not None or kind.has_buckets or may_be_count(metric))
+    return not (
+        derived or metric.warmup is not None or kind.has_buckets or kind.has_users or may_be_count(metric)
+    )
 
 
 class _Asked(NamedTuple):

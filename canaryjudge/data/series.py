@@ -64,6 +64,8 @@ class Series:
         When reports were left out that an arm which is silent would not give, such as an infinite percentile.
     segments : dict of tuple of str to Series
         Of an update that is watched within segments: the arm in each, which is what counts; the points of the arm itself tell no more than when there were any.
+    moments : ndarray, shape (1, 15), or None
+        Of users: what they add up to, as of `Arm`.
     """
 
     arm: str
@@ -86,6 +88,7 @@ class Series:
     line: FloatArray | None = None
     beyond: FloatArray = field(default_factory=lambda: _NO_TIMES)
     segments: Mapping[tuple[str, ...], Series] = field(default_factory=dict)
+    moments: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.value)

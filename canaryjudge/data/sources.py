@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -33,8 +36,11 @@ __all__ = ["ArmMapping", "RawSeries", "SeriesSource", "raw_series", "refuse_colu
 _COLUMNS: Final = (
     *("value", "total", "replica", "le", "buckets", "edges", "exponential"),
     *("unit", "increases", "counts"),
+    *("user", "covariate", "covariate_total", "sums"),
 )
 """What a series may have beside a time, whose name may be in any case."""
+_BESIDE: Final = ("total", "replica", "le", "user", "covariate", "covariate_total")
+"""Columns that may stand beside the values."""
 _AT_ONCE: Final = 1 << 17
 """Longer series are read by themselves, which costs little beside their points."""
 
@@ -72,6 +78,14 @@ class RawSeries:
     """The name of that column."""
     counts: Column | None = None
     """Of `buckets`: how many observations each histogram says that it has, where it says so beside them; shape (n,)."""
+    user: Column | None = None
+    """Of users: whose row it is; shape (n,)."""
+    covariate: Column | None = None
+    """What was known of the user from before; shape (n,)."""
+    covariate_total: Column | None = None
+    """What that is a part of; shape (n,)."""
+    sums: Mapping[str, float] | None = None
+    """Sums over all users in place of their rows, with their number as `n`."""
     said: str = ""
     """What the server said of the data that it gave; nothing where it said nothing."""
     facts: ArmFacts | None = None
@@ -87,7 +101,7 @@ class RawSeries:
         place = self.place if self.place.rows is None else replace(self.place, rows=self.place.rows[index])
         columns: dict[str, Any] = {
             name: None if (column := getattr(self, name)) is None else take(column, index)
-            for name in ("total", "time", "replica", "le", "apart", "counts")
+            for name in (*_BESIDE, "time", "apart", "counts")
         }
         if self.buckets is None:
             return replace(self, place=place, value=take(self.value, index), facts=None, **columns)
@@ -151,6 +165,8 @@ def _series(columns: Mapping[Any, Any], place: Location) -> RawSeries:
             return _exponential(columns, place)
         if columns.get("buckets") is not None:
             return _bucketed(columns, place)
+        if columns.get("sums") is not None:
+            return _summed(columns, place)
     if "value" not in columns:
         hint = likely_name("value", map(str, columns), "columns")
         raise DataError(f"{place}: there is no column 'value'", hint)
@@ -163,7 +179,7 @@ def _series(columns: Mapping[Any, Any], place: Location) -> RawSeries:
         time = time_index(columns["value"])
     apart = columns.get("apart")
     apart_name, labels = next(iter(apart.items())) if isinstance(apart, Mapping) and apart else ("", None)
-    extra = {name: columns.get(name) for name in ("total", "replica", "le")} | {"time": time, "apart": labels}
+    extra = {name: columns.get(name) for name in _BESIDE} | {"time": time, "apart": labels}
     found = {name: as_column(column, place, name) for name, column in extra.items() if column is not None}
     for name, column in found.items():
         if len(column) != len(value):
@@ -174,6 +190,24 @@ def _series(columns: Mapping[Any, Any], place: Location) -> RawSeries:
     if place.rows is not None and len(place.rows) != len(value):
         place = Location(place.metric, place.arm)
     return RawSeries(place, value, **found, apart_name=str(apart_name))
+
+
+def _summed(columns: Mapping[Any, Any], place: Location) -> RawSeries:
+    """Take sums over users that a warehouse has added up."""
+    sums = columns["sums"]
+    if not isinstance(sums, Mapping):
+        raise DataError(
+            f"{place}: sums is {shown(sums)} where a mapping belongs",
+            'Give {"n": 5000, "sums": {"value": 812.0, "value*value": 1904.0}}.',
+        )
+    found: dict[str, float] = {}
+    for name, number in (
+        {"n": columns.get("n")} | {str(name): number for name, number in sums.items()}
+    ).items():
+        if isinstance(number, bool) or not isinstance(number, Real | Decimal) or not math.isfinite(number):
+            raise DataError(f"{place}: {name} is {shown(number)} where a number belongs", "Correct it.")
+        found[name] = float(number)
+    return RawSeries(place, np.empty(0), sums=found)
 
 
 def _bucketed(columns: Mapping[Any, Any], place: Location) -> RawSeries:
@@ -291,7 +325,7 @@ def _with_facts(
     clocks: dict[int, Times | None] = {}
     read: dict[bool, list[tuple[RawSeries, list[FloatArray | None], Times | None]]] = {False: [], True: []}
     for metric, arms in series.items():
-        for arm, data in arms.items() if metric in kinds else ():
+        for arm, data in arms.items() if metric in kinds and not kinds[metric].has_users else ():
             try:
                 raw = raw_series(data, Location(metric, arm))
             except DataError:
@@ -332,7 +366,7 @@ def _plain(
     raw: RawSeries, clocks: dict[int, Times | None]
 ) -> tuple[list[FloatArray | None], Times | None] | None:
     """Read numbers that need no look at each, and their times, those of one array once; None where there are none, or there is more about them."""
-    beside = (raw.replica, raw.le, raw.buckets, raw.apart)
+    beside = (raw.replica, raw.le, raw.buckets, raw.apart, raw.user, raw.covariate)
     told = raw.unit or raw.total_by_name or raw.said or raw.increases
     if told or any(column is not None for column in beside) or not 0 < len(raw.value) <= _AT_ONCE:
         return None

@@ -21,11 +21,12 @@ from canaryjudge.data.frames import (
     refuse_twins,
     replica_labels,
     take,
+    user_codes,
 )
 from canaryjudge.data.pair import FloatArray
 from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.times import Times, time_column, times_at_once
-from canaryjudge.errors import DataError
+from canaryjudge.errors import BrokenDataError, DataError
 from canaryjudge.kinds import Kind
 
 __all__ = ["PlainColumns", "SinglePoints", "TidyRows", "TidyTable"]
@@ -63,7 +64,7 @@ class TidyRows:
     Parameters
     ----------
     columns : mapping of str to column
-        The table's; `metric`, `arm`, `value` and, where given, a time, `total`, `replica`, `le` are used.
+        The table's; `metric`, `arm`, `value` and, where given, a time, `total`, `replica`, `le` are used, and of users `user`, `covariate`, `covariate_total`.
     groups : tuple of (codes, names), each
         The metric and the arm of every row; -1 where there is none.
     releases : ndarray of int, shape (n,), optional
@@ -99,11 +100,13 @@ class TidyRows:
         self._unread: dict[str, Column] = {}
         self._time: Times | None = None
         self._replica: NDArray[np.intp] | None = None
+        self._users: NDArray[np.int64] | None = None
         if "replica" in columns:
             self._replica, self._replicas = replica_labels(columns["replica"])
             if order is not None:
                 self._replica = self._replica[order]
-        for name in ("value", "total", "le"):
+        by_user = any(kind.has_users for kind in kinds.values())
+        for name in ("value", "total", "le", *(("covariate", "covariate_total") if by_user else ())):
             if name not in columns:
                 continue
             found = None if name == "le" else floats_at_once(columns[name])
@@ -111,6 +114,10 @@ class TidyRows:
                 self._unread[name] = columns[name]
             else:
                 self._floats[name] = found if order is None else found[order]
+        if by_user and "user" in columns:
+            self._users = user_codes(columns["user"])
+            if order is not None:
+                self._users = self._users[order]
         if (name_of_time := time_column(columns)) is not None:
             times = times_at_once(columns[name_of_time])
             if times is None:
@@ -215,6 +222,13 @@ class TidyRows:
             columns["time"] = self._time[start:end]
         if self._replica is not None:
             columns["replica"] = self._replicas[self._replica[start:end]]
+        if self._users is not None and metric in self._kinds and self._kinds[metric].has_users:
+            columns["user"] = self._users[start:end]
+            if columns["user"].min(initial=0) < 0:
+                row = self._numbers[start + int(columns["user"].argmin())]
+                raise BrokenDataError(
+                    f"row {row}: there is no user", "Fill in the column 'user', or leave out the row."
+                )
         if self._unread:
             rows = self._order[start:end]
             columns |= {name: take(column, rows) for name, column in self._unread.items()}
@@ -232,7 +246,7 @@ def _order(group: NDArray[np.intp]) -> NDArray[np.intp] | None:
 
 
 class TidyTable:
-    """Columns `metric`, `arm`, `value` and, where given, a time, `total`, `replica`, `le`; others are ignored."""
+    """Columns `metric`, `arm`, `value` and, where given, a time, `total`, `replica`, `le`, of users `user`, `covariate`, `covariate_total`; others are ignored."""
 
     def __init__(
         self,
@@ -248,7 +262,10 @@ class TidyTable:
         if "metric" not in columns:
             raise DataError("the table has no column 'metric'", other_layouts("metric", list(columns)))
         metric, arm, _ = (needed_column(columns, name) for name in ("metric", "arm", "value"))
-        refuse_twins(columns, ("total", "replica", "le"))
+        beside = (
+            ("user", "covariate", "covariate_total") if any(kind.has_users for kind in kinds.values()) else ()
+        )
+        refuse_twins(columns, ("total", "replica", "le", *beside))
         groups = labels(metric, "metric", numbers), labels(arm, "arm", numbers)
         self._rows = TidyRows(columns, groups, numbers=numbers, kinds=kinds)
         self.metrics, self.arms = self._rows.metrics, self._rows.arms

@@ -16,6 +16,7 @@ from canaryjudge.doctor_checks.policy import POLICY_CHECKS
 from canaryjudge.errors import DataError
 from canaryjudge.explain.readiness import readiness_markdown, readiness_rows, readiness_text
 from canaryjudge.judging import shares
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy
 from canaryjudge.reports import ReadinessFacts, Report, Symptom
 from canaryjudge.settings import nearest
@@ -122,6 +123,18 @@ def _of_data(
     except DataError as error:
         numbers = {"said": error.message, "hint": error.hint}
         yield Symptom(code="unreadable", severity="error", metric=metric.name, numbers=numbers)
+        return
+    if KINDS[metric.kind].has_users:  # what is odd about points in time is not about them
+        for name, arm in zip(arms, (pair.baseline, pair.canary), strict=True):
+            if arm.points < metric.needed_points:
+                few: dict[str, float | str] = {"points": arm.points, "needed": metric.needed_points}
+                yield Symptom(
+                    code="too_few_points" if arm.points else "no_arm_data",
+                    severity="error",
+                    metric=metric.name,
+                    arm=name,
+                    numbers=few,
+                )
         return
     checked = CheckedMetric(metric, policy, alpha, (baseline, canary), pair)
     for check in DATA_CHECKS:

@@ -9,6 +9,7 @@ from canaryjudge.explain import (  # noqa: F401 - the words of each rule
     mann_whitney,
     proportion,
     rate,
+    ratio_of_means,
     sequential,
     slo,
     tail,

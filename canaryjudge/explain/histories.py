@@ -98,8 +98,13 @@ def _takes_floor(finding: LevelFinding) -> bool:
 def rates_of_what(results: Iterable[MetricResult]) -> str:
     """Say whether the error rates are those of the service, or of a comparison that knows nothing of it."""
     judged = [result for result in results if result.findings and result.role != "muted"]
+    of_users = [result for result in judged if KINDS[result.kind].has_users]
+    judged = [result for result in judged if not KINDS[result.kind].has_users]
+    if of_users and not judged:
+        return "provided that users were given their arm at random"
     unknown = [result for result in judged if not is_measured(result)]
     proviso = "provided that nothing but the release differs between the arms' windows"
+    proviso += ", and users were given their arm at random" if of_users else ""
     if not unknown:
         return f"{proviso}, beyond what healthy ones differ by anyway"
     whose = "" if len(unknown) == len(judged) else f", of {len(unknown)} of {len(judged)} metrics,"

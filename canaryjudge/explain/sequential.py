@@ -28,6 +28,7 @@ class _SequentialWords(EventsWords[SequentialFinding]):
         "ranks": "sequential rank test by requests",
         "betting": "bets on bounded means",
         "mean_sequence": "sequential comparison of means",
+        "user_means": "sequential delta method on users",
     }
 
     @property

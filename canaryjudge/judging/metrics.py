@@ -19,6 +19,7 @@ from canaryjudge.data import (
 )
 from canaryjudge.errors import DataError
 from canaryjudge.history import Asked, past_of, with_past
+from canaryjudge.kinds import KINDS
 from canaryjudge.outcomes import DataSummary, asked_rules, at_deadline, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
 from canaryjudge.reasons import Outcome
@@ -122,7 +123,11 @@ class Case:
         arms: tuple[str, str] = ("baseline", "canary"),
     ) -> Case:
         """Look up what a history says of a metric."""
-        past = None if history is None else past_of(metric, history, Asked.of(pair))
+        past = (
+            None
+            if history is None or KINDS[metric.kind].has_users
+            else past_of(metric, history, Asked.of(pair))
+        )
         return cls(pair, metric if past is None else with_past(metric, past), alpha, past, arms)
 
 

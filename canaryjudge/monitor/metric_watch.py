@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from canaryjudge.data import Arm, FloatArray, MetricPair, Note, about_metric, by_split, question_of, row_of
-from canaryjudge.data.exposures import Splits, equal_exposure, split_mismatch, splits_of
+from canaryjudge.data.exposures import Splits, equal_exposure, has_shares, split_mismatch, splits_of
 from canaryjudge.data.pairing import too_few_points
 from canaryjudge.data.series import Series
-from canaryjudge.data.stream import Stream
+from canaryjudge.data.user_stream import stream_of
 from canaryjudge.errors import BrokenDataError, PolicyError
 from canaryjudge.history import with_past
 from canaryjudge.judging import rule_levels
@@ -62,7 +62,7 @@ class MetricWatch:
         metric = with_past(metric, *pasts.values())
         self.metric, self.policy, self._alpha, self._arms, self._pasts = metric, policy, alpha, arms, pasts
         self._pass_times, self.splits = pass_times, splits_of(policy)
-        self.stream = Stream(metric, *arms)
+        self.stream = stream_of(metric, *arms)
         # a gauge's replicas are its yardstick; of other kinds a stream keeps too little of them
         replicas = self._replicas if KINDS[metric.kind].is_averaged else None
         self._rates = ErrorRates(alpha, policy.beta)
@@ -139,9 +139,11 @@ class MetricWatch:
         several = max(len(arm.replicas) for arm in series) > 1
         self._pooled = self._pooled or (several and not kind.is_averaged)
         for pair in pairs:
-            if self.recent is not None:
+            if self.recent is not None and not kind.has_users:
                 self.recent.add(pair)
-            if kind.is_share and pair.baseline.total is not None and pair.canary.total is not None:
+            if kind.has_users:
+                self._traffic.add(np.array([pair.baseline.points, pair.canary.points]))
+            elif kind.is_share and pair.baseline.total is not None and pair.canary.total is not None:
                 self._traffic.add_all(np.stack([pair.baseline.total, pair.canary.total], axis=-1))
             row = self.row(pair)
             if self.trace is not None:
@@ -200,7 +202,7 @@ class MetricWatch:
         """Say whether the traffic is split as planned, by a test that may be asked at any time."""
         split, totals = self.policy.split, self._traffic.value
         note: Note | None = None
-        if split is not None and KINDS[self.metric.kind].is_share and totals.all():
+        if split is not None and has_shares(KINDS[self.metric.kind]) and totals.all():
             pvalue = float(sequential_pvalue(totals, np.array([split.baseline, split.canary])))
             note = split_mismatch(split.canary, float(totals[1] / totals.sum()), pvalue)
         elif self.stream.points[1] and not self.splits:
@@ -231,7 +233,7 @@ class MetricWatch:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take what was saved."""
-        self.stream = Stream.restore(self.metric, *self._arms, state["stream"])
+        self.stream = self.stream.restore(self.metric, *self._arms, state["stream"])
         self._traffic = ExactSum((2,))
         self._traffic.whole, self._traffic.parts = (
             np.array(part, dtype=np.int64) for part in state["traffic"]
@@ -288,7 +290,7 @@ def _check_watchable(rule: AnyRule, metric: Metric, policy: Policy) -> None:
     planned = not isinstance(rule, Sequential) or rule.method_for(metric.kind) == "looks"
     if planned and KINDS[metric.kind].is_raw:
         raise PolicyError(
-            f"metric {metric.name!r}: the rule {rule.rule} wants all requests at once, which a monitor does not keep",
+            f"metric {metric.name!r}: the rule {rule.rule} wants all {'users' if KINDS[metric.kind].has_users else 'requests'} at once, which a monitor does not keep",
             "Take the rule sequential, or judge the whole window with judge.",
         )
     if planned and not policy.has_deadline:

@@ -365,7 +365,7 @@ def measured(known: History, policy: Policy, before: float | None = None) -> Pas
         metric.name: {
             pairing: past_of(metric, known, Asked(pairing, points, policy.max_duration, before))
             for pairing in _PAIRINGS
-            if metric.pairing in ("auto", pairing)
+            if metric.pairing in ("auto", pairing) and not KINDS[metric.kind].has_users
         }
         for metric in policy.metrics
     }

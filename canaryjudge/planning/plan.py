@@ -222,6 +222,11 @@ def plan(  # noqa: PLR0913 - all but the policy have defaults
     of_canary = _share(policy, share)
     since = _since(policy, from_stage)
     stated = None if traffic is None else stated_traffic(traffic)
+    if of_users := [metric.name for metric in policy.metrics if KINDS[metric.kind].has_users]:
+        raise PolicyError(
+            f"metric {of_users[0]!r}: how many users it takes is not planned here, only how many points in time",
+            "Plan the other metrics by a policy of their own.",
+        )
     assumed, alone = _assumptions(policy, history, assume or {})
     if stated is not None:
         assumed = {name: _with_traffic(one, stated) for name, one in assumed.items()}

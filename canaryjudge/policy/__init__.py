@@ -14,6 +14,7 @@ from canaryjudge.rules.late_shift import LateShift
 from canaryjudge.rules.mann_whitney import MannWhitney
 from canaryjudge.rules.proportion import Proportion
 from canaryjudge.rules.rate import Rate
+from canaryjudge.rules.ratio_of_means import RatioOfMeans
 from canaryjudge.rules.sequential.settings import Sequential
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.rules.slo import Change, Slo
@@ -43,6 +44,7 @@ __all__ = [
     "Quantity",
     "Query",
     "Rate",
+    "RatioOfMeans",
     "RuleSettings",
     "Segments",
     "Sequential",

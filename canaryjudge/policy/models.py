@@ -52,6 +52,15 @@ def _version(value: object) -> object:
 
 
 _OF_POINTS: Final = ("metric", "arm", "value", "total", "le", "time", "replica")
+_OF_TIME: Final = {
+    "pairing": "auto",
+    "interval": None,
+    "warmup": None,
+    "query": None,
+    "noise_floor": None,
+    "counter": False,
+}
+"""Settings of a metric that say nothing of users, and what they are where nobody sets them."""
 _MANY_POINTS: Final = 0.1
 """So much of a ratio is written in percent, so that nobody takes 0.1 for 0.1 %."""
 
@@ -103,8 +112,8 @@ class Metric(PolicyModel):
     """The bad direction."""
     kind: KindName = "gauge"
     """`gauge` (a number an interval: CPU, a p99), `samples` (raw observations: request latencies), `ratio` (`value` of `total` events:
-    errors of requests), `count` (events over an exposure, `total`) or `histogram` (`value` observations of an interval are at most as large as
-    `le`, as Prometheus counts latencies)."""
+    errors of requests), `count` (events over an exposure, `total`), `histogram` (`value` observations of an interval are at most as large as
+    `le`, as Prometheus counts latencies) or `users` (what a user brings in the column `user`, such as revenue; or clicks, of as many sessions as `total` says)."""
     unit: Unit = ""
     """The unit, for words and for quantities with units: `ms`, `MiB`, `%`. A histogram's edges are in it."""
     tolerance: Tolerance = Tolerance(relative=0.1)
@@ -139,7 +148,7 @@ class Metric(PolicyModel):
     query: Query | None = None
     """What `--prometheus` asks for the data: PromQL, or a mapping with `value` and `total`; `${selector}` stands for the arm's selectors."""
     min_points: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
-    """Fewer points than this in either arm are too little data. 10 for gauges and samples, 1 interval for ratios, counts and histograms."""
+    """Fewer points than this in either arm are too little data. 10 for gauges and samples, 1 interval for ratios, counts and histograms, 20 users."""
     dispersion: Annotated[float, Field(strict=True, ge=1, le=1000)] | None = None
     """Of ratios and counts: how many times the counts of an interval vary more than independent events do, from history (1: not at all).
     The sequential rule divides its evidence by it until ten intervals have been seen, and then lets the run's own estimate join in.
@@ -156,12 +165,12 @@ class Metric(PolicyModel):
     """`proven_safe`: a pass is a proof. `not_proven_worse`: the classic reading, in which a metric that is undecided passes (one proven worse than the baseline does not); it waives beta."""
     rules: Annotated[tuple[AnyRule, ...] | None, BeforeValidator(listed)] = Field(default=None, min_length=1)
     """What is asked of the metric. Left out, a `Monitor` asks `sequential`; `judge` asks `mann_whitney` and `late_shift` of gauges, samples and histograms,
-    `proportion` of ratios and `rate` of counts, and `excursion` of gauges, ratios and counts as well; both ask `growth` too of gauges whose arms share the clock."""
+    `proportion` of ratios, `rate` of counts and `ratio_of_means` of users, and `excursion` of gauges, ratios and counts as well; both ask `growth` too of gauges whose arms share the clock."""
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.effect == "ratio" and not KINDS[self.kind].is_measured:
-            how = "shift" if KINDS[self.kind].has_buckets else "ratio already"
-            known = f"A {self.kind} compares by its {how}, so leave effect out."
+            how = "its shift" if KINDS[self.kind].has_buckets else "its ratio already"
+            known = f"A {self.kind} compares by {how}, so leave effect out."
             yield Problem(("effect",), "effect: ratio is for gauges and samples", known)
         elif self.effect == "ratio" and self.tolerance.absolute is not None:
             advice = "Leave out tolerance.absolute, or take effect: shift."
@@ -172,9 +181,11 @@ class Metric(PolicyModel):
         if self.pass_within is not None and self.pass_within.absolute is not None:
             yield from self._bare_points(self.pass_within.absolute, ("pass_within", "absolute"))
         yield from self.pass_misfits()
-        if self.counter and KINDS[self.kind].is_measured:
+        if self.counter and KINDS[self.kind].is_measured and not KINDS[self.kind].has_users:
             advice = "Take kind: count (events over time), ratio (events of a total) or histogram."
             yield Problem(("counter",), f"a counter is no {self.kind}", advice)
+        if KINDS[self.kind].has_users:
+            yield from self._no_users_setting()
         if self.dispersion is not None and not KINDS[self.kind].counts_events:
             advice = f"A {self.kind} has no dispersion of counts; leave it out."
             yield Problem(("dispersion",), "dispersion is for ratios and counts", advice)
@@ -189,6 +200,19 @@ class Metric(PolicyModel):
                 yield Problem(
                     ("rules", index), f"the same rule {rule.rule} stands there twice", "Leave one out."
                 )
+
+    def _no_users_setting(self) -> Iterator[Problem]:
+        """Find what is set that says nothing of users, who are no points in time."""
+        if self.effect != "auto":
+            yield Problem(
+                ("effect",),
+                f"effect: {self.effect} is for gauges and samples",
+                "Users compare by the ratio of their means; leave effect out.",
+            )
+        for key, default in _OF_TIME.items():
+            if getattr(self, key) != default:
+                why = f"{key} means nothing of kind: users, whose rows are no points in time"
+                yield Problem((key,), why, f"Leave {key} out.", at_key=True)
 
     def pass_misfits(self) -> Iterator[Problem]:
         """Find what is wrong with what a pass is to exclude."""
@@ -438,7 +462,7 @@ class Policy(PolicyModel):
     """Weights of the groups in a score; 1 where left out."""
     split: Split | None = None
     """The shares of traffic that the arms are meant to get: `{baseline: 95%, canary: 5%}`. The exposures of counts without a total, and what
-    the totals of ratios are checked against: where they are shared otherwise, a pass is withheld."""
+    the totals of ratios and the numbers of users are checked against: where they are shared otherwise, a pass is withheld."""
     max_points: Annotated[int, Field(strict=True, ge=2, le=1_000_000)] | None = None
     """When a watch ends: after so many points an arm (intervals of ratios, counts and histograms). Planned looks need it, or `max_duration`."""
     max_duration: Duration | None = None
@@ -475,9 +499,20 @@ class Policy(PolicyModel):
             yield Problem(
                 ("metrics",), "no metric can fail the release", "Make at least one required or guard."
             )
+        yield from self._user_contradictions()
         yield from self._stage_contradictions()
         yield from self._deadline_contradictions()
         yield from self._score_contradictions()
+
+    def _user_contradictions(self) -> Iterator[Problem]:
+        """Find what is asked of users that is not answered: they are judged whole, or watched at one split."""
+        of_users = [metric for metric in self.metrics if KINDS[metric.kind].has_users]
+        for key in ("stages", "segments") if of_users else ():
+            if getattr(self, key) is not None:
+                why = f"{key} are not known of kind: users, which metric {shown(of_users[0].name)} is of"
+                yield Problem(
+                    (key,), why, f"Leave {key} out, or judge the users by a policy of their own.", at_key=True
+                )
 
     def _stage_contradictions(self) -> Iterator[Problem]:
         if self.stages is None:

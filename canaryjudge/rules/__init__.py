@@ -14,6 +14,7 @@ from canaryjudge.rules import (
     mann_whitney,
     proportion,
     rate,
+    ratio_of_means,
     slo,
     tail,
 )
@@ -57,7 +58,20 @@ __all__ = [
     "start_watch",
 ]
 
-in_order(mann_whitney, proportion, rate, series, slo, burn_rate, tail, excursion, late_shift, growth, groups)
+in_order(
+    mann_whitney,
+    proportion,
+    rate,
+    ratio_of_means,
+    series,
+    slo,
+    burn_rate,
+    tail,
+    excursion,
+    late_shift,
+    growth,
+    groups,
+)
 
 
 def default_rules(metric: AskedMetric, *, one_clock: bool) -> tuple[RuleSettings, ...]:

@@ -58,6 +58,8 @@ class Arm:
     replicas : tuple of Arm
         Each replica's own points, in the order of the replicas' names; empty unless the data name several replicas of one of the arms. The
         points of the arm are those of all replicas, pooled.
+    moments : ndarray, shape (1, 15), or None
+        Of users: how many there are, with the means of what they bring and the sums of products of its deviations (`UserMoments.packed`); `value` and `total` then have the sum of each.
     """
 
     value: FloatArray
@@ -65,6 +67,7 @@ class Arm:
     time: FloatArray | None = None
     buckets: FloatArray | None = None
     replicas: tuple[Arm, ...] = ()
+    moments: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.value)
@@ -75,6 +78,11 @@ class Arm:
             None if column is None else column[points] for column in (self.total, self.time, self.buckets)
         )
         return Arm(self.value[points], total, time, buckets)
+
+    @property
+    def points(self) -> int:
+        """How many points there are: of users, who are summed up, how many of them."""
+        return len(self) if self.moments is None else int(self.moments[:, 0].sum())
 
     @property
     def levels(self) -> FloatArray:
@@ -106,17 +114,19 @@ class Arms:
     time: FloatArray | None
     buckets: FloatArray | None
     replicas: tuple[tuple[Arm, ...], ...]
+    moments: FloatArray | None = None
 
     @classmethod
     def of(cls, arms: Sequence[Arm]) -> Self:
         """Stack arms of one shape."""
-        total, time, buckets = (
+        total, time, buckets, moments = (
             None if any(column is None for column in columns) else np.stack(columns)
-            for columns in zip(*((arm.total, arm.time, arm.buckets) for arm in arms), strict=True)
+            for columns in zip(
+                *((arm.total, arm.time, arm.buckets, arm.moments) for arm in arms), strict=True
+            )
         )
-        return cls(
-            np.stack([arm.value for arm in arms]), total, time, buckets, tuple(arm.replicas for arm in arms)
-        )
+        replicas = tuple(arm.replicas for arm in arms)
+        return cls(np.stack([arm.value for arm in arms]), total, time, buckets, replicas, moments)
 
     @property
     def points(self) -> int:
@@ -147,17 +157,19 @@ class Arms:
 
     def row(self, index: int) -> Arm:
         """Give one row."""
-        total, time, buckets = (
-            None if column is None else column[index] for column in (self.total, self.time, self.buckets)
+        total, time, buckets, moments = (
+            None if column is None else column[index]
+            for column in (self.total, self.time, self.buckets, self.moments)
         )
-        return Arm(self.value[index], total, time, buckets, self.replicas[index])
+        return Arm(self.value[index], total, time, buckets, self.replicas[index], moments)
 
     def __getitem__(self, rows: BoolArray) -> Arms:
-        total, time, buckets = (
-            None if column is None else column[rows] for column in (self.total, self.time, self.buckets)
+        total, time, buckets, moments = (
+            None if column is None else column[rows]
+            for column in (self.total, self.time, self.buckets, self.moments)
         )
         replicas = tuple(own for own, chosen in zip(self.replicas, rows, strict=True) if chosen)
-        return Arms(self.value[rows], total, time, buckets, replicas)
+        return Arms(self.value[rows], total, time, buckets, replicas, moments)
 
 
 @dataclass(frozen=True, slots=True)

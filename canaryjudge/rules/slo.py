@@ -233,6 +233,8 @@ class Slo(RuleSettings):
     def misfits(self, metric: AskedMetric) -> Iterator[Problem]:
         """Find what does not fit a metric; paths start at the rule."""
         yield from super().misfits(metric)
+        if metric.kind not in self.kinds:
+            return
         events = KINDS[metric.kind].counts_events
         plain = self.of in ("mean", "min", "max")
         if (self.of == "pooled") != events or (KINDS[metric.kind].has_buckets and plain):

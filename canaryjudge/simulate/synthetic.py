@@ -158,6 +158,10 @@ def _samples(arm: _Arm) -> dict[str, Any]:
     }
 
 
+def _users(arm: _Arm) -> dict[str, Any]:
+    return {"value": _observations(arm)[0]}
+
+
 def _histogram(arm: _Arm) -> dict[str, Any]:
     values, interval = _observations(arm)
     reach = min(0.95, 4 * ((arm.assumed.spread or 0.0) + arm.assumed.between_intervals))
@@ -173,5 +177,6 @@ _ARMS: Final[dict[str, Callable[[_Arm], dict[str, Any]]]] = {
     "count": _count,
     "samples": _samples,
     "histogram": _histogram,
+    "users": _users,
 }
 """How an arm of each kind is drawn."""

@@ -454,7 +454,7 @@ def compare_means(
         return None
     both = baseline.plus(canary)
     theta, middle = 0.0, 0.0
-    if adjust and both.products[2, 2] > 0 and min(arm.mean[3] for arm in arms) > 0:
+    if adjust and min(arm.products[2, 2] for arm in arms) > 0 and min(arm.mean[3] for arm in arms) > 0:
         middle, known = both.ratio(2)
         spread = both.covariance(known, known)
         theta = both.covariance(both.ratio(0)[1], known) / spread if spread > 0 else 0.0

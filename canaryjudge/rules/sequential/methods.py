@@ -13,6 +13,7 @@ from canaryjudge.rules.sequential.histograms import HistogramProcess
 from canaryjudge.rules.sequential.interval_scores import MeanScoreProcess, RankScoreProcess
 from canaryjudge.rules.sequential.planned_looks import looks_at
 from canaryjudge.rules.sequential.rates import RateProcess
+from canaryjudge.rules.sequential.user_means import UserMeansProcess
 
 __all__ = ["METHODS", "RESERVED", "Method", "methods_for"]
 
@@ -57,6 +58,7 @@ METHODS: Final[dict[str, Method]] = {
     "looks": Method(("gauge", "ratio", "count"), looks_at, takes=("looks", "spending")),
     "mean": Method(("gauge", "samples"), MeanScoreProcess),
     "betting": Method(("gauge", "samples"), MeanBettingProcess, takes=("cap",)),
+    "user_means": Method(("users",), UserMeansProcess),
 }
 """Each method by its name in a policy; of those that fit a kind, `auto` takes the first."""
 

@@ -23,9 +23,11 @@ class Sequential(RuleSettings):
 
     rule: Literal["sequential"] = "sequential"
     """The rule's name."""
-    method: Literal["auto", "looks", "scores", "ranks", "mixture", "cmh", "betting", "mean"] = "auto"
+    method: Literal["auto", "looks", "scores", "ranks", "mixture", "cmh", "betting", "mean", "user_means"] = (
+        "auto"
+    )
     """`auto` takes the best for the kind of metric: `mixture` (ratios and counts: the rate ratio at any split), `cmh` (histograms: the odds of
-    lying beyond each bucket edge), `scores` (samples: ranks, scored once an interval), `looks` (gauges: `mann_whitney` at planned looks).
+    lying beyond each bucket edge), `scores` (samples: ranks, scored once an interval), `looks` (gauges: `mann_whitney` at planned looks), `user_means` (users: their means by an asymptotic confidence sequence).
     By choice: `ranks` (samples, request by request; needs `independent: true`), `betting` (means of values between 0 and `cap`), `mean`
     (means by an asymptotic confidence sequence), `looks` (ratios and counts: their fixed-window test at planned looks)."""
     independent: bool = False
@@ -64,8 +66,10 @@ class Sequential(RuleSettings):
             advice = f"For a {kind} take {' or '.join(fitting)}, or auto."
             yield Problem(("method",), f"method: {method} does not fit kind: {kind}", advice)
             return
-        if self.independent and not KINDS[kind].is_raw:
-            advice = "Leave it out; other kinds are given interval by interval."
+        if self.independent and (not KINDS[kind].is_raw or KINDS[kind].has_users):
+            advice = (
+                "Leave it out; users are independent anyway, and other kinds are given interval by interval."
+            )
             yield Problem(("independent",), "independent is about samples", advice)
         if method == "ranks" and not self.independent:
             advice = "Write independent: true if that is so, or take method: scores."

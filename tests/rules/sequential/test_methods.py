@@ -73,6 +73,7 @@ def test_a_policy_may_name_the_methods_of_the_table_or_leave_the_choice_to_auto(
         "ratio": "mixture",
         "count": "mixture",
         "histogram": "cmh",
+        "users": "user_means",
     }
     assert cj.Sequential(independent=True).method_for("samples") == "ranks"
 
