@@ -1,6 +1,7 @@
-"""Patterns of delivery on top of watches: the stages of a rollout."""
+"""Patterns of delivery: the stages of a rollout, on top of watches, and the users of a feature flag."""
 
+from canaryjudge.patterns.experiment import Exposed, exposed
 from canaryjudge.patterns.rollout import Rollout
 from canaryjudge.patterns.rollout_verdict import RolloutVerdict
 
-__all__ = ["Rollout", "RolloutVerdict"]
+__all__ = ["Exposed", "Rollout", "RolloutVerdict", "exposed"]
