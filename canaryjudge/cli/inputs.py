@@ -283,7 +283,9 @@ def read_file(
     if document:
         refuse_wide(options, f"data of the format {format} say themselves what is what")
     segments = () if policy.segments is None else policy.segments.by
-    layout = tidy_or_by_arms([metric.name for metric in policy.metrics], arm_names(options), segments)
+    layout = tidy_or_by_arms(
+        [metric.name for metric in policy.metrics], arm_names(options), segments, by_user=policy.has_users
+    )
     table = _read(options, source, policy, layout, format=format, finished=finished)
     return FILE_FORMATS[str(format)].data_of(table, policy, options) if document else table
 

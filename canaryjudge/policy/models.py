@@ -553,6 +553,11 @@ class Policy(PolicyModel):
                     yield Problem(("metrics", index, "rules", number), why, advice)
 
     @property
+    def has_users(self) -> bool:
+        """Whether a metric is of users."""
+        return any(KINDS[metric.kind].has_users for metric in self.metrics)
+
+    @property
     def has_deadline(self) -> bool:
         """Whether a watch of this release has an end."""
         return self.max_points is not None or self.max_duration is not None

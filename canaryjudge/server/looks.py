@@ -233,7 +233,9 @@ def _read(batch: Batch, policy: Policy, arms: tuple[str, str], limit: int) -> An
     if batch.media == PULLED:
         return pickle.loads(batch.body)  # noqa: S301 - another process of ours wrote it, `pulled`
     segments = () if policy.segments is None else policy.segments.by
-    layout = tidy_or_by_arms([metric.name for metric in policy.metrics], arms, segments)
+    layout = tidy_or_by_arms(
+        [metric.name for metric in policy.metrics], arms, segments, by_user=policy.has_users
+    )
     stream = io.BytesIO(batch.body)
     stream.name = "the request"
     data = read_table(stream, format=MEDIA[batch.media], layout=layout)

@@ -17,9 +17,11 @@ __all__ = ["Layout", "Roles", "check_once", "history", "tidy", "tidy_or_by_arms"
 
 _TIDY_COLUMNS: Final = ("metric", "arm", "value", "time", "total", "replica", "le")
 """What a tidy table may have; the first three it must."""
+_USER_COLUMNS: Final = ("user", "covariate", "covariate_total")
+"""What it may have as well where a metric is of users."""
 _HISTORY_COLUMNS: Final = (*_TIDY_COLUMNS, "release", "outcome")
-_NAMES: Final = frozenset({"metric", "arm", "replica", "release", "outcome"})
-_NUMBERS: Final = frozenset({"value", "total"})
+_NAMES: Final = frozenset({"metric", "arm", "replica", "release", "outcome", "user"})
+_NUMBERS: Final = frozenset({"value", "total", "covariate", "covariate_total"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,10 @@ def tidy(names: Sequence[str], source: str) -> Roles:
     return _rows_of_points(names, source, _TIDY_COLUMNS, _TIDY_COLUMNS[:3])
 
 
-def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, ...], segments: Sequence[str] = ()) -> Layout:
-    """Return a layout of tidy tables, whose cells are the trouble of their metrics and not of the file, and of those that have a column an arm; of the former, further columns may name segments.
+def tidy_or_by_arms(
+    metrics: Sequence[str], arms: tuple[str, ...], segments: Sequence[str] = (), *, by_user: bool = False
+) -> Layout:
+    """Return a layout of tidy tables, whose cells are the trouble of their metrics and not of the file, and of those that have a column an arm; of the former, further columns may name segments, or tell of users.
 
     Examples
     --------
@@ -90,7 +94,9 @@ def tidy_or_by_arms(metrics: Sequence[str], arms: tuple[str, ...], segments: Seq
     def layout(names: Sequence[str], source: str) -> Roles:
         found = arm_columns(names, metrics, arms)
         if not found:
-            return _with_segments(replace(tidy(names, source), placed=True), names, segments, source)
+            known = (*_TIDY_COLUMNS, *_USER_COLUMNS) if by_user else _TIDY_COLUMNS
+            roles = _rows_of_points(names, source, known, _TIDY_COLUMNS[:3])
+            return _with_segments(replace(roles, placed=True), names, segments, source)
         used = {name for pair in found.values() for name in pair}
         time = time_column((name for name in names if name not in used), where=f"{source}: ")
         chosen = tuple(name for name in dict.fromkeys(names) if name in (*used, time, "replica", "metric"))

@@ -23,8 +23,10 @@ __all__ = ["UserMeansProcess"]
 
 _FEWEST: Final = 100
 """Of fewer users the mean is not yet normal enough for a sequence of looks."""
-_ERRORS_TO_DECIDE: Final = 3.0
+_ERRORS_TO_DECIDE: Final = 2.0
 """The evidence is tightest where the tolerated change is about so many standard errors wide."""
+_OF_NONE: Final = 0.05
+"""Where no change is tolerated, the evidence is as tight as it is of this one."""
 _PACKED: Final = 15
 
 
@@ -99,7 +101,7 @@ class UserMeansProcess(CountingProcess):
     def _rho(self, level: float) -> float:
         """Give the mixture that is tightest once the tolerated change is a few standard errors wide (Howard, Ramdas, McAuliffe and Sekhon 2021)."""
         surprise = -2 * math.log(2 * level) if level < 0.5 else 1.0
-        information = (_ERRORS_TO_DECIDE / max(self._scale or 0.0, 1e-6)) ** 2
+        information = (_ERRORS_TO_DECIDE / (self._scale or _OF_NONE)) ** 2
         return information / (surprise + math.log1p(surprise))
 
     def merge(self, other: UserMeansProcess) -> None:
