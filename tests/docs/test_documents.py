@@ -88,6 +88,7 @@ def test_the_policy_reference_is_what_the_models_say():
         ("checkout/make_data.py", ["metrics.csv", "export.csv", "panel.csv"]),
         ("rollout/make_rollout.py", ["good.csv", "bad.csv", "late.csv"]),
         ("cohorts/make_cohorts.py", ["mix.csv", "android.csv"]),
+        ("ab/make_users.py", ["users.csv", "sums.json"]),
         ("otlp/make_export.py", ["metrics.jsonl"]),
         ("history/make_history.py", ["history.csv"]),
         ("rings/make_rings.py", ["metrics.csv"]),
