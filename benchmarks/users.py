@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tables import grid
 
 import canaryjudge as cj
+from canaryjudge.stats.cluster_quantiles import cluster_parts
 from canaryjudge.stats.ratio_of_means import MeansComparison, UserMoments, compare_means
 
 FloatArray = NDArray[np.float64]
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     _million(options.seed)
     _coverage(options.runs, options.seed)
+    _percentiles(max(options.runs // 5, 1), options.seed)
     _known_before(options.seed)
     _looks(max(options.runs // 10, 1), options.seed)
     _beside_tea_tasting(options.seed)
@@ -102,6 +104,30 @@ def _naive(arms: Sequence[tuple[FloatArray, FloatArray | None]]) -> float:
         return math.nan
     spread = math.sqrt(sum(1 / hits - 1 / of for hits, of in events))
     return float(abs(math.log(events[1][0] / events[1][1] / (events[0][0] / events[0][1]))) <= 1.96 * spread)
+
+
+def _percentiles(runs: int, seed: int) -> None:
+    rows = []
+    for p in (0.5, 0.95, 0.99):
+        for sizes in ((200, 200), (1000, 100)):
+            rng, kept = np.random.default_rng(seed), np.zeros((runs, 2))
+            for run in range(runs):
+                arms = [_latencies(rng, size) for size in sizes]
+                for way in (0, 1):
+                    parts = [cluster_parts(x, user if way else np.arange(len(x)), p) for x, user in arms]
+                    found = _compared(*map(UserMoments.of, parts))
+                    low, high = found.bounds(_LEVEL, absolute=False)
+                    kept[run, way] = low <= 0 <= high
+            shares = (f"{100 * share:.1f} %" for share in kept.mean(axis=0))
+            rows.append([f"p{100 * p:g}", f"{sizes[0]:,} v. {sizes[1]:,}", *shares])
+    heads = ["latency", "users", "naive", "ours"]
+    print(grid(f"The same of percentiles, of 1 to 200 requests a user ({runs} runs)", heads, rows))
+
+
+def _latencies(rng: np.random.Generator, size: int) -> tuple[FloatArray, NDArray[np.intp]]:
+    counts = np.floor(np.exp(rng.uniform(0, np.log(201), size))).clip(1, 200).astype(int)
+    user = np.repeat(np.arange(size), counts)
+    return np.exp(rng.normal(0, 0.5, size)[user] + rng.normal(0, 0.4, len(user))), user
 
 
 def _known_before(seed: int) -> None:

@@ -1,7 +1,8 @@
-"""Logs of a feature flag joined to what users did: who was shown which variant, from when on, and what each brought since."""
+"""Logs of a feature flag joined to what users did: who was shown which variant, from when on, and what each brought since; and percentiles of their requests."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,8 +15,9 @@ from canaryjudge.data.frames import Column, labels, needed_column, table_columns
 from canaryjudge.data.times import to_times
 from canaryjudge.errors import DataError
 from canaryjudge.quantities import parse_duration
+from canaryjudge.stats.cluster_quantiles import cluster_parts
 
-__all__ = ["Exposed", "exposed"]
+__all__ = ["Exposed", "exposed", "percentile_by_user"]
 
 FloatArray = NDArray[np.float64]
 _WHOLE: Final = "exposure log"
@@ -153,6 +155,69 @@ def exposed(
     )
 
 
+def percentile_by_user(requests: Any, of: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Turn the requests of users into each user's part in a percentile of all of them, to be judged as `kind: users`.
+
+    The requests of a user are alike, so that they are no independent observations. A user's part is a number whose mean over the users is the percentile, and whose spread is what the user does to it (the delta method; `canaryjudge.stats.cluster_quantiles`).
+
+    Parameters
+    ----------
+    requests : DataFrame or list of dict
+        A row a request: `metric`, `arm`, `user`, `value`.
+    of : str
+        Which percentile, such as ``p95``.
+
+    Returns
+    -------
+    dict
+        ``{metric: {arm: {"value": ...}}}`` as `judge` takes it, one number a user: for a finished window, since the parts of an update are those in its own percentile.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, a row has no user, metric or arm, or `of` is no percentile.
+
+    Examples
+    --------
+    >>> import canaryjudge as cj
+    >>> rng = np.random.default_rng(1)
+    >>> user = np.repeat(np.arange(1000), 20)
+    >>> level = np.exp(rng.normal(0, 0.3, 1000))[user] * np.where(user % 2, 1.3, 1.0) * rng.gamma(5.0, 20.0, 20_000)
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"metric": "latency", "arm": np.where(user % 2, "canary", "baseline"), "user": user, "value": level})
+    >>> policy = cj.Policy(metrics=[cj.Metric(name="latency", kind="users", unit="ms", direction="increase")])
+    >>> verdict = cj.judge(percentile_by_user(rows, "p95"), policy)
+    >>> verdict.outcome.value, verdict.metrics["latency"].n_canary
+    ('fail', 500)
+    """
+    level = re.fullmatch(r"p([0-9]{1,2}(?:\.[0-9]+)?)", of)
+    if level is None or not float(level[1]):
+        raise DataError(f"{shown(of)} is no percentile", "Write p50, p95 or p99.9.")
+    table = _table(requests, "requests")
+    metric, arm = (labels(needed_column(table, name), name) for name in ("metric", "arm"))
+    users, value = (
+        user_codes(needed_column(table, "user")),
+        to_floats(needed_column(table, "value"), Location("requests", "all"), "value"),
+    )
+    _refuse_nobody(users, "requests")
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for of_metric, name in enumerate(metric[1]):
+        for of_arm, label in enumerate(arm[1]):
+            own = (metric[0] == of_metric) & (arm[0] == of_arm) & np.isfinite(value)
+            if own.any():
+                parts = cluster_parts(value[own], users[own], float(level[1]) / 100)
+                found.setdefault(name, {})[label] = {"value": parts}
+    return found
+
+
+def _refuse_nobody(codes: NDArray[np.int64], what: str) -> None:
+    if len(without := np.flatnonzero(codes < 0)):
+        raise DataError(
+            f"{what}, row {without[0] + 1}: there is no user",
+            "Fill in the column 'user', or leave out the row.",
+        )
+
+
 def _seconds(duration: str) -> float:
     try:
         return parse_duration(duration)
@@ -179,12 +244,8 @@ def _shared_codes(first: Column, second: Column) -> NDArray[np.int64]:
     if not all(part.dtype.kind in "iu" for part in parts):
         parts = [part.astype(object) for part in parts]
     codes = user_codes(np.concatenate(parts))
-    for what, own in ((_WHOLE, codes[: len(parts[0])]), (_EVENTS, codes[len(parts[0]) :])):
-        if len(without := np.flatnonzero(own < 0)):
-            raise DataError(
-                f"{what}, row {without[0] + 1}: there is no user",
-                "Fill in the column 'user', or leave out the row.",
-            )
+    _refuse_nobody(codes[: len(parts[0])], _WHOLE)
+    _refuse_nobody(codes[len(parts[0]) :], _EVENTS)
     return codes
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import canaryjudge as cj
-from canaryjudge.patterns import exposed
+from canaryjudge.patterns import exposed, percentile_by_user
 
 DAY = 86_400
 
@@ -132,3 +132,25 @@ DONE = [{"user": "a", "metric": "orders", "value": 1, "time": 5}]
 def test_logs_that_cannot_be_meant(shown, done, settings, said):
     with pytest.raises(cj.DataError, match=said):
         exposed(shown, done, **settings)
+
+
+def test_percentiles_are_those_of_all_requests_and_told_in_their_unit():
+    rng = np.random.default_rng(1)
+    user = np.repeat(np.arange(600), rng.integers(1, 40, 600))
+    arms = np.where(user % 2, "canary", "baseline")
+    value = rng.gamma(2, 50, 600)[user] * rng.gamma(5, 0.2, len(user)) * np.where(user % 2, 1.6, 1.0)
+    rows = pd.DataFrame({"metric": "latency", "arm": arms, "user": user, "value": value})
+    parts = percentile_by_user(rows.sample(frac=1, random_state=1), "p90")
+    policy = cj.Policy(metrics=[cj.Metric(name="latency", kind="users", unit="ms", direction="increase")])
+    finding = cj.judge(parts, policy).metrics["latency"].findings[0]
+    assert finding.outcome == "fail"
+    assert finding.baseline_level == pytest.approx(
+        rows[rows["arm"] == "baseline"]["value"].quantile(0.9), rel=0.01
+    )
+    for of in ("95", "p100", "p0", "median"):
+        with pytest.raises(cj.DataError, match="is no percentile"):
+            percentile_by_user(rows, of)
+    with pytest.raises(cj.DataError, match="requests, row 3: there is no user"):
+        percentile_by_user(
+            rows.astype({"user": object}).assign(user=lambda own: own["user"].where(own.index != 2)), "p90"
+        )
