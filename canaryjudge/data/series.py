@@ -66,6 +66,8 @@ class Series:
         Of an update that is watched within segments: the arm in each, which is what counts; the points of the arm itself tell no more than when there were any.
     moments : ndarray, shape (1, 15), or None
         Of users: what they add up to, as of `Arm`.
+    covariate : bool
+        Of users: whether anything is said of what was known from before.
     """
 
     arm: str
@@ -89,6 +91,7 @@ class Series:
     beyond: FloatArray = field(default_factory=lambda: _NO_TIMES)
     segments: Mapping[tuple[str, ...], Series] = field(default_factory=dict)
     moments: FloatArray | None = None
+    covariate: bool = False
 
     def __len__(self) -> int:
         return len(self.value)

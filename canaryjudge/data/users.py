@@ -43,10 +43,10 @@ def read_users(raw: RawSeries, metric: Metric) -> Series:
     note.notes.extend(notes)
     if raw.sums is not None:
         moments = _of_sums(raw.sums, place, per_unit)
-        totals = "total" in raw.sums
+        totals, before = "total" in raw.sums, "covariate" in raw.sums
     else:
         columns, user = _usable(raw, note, per_unit)
-        totals = columns[1] is not None
+        totals, before = columns[1] is not None, columns[2] is not None
         moments = (
             UserMoments.of(*_by_user(columns, user, place)) if columns[0] is not None else UserMoments.of([])
         )
@@ -60,6 +60,7 @@ def read_users(raw: RawSeries, metric: Metric) -> Series:
         notes=tuple(note.notes),
         unit="" if metric.unit else raw.unit,
         moments=moments.packed()[np.newaxis],
+        covariate=before,
     )
 
 
@@ -216,18 +217,12 @@ def _arm(series: Series) -> Arm:
     return Arm(series.value, series.total, moments=series.moments)
 
 
-def _form(arm: Series) -> tuple[bool, bool]:
-    """Tell whether there are totals, and whether anything is known from before."""
-    moments = _moments(arm)[0]
-    return arm.total is not None, bool(moments[3] or moments[12])
-
-
 def _check_forms(metric: Metric, arms: list[Series]) -> None:
     """Refuse arms of which only one has totals, or is known from before."""
     if len(arms) < 2:
         return
-    for index, name in enumerate(("total", "covariate")):
-        has = [_form(arm)[index] for arm in arms]
+    for name in ("total", "covariate"):
+        has = [arm.covariate if name == "covariate" else arm.total is not None for arm in arms]
         if has[0] != has[1]:
             first, second = (arms[0], arms[1]) if has[0] else (arms[1], arms[0])
             raise DataError(

@@ -73,3 +73,24 @@ def test_only_the_sequential_rule_watches_users():
     metric = POLICY.metrics[0].model_copy(update={"rules": (cj.policy.RatioOfMeans(),)})
     with pytest.raises(cj.PolicyError, match="wants all users at once"):
         cj.Monitor(POLICY.model_copy(update={"metrics": (metric,)}))
+
+
+def test_users_of_whom_nothing_is_known_are_not_mixed_with_others():
+    parts = updates()
+    plain = {
+        arm: {name: column for name, column in own.items() if name != "covariate"}
+        for arm, own in parts[1]["clicks"].items()
+    }
+    monitor, other = cj.Monitor(POLICY), cj.Monitor(POLICY)
+    monitor.update(parts[0])
+    monitor = cj.Monitor.from_json(monitor.to_json(), POLICY)
+    with pytest.raises(cj.DataError, match="a covariate in some updates or arms, and none in others"):
+        monitor.update({"clicks": plain})
+    other.update({"clicks": plain})
+    with pytest.raises(cj.DataError, match="a covariate in some updates or arms, and none in others"):
+        monitor.merge(other)
+    new = {
+        "clicks": {arm: own | {"covariate": 0 * own["covariate"]} for arm, own in parts[1]["clicks"].items()}
+    }
+    monitor.update(new)  # users who are all new, of whom 0 is known
+    assert monitor.verdict().metrics["clicks"].n_canary == 600
