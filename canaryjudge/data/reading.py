@@ -65,11 +65,12 @@ def read_pairs(
         - a tidy table, a row a point, of pandas, polars (lazy too) or pyarrow: columns `metric`, `arm`, `value`, where
           there are any `time` and `total`, and `replica` where an arm has several instances: they are differenced each if the metric is a
           counter, kept apart in `Arm.replicas`, and pooled to one point an interval; of histograms `le`, and as `value` the
-          number of the interval's observations that are at most as large; others are ignored;
+          number of the interval's observations that are at most as large; of users `user`, of whom several rows add up, and `covariate` and
+          `covariate_total`, which were known from before; others are ignored;
         - the same as a list of row dicts;
         - a mapping ``{metric: {arm: series}}``, a series being array-like, a pandas Series (its DatetimeIndex gives the times), a mapping
           of columns `value`, `time`, `total`, `le`, or of a histogram's `edges`, `buckets` (a row of counts an interval, not cumulative) and
-          `time`, a `Sketch`, or None; a `unit` in the mapping of columns, such as ``"s"``, is converted to the metric's, and `increases`,
+          `time`, of users `n` and their `sums`, a `Sketch`, or None; a `unit` in the mapping of columns, such as ``"s"``, is converted to the metric's, and `increases`,
           if true, says that counters have been differenced already;
         - what `from_wide` returns.
     policy : Policy
