@@ -17,6 +17,7 @@ from PIL import Image
 
 import canaryjudge as cj
 from canaryjudge.arm_verdicts import ArmVerdicts
+from canaryjudge.explain.releases import ReleaseLine, releases_page
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -112,6 +113,24 @@ def rings() -> ArmVerdicts:
     return cj.judge(data, policy, baseline="stable", canary=["internal", "beta", "early"])
 
 
+def releases() -> str:
+    """Watch the releases of docs/examples/rollout minute by minute, and lay them out as the gate's page does."""
+    folder = ROOT / "docs" / "examples" / "rollout"
+    policy = cj.load_policy(folder / "policy.yaml")
+    lines = []
+    for revision, name, minutes in (("2.14.0", "good", 18), ("2.13.1", "late", 30), ("2.13.0", "bad", 55)):
+        monitor, looks = cj.Monitor(policy), []
+        for _, points in [*pd.read_csv(folder / f"{name}.csv").groupby("time")][:minutes]:
+            monitor.update(points)
+            looks.append(monitor.verdict())
+        last = looks[-1]
+        told = (last.outcome, last.action, last.reason)
+        updated = START - 86_400.0 * len(lines)
+        outcomes = [look.outcome for look in looks]
+        lines.append(ReleaseLine("checkout", revision, "checkout", *told, updated, outcomes, "report"))
+    return releases_page(lines, START + 42.0, None, cj.__version__)
+
+
 def draw_segments() -> None:
     """Draw the segments of docs/examples/cohorts/android.csv."""
     folder = ROOT / "docs" / "examples" / "cohorts"
@@ -142,6 +161,7 @@ def main() -> None:
     ]
     shots.append(("rollout-desktop", bundled("late").to_html(), (1280, 925), False))
     shots.append(("rings-desktop", rings().to_html(), (1280, 1060), False))
+    shots.append(("gate-desktop", releases(), (1280, 520), False))
     with tempfile.TemporaryDirectory() as folder, Browser() as browser:
         for name, html, (width, height), dark in shots:
             page = Path(folder, f"{name}.html")
