@@ -17,6 +17,8 @@ __all__ = ["add_serve"]
 _TOKEN: Final = "CANARYJUDGE_GATE_TOKEN"
 _SHORTEST: Final = 16
 _MOST_WORKERS: Final = 256
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+"""What this machine may be called by who asks without a token: another name is one that a site has given it."""
 _KEEP: Final = 30 * 86400.0
 
 
@@ -116,16 +118,22 @@ def _serve(options: argparse.Namespace) -> int:
             workers=options.workers,
             timeout=options.judge_timeout,
             access=None if options.prometheus is None else access_given(options),
-            limits=Limits(points=options.max_points),
+            limits=Limits(points=options.max_points, waiting=_together(options)),
             settings=Settings(
+                hosts=None if tokens or options.no_auth else _LOOPBACK | {options.host.lower()},
                 tokens=tokens,
                 body=options.max_body,
-                bodies=max(128_000_000, 4 * options.max_body),
+                bodies=_together(options),
                 keep=options.keep,
             ),
         )
     )
     return 0
+
+
+def _together(options: argparse.Namespace) -> int:
+    """Give the bytes of all bodies that may be there at once."""
+    return max(128_000_000, 4 * int(options.max_body))
 
 
 def _tokens(options: argparse.Namespace) -> list[str]:

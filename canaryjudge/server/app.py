@@ -48,6 +48,8 @@ class Settings:
         How long a body may take to come.
     keep : float
         Seconds that a release is kept that nobody has touched.
+    hosts : frozenset of str or None
+        What the gate may be called by those who ask; anything where it is None.
     """
 
     tokens: Sequence[str] = ()
@@ -55,6 +57,7 @@ class Settings:
     bodies: int = 128_000_000
     body_seconds: float = 30.0
     keep: float = 30 * 86400.0
+    hosts: frozenset[str] | None = None
 
 
 def app_of(gate: Gate, settings: Settings | None = None) -> Guard:
@@ -84,6 +87,7 @@ def app_of(gate: Gate, settings: Settings | None = None) -> Guard:
         exception_handlers={
             CanaryJudgeError: _told,
             Refused: _told,
+            Exception: _told,
             404: lambda request, _: problem(
                 404, f"there is nothing at {request.url.path[:200]}", "See /openapi.json."
             ),
@@ -92,7 +96,7 @@ def app_of(gate: Gate, settings: Settings | None = None) -> Guard:
             ),
         },
     )
-    return Guard(app, settings.tokens, metrics.count)
+    return Guard(app, settings.tokens, metrics.count, settings.hosts)
 
 
 async def _told(_: Request, error: Exception) -> Response:
@@ -160,21 +164,21 @@ class _Native:
     async def releases(self, request: Request) -> Response:
         """List the releases."""
         limit = request.query_params.get("limit", str(_A_PAGE))
-        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _MOST_LISTED):
+        if not (limit.isascii() and limit.isdigit() and len(limit) <= 4 and 1 <= int(limit) <= _MOST_LISTED):
             raise Refused(422, f"limit is {limit[:40]!r}", f"Give a whole number from 1 to {_MOST_LISTED}.")
         found = await asyncio.to_thread(self._gate.store.latest, int(limit), _before(request))
         listed = [
             {
-                "service": one.service,
-                "revision": one.revision,
-                "policy": one.policy_name,
-                "version": one.version,
-                "outcome": one.outcome,
-                "action": one.action,
-                "started": one.started,
-                "updated": one.updated,
+                "service": told.key.service,
+                "revision": told.key.revision,
+                "policy": told.policy_name,
+                "version": told.version,
+                "outcome": told.facts["outcome"],
+                "action": told.facts["action"],
+                "started": told.started,
+                "updated": told.updated,
             }
-            for one in found
+            for told in map(self._gate.tell, found)
         ]
         return JSONResponse({"releases": listed, "before": _following(found, int(limit))})
 
@@ -183,13 +187,7 @@ class _Native:
         key, body = key_of(request), await self._bodies.read(request)
         wish = wish_of(request, await self._gate.document(body) if body.strip() else {})
         known = await self._gate.told(key)
-        told = known or await self._gate.begin(key, wish)
-        if known is not None and wish.policy is not None and wish.policy != known.policy_name:
-            raise Refused(
-                409,
-                f"this release is judged by the policy {known.policy_name!r}",
-                "Delete it to begin it anew, or give it another revision.",
-            )
+        told = await self._gate.begin(key, wish) if known is None else known.as_wished(wish)
         return _short(told, 200 if known else 201)
 
     async def push(self, request: Request) -> Response:

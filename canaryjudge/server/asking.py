@@ -61,9 +61,13 @@ def wish_of(request: Request, document: Mapping[str, Any] | None = None) -> Wish
 
 async def batch_of(request: Request, bodies: Bodies) -> Batch:
     """Read points, and by what the caller's next try will be known."""
-    media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in MEDIA:
-        raise Refused(415, f"points do not come as {media[:60]!r} here", f"Send them as {', '.join(MEDIA)}.")
+        raise Refused(
+            415,
+            f"points do not come as {media[:60]!r} here" if media else "nothing says what the points come as",
+            f"Give the Content-Type: {', '.join(MEDIA)}.",
+        )
     own = request.headers.get("idempotency-key")
     if own is not None and not (0 < len(own) <= _LONGEST_KEY and own.isprintable()):
         raise DataError(

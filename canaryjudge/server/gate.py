@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import logging
+import math
 import random
 import re
 import time
@@ -27,10 +30,11 @@ from canaryjudge.server import looks
 from canaryjudge.server.looks import PULLED, Batch, Looked, Watched
 from canaryjudge.server.policies import PolicyFolder
 from canaryjudge.server.store import Store, StoredRelease, Summary
-from canaryjudge.server.workers import Workers
+from canaryjudge.server.workers import BusyError, Workers
 
 __all__ = ["ConflictError", "Gate", "Key", "Limits", "Push", "Told", "UnknownReleaseError", "Wish", "anybody"]
 
+log: Final = logging.getLogger("canaryjudge.gate")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,199}")
 _TRIES: Final = 50
 """How often a look is taken anew because another gate was faster."""
@@ -48,6 +52,14 @@ _SILENT: Final = {
     "canaryjudge_release_no_data": 1.0,
 }
 """The gauges of a pass that is one of the past."""
+_NOT_SILENT: Final = ("canaryjudge_release_score", "canaryjudge_metric_outcome")
+"""Those that it has no more."""
+_OWN: Final = ("gauges", "reached", "own", "ended")
+"""What the gate keeps of an answer for itself."""
+_MOST_WAITING: Final = 1000
+"""Pushes of one release that may wait."""
+_A_LOOK: Final = 16_000_000
+"""Bytes of the batches that are taken in one look, if they are more than one."""
 _T = TypeVar("_T")
 
 
@@ -88,9 +100,12 @@ class Limits:
     ----------
     points : int
         Of one request.
+    waiting : int
+        Bytes of all pushes that wait for their look.
     """
 
     points: int = 200_000
+    waiting: int = 128_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +136,18 @@ class Wish:
     canary_selector: str | None = None
     stable: str | None = None
     history: Batch | None = None
+
+    def facts(self) -> dict[str, str]:
+        """Give what is wished, but for the history, in short texts."""
+        given = {
+            name: getattr(self, name)
+            for name in ("policy", "baseline_selector", "canary_selector", "stable")
+            if getattr(self, name) is not None
+        }
+        given |= {name: getattr(self, name) for name in ("baseline", "canary") if getattr(self, name) != name}
+        if self.document is not None:
+            given["document"] = hashlib.sha256(self.document.encode()).hexdigest()
+        return given
 
 
 @dataclass(frozen=True)
@@ -168,9 +195,7 @@ class Told:
 
     def document(self) -> dict[str, Any]:
         """Give it as callers read it."""
-        own = {
-            name: value for name, value in self.facts.items() if name not in ("gauges", "reached", "every")
-        }
+        own = {name: value for name, value in self.facts.items() if name not in _OWN}
         return {
             "service": self.key.service,
             "revision": self.key.revision,
@@ -178,6 +203,25 @@ class Told:
             "version": self.version,
             **own,
         }
+
+    def as_wished(self, wish: Wish) -> Told:
+        """Give itself, if the release is watched as somebody wishes it to be.
+
+        Raises
+        ------
+        ConflictError
+            If it began otherwise.
+        """
+        began = self.facts.get("own", {}).get("wish", {})
+        is_fetched = "every" in self.facts.get("own", {})
+        for name, value in wish.facts().items():
+            here = self.policy_name if name == "policy" else began.get(name)
+            if value != here and (is_fetched or name in ("policy", "document", "baseline", "canary")):
+                raise ConflictError(
+                    f"the release {self.key} is watched with {name} {shown(here)}, and not {shown(value)}",
+                    "Leave it out, or delete the release to begin it anew.",
+                )
+        return self
 
     @cached_property
     def text(self) -> bytes:
@@ -193,11 +237,14 @@ class Push:
     ----------
     batch : Batch
         The points.
+    started : float or None
+        When the release began that they are of; None if they are of whichever there is.
     done : asyncio.Future
         What is told after they were taken, or the error why they were not.
     """
 
     batch: Batch
+    started: float | None = None
     done: asyncio.Future[Told] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -237,7 +284,7 @@ class Gate:
         self.access, self.pullers = access, pullers
         self.limits = limits or Limits()
         self.now = now
-        self.looks = self.conflicts = self.repeated = 0
+        self.looks = self.conflicts = self.repeated = self._held = 0
         self._waiting: dict[Key, list[Push]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._next: dict[Any, asyncio.Task[Any]] = {}
@@ -260,18 +307,20 @@ class Gate:
         text = policy.model_dump_json(exclude={"extends"})
         history, started = wish.history, now
         settings: dict[str, Any] = {"arms": arms, "pull": None}
+        own: dict[str, Any] = {"wish": wish.facts()}
         if selectors is not None:
             settings |= selectors
             steps = [timing(metric.query, policy.prometheus)[0] for metric in policy.metrics if metric.query]
             settings["pull"] = max(_SHORTEST_PULL, min(steps))
             settings["until"] = now + (policy.max_duration or _UNBOUNDED_PULL)
+            own |= {"every": settings["pull"], "until": settings["until"]}
             if history is None and self.pullers is not None:
                 past = await self.pullers.run(
                     str(key), looks.pulled_past, text, self.access, self._asked(settings, {}, started)
                 )
                 history = None if past is None else Batch(past, PULLED)
         begun = await self.workers.run(
-            str(key), looks.begun, text, arms, history, settings["pull"], now, self.limits.points
+            str(key), looks.begun, text, arms, history, own, now, self.limits.points
         )
         release = StoredRelease(
             service=key.service,
@@ -293,7 +342,7 @@ class Gate:
         told = await self.told(key)
         if told is None:
             raise UnknownReleaseError(f"the release {key} was deleted as it began", "Begin it again.")
-        return told
+        return told.as_wished(wish)
 
     async def _policy(self, key: Key, wish: Wish) -> tuple[str, Policy]:
         """Find the policy that a release is to be judged by."""
@@ -310,9 +359,9 @@ class Gate:
         if self.access is None or any(metric.query is None for metric in policy.metrics):
             return None
         given = wish.baseline_selector, wish.canary_selector
-        names = {"service": key.service, "revision": key.revision} | (
-            {} if wish.stable is None else {"stable": wish.stable}
-        )
+        names = {"service": key.service, "revision": key.revision}
+        if wish.stable is not None:
+            names["stable"] = Key.of(key.service, wish.stable).revision
         check_selectors(policy, QueryOverrides(given[0], given[1], names=names))
         return {"selectors": given, "names": names}
 
@@ -327,23 +376,33 @@ class Gate:
     def tell(self, release: Summary) -> Told:
         """Tell what was last found; where points are fetched and none have come for long, a pass is one of the past, and held."""
         facts = _facts(release.answer)
+        own = facts.get("own", {})
         times = [time for time in facts.get("reached", {}).values() if time is not None]
-        patience = max(_STALE, _STALE_PULLS * (facts.get("every") or 0.0))
-        silent = self.now() - max(times, default=release.started)
-        if release.next_pull is not None and facts.get("outcome") == "pass" and silent > patience:
+        patience = max(_STALE, _STALE_PULLS * (own.get("every") or 0.0))
+        silent = min(self.now(), own.get("until", math.inf)) - max(times, default=release.started)
+        is_fetched = "every" in own and not facts.get("ended")
+        if is_fetched and facts.get("outcome") == "pass" and silent > patience:
             since = max([*times, release.started]) + patience
             last = facts["looks"][-1]
             facts |= {
                 "outcome": "marginal",
                 "action": "hold",
                 "no_data": True,
+                "score": None,
                 "reason": cut(
                     f"MARGINAL: no new points for {span_of_time(silent)}; before that it was {facts['reason']}",
                     199,
                 ),
-                "looks": [*facts["looks"], [max(since, last[0]), "marginal", "hold", *last[3:]]],
+                "metrics": {
+                    name: metric
+                    | ({"outcome": "marginal", "reason": "no_data"} if metric["outcome"] == "pass" else {})
+                    for name, metric in facts["metrics"].items()
+                },
+                "looks": [*facts["looks"], [max(since, last[0]), "marginal", "hold", None, last[4]]],
                 "gauges": [
-                    [name, labels, _SILENT.get(name, value)] for name, labels, value in facts["gauges"]
+                    [name, labels, _SILENT.get(name, value)]
+                    for name, labels, value in facts["gauges"]
+                    if name not in _NOT_SILENT
                 ],
             }
         return Told(
@@ -357,22 +416,42 @@ class Gate:
 
     async def asked(self, key: Key, wish: Wish | None = None) -> Told:
         """Tell what was last found of a release, and begin it where nobody has."""
-        return await self.told(key) or await self.begin(key, wish)
+        told = await self.told(key)
+        return await self.begin(key, wish) if told is None else told.as_wished(wish or Wish())
 
-    async def push(self, key: Key, batch: Batch, wish: Wish | None = None) -> Told:
+    async def push(
+        self, key: Key, batch: Batch, wish: Wish | None = None, *, started: float | None = None
+    ) -> Told:
         """Take points, and tell what is found with them. They are in the store when this returns.
+
+        Parameters
+        ----------
+        key : Key
+            Of which release they are.
+        batch : Batch
+            The points.
+        wish : Wish, optional
+            How the release is to be watched, which begins with its first points.
+        started : float, optional
+            When the release began that they are of, if they are of no other, and begin none.
 
         Raises
         ------
         CanaryJudgeError
             If they are not taken; the release is then as it was.
         """
-        if await self.told(key) is None:
-            await self.begin(key, wish)
-        push = Push(batch)
-        waiting = self._waiting.get(key)
-        if waiting is not None:
-            waiting.append(push)
+        if started is None:
+            await self.asked(key, wish)
+        waiting = self._waiting.get(key, ())
+        if len(waiting) >= _MOST_WAITING or self._held + len(batch.body) > self.limits.waiting:
+            raise BusyError(
+                "more points wait to be taken than the gate can hold", "Send them again in some seconds."
+            )
+        push = Push(batch, started)
+        self._held += len(batch.body)
+        push.done.add_done_callback(lambda _: self._let_go(len(batch.body)))
+        if key in self._waiting:
+            self._waiting[key].append(push)
         else:
             self._waiting[key] = [push]
             task = asyncio.create_task(self._take(key))
@@ -380,11 +459,21 @@ class Gate:
             task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(push.done)
 
+    def _let_go(self, size: int) -> None:
+        self._held -= size
+
     async def _take(self, key: Key) -> None:
         """Take all that waits, and what comes meanwhile, several batches a look."""
         try:
-            while taken := self._waiting[key][:_TOGETHER]:
-                del self._waiting[key][: len(taken)]
+            while waiting := self._waiting[key]:
+                size = count = 0
+                for push in waiting[:_TOGETHER]:
+                    size += len(push.batch.body)
+                    if count and size > _A_LOOK:
+                        break
+                    count += 1
+                taken = waiting[:count]
+                del waiting[:count]
                 try:
                     await self._look(key, taken)
                 except Exception as error:  # noqa: BLE001 - whoever pushed is told
@@ -402,16 +491,23 @@ class Gate:
             release = await self._kept(self.store.read, *key)
             if release is None:
                 raise UnknownReleaseError(f"the release {key} was deleted", "Begin it again.")
-            ids = [push.batch.id for push in left if push.batch.id is not None]
-            known = set(await self._kept(self.store.known, *key, ids)) if ids else set()
+            known = await self._known(key, left)
             last = self.tell(release)
             fresh: list[Push] = []
             twins: list[Push] = []
             for push in left:
-                if push.batch.id in known:
+                names = push.batch.names
+                if push.started not in (None, release.started):
+                    _refuse(push, UnknownReleaseError(f"the release {key} began anew meanwhile"))
+                elif names and names[1] in known:
                     self.repeated += 1
                     _settle(push, last)
-                elif push.batch.id is not None and any(push.batch.id == other.batch.id for other in fresh):
+                elif names and names[0] in known:
+                    _refuse(
+                        push,
+                        DataError("the Idempotency-Key was that of other points", "Give each push its own."),
+                    )
+                elif names and any(names[0] == other.batch.names[0] for other in fresh if other.batch.names):
                     twins.append(push)
                 else:
                     fresh.append(push)
@@ -450,7 +546,7 @@ class Gate:
                 next_pull=None if looked.ended else release.next_pull,
             )
             if await self._kept(
-                self.store.write, new, [push.batch.id for push in accepted if push.batch.id is not None]
+                self.store.write, new, [name for push in accepted for name in push.batch.names]
             ):
                 self.looks += 1
                 told = self.tell(replace(new, version=release.version + 1))
@@ -462,6 +558,11 @@ class Gate:
             else:
                 await self._was_slower(attempt)
         raise _too_fast(key)
+
+    async def _known(self, key: Key, pushes: Sequence[Push]) -> set[str]:
+        """Ask which of the pushes are known."""
+        names = [name for push in pushes for name in push.batch.names]
+        return set(await self._kept(self.store.known, *key, names)) if names else set()
 
     async def note(
         self, key: Key, change: Callable[[StoredRelease], tuple[_T, Mapping[str, Any] | None]]
@@ -525,9 +626,9 @@ class Gate:
         """Read an object of JSON."""
         return await self.workers.run(anybody(), looks.read_object, body)
 
-    async def delete(self, key: Key) -> bool:
-        """Forget a release."""
-        return await self._kept(self.store.delete, *key)
+    async def delete(self, key: Key, started: float | None = None) -> bool:
+        """Forget a release; if `started` is given, only the one that began then."""
+        return await self._kept(self.store.delete, *key, started)
 
     async def pull(self, key: Key) -> None:
         """Fetch what is new of a release, and look."""
@@ -535,18 +636,20 @@ class Gate:
         if release is None or release.next_pull is None or self.pullers is None:
             return
         settings, now = json.loads(release.settings), self.now()
-        every = float(settings["pull"])
-        until = None if now > settings["until"] else max(now, release.next_pull) + every
+        every, is_last = float(settings["pull"]), now > settings["until"]
+        until = None if is_last else max(now, release.next_pull) + every
         if not await self._kept(self.store.claim, *key, release.next_pull, until):
-            return
-        if until is None:
             return
         reached = _facts(release.answer).get("reached", {})
         wanted = self._asked(settings, reached, release.started)
-        data, _ = await self.pullers.run(
+        if is_last:
+            wanted = wanted._replace(at=settings["until"])
+        data, remarks = await self.pullers.run(
             str(key), looks.pulled, release.policy, self.access, wanted, tuple(settings["arms"])
         )
-        await self.push(key, Batch(data, PULLED))
+        for remark in remarks:
+            log.warning("remark", extra={"facts": {**key._asdict(), "detail": remark}})
+        await self.push(key, Batch(data, PULLED), started=release.started)
 
     @staticmethod
     def _asked(

@@ -11,9 +11,8 @@ import logging
 import sys
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -48,6 +47,7 @@ _LINGER: Final = 2.0
 _TITLES: Final = {
     400: "bad request",
     401: "a token is needed",
+    403: "not for others",
     404: "not found",
     405: "method not allowed",
     408: "too slow",
@@ -61,13 +61,12 @@ _TITLES: Final = {
 log: Final = logging.getLogger("canaryjudge.gate")
 
 
-@dataclass(frozen=True)
 class Refused(Exception):  # noqa: N818 - what is answered
     """A question that is answered with a problem."""
 
-    status: int
-    detail: str
-    hint: str = ""
+    def __init__(self, status: int, detail: str, hint: str = "") -> None:
+        self.status, self.detail, self.hint = status, detail, hint
+        super().__init__(detail)
 
 
 def problem(status: int, detail: str, hint: str = "", headers: Mapping[str, str] | None = None) -> Response:
@@ -99,7 +98,7 @@ class Bodies:
     each : int
         Bytes that a body may have, unpacked.
     together : int
-        Bytes of all bodies that are being read or waited on.
+        Bytes of all bodies that are being read.
     seconds : float
         How long one may take to come.
     """
@@ -189,12 +188,19 @@ class Guard:
         Each of which lets in; none where everybody may ask.
     counted : callable
         Is told of each answer: method, route, status and seconds.
+    hosts : frozenset of str, optional
+        What the gate may be called by those who ask; anything where it is left out.
     """
 
     def __init__(
-        self, app: ASGIApp, tokens: Sequence[str], counted: Callable[[str, str, int, float], None]
+        self,
+        app: ASGIApp,
+        tokens: Sequence[str],
+        counted: Callable[[str, str, int, float], None],
+        hosts: frozenset[str] | None = None,
     ) -> None:
         self._app, self._tokens, self._counted = app, [token.encode() for token in tokens], counted
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -228,7 +234,9 @@ class Guard:
             await send(message)
 
         try:
-            if self._may_ask(scope):
+            if (strange := self._strange(scope)) is not None:
+                await strange(scope, _nothing, told)
+            elif self._may_ask(scope):
                 await self._app(scope, heard, told)
             else:
                 ask = {
@@ -249,6 +257,23 @@ class Guard:
                 await problem_of(error)(scope, _nothing, told)
         finally:
             self._count(scope, status, time.perf_counter() - began)
+
+    def _strange(self, scope: Scope) -> Response | None:
+        """Refuse what another site has a browser ask: the browser may send a password along, or stand on this machine."""
+        headers = dict(scope["headers"])
+        site, mode = headers.get(b"sec-fetch-site", b""), headers.get(b"sec-fetch-mode", b"")
+        reads = scope["method"] == "GET" and (scope["path"] == "/" or scope["path"].endswith("/report"))
+        if site in (b"cross-site", b"same-site") and not (reads and mode == b"navigate"):
+            return problem(403, "another site has asked this of a browser", "Ask the gate itself.")
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        if self._hosts is not None and name not in self._hosts:
+            return problem(
+                403,
+                f"the gate is not called {on_one_line(name, 60)}",
+                "Ask 127.0.0.1, or give the gate tokens.",
+            )
+        return None
 
     def _may_ask(self, scope: Scope) -> bool:
         if not self._tokens or scope["path"] in _OPEN:
@@ -313,7 +338,7 @@ class _Lines(logging.Formatter):
         }
         if record.exc_info:
             facts["error"] = self.formatException(record.exc_info)
-        return json.dumps(facts, ensure_ascii=False)
+        return json.dumps(facts)
 
 
 def log_to(stream: Any = None, level: str = "INFO") -> None:
@@ -324,6 +349,3 @@ def log_to(stream: Any = None, level: str = "INFO") -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level if name == "canaryjudge.gate" else "WARNING")
-
-
-Handler = Callable[[Request], Awaitable[Response]]

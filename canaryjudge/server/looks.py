@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import pickle
@@ -87,6 +88,14 @@ class Batch:
     media: str
     id: str | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is known by in the store: by its id, and by its id with these points; nothing where it has none."""
+        if self.id is None:
+            return ()
+        own = hashlib.sha256(self.id.encode()).hexdigest()[:32]
+        return own, f"{own}:{hashlib.sha256(self.body).hexdigest()[:32]}"
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -167,14 +176,19 @@ def _watch(known: Watched, policy: Policy) -> _Watch:
 
 
 def begun(
-    policy: str, arms: tuple[str, str], history: Batch | None, every: float | None, now: float, limit: int
+    policy: str,
+    arms: tuple[str, str],
+    history: Batch | None,
+    own: Mapping[str, Any],
+    now: float,
+    limit: int,
 ) -> Looked:
     """Begin a watch."""
-    own = _policy(policy)
-    past = None if history is None else _read(history, own, arms, limit)
-    kind = Rollout if own.stages else Monitor
-    watch = kind(own, baseline=arms[0], canary=arms[1], history=past)
-    return _told(watch, (), {"every": every}, now, points=0)
+    read = _policy(policy)
+    past = None if history is None else _read(history, read, arms, limit)
+    kind = Rollout if read.stages else Monitor
+    watch = kind(read, baseline=arms[0], canary=arms[1], history=past)
+    return _told(watch, (), {"own": own}, now, points=0)
 
 
 def looked(known: Watched, batches: Sequence[Batch], now: float, limit: int) -> Looked:
@@ -182,39 +196,29 @@ def looked(known: Watched, batches: Sequence[Batch], now: float, limit: int) -> 
     policy = _policy(known.policy)
     watch = _watch(known, policy)
     refused: list[tuple[str, str] | None] = []
-    points = 0
+    taken: list[Any] = []
     for batch in batches:
         try:
             data = _read(batch, policy, known.arms, limit)
-            before = (
-                watch.to_json() if batch.id is None and batch.media != PULLED and _untimed(data) else None
-            )
             watch.update(data)
-            if before is not None and watch.untimed:
-                watch = type(watch).from_json(before, policy)
+            if watch.untimed and batch.id is None and batch.media != PULLED:
                 raise DataError(
-                    "the points have no times and no Idempotency-Key, so that a caller who tries again would be counted twice",
-                    "Give the points a time, or each push a header Idempotency-Key of its own.",
+                    _UNTIMED, "Give the points a time, or each push a header Idempotency-Key of its own."
                 )
-            points += _points(data)
+            taken.append(data)
             refused.append(None)
         except (CanaryJudgeError, RecursionError, MemoryError) as error:
             refused.append(_why(error))
-    return _told(watch, tuple(refused), json.loads(known.answer), now, points=points)
+            if not isinstance(error, DataError) or error.message == _UNTIMED:
+                watch = _watch(known, policy)  # it may have taken a part of them
+                for data in taken:
+                    watch.update(data)
+    return _told(watch, tuple(refused), json.loads(known.answer), now, points=sum(map(_points, taken)))
 
 
-def _untimed(data: Any) -> bool:
-    """Tell whether some points may have no times."""
-    if isinstance(data, Mapping):
-        return any(
-            not (isinstance(arm, Mapping) and "time" in arm)
-            for arms in data.values()
-            if isinstance(arms, Mapping)
-            for arm in arms.values()
-        )
-    if isinstance(data, list):
-        return any(not (isinstance(row, Mapping) and "time" in row) for row in data)
-    return "time" not in getattr(data, "columns", getattr(data, "column_names", ()))
+_UNTIMED: Final = (
+    "the points have no times and no Idempotency-Key, so that a caller who tries again would be counted twice"
+)
 
 
 def _why(error: BaseException) -> tuple[str, str]:
@@ -282,6 +286,11 @@ def _told(
     looks = [*last.get("looks", ()), [round(now, 3), short.outcome, short.action, short.score, short.share]]
     if len(looks) > _LOOKS:
         looks = [*looks[:-1:2], looks[-1]]
+    ended = (
+        short.outcome == "fail"
+        or short.action in ("rollback", "complete")
+        or all(result.watch_over for result in said.metrics.values())
+    )
     answer = {
         "outcome": short.outcome,
         "action": short.action,
@@ -302,12 +311,12 @@ def _told(
         if (times := [time for time in watch.reached.values() if time is not None])
         else None,
         "reached": dict(watch.reached),
-        "every": last.get("every"),
+        "own": last.get("own", {}),
+        "ended": ended,
         "gauges": [
             [gauge.name, dict(labels), value] for gauge in gauges(said) for labels, value in gauge.samples
         ],
     }
-    ended = short.outcome == "fail" or short.action in ("rollback", "complete")
     return Looked(
         state,
         said.to_json(),
@@ -315,7 +324,7 @@ def _told(
         short.outcome,
         short.action,
         refused,
-        ended=ended or all(result.watch_over for result in said.metrics.values()),
+        ended=ended,
     )
 
 

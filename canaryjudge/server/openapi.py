@@ -233,7 +233,7 @@ def of_a_release(
     methods: Sequence[str],
 ) -> dict[str, Any]:
     """Describe a path of one release, which begins with the first question; the same by each method."""
-    one = does(summary, content, {**refusals(404), **(others or {})}, [*wishes(), *parameters])
+    one = does(summary, content, {**refusals(404, 409), **(others or {})}, [*wishes(), *parameters])
     return {"parameters": [in_path("service"), in_path("revision")], **dict.fromkeys(methods, one)}
 
 
@@ -259,7 +259,7 @@ def does(
     )
     found: dict[str, Any] = {
         "summary": summary,
-        "responses": {**good, "401": problem(), "503": problem(), **(others or {})},
+        "responses": {**good, "401": problem(), "403": problem(), "503": problem(), **(others or {})},
     }
     if parameters:
         found["parameters"] = parameters

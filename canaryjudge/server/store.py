@@ -338,11 +338,14 @@ class Store:
         with self._writing() as connection:
             return connection.execute(update(_releases).where(mine).values(next_pull=until)).rowcount == 1
 
-    def delete(self, service: str, revision: str) -> bool:
-        """Delete a release and its batches; False if it is not here."""
+    def delete(self, service: str, revision: str, started: float | None = None) -> bool:
+        """Delete a release and its batches, if `started` is given only the one that began then; False if it is not here."""
         _named(service, revision)
+        which = _is(service, revision)
+        if started is not None:
+            which = and_(which, _releases.c.started == started)
         with self._writing() as connection:
-            return connection.execute(delete(_releases).where(_is(service, revision))).rowcount == 1
+            return connection.execute(delete(_releases).where(which)).rowcount == 1
 
     def forget(self, before: float) -> int:
         """Delete the releases that were not written since, and say how many they were."""

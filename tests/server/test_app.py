@@ -72,7 +72,7 @@ def test_a_release_is_begun_with_what_is_known_of_it(tmp_path):
         refused = asked("PUT", ONE, json={"policy": "default"})
         assert (refused.status_code, refused.json()["detail"]) == (
             409,
-            "this release is judged by the policy 'other'",
+            "the release checkout v2 is watched with policy 'other', and not 'default'",
         )
         points = {
             metric: {"old": arms["baseline"], "new": arms["canary"]} for metric, arms in minute(0).items()
@@ -342,7 +342,7 @@ def test_the_rest_of_a_body_that_is_refused_is_read_for_a_while_and_the_connecti
             "type": "http",
             "method": "POST",
             "path": ONE,
-            "headers": [(b"transfer-encoding", b"chunked")],
+            "headers": [(b"transfer-encoding", b"chunked"), (b"content-type", b"application/json")],
             "query_string": b"",
             "http_version": "1.1",
             "scheme": "http",
@@ -379,3 +379,23 @@ def test_what_is_not_there(tmp_path):
         assert asked("PATCH", ONE).status_code == 405
         assert asked("GET", "/v1/releases/a b/c").status_code == 422
         assert asked("GET", "/v1/releases/a/b/c").status_code == 404
+
+
+def test_another_site_may_not_ask_through_a_browser(tmp_path):
+    site = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    with asking(tmp_path, Settings(hosts=frozenset({"gate", "::1"}))) as asked:
+        for method, path in (("GET", "/argo/checkout/v2"), ("POST", ONE), ("DELETE", ONE), ("GET", "/")):
+            assert asked(method, path, headers=site).status_code == 403
+        assert asked("GET", "/", headers={**site, "Sec-Fetch-Mode": "navigate"}).status_code == 200
+        assert asked("GET", "/", headers={"Host": "evil.example:8080"}).status_code == 403
+        assert asked("GET", "/", headers={"Host": "[::1]:8080"}).status_code == 200
+        assert asked("POST", ONE, content=b"{}").status_code == 415
+
+
+def test_a_refusal_is_no_bug(tmp_path, caplog):
+    with asking(tmp_path) as asked:
+        assert asked("GET", "/v1/releases?limit=0").status_code == 422
+        assert asked("GET", "/v1/releases?limit=0000000012000").status_code == 422
+        assert asked("GET", f"/v1/releases?limit={'9' * 5000}").status_code == 422
+        assert asked("GET", f"/kayenta/canary/a/b/{'9' * 5000}/75").status_code == 422
+    assert "bug" not in caplog.text

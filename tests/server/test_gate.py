@@ -9,10 +9,11 @@ from server.gates import POLICY, Clock, gate, minute, policies
 
 import canaryjudge as cj
 from canaryjudge.errors import DataError, PolicyError
-from canaryjudge.server.gate import ConflictError, Key, UnknownReleaseError, Wish
+from canaryjudge.server.gate import ConflictError, Key, Limits, Told, UnknownReleaseError, Wish
 from canaryjudge.server.looks import Batch
 from canaryjudge.server.policies import PolicyFolder, UnknownPolicyError
 from canaryjudge.server.store import Store
+from canaryjudge.server.workers import BusyError
 
 KEY = Key("checkout", "v2")
 
@@ -336,3 +337,121 @@ def test_a_clock_is_what_looks_are_told_by(tmp_path):
     told = pushed(tmp_path, [batch(minute(0))], now=clock)
     assert told[0].facts["looked"] == "2026-11-30T00:53:20Z"
     assert told[0].updated == clock.now
+
+
+def test_an_idempotency_key_belongs_to_its_points(tmp_path):
+    one = gate(tmp_path)
+
+    async def run():
+        await one.push(KEY, batch(minute(0), "a"))
+        with pytest.raises(DataError, match="that of other points"):
+            await one.push(KEY, batch(minute(1), "a"))
+        found = await asyncio.gather(
+            one.push(KEY, batch(minute(2), "b")), one.push(KEY, batch(minute(3), "b")), return_exceptions=True
+        )
+        return found, await one.told(KEY)
+
+    found, told = asyncio.run(run())
+    assert sorted(type(each).__name__ for each in found) == ["DataError", "Told"]
+    assert told.facts["points"]["errors"] == [2, 2]
+
+
+@pytest.mark.parametrize("time", [None, [None], ""])
+def test_times_that_are_empty_are_none(tmp_path, time):
+    folder = policies(tmp_path / "policies", default=POLICY.replace("max_duration: 2h", "max_points: 400"))
+    points = without_times(minute(0))
+    if time == "":
+        rows = [
+            ["metric", "arm", "value", "total", "time"],
+            *(
+                [name, arm, own["value"][0], own.get("total", [""])[0], ""]
+                for name, arms in points.items()
+                for arm, own in arms.items()
+            ),
+        ]
+        sent = Batch("\n".join(",".join(map(str, row)) for row in rows).encode(), "text/csv")
+    else:
+        sent = batch(
+            {name: {arm: own | {"time": time} for arm, own in arms.items()} for name, arms in points.items()}
+        )
+    one = gate(tmp_path, folder=folder)
+
+    async def run():
+        with pytest.raises(DataError):
+            await one.push(KEY, sent)
+        return await one.told(KEY)
+
+    assert asyncio.run(run()).facts["points"]["errors"] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "wish", [Wish(policy="other"), Wish(document=POLICY), Wish(baseline="old"), Wish(canary="new")]
+)
+def test_a_release_is_not_told_to_who_wants_it_watched_otherwise(tmp_path, wish):
+    one = gate(tmp_path, folder=policies(tmp_path / "policies", default=POLICY, other=POLICY))
+
+    async def run():
+        await one.begin(KEY)
+        for asking in (one.asked(KEY, wish), one.begin(KEY, wish), one.push(KEY, batch(minute(0)), wish)):
+            with pytest.raises(ConflictError, match="is watched with"):
+                await asking
+        assert await one.asked(KEY, Wish(policy="default")) == await one.told(KEY)
+        assert await one.asked(KEY, Wish(stable="v1")) == await one.told(KEY)  # nothing is fetched by it
+
+    asyncio.run(run())
+
+
+def test_more_than_can_wait_is_refused(tmp_path):
+    one = gate(tmp_path, limits=Limits(waiting=2000))
+
+    async def run():
+        await one.begin(KEY)
+        found = await asyncio.gather(
+            *(one.push(KEY, batch(minute(number))) for number in range(20)), return_exceptions=True
+        )
+        assert {type(each) for each in found} == {BusyError, Told}
+        assert one._held == 0
+        return await one.push(KEY, batch(minute(30)))
+
+    asyncio.run(run())
+
+
+def test_points_of_a_release_that_was_begun_anew_are_of_the_old_one(tmp_path):
+    one = gate(tmp_path)
+
+    async def run():
+        old = await one.begin(KEY)
+        await one.delete(KEY)
+        one.now.now += 1
+        with pytest.raises(UnknownReleaseError):
+            await one.push(KEY, batch(minute(0)), started=old.started)
+        await one.begin(KEY)
+        with pytest.raises(UnknownReleaseError, match="began anew"):
+            await one.push(KEY, batch(minute(0)), started=old.started)
+        assert not await one.delete(KEY, old.started)
+        return await one.told(KEY)
+
+    assert asyncio.run(run()).facts["points"]["errors"] == [0, 0]
+
+
+def test_whatever_breaks_within_an_update_leaves_no_part_of_it(tmp_path, monkeypatch):
+    one = gate(tmp_path)
+    feed, calls = cj.Monitor.update, []
+
+    def short(self, data):
+        feed(self, data)
+        calls.append(data)
+        if len(calls) == 2:
+            raise MemoryError
+
+    async def run():
+        await one.push(KEY, batch(minute(0)))
+        monkeypatch.setattr(cj.Monitor, "update", short)
+        found = await asyncio.gather(
+            *(one.push(KEY, batch(minute(number))) for number in (1, 2, 3)), return_exceptions=True
+        )
+        return found, await one.told(KEY)
+
+    found, told = asyncio.run(run())
+    assert [type(each).__name__ for each in found].count("DataError") == 1
+    assert told.facts["points"]["errors"] == [3, 3]

@@ -59,7 +59,7 @@ def test_what_it_says_is_taken_is_what_is_taken():
     for said in (
         f"| a body, unpacked | {settings.body // 10**6} MB",
         f"| points of one request | {Limits().points:,} |",
-        f"{settings.bodies // 10**6} MB | with `--max-body`",
+        f"{settings.bodies // 10**6} MB each; then 503 | with `--max-body`",
         f"may take to come | {settings.body_seconds:g} s",
         f"for {settings.keep / 86400:g} days is forgotten",
         f"| connections | {serve._AT_ONCE:,};",

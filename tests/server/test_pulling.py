@@ -9,7 +9,7 @@ from server.gates import Clock, gate, policies
 
 from canaryjudge.errors import DataError, PolicyError
 from canaryjudge.integrations.prometheus.client import Access
-from canaryjudge.server.gate import Key, Wish
+from canaryjudge.server.gate import Key, UnknownReleaseError, Wish
 
 KEY = Key("checkout", "v2")
 START = 1_796_000_000.0
@@ -98,13 +98,16 @@ def test_a_pass_does_not_outlive_its_points(tmp_path, monkeypatch):
     assert (held["outcome"], held["action"], held["no_data"]) == ("marginal", "hold", True)
     assert held["reason"].startswith("MARGINAL: no new points for 10")
     assert "before that it was PASS" in held["reason"]
+    assert held["score"] is None
+    assert {metric["outcome"] for metric in held["metrics"].values()} == {"marginal"}
+    assert "canaryjudge_release_score" not in {name for name, _, _ in held["gauges"]}
     told_in_numbers = {name: value for name, _, value in held["gauges"]}
     assert (
         told_in_numbers["canaryjudge_release_outcome"],
         told_in_numbers["canaryjudge_release_no_data"],
     ) == (0.5, 1)
     (last, silent) = held["looks"][-2:]
-    assert (last[1], silent[1], silent[2], silent[3]) == ("pass", "marginal", "hold", last[3])
+    assert (last[1], silent[1], silent[2], silent[3]) == ("pass", "marginal", "hold", None)
     assert last[0] <= silent[0] <= clock.now - 300 + 30  # five minutes after the last point
 
 
@@ -136,3 +139,54 @@ def test_a_selector_that_asks_for_what_nobody_says_is_refused(tmp_path):
         asyncio.run(one.begin(KEY))
     with pytest.raises(PolicyError, match="more in it than label matchers"):
         asyncio.run(one.begin(KEY, Wish(stable="v1", canary_selector='a="1"}) or (b{')))
+
+
+def test_a_pass_that_has_outlived_its_points_stays_one_of_the_past_when_fetching_ends(tmp_path, monkeypatch):
+    clock = Clock(START)
+    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+    with serving(answering(2)) as server:
+        one, told = pulled(tmp_path, server, clock, 30)
+    assert told.facts["outcome"] == "pass"
+    clock.now = START + 3661  # the server is away, and the hour of the watch is over
+    with pytest.raises(DataError):
+        asyncio.run(one.pull(KEY))
+    assert one.store.read(*KEY).next_pull is None
+    held = asyncio.run(one.told(KEY)).facts
+    assert (held["outcome"], held["no_data"]) == ("marginal", True)
+
+
+def test_what_came_until_the_end_is_fetched_at_the_end(tmp_path, monkeypatch):
+    clock = Clock(START)
+    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+    with serving(answering(2)) as server:
+        one, _ = pulled(tmp_path, server, clock, 30)
+        clock.now = START + 7200
+        asyncio.run(one.pull(KEY))
+    facts = asyncio.run(one.told(KEY)).facts
+    assert facts["outcome"] == "pass"
+    assert START + 3500 < facts["reached"]["errors"] <= START + 3600
+
+
+def test_what_was_fetched_of_a_release_is_of_no_other(tmp_path, monkeypatch):
+    clock = Clock(START)
+    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+    folder = policies(tmp_path / "policies", default=POLICY)
+    with serving(answering(2)) as server:
+        one = gate(tmp_path, folder=folder, now=clock, access=Access.to(server.url, {}))
+
+        async def run():
+            await one.begin(KEY, Wish(stable="v1"))
+            clock.now += 60
+            fetch, pulls = one.pullers.run, []
+
+            async def slow(*arguments):
+                pulls.append(await fetch(*arguments))
+                await one.delete(KEY)
+                return pulls[-1]
+
+            one.pullers.run = slow
+            with pytest.raises(UnknownReleaseError):
+                await one.pull(KEY)
+            assert await one.told(KEY) is None
+
+        asyncio.run(run())

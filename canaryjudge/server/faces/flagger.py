@@ -147,10 +147,9 @@ async def _answered(gate: Gate, hook: str, asked: _Asked, wish: Any) -> Answer:
     if told is None and (hook in _TELLS or (hook == "rollback" and asked.phase == "Waiting")):
         return Answer(409 if hook == "rollback" else 200, f"nothing is known of {asked.key} yet\n", PLAIN)
     if told is not None and hook not in _TELLS and await gate.note(asked.key, _ends_again):
-        await gate.delete(asked.key)
+        await gate.delete(asked.key, told.started)
         told = None
-    if told is None:
-        told = await gate.begin(asked.key, wish)
+    told = await gate.begin(asked.key, wish) if told is None else told.as_wished(wish)
     if hook == "confirm-traffic-increase":
         return await _increase(gate, told, asked)
     if hook in ("pre-rollout", "post-rollout", "event"):

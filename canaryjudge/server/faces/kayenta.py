@@ -27,7 +27,7 @@ __all__ = ["describe", "routes"]
 _JUDGE: Final = "/kayenta/judge"
 _CONFIGS: Final = "/kayenta/canaryConfig"
 _BEGIN: Final = "/kayenta/canary/{policy}"
-_EXECUTION: Final = "/kayenta/canary/{service}/{revision}/{passes:int}/{marginal:int}"
+_EXECUTION: Final = "/kayenta/canary/{service}/{revision}/{passes}/{marginal}"
 _LONGEST: Final = 65_536
 
 
@@ -73,7 +73,7 @@ def routes(gate: Gate, bodies: Bodies) -> list[Route]:
     async def execution(request: Request) -> Response:
         """Tell how a release stands, as a score that says the same by the thresholds."""
         of = request.path_params
-        scores = kayenta_scores(of["passes"], of["marginal"])
+        scores = kayenta_scores(_threshold(of["passes"]), _threshold(of["marginal"]))
         told = await gate.told(Key.of(of["service"], of["revision"]))
         if told is None:
             raise Refused(404, "there is no such release")
@@ -118,7 +118,7 @@ def describe() -> dict[str, Any]:
             "post": does(
                 "Begin a release, as Argo's kayenta provider does.",
                 any_object,
-                refusals(404),
+                refusals(404, 409),
                 [application | {"required": True}],
                 body,
             ),
@@ -128,3 +128,9 @@ def describe() -> dict[str, Any]:
             "get": does("How it stands, as Kayenta's score.", any_object, refusals(404)),
         },
     }
+
+
+def _threshold(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 3):
+        raise DataError(f"the threshold is {text[:40]!r}", "Give whole numbers from 0 to 100.")
+    return int(text)

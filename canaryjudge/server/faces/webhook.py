@@ -11,7 +11,7 @@ from starlette.routing import Route
 from canaryjudge.integrations.writers.argo import argo_json
 from canaryjudge.integrations.writers.summary import JSON
 from canaryjudge.server.asking import key_of, wish_of
-from canaryjudge.server.gate import Gate
+from canaryjudge.server.gate import ConflictError, Gate
 from canaryjudge.server.guards import Bodies, Refused
 from canaryjudge.server.openapi import answer, in_query, of_a_release, problem, verdict_in_short
 
@@ -32,7 +32,10 @@ def routes(gate: Gate, _: Bodies) -> list[Route]:
         wanted = request.query_params.get("marginal", "wait")
         if wanted not in _MARGINAL:
             raise Refused(422, f"marginal is {wanted[:40]!r}", f"It may be: {', '.join(_MARGINAL)}.")
-        said = (await gate.asked(key_of(request), wish_of(request))).said
+        try:
+            said = (await gate.asked(key_of(request), wish_of(request))).said
+        except ConflictError as error:  # 409 is a verdict here
+            raise Refused(422, error.message, error.hint) from None
         status = {"pass": _YES, "fail": _NO}.get(said.outcome, _MARGINAL[wanted])
         if status == _YES and said.lacks_data:
             status = _LATER  # nothing speaks for it yet

@@ -86,3 +86,10 @@ def test_what_cannot_be_judged_is_an_error_of_the_measurement(tmp_path, path):
             assert answer.json()["detail"]
         assert asked("GET", "/webhook/a/b?marginal=perhaps").status_code == 422
         assert asked("GET", "/v1/releases").json()["releases"] == []
+
+
+def test_another_policy_than_it_began_with_is_no_verdict(tmp_path):
+    with tools(tmp_path) as asked:
+        asked("PUT", "/v1/releases/cart/v1")
+        answer = asked("GET", "/webhook/cart/v1?policy=other")
+        assert (answer.status_code, answer.json()["status"]) == (422, 422)

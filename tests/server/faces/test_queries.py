@@ -245,7 +245,7 @@ def test_prometheus_own_client_reads_the_answers(tmp_path):
             )
             return run.stdout + run.stderr
 
-        outcome = 'canaryjudge_release_outcome{service="podinfo.test"}'
+        outcome = 'canaryjudge_release_outcome{service="podinfo.test",revision="fail"}'
         labels = 'canaryjudge_release_outcome{revision="fail", service="podinfo.test"} =>'
         now = Clock()()
         assert told("instant", outcome).startswith(f"{labels} 0 @[")
