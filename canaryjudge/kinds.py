@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 __all__ = ["KINDS", "Fault", "Kind", "KindName"]
 
-KindName = Literal["gauge", "samples", "ratio", "count", "histogram", "users"]
+KindName = Literal["gauge", "samples", "ratio", "count", "histogram", "users", "pairs", "paired_ratio"]
 """The name of a kind, as a policy writes it."""
 
 Fault = Literal["shift", "tail", "burst"]
@@ -30,6 +30,8 @@ class Kind:
     """Whether a point is a user, of whom several rows may tell, and an arm is known by what its users add up to: who they are and when they came is of no account."""
     pools: Literal["mean", "sum"] | None = "sum"
     """What becomes of several points of one interval; None where each stays by itself."""
+    is_paired: bool = False
+    """Whether a point is the answer to one request, which both arms have answered: they are joined by its id."""
     has_observations: bool = False
     """Whether a point is, or holds, single observations such as requests, so that its percentiles can be drawn."""
     point: str
@@ -140,6 +142,30 @@ KINDS: Final[dict[str, Kind]] = {
             default_rules=("ratio_of_means",),
             faults=("shift",),
             assumes=("spread", "traffic"),
+        ),
+        Kind(
+            name="pairs",
+            is_raw=True,
+            is_paired=True,
+            pools=None,
+            has_observations=True,
+            point="pair",
+            min_points=10,
+            default_rules=("signed_rank",),
+            assumes=("spread", "traffic"),
+        ),
+        Kind(
+            name="paired_ratio",
+            total="whole",
+            is_raw=True,
+            is_paired=True,
+            pools=None,
+            point="pair",
+            min_points=10,
+            absolute_tolerance=0.001,
+            default_rules=("mcnemar",),
+            faults=("shift", "burst"),
+            assumes=("level",),
         ),
     )
 }

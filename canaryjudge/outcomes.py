@@ -29,6 +29,8 @@ __all__ = ["DataSummary", "asked_rules", "at_deadline", "conclude", "metric_resu
 
 _ACTIONS = {Outcome.PASS: "promote", Outcome.MARGINAL: "hold", Outcome.FAIL: "rollback"}
 _SCORES = {Outcome.PASS: 100.0, Outcome.MARGINAL: 50.0, Outcome.FAIL: 0.0}
+_UNMATCHED = 0.05
+"""A pass is withheld where the other arm did not answer this part of an arm's requests."""
 _UNUSABLE = ("missing_values", "infinite_values", "missing_times")
 _LOPSIDED = 0.2
 """A pass is withheld where an arm lacks this much more of its points than the other, or the arms this much of their minutes in common."""
@@ -263,7 +265,10 @@ def _lopsided(data: DataSummary, arms: tuple[str, str]) -> bool:
 
 
 def _unpaired(data: DataSummary, metric: Metric) -> bool:
-    """Tell whether too many of the minutes that are compared by pairs have a point of one arm alone: what the other would have said is unknown."""
+    """Tell whether too many of the minutes that are compared by pairs, or of the requests, have a point of one arm alone: what the other would have said is unknown."""
+    if KINDS[metric.kind].is_paired:
+        alone = [note for note in data.notes if note.code == "unmatched_requests"]
+        return any(float(note.facts["part"]) > _UNMATCHED for note in alone)
     if data.pairing != "concurrent" or not KINDS[metric.kind].is_averaged:
         return False
     single = sum(note.count or 0 for note in data.notes if note.code == "unpaired")

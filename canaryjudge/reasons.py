@@ -121,9 +121,9 @@ class Reason(StrEnum):
     UNPAIRED = (
         "unpaired",
         Outcome.MARGINAL,
-        "it would pass, but more than a fifth of the minutes have a point of one arm alone",
-        "too many minutes of one arm alone",
-        "Give points of both arms in at least four of five minutes: what the missing ones would have said, nobody knows.",
+        "it would pass, but more than a fifth of the minutes, or a twentieth of the requests, have a point of one arm alone",
+        "too much of one arm alone",
+        "Give points of both arms in at least four of five minutes, and of pairs answers of both to 19 of 20 requests: what the missing ones would have said, nobody knows.",
     )
     MISREAD = (
         "misread",

@@ -138,6 +138,11 @@ def calibrate(
     >>> found.proposals[0].field, found.proposals[0].reason
     ('noise_floor', 'differs_anyway')
     """
+    if paired := [metric for metric in policy.metrics if KINDS[metric.kind].is_paired]:
+        raise PolicyError(
+            f"metric {paired[0].name!r} is of kind: {paired[0].kind}, of whose requests a past has no pairs",
+            "Calibrate the other metrics by a policy of their own; of pairs, a second baseline tells what is noise.",
+        )
     points, seconds = _length(length)
     if of_users := [metric.name for metric in policy.metrics if KINDS[metric.kind].has_users]:
         raise PolicyError(

@@ -21,6 +21,7 @@ from canaryjudge.integrations.sources import (
     is_packed_name,
     read_table,
 )
+from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Policy
 
 if TYPE_CHECKING:
@@ -284,7 +285,11 @@ def read_file(
         refuse_wide(options, f"data of the format {format} say themselves what is what")
     segments = () if policy.segments is None else policy.segments.by
     layout = tidy_or_by_arms(
-        [metric.name for metric in policy.metrics], arm_names(options), segments, by_user=policy.has_users
+        [metric.name for metric in policy.metrics],
+        arm_names(options),
+        segments,
+        by_user=policy.has_users,
+        paired=any(KINDS[metric.kind].is_paired for metric in policy.metrics),
     )
     table = _read(options, source, policy, layout, format=format, finished=finished)
     return FILE_FORMATS[str(format)].data_of(table, policy, options) if document else table

@@ -26,6 +26,7 @@ from canaryjudge.data.frames import label_codes, to_exact_floats, to_floats
 from canaryjudge.data.histograms import negative_count, read_buckets, replica_codes, uncounted_share
 from canaryjudge.data.notes import Note, NoteList
 from canaryjudge.data.pair import FloatArray
+from canaryjudge.data.requests import read_requests
 from canaryjudge.data.series import Series, by_replica
 from canaryjudge.data.sources import RawSeries, SeriesSource
 from canaryjudge.data.times import Times, iso, median_step, to_times
@@ -54,6 +55,8 @@ def read_with_facts(
     raw = source.series(metric.name, arm)
     if KINDS[metric.kind].has_users:
         return read_users(raw, metric), None
+    if KINDS[metric.kind].is_paired:
+        return read_requests(raw, metric), None
     whole = as_it_is(raw, metric)
     return (clean(raw, metric, counters), None) if whole is None else (whole, raw.facts)
 

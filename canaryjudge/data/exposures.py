@@ -55,7 +55,7 @@ def with_exposures(pair: MetricPair, metric: Metric, policy: Policy) -> MetricPa
 
 def has_shares(kind: Kind) -> bool:
     """Tell whether the data of a kind say how the traffic is shared: by requests, or by users."""
-    return kind.is_share or kind.has_users
+    return (kind.is_share and not kind.is_paired) or kind.has_users
 
 
 def splits_of(policy: Policy) -> Splits:
@@ -83,6 +83,7 @@ def _unstated(pair: MetricPair, metric: Metric, policy: Policy) -> Note | None:
         return note
     if (
         KINDS[metric.kind].is_share
+        and not KINDS[metric.kind].is_paired
         and metric.direction == "decrease"
         and "tolerance" not in metric.model_fields_set
         and not (metric.rules and all(rule.rule in _OBJECTIVES for rule in metric.rules))

@@ -26,6 +26,9 @@ NoteCode = Literal[
     "gaps",  # intervals without a point, inside the arm's span
     "outside_overlap",  # points outside the time that both arms cover, left out
     "unpaired",  # points inside the overlap whose interval the other arm lacks, left out
+    "missing_requests",  # rows without the id of their request, left out
+    "repeated_requests",  # rows of a request that an arm has already answered, left out
+    "unmatched_requests",  # requests that the other arm did not answer, left out
     "broken",  # a part of the metric's data contradicts itself or cannot be read, so that none were judged
     "tolerance_too_wide",  # the tolerance is wider than the level, or than what is left to the best
     "unprovable_objective",  # an objective that no amount of data proves

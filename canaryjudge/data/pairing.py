@@ -17,6 +17,7 @@ from canaryjudge.data.arm_facts import ArmFacts
 from canaryjudge.data.buckets import coarsened, regrouped
 from canaryjudge.data.notes import Note, NoteCode
 from canaryjudge.data.pair import Arm, FloatArray, MetricPair
+from canaryjudge.data.requests import align_requests
 from canaryjudge.data.sameness import Sample, same_in_line, same_points, signatures, some_in_common
 from canaryjudge.data.series import Series, merged, pooled, with_reports
 from canaryjudge.data.silence import Presence, never_silent, replica_silences, silences
@@ -76,6 +77,8 @@ def align(
     """
     if KINDS[metric.kind].has_users:
         return align_users(metric, baseline, canary)
+    if KINDS[metric.kind].is_paired:
+        return align_requests(metric, baseline, canary)
     if facts is not None:  # neither arm has two replicas
         baseline, canary = _forgotten(baseline), _forgotten(canary)
     arms, coarser = _comparable(metric, (baseline, canary), known=facts is not None)

@@ -72,7 +72,12 @@ def _is_looked_at_alone(metric: Metric) -> bool:
     """Tell whether all that may be odd about a metric's points shows in them, one by one or arm beside arm."""
     kind, derived = KINDS[metric.kind], metric.counter or metric.query is not None
     return not (
-        derived or metric.warmup is not None or kind.has_buckets or kind.has_users or may_be_count(metric)
+        derived
+        or metric.warmup is not None
+        or kind.has_buckets
+        or kind.has_users
+        or kind.is_paired
+        or may_be_count(metric)
     )
 
 

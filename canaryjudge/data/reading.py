@@ -66,7 +66,7 @@ def read_pairs(
           there are any `time` and `total`, and `replica` where an arm has several instances: they are differenced each if the metric is a
           counter, kept apart in `Arm.replicas`, and pooled to one point an interval; of histograms `le`, and as `value` the
           number of the interval's observations that are at most as large; of users `user`, of whom several rows add up, and `covariate` and
-          `covariate_total`, which were known from before; others are ignored;
+          `covariate_total`, which were known from before; of pairs `request`, the id by which the arms are joined; others are ignored;
         - the same as a list of row dicts;
         - a mapping ``{metric: {arm: series}}``, a series being array-like, a pandas Series (its DatetimeIndex gives the times), a mapping
           of columns `value`, `time`, `total`, `le`, or of a histogram's `edges`, `buckets` (a row of counts an interval, not cumulative) and
@@ -486,7 +486,9 @@ def _tracks(source: SeriesSource, policy: Policy) -> dict[str, tuple[Series, ...
     _check_known(source.metrics, policy)
     found: dict[str, tuple[Series, ...]] = {}
     for metric in policy.metrics:
-        arms = [read_arm(source, metric, arm) for arm in source.arms]
+        # which request was answered how in the past says nothing of those of today
+        known = [] if KINDS[metric.kind].is_paired else source.arms
+        arms = [read_arm(source, metric, arm) for arm in known]
         found[metric.name] = tuple(track for arm in arms for track in _parts(arm) if len(track))
     return found
 
@@ -525,7 +527,7 @@ def _releases(columns: Mapping[str, Any], policy: Policy, arms: tuple[str, str])
                 read_arm(source, metric, arms[1]),
             )
             for metric in policy.metrics
-            if metric.name in source.metrics
+            if metric.name in source.metrics and not KINDS[metric.kind].is_paired
         }
         releases.append(Release(name, healthy[name], metrics))
     _check_known(sorted({name for release in releases for name in release.metrics}), policy)

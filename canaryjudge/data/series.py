@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,8 @@ class Series:
         Of counters in a stream: the times of points that were left out, because they are no later than their replica's last.
     line : ndarray, shape (n,), or None
         Without times: the place in line of each point among the rows, some of which may have been left out.
+    requests : ndarray, shape (n,), or None
+        Of pairs: the ids of the requests, numbers or texts.
     beyond : ndarray, shape (m,)
         When reports were left out that an arm which is silent would not give, such as an infinite percentile.
     segments : dict of tuple of str to Series
@@ -92,6 +94,7 @@ class Series:
     segments: Mapping[tuple[str, ...], Series] = field(default_factory=dict)
     moments: FloatArray | None = None
     covariate: bool = False
+    requests: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.value)

@@ -35,11 +35,12 @@ __all__ = ["ArmMapping", "RawSeries", "SeriesSource", "raw_series", "refuse_colu
 
 _COLUMNS: Final = (
     *("value", "total", "replica", "le", "buckets", "edges", "exponential"),
+    "request",
     *("unit", "increases", "counts"),
     *("user", "covariate", "covariate_total", "sums"),
 )
 """What a series may have beside a time, whose name may be in any case."""
-_BESIDE: Final = ("total", "replica", "le", "user", "covariate", "covariate_total")
+_BESIDE: Final = ("total", "replica", "le", "user", "covariate", "covariate_total", "request")
 """Columns that may stand beside the values."""
 _AT_ONCE: Final = 1 << 17
 """Longer series are read by themselves, which costs little beside their points."""
@@ -60,6 +61,8 @@ class RawSeries:
     """Which of several instances a point is from: equal points of two replicas are two points; shape (n,)."""
     le: Column | None = None
     """Of histograms: `value` observations of an interval are at most as large; shape (n,)."""
+    request: Column | None = None
+    """Of pairs: the id of the request that a row is of; shape (n,)."""
     buckets: Sequence[Any] | NDArray[np.float64] | None = None
     """Of histograms, in place of `value` and `le`: an interval's counts, a bucket each, as rows or as one array of floats; without `edges`, buckets with both their edges and their count."""
     edges: Column | None = None
@@ -131,7 +134,7 @@ class SeriesSource(Protocol):
 def raw_series(data: Any, place: Location) -> RawSeries:
     """Take one series: array-like, a mapping of columns, nothing, or one that has been taken already.
 
-    Columns are `value`, `time`, `total`, `le`, `replica` and `row` (the number by which errors name a point); of a histogram `edges` and `buckets`, `buckets`
+    Columns are `value`, `time`, `total`, `le`, `replica`, `request` and `row` (the number by which errors name a point); of a histogram `edges` and `buckets`, `buckets`
     of ``[lower, upper, count]``, or `exponential`; beside them `unit`, `increases`, from servers `said` and `counts`, and from wide tables `total_by_name` and `apart`.
     """
     if isinstance(data, RawSeries):
@@ -325,7 +328,8 @@ def _with_facts(
     clocks: dict[int, Times | None] = {}
     read: dict[bool, list[tuple[RawSeries, list[FloatArray | None], Times | None]]] = {False: [], True: []}
     for metric, arms in series.items():
-        for arm, data in arms.items() if metric in kinds and not kinds[metric].has_users else ():
+        kind = kinds.get(metric)
+        for arm, data in () if kind is None or kind.has_users or kind.is_paired else arms.items():
             try:
                 raw = raw_series(data, Location(metric, arm))
             except DataError:

@@ -24,6 +24,7 @@ from canaryjudge.data.frames import (
     user_codes,
 )
 from canaryjudge.data.pair import FloatArray
+from canaryjudge.data.requests import ids_of_table
 from canaryjudge.data.sources import RawSeries
 from canaryjudge.data.times import Times, time_column, times_at_once
 from canaryjudge.errors import BrokenDataError, DataError
@@ -64,7 +65,7 @@ class TidyRows:
     Parameters
     ----------
     columns : mapping of str to column
-        The table's; `metric`, `arm`, `value` and, where given, a time, `total`, `replica`, `le` are used, and of users `user`, `covariate`, `covariate_total`.
+        The table's; `metric`, `arm`, `value` and, where given, a time, `total`, `replica`, `le` are used, of users `user`, `covariate`, `covariate_total`, and of pairs `request`.
     groups : tuple of (codes, names), each
         The metric and the arm of every row; -1 where there is none.
     releases : ndarray of int, shape (n,), optional
@@ -105,6 +106,10 @@ class TidyRows:
             self._replica, self._replicas = replica_labels(columns["replica"])
             if order is not None:
                 self._replica = self._replica[order]
+        self._requests: NDArray[np.int64] | None = None
+        if "request" in columns and any(kind.is_paired for kind in kinds.values()):
+            ids = ids_of_table(columns["request"])
+            self._requests = ids if order is None else ids[order]
         by_user = any(kind.has_users for kind in kinds.values())
         for name in ("value", "total", "le", *(("covariate", "covariate_total") if by_user else ())):
             if name not in columns:
@@ -229,6 +234,8 @@ class TidyRows:
                 raise BrokenDataError(
                     f"row {row}: there is no user", "Fill in the column 'user', or leave out the row."
                 )
+        if self._requests is not None and metric in self._kinds and self._kinds[metric].is_paired:
+            columns["request"] = self._requests[start:end]
         if self._unread:
             rows = self._order[start:end]
             columns |= {name: take(column, rows) for name, column in self._unread.items()}
@@ -246,7 +253,7 @@ def _order(group: NDArray[np.intp]) -> NDArray[np.intp] | None:
 
 
 class TidyTable:
-    """Columns `metric`, `arm`, `value` and, where given, a time, `total`, `replica`, `le`, of users `user`, `covariate`, `covariate_total`; others are ignored."""
+    """Columns `metric`, `arm`, `value` and, where given, a time, `total`, `replica`, `le`, of users `user`, `covariate`, `covariate_total`, of pairs `request`; others are ignored."""
 
     def __init__(
         self,
@@ -265,7 +272,8 @@ class TidyTable:
         beside = (
             ("user", "covariate", "covariate_total") if any(kind.has_users for kind in kinds.values()) else ()
         )
-        refuse_twins(columns, ("total", "replica", "le", *beside))
+        paired = ("request",) if any(kind.is_paired for kind in kinds.values()) else ()
+        refuse_twins(columns, ("total", "replica", "le", *beside, *paired))
         groups = labels(metric, "metric", numbers), labels(arm, "arm", numbers)
         self._rows = TidyRows(columns, groups, numbers=numbers, kinds=kinds)
         self.metrics, self.arms = self._rows.metrics, self._rows.arms

@@ -124,7 +124,8 @@ def _of_data(
         numbers = {"said": error.message, "hint": error.hint}
         yield Symptom(code="unreadable", severity="error", metric=metric.name, numbers=numbers)
         return
-    if KINDS[metric.kind].has_users:  # what is odd about points in time is not about them
+    kind = KINDS[metric.kind]
+    if kind.has_users or kind.is_paired:  # what is odd about points in time is not about them
         for name, arm in zip(arms, (pair.baseline, pair.canary), strict=True):
             if arm.points < metric.needed_points:
                 few: dict[str, float | str] = {"points": arm.points, "needed": metric.needed_points}

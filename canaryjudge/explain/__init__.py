@@ -7,10 +7,12 @@ from canaryjudge.explain import (  # noqa: F401 - the words of each rule
     growth,
     late_shift,
     mann_whitney,
+    mcnemar,
     proportion,
     rate,
     ratio_of_means,
     sequential,
+    signed_rank,
     slo,
     tail,
 )

@@ -263,9 +263,7 @@ class EffectWords(Words[E]):
             return self.outlook()
         if self.finding.more_points is None:
             return self.no_matter_of_points()
-        said = (
-            f"; about {more(self.finding.more_points, self.counted)} a side would decide at the present noise"
-        )
+        said = f"; about {more(self.finding.more_points, self.counted)}{self.a_side} would decide at the present noise"
         enough = self.passing_tolerance() if self.finding.far_from_decided else ""
         return f"{said}; these data would pass with a tolerance of about {enough}" if enough else said
 

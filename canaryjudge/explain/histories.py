@@ -79,6 +79,8 @@ def _points(number: int, result: MetricResult) -> str:
 
 def is_measured(result: MetricResult) -> bool:
     """Tell whether anything says by how much healthy arms of this metric differ, where it is compared at all."""
+    if KINDS[result.kind].is_paired:  # the same requests, and a second baseline where there is noise
+        return True
     known = result.history is not None and result.history.floor is not None
     return all(
         _takes_floor(finding)

@@ -21,6 +21,9 @@ _SENTENCES = {
     "gaps": "{n} {intervals} without a point",
     "outside_overlap": "{n} {points} outside the time that both arms cover left out",
     "unpaired": "{n} {points} left out whose interval the other arm lacks",
+    "missing_requests": "{n} {rows} without the id of a request left out",
+    "repeated_requests": "{n} {rows} left out of requests that have one already, such as retries",
+    "unmatched_requests": "{n} {requests} ({part}) left out that the other arm did not answer",
     "broken": "{said}",
     "same_data": "both arms are the same points{these}, so that nothing was compared",
     "tolerance_too_wide": "the tolerated {tolerated} are more than the whole level of {level}, so a pass also wants the canary worse by no more than {allowed}",
@@ -104,6 +107,7 @@ _PLURALS = {
     "rows": "row",
     "edges": "edge",
     "resets": "reset",
+    "requests": "request",
     "steps": "step",
     "histograms": "histogram",
 }

@@ -80,6 +80,8 @@ def metric_sentence(result: MetricResult, release: ReleaseResult, *, brief: bool
             odd = next(note for note in result.warnings if note.code in _DOUBTS)
             return f"the data may not be what the policy says, so they decide nothing: {note_sentence(odd)}{otherwise}"
         if result.reason is Reason.UNPAIRED:
+            if KINDS[result.kind].is_paired:
+                return f"more than a twentieth of an arm's requests were not answered by the other ({_sizes(result)} judged), and nobody knows what it would have said{otherwise}"
             return f"more than a fifth of the minutes have a point of one arm alone ({_sizes(result)} judged), and nobody knows what the other arm did in them{otherwise}"
         if result.watch_over:
             return f"the watch is over, and nothing was decided: {said}"

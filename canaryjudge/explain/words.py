@@ -93,8 +93,15 @@ class Words(ABC, Generic[F]):
         return self.kind.points
 
     def sizes(self) -> str:
-        """Canary first, as in "canary v. baseline" everywhere."""
+        """Canary first, as in "canary v. baseline" everywhere; pairs are of both."""
+        if self.kind.is_paired:
+            return f"{count(self.finding.n_canary)} {self.counted}"
         return f"{count(self.finding.n_canary)} v. {count(self.finding.n_baseline)} {self.counted}"
+
+    @property
+    def a_side(self) -> str:
+        """What follows a number of further points: each arm needs them, but pairs are of both."""
+        return "" if self.kind.is_paired else " a side"
 
     def time(self) -> str:
         """Say in parentheses how long the points that are missing take; nothing where nobody knows."""
@@ -140,7 +147,7 @@ class Words(ABC, Generic[F]):
         if self.finding.watch is not None and self.finding.watch.looks_planned is not None:
             return [f"The next look is after {more(points, self.counted, roughly=False)}{self.time()}."]
         said = [
-            f"About {more(points, self.counted)} a side{self.time()} would decide it at the present noise."
+            f"About {more(points, self.counted)}{self.a_side}{self.time()} would decide it at the present noise."
         ]
         if self.finding.far_from_decided:
             said.append(

@@ -123,11 +123,9 @@ class Case:
         arms: tuple[str, str] = ("baseline", "canary"),
     ) -> Case:
         """Look up what a history says of a metric."""
-        past = (
-            None
-            if history is None or KINDS[metric.kind].has_users
-            else past_of(metric, history, Asked.of(pair))
-        )
+        kind, past = KINDS[metric.kind], None
+        if history is not None and not (kind.has_users or kind.is_paired):
+            past = past_of(metric, history, Asked.of(pair))
         return cls(pair, metric if past is None else with_past(metric, past), alpha, past, arms)
 
 

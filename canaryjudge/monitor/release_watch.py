@@ -11,7 +11,7 @@ from canaryjudge.data import History, MetricPair, Series, about_metric, read_ser
 from canaryjudge.data.counters import CounterState
 from canaryjudge.data.reading import without_points
 from canaryjudge.data.segment_updates import KnownBefore, SegmentCounters, read_update, update_of
-from canaryjudge.errors import BrokenDataError, DataError
+from canaryjudge.errors import BrokenDataError, DataError, PolicyError
 from canaryjudge.explain import one_line
 from canaryjudge.history import Asked, past_of
 from canaryjudge.judging import check_policy, digest, policy_digest, shares
@@ -36,6 +36,11 @@ Pasts: TypeAlias = Mapping[str, Mapping[Pairing, HistoryFacts]]
 def check_watched(policy: Any) -> None:
     """Refuse what is no policy, or asks for what is told of finished data only."""
     check_policy(policy)
+    if paired := [metric for metric in policy.metrics if KINDS[metric.kind].is_paired]:
+        raise PolicyError(
+            f"metric {paired[0].name!r} is of kind: {paired[0].kind}, which a watch does not look at: its requests are joined once all have been answered",
+            "Judge finished logs with judge, and watch the other metrics by a policy of their own.",
+        )
     check_segments(policy)
 
 

@@ -217,6 +217,11 @@ def plan(  # noqa: PLR0913 - all but the policy have defaults
     >>> planned.metrics["errors"].shares[-1].needed_points
     13
     """
+    if paired := [metric for metric in policy.metrics if KINDS[metric.kind].is_paired]:
+        raise PolicyError(
+            f"metric {paired[0].name!r} is of kind: {paired[0].kind}, whose requests are planned by none of these numbers",
+            "Plan the other metrics by a policy of their own; judge says how many more pairs would decide.",
+        )
     simulation = simulation or Simulation(ROLLOUTS if policy.stages else 0)
     asked = _fraction("size", size, math.inf), _fraction("power", power, 1.0)
     of_canary = _share(policy, share)

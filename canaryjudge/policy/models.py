@@ -65,6 +65,18 @@ _MANY_POINTS: Final = 0.1
 """So much of a ratio is written in percent, so that nobody takes 0.1 for 0.1 %."""
 
 
+_OF_INTERVALS: Final = {
+    "pairing": "auto",
+    "interval": None,
+    "warmup": None,
+    "query": None,
+    "noise_floor": None,
+    "counter": False,
+    "dispersion": None,
+}
+"""Settings of a metric that say nothing of paired requests, and what they are where nobody sets them."""
+
+
 class Tolerance(PolicyModel):
     """The largest degradation that the owner would ship; the larger of the two parts is tolerated."""
 
@@ -113,7 +125,8 @@ class Metric(PolicyModel):
     kind: KindName = "gauge"
     """`gauge` (a number an interval: CPU, a p99), `samples` (raw observations: request latencies), `ratio` (`value` of `total` events:
     errors of requests), `count` (events over an exposure, `total`), `histogram` (`value` observations of an interval are at most as large as
-    `le`, as Prometheus counts latencies) or `users` (what a user brings in the column `user`, such as revenue; or clicks, of as many sessions as `total` says)."""
+    `le`, as Prometheus counts latencies) or `users` (what a user brings in the column `user`, such as revenue; or clicks, of as many sessions as `total` says); of requests that both versions
+    answer, joined by the column `request`, `pairs` (what is measured of each: its latency) or `paired_ratio` (1 where something is so of it, such as a success or a mismatch, and 0 where not)."""
     unit: Unit = ""
     """The unit, for words and for quantities with units: `ms`, `MiB`, `%`. A histogram's edges are in it."""
     tolerance: Tolerance = Tolerance(relative=0.1)
@@ -148,7 +161,7 @@ class Metric(PolicyModel):
     query: Query | None = None
     """What `--prometheus` asks for the data: PromQL, or a mapping with `value` and `total`; `${selector}` stands for the arm's selectors."""
     min_points: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
-    """Fewer points than this in either arm are too little data. 10 for gauges and samples, 1 interval for ratios, counts and histograms, 20 users."""
+    """Fewer points than this in either arm are too little data. 10 for gauges, samples and pairs, 1 interval for ratios, counts and histograms, 20 users."""
     dispersion: Annotated[float, Field(strict=True, ge=1, le=1000)] | None = None
     """Of ratios and counts: how many times the counts of an interval vary more than independent events do, from history (1: not at all).
     The sequential rule divides its evidence by it until ten intervals have been seen, and then lets the run's own estimate join in.
@@ -165,7 +178,8 @@ class Metric(PolicyModel):
     """`proven_safe`: a pass is a proof. `not_proven_worse`: the classic reading, in which a metric that is undecided passes (one proven worse than the baseline does not); it waives beta."""
     rules: Annotated[tuple[AnyRule, ...] | None, BeforeValidator(listed)] = Field(default=None, min_length=1)
     """What is asked of the metric. Left out, a `Monitor` asks `sequential`; `judge` asks `mann_whitney` and `late_shift` of gauges, samples and histograms,
-    `proportion` of ratios, `rate` of counts and `ratio_of_means` of users, and `excursion` of gauges, ratios and counts as well; both ask `growth` too of gauges whose arms share the clock."""
+    `proportion` of ratios, `rate` of counts, `ratio_of_means` of users, `signed_rank` of pairs and `mcnemar` of paired ratios, and `excursion` of gauges, ratios and counts as well; both ask
+    `growth` too of gauges whose arms share the clock."""
 
     def _contradictions(self) -> Iterator[Problem]:
         if self.effect == "ratio" and not KINDS[self.kind].is_measured:
@@ -181,7 +195,8 @@ class Metric(PolicyModel):
         if self.pass_within is not None and self.pass_within.absolute is not None:
             yield from self._bare_points(self.pass_within.absolute, ("pass_within", "absolute"))
         yield from self.pass_misfits()
-        if self.counter and KINDS[self.kind].is_measured and not KINDS[self.kind].has_users:
+        kind = KINDS[self.kind]
+        if self.counter and kind.is_measured and not (kind.has_users or kind.is_paired):
             advice = "Take kind: count (events over time), ratio (events of a total) or histogram."
             yield Problem(("counter",), f"a counter is no {self.kind}", advice)
         if KINDS[self.kind].has_users:
@@ -189,7 +204,9 @@ class Metric(PolicyModel):
         if self.dispersion is not None and not KINDS[self.kind].counts_events:
             advice = f"A {self.kind} has no dispersion of counts; leave it out."
             yield Problem(("dispersion",), "dispersion is for ratios and counts", advice)
-        if self.noise_floor is not None:
+        if KINDS[self.kind].is_paired:
+            yield from self._no_paired_setting()
+        elif self.noise_floor is not None:
             yield from self._floor_misfits(self.noise_floor)
         for problem in () if self.query is None else self.query.misfits(self):
             yield problem._replace(path=("query", *problem.path))
@@ -213,6 +230,21 @@ class Metric(PolicyModel):
             if getattr(self, key) != default:
                 why = f"{key} means nothing of kind: users, whose rows are no points in time"
                 yield Problem((key,), why, f"Leave {key} out.", at_key=True)
+
+    def _no_paired_setting(self) -> Iterator[Problem]:
+        """Find what is set that says nothing of paired requests, which are no points in time."""
+        for key, default in _OF_INTERVALS.items():
+            if getattr(self, key) != default:
+                why = f"{key} means nothing of kind: {self.kind}, whose points are requests that both arms answered"
+                yield Problem((key,), why, f"Leave {key} out.", at_key=True)
+        if not KINDS[self.kind].is_share:
+            return
+        for key in ("tolerance", "pass_within"):
+            size = getattr(self, key)
+            if key in self.model_fields_set and size is not None and size.relative is not None:
+                why = "shares of the same requests are compared by their difference"
+                advice = f"Give it in percentage points: {key}: {{absolute: 0.1%}}."
+                yield Problem((key, "relative"), why, advice)
 
     def pass_misfits(self) -> Iterator[Problem]:
         """Find what is wrong with what a pass is to exclude."""
@@ -500,6 +532,7 @@ class Policy(PolicyModel):
                 ("metrics",), "no metric can fail the release", "Make at least one required or guard."
             )
         yield from self._user_contradictions()
+        yield from self._paired_contradictions()
         yield from self._stage_contradictions()
         yield from self._deadline_contradictions()
         yield from self._score_contradictions()
@@ -513,6 +546,15 @@ class Policy(PolicyModel):
                 yield Problem(
                     (key,), why, f"Leave {key} out, or judge the users by a policy of their own.", at_key=True
                 )
+
+    def _paired_contradictions(self) -> Iterator[Problem]:
+        """Find what is asked of pairs that is not answered: they are judged whole."""
+        paired = [metric for metric in self.metrics if KINDS[metric.kind].is_paired]
+        for key in ("stages", "segments") if paired else ():
+            if getattr(self, key) is not None:
+                why = f"{key} are not known of kind: {paired[0].kind}, which metric {shown(paired[0].name)} is of"
+                advice = f"Leave {key} out, or judge the pairs by a policy of their own."
+                yield Problem((key,), why, advice, at_key=True)
 
     def _stage_contradictions(self) -> Iterator[Problem]:
         if self.stages is None:

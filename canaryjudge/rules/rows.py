@@ -38,6 +38,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
 Staged = Literal["whole", "stage"]
+_MOST_NOISE = 0.02
 _Number = TypeVar("_Number", float, FloatArray)
 
 
@@ -507,6 +508,8 @@ def _excluded(
     if kind.is_averaged and baseline.points > 1:
         usual = Sizes(usual_variation(baseline.value, tolerance.relative), tolerance.absolute)
         usual = stretched(usual, question.pass_times, np.abs(np.median(baseline.value, axis=1)))
+    elif kind.is_share and kind.is_paired and len(question.sides) == 1:
+        usual = Sizes(tolerance.relative, np.fmax(tolerance.absolute, _half_of_noise(question, baseline)))
     elif kind.is_share and len(question.sides) == 1:
         events, total = baseline.value.sum(axis=1), baseline.exposures.sum(axis=1)
         usual = usual_errors(events, total, question.sides, tolerance, question.pass_times)
@@ -515,6 +518,12 @@ def _excluded(
     own = at_least(tolerance, Sizes.stacked([sizes or Sizes(0.0, np.nan) for sizes in stated]))
     said = np.array([sizes is not None for sizes in stated])
     return Sizes(np.where(said, own.relative, usual.relative), np.where(said, own.absolute, usual.absolute))
+
+
+def _half_of_noise(question: Batch, baseline: Arms) -> FloatArray:
+    """Give half the share of what is wrong with the baseline already, of mismatches that of a second baseline's: at most one percentage point."""
+    share = baseline.value.sum(axis=1) / baseline.exposures.sum(axis=1)
+    return np.asarray(np.minimum(share if question.sides == (1,) else 1 - share, _MOST_NOISE) / 2)
 
 
 def at_least(sizes: Sizes[_Number], others: Sizes[_Number]) -> Sizes[_Number]:

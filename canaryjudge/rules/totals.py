@@ -33,6 +33,7 @@ __all__ = [
     "burst_waivers",
     "count_totals",
     "minus_one",
+    "pooled",
     "weigh_events",
     "weigh_totals",
 ]
@@ -209,14 +210,14 @@ def weigh_events(rows: Rows, totals: Totals, rate: FloatArray, ask: Asks, found:
     # a ratio can be proven too large even against a baseline without events, so a level of 0 is no obstacle here
     nothing_tolerated = (rate == 0) & np.isnan(rows.tolerance.absolute)
     limits = LimitRows.of(rows, np.where(nothing_tolerated, np.finfo(float).tiny, rate))
-    pooled = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
-    chance = 1 - pooled if KINDS[rows.kind].is_share else np.ones_like(pooled)
-    floor = FloorRows.of(rows, pooled)
-    possible = (pooled > 0) & (chance > 0)
+    share = (totals.canary + totals.baseline) / (totals.canary_exposure + totals.baseline_exposure)
+    chance = 1 - share if KINDS[rows.kind].is_share else np.ones_like(share)
+    floor = FloorRows.of(rows, share)
+    possible = (share > 0) & (chance > 0)
     floor = replace(floor, spread=floor.spread * possible, each_fallen=floor.each_fallen * possible)
     dispersed = totals
     fallen = falls(limits, rate).max(axis=1)
-    totals, fixed = _above_floor(totals, floor, pooled, chance, fallen)
+    totals, fixed = _above_floor(totals, floor, share, chance, fallen)
     methods, evidence = ask(rows, totals, limits)
     told: list[Evidence | None] = [None] * len(rows)
     replicas: list[ReplicaFacts | None] = [None] * len(rows)
@@ -239,7 +240,7 @@ def weigh_events(rows: Rows, totals: Totals, rate: FloatArray, ask: Asks, found:
         autocorrelation=totals.rho,
         replicas=replicas,
         waived=[burst_waivers(rho, rows.fewest) for rho in totals.rho.tolist()],
-        noise_floor=floor.facts(np.where(limits.absolute, 1.0, np.where(floor.some, pooled, 1.0))),
+        noise_floor=floor.facts(np.where(limits.absolute, 1.0, np.where(floor.some, share, 1.0))),
     )
     found.zones(rows, limits, replace(evidence, lasting=fixed), told)
     found.revise(
@@ -279,12 +280,10 @@ def minus_one(ratio: Bounds) -> Bounds:
 
 def weigh_totals(rows: Rows, totals: Totals, methods: Methods, found: Columns) -> None:
     """Weigh the change of shares or rates against the part of the tolerance that decides."""
-    weigh_events(rows, totals, totals.baseline_rate, partial(_pooled, methods), found)
+    weigh_events(rows, totals, totals.baseline_rate, partial(pooled, methods), found)
 
 
-def _pooled(
-    methods: Methods, rows: Rows, totals: Totals, limits: LimitRows
-) -> tuple[list[str], EvidenceRows]:
+def pooled(methods: Methods, rows: Rows, totals: Totals, limits: LimitRows) -> tuple[list[str], EvidenceRows]:
     """Test each row as its events ask for."""
     events, exposure = totals.canary + totals.baseline, totals.canary_exposure + totals.baseline_exposure
     rare, absolute = events / exposure <= methods.rare, limits.absolute

@@ -7,7 +7,7 @@ Both answers to one request have the request in common, and differ by the versio
 
 with zeros ranked lowest [2]_. It falls with :math:`\delta`, and where it is 0 lies the Hodges-Lehmann estimate [3]_: the median of the Walsh averages :math:`(d_i + d_j) / (a_i + a_j)`, :math:`i \le j`. The bounds
 lie where it is as far from 0 as its standard error, by Student's t, explains. That error is the one of a U-statistic, from its projections :math:`h_i = \frac2n \sum_j \operatorname{sign}(r_i + r_j)` at the estimate:
-the long-run variance of these in the order of the requests, or their variance where that is larger, so that requests that resemble their neighbors count for as much less. Where differences are symmetric about
+the long-run variance of these in the order of the requests, by the lowest waves that `canaryjudge.stats.rank_test.waves_for` names, or their variance where that is larger, so that requests that resemble their neighbors count for as much less. Where differences are symmetric about
 the estimate and do not depend on each other the variance is 4/3, as Wilcoxon's.
 
 U takes one sort, and a bound a handful of them: n (n + 1) / 2 Walsh averages are never formed.
@@ -31,6 +31,7 @@ from scipy.special import stdtr, stdtrit
 
 from canaryjudge.stats.bounds import FloatArray
 from canaryjudge.stats.long_run import FEWEST_POINTS, dependence, long_run_variance
+from canaryjudge.stats.rank_test import waves_for
 from canaryjudge.stats.ties import snapped
 
 __all__ = ["SignedRankTest", "signed_rank_statistic", "signed_rank_test"]
@@ -39,7 +40,7 @@ _GRID: Final = 2.0**-40
 """Differences are told apart by this part of the largest number that they were computed from: what rounding makes of equal ones is a thousand times less."""
 _DOUBLINGS: Final = 120
 _HALVINGS: Final = 45
-_MANY: Final = 5000
+_MANY: Final = 1000
 """Of more pairs U is a smooth curve, and its secants meet what is looked for at once."""
 _ROUNDS, _NEAR = 12, 0.02
 _INDEPENDENT: Final = 4 / 3
@@ -145,7 +146,7 @@ def signed_rank_test(
     rho = float(dependence(projections))
     variance, df = float(projections.var()), float(moves - 1)
     if n >= FEWEST_POINTS and moves > 1:
-        lasting = long_run_variance(projections)
+        lasting = long_run_variance(projections, most=waves_for(wanted))
         variance, df = max(variance, float(lasting.variance)), min(df, float(lasting.df))
     if moves < 2:  # all lie on one side of any other change
         variance, df = _INDEPENDENT, float(n - 1)
@@ -211,7 +212,7 @@ def signed_rank_statistic(residuals: ArrayLike, grid: float = 0.0) -> float:
         ends = np.append(starts[1:], len(tied))
         means = (tied[starts] + tied[ends - 1]) / 2 + 1
         ranks -= float((tied[above[tied]] + 1).sum())
-        ranks += float(np.add.reduceat(above[tied].astype(np.float64), starts) @ means)
+        ranks += float(np.einsum("i,i->", np.add.reduceat(above[tied].astype(np.float64), starts), means))
     others = n * (n + 1) / 2 - zeros * (zeros + 1) / 2
     return 2 * (2 * ranks - others) / (n * (n + 1))
 
@@ -241,7 +242,7 @@ class _Ranks:
         keys = -ascending
         above = self._n - ascending.searchsorted(keys + self._grid / 2, "right")
         below = ascending.searchsorted(keys - self._grid / 2, "left")
-        place = np.argsort(left, kind="stable")
+        place = np.argsort(left)
         found = np.empty(self._n)
         found[place] = 2.0 * (above - below) / self._n
         return found - found.mean(), int(np.count_nonzero(left))

@@ -72,7 +72,7 @@ MISTAKES = [
     (
         HEAD + "  kind: guage\n",
         "4:9",
-        "'guage' is not one of 'gauge', 'samples', 'ratio', 'count', 'histogram' or 'users'. Did you mean 'gauge'?",
+        "'guage' is not one of 'gauge', 'samples', 'ratio', 'count', 'histogram', 'users', 'pairs' or 'paired_ratio'. Did you mean 'gauge'?",
     ),
     (HEAD + "  group: 5\n", "4:10", "group: 5 is not text. Put it in quotes"),
     (

@@ -52,7 +52,7 @@ class TestEstimate:
         assert found.estimate == pytest.approx(np.median(walsh(np.array(DARWIN), np.ones(15))))
         assert found.estimate == pytest.approx(3.125)
 
-    @pytest.mark.parametrize("n", [10, 11, 60, 401, 6000])
+    @pytest.mark.parametrize("n", [10, 11, 60, 401, 2000])
     @pytest.mark.parametrize("relative", [False, True])
     def test_and_bounds_are_those_of_all_walsh_averages(self, n, relative):
         rng = np.random.default_rng(n)
@@ -61,12 +61,12 @@ class TestEstimate:
         a = b if relative else np.ones(n)
         found = signed_rank_test(c - b, [0.0, 0.05], units=a, levels=[0.01, 0.05])
         every = walsh(c - b, a)
-        assert found.estimate == pytest.approx(np.median(every), rel=1e-6 if n < 5000 else 1e-4)
+        assert found.estimate == pytest.approx(np.median(every), rel=1e-6 if n < 1000 else 1e-4)
         reach = -stats.t.ppf([0.01, 0.05], found.df) * found.standard_error
         for which, part in enumerate(reach):
             beyond = round(len(every) * (1 - part) / 2)
             if part < 1:
-                room = 1e-9 if n < 5000 else 1e-3 * (found.high[which] - found.low[which])
+                room = 1e-9 if n < 1000 else 1e-3 * (found.high[which] - found.low[which])
                 for bound, place in ((found.low[which], beyond), (found.high[which], -beyond - 1)):
                     near = every[[place - 2, place, place + 2]]
                     assert near[0] - room <= bound <= near[2] + room
@@ -104,7 +104,7 @@ def test_arms_change_places(seed):
     assert_allclose(-other.low, one.high, rtol=1e-9)
 
 
-@given(st.integers(0, 10**6), st.sampled_from([60, 6000]))
+@given(st.integers(0, 10**6), st.sampled_from([60, 2000]))
 def test_a_limit_below_the_lower_bound_is_refuted(seed, n):
     rng = np.random.default_rng(seed)
     limits = np.linspace(-0.5, 0.5, 21)

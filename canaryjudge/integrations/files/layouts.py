@@ -20,7 +20,7 @@ _TIDY_COLUMNS: Final = ("metric", "arm", "value", "time", "total", "replica", "l
 _USER_COLUMNS: Final = ("user", "covariate", "covariate_total")
 """What it may have as well where a metric is of users."""
 _HISTORY_COLUMNS: Final = (*_TIDY_COLUMNS, "release", "outcome")
-_NAMES: Final = frozenset({"metric", "arm", "replica", "release", "outcome", "user"})
+_NAMES: Final = frozenset({"metric", "arm", "replica", "release", "outcome", "user", "request"})
 _NUMBERS: Final = frozenset({"value", "total", "covariate", "covariate_total"})
 
 
@@ -69,21 +69,27 @@ def check_once(names: Sequence[str], chosen: Collection[str], source: str) -> No
             raise DataError(f"{source}: the column {name!r} stands there twice", "Leave one out.")
 
 
-def tidy(names: Sequence[str], source: str) -> Roles:
-    """Choose the columns of a tidy table.
+def tidy(names: Sequence[str], source: str, *, paired: bool = False) -> Roles:
+    """Choose the columns of a tidy table, with the ids of requests where metrics are paired by them.
 
     Examples
     --------
     >>> tidy(["metric", "Timestamp", "arm", "pod", "value"], "data.csv").chosen
     ('metric', 'Timestamp', 'arm', 'value')
     """
-    return _rows_of_points(names, source, _TIDY_COLUMNS, _TIDY_COLUMNS[:3])
+    known = (*_TIDY_COLUMNS, "request") if paired and "request" in names else _TIDY_COLUMNS
+    return _rows_of_points(names, source, known, _TIDY_COLUMNS[:3])
 
 
 def tidy_or_by_arms(
-    metrics: Sequence[str], arms: tuple[str, ...], segments: Sequence[str] = (), *, by_user: bool = False
+    metrics: Sequence[str],
+    arms: tuple[str, ...],
+    segments: Sequence[str] = (),
+    *,
+    by_user: bool = False,
+    paired: bool = False,
 ) -> Layout:
-    """Return a layout of tidy tables, whose cells are the trouble of their metrics and not of the file, and of those that have a column an arm; of the former, further columns may name segments, or tell of users.
+    """Return a layout of tidy tables, whose cells are the trouble of their metrics and not of the file, and of those that have a column an arm; of the former, further columns may name segments, or tell of users or requests.
 
     Examples
     --------
@@ -95,6 +101,7 @@ def tidy_or_by_arms(
         found = arm_columns(names, metrics, arms)
         if not found:
             known = (*_TIDY_COLUMNS, *_USER_COLUMNS) if by_user else _TIDY_COLUMNS
+            known = (*known, "request") if paired else known
             roles = _rows_of_points(names, source, known, _TIDY_COLUMNS[:3])
             return _with_segments(replace(roles, placed=True), names, segments, source)
         used = {name for pair in found.values() for name in pair}

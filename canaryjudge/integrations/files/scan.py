@@ -92,7 +92,11 @@ def _opened(path: str | Path, by: tuple[str, ...], segments: tuple[str, ...]) ->
         if set(chosen) >= _TIDY:
             chosen = list(
                 dict.fromkeys(
-                    (*by, *segments, *tidy([each for each in chosen if each not in by], name).chosen)
+                    (
+                        *by,
+                        *segments,
+                        *tidy([each for each in chosen if each not in by], name, paired=True).chosen,
+                    )
                 )
             )
         texts = texts_of(schema, dict.fromkeys((*by, *segments, "metric", "arm", "replica")))

@@ -41,11 +41,12 @@ class Sequential(RuleSettings):
     """With `looks`: how the error rates are spent over them (Lan and DeMets): late (`obrien_fleming`) or about evenly (`pocock`)."""
 
     def method_for(self, kind: str) -> str:
-        """Give the method that is used for a kind of metric."""
+        """Give the method that is used for a kind of metric; `none` where a kind is not watched."""
         if self.method != "auto":
             return self.method
         fitting = methods_for(kind)
-        return next((name for name in fitting if METHODS[name].independent == self.independent), fitting[0])
+        first = fitting[0] if fitting else "none"
+        return next((name for name in fitting if METHODS[name].independent == self.independent), first)
 
     def in_unit_of(self, metric: AskedMetric) -> Self:
         """Give the same settings with every quantity in the metric's unit."""
@@ -62,6 +63,10 @@ class Sequential(RuleSettings):
     def _method_misfits(self, kind: KindName) -> Iterator[Problem]:
         fitting = methods_for(kind)
         method = self.method_for(kind)
+        if not fitting:
+            advice = f"A {kind} is judged once, by {' or '.join(KINDS[kind].default_rules)}."
+            yield Problem((), f"the rule sequential does not fit kind: {kind}", advice)
+            return
         if method not in fitting:
             advice = f"For a {kind} take {' or '.join(fitting)}, or auto."
             yield Problem(("method",), f"method: {method} does not fit kind: {kind}", advice)

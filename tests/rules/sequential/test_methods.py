@@ -74,6 +74,8 @@ def test_a_policy_may_name_the_methods_of_the_table_or_leave_the_choice_to_auto(
         "count": "mixture",
         "histogram": "cmh",
         "users": "user_means",
+        "pairs": "none",
+        "paired_ratio": "none",
     }
     assert cj.Sequential(independent=True).method_for("samples") == "ranks"
 
