@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the names of the table once more, for type checkers and edi
     from canaryjudge.errors import PolicyError as PolicyError
     from canaryjudge.errors import ReleaseFailed as ReleaseFailed
     from canaryjudge.errors import ReleaseUndecided as ReleaseUndecided
+    from canaryjudge.integrations.answers import compare_answers as compare_answers
     from canaryjudge.integrations.argo.importer import load_argo as load_argo
     from canaryjudge.integrations.files.scan import scan_parquet as scan_parquet
     from canaryjudge.integrations.flagger.importer import load_flagger as load_flagger
@@ -63,6 +64,7 @@ _MODULES: Final = {
     "data": "Sketch from_wide",
     "doctor_checks": "doctor",
     "errors": "CanaryJudgeError DataError MissingExtraError PolicyError ReleaseFailed ReleaseUndecided",
+    "integrations.answers": "compare_answers",
     "integrations.argo.importer": "load_argo",
     "integrations.files.scan": "scan_parquet",
     "integrations.flagger.importer": "load_flagger",

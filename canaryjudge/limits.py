@@ -6,7 +6,11 @@ from typing import Final
 
 __all__ = [
     "ANSWER_BYTES",
+    "ANSWER_DEPTH",
+    "ANSWER_LINE_BYTES",
     "ANSWER_MEMORY",
+    "ANSWER_PATHS",
+    "ANSWER_VALUES",
     "ARMS",
     "CELLS",
     "COLUMN_CHARACTERS",
@@ -54,6 +58,14 @@ ANSWER_BYTES: Final = 50_000_000
 """Of one answer of a server, packed or not."""
 ANSWER_MEMORY: Final = 1 << 28
 """What one answer may take once it is read, for there are four at once, of the value and the total of both arms: a million points, which are an hour of 4,500 series every 15 s."""
+ANSWER_LINE_BYTES: Final = 1_000_000
+"""Of one answer of a log that is compared with another's, with its request: what is larger is a file, which nobody compares by its fields."""
+ANSWER_DEPTH: Final = 100
+"""Levels of such an answer, ten times what interfaces have: its paths grow with its depth, and a text of brackets alone would have paths of gigabytes."""
+ANSWER_VALUES: Final = 100_000
+"""Values of such an answer; comparing so many takes a tenth of a second."""
+ANSWER_PATHS: Final = 1_000
+"""Paths at which answers differ that are counted one by one: keys that are ids would be as many as requests."""
 ARMS: Final = 100
 """Canaries that share one alpha: of 1 % each has a ten-thousandth then, and with less hardly anything would fail."""
 SEGMENTS: Final = 1000

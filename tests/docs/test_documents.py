@@ -93,6 +93,7 @@ def test_the_policy_reference_is_what_the_models_say():
         ("history/make_history.py", ["history.csv"]),
         ("rings/make_rings.py", ["metrics.csv"]),
         ("history/make_unready.py", ["unready.csv"]),
+        ("shadow/make_shadow.py", ["metrics.csv", "old.ndjson", "old_2.ndjson", "new.ndjson"]),
     ],
 )
 def test_the_bundled_releases_are_what_their_scripts_make(tmp_path, script, files):

@@ -42,7 +42,7 @@ def test_a_shift_moves_the_level_by_its_size(kind, direction, factor):
     healthy = pair(kind)
     ill = inject(healthy, "shift", 0.25, direction, np.random.default_rng(2))
     if factor is None:
-        factor = 1 / 1.25 if kind in ("ratio", "count") else 0.75
+        factor = 1 / 1.25 if KINDS[kind].counts_events else 0.75
     assert level(ill.canary) / level(healthy.canary) == pytest.approx(factor, rel=0.03)
     assert ill.baseline is healthy.baseline
 
