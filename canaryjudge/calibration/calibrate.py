@@ -17,6 +17,7 @@ from canaryjudge.judging import shares
 from canaryjudge.kinds import KINDS
 from canaryjudge.plots import false_fails
 from canaryjudge.policy import Policy
+from canaryjudge.policy.switches import refuse_before_after
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.quantities import parse_duration
 from canaryjudge.reports import CalibrationFacts, Duplicate, Proposal, Report
@@ -143,6 +144,9 @@ def calibrate(
             f"metric {paired[0].name!r} is of kind: {paired[0].kind}, of whose requests a past has no pairs",
             "Calibrate the other metrics by a policy of their own; of pairs, a second baseline tells what is noise.",
         )
+    refuse_before_after(
+        policy, "a calibration", "Leave those metrics out: a judgement measures earlier days by itself."
+    )
     points, seconds = _length(length)
     if of_users := [metric.name for metric in policy.metrics if KINDS[metric.kind].has_users]:
         raise PolicyError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from canaryjudge.data.notes import Note
 from canaryjudge.kinds import KINDS, KindName
-from canaryjudge.rules.rows import Arm, FloatArray
+from canaryjudge.rules.rows import Arm, EarlierDays, FloatArray
 
 __all__ = ["Arm", "FloatArray", "MetricPair", "column_bytes"]
 
@@ -41,6 +41,10 @@ class MetricPair:
         Whether the totals of a count are not from the data but say how many replicas reported in each interval.
     differenced : bool
         Whether the points are what counters grew by up to their times, rather than what began at them.
+    control : Arm or None
+        Points of a service that the release does not touch, beside both arms; of a before and after whose policy names one.
+    earlier : EarlierDays or None
+        What earlier days say, of a before and after.
     """
 
     name: str
@@ -53,6 +57,8 @@ class MetricPair:
     edges: FloatArray | None = None
     reported: bool = False
     differenced: bool = False
+    control: Arm | None = None
+    earlier: EarlierDays | None = None
 
     @property
     def overlap(self) -> tuple[float, float] | None:
@@ -65,7 +71,7 @@ class MetricPair:
     def digest(self) -> str:
         """Give the SHA-256 of the arrays that were judged, in hexadecimal."""
         sha = hashlib.sha256(f"{self.name}\0{self.kind}\0{self.pairing}".encode())
-        for arm in (self.baseline, self.canary):
+        for arm in (self.baseline, self.canary, *(() if self.control is None else (self.control,))):
             for array in (arm.value, arm.total, arm.time):
                 sha.update(column_bytes(array))
         if KINDS[self.kind].has_buckets:

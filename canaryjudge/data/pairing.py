@@ -214,6 +214,9 @@ def _paired(
     if not all(len(arm) for arm in arms):
         return "windows", arms, ()
     untimed = [arm.arm for arm in arms if arm.time is None]
+    if metric.pairing == "before_after":
+        _check_before_after(metric, arms, untimed)
+        return "windows", arms, ()
     if untimed:
         if metric.pairing == "concurrent":
             spans = "; ".join(_span(arm) for arm in arms)
@@ -235,6 +238,21 @@ def _paired(
         return "concurrent", joined.arms, joined.notes
     ends = [(float(time[0]), float(time[-1])) for time in map(_times, arms)]
     return "windows", arms, (no_overlap(ends, min(joined.used)),)
+
+
+def _check_before_after(metric: Metric, arms: tuple[Series, Series], untimed: list[str]) -> None:
+    """Refuse arms of which one is not before the other."""
+    if untimed:
+        raise DataError(
+            f"metric {metric.name!r}: pairing: before_after needs times, and {untimed[0]!r} has none",
+            "Give the column 'time': what the service did on earlier days is looked up by the clock.",
+        )
+    if _times(arms[1])[0] <= _times(arms[0])[-1]:
+        spans = "; ".join(map(_span, arms))
+        raise DataError(
+            f"metric {metric.name!r}: pairing is before_after, and the canary's points do not all lie after the baseline's ({spans})",
+            "Give the window before the switch as the baseline and the one after it as the canary; arms that run side by side are pairing: concurrent.",
+        )
 
 
 def same_arms(arms: tuple[Series, Series], given: tuple[Series, Series]) -> list[Note]:

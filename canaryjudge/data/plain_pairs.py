@@ -125,6 +125,8 @@ class _Asked(NamedTuple):
                 plain &= ~growing | (each.size < FEWEST)
             if kind.is_share:
                 plain &= ~each.parts & each.out_of
+        if metric.pairing == "before_after":  # which is before the other is looked at one by one
+            return np.zeros(len(plain), dtype=np.bool_)
         if metric.pairing == "concurrent":
             plain &= timed
         if kind.is_raw:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -18,7 +18,7 @@ from canaryjudge.data.counters import CounterState
 from canaryjudge.data.diagnostics import likely_name, near_twins, nearest, shown
 from canaryjudge.data.frames import labels, object_array, refuse_twins, table_columns, take
 from canaryjudge.data.notes import Note
-from canaryjudge.data.pair import MetricPair, column_bytes
+from canaryjudge.data.pair import Arm, MetricPair, column_bytes
 from canaryjudge.data.pairing import align
 from canaryjudge.data.series import Series
 from canaryjudge.data.sources import ArmMapping, SeriesSource
@@ -115,6 +115,31 @@ def pairs_or_notes(
     found = _read_pairs(source, policy, arms, broken, forget=forget)
     if len(broken) == len(policy.metrics):
         raise next(iter(broken.values()))
+    return found if policy.control is None else _with_control(found, source, policy, policy.control, arms)
+
+
+def _with_control(
+    pairs: dict[str, MetricPair], source: SeriesSource, policy: Policy, control: str, arms: tuple[str, str]
+) -> dict[str, MetricPair]:
+    """Give the pairs that are a before and after the points of the untouched service."""
+    if control in arms:
+        raise DataError(
+            f"the policy's control is {control!r}, which is an arm of the release",
+            "Name the arm of a service that the release does not touch.",
+        )
+    if control not in source.arms:
+        raise DataError(
+            f"the data have no arm {control!r}, which is the policy's control",
+            f"{likely_name(control, source.arms, 'arms', taken=arms)} Give its points beside both arms, or leave control out.",
+        )
+    found = dict(pairs)
+    for metric in policy.metrics:
+        if metric.pairing == "before_after" and metric.name in source.metrics:
+            series = read_arm(source, metric, control)
+            parts = series.replicas if len(series.replicas) > 1 else ()
+            replicas = tuple(Arm(one.value, one.total, one.time, one.buckets) for one in parts)
+            arm = Arm(series.value, series.total, series.time, series.buckets, replicas)
+            found[metric.name] = replace(found[metric.name], control=arm)
     return found
 
 
@@ -427,6 +452,8 @@ class History:
     """Healthy series of each metric: one, or several that ran side by side (replicas, arms of one version)."""
     releases: tuple[Release, ...] = ()
     """Past releases, each with two arms."""
+    arms: Mapping[str, tuple[Series, ...]] = field(default_factory=dict)
+    """The same series by the names of their arms, the points of all replicas side by side."""
 
     def digest(self) -> str:
         """Give the SHA-256 of all that is known, in hexadecimal."""
@@ -464,17 +491,17 @@ def read_history(data: Any, policy: Policy, *, baseline: str = "baseline", canar
     """
     if isinstance(data, Mapping):
         source: SeriesSource = ArmMapping({name: _named(series) for name, series in data.items()})
-        return History(_tracks(source, policy))
+        return _tracks(source, policy)
     columns = table_columns(data)
     if columns is None:
-        return History(_tracks(source_of(data), policy))
+        return _tracks(source_of(data), policy)
     refuse_twins(columns, ("arm", "release", "outcome"))
     if "release" in columns:
         return _releases(columns, policy, (baseline, canary))
     if columns and "arm" not in columns:
         rows = len(next(iter(columns.values())))
         columns = columns | {"arm": object_array([_ONE] * rows)}
-    return History(_tracks(TidyTable(columns), policy))
+    return _tracks(TidyTable(columns), policy)
 
 
 def _named(series: Any) -> Any:
@@ -482,15 +509,17 @@ def _named(series: Any) -> Any:
     return series if several else {_ONE: series}
 
 
-def _tracks(source: SeriesSource, policy: Policy) -> dict[str, tuple[Series, ...]]:
+def _tracks(source: SeriesSource, policy: Policy) -> History:
     _check_known(source.metrics, policy)
     found: dict[str, tuple[Series, ...]] = {}
+    whole: dict[str, tuple[Series, ...]] = {}
     for metric in policy.metrics:
         # which request was answered how in the past says nothing of those of today
         known = [] if KINDS[metric.kind].is_paired else source.arms
-        arms = [read_arm(source, metric, arm) for arm in known]
+        arms = tuple(read_arm(source, metric, arm) for arm in known)
+        whole[metric.name] = tuple(arm for arm in arms if len(arm))
         found[metric.name] = tuple(track for arm in arms for track in _parts(arm) if len(track))
-    return found
+    return History(found, arms=whole)
 
 
 def _parts(arm: Series) -> tuple[Series, ...]:

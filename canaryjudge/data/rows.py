@@ -117,6 +117,8 @@ def asked_pairs(asked: Iterable[tuple[MetricPair, Metric, ErrorRates]], horizon:
         question, likeness = known[key]
         if KINDS[pair.kind].is_raw and pair.baseline.time is not None and pair.canary.time is not None:
             question, likeness = _in_parts(question, pair), (id(pair),)
+        if pair.earlier is not None:
+            question = replace(question, earlier=pair.earlier)
         shape = len(pair.baseline), len(pair.canary), pair.interval, pair.differenced, id(pair.edges)
         found.append(AskedPair(pair, question, (*shape, *likeness)))
     return found

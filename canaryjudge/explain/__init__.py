@@ -1,6 +1,7 @@
 """Facts in, words out: text (plain, or for a terminal), Markdown and HTML. Nothing is computed here, and no verdict is known."""
 
 from canaryjudge.explain import (  # noqa: F401 - the words of each rule
+    before_after,
     burn_rate,
     excursion,
     groups,

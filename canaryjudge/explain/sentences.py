@@ -310,6 +310,7 @@ _WAIVERS: Final = {
     "point_evidence": "evidence: point compares an estimate without its interval, so neither alpha nor beta holds",
     "independence_assumed": "points or events are taken as independent; where they are not, releases fail and pass too often",
     "outside_proven_range": "its points are so few, or so alike from one to the next, that alpha and beta are not proven to hold; a longer window would mend that",
+    "no_earlier_days": "nothing tells what the service does at these hours on other days, so its change is told by a line on either side of the switch alone; alpha and beta do not hold, and nothing passes. Give history of three days or more",
     "replicas_pooled": "its replicas are taken together; the more they differ, the more often releases fail and pass wrongly",
     "deadline_passes": "on_deadline: pass lets it pass undecided, so beta does not hold",
     "deadline_fails": "on_deadline: fail fails it undecided, so alpha does not hold",

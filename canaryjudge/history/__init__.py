@@ -1,5 +1,6 @@
 """What a service's own past says: healthy pairs cut from it, and how much they differ though nothing is wrong."""
 
+from canaryjudge.history.earlier_days import with_earlier_days
 from canaryjudge.history.healthy_windows import (
     HealthyPairs,
     Length,
@@ -18,5 +19,6 @@ __all__ = [
     "known_past",
     "pairs_of_releases",
     "past_of",
+    "with_earlier_days",
     "with_past",
 ]

@@ -26,6 +26,7 @@ from canaryjudge.judging.releases import judge_releases, policy_digest, written
 from canaryjudge.judging.segments import judge_within_segments, mean_pvalues
 from canaryjudge.kinds import KINDS
 from canaryjudge.policy import Metric, Policy, Segments, Tolerance
+from canaryjudge.policy.switches import refuse_before_after
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import (
     ArmRanking,
@@ -42,6 +43,9 @@ def judge_arms(data: Any, policy: Policy, arms: list[tuple[str, str]], history: 
     """Judge several arms under one alpha by Holm's procedure: each at its part of alpha, and once some have failed, the others at theirs of what is left."""
     from canaryjudge.explain.arms import arms_reason  # noqa: PLC0415 - the words are loaded when they are wanted
 
+    refuse_before_after(
+        policy, "a judgement of several canaries", "Judge each switch by itself, with its own baseline."
+    )
     given = _Whole(data, policy, arms, history)
     if policy.segments is not None:
         given = _Segmented(data, policy, arms, history, policy.segments)

@@ -26,6 +26,7 @@ from canaryjudge.judging.arms import judge_arms
 from canaryjudge.judging.releases import check_policy, collected_later, judge_releases, verdict_of
 from canaryjudge.judging.segments import verdict_within
 from canaryjudge.policy import Policy, Segments
+from canaryjudge.policy.switches import refuse_before_after
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.verdict import Verdict
 from canaryjudge.verdicts import MetricRow, ReleaseRow, Verdicts
@@ -177,6 +178,11 @@ def judge_many(
     [['cart', 'pass'], ['search', 'pass']]
     """
     check_policy(policy)
+    refuse_before_after(
+        policy,
+        "judge_many",
+        "It takes no history, so judge each switch with judge and the service's own history.",
+    )
     arms, names = (str(baseline), str(canary)), columns_of(by)
     tell = progress_of("judged", wanted=progress)
     if policy.segments is not None:

@@ -18,7 +18,7 @@ from canaryjudge.data import (
     rows_of,
 )
 from canaryjudge.errors import DataError
-from canaryjudge.history import Asked, past_of, with_past
+from canaryjudge.history import Asked, past_of, with_earlier_days, with_past
 from canaryjudge.kinds import KINDS
 from canaryjudge.outcomes import DataSummary, asked_rules, at_deadline, metric_result
 from canaryjudge.policy import Metric, Policy, RuleSettings
@@ -35,6 +35,7 @@ from canaryjudge.rules import (
     ending_beyond,
     find,
 )
+from canaryjudge.rules.before_after import BeforeAfter
 from canaryjudge.rules.findings import Draft, Finding, LevelFinding, build
 from canaryjudge.rules.growth import GrowthFinding
 
@@ -121,8 +122,11 @@ class Case:
         alpha: float,
         history: History | None = None,
         arms: tuple[str, str] = ("baseline", "canary"),
+        control: str | None = None,
     ) -> Case:
-        """Look up what a history says of a metric."""
+        """Look up what a history says of a metric; of a before and after, `control` is the arm of a service that the release does not touch."""
+        if metric.pairing == "before_after":
+            return cls(with_earlier_days(pair, history, arms[0], control), metric, alpha, None, arms)
         kind, past = KINDS[metric.kind], None
         if history is not None and not (kind.has_users or kind.is_paired):
             past = past_of(metric, history, Asked.of(pair))
@@ -217,4 +221,6 @@ def _at_its_end(
 
 def rules_of(metric: Metric, pairing: Pairing) -> tuple[RuleSettings, ...]:
     """Give the rules that a metric is asked by."""
+    if metric.pairing == "before_after":
+        return metric.rules or (BeforeAfter(),)
     return metric.rules or default_rules(metric, one_clock=pairing == "concurrent")

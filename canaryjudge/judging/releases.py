@@ -74,6 +74,7 @@ def judge_releases(
                 alphas[metric.name],
                 history,
                 names,
+                policy.control,
             )
             for metric in policy.metrics
         ]

@@ -20,6 +20,7 @@ from canaryjudge.monitor.metric_watch import PATIENCE, MetricWatch
 from canaryjudge.monitor.segmented_watch import SegmentedResult, SegmentedWatch, check_segments, level_of
 from canaryjudge.outcomes import conclude
 from canaryjudge.policy import Metric, Policy, Segments
+from canaryjudge.policy.switches import refuse_before_after
 from canaryjudge.reasons import Outcome
 from canaryjudge.results import HistoryFacts, MetricResult, Pairing, ReleaseResult, SegmentsFacts
 from canaryjudge.rules import Asking, check_counts, say_together
@@ -41,6 +42,11 @@ def check_watched(policy: Any) -> None:
             f"metric {paired[0].name!r} is of kind: {paired[0].kind}, which a watch does not look at: its requests are joined once all have been answered",
             "Judge finished logs with judge, and watch the other metrics by a policy of their own.",
         )
+    refuse_before_after(
+        policy,
+        "a watch",
+        "Judge finished data with judge and history, once the time after the switch is over.",
+    )
     check_segments(policy)
 
 

@@ -37,6 +37,7 @@ from canaryjudge.planning.power import (
 from canaryjudge.plots import exposure
 from canaryjudge.plots import power as power_curves
 from canaryjudge.policy import Metric, Policy, Sequential
+from canaryjudge.policy.switches import refuse_before_after
 from canaryjudge.progress import Progress, progress_of
 from canaryjudge.quantities import parse_fraction
 from canaryjudge.reasons import Outcome
@@ -222,6 +223,7 @@ def plan(  # noqa: PLR0913 - all but the policy have defaults
             f"metric {paired[0].name!r} is of kind: {paired[0].kind}, whose requests are planned by none of these numbers",
             "Plan the other metrics by a policy of their own; judge says how many more pairs would decide.",
         )
+    refuse_before_after(policy, "a plan", "Leave those metrics out of the plan.")
     simulation = simulation or Simulation(ROLLOUTS if policy.stages else 0)
     asked = _fraction("size", size, math.inf), _fraction("power", power, 1.0)
     of_canary = _share(policy, share)

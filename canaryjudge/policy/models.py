@@ -21,6 +21,7 @@ from canaryjudge.policy.query import Prometheus, Query, query_problems
 from canaryjudge.quantities import hundredth, is_share, measures, percent, relative_or_absolute, shown
 from canaryjudge.rules.mann_whitney import MannWhitney
 from canaryjudge.rules.sequential.settings import Sequential
+from canaryjudge.rules.slo import Slo
 from canaryjudge.settings import (
     Amount,
     Duration,
@@ -61,6 +62,8 @@ _OF_TIME: Final = {
     "counter": False,
 }
 """Settings of a metric that say nothing of users, and what they are where nobody sets them."""
+_ABOUT_A_SWITCH: Final = ("before_after", "slo", "burn_rate")
+"""Rules that may be asked of arms of which one follows the other at another time of the day."""
 _MANY_POINTS: Final = 0.1
 """So much of a ratio is written in percent, so that nobody takes 0.1 for 0.1 %."""
 
@@ -146,9 +149,9 @@ class Metric(PolicyModel):
     """Its share of alpha among the metrics that can fail the release, and its weight in a score."""
     group: Name | None = None
     """The group in which a score averages it; groups are weighted by the policy's `groups`."""
-    pairing: Literal["auto", "concurrent", "windows"] = "auto"
-    """`concurrent`: the arms share the clock and are aligned in time. `windows`: before and after, or no times. `auto`: concurrent where the
-    times overlap."""
+    pairing: Literal["auto", "concurrent", "windows", "before_after"] = "auto"
+    """`concurrent`: the arms share the clock and are aligned in time. `windows`: one window after the other, or no times. `auto`: concurrent where the
+    times overlap. `before_after`: all traffic was switched, and what changed is held against what `history` did at the same times of the clock on earlier days; `judge` alone does that."""
     interval: Duration | None = None
     """The spacing of the points, for aligning the arms; found from the times where it is left out."""
     warmup: Duration | None = None
@@ -208,6 +211,7 @@ class Metric(PolicyModel):
             yield from self._no_paired_setting()
         elif self.noise_floor is not None:
             yield from self._floor_misfits(self.noise_floor)
+        yield from self._switch_misfits()
         for problem in () if self.query is None else self.query.misfits(self):
             yield problem._replace(path=("query", *problem.path))
         for index, rule in enumerate(self.rules or ()):
@@ -272,6 +276,26 @@ class Metric(PolicyModel):
         if KINDS[self.kind].is_share and not quantity.unit and _MANY_POINTS <= number <= 1:
             wrong = f"{number:g} of a ratio would be {100 * number:g} percentage points"
             yield Problem(path, wrong, f"Write {100 * number:g}% if you mean that, or {number:g}%.")
+
+    def _switch_misfits(self) -> Iterator[Problem]:
+        """Find what does not fit a before and after, or only that."""
+        asked = [index for index, rule in enumerate(self.rules or ()) if rule.rule == "before_after"]
+        if self.pairing != "before_after":
+            for index in asked:
+                advice = "Add pairing: before_after, or take another rule."
+                yield Problem(("rules", index), "the rule before_after is for pairing: before_after", advice)
+            return
+        if KINDS[self.kind].has_buckets:
+            advice = "Take kind: gauge of a percentile, or samples."
+            yield Problem(("pairing",), f"pairing: before_after does not fit kind: {self.kind}", advice)
+        if self.noise_floor is not None:
+            advice = "Leave it out: earlier days say how much days differ."
+            yield Problem(("noise_floor",), "pairing: before_after takes no noise_floor", advice)
+        for index, rule in enumerate(self.rules or ()):
+            if rule.rule not in _ABOUT_A_SWITCH or (isinstance(rule, Slo) and rule.change is not None):
+                advice = "Take before_after, burn_rate or slo with a value, or leave rules out."
+                wrong = f"with pairing: before_after the rule {rule.rule} would take a change of the hour for one of the release"
+                yield Problem(("rules", index), wrong, advice)
 
     @staticmethod
     def _too_narrow(part: str) -> Problem:
@@ -502,6 +526,8 @@ class Policy(PolicyModel):
     on_deadline: Literal["marginal", "pass", "fail"] = "marginal"
     """What becomes of a metric that is undecided when the watch ends: `marginal`; `pass`, which waives beta (what is proven worse than the baseline,
     or lacks data, does not pass); `fail`, which waives alpha (what lacks data does not fail)."""
+    control: Name | None = None
+    """The arm of a service that the release does not touch, in the data and in the history: metrics with `pairing: before_after` are judged by how much more they changed than it did (difference in differences)."""
     segments: Segments | None = None
     """Segments of the traffic: `{by: [region]}`. The arms are compared within them, so that a different mix of segments is no effect, and those that are to blame are named: by `judge`, `Monitor` and `Rollout`."""
     stages: Annotated[tuple[Stage, ...] | None, BeforeValidator(listed)] = Field(
@@ -533,6 +559,7 @@ class Policy(PolicyModel):
             )
         yield from self._user_contradictions()
         yield from self._paired_contradictions()
+        yield from self._switch_contradictions()
         yield from self._stage_contradictions()
         yield from self._deadline_contradictions()
         yield from self._score_contradictions()
@@ -555,6 +582,15 @@ class Policy(PolicyModel):
                 why = f"{key} are not known of kind: {paired[0].kind}, which metric {shown(paired[0].name)} is of"
                 advice = f"Leave {key} out, or judge the pairs by a policy of their own."
                 yield Problem((key,), why, advice, at_key=True)
+    def _switch_contradictions(self) -> Iterator[Problem]:
+        switched = any(metric.pairing == "before_after" for metric in self.metrics)
+        if self.control is not None and not switched:
+            advice = "Leave it out, or set pairing: before_after."
+            yield Problem(("control",), "control is for metrics with pairing: before_after", advice)
+        for key in ("segments", "stages", "split") if switched else ():
+            if getattr(self, key) is not None:
+                wrong = f"{key} means nothing where all traffic is switched, as pairing: before_after says"
+                yield Problem((key,), wrong, f"Leave {key} out, or take another pairing.", at_key=True)
 
     def _stage_contradictions(self) -> Iterator[Problem]:
         if self.stages is None:
@@ -606,10 +642,12 @@ class Policy(PolicyModel):
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> Any:
-        """Say nothing of stages or segments where there are none: a policy without them is what it was before there were any, to the digest."""
+        """Say nothing of stages, segments or a control where there are none: a policy without them is what it was before there were any, to the digest."""
         written = write(self)
         if self.segments is None:
             written.pop("segments", None)
+        if self.control is None:
+            written.pop("control", None)
         if self.stages is None:
             for key in ("stages", "on_doubt"):
                 written.pop(key, None)

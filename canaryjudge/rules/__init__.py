@@ -6,6 +6,7 @@ from functools import cache
 
 from canaryjudge.kinds import KINDS
 from canaryjudge.rules import (
+    before_after,
     burn_rate,
     excursion,
     groups,
@@ -74,6 +75,7 @@ in_order(
     excursion,
     late_shift,
     growth,
+    before_after,
     groups,
 )
 

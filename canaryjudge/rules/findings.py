@@ -53,6 +53,7 @@ Waiver = Literal[
     "point_evidence",
     "independence_assumed",
     "outside_proven_range",
+    "no_earlier_days",
     "replicas_pooled",
     "nothing_required",
     "deadline_passes",

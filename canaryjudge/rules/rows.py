@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canaryjudge.kinds import KINDS, KindName
+from canaryjudge.stats.earlier_days import Windows
 from canaryjudge.stats.usual_variation import usual_error_rate, usual_variation
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Arms",
     "Batch",
     "BoolArray",
+    "EarlierDays",
     "ErrorRates",
     "FloatArray",
     "Horizon",
@@ -203,6 +205,34 @@ class Sizes(Generic[_Number]):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierDays:
+    """What a service did on earlier days between the two times of the clock at which baseline and canary were measured.
+
+    Attributes
+    ----------
+    windows : Windows or None
+        The levels of windows on earlier days; None where there are none.
+    control : Windows or None
+        Those of a service that the release does not touch, of the same windows.
+    own_control : pair of float, or None
+        The level of that service beside the baseline and beside the canary; None where none is given, NaN where it lacks points.
+    scatter : float
+        Of ratios and counts: the variance of an earlier day's logarithmic change that independent events have by themselves, on the mean.
+    weekdays : bool
+        Whether the days that count are of the release's own day of the week.
+    left_out : int
+        Days that lack points at the release's times of the clock.
+    """
+
+    windows: Windows | None = None
+    control: Windows | None = None
+    own_control: tuple[float, float] | None = None
+    scatter: float = 0.0
+    weekdays: bool = False
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Wholes:
     """What a metric that should be large may be a share of, such as a success rate of 1 or of 100.
 
@@ -342,12 +372,15 @@ class Question(Batch):
         Standard deviation by which healthy windows differ, or healthy replicas where the arms share the clock; 0 where the policy gives none.
     floor_df : float
         Degrees of freedom with which that is known.
+    earlier : EarlierDays or None
+        What earlier days say, where it was looked up.
     """
 
     tolerance: Sizes[float]
     pass_within: Sizes[float] | None = None
     floor: Sizes[float] = Sizes(0.0, 0.0)
     floor_df: float = np.inf
+    earlier: EarlierDays | None = None
 
     @property
     def likeness(self) -> tuple[Any, ...]:
@@ -419,6 +452,8 @@ class Rows(Batch):
         As of `Question`, one a row; what a pass excludes is always known.
     floor_df : ndarray, shape (rows,)
         The same.
+    earlier : tuple of EarlierDays or None
+        The same, one a row.
     """
 
     baseline: Arms
@@ -427,6 +462,7 @@ class Rows(Batch):
     pass_within: Sizes[FloatArray]
     floor: Sizes[FloatArray]
     floor_df: FloatArray
+    earlier: tuple[EarlierDays | None, ...]
 
     @classmethod
     def of(cls, pairs: Sequence[Pair]) -> Self:
@@ -446,6 +482,7 @@ class Rows(Batch):
             pass_within=_excluded(batch, baseline, tolerance, [asked.pass_within for asked in questions]),
             floor=Sizes.stacked([asked.floor for asked in questions]),
             floor_df=np.array([asked.floor_df for asked in questions]),
+            earlier=tuple(asked.earlier for asked in questions),
         )
 
     def __len__(self) -> int:
@@ -477,6 +514,7 @@ class Rows(Batch):
             pass_within=_of_row(self.pass_within, index),
             floor=_of_row(self.floor, index),
             floor_df=float(self.floor_df[index]),
+            earlier=self.earlier[index],
         )
 
     def __getitem__(self, rows: BoolArray) -> Self:
@@ -488,6 +526,7 @@ class Rows(Batch):
             pass_within=self.pass_within[rows],
             floor=self.floor[rows],
             floor_df=self.floor_df[rows],
+            earlier=tuple(own for own, chosen in zip(self.earlier, rows, strict=True) if chosen),
         )
 
 

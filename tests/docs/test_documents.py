@@ -92,6 +92,10 @@ def test_the_policy_reference_is_what_the_models_say():
         ("otlp/make_export.py", ["metrics.jsonl"]),
         ("history/make_history.py", ["history.csv"]),
         ("rings/make_rings.py", ["metrics.csv"]),
+        (
+            "blue-green/make_blue_green.py",
+            ["history.csv", "preview.csv", "good.csv", "bad.csv", "storm.csv"],
+        ),
         ("history/make_unready.py", ["unready.csv"]),
         ("shadow/make_shadow.py", ["metrics.csv", "old.ndjson", "old_2.ndjson", "new.ndjson"]),
     ],

@@ -16,7 +16,7 @@ def test_the_examples_are_found_from_there_and_from_the_checkout(folder, monkeyp
     monkeypatch.chdir(root / folder)
     texts = "\n".join(path.read_text(encoding="utf-8") for path in NOTEBOOKS)
     lines = re.findall(r"^here = .*", texts, re.MULTILINE)
-    assert len(lines) == 4
+    assert len(lines) >= 4
     for line in lines:
         names = {"Path": Path}
         exec(line, names)  # noqa: S102 - a line of our own notebooks
