@@ -327,8 +327,8 @@ def jump_at_switch(
         center = x.mean()
         spread = float(((x - center) ** 2).sum())
         weights = 1 / len(y) - (center * (x - center) / spread if spread > 0 else 0.0)
-        end = float(weights @ y)
-        slope = float((x - center) @ y) / spread if spread > 0 else 0.0
+        end = float(np.sum(weights * y))
+        slope = float(np.sum((x - center) * y)) / spread if spread > 0 else 0.0
         rest = y - y.mean() - slope * (x - center)
         n = len(y)
         independent = float(np.square(weights).sum() * np.square(rest).sum() / (n - 2))
