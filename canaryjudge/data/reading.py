@@ -20,7 +20,7 @@ from canaryjudge.data.frames import labels, object_array, refuse_twins, table_co
 from canaryjudge.data.notes import Note
 from canaryjudge.data.pair import Arm, MetricPair, column_bytes
 from canaryjudge.data.pairing import align
-from canaryjudge.data.series import Series
+from canaryjudge.data.series import Series, pooled
 from canaryjudge.data.sources import ArmMapping, SeriesSource
 from canaryjudge.data.tidy import TidyTable
 from canaryjudge.errors import BrokenDataError, DataError
@@ -135,10 +135,8 @@ def _with_control(
     found = dict(pairs)
     for metric in policy.metrics:
         if metric.pairing == "before_after" and metric.name in source.metrics:
-            series = read_arm(source, metric, control)
-            parts = series.replicas if len(series.replicas) > 1 else ()
-            replicas = tuple(Arm(one.value, one.total, one.time, one.buckets) for one in parts)
-            arm = Arm(series.value, series.total, series.time, series.buckets, replicas)
+            series = pooled(read_arm(source, metric, control), KINDS[metric.kind])
+            arm = Arm(series.value, None if series.reported else series.total, series.time)
             found[metric.name] = replace(found[metric.name], control=arm)
     return found
 

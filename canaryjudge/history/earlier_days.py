@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 
 from canaryjudge.data import Arm, FloatArray, History, MetricPair, Series
+from canaryjudge.data.series import pooled
 from canaryjudge.kinds import KINDS
-from canaryjudge.rules.before_after import side_by_side, window_level
+from canaryjudge.rules.before_after import window_level
 from canaryjudge.rules.rows import EarlierDays
 from canaryjudge.stats.earlier_days import Windows
 
@@ -34,21 +35,23 @@ def with_earlier_days(
 
     Of a history with several arms the one that is named as the baseline counts; where none is, all but the control.
     """
-    arms = side_by_side(pair.baseline), side_by_side(pair.canary)
+    if pair.reported:  # a history of one series counts what all replicas did
+        pair = replace(
+            pair, baseline=replace(pair.baseline, total=None), canary=replace(pair.canary, total=None)
+        )
+    arms = pair.baseline, pair.canary
     if not all(len(arm) and arm.time is not None for arm in arms):
         return replace(pair, earlier=EarlierDays())
     spans = [_span(arm, pair.interval) for arm in arms]
     beside = None
     if pair.control is not None:
-        points = side_by_side(pair.control)
-        cut = [_Track(points, pair.kind) for _ in spans]
-        levels = [track.level(*span, 1) for track, span in zip(cut, spans, strict=True)]
-        beside = (levels[0], levels[1])
+        track = _Track(pair.control, pair.kind)
+        beside = (track.level(*spans[0], 1), track.level(*spans[1], 1))
     past = () if known is None else known.arms.get(pair.name, ())
     start = spans[0][0]
     others = [arm for arm in past if arm.arm != control]
-    own = _together([arm for arm in others if arm.arm == baseline] or others, start)
-    other = _together([arm for arm in past if arm.arm == control], start)
+    own = _together([arm for arm in others if arm.arm == baseline] or others, start, pair.kind)
+    other = _together([arm for arm in past if arm.arm == control], start, pair.kind)
     if own is None or (pair.control is not None and other is None):
         return replace(pair, earlier=EarlierDays(own_control=beside))
     first = start if own.time is None or not len(own) else float(own.time[0])
@@ -122,15 +125,24 @@ def _span(arm: Arm, interval: float | None) -> tuple[float, float]:
     return float(arm.time[0]) - half, float(arm.time[-1]) + (half or 1e-6)
 
 
-def _together(tracks: Sequence[Series], start: float) -> Arm | None:
-    """Give the points of several series from before a time as one; None where none has times."""
-    timed = [track for track in tracks if track.time is not None and len(track)]
+def _together(arms: Sequence[Series], start: float, kind: str) -> Arm | None:
+    """Give the points of arms from before a time as those of one, pooled as replicas are; None where none has times."""
+    timed = [pooled(arm, KINDS[kind]) for arm in arms if arm.time is not None and len(arm)]
     if not timed:
         return None
-    parts = tuple(Arm(track.value, track.total, track.time) for track in timed)
-    whole = side_by_side(replace(parts[0], replicas=parts))
-    assert whole.time is not None  # noqa: S101 - they are timed
-    return whole.part(whole.time < start)
+    whole = timed[0]
+    if len(timed) > 1:
+        whole = pooled(replace(whole, replicas=tuple(timed)), KINDS[kind])
+    if len(timed) > 1 and KINDS[kind].is_raw:
+        time = np.concatenate([arm.time for arm in timed if arm.time is not None])
+        order = np.argsort(time, kind="stable")
+        return _before(Arm(np.concatenate([arm.value for arm in timed])[order], time=time[order]), start)
+    return _before(Arm(whole.value, None if whole.reported else whole.total, whole.time), start)
+
+
+def _before(arm: Arm, start: float) -> Arm:
+    assert arm.time is not None  # noqa: S101 - it is timed
+    return arm.part(arm.time < start)
 
 
 def _windows(

@@ -17,7 +17,7 @@ from canaryjudge.rules.rows import Arm, EarlierDays, FloatArray, Pair
 from canaryjudge.rules.settings import RuleSettings
 from canaryjudge.stats.earlier_days import Departure, Windows, against_days, jump_at_switch
 
-__all__ = ["BeforeAfter", "BeforeAfterFinding", "side_by_side", "window_level"]
+__all__ = ["BeforeAfter", "BeforeAfterFinding", "window_level"]
 
 _CONTINUITY = 0.5
 """So many events are added to those of a window, so that a window without any has a logarithm."""
@@ -55,20 +55,6 @@ class BeforeAfterFinding(LevelFinding):
     """Which part of what is peculiar to a day's level before was expected after; 1 is all of it."""
     control_change: Number = None
     """How much the untouched service changed from before to after, as a part of its level or in the metric's unit; None where there is none."""
-
-
-def side_by_side(arm: Arm) -> Arm:
-    """Give the points of all replicas of an arm, in order of time."""
-    if not arm.replicas:
-        return arm
-    parts = arm.replicas
-    value = np.concatenate([part.value for part in parts])
-    total = None if arm.total is None else np.concatenate([part.exposures for part in parts])
-    time = (
-        None if arm.time is None else np.concatenate([part.time for part in parts if part.time is not None])
-    )
-    order = np.arange(len(value)) if time is None else np.argsort(time, kind="stable")
-    return Arm(value[order], None if total is None else total[order], None if time is None else time[order])
 
 
 def window_level(kind: str, value: FloatArray, exposure: FloatArray) -> float:
@@ -177,9 +163,7 @@ class _Found:
 
 
 def _levels(pair: Pair) -> tuple[float, float]:
-    before, after = (
-        window_level(pair.kind, points.value, points.exposures) for points in map(side_by_side, pair.arms)
-    )
+    before, after = (window_level(pair.kind, points.value, points.exposures) for points in pair.arms)
     return before, after
 
 
@@ -234,7 +218,7 @@ def _by_days(pair: Pair, own: tuple[float, float], earlier: EarlierDays) -> _Fou
 
 def _by_lines(pair: Pair, earlier: EarlierDays) -> _Found | None:
     """Tell the jump at the switch by a line on either side, less that of the untouched service; None where there are too few points."""
-    before, after = map(side_by_side, pair.arms)
+    before, after = pair.arms
     if before.time is None or after.time is None or min(len(before), len(after)) < _FEWEST_FOR_A_LINE:
         return None
     # the switch is where the new version begins

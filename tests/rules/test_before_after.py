@@ -115,6 +115,28 @@ def test_of_a_history_with_other_services_the_arm_that_is_named_as_the_baseline_
     assert finding(both) == finding(alone)
 
 
+@pytest.mark.parametrize("kind", ["gauge", "count"])
+def test_replicas_of_the_release_are_held_against_a_history_of_their_whole(kind):
+    switch = Switch(seed=11)
+    before = (switch.time >= switch.switched - 7200) & (switch.time < switch.switched)
+    after, earlier = switch.time >= switch.switched, switch.time < switch.switched - 7200
+
+    def pods(part):
+        own = switch.series(part, kind, switch.value)
+        half = own["value"] // 2
+        parts = [half, own["value"] - half] if kind == "count" else [own["value"]] * 2
+        pairs = {"time": np.tile(own["time"], 2), "value": np.concatenate(parts)}
+        return pairs | {"replica": np.repeat(["a", "b"], len(own["time"]))}
+
+    data = {"baseline": pods(before), "canary": pods(after)}
+    past = {"m": switch.series(earlier, kind, switch.value)}
+    verdict = cj.judge({"m": data}, policy(kind=kind), history=past)
+    assert finding(verdict).days == 8
+    assert verdict.outcome == "pass", verdict.explain()
+    split = cj.judge({"m": data}, policy(kind=kind), history={"m": {"baseline": pods(earlier)}})
+    assert finding(split).estimate == pytest.approx(finding(verdict).estimate)
+
+
 def policy(**settings):
     return cj.Policy(metrics=[{"name": "m", "direction": "increase", "pairing": "before_after"} | settings])
 
