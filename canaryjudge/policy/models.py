@@ -582,6 +582,7 @@ class Policy(PolicyModel):
                 why = f"{key} are not known of kind: {paired[0].kind}, which metric {shown(paired[0].name)} is of"
                 advice = f"Leave {key} out, or judge the pairs by a policy of their own."
                 yield Problem((key,), why, advice, at_key=True)
+
     def _switch_contradictions(self) -> Iterator[Problem]:
         switched = any(metric.pairing == "before_after" for metric in self.metrics)
         if self.control is not None and not switched:

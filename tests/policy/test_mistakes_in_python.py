@@ -86,8 +86,7 @@ MISTAKES = [
     ),
     (
         lambda: metric(rules=["?"]),
-        "Rules: mann_whitney, proportion, rate, ratio_of_means, signed_rank, mcnemar, sequential, slo, burn_rate, tail, excursion, late_shift, growth, any_of, all_of.",
-        "Rules: mann_whitney, proportion, rate, ratio_of_means, sequential, slo, burn_rate, tail, excursion, late_shift, growth, before_after, any_of, all_of.",
+        "Rules: mann_whitney, proportion, rate, ratio_of_means, signed_rank, mcnemar, sequential, slo, burn_rate, tail, excursion, late_shift, growth, before_after, any_of, all_of.",
     ),
     (lambda: metric(rules=[{"rule": 5}]), "rules[0].rule: unknown rule 5"),
     (lambda: metric(rules=[{"of": "p99"}]), "A rule is a name, or a mapping with the key 'rule'"),
