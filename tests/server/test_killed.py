@@ -63,7 +63,9 @@ class Caller(threading.Thread):
                 time.sleep(PAUSE)
 
     def _push(self, client, number):
-        headers = {"Idempotency-Key": f"{'+'.join(self.metrics)} {number}"} if self._keyed else {}
+        headers = {"Content-Type": "application/json"}
+        if self._keyed:
+            headers["Idempotency-Key"] = f"{'+'.join(self.metrics)} {number}"
         content = json.dumps(points(number, self.metrics, timed=self.timed))
         while True:
             self.tries += 1

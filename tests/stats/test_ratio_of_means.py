@@ -212,7 +212,8 @@ def test_a_bound_meets_a_limit_where_the_pvalue_meets_the_level(seed, absolute, 
     low, high = found.bounds(level, absolute=absolute)
     assert low < found.change(absolute=absolute) < high
     for end, side in ((low, "greater"), (high, "less")):
-        if math.isfinite(end):
+        # a change of nearly -100 % says that nothing is known: so near to it floats tell no more
+        if math.isfinite(end) and (absolute or end > -1 + 1e-6):
             assert_allclose(getattr(found.pvalues(end, absolute=absolute), side), level, rtol=1e-6)
 
 
