@@ -39,7 +39,7 @@ __all__ = ["describe", "routes"]
 
 _LONGEST: Final = 65_536
 _OLD: Final = 3600.0
-"""Seconds after the last look at which the newest release of a service is no answer to what asks without a revision: that may be about the next one."""
+"""Seconds after the last look at which a pass of the newest release of a service is no answer to what asks without a revision: that may be about the next one."""
 _OF_A_SERVICE: Final = 100
 """So many releases of one service are known to a query."""
 _LOOKBACK: Final = 300.0
@@ -167,7 +167,7 @@ def _of_many(gate: Gate, asked: Selector, limit: int, service: str | None, *, ne
     found = gate.store.latest(limit, None, service)
     if newest and found:
         found = [max(found, key=lambda one: one.started)]
-        found = [one for one in found if gate.now() - one.updated <= _OLD]
+        found = [one for one in found if one.outcome != "pass" or gate.now() - one.updated <= _OLD]
     return [series for one in found for series in _of_one(gate.tell(one), asked)]
 
 
