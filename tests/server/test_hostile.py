@@ -114,7 +114,10 @@ def test_what_never_ends_is_ended(gate):
         said = b""
         with socket.create_connection((host, int(port)), PATIENCE) as caller:
             end = b"" if name == "a head" else b"Transfer-Encoding: chunked\r\n\r\n"
-            caller.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\n%s%s" % (ONE.encode(), more, end))
+            caller.sendall(
+                b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%s%s"
+                % (ONE.encode(), more, end)
+            )
             with suppress(BrokenPipeError, ConnectionResetError):  # it is sent until the gate has enough
                 for part in parts:
                     caller.sendall(part)
