@@ -16,13 +16,12 @@ from starlette.routing import Route
 from canaryjudge.errors import CanaryJudgeError
 from canaryjudge.server import faces
 from canaryjudge.server.asking import batch_of, key_of, wish_of
-from canaryjudge.server.gate import Gate, Told
+from canaryjudge.server.gate import Gate, Told, unknown
 from canaryjudge.server.guards import Bodies, Guard, Refused, problem, problem_of
 from canaryjudge.server.metrics import GateMetrics
 from canaryjudge.server.openapi import description
 from canaryjudge.server.page import page_of
 from canaryjudge.server.puller import pulling, tidying
-from canaryjudge.server.store import Summary
 
 __all__ = ["Settings", "app_of"]
 
@@ -131,10 +130,9 @@ class _Native:
     async def page(self, request: Request) -> Response:
         """Show the releases to people."""
         before = _before(request)
-        found = await asyncio.to_thread(self._gate.store.latest, _A_PAGE, before)
-        told = [self._gate.tell(one) for one in found]
+        told = await self._gate.latest(_A_PAGE, before)
         return HTMLResponse(
-            page_of(told, self._gate.now(), _following(found, _A_PAGE)),
+            page_of(told, self._gate.now(), _following(told, _A_PAGE)),
             headers=_PAGE_HEADERS | {"Refresh": _REFRESH},
         )
 
@@ -166,7 +164,7 @@ class _Native:
         limit = request.query_params.get("limit", str(_A_PAGE))
         if not (limit.isascii() and limit.isdigit() and len(limit) <= 4 and 1 <= int(limit) <= _MOST_LISTED):
             raise Refused(422, f"limit is {limit[:40]!r}", f"Give a whole number from 1 to {_MOST_LISTED}.")
-        found = await asyncio.to_thread(self._gate.store.latest, int(limit), _before(request))
+        found = await self._gate.latest(int(limit), _before(request))
         listed = [
             {
                 "service": told.key.service,
@@ -178,7 +176,7 @@ class _Native:
                 "started": told.started,
                 "updated": told.updated,
             }
-            for told in map(self._gate.tell, found)
+            for told in found
         ]
         return JSONResponse({"releases": listed, "before": _following(found, int(limit))})
 
@@ -197,16 +195,12 @@ class _Native:
 
     async def told(self, request: Request) -> Response:
         """Tell how a release stands."""
-        told = await self._gate.told(key_of(request))
-        if told is None:
-            await self._gate.verdict(key_of(request))  # says that there is none
-            raise Refused(404, "there is no such release")
-        return _short(told)
+        return _short(await self._gate.known(key_of(request)))
 
     async def delete(self, request: Request) -> Response:
         """Forget a release."""
         if not await self._gate.delete(key_of(request)):
-            raise Refused(404, "there is no such release")
+            raise unknown(key_of(request))
         return Response(status_code=204)
 
     async def verdict(self, request: Request) -> Response:
@@ -231,11 +225,11 @@ _PAGE_HEADERS: Final = {
 }
 
 
-def _following(found: Sequence[Summary], limit: int) -> str | None:
+def _following(found: Sequence[Told], limit: int) -> str | None:
     """Say where a list goes on; None where there are no more."""
     if len(found) < limit:
         return None
-    return f"{found[-1].updated!r},{found[-1].service},{found[-1].revision}"
+    return f"{found[-1].updated!r},{','.join(found[-1].key)}"
 
 
 def _before(request: Request) -> tuple[float, str, str] | None:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import math
 import random
 import re
 import time
@@ -32,7 +31,18 @@ from canaryjudge.server.policies import PolicyFolder
 from canaryjudge.server.store import Store, StoredRelease, Summary
 from canaryjudge.server.workers import BusyError, Workers
 
-__all__ = ["ConflictError", "Gate", "Key", "Limits", "Push", "Told", "UnknownReleaseError", "Wish", "anybody"]
+__all__ = [
+    "ConflictError",
+    "Gate",
+    "Key",
+    "Limits",
+    "Push",
+    "Told",
+    "UnknownReleaseError",
+    "Wish",
+    "anybody",
+    "unknown",
+]
 
 log: Final = logging.getLogger("canaryjudge.gate")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,199}")
@@ -212,11 +222,12 @@ class Told:
         ConflictError
             If it began otherwise.
         """
-        began = self.facts.get("own", {}).get("wish", {})
-        is_fetched = "every" in self.facts.get("own", {})
+        own = self.facts["own"]
         for name, value in wish.facts().items():
-            here = self.policy_name if name == "policy" else began.get(name)
-            if value != here and (is_fetched or name in ("policy", "document", "baseline", "canary")):
+            here = self.policy_name if name == "policy" else own["wish"].get(name)
+            if value != here and (
+                own["every"] is not None or name in ("policy", "document", "baseline", "canary")
+            ):
                 raise ConflictError(
                     f"the release {self.key} is watched with {name} {shown(here)}, and not {shown(value)}",
                     "Leave it out, or delete the release to begin it anew.",
@@ -306,14 +317,13 @@ class Gate:
         selectors = self._selectors(key, wish, policy)
         text = policy.model_dump_json(exclude={"extends"})
         history, started = wish.history, now
-        settings: dict[str, Any] = {"arms": arms, "pull": None}
-        own: dict[str, Any] = {"wish": wish.facts()}
+        settings: dict[str, Any] = {"arms": arms}
+        own: dict[str, Any] = {"wish": wish.facts(), "every": None}
         if selectors is not None:
             settings |= selectors
             steps = [timing(metric.query, policy.prometheus)[0] for metric in policy.metrics if metric.query]
-            settings["pull"] = max(_SHORTEST_PULL, min(steps))
-            settings["until"] = now + (policy.max_duration or _UNBOUNDED_PULL)
-            own |= {"every": settings["pull"], "until": settings["until"]}
+            own["every"] = max(_SHORTEST_PULL, min(steps))
+            own["until"] = now + (policy.max_duration or _UNBOUNDED_PULL)
             if history is None and self.pullers is not None:
                 past = await self.pullers.run(
                     str(key), looks.pulled_past, text, self.access, self._asked(settings, {}, started)
@@ -376,35 +386,16 @@ class Gate:
     def tell(self, release: Summary) -> Told:
         """Tell what was last found; where points are fetched and none have come for long, a pass is one of the past, and held."""
         facts = _facts(release.answer)
-        own = facts.get("own", {})
-        times = [time for time in facts.get("reached", {}).values() if time is not None]
-        patience = max(_STALE, _STALE_PULLS * (own.get("every") or 0.0))
-        silent = min(self.now(), own.get("until", math.inf)) - max(times, default=release.started)
-        is_fetched = "every" in own and not facts.get("ended")
-        if is_fetched and facts.get("outcome") == "pass" and silent > patience:
-            since = max([*times, release.started]) + patience
-            last = facts["looks"][-1]
-            facts |= {
-                "outcome": "marginal",
-                "action": "hold",
-                "no_data": True,
-                "score": None,
-                "reason": cut(
-                    f"MARGINAL: no new points for {span_of_time(silent)}; before that it was {facts['reason']}",
-                    199,
-                ),
-                "metrics": {
-                    name: metric
-                    | ({"outcome": "marginal", "reason": "no_data"} if metric["outcome"] == "pass" else {})
-                    for name, metric in facts["metrics"].items()
-                },
-                "looks": [*facts["looks"], [max(since, last[0]), "marginal", "hold", None, last[4]]],
-                "gauges": [
-                    [name, labels, _SILENT.get(name, value)]
-                    for name, labels, value in facts["gauges"]
-                    if name not in _NOT_SILENT
-                ],
-            }
+        own = facts["own"]
+        if own["every"] is not None and facts["outcome"] == "pass" and not facts["ended"]:
+            times = [time for time in facts["reached"].values() if time is not None]
+            until = max([*times, release.started])
+            silent, patience = (
+                min(self.now(), own["until"]) - until,
+                max(_STALE, _STALE_PULLS * own["every"]),
+            )
+            if silent > patience:
+                facts |= _held(facts, silent, until + patience)
         return Told(
             Key(release.service, release.revision),
             release.version,
@@ -413,6 +404,29 @@ class Gate:
             release.updated,
             facts,
         )
+
+    async def latest(
+        self, limit: int, before: tuple[float, str, str] | None = None, service: str | None = None
+    ) -> list[Told]:
+        """Tell of the releases that were looked at last, the last one first, as `Store.latest` gives them."""
+
+        def told() -> list[Told]:
+            return list(map(self.tell, self.store.latest(limit, before, service)))
+
+        return await self._kept(told)
+
+    async def known(self, key: Key) -> Told:
+        """Tell what was last found of a release.
+
+        Raises
+        ------
+        UnknownReleaseError
+            If nobody has begun it.
+        """
+        told = await self.told(key)
+        if told is None:
+            raise unknown(key)
+        return told
 
     async def asked(self, key: Key, wish: Wish | None = None) -> Told:
         """Tell what was last found of a release, and begin it where nobody has."""
@@ -603,7 +617,7 @@ class Gate:
         """Give the last verdict in full, as JSON."""
         found = await self._shared(self._verdict, key)
         if found is None:
-            raise _unknown(key)
+            raise unknown(key)
         return found
 
     def _verdict(self, key: Key) -> str | None:
@@ -635,15 +649,15 @@ class Gate:
         release = await self._kept(self.store.read, *key)
         if release is None or release.next_pull is None or self.pullers is None:
             return
-        settings, now = json.loads(release.settings), self.now()
-        every, is_last = float(settings["pull"]), now > settings["until"]
-        until = None if is_last else max(now, release.next_pull) + every
+        settings, facts, now = json.loads(release.settings), _facts(release.answer), self.now()
+        own = facts["own"]
+        is_last = now > own["until"]
+        until = None if is_last else max(now, release.next_pull) + own["every"]
         if not await self._kept(self.store.claim, *key, release.next_pull, until):
             return
-        reached = _facts(release.answer).get("reached", {})
-        wanted = self._asked(settings, reached, release.started)
+        wanted = self._asked(settings, facts["reached"], release.started)
         if is_last:
-            wanted = wanted._replace(at=settings["until"])
+            wanted = wanted._replace(at=own["until"])
         data, remarks = await self.pullers.run(
             str(key), looks.pulled, release.policy, self.access, wanted, tuple(settings["arms"])
         )
@@ -666,7 +680,7 @@ class Gate:
     async def _release(self, key: Key) -> StoredRelease:
         release = await self._kept(self.store.read, *key)
         if release is None:
-            raise _unknown(key)
+            raise unknown(key)
         return release
 
     async def _shared(self, function: Callable[[Key], _T], key: Key) -> _T:
@@ -713,6 +727,30 @@ class _Since(dict[str, float | None]):
         return super().get(key, self._started)
 
 
+def _held(facts: Mapping[str, Any], silent: float, since: float) -> dict[str, Any]:
+    """Give what is otherwise of a pass whose points stopped so many seconds ago, which is one of the past since then."""
+    last = facts["looks"][-1]
+    reason = f"MARGINAL: no new points for {span_of_time(silent)}; before that it was {facts['reason']}"
+    lost = {"outcome": "marginal", "reason": "no_data"}
+    return {
+        "outcome": "marginal",
+        "action": "hold",
+        "no_data": True,
+        "score": None,
+        "reason": cut(reason, 199),
+        "metrics": {
+            name: metric | lost if metric["outcome"] == "pass" else metric
+            for name, metric in facts["metrics"].items()
+        },
+        "looks": [*facts["looks"], [max(since, last[0]), "marginal", "hold", None, last[4]]],
+        "gauges": [
+            [name, labels, _SILENT.get(name, value)]
+            for name, labels, value in facts["gauges"]
+            if name not in _NOT_SILENT
+        ],
+    }
+
+
 def _too_fast(key: Key) -> ConflictError:
     return ConflictError(
         f"the release {key} is written to faster than it can be judged",
@@ -720,7 +758,8 @@ def _too_fast(key: Key) -> ConflictError:
     )
 
 
-def _unknown(key: Key) -> UnknownReleaseError:
+def unknown(key: Key) -> UnknownReleaseError:
+    """Say that there is no such release."""
     return UnknownReleaseError(
         f"there is no release {key.revision!r} of {key.service!r}",
         "Push its points, or ask for its verdict, to begin it.",

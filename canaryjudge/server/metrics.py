@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -61,9 +60,8 @@ class GateMetrics:
 
     async def text(self) -> bytes:
         """Write everything."""
-        found = await asyncio.to_thread(self._gate.store.latest, RELEASES)
         registry = CollectorRegistry()
-        registry.register(_OfReleases([self._gate.tell(one) for one in found]))
+        registry.register(_OfReleases(await self._gate.latest(RELEASES)))
         return generate_latest(self._registry) + generate_latest(registry)
 
 

@@ -17,7 +17,7 @@ from canaryjudge.compat.kayenta import judge_kayenta
 from canaryjudge.errors import DataError
 from canaryjudge.integrations.writers.kayenta import kayenta_scores
 from canaryjudge.server.gate import Gate, Key, Wish, anybody
-from canaryjudge.server.guards import Bodies, Refused
+from canaryjudge.server.guards import Bodies
 from canaryjudge.server.looks import read_object
 from canaryjudge.server.openapi import does, in_path, in_query, json_of, refusals
 from canaryjudge.texts import as_json
@@ -74,9 +74,7 @@ def routes(gate: Gate, bodies: Bodies) -> list[Route]:
         """Tell how a release stands, as a score that says the same by the thresholds."""
         of = request.path_params
         scores = kayenta_scores(_threshold(of["passes"]), _threshold(of["marginal"]))
-        told = await gate.told(Key.of(of["service"], of["revision"]))
-        if told is None:
-            raise Refused(404, "there is no such release")
+        told = await gate.known(Key.of(of["service"], of["revision"]))
         score = {"score": scores[told.said.outcome], "classificationReason": told.said.reason}
         return JSONResponse({"complete": True, "result": {"judgeResult": {"score": score}}})
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -159,16 +158,11 @@ async def _series(gate: Gate, asked: Selector) -> list[_Series]:
         return [] if told is None else _of_one(told, asked)
     limit = RELEASES if service is None else _OF_A_SERVICE
     newest = service is not None and all(label != "revision" for label, _, _ in asked.matchers)
-    return await asyncio.to_thread(partial(_of_many, gate, asked, limit, service, newest=newest))
-
-
-def _of_many(gate: Gate, asked: Selector, limit: int, service: str | None, *, newest: bool) -> list[_Series]:
-    """Ask of many releases, or of a service's newest one."""
-    found = gate.store.latest(limit, None, service)
+    found = await gate.latest(limit, service=service)
     if newest and found:
         found = [max(found, key=lambda one: one.started)]
-        found = [one for one in found if one.outcome != "pass" or gate.now() - one.updated <= _OLD]
-    return [series for one in found for series in _of_one(gate.tell(one), asked)]
+        found = [one for one in found if one.facts["outcome"] != "pass" or gate.now() - one.updated <= _OLD]
+    return [series for one in found for series in _of_one(one, asked)]
 
 
 def _of_one(told: Told, asked: Selector) -> list[_Series]:
