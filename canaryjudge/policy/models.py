@@ -68,15 +68,7 @@ _MANY_POINTS: Final = 0.1
 """So much of a ratio is written in percent, so that nobody takes 0.1 for 0.1 %."""
 
 
-_OF_INTERVALS: Final = {
-    "pairing": "auto",
-    "interval": None,
-    "warmup": None,
-    "query": None,
-    "noise_floor": None,
-    "counter": False,
-    "dispersion": None,
-}
+_OF_INTERVALS: Final = {**_OF_TIME, "dispersion": None}
 """Settings of a metric that say nothing of paired requests, and what they are where nobody sets them."""
 
 
@@ -557,31 +549,27 @@ class Policy(PolicyModel):
             yield Problem(
                 ("metrics",), "no metric can fail the release", "Make at least one required or guard."
             )
-        yield from self._user_contradictions()
-        yield from self._paired_contradictions()
+        yield from self._unit_contradictions()
         yield from self._switch_contradictions()
         yield from self._stage_contradictions()
         yield from self._deadline_contradictions()
         yield from self._score_contradictions()
 
-    def _user_contradictions(self) -> Iterator[Problem]:
-        """Find what is asked of users that is not answered: they are judged whole, or watched at one split."""
-        of_users = [metric for metric in self.metrics if KINDS[metric.kind].has_users]
-        for key in ("stages", "segments") if of_users else ():
-            if getattr(self, key) is not None:
-                why = f"{key} are not known of kind: users, which metric {shown(of_users[0].name)} is of"
-                yield Problem(
-                    (key,), why, f"Leave {key} out, or judge the users by a policy of their own.", at_key=True
-                )
-
-    def _paired_contradictions(self) -> Iterator[Problem]:
-        """Find what is asked of pairs that is not answered: they are judged whole."""
-        paired = [metric for metric in self.metrics if KINDS[metric.kind].is_paired]
-        for key in ("stages", "segments") if paired else ():
-            if getattr(self, key) is not None:
-                why = f"{key} are not known of kind: {paired[0].kind}, which metric {shown(paired[0].name)} is of"
-                advice = f"Leave {key} out, or judge the pairs by a policy of their own."
-                yield Problem((key,), why, advice, at_key=True)
+    def _unit_contradictions(self) -> Iterator[Problem]:
+        """Find what is asked of users or of pairs that is not answered: they are judged whole, and users watched at one split."""
+        first: dict[str, Metric] = {}
+        for metric in self.metrics:
+            kind = KINDS[metric.kind]
+            if kind.has_users or kind.is_paired:
+                first.setdefault("users" if kind.has_users else "pairs", metric)
+        for units, metric in first.items():
+            for key in ("stages", "segments"):
+                if getattr(self, key) is not None:
+                    why = (
+                        f"{key} are not known of kind: {metric.kind}, which metric {shown(metric.name)} is of"
+                    )
+                    advice = f"Leave {key} out, or judge the {units} by a policy of their own."
+                    yield Problem((key,), why, advice, at_key=True)
 
     def _switch_contradictions(self) -> Iterator[Problem]:
         switched = any(metric.pairing == "before_after" for metric in self.metrics)
