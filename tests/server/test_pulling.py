@@ -41,6 +41,14 @@ def answering(errors):
     return reply
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """The time of day, for the gate and for what it asks."""
+    clock = Clock(START)
+    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+    return clock
+
+
 def pulled(tmp_path, server, clock, minutes, between=None):
     folder = policies(tmp_path / "policies", default=POLICY)
     one = gate(tmp_path, folder=folder, now=clock, access=Access.to(server.url, {}))
@@ -55,9 +63,7 @@ def pulled(tmp_path, server, clock, minutes, between=None):
     return one, asyncio.run(run())
 
 
-def test_points_are_fetched_until_the_release_is_decided(tmp_path, monkeypatch):
-    clock = Clock(START)
-    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+def test_points_are_fetched_until_the_release_is_decided(tmp_path, clock):
     with serving(answering(60)) as server:
         one, told = pulled(tmp_path, server, clock, 12)
     assert told.facts["outcome"] == "fail"
@@ -69,9 +75,7 @@ def test_points_are_fetched_until_the_release_is_decided(tmp_path, monkeypatch):
     assert one.store.due(clock.now + 1e9, 10) == []
 
 
-def test_of_two_gates_one_fetches(tmp_path, monkeypatch):
-    clock = Clock(START)
-    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+def test_of_two_gates_one_fetches(tmp_path, clock):
     folder = policies(tmp_path / "policies", default=POLICY)
     with serving(answering(10)) as server:
         gates = [gate(tmp_path, folder=folder, now=clock, access=Access.to(server.url, {})) for _ in range(2)]
@@ -87,9 +91,7 @@ def test_of_two_gates_one_fetches(tmp_path, monkeypatch):
     assert len(server.questions) == 4  # errors and requests of two arms, once
 
 
-def test_a_pass_does_not_outlive_its_points(tmp_path, monkeypatch):
-    clock = Clock(START)
-    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+def test_a_pass_does_not_outlive_its_points(tmp_path, clock):
     with serving(answering(2)) as server:
         one, told = pulled(tmp_path, server, clock, 30)
     assert told.facts["outcome"] == "pass"
@@ -111,9 +113,7 @@ def test_a_pass_does_not_outlive_its_points(tmp_path, monkeypatch):
     assert last[0] <= silent[0] <= clock.now - 300 + 30  # five minutes after the last point
 
 
-def test_what_cannot_be_fetched_is_said_and_tried_again(tmp_path, monkeypatch):
-    clock = Clock(START)
-    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+def test_what_cannot_be_fetched_is_said_and_tried_again(tmp_path, clock):
     folder = policies(tmp_path / "policies", default=POLICY)
     with serving(body("no", status=400)) as server:
         one = gate(tmp_path, folder=folder, now=clock, access=Access.to(server.url, {}))
@@ -141,9 +141,7 @@ def test_a_selector_that_asks_for_what_nobody_says_is_refused(tmp_path):
         asyncio.run(one.begin(KEY, Wish(stable="v1", canary_selector='a="1"}) or (b{')))
 
 
-def test_a_pass_that_has_outlived_its_points_stays_one_of_the_past_when_fetching_ends(tmp_path, monkeypatch):
-    clock = Clock(START)
-    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+def test_a_pass_that_has_outlived_its_points_stays_one_of_the_past_when_fetching_ends(tmp_path, clock):
     with serving(answering(2)) as server:
         one, told = pulled(tmp_path, server, clock, 30)
     assert told.facts["outcome"] == "pass"
@@ -155,9 +153,7 @@ def test_a_pass_that_has_outlived_its_points_stays_one_of_the_past_when_fetching
     assert (held["outcome"], held["no_data"]) == ("marginal", True)
 
 
-def test_what_came_until_the_end_is_fetched_at_the_end(tmp_path, monkeypatch):
-    clock = Clock(START)
-    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+def test_what_came_until_the_end_is_fetched_at_the_end(tmp_path, clock):
     with serving(answering(2)) as server:
         one, _ = pulled(tmp_path, server, clock, 30)
         clock.now = START + 7200
@@ -167,9 +163,7 @@ def test_what_came_until_the_end_is_fetched_at_the_end(tmp_path, monkeypatch):
     assert START + 3500 < facts["reached"]["errors"] <= START + 3600
 
 
-def test_what_was_fetched_of_a_release_is_of_no_other(tmp_path, monkeypatch):
-    clock = Clock(START)
-    monkeypatch.setattr("time.time_ns", lambda: int(clock.now * 1e9))
+def test_what_was_fetched_of_a_release_is_of_no_other(tmp_path, clock):
     folder = policies(tmp_path / "policies", default=POLICY)
     with serving(answering(2)) as server:
         one = gate(tmp_path, folder=folder, now=clock, access=Access.to(server.url, {}))
