@@ -38,6 +38,13 @@ texts = st.one_of(
     ),
 )
 """What a name may be that nobody checked: any text at all, lone surrogates and control characters among it."""
+many_names = st.lists(
+    st.one_of(texts, st.text("é中\U0001f600<&", min_size=150, max_size=200)),
+    min_size=1,
+    max_size=60,
+    unique=True,
+)
+"""Names of metrics, so many and so long that not all of them fit."""
 
 
 @cache

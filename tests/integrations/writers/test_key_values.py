@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from told import NASTY, renamed, texts, verdict
+from told import NASTY, many_names, renamed, texts, verdict
 
 import canaryjudge as cj
 from canaryjudge.integrations.writers import gitlab_dotenv, jenkins_properties, tekton_results
@@ -126,12 +126,7 @@ def test_java_reads_what_was_written(tmp_path):
 
 
 @given(
-    st.lists(
-        st.one_of(texts, st.text("é中\U0001f600<&", min_size=150, max_size=200)),
-        min_size=1,
-        max_size=60,
-        unique=True,
-    ),
+    many_names,
     st.sampled_from(["fail", "marginal"]),
 )
 def test_results_fit_into_a_task(names, outcome):

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from told import renamed, texts, verdict
+from told import many_names, renamed, verdict
 
 import canaryjudge as cj
 from canaryjudge.integrations.writers import termination_message
@@ -16,12 +16,7 @@ def test_what_fits_is_the_brief_text(outcome):
 
 
 @given(
-    st.lists(
-        st.one_of(texts, st.text("é中\U0001f600<&", min_size=150, max_size=200)),
-        min_size=1,
-        max_size=60,
-        unique=True,
-    ),
+    many_names,
     st.sampled_from(["fail", "marginal"]),
 )
 def test_it_is_whole_lines_of_it_and_fits(names, outcome):
